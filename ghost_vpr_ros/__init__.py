@@ -1,0 +1,3 @@
+"""Visual place recognition for ROS 2 with GhostCNN and NetVLAD."""
+
+__version__ = '0.1.0'

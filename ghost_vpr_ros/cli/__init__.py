@@ -1,0 +1,1 @@
+"""The `ghost-vpr` commands: options, progress bars, exit codes."""

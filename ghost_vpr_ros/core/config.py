@@ -1,0 +1,115 @@
+"""The configurations of the model, the map and the recogniser; defaults live here and only here.
+
+The node's own settings (topics, rates) are in `ros/parameters.py`, in the same form.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ghost_vpr_ros.core.settings import Config, setting
+
+
+@dataclass(frozen=True)
+class PreprocessingConfig(Config):
+    """From an RGB image to the network's input; travels in the weights file and in the map."""
+
+    width_px: int = setting(320, 'width of the network input', unit='px', low=32, high=4096)
+    height_px: int = setting(240, 'height of the network input', unit='px', low=32, high=4096)
+    mean: tuple[float, float, float] = setting(
+        (0.485, 0.456, 0.406), 'mean of R, G, B that is subtracted', low=0.0, high=1.0
+    )
+    std: tuple[float, float, float] = setting(
+        (0.229, 0.224, 0.225), 'deviation of R, G, B that is divided by', low=1e-3, high=1.0
+    )
+
+
+@dataclass(frozen=True)
+class ModelConfig(Config):
+    """The network's architecture: GhostCNN, then NetVLAD, then whitening."""
+
+    dilation: tuple[int, int] = setting(
+        (5, 2), 'dilation rate in stages 1-4 and in stage 5', low=1, high=16
+    )
+    dilate: str = setting(
+        'cheap',
+        'which 3x3 or 5x5 depthwise convolutions carry the rate',
+        choices=('cheap', 'stride', 'both'),
+    )
+    squeeze_excite: bool = setting(True, 'squeeze-and-excitation in the rows that have it')
+    crop_channels: int = setting(
+        960,
+        'trunk output: 960 (after the last 1x1 convolution) or 160 (before)',
+        choices=(160, 960),
+    )
+    clusters: int = setting(64, 'NetVLAD clusters K', low=1, high=1024)
+    netvlad_version: str = setting(
+        'v2', "v2: the paper's equations; v1: the authors' code, no bias", choices=('v1', 'v2')
+    )
+    descriptor_dim: int = setting(
+        0, 'size of the whitened descriptor D; 0: no whitening, D = K * C', low=0, high=65536
+    )
+
+
+@dataclass(frozen=True)
+class MapConfig(Config):
+    """How a map stores its keyframes."""
+
+    commit_interval_s: float = setting(
+        1.0, 'longest time until an added keyframe is durable', unit='s', low=0.0, high=3600.0
+    )
+    view_width_px: int = setting(
+        320, 'width of the stored JPEG view; 0: none', unit='px', low=0, high=4096
+    )
+    view_quality: int = setting(85, 'JPEG quality of the stored view', low=1, high=100)
+
+
+@dataclass(frozen=True)
+class RecognizerConfig(Config):
+    """From descriptor to hypothesis."""
+
+    top_k: int = setting(10, 'candidates retrieved for each image', low=1, high=1000, runtime=True)
+    min_probability: float = setting(
+        0.9, 'probability from which a place is accepted', low=0.0, high=1.0, runtime=True
+    )
+    tentative_probability: float = setting(
+        0.5, 'probability from which a place is tentative', low=0.0, high=1.0, runtime=True
+    )
+    group_radius_m: float = setting(
+        25.0,
+        'candidates this near to the best one support it',
+        unit='m',
+        low=0.0,
+        high=1e4,
+        runtime=True,
+    )
+    ambiguity_ratio: float = setting(
+        0.8,
+        'second place elsewhere with this share of the best probability: ambiguous',
+        low=0.0,
+        high=1.0,
+        runtime=True,
+    )
+    position_floor_m: float = setting(
+        1.0,
+        'least standard deviation of a published position',
+        unit='m',
+        low=1e-3,
+        high=1e4,
+        runtime=True,
+    )
+    heading_floor_rad: float = setting(
+        0.1,
+        'least standard deviation of a published heading',
+        unit='rad',
+        low=1e-4,
+        high=3.2,
+        runtime=True,
+    )
+    min_contrast: float = setting(
+        3.0,
+        'grey-level deviation below which an image is unusable (0-255)',
+        low=0.0,
+        high=255.0,
+        runtime=True,
+    )

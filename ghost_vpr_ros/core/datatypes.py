@@ -1,0 +1,140 @@
+"""The values that travel between the stages, each with its unit and frame.
+
+The `map` frame is metric, right-handed and z-up (REP-103, REP-105): east-north-up about the map's
+origin where the map is geotagged, the frame of the given poses otherwise. A camera's pose is that
+of its body frame (x forward, y left, z up), not of its optical frame.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+UNKNOWN_STAMP_NS = -1
+"""Stamp of an image whose time of capture is not known."""
+
+
+@dataclass(frozen=True)
+class GeoPoint:
+    """WGS84 position: degrees, and metres above the ellipsoid (0 where it is not known)."""
+
+    latitude_deg: float
+    longitude_deg: float
+    altitude_m: float = 0.0
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Pose of a camera in the map frame.
+
+    Attributes:
+        position_m: (3,) float64, metres.
+        quaternion_xyzw: (4,) float64 unit quaternion, or None where the heading is unknown.
+        covariance: (6, 6) float64 in the order x, y, z (m^2), roll, pitch, yaw (rad^2), or None.
+    """
+
+    position_m: NDArray[np.float64]
+    quaternion_xyzw: NDArray[np.float64] | None = None
+    covariance: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One image of a source with all that is known of it; the pixels are read on demand.
+
+    Attributes:
+        name: path or bag position; unique inside its source, shown to people.
+        load: returns RGB uint8 (H, W, 3); raises `ImageError`.
+        stamp_ns: time of capture in integer nanoseconds, or `UNKNOWN_STAMP_NS`.
+        geo: WGS84 position where known.
+        pose: metric pose where known (x/y, easting/northing, odometry).
+        panorama: images with the same value show the same panorama and are never matched.
+        attributes: the manifest's remaining columns, as text.
+    """
+
+    name: str
+    load: Callable[[], NDArray[np.uint8]]
+    stamp_ns: int = UNKNOWN_STAMP_NS
+    geo: GeoPoint | None = None
+    pose: Pose | None = None
+    panorama: str | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Keyframe:
+    """One entry of a map, without its descriptor and its view (those are asked for by id)."""
+
+    keyframe_id: int
+    session: str
+    stamp_ns: int
+    name: str
+    pose: Pose | None = None
+    geo: GeoPoint | None = None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One retrieved keyframe.
+
+    Attributes:
+        keyframe: what was retrieved.
+        similarity: cosine of the two descriptors, -1 to 1, higher is better.
+        probability: that this is the place, 0 to 1; NaN where the map cannot tell.
+        inliers: of the geometric verification; -1 where it did not run.
+    """
+
+    keyframe: Keyframe
+    similarity: float
+    probability: float = float('nan')
+    inliers: int = -1
+
+
+class State(enum.Enum):
+    """What became of a query image."""
+
+    ACCEPTED = 'ACCEPTED'
+    TENTATIVE = 'TENTATIVE'
+    REJECTED = 'REJECTED'
+    UNKNOWN_PLACE = 'UNKNOWN_PLACE'
+
+
+class Reason(enum.Enum):
+    """Why a query image was not accepted; NONE where it was."""
+
+    NONE = 'NONE'
+    EMPTY_MAP = 'EMPTY_MAP'
+    LOW_SCORE = 'LOW_SCORE'
+    AMBIGUOUS = 'AMBIGUOUS'
+    UNCALIBRATED = 'UNCALIBRATED'
+    IMAGE_QUALITY = 'IMAGE_QUALITY'
+    STALE = 'STALE'
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """The answer for one query image: published for every processed frame.
+
+    Attributes:
+        stamp_ns: the query image's stamp.
+        state: ACCEPTED, TENTATIVE, REJECTED or UNKNOWN_PLACE.
+        reason: why it was not accepted.
+        candidates: best first; empty for an empty map or an unusable image.
+        pose: estimate in the map frame with covariance, where the candidates carry positions.
+        geo: the same position in WGS84, for geotagged maps.
+        map_revision: revision of the map that answered.
+        stage_ms: milliseconds spent in each stage, by the stage's name.
+    """
+
+    stamp_ns: int
+    state: State
+    reason: Reason
+    candidates: tuple[Candidate, ...] = ()
+    pose: Pose | None = None
+    geo: GeoPoint | None = None
+    map_revision: int = 0
+    stage_ms: Mapping[str, float] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""Engines that run the network: images in, descriptors out."""

@@ -1,0 +1,41 @@
+"""Every error that a user can cause, under one root: the message is one sentence that helps.
+
+A message says what is wrong, where, what was expected against what was found, and what to do
+next. The library only raises; the command line turns these into one line and exit status 1.
+"""
+
+
+class GhostVprError(Exception):
+    """Root of all known errors; anything else that escapes is a defect of ours."""
+
+
+class ConfigError(GhostVprError):
+    """A setting is unknown, out of range, or contradicts another one."""
+
+
+class SourceError(GhostVprError):
+    """A folder, manifest or list of images cannot be used."""
+
+
+class ImageError(GhostVprError):
+    """One image cannot be decoded, or its buffer contradicts its description."""
+
+
+class WeightsError(GhostVprError):
+    """A weights file is missing, damaged, or belongs to another network."""
+
+
+class MapError(GhostVprError):
+    """A map is missing, damaged, of another schema, or of another model."""
+
+
+class BagError(GhostVprError):
+    """A bag is missing, truncated, or lacks the topic that was asked for."""
+
+
+class DeviceError(GhostVprError):
+    """The requested engine or device does not exist on this machine."""
+
+
+class OutputError(GhostVprError):
+    """A result cannot be written: no space, no permission, or it would overwrite something."""

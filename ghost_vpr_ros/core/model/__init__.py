@@ -1,0 +1,1 @@
+"""The network: backbone, pooling, whitening, and the file that holds them."""

@@ -1,0 +1,131 @@
+"""Configuration dataclasses whose fields carry help, unit and range: the one place of defaults.
+
+YAML files, ROS parameters and command-line options are derived from these fields and never typed
+a second time. Every check raises `ConfigError` with the field's name, the range and the value.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from ghost_vpr_ros.core.errors import ConfigError
+
+ConfigT = TypeVar('ConfigT', bound='Config')
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One field: help text, unit, inclusive range, choices, and whether it changes at run time."""
+
+    name: str
+    default: Any
+    help: str
+    unit: str = ''
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[Any, ...] | None = None
+    runtime: bool = False
+
+    def check(self, value: Any) -> Any:
+        """Return `value` in the type of the default.
+
+        Raises:
+            ConfigError: wrong type, not finite, outside the range, or not one of the choices.
+        """
+        if isinstance(self.default, tuple):
+            return self._check_tuple(value)
+        return self._check_scalar(value, type(self.default))
+
+    def _check_tuple(self, value: Any) -> tuple[Any, ...]:
+        if not isinstance(value, list | tuple) or len(value) != len(self.default):
+            raise self._error(f'a list of {len(self.default)} values', value)
+        return tuple(
+            self._check_scalar(v, type(d)) for v, d in zip(value, self.default, strict=True)
+        )
+
+    def _check_scalar(self, value: Any, kind: type) -> Any:
+        if kind is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise self._error(f'a value of type {kind.__name__}', value)
+        if self.choices is not None and value not in self.choices:
+            raise self._error('one of ' + ', '.join(map(str, self.choices)), value)
+        if kind is float and not math.isfinite(value):
+            raise self._error('a finite number', value)
+        below = self.low is not None and value < self.low
+        above = self.high is not None and value > self.high
+        if below or above:
+            raise self._error(self.range_text(), value)
+        return value
+
+    def range_text(self) -> str:
+        """The inclusive range and the unit in words, for messages and help texts."""
+        low = '-inf' if self.low is None else f'{self.low:g}'
+        high = 'inf' if self.high is None else f'{self.high:g}'
+        return f'{low} .. {high} {self.unit}'.strip()
+
+    def _error(self, expected: str, found: Any) -> ConfigError:
+        return ConfigError(f'{self.name}: expected {expected}, found {found!r}')
+
+
+def setting(
+    default: Any,
+    help: str,
+    *,
+    unit: str = '',
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[Any, ...] | None = None,
+    runtime: bool = False,
+) -> Any:
+    """Declare a dataclass field with its help, unit, inclusive range and choices."""
+    described = {'help': help, 'unit': unit, 'low': low, 'high': high}
+    return dataclasses.field(
+        default=default, metadata={**described, 'choices': choices, 'runtime': runtime}
+    )
+
+
+@dataclass(frozen=True)
+class Config:
+    """Base of all configurations: checked when made, built from a mapping, listed by field."""
+
+    def __post_init__(self) -> None:
+        for item in settings_of(type(self)):
+            object.__setattr__(self, item.name, item.check(getattr(self, item.name)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values by name; tuples become lists, as JSON and YAML would have it."""
+        raw = dataclasses.asdict(self)
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in raw.items()}
+
+    @classmethod
+    def from_dict(cls: type[ConfigT], values: Mapping[str, Any]) -> ConfigT:
+        """Build and check a configuration; keys that are absent keep their defaults.
+
+        Raises:
+            ConfigError: an unknown key (the nearest known one is named) or a bad value.
+        """
+        known = [item.name for item in settings_of(cls)]
+        for key in values:
+            if key not in known:
+                raise ConfigError(f'{cls.__name__}: unknown key {key!r}{nearest_hint(key, known)}')
+        return cls(**values)
+
+
+def settings_of(config_type: type[Config]) -> list[Setting]:
+    """The settings of a configuration class in the order of its fields."""
+    return [
+        Setting(field.name, field.default, **field.metadata)
+        for field in dataclasses.fields(config_type)
+    ]
+
+
+def nearest_hint(word: str, known: list[str]) -> str:
+    """`; did you mean X?` when something similar exists, else the list of what is known."""
+    match = difflib.get_close_matches(word, known, n=1)
+    return f'; did you mean {match[0]!r}?' if match else f'; known: {", ".join(sorted(known))}'

@@ -1,0 +1,1 @@
+"""Offline work on folders, manifests and bags, without a ROS installation."""

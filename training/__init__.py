@@ -1,0 +1,1 @@
+"""Training; run from the root as `python -m training.NAME`, never installed."""
