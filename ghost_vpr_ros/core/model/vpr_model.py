@@ -1,0 +1,68 @@
+"""The whole network as one object: image batch in, descriptors out, with what describes it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from torch import Tensor, nn
+
+from ghost_vpr_ros.core.config import ModelConfig, PreprocessingConfig
+from ghost_vpr_ros.core.model.ghostcnn import GhostCNN
+from ghost_vpr_ros.core.model.netvlad import NetVLAD
+from ghost_vpr_ros.core.model.whitening import Whitening
+
+
+class VprModel(nn.Module):
+    """GhostCNN -> NetVLAD -> whitening (where D > 0).
+
+    Attributes:
+        config: the architecture.
+        preprocessing: what turns an image into this network's input.
+        provenance: one sentence on where the weights come from; shown to users.
+        descriptor_dim: D, or K * C without whitening.
+    """
+
+    def __init__(
+        self, config: ModelConfig, preprocessing: PreprocessingConfig, provenance: str = ''
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.preprocessing = preprocessing
+        self.provenance = provenance
+        self.backbone = GhostCNN(config)
+        self.pooling = NetVLAD(config.crop_channels, config.clusters, config.netvlad_version)
+        self.descriptor_dim = config.descriptor_dim or self.pooling.out_dim
+        self.whitening = (
+            Whitening(self.pooling.out_dim, config.descriptor_dim)
+            if config.descriptor_dim
+            else nn.Identity()
+        )
+
+    def forward(self, batch: Tensor) -> Tensor:
+        """Descriptors (B, D), unit norm, of network inputs (B, 3, h, w) float32."""
+        return self.whitening(self.pooling(self.backbone(batch)))
+
+    @property
+    def name(self) -> str:
+        """Architecture in words, as it stands in reports: `Ghost-dil-NetVLAD(5-2, ...)`."""
+        a, b = self.config.dilation
+        kind = 'Ghost-NetVLAD' if (a, b) == (1, 1) else f'Ghost-dil-NetVLAD({a}-{b})'
+        pre = self.preprocessing
+        return f'{kind}, {pre.width_px}x{pre.height_px}, {self.descriptor_dim}-D'
+
+    def describe_configuration(self) -> dict[str, str]:
+        """Architecture and preprocessing as JSON texts: what a weights file must carry."""
+        return {
+            'config': json.dumps(self.config.to_dict(), sort_keys=True),
+            'preprocessing': json.dumps(self.preprocessing.to_dict(), sort_keys=True),
+        }
+
+    @property
+    def model_hash(self) -> str:
+        """SHA-256 over configuration and every tensor: equal if and only if descriptors are."""
+        digest = hashlib.sha256(json.dumps(self.describe_configuration()).encode())
+        for key, tensor in sorted(self.state_dict().items()):
+            digest.update(key.encode())
+            digest.update(tensor.detach().cpu().contiguous().numpy())
+        return digest.hexdigest()
