@@ -1,0 +1,137 @@
+"""Files and buffers become RGB uint8; whatever is no image is refused by name."""
+
+from array import array
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from ghost_vpr_ros.core.errors import ImageError
+from ghost_vpr_ros.core.image import (
+    RAW_ENCODINGS,
+    check_raw_image,
+    decode_compressed,
+    encode_jpeg,
+    packed_rows,
+    read_image,
+)
+
+
+def smooth_rgb(height: int = 48, width: int = 64) -> np.ndarray:
+    coarse = np.random.default_rng(0).integers(0, 255, (6, 8, 3), dtype=np.uint8)
+    return cv2.resize(coarse, (width, height))
+
+
+def test_png_keeps_every_rgb_value(tmp_path: Path) -> None:
+    rgb = smooth_rgb()
+    Image.fromarray(rgb).save(tmp_path / 'a.png')
+    assert np.array_equal(read_image(tmp_path / 'a.png'), rgb)
+
+
+def test_jpeg_round_trip_is_close_and_keeps_the_colour_order() -> None:
+    rgb = smooth_rgb()
+    found = decode_compressed(encode_jpeg(rgb, 95), 'memory')
+    assert np.abs(found.astype(int) - rgb).mean() < 3
+
+
+def test_received_message_data_decodes_without_conversion_by_the_caller() -> None:
+    assert decode_compressed(array('B', encode_jpeg(smooth_rgb())), 'message').shape == (48, 64, 3)
+
+
+@pytest.mark.parametrize(
+    ('pixels', 'expected'),
+    [
+        (np.full((4, 6), 90, np.uint8), (90, 90, 90)),
+        (np.full((4, 6), 90 * 257, np.uint16), (90, 90, 90)),
+        (np.full((4, 6, 4), (10, 20, 30, 99), np.uint8), (30, 20, 10)),
+        (np.full((4, 6, 3), (257, 514, 771), np.uint16), (3, 2, 1)),
+    ],
+    ids=['grey', 'grey16', 'bgra', 'bgr16'],
+)
+def test_other_pixel_kinds_become_rgb(tmp_path: Path, pixels: np.ndarray, expected: tuple) -> None:
+    cv2.imwrite(str(tmp_path / 'a.png'), pixels)
+    found = read_image(tmp_path / 'a.png')
+    assert found.shape == (4, 6, 3)
+    assert found.dtype == np.uint8
+    assert tuple(found[2, 3]) == expected
+
+
+def test_exif_orientation_is_applied(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned by 90 degrees
+    Image.fromarray(smooth_rgb(48, 64)).save(tmp_path / 'a.jpg', exif=exif)
+    assert read_image(tmp_path / 'a.jpg').shape == (64, 48, 3)
+
+
+@pytest.mark.parametrize('data', [b'', b'hello, I am a text file\n', b'\xff\xd8\xff'])
+def test_what_is_no_image_is_refused_by_name(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / 'fake.jpg').write_bytes(data)
+    with pytest.raises(ImageError, match=r'fake\.jpg'):
+        read_image(tmp_path / 'fake.jpg')
+
+
+def test_missing_file_and_folder_are_refused_by_name(tmp_path: Path) -> None:
+    for path in (tmp_path / 'none.jpg', tmp_path):
+        with pytest.raises(ImageError, match=path.name):
+            read_image(path)
+
+
+@pytest.mark.parametrize('suffix', ['.jpg', '.png'])
+@pytest.mark.parametrize('share', [0.1, 0.5, 0.9, 0.99])
+def test_truncated_image_is_refused(suffix: str, share: float) -> None:
+    data = cv2.imencode(suffix, smooth_rgb())[1].tobytes()
+    with pytest.raises(ImageError, match='frame 7'):
+        decode_compressed(data[: int(len(data) * share)], 'frame 7')
+
+
+def test_truncated_jpeg_with_a_whole_thumbnail_is_refused() -> None:
+    data, thumbnail = encode_jpeg(smooth_rgb()), encode_jpeg(smooth_rgb(8, 8))
+    segment = b'\xff\xe1' + (len(thumbnail) + 2).to_bytes(2, 'big') + thumbnail
+    whole = data[:2] + segment + data[2:]
+    assert decode_compressed(whole, 'photo').shape == (48, 64, 3)
+    with pytest.raises(ImageError, match='truncated'):
+        decode_compressed(whole[:-40], 'photo')
+
+
+def test_encode_refuses_another_type() -> None:
+    with pytest.raises(ImageError, match='uint8'):
+        encode_jpeg(np.zeros((4, 4, 3), np.float32))
+
+
+@pytest.mark.parametrize('encoding', sorted(RAW_ENCODINGS))
+def test_exact_buffer_of_each_encoding_passes_and_one_byte_less_does_not(encoding: str) -> None:
+    step = 6 * RAW_ENCODINGS[encoding]
+    check_raw_image(encoding, 4, 6, step, 4 * step, 'm')
+    with pytest.raises(ImageError, match=rf'{encoding}.*{4 * step} bytes, found {4 * step - 1}'):
+        check_raw_image(encoding, 4, 6, step, 4 * step - 1, 'm')
+
+
+@pytest.mark.parametrize(
+    ('encoding', 'height', 'width', 'step', 'size', 'text'),
+    [
+        ('32FC1', 4, 6, 24, 96, "'32FC1' is not supported"),
+        ('rgb8', 0, 6, 18, 72, 'zero size'),
+        ('rgb8', 4, 0, 18, 72, 'zero size'),
+        ('rgb8', 4, 6, 17, 72, 'step of 18 bytes, found 17'),
+        ('rgb8', 4, 6, 0, 72, 'step of 18 bytes, found 0'),
+        ('yuyv', 4, 5, 10, 40, 'even width'),
+    ],
+)
+def test_contradicting_fields_are_refused(encoding, height, width, step, size, text) -> None:
+    with pytest.raises(ImageError, match=text):
+        check_raw_image(encoding, height, width, step, size, '/camera/image')
+
+
+def test_padding_is_removed_also_where_the_last_row_has_none() -> None:
+    data = bytes([1, 2, 3, 0, 4, 5, 6])
+    check_raw_image('mono8', 2, 3, 4, len(data), 'm')
+    assert packed_rows(data, 'mono8', 2, 3, 4).tolist() == [1, 2, 3, 4, 5, 6]
+
+
+def test_packed_rows_copies_nothing_without_padding() -> None:
+    data = array('B', range(6))
+    packed = packed_rows(data, 'mono8', 2, 3, 3)
+    data[0] = 99
+    assert packed[0] == 99
