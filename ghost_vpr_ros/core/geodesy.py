@@ -1,0 +1,186 @@
+"""WGS84 to local metres and back, through PROJ; headings to quaternions.
+
+Local metres are east-north-up (ENU, REP-103) on the plane that touches the ellipsoid at the
+origin. That plane is exact everywhere (poles and antimeridian included); only `up` stops meaning
+"height above ground" far away: by 8 m at 10 km.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pyproj import Transformer
+
+from ghost_vpr_ros.core.datatypes import GeoPoint
+
+_LAST_UTM_ZONE = 60
+
+
+class LocalFrame:
+    """East-north-up frame about a WGS84 origin.
+
+    Args:
+        origin: the point that becomes (0, 0, 0).
+
+    Raises:
+        ValueError: the origin is no position on Earth.
+    """
+
+    def __init__(self, origin: GeoPoint) -> None:
+        check_geo(origin.latitude_deg, origin.longitude_deg, origin.altitude_m)
+        self.origin = origin
+        self._geo_to_enu = Transformer.from_pipeline(
+            '+proj=pipeline +step +proj=unitconvert +xy_in=deg +xy_out=rad'
+            ' +step +proj=cart +ellps=WGS84'
+            f' +step +proj=topocentric +ellps=WGS84 +lat_0={origin.latitude_deg!r}'
+            f' +lon_0={origin.longitude_deg!r} +h_0={origin.altitude_m!r}'
+        )
+
+    def to_enu(self, geo: ArrayLike) -> NDArray[np.float64]:
+        """Metres east, north and up of the origin.
+
+        Args:
+            geo: (N, 3) latitude (degrees), longitude (degrees), altitude (metres).
+
+        Returns:
+            (N, 3) float64, metres; NaN rows stay NaN.
+        """
+        latitude, longitude, altitude = _columns(geo)
+        east, north, up = self._geo_to_enu.transform(longitude, latitude, altitude)
+        return np.stack([east, north, up], axis=1)
+
+    def to_geo(self, enu: ArrayLike) -> NDArray[np.float64]:
+        """Latitude (degrees), longitude (degrees) and altitude (metres) of points in this frame.
+
+        Args:
+            enu: (N, 3) metres east, north and up of the origin.
+
+        Returns:
+            (N, 3) float64, longitude in -180 .. 180; NaN rows stay NaN.
+        """
+        east, north, up = _columns(enu)
+        longitude, latitude, altitude = self._geo_to_enu.transform(
+            east, north, up, direction='INVERSE'
+        )
+        return np.stack([latitude, longitude, altitude], axis=1)
+
+    def point_to_enu(self, point: GeoPoint) -> NDArray[np.float64]:
+        """(3,) float64: metres east, north and up of the origin."""
+        return self.to_enu([[point.latitude_deg, point.longitude_deg, point.altitude_m]])[0]
+
+    def point_to_geo(self, position_m: ArrayLike) -> GeoPoint:
+        """WGS84 position of one (3,) point in this frame."""
+        row = self.to_geo(np.asarray(position_m, dtype=np.float64)[None])[0]
+        return GeoPoint(*(float(value) for value in row))
+
+
+def _columns(points: ArrayLike) -> NDArray[np.float64]:
+    array = np.asarray(points, dtype=np.float64).reshape(-1, 3)
+    # PROJ marks a failed point with infinity and would refuse the others with it; NaN passes.
+    return np.ascontiguousarray(np.where(np.isfinite(array), array, np.nan).T)
+
+
+def check_geo(latitude_deg: float, longitude_deg: float, altitude_m: float = 0.0) -> None:
+    """Accept a WGS84 position, or say what is wrong with it.
+
+    Raises:
+        ValueError: latitude outside -90 .. 90, longitude outside -180 .. 180, or not finite.
+    """
+    if not abs(latitude_deg) <= 90.0:
+        raise ValueError(f'latitude {latitude_deg:g} is not within -90 .. 90 degrees')
+    if not abs(longitude_deg) <= 180.0:
+        raise ValueError(f'longitude {longitude_deg:g} is not within -180 .. 180 degrees')
+    if not math.isfinite(altitude_m):
+        raise ValueError(f'altitude {altitude_m:g} is not a finite number of metres')
+
+
+def utm_zone(latitude_deg: float, longitude_deg: float) -> tuple[int, bool]:
+    """UTM zone (1 to 60) of a WGS84 position, and whether it is on the northern hemisphere.
+
+    Follows the grid's exceptions: south-west Norway belongs to zone 32, Svalbard to the odd zones.
+
+    Raises:
+        ValueError: no position on Earth.
+    """
+    check_geo(latitude_deg, longitude_deg)
+    zone = min(int((longitude_deg + 180.0) // 6.0) + 1, _LAST_UTM_ZONE)
+    if 56.0 <= latitude_deg < 64.0 and 3.0 <= longitude_deg < 12.0:
+        zone = 32
+    if 72.0 <= latitude_deg <= 84.0 and 0.0 <= longitude_deg < 42.0:
+        zone = 31 + 2 * int((longitude_deg + 3.0) // 12.0)
+    return zone, latitude_deg >= 0.0
+
+
+def utm_to_geo(
+    easting_m: ArrayLike, northing_m: ArrayLike, zone: int, northern: bool = True
+) -> NDArray[np.float64]:
+    """Latitude and longitude of UTM coordinates.
+
+    Args:
+        easting_m: (N,) or scalar, metres, 500 000 on the zone's central meridian.
+        northing_m: (N,) or scalar, metres.
+        zone: 1 to 60.
+        northern: False where northings count from 10 000 000 at the equator southwards.
+
+    Returns:
+        (N, 2) float64 degrees; NaN where the coordinates lie outside the projection.
+
+    Raises:
+        ValueError: the zone does not exist.
+    """
+    easting = np.atleast_1d(np.asarray(easting_m, dtype=np.float64))
+    northing = np.atleast_1d(np.asarray(northing_m, dtype=np.float64))
+    degrees = _utm(zone, northern).transform(easting, northing, direction='INVERSE')
+    latitude_longitude = np.stack([degrees[1], degrees[0]], axis=1)
+    return np.where(np.isfinite(latitude_longitude), latitude_longitude, np.nan)
+
+
+def geo_to_utm(
+    latitude_deg: ArrayLike, longitude_deg: ArrayLike, zone: int, northern: bool = True
+) -> NDArray[np.float64]:
+    """(N, 2) float64 easting and northing in metres, in the given zone.
+
+    Raises:
+        ValueError: the zone does not exist.
+    """
+    latitude = np.atleast_1d(np.asarray(latitude_deg, dtype=np.float64))
+    longitude = np.atleast_1d(np.asarray(longitude_deg, dtype=np.float64))
+    return np.stack(_utm(zone, northern).transform(longitude, latitude), axis=1)
+
+
+def _utm(zone: int, northern: bool) -> Transformer:
+    if not 1 <= zone <= _LAST_UTM_ZONE:
+        raise ValueError(f'UTM zone {zone} is not within 1 .. {_LAST_UTM_ZONE}')
+    south = '' if northern else ' +south'
+    return Transformer.from_pipeline(
+        '+proj=pipeline +step +proj=unitconvert +xy_in=deg +xy_out=rad'
+        f' +step +proj=utm +zone={zone}{south} +ellps=WGS84'
+    )
+
+
+def heading_to_yaw(heading_deg: float) -> float:
+    """ENU yaw (radians, -pi .. pi) of a compass heading (0 north, 90 east)."""
+    return math.remainder(math.radians(90.0 - heading_deg), math.tau)
+
+
+def yaw_to_heading(yaw_rad: float) -> float:
+    """Compass heading (degrees, 0 up to 360, 0 north, 90 east) of an ENU yaw."""
+    return (90.0 - math.degrees(yaw_rad)) % 360.0
+
+
+def yaw_to_quaternion(yaw_rad: float) -> NDArray[np.float64]:
+    """(4,) float64 unit quaternion x, y, z, w of a rotation about the vertical axis."""
+    return np.array([0.0, 0.0, math.sin(yaw_rad / 2.0), math.cos(yaw_rad / 2.0)])
+
+
+def heading_to_quaternion(heading_deg: float) -> NDArray[np.float64]:
+    """(4,) float64 unit quaternion x, y, z, w of a level body whose x axis has this heading."""
+    return yaw_to_quaternion(heading_to_yaw(heading_deg))
+
+
+def quaternion_to_yaw(quaternion_xyzw: ArrayLike) -> float:
+    """ENU yaw (radians, -pi .. pi) of a body's x axis; roll and pitch do not matter."""
+    x, y, z, w = (float(value) for value in np.asarray(quaternion_xyzw))
+    return math.atan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z))
