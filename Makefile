@@ -1,0 +1,38 @@
+# All commands of the project; continuous integration runs the same ones and nothing else.
+# `make help` lists them. Overrides: PYTHON=python3.12 (interpreter), UV= (pip although uv is there),
+# VENV=folder (where the environment goes), DATA=... (images for the demo).
+
+VENV := .venv
+UV := $(shell command -v uv 2>/dev/null)
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check lint types format clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: ## make or complete the environment in .venv (first time: 5 GB, some minutes)
+	@PYTHON="$(PYTHON)" UV="$(UV)" sh .ci/setup_venv.sh "$(VENV)"
+
+demo: setup ## build a map and find places: DATA=<folder of images or manifest.csv>, else the sample town
+	@$(BIN)/ghost-vpr demo $(if $(DATA),--data "$(DATA)")
+
+test: setup check ## everything that continuous integration checks
+	@$(BIN)/python -m pytest
+
+check: lint types
+
+lint: setup ## style and format, nothing is changed
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: setup ## static types
+	@$(BIN)/mypy
+
+format: setup ## rewrite the sources in the project's format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+clean: ## remove the environment, caches and build outputs
+	rm -rf "$(VENV)" build install log dist demo *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,81 @@
+"""Installs ghost_vpr_ros: with colcon into a ROS 2 workspace, or with pip into any environment."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+PACKAGE = 'ghost_vpr_ros'
+
+# Wheels of ROS 2 Jazzy exist for these machines only; others use the ROS of their distribution.
+HAS_ROS_WHEELS = 'sys_platform == "linux" and platform_machine == "x86_64"'
+ROS_WHEELS = [
+    'rclpy',
+    'rmw-fastrtps-cpp',
+    'diagnostic-msgs',
+    'geometry-msgs',
+    'lifecycle-msgs',
+    'nav-msgs',
+    'rosgraph-msgs',
+    'sensor-msgs',
+    'std-msgs',
+    'std-srvs',
+    'visualization-msgs',
+]
+
+
+def files_of(folder: str) -> list[str]:
+    """The files directly inside a folder, as `data_files` wants them."""
+    return sorted(str(path) for path in Path(folder).glob('*') if path.is_file())
+
+
+setup(
+    name=PACKAGE,
+    version='0.1.0',
+    description='Visual place recognition for ROS 2 with GhostCNN and NetVLAD',
+    long_description=Path('README.md').read_text() if Path('README.md').is_file() else '',
+    long_description_content_type='text/markdown',
+    author='ghost_vpr_ros developers',
+    author_email='maintainers@ghost-vpr-ros.invalid',
+    maintainer='ghost_vpr_ros developers',
+    maintainer_email='maintainers@ghost-vpr-ros.invalid',
+    license='Apache-2.0',
+    keywords=['ROS', 'visual place recognition', 'loop closure', 'localization'],
+    python_requires='>=3.10',
+    packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
+    package_data={PACKAGE: ['py.typed', 'weights/*.safetensors']},
+    data_files=[
+        ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
+        (f'share/{PACKAGE}', ['package.xml']),
+        (f'share/{PACKAGE}/launch', files_of('launch')),
+        (f'share/{PACKAGE}/config', files_of('config')),
+        (f'lib/{PACKAGE}', files_of('resource/lib')),
+    ],
+    zip_safe=False,
+    install_requires=[
+        'faiss-cpu',
+        'numpy>=1.22',
+        'opencv-python-headless',
+        'pyproj',
+        'safetensors',
+        'torch>=2.1',
+    ],
+    extras_require={
+        'ros': [
+            'pyyaml',
+            'rosbags-image',
+            *(f'ros-jazzy-{name}; {HAS_ROS_WHEELS}' for name in ROS_WHEELS),
+        ],
+        'replay': ['matplotlib', 'pillow', 'rosbags', 'rosbags-image', 'tqdm'],
+        'train': ['pyyaml', 'torchvision', 'tqdm'],
+        'test': [
+            'mypy',
+            'psutil',
+            'pytest',
+            'ruff',
+            'types-psutil',
+            'types-pyyaml',
+            'types-tqdm',
+        ],
+    },
+    entry_points={'console_scripts': ['ghost-vpr = ghost_vpr_ros.cli.main:main']},
+)
