@@ -73,7 +73,7 @@ else
 fi
 rm -f "$finished"
 install_package
-"$venv/bin/python" -c 'import torch, torchvision, rclpy' ||
+"$venv/bin/python" -c 'from torchvision.ops import nms' ||
     fail "the environment in $venv is not usable, see above; remove it with make clean and try again."
 echo "$wanted" > "$finished"
 echo "make setup: done, try $venv/bin/ghost-vpr --help"
