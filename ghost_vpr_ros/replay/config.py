@@ -1,0 +1,38 @@
+"""Settings of evaluation and replay, in the form from which command-line options are derived."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ghost_vpr_ros.core.settings import Config, setting
+
+
+@dataclass(frozen=True)
+class EvaluationConfig(Config):
+    """What counts as found, and what the pictures show."""
+
+    positive_distance_m: float = setting(
+        25.0,
+        'with ground truth by position: images this near show the same place',
+        unit='m',
+        low=0.0,
+        high=1e5,
+    )
+    tolerance: int = setting(
+        2,
+        'with ground truth by index: images whose numbers differ by this show the same place',
+        unit='frames',
+        low=0,
+        high=100_000,
+    )
+    sheet_rows: int = setting(10, 'queries on a sheet of pictures', low=1, high=100)
+
+
+@dataclass(frozen=True)
+class InitialisationConfig(Config):
+    """How an untrained network is set up when no weights are given."""
+
+    seed: int = setting(0, 'seed of the random weights and of the clusters', low=0, high=2**31)
+    initialisation_images: int = setting(
+        300, 'most images on which the clusters of an untrained network are set', low=1, high=5000
+    )

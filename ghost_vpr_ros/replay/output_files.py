@@ -1,0 +1,88 @@
+"""Result files that appear whole or not at all: written under a temporary name, then renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import math
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ghost_vpr_ros.core.errors import OutputError
+
+
+def make_output_folder(path: Path) -> Path:
+    """The folder, made with its parents where it is missing and tried for writing.
+
+    Raises:
+        OutputError: a file stands in the way, or the place is read-only or full.
+    """
+    probe = path / f'.ghost_vpr_{os.getpid()}'
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b'\0')
+        probe.unlink()
+    except OSError as error:
+        raise _refused(path, error, 'folder') from error
+    return path
+
+
+def write_file(path: Path, data: bytes | str) -> None:
+    """Write a file so that a crash or a full disk leaves the earlier version untouched.
+
+    Raises:
+        OutputError: no space, no permission, or no such folder.
+    """
+    raw = data.encode() if isinstance(data, str) else data
+    partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
+    try:
+        partial.write_bytes(raw)
+        partial.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise _refused(path, error, 'file') from error
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as indented JSON; NaN becomes null, which every JSON reader accepts.
+
+    Raises:
+        OutputError: as `write_file`.
+    """
+    write_file(path, json.dumps(without_nan(value), indent=2, ensure_ascii=False) + '\n')
+
+
+def without_nan(value: Any) -> Any:
+    """The same value with every NaN and infinity replaced by None, however deep."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(item) for item in value]
+    return value
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write a table; every run of the same values gives the same bytes.
+
+    Raises:
+        OutputError: as `write_file`.
+    """
+    text = io.StringIO(newline='')
+    writer = csv.writer(text, lineterminator='\n')
+    writer.writerow(header)
+    writer.writerows(rows)
+    write_file(path, text.getvalue())
+
+
+def _refused(path: Path, error: OSError, kind: str) -> OutputError:
+    reason = error.strerror or type(error).__name__
+    return OutputError(
+        f'{path}: the {kind} cannot be written ({reason}); free some space or name another place'
+    )

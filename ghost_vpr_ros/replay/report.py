@@ -1,0 +1,145 @@
+"""Plots of an evaluation or a replay as PNG bytes; drawn without a display or a global state."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.core.metrics import PrecisionRecall
+
+_BLUE = '#2f6fb2'
+_GRID = '#d9dee3'
+_MAP_GREY = '#a9b3bc'
+
+ANSWER_COLOURS = {
+    'right': '#2a8f45',
+    'wrong': '#cf3030',
+    'unsure': '#e0992a',
+    'unknown': '#6a7785',
+}
+"""Colour of each kind of answer on the top-down map."""
+
+
+@dataclass(frozen=True)
+class DrivenAnswer:
+    """One query of a replay on the top-down map.
+
+    Attributes:
+        truth_xy: where the camera was, (2,) metres in the map frame.
+        found_xy: where the best candidate is, (2,) metres, or None without one.
+        kind: a key of `ANSWER_COLOURS`.
+    """
+
+    truth_xy: NDArray[np.float64]
+    found_xy: NDArray[np.float64] | None
+    kind: str
+
+
+def recall_plot(recall_percent: Sequence[float], title: str) -> bytes:
+    """PNG of recall@N over N.
+
+    Args:
+        recall_percent: percent for N = 1, 2, 3, ...
+        title: what was evaluated, under which protocol.
+    """
+    figure, axes = _figure(title)
+    ranks = np.arange(1, len(recall_percent) + 1)
+    axes.plot(ranks, recall_percent, '-o', color=_BLUE, markersize=4, clip_on=False)
+    for rank in (1, 5, 10, 20):
+        if rank <= len(ranks) and np.isfinite(recall_percent[rank - 1]):
+            _label(axes, rank, recall_percent[rank - 1])
+    axes.set_xlabel('N (candidates)')
+    axes.set_ylabel('recall@N (%)')
+    axes.set_xlim(0.5, max(len(ranks), 5) + 0.5)
+    axes.set_ylim(0, 103)
+    axes.set_xticks([1, *range(5, len(ranks) + 1, 5)])
+    return _png(figure)
+
+
+def _label(axes: Axes, rank: int, percent: float) -> None:
+    offset = (6 if rank == 1 else 0, -16 if percent > 15 else 8)
+    axes.annotate(
+        f'{percent:.1f}',
+        (rank, percent),
+        xytext=offset,
+        textcoords='offset points',
+        ha='center',
+        fontsize=9,
+    )
+
+
+def precision_recall_plot(curve: PrecisionRecall, title: str) -> bytes:
+    """PNG of precision over recall as the similarity threshold of the best candidate falls."""
+    best = 100 * curve.recall_at_100_precision
+    figures = f'average precision {curve.average_precision:.3f}'
+    figures += f', recall at 100 % precision {best:.1f} %'
+    figure, axes = _figure(f'{title}\n{figures}')
+    axes.step(100 * curve.recall, 100 * curve.precision, where='post', color=_BLUE)
+    if np.isfinite(best):
+        axes.axvline(best, color=ANSWER_COLOURS['right'], linestyle='--', linewidth=1)
+    axes.set_xlabel('recall (% of the queries with positives)')
+    axes.set_ylabel('precision (% of the answers)')
+    axes.set_xlim(0, 101)
+    axes.set_ylim(0, 103)
+    return _png(figure)
+
+
+def top_down_plot(
+    map_xy: NDArray[np.float64], answers: Sequence[DrivenAnswer], title: str
+) -> bytes:
+    """PNG of a replay from above: the map's keyframes, each query, and where it was found.
+
+    Args:
+        map_xy: (N, 2) metres, NaN where a keyframe has no position.
+        answers: the queries with known truth; a line joins a wrong answer to its keyframe.
+        title: what was replayed.
+    """
+    figure, axes = _figure(title, height_in=6.4)
+    axes.plot(map_xy[:, 0], map_xy[:, 1], '.', color=_MAP_GREY, markersize=7, zorder=1)
+    axes.plot([], [], '.', color=_MAP_GREY, markersize=7, label=f'map: {len(map_xy)} keyframes')
+    for kind, colour in ANSWER_COLOURS.items():
+        chosen = [answer for answer in answers if answer.kind == kind]
+        _draw_answers(axes, chosen, colour, f'{kind}: {len(chosen)}', lines=kind == 'wrong')
+    axes.set_xlabel('x, east (m)')
+    axes.set_ylabel('y, north (m)')
+    axes.set_aspect('equal', adjustable='datalim')
+    axes.legend(loc='upper center', bbox_to_anchor=(0.5, -0.1), ncols=5, frameon=False, fontsize=9)
+    return _png(figure)
+
+
+def _draw_answers(
+    axes: Axes, answers: Sequence[DrivenAnswer], colour: str, label: str, lines: bool
+) -> None:
+    for answer in answers:
+        if lines and answer.found_xy is not None:
+            ends = np.stack([answer.truth_xy, answer.found_xy])
+            axes.plot(ends[:, 0], ends[:, 1], color=colour, linewidth=0.8, alpha=0.6, zorder=2)
+    points = np.array([answer.truth_xy for answer in answers], np.float64).reshape(-1, 2)
+    axes.plot(points[:, 0], points[:, 1], 'o', color=colour, markersize=4, label=label, zorder=3)
+
+
+def _figure(title: str, height_in: float = 4.6) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(7.4, height_in), dpi=130, layout='constrained')
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.set_title(title, fontsize=10, loc='left')
+    axes.grid(color=_GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    for side in ('top', 'right'):
+        axes.spines[side].set_visible(False)
+    return figure, axes
+
+
+def _png(figure: Figure) -> bytes:
+    """PNG bytes without a date, so that equal results give equal files."""
+    buffer = io.BytesIO()
+    no_date: Mapping[str, str | None] = {'Software': None}
+    figure.savefig(buffer, format='png', metadata=dict(no_date))
+    return buffer.getvalue()

@@ -1,0 +1,49 @@
+"""Result files appear whole or not at all."""
+
+import json
+
+import pytest
+
+from ghost_vpr_ros.core.errors import OutputError
+from ghost_vpr_ros.replay.output_files import (
+    make_output_folder,
+    write_csv,
+    write_file,
+    write_json,
+)
+
+
+def test_a_file_is_replaced_whole_and_no_partial_file_stays(tmp_path):
+    write_file(tmp_path / 'a.txt', 'old')
+    write_file(tmp_path / 'a.txt', b'new')
+    assert (tmp_path / 'a.txt').read_text() == 'new'
+    assert [p.name for p in tmp_path.iterdir()] == ['a.txt']
+
+
+def test_a_failed_write_names_the_file_and_leaves_nothing(tmp_path):
+    (tmp_path / 'a.txt').mkdir()
+    with pytest.raises(OutputError, match=r'a\.txt: the file cannot be written'):
+        write_file(tmp_path / 'a.txt', 'x')
+    assert [p.name for p in tmp_path.iterdir()] == ['a.txt']
+
+
+def test_json_has_no_nan(tmp_path):
+    write_json(tmp_path / 'a.json', {1: float('nan'), 'b': [float('inf'), 2.0]})
+    assert json.loads((tmp_path / 'a.json').read_text()) == {'1': None, 'b': [None, 2.0]}
+
+
+def test_csv_uses_one_kind_of_line_end_on_every_machine(tmp_path):
+    write_csv(tmp_path / 'a.csv', ['a', 'b'], [[1, 'x,y']])
+    assert (tmp_path / 'a.csv').read_bytes() == b'a,b\n1,"x,y"\n'
+
+
+def test_a_file_in_place_of_the_folder_is_an_output_error(tmp_path):
+    (tmp_path / 'out').write_text('mine')
+    with pytest.raises(OutputError, match='out: the folder cannot be written'):
+        make_output_folder(tmp_path / 'out')
+    assert (tmp_path / 'out').read_text() == 'mine'
+
+
+def test_an_output_folder_is_made_with_its_parents_and_stays_empty(tmp_path):
+    made = make_output_folder(tmp_path / 'a' / 'b')
+    assert list(made.iterdir()) == []
