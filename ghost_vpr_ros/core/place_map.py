@@ -1,0 +1,255 @@
+"""The map on disk: one SQLite file with sessions, keyframes, descriptors, views and the model."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from pathlib import Path
+from types import TracebackType
+
+from numpy.typing import ArrayLike
+
+from ghost_vpr_ros.core.config import MapConfig, PreprocessingConfig
+from ghost_vpr_ros.core.datatypes import GeoPoint, Pose
+from ghost_vpr_ros.core.errors import MapError
+from ghost_vpr_ros.core.map_file import connect_readonly, connect_writable, create_file, explained
+from ghost_vpr_ros.core.map_frame import MapFrame, check_position
+from ghost_vpr_ros.core.map_reader import MapReader, SessionInfo
+from ghost_vpr_ros.core.map_rows import (
+    INSERT_KEYFRAME,
+    check_descriptor,
+    geo_values,
+    position_values,
+)
+from ghost_vpr_ros.core.map_schema import (
+    ModelRecord,
+    check_consistent,
+    check_is_map,
+    check_model,
+    read_model,
+    write_schema,
+)
+from ghost_vpr_ros.core.map_writer import Execute, MapWriter
+
+__all__ = ['PlaceMap', 'SessionInfo']
+
+_UPDATE_FRAME = (
+    'UPDATE map SET frame = ?, origin_latitude_deg = ?, origin_longitude_deg = ?, '
+    'origin_altitude_m = ?'
+)
+
+
+class PlaceMap(MapReader):
+    """A robot's map of places; made by `create` or `open`, closed by `close` or `with`.
+
+    `row` is a position in `descriptors()`, `keyframe_id` is stable; `keyframe_ids()` joins them.
+    """
+
+    def __init__(
+        self, path: Path, connection: sqlite3.Connection, config: MapConfig | None
+    ) -> None:
+        super().__init__(path, connection)
+        self._writer: MapWriter | None = None
+        if config is not None:
+            self._writer = MapWriter(
+                connection, self._lock, path, config.commit_interval_s, self._load_state
+            )
+
+    @classmethod
+    def create(
+        cls,
+        path: str | Path,
+        model_hash: str,
+        descriptor_dim: int,
+        preprocessing: PreprocessingConfig,
+        model_bytes: bytes,
+        config: MapConfig | None = None,
+        model_name: str = '',
+    ) -> PlaceMap:
+        """A new, empty map, open for writing.
+
+        Args:
+            path: where; nothing may be there, the folder must exist.
+            model_hash: of the model whose descriptors will be added.
+            descriptor_dim: D of that model.
+            preprocessing: of that model.
+            model_bytes: its weights file; the map alone is then enough on the robot.
+            config: the commit interval.
+            model_name: in words, for people.
+
+        Raises:
+            MapError: something is there already.
+            OutputError: the folder is missing, read-only or full.
+        """
+        path = Path(path)
+        model = ModelRecord(model_name, model_hash, descriptor_dim, preprocessing)
+        create_file(path, lambda connection: write_schema(connection, model, model_bytes))
+        return cls(path, connect_writable(path), config or MapConfig())
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        writable: bool = False,
+        expected_model_hash: str | None = None,
+        expected_dim: int | None = None,
+        config: MapConfig | None = None,
+    ) -> PlaceMap:
+        """An existing map, checked step by step; a map that is refused is left as it is.
+
+        Args:
+            path: the map's file.
+            writable: to add keyframes; only one process at a time.
+            expected_model_hash: of the model in use, where it does not come from the map.
+            expected_dim: D of the model in use.
+            config: the commit interval when writable.
+
+        Raises:
+            MapError: missing, not a map, another schema, damaged, another model, or (writable)
+                being written by another process.
+            OutputError: writable, but file or folder is read-only.
+        """
+        path = Path(path)
+        connection = connect_readonly(path)
+        try:
+            with explained(path):
+                check_is_map(connection, path)
+                check_consistent(connection, path)
+                model = read_model(connection, path)
+            check_model(model, path, expected_model_hash, expected_dim)
+            if not writable:
+                return cls(path, connection, None)
+        except BaseException:
+            connection.close()
+            raise
+        connection.close()
+        return cls(path, connect_writable(path), config or MapConfig())
+
+    def __enter__(self) -> PlaceMap:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Commit what was added and close the file; a second call does nothing.
+
+        Raises:
+            OutputError: the last keyframes could not be written.
+        """
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
+        self._connection.close()
+
+    def commit(self) -> None:
+        """Put every added keyframe on the disk now; nothing to do for a read-only map.
+
+        Raises:
+            OutputError: disk full or read-only; what was added since the last commit is lost.
+        """
+        if self._writer is not None:
+            self._writer.raise_late_error()
+            self._writer.commit()
+
+    def add_session(self, name: str | None = None) -> str:
+        """Start a mapping run; returns its name (`session-N` when none is given).
+
+        Raises:
+            MapError: the name is taken or empty, or the map is read-only.
+            OutputError: disk full or read-only.
+        """
+        with self._lock:
+            writer = self._require_writer()
+            name = self._free_session_name() if name is None else name
+            if not name.strip():
+                raise MapError(f'{self.path}: a session needs a name that is not empty')
+            if name in self._sessions:
+                raise MapError(
+                    f'{self.path} already has a session {name!r}; choose another name for this run'
+                )
+            with writer.change() as execute:
+                self._sessions[name] = execute('INSERT INTO sessions (name) VALUES (?)', (name,))
+            return name
+
+    def add(
+        self,
+        session: str,
+        stamp_ns: int,
+        descriptor: ArrayLike,
+        *,
+        name: str = '',
+        pose: Pose | None = None,
+        geo: GeoPoint | None = None,
+        view_jpeg: bytes | None = None,
+    ) -> int:
+        """Add one keyframe; returns its id. On the disk within the commit interval.
+
+        Args:
+            session: a name that `add_session` returned, now or in an earlier run.
+            stamp_ns: time of capture, or `UNKNOWN_STAMP_NS`.
+            descriptor: (D,) float32, unit norm.
+            name: of the image, for people.
+            pose: in the map frame; together with `geo` see `MapFrame.place`.
+            geo: WGS84; alone it gives the pose in ENU about the map's origin, which the first
+                such keyframe fixes.
+            view_jpeg: the image, for people and for verification.
+
+        Raises:
+            MapError: unknown session, a descriptor or position that is not valid or is in another
+                frame, or a read-only map; nothing is stored.
+            OutputError: disk full or read-only; what was added since the last commit is lost.
+        """
+        packed = check_descriptor(descriptor, self.descriptor_dim)
+        check_position(pose, geo)
+        jpeg = None if view_jpeg is None else bytes(view_jpeg)
+        with self._lock:
+            writer = self._require_writer()
+            frame = self._frame.for_keyframe(pose, geo)
+            values = position_values(frame.place(pose, geo), geo)
+            row = (self._session_id(session), int(stamp_ns), str(name), *values)
+            with writer.change() as execute:
+                keyframe_id = execute(INSERT_KEYFRAME, row)
+                execute('INSERT INTO descriptors VALUES (?, ?)', (keyframe_id, packed))
+                if jpeg is not None:
+                    execute('INSERT INTO views VALUES (?, ?)', (keyframe_id, jpeg))
+                self._advance(execute, keyframe_id, frame)
+            return keyframe_id
+
+    def _advance(self, execute: Execute, keyframe_id: int, frame: MapFrame) -> None:
+        # The token tells apart two maps (a copy, a lost commit) that reached the same revision.
+        token = secrets.token_hex(8)
+        execute('UPDATE map SET revision = revision + 1, revision_token = ?', (token,))
+        if frame is not self._frame:
+            execute(_UPDATE_FRAME, (frame.kind, *geo_values(frame.origin)))
+        self._frame = frame
+        self._last_id = keyframe_id
+        self._count += 1
+        self._revision += 1
+        self._revision_token = token
+
+    def _require_writer(self) -> MapWriter:
+        if self._writer is None:
+            raise MapError(f'{self.path} is open read-only; open it with writable=True to add')
+        self._writer.raise_late_error()
+        return self._writer
+
+    def _session_id(self, session: str) -> int:
+        if session not in self._sessions:
+            known = ', '.join(sorted(self._sessions)) or 'none'
+            raise MapError(
+                f'{self.path} has no session {session!r} (it has: {known}); call add_session first'
+            )
+        return self._sessions[session]
+
+    def _free_session_name(self) -> str:
+        number = len(self._sessions) + 1
+        while f'session-{number}' in self._sessions:
+            number += 1
+        return f'session-{number}'
