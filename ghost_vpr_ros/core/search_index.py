@@ -1,24 +1,18 @@
-"""Exact search for the most similar descriptors of a map (faiss), with a cache beside the map.
+"""Exact search for the most similar descriptors of a map (faiss), derived from it.
 
 The index speaks in rows; `PlaceMap.keyframe_ids()` turns a row into a stable keyframe id.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
-import secrets
-import zlib
-from pathlib import Path
-
 import faiss
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ghost_vpr_ros.core.errors import MapError
+from ghost_vpr_ros.core.index_cache import read_cache, write_cache
 from ghost_vpr_ros.core.map_reader import MapReader
 
-_MAGIC = b'ghost_vpr_ros search index 1\n'
 _KIND = 'IndexFlatIP'
 
 
@@ -30,31 +24,30 @@ class SearchIndex:
     """
 
     def __init__(self, descriptor_dim: int) -> None:
-        self._index = faiss.IndexFlatIP(descriptor_dim)
+        self._index: faiss.Index = faiss.IndexFlatIP(descriptor_dim)
 
     @classmethod
-    def from_map(cls, place_map: MapReader, *, cache: bool = True) -> SearchIndex:
+    def from_map(cls, place_map: MapReader, *, cache: bool = False) -> SearchIndex:
         """The index of all descriptors of a map; row i is row i of `place_map.descriptors()`.
 
         Args:
             place_map: an open map.
             cache: read and write `<map>.faiss` beside the map. One of another revision, damaged
-                or unwritable is no error: the index is then built from the map.
+                or unwritable is no error: the index is then built from the map. For this exact
+                index it hardly pays (100 000 x 512: 0.39 s against 0.46 s, and a second 205 MB).
 
         Raises:
             MapError: the map's file was damaged since it was opened.
         """
         index = cls(place_map.descriptor_dim)
-        cache_path = place_map.path.with_name(place_map.path.name + '.faiss')
-        key = _cache_key(place_map)
-        cached = _read_cache(cache_path, key) if cache else None
+        cached = read_cache(place_map, _KIND) if cache else None
         if cached is not None:
             index._index = cached
             return index
         if len(place_map) > 0:
             index._index.add(place_map.descriptors())
         if cache:
-            _write_cache(cache_path, key, index._index)
+            write_cache(place_map, _KIND, index._index)
         return index
 
     def __len__(self) -> int:
@@ -111,47 +104,3 @@ class SearchIndex:
         if not np.isfinite(descriptors).all():
             raise MapError('expected finite descriptors, found NaN or infinity')
         return np.ascontiguousarray(descriptors)
-
-
-def _cache_key(place_map: MapReader) -> dict[str, str | int]:
-    return {
-        'map': place_map.fingerprint,
-        'rows': len(place_map),
-        'descriptor_dim': place_map.descriptor_dim,
-        'kind': _KIND,
-        'faiss': faiss.__version__,
-    }
-
-
-def _read_cache(path: Path, key: dict[str, str | int]) -> faiss.Index | None:
-    """The cached index if it is whole and of this very map, else None."""
-    try:
-        with path.open('rb') as file:
-            if file.readline(len(_MAGIC)) != _MAGIC:
-                return None
-            header = json.loads(file.readline(4096))
-            if header['key'] != key:
-                return None
-            payload = np.fromfile(file, dtype=np.uint8)
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    # faiss may crash on damaged bytes, so they are checked before it sees them.
-    if len(payload) != header.get('size') or zlib.crc32(payload) != header.get('crc32'):
-        return None
-    index = faiss.deserialize_index(payload)
-    return index if (index.ntotal, index.d) == (key['rows'], key['descriptor_dim']) else None
-
-
-def _write_cache(path: Path, key: dict[str, str | int], index: faiss.Index) -> None:
-    """Write the cache under its name in one step, or not at all (read-only place, full disk)."""
-    payload = faiss.serialize_index(index)
-    header = {'key': key, 'size': len(payload), 'crc32': zlib.crc32(payload)}
-    unfinished = path.with_name(f'.{path.name}.{secrets.token_hex(4)}.unfinished')
-    try:
-        with unfinished.open('wb') as file:
-            file.write(_MAGIC + json.dumps(header).encode() + b'\n')
-            file.write(payload)
-        unfinished.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            unfinished.unlink(missing_ok=True)
