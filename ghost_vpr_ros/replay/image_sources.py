@@ -12,12 +12,13 @@ from pathlib import Path
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.core.image import IMAGE_SUFFIXES, read_image
+from ghost_vpr_ros.replay.bag_file import BAG_SUFFIXES
+from ghost_vpr_ros.replay.bag_reader import bag_frames
 from ghost_vpr_ros.replay.bag_topics import BagTopics
 from ghost_vpr_ros.replay.exif_gps import exif_frame
 from ghost_vpr_ros.replay.manifest import manifest_frames
 from ghost_vpr_ros.replay.utm_names import is_utm_name, utm_frame
 
-BAG_SUFFIXES = ('.bag', '.mcap', '.db3')
 MANIFEST_NAME = 'manifest.csv'
 _KINDS = 'a folder of images, a CSV manifest, or a bag (.bag, .mcap, .db3, or a ROS 2 bag folder)'
 
@@ -67,6 +68,8 @@ def open_source(
     if kind == 'manifest':
         manifest = path / MANIFEST_NAME if path.is_dir() else path
         return ImageSource(manifest_frames(manifest, where or {}), kind, str(path))
+    if kind == 'bag':
+        return ImageSource(bag_frames(path, topics or BagTopics()), kind, str(path))
     return _folder_source(path, frames)
 
 

@@ -1,0 +1,90 @@
+"""How far a damaged bag can be read, and which tool of its format repairs it."""
+
+from __future__ import annotations
+
+import sqlite3
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+MAGIC = {
+    '.bag': b'#ROSBAG V2.0\n',
+    '.mcap': b'\x89MCAP0\r\n',
+    '.db3': b'SQLite format 3\0',
+}
+"""First bytes of each kind of bag file."""
+
+_MCAP_MESSAGE, _MCAP_CHUNK = 0x05, 0x06
+_ROS1_INDEX = b'\x04'
+
+
+def readable_extent(path: Path) -> str:
+    """A clause such as 'whole for the first 3.2 s'; never raises on damaged content."""
+    scan = {'.mcap': _mcap_stamps, '.bag': _ros1_stamps, '.db3': _sqlite_stamps}
+    first_ns, last_ns = 2**63, -1
+    try:
+        for stamp_ns in scan[path.suffix.lower()](path):
+            first_ns, last_ns = min(first_ns, stamp_ns), max(last_ns, stamp_ns)
+    except (OSError, EOFError, struct.error, sqlite3.Error, ValueError, KeyError):
+        pass  # the end of what is whole
+    if last_ns < 0:
+        return 'no message is whole'
+    return f'whole for the first {(last_ns - first_ns) / 1e9:.3f} s'
+
+
+def remedy(path: Path) -> str:
+    """The command that repairs this kind of bag."""
+    if path.is_dir():
+        return f'copy it again or try `ros2 bag reindex {path}`'
+    commands = {
+        '.mcap': f'copy it again or try `mcap recover {path} -o recovered.mcap`',
+        '.bag': f'copy it again or try `rosbag reindex {path}`',
+        '.db3': f'copy it again or try `sqlite3 {path} .recover`',
+    }
+    return commands[path.suffix.lower()]
+
+
+def _read(file: BinaryIO, size: int) -> bytes:
+    data = file.read(size)
+    if len(data) != size:
+        raise EOFError
+    return data
+
+
+def _mcap_stamps(path: Path) -> Iterator[int]:
+    """Log times of whole messages, and both ends of whole chunks."""
+    end = path.stat().st_size
+    with path.open('rb') as file:
+        file.seek(len(MAGIC['.mcap']))
+        while True:
+            code, size = struct.unpack('<BQ', _read(file, 9))
+            body = file.tell()
+            if body + size > end:
+                return
+            if code == _MCAP_CHUNK:
+                yield from struct.unpack('<QQ', _read(file, 16))
+            if code == _MCAP_MESSAGE:
+                yield struct.unpack('<HIQ', _read(file, 14))[2]
+            file.seek(body + size)
+
+
+def _ros1_stamps(path: Path) -> Iterator[int]:
+    """Times in the index records, each of which follows the whole chunk that it describes."""
+    with path.open('rb') as file:
+        file.seek(len(MAGIC['.bag']))
+        while True:
+            header = _read(file, struct.unpack('<I', _read(file, 4))[0])
+            data = _read(file, struct.unpack('<I', _read(file, 4))[0])
+            if b'op=' + _ROS1_INDEX in header:
+                for sec, nanosec, _ in struct.iter_unpack('<III', data):
+                    yield sec * 10**9 + nanosec
+
+
+def _sqlite_stamps(path: Path) -> Iterator[int]:
+    database = sqlite3.connect(f'file:{path}?mode=ro&immutable=1', uri=True)
+    try:
+        for (stamp_ns,) in database.execute('SELECT timestamp FROM messages NOT INDEXED'):
+            yield stamp_ns
+    finally:
+        database.close()

@@ -1,0 +1,70 @@
+"""Position messages of a bag become stamped poses; what they mark as invalid is left out."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ghost_vpr_ros.core.datatypes import GeoPoint, Pose
+from ghost_vpr_ros.core.geodesy import check_geo
+
+FIX_TYPE = 'sensor_msgs/msg/NavSatFix'
+ODOMETRY_TYPE = 'nav_msgs/msg/Odometry'
+POSE_TYPE = 'geometry_msgs/msg/PoseStamped'
+POSE_WITH_COVARIANCE_TYPE = 'geometry_msgs/msg/PoseWithCovarianceStamped'
+TF_TYPES = ('tf2_msgs/msg/TFMessage', 'tf/msg/tfMessage')
+
+_STATUS_FIX = 0
+
+
+def stamp_of(header: Any, log_ns: int) -> int:
+    """The header's stamp in nanoseconds; the time of recording where the header has none."""
+    stamp_ns = int(header.stamp.sec) * 10**9 + int(header.stamp.nanosec)
+    return stamp_ns if stamp_ns != 0 else log_ns
+
+
+def pose_of_message(content: Any, msgtype: str) -> Pose | None:
+    """Pose of an Odometry, PoseStamped or PoseWithCovarianceStamped; None where it is not finite.
+
+    An all-zero quaternion means that the heading is unknown, an all-zero covariance that it was
+    never set.
+    """
+    if msgtype == POSE_TYPE:
+        return pose_of(content.pose.position, content.pose.orientation)
+    inner = content.pose.pose
+    pose = pose_of(inner.position, inner.orientation)
+    covariance = np.asarray(content.pose.covariance, np.float64).reshape(6, 6)
+    if pose is None or not covariance.any() or not np.isfinite(covariance).all():
+        return pose
+    return Pose(pose.position_m, pose.quaternion_xyzw, covariance)
+
+
+def pose_of(point: Any, quaternion: Any) -> Pose | None:
+    """Pose of a point and a quaternion message; None where the point is not finite."""
+    position = np.array([point.x, point.y, point.z], np.float64)
+    if not np.isfinite(position).all():
+        return None
+    xyzw = np.array([quaternion.x, quaternion.y, quaternion.z, quaternion.w], np.float64)
+    length = float(np.linalg.norm(xyzw))
+    has_heading = math.isfinite(length) and length > 0
+    return Pose(position, xyzw / length if has_heading else None)
+
+
+def degrees_of_fix(content: Any) -> Pose | None:
+    """Latitude, longitude and altitude of a NavSatFix as three numbers; None without a fix."""
+    if int(content.status.status) < _STATUS_FIX:
+        return None
+    try:
+        check_geo(content.latitude, content.longitude)
+    except ValueError:
+        return None
+    altitude_m = content.altitude if math.isfinite(content.altitude) else 0.0
+    return Pose(np.array([content.latitude, content.longitude, altitude_m], np.float64))
+
+
+def geo_of_degrees(degrees: Pose) -> GeoPoint:
+    """The GeoPoint of interpolated degrees; the longitude is brought back to -180 .. 180."""
+    latitude, longitude, altitude_m = (float(value) for value in degrees.position_m)
+    return GeoPoint(latitude, math.remainder(longitude, 360.0), altitude_m)

@@ -1,0 +1,85 @@
+"""Positions over time, interpolated at the stamps of images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.core.datatypes import Pose
+
+_NEARLY_PARALLEL = 0.9995
+
+
+@dataclass(frozen=True)
+class PositionTrack:
+    """Poses in order of their stamps.
+
+    Attributes:
+        stamps_ns: (N,) int64, strictly increasing.
+        poses: N poses in one frame. For a track of GeoPoints the three numbers are latitude and
+            longitude in degrees (longitude unwrapped across the antimeridian) and altitude in m.
+        max_gap_ns: longest time between two poses across which is interpolated.
+        max_hold_ns: longest time for which the first and the last pose are held.
+    """
+
+    stamps_ns: NDArray[np.int64]
+    poses: Sequence[Pose]
+    max_gap_ns: int
+    max_hold_ns: int
+
+    def at(self, stamp_ns: int) -> Pose | None:
+        """The pose at a stamp: linear position, slerp; None where it is not known."""
+        after = int(np.searchsorted(self.stamps_ns, stamp_ns))
+        if after < len(self.poses) and self.stamps_ns[after] == stamp_ns:
+            return self.poses[after]
+        if after in (0, len(self.poses)):
+            return self._held(min(after, len(self.poses) - 1), stamp_ns)
+        start_ns, end_ns = (int(s) for s in self.stamps_ns[after - 1 : after + 1])
+        if end_ns - start_ns > self.max_gap_ns:
+            return None
+        share = (stamp_ns - start_ns) / (end_ns - start_ns)
+        return interpolate(self.poses[after - 1], self.poses[after], share)
+
+    def _held(self, row: int, stamp_ns: int) -> Pose | None:
+        is_near = row >= 0 and abs(int(self.stamps_ns[row]) - stamp_ns) <= self.max_hold_ns
+        return self.poses[row] if is_near else None
+
+
+def make_track(
+    stamped: Sequence[tuple[int, Pose]], max_gap_s: float, max_hold_s: float
+) -> PositionTrack:
+    """A track from stamped poses in any order; of equal stamps the last one counts."""
+    by_stamp = dict(stamped)
+    stamps = sorted(by_stamp)
+    poses = [by_stamp[stamp] for stamp in stamps]
+    limits = (round(max_gap_s * 1e9), round(max_hold_s * 1e9))
+    return PositionTrack(np.array(stamps, np.int64), poses, *limits)
+
+
+def interpolate(start: Pose, end: Pose, share: float) -> Pose:
+    """Pose between two poses; `share` 0 is the start, 1 the end; unknown stays unknown."""
+    position = (1 - share) * start.position_m + share * end.position_m
+    quaternion = covariance = None
+    if start.quaternion_xyzw is not None and end.quaternion_xyzw is not None:
+        quaternion = slerp(start.quaternion_xyzw, end.quaternion_xyzw, share)
+    if start.covariance is not None and end.covariance is not None:
+        covariance = (1 - share) * start.covariance + share * end.covariance
+    return Pose(position, quaternion, covariance)
+
+
+def slerp(
+    start: NDArray[np.float64], end: NDArray[np.float64], share: float
+) -> NDArray[np.float64]:
+    """Unit quaternion on the shorter arc between two (Shoemake 1985, eq. for slerp)."""
+    cosine = float(np.dot(start, end))
+    if cosine < 0:
+        end, cosine = -end, -cosine
+    if cosine > _NEARLY_PARALLEL:
+        mixed = (1 - share) * start + share * end
+        return np.asarray(mixed / np.linalg.norm(mixed))
+    angle = np.arccos(cosine)
+    weights = np.sin([(1 - share) * angle, share * angle]) / np.sin(angle)
+    return np.asarray(weights[0] * start + weights[1] * end)
