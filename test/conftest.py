@@ -1,0 +1,19 @@
+"""What every test shares: the data folder, and a ROS domain of their own on this machine only."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Set when the tests are collected, before anything starts ROS; processes of a test inherit it.
+os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 100)
+os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+
+
+@pytest.fixture(scope='session')
+def data_dir() -> Path:
+    """The folder of real data that GHOST_VPR_DATA names; the test is skipped without it."""
+    name = os.environ.get('GHOST_VPR_DATA')
+    if not name or not Path(name).is_dir():
+        pytest.skip('needs the data folder: set GHOST_VPR_DATA')
+    return Path(name)
