@@ -1,0 +1,126 @@
+"""From one image message to one published answer: the work of the node's worker thread."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple, Protocol
+
+from rclpy.clock import Clock
+from rclpy.impl.rcutils_logger import RcutilsLogger
+from sensor_msgs.msg import CompressedImage, Image
+
+from ghost_vpr_ros.core.datatypes import Hypothesis, Reason, State
+from ghost_vpr_ros.core.errors import ImageError
+from ghost_vpr_ros.ros.answer_publishers import AnswerPublishers
+from ghost_vpr_ros.ros.conversions import stamp_to_ns
+from ghost_vpr_ros.ros.image_conversions import RgbImage, image_from_message
+from ghost_vpr_ros.ros.node_statistics import Statistics
+from ghost_vpr_ros.ros.parameters import NodeConfig
+
+
+class ReceivedImage(NamedTuple):
+    """An image message and when it arrived on the monotonic clock."""
+
+    message: Image | CompressedImage
+    received_ns: int
+
+
+class Recognizer(Protocol):
+    """The part of `PlaceRecognizer` that answers."""
+
+    def recognize(self, image: RgbImage, stamp_ns: int) -> Hypothesis:
+        """The hypothesis for one image."""
+        ...
+
+    def reset(self) -> None:
+        """Forget the frames before."""
+        ...
+
+
+class Answer(NamedTuple):
+    """A hypothesis with the image it answers and a sentence on an image that was unusable."""
+
+    hypothesis: Hypothesis
+    image: RgbImage | None = None
+    detail: str = ''
+
+
+class FrameProcessor:
+    """Decodes, recognises and publishes one image after the other, all on message time."""
+
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        publishers: AnswerPublishers,
+        statistics: Statistics,
+        clock: Clock,
+        logger: RcutilsLogger,
+        config: Callable[[], NodeConfig],
+    ) -> None:
+        """Join the parts.
+
+        Args:
+            recognizer: answers for images.
+            publishers: send the answers.
+            statistics: counts them.
+            clock: the node's clock, simulated or not, for the age of images.
+            logger: takes complaints about images.
+            config: the node's settings of this moment.
+        """
+        self._recognizer = recognizer
+        self._publishers = publishers
+        self._statistics = statistics
+        self._clock = clock
+        self._logger = logger
+        self._config = config
+        self._last_stamp_ns = 0
+
+    def process(self, received: ReceivedImage) -> Hypothesis:
+        """Publish and return the answer to one image, whatever the image is like."""
+        header = received.message.header
+        stamp_ns = stamp_to_ns(header.stamp)
+        self._reset_after_clock_jump(stamp_ns)
+        answer = self._answer(received.message, stamp_ns)
+        frame_id = header.frame_id or self._config().camera_frame
+        age_ms = self._age_s(stamp_ns) * 1000.0
+        self._publishers.publish_answer(answer.hypothesis, frame_id, age_ms, answer.detail)
+        self._publishers.publish_pictures(
+            answer.hypothesis, answer.image, frame_id, self._config()
+        )
+        self._statistics.add_answer(answer.hypothesis, age_ms)
+        return answer.hypothesis
+
+    def _answer(self, message: Image | CompressedImage, stamp_ns: int) -> Answer:
+        max_age_s = self._config().max_image_age_s
+        if 0.0 < max_age_s < self._age_s(stamp_ns):
+            return Answer(Hypothesis(stamp_ns, State.REJECTED, Reason.STALE))
+        try:
+            started = time.perf_counter()
+            image = image_from_message(message)
+            decode_ms = (time.perf_counter() - started) * 1000.0
+            hypothesis = self._recognizer.recognize(image, stamp_ns)
+        except ImageError as error:
+            return self._unusable(str(error), stamp_ns)
+        stage_ms = {'decode': decode_ms, **hypothesis.stage_ms}
+        return Answer(replace(hypothesis, stage_ms=stage_ms), image)
+
+    def _unusable(self, sentence: str, stamp_ns: int) -> Answer:
+        """Complain about an image, not too often; it is answered like every other."""
+        self._statistics.count('bad_images')
+        self._logger.error(sentence, throttle_duration_sec=self._config().log_period_s)
+        hypothesis = Hypothesis(stamp_ns, State.REJECTED, Reason.IMAGE_QUALITY)
+        return Answer(hypothesis, detail=sentence)
+
+    def _reset_after_clock_jump(self, stamp_ns: int) -> None:
+        """A stamp before the last one: a bag was started again, or the simulation was reset."""
+        if stamp_ns < self._last_stamp_ns:
+            back_s = (self._last_stamp_ns - stamp_ns) / 1e9
+            self._logger.warning(f'image stamps jumped back by {back_s:.3f} s; starting afresh')
+            self._statistics.count('clock_resets')
+            self._recognizer.reset()
+        self._last_stamp_ns = stamp_ns
+
+    def _age_s(self, stamp_ns: int) -> float:
+        return (self._clock.now().nanoseconds - stamp_ns) / 1e9

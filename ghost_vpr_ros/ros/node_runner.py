@@ -1,0 +1,67 @@
+"""Running a node until a signal, the node itself, or a defect ends it; always an orderly end."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import traceback
+from queue import SimpleQueue
+
+import rclpy
+from rclpy.executors import MultiThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+
+class StopRequest:
+    """Exit status that ends the process; a signal asks for 0."""
+
+    def __init__(self) -> None:
+        # A SimpleQueue may be filled from a signal handler, an Event may lock up there.
+        self._statuses: SimpleQueue[int] = SimpleQueue()
+
+    def on_signals(self) -> None:
+        """From now on Ctrl-C and SIGTERM end the process in an orderly way."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: self.put(0))
+
+    def put(self, exit_status: int) -> None:
+        """Ask for the end; only the first request counts."""
+        self._statuses.put(exit_status)
+
+    def wait(self) -> int:
+        """Block until somebody asks for the end; the exit status."""
+        return self._statuses.get()
+
+
+def start_ros(args: list[str] | None, stop: StopRequest) -> None:
+    """Initialise rclpy, with signals that leave its context usable until the end."""
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    stop.on_signals()
+
+
+def spin_until_stopped(node: Node, stop: StopRequest) -> int:
+    """Serve the node's callbacks until `stop`; the exit status."""
+    # The second thread serves what has a callback group of its own and may wait.
+    executor = MultiThreadedExecutor(num_threads=2)
+    executor.add_node(node)
+    thread = threading.Thread(target=_spin, args=(executor, node, stop), name='spin')
+    thread.start()
+    exit_status = stop.wait()
+    executor.shutdown()
+    thread.join()
+    return exit_status
+
+
+def end_ros(node: Node) -> None:
+    """Destroy the node and leave ROS."""
+    node.destroy_node()
+    rclpy.try_shutdown()
+
+
+def _spin(executor: MultiThreadedExecutor, node: Node, stop: StopRequest) -> None:
+    try:
+        executor.spin()
+    except Exception:
+        node.get_logger().fatal(f'a callback failed:\n{traceback.format_exc()}')
+        stop.put(1)

@@ -1,0 +1,226 @@
+"""ROS parameters declared from the configuration dataclasses, and their checks at run time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
+from rclpy.exceptions import ParameterException
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from ghost_vpr_ros.core.config import RecognizerConfig
+from ghost_vpr_ros.core.errors import ConfigError
+from ghost_vpr_ros.core.settings import Config, Setting, setting, settings_of
+
+
+@dataclass(frozen=True)
+class NodeConfig(Config):
+    """What the node needs beyond the recogniser: files, device, topics, periods."""
+
+    map: str = setting('', 'map file that answers (made by ghost-vpr build-map)')
+    model: str = setting('', 'weights file; empty: the network that is stored in the map')
+    engine: str = setting('auto', 'inference engine', choices=('auto', 'torch'))
+    device: str = setting('cpu', 'device of the network: cpu, cuda or cuda:N')
+    mode: str = setting('localize', 'what the node does with images', choices=('localize',))
+    image_transport: str = setting(
+        'raw',
+        'raw: sensor_msgs/Image on image; compressed: CompressedImage on image/compressed',
+        choices=('raw', 'compressed'),
+    )
+    autostart: bool = setting(True, 'configure and activate at start, without being asked')
+    map_frame: str = setting('map', 'frame of published positions')
+    camera_frame: str = setting(
+        'camera', 'frame of ~/fix and pictures where the image message names none'
+    )
+    max_image_age_s: float = setting(
+        0.0,
+        'older images are answered with STALE; 0: any age',
+        unit='s',
+        low=0.0,
+        high=3600.0,
+        runtime=True,
+    )
+    diagnostics_period_s: float = setting(
+        1.0, 'time between two messages on /diagnostics', unit='s', low=0.1, high=60.0
+    )
+    log_period_s: float = setting(
+        5.0,
+        'the same complaint about images is logged at most this often',
+        unit='s',
+        low=0.0,
+        high=3600.0,
+        runtime=True,
+    )
+    localize_frames: int = setting(
+        3, 'fresh frames that ~/localize wants to agree', low=1, high=100, runtime=True
+    )
+    localize_timeout_s: float = setting(
+        5.0, 'longest time ~/localize waits for them', unit='s', low=0.1, high=60.0, runtime=True
+    )
+    picture_quality: int = setting(
+        80, 'JPEG quality of ~/match_image/compressed', low=1, high=100, runtime=True
+    )
+
+
+CONFIG_TYPES: tuple[type[Config], ...] = (NodeConfig, RecognizerConfig)
+"""All parameters of the node, in the order of `config/vpr.yaml`."""
+
+
+class NodeParameters:
+    """The node's checked configuration; follows the parameters while the node runs.
+
+    Attributes:
+        node: settings of the node.
+        recognizer: settings of the recogniser.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        is_unconfigured: Callable[[], bool],
+        on_change: Callable[[NodeParameters], None],
+    ) -> None:
+        """Declare all parameters and start to follow them.
+
+        Args:
+            node: declares the parameters.
+            is_unconfigured: whether files and devices may change now.
+            on_change: called after values have changed.
+
+        Raises:
+            ConfigError: a value from the command line or a parameter file is not allowed.
+        """
+        self._is_unconfigured = is_unconfigured
+        self._on_change = on_change
+        values: dict[str, Any] = {}
+        for config_type in CONFIG_TYPES:
+            values |= declare_settings(node, config_type)
+        self.node, self.recognizer = _build(values)
+        self._follow(node)
+
+    def _follow(self, node: Node) -> None:
+        if not hasattr(node, 'add_post_set_parameters_callback'):
+            # Humble has no callback for "all the others agreed too"; it applies with the check.
+            node.add_on_set_parameters_callback(self._check_and_apply)
+            return
+        node.add_on_set_parameters_callback(self._check)
+        node.add_post_set_parameters_callback(self._apply)
+
+    def _check(self, parameters: Sequence[Parameter]) -> SetParametersResult:
+        """All or nothing; the reason names the parameter, the range and the value."""
+        try:
+            changes = self._changes(parameters)
+            self._refuse_fixed(changes)
+            _build(self._merged(changes))
+        except ConfigError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
+    def _check_and_apply(self, parameters: Sequence[Parameter]) -> SetParametersResult:
+        result = self._check(parameters)
+        if result.successful:
+            self._apply(parameters)
+        return result
+
+    def _apply(self, parameters: Sequence[Parameter]) -> None:
+        changes = self._changes(parameters)
+        if changes:
+            self.node, self.recognizer = _build(self._merged(changes))
+            self._on_change(self)
+
+    def _changes(self, parameters: Sequence[Parameter]) -> dict[str, Any]:
+        known = self._merged({})
+        return {p.name: _plain(p.value) for p in parameters if p.name in known}
+
+    def _merged(self, changes: dict[str, Any]) -> dict[str, Any]:
+        return {**self.node.to_dict(), **self.recognizer.to_dict(), **changes}
+
+    def _refuse_fixed(self, changes: dict[str, Any]) -> None:
+        current = self._merged({})
+        for item in (s for config_type in CONFIG_TYPES for s in settings_of(config_type)):
+            is_new = item.name in changes and changes[item.name] != current[item.name]
+            if is_new and not item.runtime and not self._is_unconfigured():
+                raise ConfigError(
+                    f'{item.name}: changes only while the node is unconfigured; deactivate it '
+                    'and clean it up, set the parameter, then configure it again'
+                )
+
+
+def declare_settings(node: Node, config_type: type[Config]) -> dict[str, Any]:
+    """Declare one parameter for each field and return their values.
+
+    Raises:
+        ConfigError: an override has the wrong type or is out of range.
+    """
+    values = {}
+    for item in settings_of(config_type):
+        default = list(item.default) if isinstance(item.default, tuple) else item.default
+        try:
+            parameter = node.declare_parameter(item.name, default, describe(item))
+        except ParameterException as error:
+            raise ConfigError(f'parameter {item.name}: {error}') from error
+        values[item.name] = _plain(parameter.value)
+    return values
+
+
+def describe(item: Setting) -> ParameterDescriptor:
+    """Descriptor with help, unit, range, choices and when the parameter may change."""
+    unit = f' [{item.unit}]' if item.unit else ''
+    descriptor = ParameterDescriptor(description=f'{item.help}{unit}')
+    choices = f'one of: {", ".join(map(str, item.choices))}; ' if item.choices else ''
+    when = 'changes at run time' if item.runtime else 'changes only while unconfigured'
+    descriptor.additional_constraints = choices + when
+    if item.low is None or item.high is None:
+        return descriptor
+    if isinstance(item.default, int):
+        limits = IntegerRange(from_value=int(item.low), to_value=int(item.high))
+        descriptor.integer_range = [limits]
+    elif isinstance(item.default, float):
+        span = FloatingPointRange(from_value=float(item.low), to_value=float(item.high))
+        descriptor.floating_point_range = [span]
+    return descriptor
+
+
+def default_yaml() -> str:
+    """The text of `config/vpr.yaml`: every parameter with its default and description."""
+    lines = ['# Every parameter with its default; made from the configuration dataclasses.']
+    lines += ['/**:', '  ros__parameters:']
+    for config_type in CONFIG_TYPES:
+        for item in settings_of(config_type):
+            lines += [f'    # {_comment(item)}', f'    {item.name}: {_yaml_value(item.default)}']
+    return '\n'.join(lines) + '\n'
+
+
+def _build(values: dict[str, Any]) -> tuple[NodeConfig, RecognizerConfig]:
+    """Both configurations out of one flat mapping."""
+    node, recognizer = (
+        {item.name: values[item.name] for item in settings_of(config_type)}
+        for config_type in CONFIG_TYPES
+    )
+    return NodeConfig.from_dict(node), RecognizerConfig.from_dict(recognizer)
+
+
+def _comment(item: Setting) -> str:
+    allowed = f'one of {", ".join(map(str, item.choices))}' if item.choices else ''
+    if not allowed and item.low is not None:
+        allowed = item.range_text()
+    return f'{item.help} ({allowed})' if allowed else item.help
+
+
+def _yaml_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"'{value}'" if isinstance(value, str) else str(value)
+
+
+def _plain(value: Any) -> Any:
+    """Arrays of parameters as lists."""
+    return list(value) if hasattr(value, 'typecode') else value

@@ -1,0 +1,89 @@
+"""What exists only while the node is active: the network on its device and the worker thread."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+
+from rclpy.lifecycle import LifecycleNode
+from sensor_msgs.msg import CompressedImage, Image
+
+from ghost_vpr_ros.core.config import RecognizerConfig
+from ghost_vpr_ros.core.datatypes import Hypothesis
+from ghost_vpr_ros.core.engine import create_engine
+from ghost_vpr_ros.core.recognizer import PlaceRecognizer
+from ghost_vpr_ros.ros.answer_publishers import AnswerPublishers
+from ghost_vpr_ros.ros.frame_processor import FrameProcessor, ReceivedImage
+from ghost_vpr_ros.ros.fresh_answers import FreshAnswers
+from ghost_vpr_ros.ros.image_conversions import RgbImage
+from ghost_vpr_ros.ros.latest_frame_worker import LatestFrameWorker
+from ghost_vpr_ros.ros.node_statistics import Statistics
+from ghost_vpr_ros.ros.parameters import NodeParameters
+from ghost_vpr_ros.ros.recognizer_loading import LoadedMap
+
+
+class Recognition:
+    """Answers the newest image on a thread of its own, from construction to `close`."""
+
+    def __init__(
+        self,
+        node: LifecycleNode,
+        loaded: LoadedMap,
+        publishers: AnswerPublishers,
+        statistics: Statistics,
+        parameters: NodeParameters,
+    ) -> None:
+        """Put the network on its device and start the thread.
+
+        Raises:
+            DeviceError: the device cannot take the network.
+        """
+        self._statistics = statistics
+        self._logger = node.get_logger()
+        self._lock = threading.Lock()
+        config = parameters.node
+        self._engine = create_engine(loaded.model, config.engine, config.device)
+        self._recognizer = PlaceRecognizer(
+            loaded.model, self._engine, loaded.place_map, parameters.recognizer
+        )
+        self._processor = FrameProcessor(
+            self, publishers, statistics, node.get_clock(), self._logger, lambda: parameters.node
+        )
+        self.fresh_answers = FreshAnswers()
+        self._worker = LatestFrameWorker(self._process, self._report_defect)
+
+    def offer(self, message: Image | CompressedImage) -> None:
+        """Take the newest image and return at once."""
+        if self._worker.offer(ReceivedImage(message, time.monotonic_ns())):
+            self._statistics.count('overtaken')
+
+    def recognize(self, image: RgbImage, stamp_ns: int) -> Hypothesis:
+        """The recogniser's answer; one caller at a time."""
+        with self._lock:
+            return self._recognizer.recognize(image, stamp_ns)
+
+    def reset(self) -> None:
+        """Forget the frames before."""
+        with self._lock:
+            self._recognizer.reset()
+
+    def configure(self, config: RecognizerConfig) -> None:
+        """Thresholds for the frames from now on."""
+        with self._lock:
+            self._recognizer.config = config
+
+    def close(self) -> None:
+        """Finish the frame in progress, then free the network."""
+        self.fresh_answers.close()
+        self._worker.stop()
+        self._engine.close()
+
+    def _process(self, received: ReceivedImage) -> None:
+        hypothesis = self._processor.process(received)
+        self.fresh_answers.add(hypothesis, received.received_ns)
+
+    def _report_defect(self, error: Exception) -> None:
+        self._statistics.count('failures')
+        trace = ''.join(traceback.format_exception(error))
+        self._logger.error(f'a frame could not be answered:\n{trace}', throttle_duration_sec=5.0)

@@ -1,0 +1,74 @@
+"""The node's services: pause, start afresh, and "where am I" with an answer to rely on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.node import Node
+from std_srvs.srv import SetBool, Trigger
+
+from ghost_vpr_ros.ros.fresh_answers import judge
+from ghost_vpr_ros.ros.parameters import NodeParameters
+from ghost_vpr_ros.ros.recognition import Recognition
+
+_INACTIVE = 'the node is not active; configure and activate it first'
+
+
+class RecognitionServices:
+    """`~/enable`, `~/reset` and `~/localize`.
+
+    Attributes:
+        enabled: False while images are to be ignored.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        parameters: NodeParameters,
+        recognition: Callable[[], Recognition | None],
+    ) -> None:
+        """Offer the services.
+
+        Args:
+            node: offers them.
+            parameters: how many fresh images to wait for, and how long.
+            recognition: what answers now, or None while the node is not active.
+        """
+        self.enabled = True
+        self._parameters = parameters
+        self._recognition = recognition
+        node.create_service(SetBool, '~/enable', self._enable)
+        node.create_service(Trigger, '~/reset', self._reset)
+        # It waits for images, so it must not keep the image callback from running.
+        waiting = MutuallyExclusiveCallbackGroup()
+        node.create_service(Trigger, '~/localize', self._localize, callback_group=waiting)
+
+    def _enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        self.enabled = request.data
+        response.success = True
+        response.message = 'answering images' if request.data else 'ignoring images'
+        return response
+
+    def _reset(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        recognition = self._recognition()
+        if recognition is None:
+            return _answer(response, False, _INACTIVE)
+        recognition.reset()
+        return _answer(response, True, 'the frames before are forgotten')
+
+    def _localize(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        recognition, config = self._recognition(), self._parameters.node
+        if recognition is None:
+            return _answer(response, False, _INACTIVE)
+        if not self.enabled:
+            return _answer(response, False, 'images are ignored; call ~/enable with true first')
+        count = config.localize_frames
+        answers = recognition.fresh_answers.wait_for(count, config.localize_timeout_s)
+        radius_m = self._parameters.recognizer.group_radius_m
+        return _answer(response, *judge(answers, count, radius_m))
+
+
+def _answer(response: Trigger.Response, success: bool, message: str) -> Trigger.Response:
+    response.success, response.message = success, message
+    return response

@@ -1,0 +1,130 @@
+"""Starts the node `place_recognition`, if wanted with RViz and a bag.
+
+An argument that is left empty keeps the value of `params_file`; nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ament_index_python.packages import get_package_share_directory
+from launch.actions import (
+    DeclareLaunchArgument,
+    ExecuteProcess,
+    OpaqueFunction,
+    SetEnvironmentVariable,
+    Shutdown,
+)
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+
+from ghost_vpr_ros.core.settings import settings_of
+from ghost_vpr_ros.ros.parameters import NodeConfig
+from launch import Action, LaunchContext, LaunchDescription
+
+SHARE = Path(get_package_share_directory('ghost_vpr_ros'))
+CHOICES = {item.name: item.choices for item in settings_of(NodeConfig)}
+KEEP = ' (empty: as in params_file)'
+BOOLEAN = ['true', 'false']
+LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'fatal']
+PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
+BOOLEAN_ARGUMENTS = ('autostart', 'use_sim_time')
+NODE_ARGUMENTS = (
+    *('map', 'model', 'device', 'image_transport', 'mode'),
+    *BOOLEAN_ARGUMENTS,
+)
+
+
+def arguments() -> list[DeclareLaunchArgument]:
+    """The launch arguments in the order of `ros2 launch --show-args`."""
+    return [
+        _argument('map', '', 'map file that answers' + KEEP),
+        _argument('model', '', 'weights file; the map carries its own network' + KEEP),
+        _argument('device', '', 'device of the network' + KEEP, ['', 'cpu', 'cuda', 'auto']),
+        _argument('image_topic', '/camera/image', 'base topic of the camera images'),
+        _argument(
+            'image_transport',
+            '',
+            'raw: image_topic itself; compressed: image_topic/compressed' + KEEP,
+            ['', *CHOICES['image_transport']],
+        ),
+        _argument(
+            'params_file', str(SHARE / 'config' / 'vpr.yaml'), 'YAML file with all parameters'
+        ),
+        _argument('namespace', '', 'namespace of the node'),
+        _argument('use_sim_time', 'false', 'take the time from /clock', BOOLEAN),
+        _argument('rviz', 'false', 'start RViz with the view of this package', BOOLEAN),
+        _argument('bag', '', 'bag to play (needs ros2 bag); the launch ends when it ends'),
+        _argument('mode', '', 'what the node does with images' + KEEP, ['', *CHOICES['mode']]),
+        _argument('autostart', '', 'configure and activate at start' + KEEP, ['', *BOOLEAN]),
+        _argument('log_level', 'info', 'what the node logs', LOG_LEVELS),
+    ]
+
+
+def generate_launch_description() -> LaunchDescription:
+    """What `ros2 launch ghost_vpr_ros vpr.launch.py` starts."""
+    return LaunchDescription([*arguments(), *_large_images(), OpaqueFunction(function=_start)])
+
+
+def _argument(
+    name: str, default: str, description: str, choices: list[str] | None = None
+) -> DeclareLaunchArgument:
+    return DeclareLaunchArgument(
+        name, default_value=default, description=description, choices=choices
+    )
+
+
+def _large_images() -> list[SetEnvironmentVariable]:
+    """The Fast DDS profile, unless the user has one."""
+    if any(variable in os.environ for variable in PROFILE_VARIABLES):
+        return []
+    profile = str(SHARE / 'config' / 'fastdds_large_images.xml')
+    return [SetEnvironmentVariable(variable, profile) for variable in PROFILE_VARIABLES]
+
+
+def _start(context: LaunchContext) -> list[Action]:
+    values = {a.name: context.launch_configurations[a.name] for a in arguments()}
+    actions: list[Action] = [_recognition_node(values)]
+    if values['rviz'] == 'true':
+        actions.append(_rviz(values))
+    if values['bag']:
+        # --clock: with use_sim_time:=true the node lives in the bag's time.
+        play = ['ros2', 'bag', 'play', values['bag'], '--clock']
+        actions.append(ExecuteProcess(cmd=play, output='screen', on_exit=Shutdown()))
+    return actions
+
+
+def _recognition_node(values: dict[str, str]) -> Node:
+    namespace = values['namespace'].strip('/')
+    logger = f'{namespace}/place_recognition'.strip('/').replace('/', '.')
+    return Node(
+        package='ghost_vpr_ros',
+        executable='place_recognition',
+        name='place_recognition',
+        namespace=namespace,
+        parameters=[values['params_file'], _parameters(values)],
+        remappings=[('image', values['image_topic'])],
+        ros_arguments=['--log-level', f'{logger}:={values["log_level"]}'],
+        output='screen',
+        emulate_tty=True,
+        on_exit=Shutdown(reason='place_recognition ended'),
+    )
+
+
+def _parameters(values: dict[str, str]) -> dict[str, ParameterValue]:
+    """Arguments that were given, in the type of their parameter (a map may be called 1)."""
+    types = {name: bool if name in BOOLEAN_ARGUMENTS else str for name in NODE_ARGUMENTS}
+    given = [name for name in NODE_ARGUMENTS if values[name]]
+    return {name: ParameterValue(values[name], value_type=types[name]) for name in given}
+
+
+def _rviz(values: dict[str, str]) -> Node:
+    return Node(
+        package='rviz2',
+        executable='rviz2',
+        name='rviz',
+        namespace=values['namespace'].strip('/'),
+        arguments=['-d', str(SHARE / 'config' / 'vpr.rviz')],
+        parameters=[{'use_sim_time': values['use_sim_time'] == 'true'}],
+    )

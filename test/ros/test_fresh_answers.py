@@ -1,0 +1,71 @@
+"""`~/localize`: only images that arrived after the question count."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from ghost_vpr_ros.core.datatypes import Candidate, Hypothesis, Keyframe, Pose, Reason, State
+from ghost_vpr_ros.ros.fresh_answers import FreshAnswers, judge
+
+
+def accepted(x=0.0, with_pose=True):
+    pose = Pose(np.array([x, 0.0, 0.0]), None, np.eye(6)) if with_pose else None
+    best = Candidate(Keyframe(4, 'morning', 0, 'f.jpg', pose), 0.9, 0.95)
+    return Hypothesis(0, State.ACCEPTED, Reason.NONE, (best,), pose)
+
+
+REFUSED = Hypothesis(0, State.REJECTED, Reason.LOW_SCORE)
+
+
+def ask(answers, count, timeout_s=5.0):
+    """Start to wait on a thread of its own; the list fills when the wait is over."""
+    result = []
+    thread = threading.Thread(target=lambda: result.extend(answers.wait_for(count, timeout_s)))
+    thread.start()
+    time.sleep(0.1)
+    return thread, result
+
+
+def test_answers_to_older_images_do_not_count():
+    answers = FreshAnswers()
+    before_ns = time.monotonic_ns()
+    thread, result = ask(answers, 1)
+    answers.add(REFUSED, before_ns)
+    answers.add(accepted(), time.monotonic_ns())
+    thread.join(5.0)
+    assert [answer.state for answer in result] == [State.ACCEPTED]
+
+
+def test_the_timeout_ends_the_wait():
+    assert FreshAnswers().wait_for(1, timeout_s=0.05) == []
+
+
+def test_close_ends_the_wait():
+    answers = FreshAnswers()
+    thread, result = ask(answers, 1, timeout_s=60.0)
+    answers.close()
+    thread.join(5.0)
+    assert not thread.is_alive() and result == []
+
+
+@pytest.mark.parametrize('with_pose', [True, False])
+def test_agreeing_answers_are_reliable(with_pose):
+    reliable, message = judge([accepted(with_pose=with_pose)] * 3, 3, 25.0)
+    assert reliable
+    assert message.startswith('reliable: 3 of 3') and "keyframe 4 of session 'morning'" in message
+
+
+@pytest.mark.parametrize(
+    ('answers', 'reason'),
+    [
+        ([accepted()], '1 of 3 fresh images'),
+        ([accepted(), REFUSED, accepted()], '2 of 3 accepted (1 x LOW_SCORE)'),
+        ([accepted(), accepted(40.0), accepted()], '40.0 m apart'),
+    ],
+)
+def test_other_answers_are_not_reliable_and_say_why(answers, reason):
+    reliable, message = judge(answers, 3, 25.0)
+    assert not reliable
+    assert reason in message
