@@ -1,0 +1,36 @@
+"""The one function that turns an image into the network's input, from training to the node."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.core.config import PreprocessingConfig
+from ghost_vpr_ros.core.errors import ImageError
+
+
+def preprocess(image: NDArray[np.uint8], config: PreprocessingConfig) -> NDArray[np.float32]:
+    """Network input (1, 3, h, w) float32, R G B, normalised, of an RGB uint8 (H, W, 3) image.
+
+    The image is resized to exactly (h, w), as in the papers: its aspect ratio is not kept. Area
+    averaging when it shrinks, linear interpolation when it grows.
+
+    Raises:
+        ImageError: the array is not RGB uint8 (H, W, 3), or is empty.
+    """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+        raise ImageError(
+            f'image: expected RGB uint8 (H, W, 3), found {image.dtype} {image.shape}; '
+            'decode it with core.image or ros.conversions'
+        )
+    size = (config.width_px, config.height_px)
+    if (image.shape[1], image.shape[0]) != size:
+        shrinks = image.shape[1] > size[0] or image.shape[0] > size[1]
+        image = cv2.resize(
+            image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        )
+    scale = (1.0 / (255.0 * np.asarray(config.std))).astype(np.float32)
+    offset = (-np.asarray(config.mean) / np.asarray(config.std)).astype(np.float32)
+    normalised = image * scale + offset
+    return np.ascontiguousarray(normalised.transpose(2, 0, 1)[np.newaxis])
