@@ -164,6 +164,22 @@ def _check_present(path: Path) -> None:
         raise MapError(f'{path} is empty (0 bytes); expected a map file')
 
 
+def check_size(connection: sqlite3.Connection, path: Path) -> None:
+    """Is the file as long as its header says? SQLite does not miss the end of a last page.
+
+    Raises:
+        MapError: the file was cut off.
+    """
+    wal = _beside(path, '-wal')
+    if wal.exists() and wal.stat().st_size > 0:
+        return
+    pages = connection.execute('PRAGMA page_count').fetchone()[0]
+    expected = pages * connection.execute('PRAGMA page_size').fetchone()[0]
+    found = path.stat().st_size
+    if found < expected:
+        raise damaged(path, f'expected {expected} bytes, found {found}')
+
+
 def connect_writable(path: Path) -> sqlite3.Connection:
     """Open an existing map as its only writer: WAL mode, the write lock held.
 

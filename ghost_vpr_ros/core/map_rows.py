@@ -52,6 +52,11 @@ def geo_values(geo: GeoPoint | None) -> tuple[Any, ...]:
     return (float(geo.latitude_deg), float(geo.longitude_deg), float(geo.altitude_m))
 
 
+def storable_text(text: str) -> str:
+    """`text`, with `?` for the bytes of a file name that are no UTF-8, which SQLite refuses."""
+    return text.encode('utf-8', 'replace').decode()
+
+
 def keyframe_from_row(row: tuple[Any, ...]) -> Keyframe:
     """One row of `SELECT_KEYFRAMES` as a keyframe."""
     geo = None if row[12] is None else GeoPoint(*row[12:15])
@@ -91,7 +96,7 @@ def read_descriptors(
     """(count, D) float32: descriptors in row order, read in one query.
 
     Raises:
-        ValueError: the table holds something else than was promised when the map was opened.
+        ValueError: rows are missing, or have another size, or are not of unit norm.
     """
     matrix = np.empty((count, descriptor_dim), dtype=np.float32)
     cursor = connection.execute(
@@ -103,6 +108,9 @@ def read_descriptors(
     for start in range(0, count, chunk):
         joined = b''.join(blob for (blob,) in cursor.fetchmany(min(chunk, count - start)))
         block = np.frombuffer(joined, dtype='<f4').reshape(-1, descriptor_dim)
+        norms = np.sqrt(np.einsum('nd,nd->n', block, block))
+        if not (np.abs(norms - 1.0) <= _NORM_TOLERANCE).all():
+            raise ValueError('a descriptor is not of unit norm')
         matrix[start : start + chunk] = block
     cursor.close()
     return matrix

@@ -12,7 +12,13 @@ from numpy.typing import ArrayLike
 from ghost_vpr_ros.core.config import MapConfig, PreprocessingConfig
 from ghost_vpr_ros.core.datatypes import GeoPoint, Pose
 from ghost_vpr_ros.core.errors import MapError
-from ghost_vpr_ros.core.map_file import connect_readonly, connect_writable, create_file, explained
+from ghost_vpr_ros.core.map_file import (
+    check_size,
+    connect_readonly,
+    connect_writable,
+    create_file,
+    explained,
+)
 from ghost_vpr_ros.core.map_frame import MapFrame, check_position
 from ghost_vpr_ros.core.map_reader import MapReader, SessionInfo
 from ghost_vpr_ros.core.map_rows import (
@@ -20,6 +26,7 @@ from ghost_vpr_ros.core.map_rows import (
     check_descriptor,
     geo_values,
     position_values,
+    storable_text,
 )
 from ghost_vpr_ros.core.map_schema import (
     ModelRecord,
@@ -115,6 +122,7 @@ class PlaceMap(MapReader):
         try:
             with explained(path):
                 check_is_map(connection, path)
+                check_size(connection, path)
                 check_consistent(connection, path)
                 model = read_model(connection, path)
             check_model(model, path, expected_model_hash, expected_dim)
@@ -167,7 +175,7 @@ class PlaceMap(MapReader):
         """
         with self._lock:
             writer = self._require_writer()
-            name = self._free_session_name() if name is None else name
+            name = self._free_session_name() if name is None else storable_text(name)
             if not name.strip():
                 raise MapError(f'{self.path}: a session needs a name that is not empty')
             if name in self._sessions:
@@ -213,7 +221,7 @@ class PlaceMap(MapReader):
             writer = self._require_writer()
             frame = self._frame.for_keyframe(pose, geo)
             values = position_values(frame.place(pose, geo), geo)
-            row = (self._session_id(session), int(stamp_ns), str(name), *values)
+            row = (self._session_id(session), int(stamp_ns), storable_text(name), *values)
             with writer.change() as execute:
                 keyframe_id = execute(INSERT_KEYFRAME, row)
                 execute('INSERT INTO descriptors VALUES (?, ?)', (keyframe_id, packed))
