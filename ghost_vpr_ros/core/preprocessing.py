@@ -27,9 +27,8 @@ def preprocess(image: NDArray[np.uint8], config: PreprocessingConfig) -> NDArray
     size = (config.width_px, config.height_px)
     if (image.shape[1], image.shape[0]) != size:
         shrinks = image.shape[1] > size[0] or image.shape[0] > size[1]
-        image = cv2.resize(
-            image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        )
+        interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        image = np.asarray(cv2.resize(image, size, interpolation=interpolation), np.uint8)
     scale = (1.0 / (255.0 * np.asarray(config.std))).astype(np.float32)
     offset = (-np.asarray(config.mean) / np.asarray(config.std)).astype(np.float32)
     normalised = image * scale + offset

@@ -48,7 +48,7 @@ class Setting:
             self._check_scalar(v, type(d)) for v, d in zip(value, self.default, strict=True)
         )
 
-    def _check_scalar(self, value: Any, kind: type) -> Any:
+    def _check_scalar(self, value: Any, kind: type[Any]) -> Any:
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):

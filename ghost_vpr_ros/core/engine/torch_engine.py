@@ -26,7 +26,9 @@ class TorchEngine:
         self.descriptor_dim = model.descriptor_dim
         self.model_hash = model.model_hash
         private = copy.deepcopy(model).eval().requires_grad_(False)
-        self._model: VprModel | None = private.to(self._device, memory_format=torch.channels_last)
+        self._model: VprModel | None = private.to(self._device).to(
+            memory_format=torch.channels_last
+        )
 
     def describe(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Descriptors (B, D) float32, unit norm, of network inputs (B, 3, h, w) float32."""

@@ -25,6 +25,7 @@ MAX_IMAGES = 500
 FEATURES_PER_IMAGE = 100
 KMEANS_ITERATIONS = 25
 BATCH_SIZE = 8
+UNTRAINED_DIM = 128
 
 
 def build_untrained(
@@ -120,6 +121,17 @@ def _network_inputs(
     if not inputs:
         raise SourceError('initialisation: expected at least one image, found none')
     return torch.from_numpy(np.concatenate(inputs))
+
+
+def untrained_dim(num_images: int) -> int:
+    """The whitened D that so many images can teach: a power of two, at most half their number.
+
+    0, no whitening, below 64: the descriptors of so few images are no burden.
+    """
+    dim = UNTRAINED_DIM
+    while dim > num_images / 2:
+        dim //= 2
+    return dim if dim >= UNTRAINED_DIM // 2 else 0
 
 
 def evenly_spaced(count: int, wanted: int = MAX_IMAGES) -> Sequence[int]:

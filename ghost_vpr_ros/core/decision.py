@@ -1,0 +1,48 @@
+"""What becomes of a query: accepted, tentative, rejected or unknown place, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.core.config import RecognizerConfig
+from ghost_vpr_ros.core.datatypes import Candidate, Reason, State
+from ghost_vpr_ros.core.likelihood import PlaceLikelihood
+
+_CONTRAST_STEP_PX = 4
+
+
+def is_usable(image: NDArray[np.uint8], min_contrast: float) -> bool:
+    """Whether an RGB uint8 (H, W, 3) image shows anything: a lens cap and a white-out do not.
+
+    The grey levels (0-255) of every fourth pixel must deviate by at least `min_contrast`.
+    """
+    sample = image[::_CONTRAST_STEP_PX, ::_CONTRAST_STEP_PX]
+    return float(sample.mean(axis=2).std()) >= min_contrast
+
+
+def decide(
+    candidates: Sequence[Candidate],
+    likelihood: PlaceLikelihood | None,
+    config: RecognizerConfig,
+) -> tuple[State, Reason]:
+    """State and reason for candidates, best first.
+
+    Without a likelihood nothing can be accepted: the best candidate stays tentative. A best
+    candidate that is as similar as right matches are, but hardly more than one elsewhere, is
+    ambiguous; one that is not even that is an unknown place.
+    """
+    if not candidates:
+        return State.UNKNOWN_PLACE, Reason.EMPTY_MAP
+    best = candidates[0]
+    if likelihood is None or np.isnan(best.probability):
+        return State.TENTATIVE, Reason.UNCALIBRATED
+    if best.probability >= config.min_probability:
+        return State.ACCEPTED, Reason.NONE
+    if best.probability >= config.tentative_probability:
+        return State.TENTATIVE, Reason.LOW_SCORE
+    if best.similarity >= likelihood.right_similarity:
+        return State.REJECTED, Reason.AMBIGUOUS
+    return State.UNKNOWN_PLACE, Reason.LOW_SCORE

@@ -1,0 +1,111 @@
+"""From similarity to probability: what the map itself tells about right and wrong matches.
+
+A similarity alone says little: its level changes with the network, the scene and the light. What
+tells a place from a look-alike is the margin: how much more similar the best candidate is than
+the best one elsewhere. The map has examples of both kinds. Each keyframe, asked for while it is
+hidden, finds its neighbours: the margins of right matches. Asked for while its neighbours are
+hidden as well, it can only find a wrong place: the margins at unknown places.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_SAMPLES = 500
+MIN_SAMPLES = 10
+
+
+@dataclass(frozen=True)
+class PlaceLikelihood:
+    """Two normal distributions of the margin with equal spread: right matches, wrong matches.
+
+    The neighbours within one map were seen in the same light, so right margins are optimistic;
+    the threshold lies where the map's own right matches do, which later drives seldom reach. That
+    errs towards "unknown place".
+
+    Attributes:
+        right_margin: mean margin of right matches.
+        wrong_margin: mean margin where the place is not in the map.
+        deviation: common standard deviation of both.
+        right_similarity: least similarity, at the 10th percentile, of right matches.
+    """
+
+    right_margin: float
+    wrong_margin: float
+    deviation: float
+    right_similarity: float
+
+    def probability(self, margin: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Posterior (n,) that a margin (n,) belongs to a right match; both equally likely before.
+
+        The ratio of two normal densities of equal deviation is a logistic function.
+        """
+        middle = 0.5 * (self.right_margin + self.wrong_margin)
+        slope = (self.right_margin - self.wrong_margin) / self.deviation**2
+        return 1.0 / (1.0 + np.exp(np.clip(-slope * (margin - middle), -60.0, 60.0)))
+
+
+def learn_likelihood(
+    descriptors: NDArray[np.float32], positions: NDArray[np.float64], radius_m: float
+) -> PlaceLikelihood | None:
+    """The likelihood that a map's own keyframes teach, or None where they cannot.
+
+    Args:
+        descriptors: (N, D) float32, unit norm.
+        positions: (N, 3) float64 metres in the map frame; NaN where unknown.
+        radius_m: keyframes this near to each other show the same place.
+
+    Returns:
+        None with fewer than `MIN_SAMPLES` keyframes that have both a neighbour and a keyframe
+        elsewhere, or when right margins are not larger than wrong ones.
+    """
+    known = np.isfinite(positions).all(axis=1)
+    descriptors, positions = descriptors[known], positions[known]
+    if len(descriptors) < MIN_SAMPLES:
+        return None
+    samples = np.unique(np.linspace(0, len(descriptors) - 1, MAX_SAMPLES).astype(np.int64))
+    found = [_margins(row, descriptors, positions, radius_m) for row in samples]
+    margins = np.array([m for m in found if m is not None])
+    if len(margins) < MIN_SAMPLES:
+        return None
+    return _fit(margins)
+
+
+def _margins(
+    row: int,
+    descriptors: NDArray[np.float32],
+    positions: NDArray[np.float64],
+    radius_m: float,
+) -> tuple[float, float, float] | None:
+    """Right margin, wrong margin and right similarity of one keyframe that asks for itself."""
+    similarity = descriptors @ descriptors[row]
+    near = np.linalg.norm(positions - positions[row], axis=1) <= radius_m
+    neighbours = near.copy()
+    neighbours[row] = False
+    if not neighbours.any() or near.all():
+        return None
+    right = float(similarity[neighbours].max())
+    elsewhere = np.where(near, -np.inf, similarity)
+    wrong_row = int(elsewhere.argmax())
+    wrong = float(elsewhere[wrong_row])
+    around_wrong = np.linalg.norm(positions - positions[wrong_row], axis=1) <= radius_m
+    third = np.where(near | around_wrong, -np.inf, similarity).max()
+    if not np.isfinite(third):
+        return None
+    return right - wrong, wrong - float(third), right
+
+
+def _fit(margins: NDArray[np.float64]) -> PlaceLikelihood | None:
+    right, wrong, similarity = margins.T
+    deviation = float(np.sqrt(0.5 * (right.var() + wrong.var())))
+    if right.mean() <= wrong.mean() or deviation == 0.0:
+        return None
+    return PlaceLikelihood(
+        float(right.mean()),
+        float(wrong.mean()),
+        deviation,
+        float(np.percentile(similarity, 10.0)),
+    )

@@ -1,0 +1,66 @@
+"""Where the camera is, and how surely, from the candidates that agree with the best one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.core.candidates import positions_of
+from ghost_vpr_ros.core.config import RecognizerConfig
+from ghost_vpr_ros.core.datatypes import Candidate, Pose
+from ghost_vpr_ros.core.geodesy import quaternion_to_yaw
+
+UNKNOWN_HEADING_VARIANCE_RAD2 = math.pi**2 / 3.0
+"""Variance of a heading of which nothing is known: uniform over the circle."""
+
+
+def estimate_pose(candidates: Sequence[Candidate], config: RecognizerConfig) -> Pose | None:
+    """Pose in the map frame with its (6, 6) covariance; None if the best has no position.
+
+    Position and covariance are mean and scatter, weighted by probability, of the candidates
+    within `group_radius_m` of the best one, plus the floor. Roll and pitch get the heading's
+    floor. The orientation is the best candidate's; its spread comes from the same group.
+    """
+    if not candidates or candidates[0].keyframe.pose is None:
+        return None
+    positions = positions_of([c.keyframe for c in candidates])
+    near = np.linalg.norm(positions - positions[0], axis=1) <= config.group_radius_m
+    group = [c for c, is_near in zip(candidates, near, strict=True) if is_near]
+    weights = _weights(group)
+    mean = weights @ positions[near]
+    offsets = positions[near] - mean
+    covariance = np.zeros((6, 6))
+    covariance[:3, :3] = (weights[:, np.newaxis] * offsets).T @ offsets
+    covariance[:3, :3] += config.position_floor_m**2 * np.eye(3)
+    covariance[3, 3] = covariance[4, 4] = config.heading_floor_rad**2
+    covariance[5, 5] = _yaw_variance_rad2(group, weights) + config.heading_floor_rad**2
+    return Pose(mean, candidates[0].keyframe.pose.quaternion_xyzw, covariance)
+
+
+def _weights(group: Sequence[Candidate]) -> NDArray[np.float64]:
+    """(n,) shares that sum to 1; equal where the map gives no probabilities."""
+    probability = np.array([c.probability for c in group])
+    if not np.isfinite(probability).all() or probability.sum() <= 0.0:
+        probability = np.ones(len(group))
+    return probability / probability.sum()
+
+
+def _yaw_variance_rad2(group: Sequence[Candidate], weights: NDArray[np.float64]) -> float:
+    """Circular variance about the best candidate's yaw, at most that of an unknown heading."""
+    quaternions = [
+        None if c.keyframe.pose is None else c.keyframe.pose.quaternion_xyzw for c in group
+    ]
+    if quaternions[0] is None:
+        return UNKNOWN_HEADING_VARIANCE_RAD2
+    yaws = [
+        (quaternion_to_yaw(q), w)
+        for q, w in zip(quaternions, weights, strict=True)
+        if q is not None
+    ]
+    offsets = np.array([yaw - yaws[0][0] for yaw, _ in yaws])
+    shares = np.array([w for _, w in yaws])
+    wrapped = np.arctan2(np.sin(offsets), np.cos(offsets))
+    return min(float(shares @ wrapped**2 / shares.sum()), UNKNOWN_HEADING_VARIANCE_RAD2)

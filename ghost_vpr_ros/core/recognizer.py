@@ -1,0 +1,144 @@
+"""The method on one page: an image goes in, a place hypothesis comes out.
+
+The same object serves the node, the replay of bags and the command line.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.core.candidates import make_candidates
+from ghost_vpr_ros.core.config import RecognizerConfig
+from ghost_vpr_ros.core.datatypes import Candidate, Hypothesis, Pose, Reason, State
+from ghost_vpr_ros.core.decision import decide, is_usable
+from ghost_vpr_ros.core.engine import Engine, create_engine
+from ghost_vpr_ros.core.geodesy import LocalFrame
+from ghost_vpr_ros.core.likelihood import learn_likelihood
+from ghost_vpr_ros.core.model.vpr_model import VprModel
+from ghost_vpr_ros.core.model.weights import load_model, model_from_bytes
+from ghost_vpr_ros.core.place_map import PlaceMap
+from ghost_vpr_ros.core.pose_estimate import estimate_pose
+from ghost_vpr_ros.core.preprocessing import preprocess
+from ghost_vpr_ros.core.search_index import SearchIndex
+from ghost_vpr_ros.core.stage_clock import StageClock
+
+
+class PlaceRecognizer:
+    """Recognises places of one map with one network; not for several threads at once.
+
+    Attributes:
+        config: thresholds; a new one takes effect with the next image.
+        place_map: the map that answers.
+    """
+
+    def __init__(
+        self, model: VprModel, engine: Engine, place_map: PlaceMap, config: RecognizerConfig
+    ) -> None:
+        self.config = config
+        self.place_map = place_map
+        self._preprocessing = model.preprocessing
+        self._engine = engine
+        self._keyframes = place_map.keyframes()
+        self._index = SearchIndex.from_map(place_map)
+        self._likelihood = learn_likelihood(
+            place_map.descriptors(), place_map.positions(), config.group_radius_m
+        )
+        self._local_frame = None if place_map.origin is None else LocalFrame(place_map.origin)
+
+    @classmethod
+    def open(
+        cls,
+        map_path: Path | str,
+        model_path: Path | str | None = None,
+        engine: str = 'auto',
+        device: str = 'cpu',
+        config: RecognizerConfig | None = None,
+    ) -> PlaceRecognizer:
+        """A recogniser for a map on disk, with the map's own network or the one at `model_path`.
+
+        Raises:
+            MapError: the map is missing, damaged, or belongs to another model.
+            WeightsError: the weights are missing or damaged.
+            DeviceError: no such engine or device.
+        """
+        given = None if model_path is None else load_model(model_path)
+        place_map = PlaceMap.open(
+            map_path,
+            expected_model_hash=None if given is None else given.model_hash,
+            expected_dim=None if given is None else given.descriptor_dim,
+        )
+        try:
+            model = given or model_from_bytes(place_map.model_bytes(), str(map_path))
+            runner = create_engine(model, engine, device)
+            return cls(model, runner, place_map, config or RecognizerConfig())
+        except BaseException:
+            place_map.close()
+            raise
+
+    def recognize(self, image: NDArray[np.uint8], stamp_ns: int) -> Hypothesis:
+        """The hypothesis for one image.
+
+        Args:
+            image: RGB uint8 (H, W, 3).
+            stamp_ns: time of capture in nanoseconds; the hypothesis carries it on.
+
+        Raises:
+            ImageError: the array is not such an image.
+        """
+        clock = StageClock()
+        with clock('preprocess'):
+            batch = preprocess(image, self._preprocessing)
+        if not is_usable(image, self.config.min_contrast):
+            return self._answer(stamp_ns, State.REJECTED, Reason.IMAGE_QUALITY, clock)
+        with clock('describe'):
+            descriptor = self._engine.describe(batch)
+        with clock('search'):
+            rows, similarities = self._index.search(descriptor, self.config.top_k)
+        with clock('decide'):
+            candidates = make_candidates(
+                [self._keyframes[row] for row in rows[0]],
+                similarities[0],
+                self._likelihood,
+                self.config.group_radius_m,
+            )
+            state, reason = decide(candidates, self._likelihood, self.config)
+            pose = estimate_pose(candidates, self.config)
+        return self._answer(stamp_ns, state, reason, clock, candidates, pose)
+
+    def _answer(
+        self,
+        stamp_ns: int,
+        state: State,
+        reason: Reason,
+        clock: StageClock,
+        candidates: tuple[Candidate, ...] = (),
+        pose: Pose | None = None,
+    ) -> Hypothesis:
+        geo = None
+        if pose is not None and self._local_frame is not None:
+            geo = self._local_frame.point_to_geo(pose.position_m)
+        revision = self.place_map.revision
+        return Hypothesis(stamp_ns, state, reason, candidates, pose, geo, revision, clock.stage_ms)
+
+    def reset(self) -> None:
+        """Forget the frames before; each image is still judged alone, so there is nothing yet."""
+
+    def close(self) -> None:
+        """Free the network and close the map."""
+        self._engine.close()
+        self.place_map.close()
+
+    def __enter__(self) -> PlaceRecognizer:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
