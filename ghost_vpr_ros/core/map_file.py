@@ -144,7 +144,7 @@ def _connect_immutable(path: Path, error: sqlite3.OperationalError) -> sqlite3.C
     if 'unable to open' not in str(error) and 'readonly' not in str(error):
         raise explain(error, path) from error
     wal = _beside(path, '-wal')
-    if wal.exists() and wal.stat().st_size > 0:
+    if _holds_changes(wal):
         raise MapError(
             f'{path} was not closed and {wal.name} holds its last changes, which cannot be merged '
             'in a read-only folder; copy both to a writable folder and open the map there'
@@ -170,13 +170,12 @@ def check_size(connection: sqlite3.Connection, path: Path) -> None:
     Raises:
         MapError: the file was cut off.
     """
-    wal = _beside(path, '-wal')
-    if wal.exists() and wal.stat().st_size > 0:
-        return
     pages = connection.execute('PRAGMA page_count').fetchone()[0]
     expected = pages * connection.execute('PRAGMA page_size').fetchone()[0]
+    # Asked after the pages: a writer may add some to the -wal file at any moment.
+    has_pages_elsewhere = _holds_changes(_beside(path, '-wal'))
     found = path.stat().st_size
-    if found < expected:
+    if found < expected and not has_pages_elsewhere:
         raise damaged(path, f'expected {expected} bytes, found {found}')
 
 
@@ -226,6 +225,13 @@ def _connect(path: Path, options: str) -> sqlite3.Connection:
 
 def _read_header(connection: sqlite3.Connection) -> None:
     connection.execute('SELECT count(*) FROM sqlite_master').fetchall()
+
+
+def _holds_changes(wal: Path) -> bool:
+    try:
+        return wal.stat().st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 def _beside(path: Path, suffix: str) -> Path:
