@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 
 from ghost_vpr_ros.core.errors import BagError
-from ghost_vpr_ros.replay.bag_damage import MAGIC, readable_extent, remedy
+from ghost_vpr_ros.replay.bag_damage import MAGIC, readable_extent, remedy, sqlite_size
 
 BAG_SUFFIXES = tuple(MAGIC)
 """Names of bag files: ROS 1 `.bag`, ROS 2 `.mcap` and `.db3`."""
@@ -55,7 +56,7 @@ class BagFile:
             self._reader.open()
         except Exception as error:
             raise self._damaged(error) from error
-        self._finalizer = weakref.finalize(self, self._reader.close)
+        self._finalizer = weakref.finalize(self, _close, self._reader)
 
     def close(self) -> None:
         """Close the bag's files; harmless when done twice."""
@@ -93,6 +94,12 @@ class BagFile:
             f'{self.path}: the bag is damaged or truncated ({reason}), {extent}; '
             f'{remedy(self._storage)}'
         )
+
+
+def _close(reader: AnyReader) -> None:
+    # SQLite refuses to close under a half-read query, and frees both when they are forgotten.
+    with suppress(Exception):
+        reader.close()
 
 
 def bag_files(folder: Path) -> list[Path]:
@@ -140,3 +147,5 @@ def _check_magic(path: Path) -> None:
         raise BagError(f'{path}: expected a bag, found an empty file; {remedy(path)}')
     if start != MAGIC[suffix]:
         raise BagError(f'{path}: not a {suffix} bag, it begins with {start!r}; check the path')
+    if suffix == '.db3' and path.stat().st_size < sqlite_size(path):
+        raise BagError(f'{path}: the bag is truncated, {readable_extent(path)}; {remedy(path)}')

@@ -149,7 +149,7 @@ def _image_index(bag: BagFile, topic: Topic) -> tuple[list[int], list[int], str]
 def _pose_source(bag: BagFile, topic: Topic | None, topics: BagTopics, frame_id: str) -> PoseAt:
     """A function from a stamp to the pose (or degrees of a fix) at it.
 
-    TF that was not asked for and does not lead to the camera is no error: the bag has no positions.
+    TF that was not asked for and does not lead to the camera is no error, but no position either.
     """
     if topic is None:
         return lambda stamp_ns: None
