@@ -18,58 +18,7 @@ from numpy.typing import NDArray
 from ghost_vpr_ros.core.datatypes import Frame, GeoPoint
 from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.core.geodesy import LocalFrame
-
-_PAIRS_PER_BLOCK = 4_000_000
-"""Distances computed at once: bounds the memory to some 100 MB at any size of the problem."""
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Pairs of a query and a database row, as the sorted keys `query * num_database + row`."""
-
-    keys: NDArray[np.int64]
-    num_queries: int
-    num_database: int
-
-    @classmethod
-    def of(
-        cls,
-        queries: NDArray[np.int64],
-        rows: NDArray[np.int64],
-        num_queries: int,
-        num_database: int,
-    ) -> Pairs:
-        """The pairs `(queries[i], rows[i])`, each kept once."""
-        keys = np.unique(np.asarray(queries, np.int64) * num_database + rows)
-        return cls(keys.astype(np.int64), num_queries, num_database)
-
-    def __len__(self) -> int:
-        return len(self.keys)
-
-    def rows(self, query: int) -> NDArray[np.int64]:
-        """The database rows of one query, ascending."""
-        bounds = np.array([query, query + 1], np.int64) * self.num_database
-        first, last = np.searchsorted(self.keys, bounds)
-        return self.keys[first:last] - bounds[0]
-
-    def counts(self) -> NDArray[np.int64]:
-        """(Q,) how many rows each query has."""
-        if not len(self.keys):
-            return np.zeros(self.num_queries, np.int64)
-        return np.bincount(self.keys // self.num_database, minlength=self.num_queries)
-
-    def mask(self, ranking: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """(Q, k) whether each query and the row at that rank are a pair; -1 is no row."""
-        if not len(self.keys):
-            return np.zeros(ranking.shape, bool)
-        wanted = np.arange(self.num_queries)[:, None] * self.num_database + ranking
-        place = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
-        return (self.keys[place] == wanted) & (ranking >= 0)
-
-    def without(self, other: Pairs) -> Pairs:
-        """These pairs less the other ones."""
-        kept = np.setdiff1d(self.keys, other.keys, assume_unique=True)
-        return Pairs(kept, self.num_queries, self.num_database)
+from ghost_vpr_ros.replay.pairs import Pairs, pairs_within
 
 
 @dataclass(frozen=True)
@@ -79,12 +28,28 @@ class GroundTruth:
     Attributes:
         positives: database rows that show the query's place, the excluded ones left out.
         excluded: database rows of the query's own panorama, left out of its ranking.
+        query_points: (Q, 2) float64 places of the queries, in `unit`.
+        database_points: (N, 2) float64 places of the database in the same frame.
+        unit: `m`, or `frames` where places are numbers of a sequence.
         protocol: how the positives were found, as it stands in reports.
     """
 
     positives: Pairs
     excluded: Pairs
+    query_points: NDArray[np.float64]
+    database_points: NDArray[np.float64]
+    unit: str
     protocol: dict[str, Any]
+
+    def distance(self, query: int, row: int) -> float:
+        """How far the database row is from the query, in `unit`."""
+        return float(np.linalg.norm(self.query_points[query] - self.database_points[row]))
+
+    def nearest_positive(self, query: int) -> int | None:
+        """The positive that is nearest to the query, or None where it has none."""
+        rows = self.positives.rows(query)
+        offset = self.database_points[rows] - self.query_points[query]
+        return int(rows[np.linalg.norm(offset, axis=1).argmin()]) if len(rows) else None
 
 
 def by_position(
@@ -95,17 +60,19 @@ def by_position(
     Raises:
         SourceError: as `horizontal_positions`.
     """
-    near = pairs_within(*horizontal_positions(queries, database), radius_m)
-    protocol: dict[str, Any] = {'ground_truth': 'position', 'positive_distance_m': radius_m}
-    return _apart(near, pairs_of_panorama(queries, database), protocol)
+    points = horizontal_positions(queries, database)
+    same = pairs_of_panorama(queries, database)
+    near = pairs_within(*points, radius_m).without(same)
+    protocol = {'ground_truth': 'position', 'positive_distance_m': radius_m}
+    return GroundTruth(near, same, *points, 'm', {**protocol, 'panorama_pairs': len(same)})
 
 
 def by_index(
     queries: Sequence[Frame],
     database: Sequence[Frame],
     tolerance: int,
-    query_index: NDArray[np.int64] | None = None,
-    database_index: NDArray[np.int64] | None = None,
+    query_index: Sequence[int] | None = None,
+    database_index: Sequence[int] | None = None,
 ) -> GroundTruth:
     """Positives at the same place number, give or take a tolerance.
 
@@ -116,81 +83,19 @@ def by_index(
         query_index: (Q,) place numbers; the order of the frames where not given.
         database_index: (N,) likewise.
     """
-    query_index = np.arange(len(queries)) if query_index is None else query_index
-    database_index = np.arange(len(database)) if database_index is None else database_index
-    near = pairs_by_index(query_index, database_index, tolerance)
-    protocol: dict[str, Any] = {'ground_truth': 'index', 'tolerance': tolerance}
-    return _apart(near, pairs_of_panorama(queries, database), protocol)
-
-
-def _apart(near: Pairs, same: Pairs, protocol: dict[str, Any]) -> GroundTruth:
-    return GroundTruth(near.without(same), same, {**protocol, 'panorama_pairs': len(same)})
-
-
-def pairs_within(
-    query_points: NDArray[np.float64], database_points: NDArray[np.float64], radius_m: float
-) -> Pairs:
-    """Pairs no further apart than the radius.
-
-    The database is sorted along the first axis, so that each query is compared with the strip
-    of that width only.
-
-    Args:
-        query_points: (Q, 2) metres in the frame of `database_points`.
-        database_points: (N, 2) metres.
-        radius_m: largest distance, inclusive.
-    """
-    order = np.argsort(database_points[:, 0], kind='stable')
-    ordered = database_points[order]
-    first = np.searchsorted(ordered[:, 0], query_points[:, 0] - radius_m, 'left')
-    last = np.searchsorted(ordered[:, 0], query_points[:, 0] + radius_m, 'right')
-    found_queries, found_rows = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-    for block in _blocks(last - first):
-        queries, places = _strip(block, first[block], last[block])
-        offset_m = query_points[queries] - ordered[places]
-        near = np.einsum('ij,ij->i', offset_m, offset_m) <= radius_m**2
-        found_queries.append(queries[near])
-        found_rows.append(order[places[near]])
-    return Pairs.of(
-        np.concatenate(found_queries),
-        np.concatenate(found_rows),
-        len(query_points),
-        len(database_points),
+    points = (
+        _on_a_line(range(len(queries)) if query_index is None else query_index),
+        _on_a_line(range(len(database)) if database_index is None else database_index),
     )
+    same = pairs_of_panorama(queries, database)
+    near = pairs_within(*points, float(tolerance)).without(same)
+    protocol = {'ground_truth': 'index', 'tolerance': tolerance}
+    return GroundTruth(near, same, *points, 'frames', {**protocol, 'panorama_pairs': len(same)})
 
 
-def _blocks(widths: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Query numbers in consecutive blocks of about `_PAIRS_PER_BLOCK` pairs."""
-    block_of_query = np.cumsum(widths) // _PAIRS_PER_BLOCK
-    cuts = np.flatnonzero(np.diff(block_of_query)) + 1
-    return [block for block in np.split(np.arange(len(widths)), cuts) if len(block)]
-
-
-def _strip(
-    queries: NDArray[np.int64], first: NDArray[np.int64], last: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Every pair of a query and a place in `first .. last - 1` of that query."""
-    widths = last - first
-    starts = np.cumsum(widths) - widths
-    places = np.arange(widths.sum()) - np.repeat(starts - first, widths)
-    return np.repeat(queries, widths), places
-
-
-def pairs_by_index(
-    query_index: NDArray[np.int64], database_index: NDArray[np.int64], tolerance: int
-) -> Pairs:
-    """Pairs whose indices differ by the tolerance or less.
-
-    Args:
-        query_index: (Q,) place number of each query.
-        database_index: (N,) place number of each database item.
-        tolerance: largest difference, inclusive.
-    """
-    query_points = np.stack([query_index, np.zeros_like(query_index)], axis=1)
-    database_points = np.stack([database_index, np.zeros_like(database_index)], axis=1)
-    return pairs_within(
-        query_points.astype(np.float64), database_points.astype(np.float64), float(tolerance)
-    )
+def _on_a_line(numbers: Sequence[int]) -> NDArray[np.float64]:
+    """(N, 2) points whose distance is the difference of the numbers."""
+    return np.stack([np.asarray(numbers, np.float64), np.zeros(len(numbers))], axis=1)
 
 
 def pairs_of_panorama(queries: Sequence[Frame], database: Sequence[Frame]) -> Pairs:
@@ -224,12 +129,17 @@ def horizontal_positions(
     frames = [*database, *queries]
     if all(frame.geo is not None for frame in frames):
         points = _east_north(frames)
-    elif all(frame.pose is not None for frame in frames):
+    elif all(_has_metric_position(frame) for frame in frames):
         points = np.array([f.pose.position_m[:2] for f in frames if f.pose], np.float64)
     else:
         raise SourceError(_no_position_message(frames))
     points = points.reshape(-1, 2)
     return points[len(database) :], points[: len(database)]
+
+
+def _has_metric_position(frame: Frame) -> bool:
+    """False for a pose that is an orientation only."""
+    return frame.pose is not None and not np.isnan(frame.pose.position_m[:2]).any()
 
 
 def _east_north(frames: Sequence[Frame]) -> NDArray[np.float64]:
@@ -242,7 +152,7 @@ def _east_north(frames: Sequence[Frame]) -> NDArray[np.float64]:
 
 
 def _no_position_message(frames: Sequence[Frame]) -> str:
-    bare = [frame for frame in frames if frame.geo is None and frame.pose is None]
+    bare = [f for f in frames if f.geo is None and not _has_metric_position(f)]
     if bare:
         return (
             f'{bare[0].name}: no position, but ground truth by position needs one for every '

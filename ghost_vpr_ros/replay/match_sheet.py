@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from ghost_vpr_ros.core.image import decode_compressed
+
 _MARGIN_PX = 12
 _FRAME_PX = 5
 _LINE_PX = 17
@@ -151,3 +153,13 @@ def _font(size_px: int, bold: bool = False) -> ImageFont.FreeTypeFont:
     name = 'DejaVuSans-Bold.ttf' if bold else 'DejaVuSans.ttf'
     path = Path(matplotlib.get_data_path()) / 'fonts' / 'ttf' / name
     return ImageFont.truetype(str(path), size_px)
+
+
+def picture_from_jpeg(data: bytes) -> NDArray[np.uint8]:
+    """RGB uint8 (H, W, 3) of a view that a map stores."""
+    return decode_compressed(data, 'view in the map')
+
+
+def blank_picture() -> NDArray[np.uint8]:
+    """A grey picture for a keyframe whose view was not stored."""
+    return np.full((3, 4, 3), 0xE3, np.uint8)

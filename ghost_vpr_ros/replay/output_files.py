@@ -21,14 +21,26 @@ def make_output_folder(path: Path) -> Path:
     Raises:
         OutputError: a file stands in the way, or the place is read-only or full.
     """
-    probe = path / f'.ghost_vpr_{os.getpid()}'
     try:
         path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _refused(path, error, 'folder') from error
+    check_writable(path)
+    return path
+
+
+def check_writable(folder: Path) -> None:
+    """Try to write in an existing folder, before long work whose result would have no place.
+
+    Raises:
+        OutputError: missing, read-only or full.
+    """
+    probe = folder / f'.ghost_vpr_{os.getpid()}'
+    try:
         probe.write_bytes(b'\0')
         probe.unlink()
     except OSError as error:
-        raise _refused(path, error, 'folder') from error
-    return path
+        raise _refused(folder, error, 'folder') from error
 
 
 def write_file(path: Path, data: bytes | str) -> None:

@@ -18,13 +18,16 @@ _BLUE = '#2f6fb2'
 _GRID = '#d9dee3'
 _MAP_GREY = '#a9b3bc'
 
-ANSWER_COLOURS = {
-    'right': '#2a8f45',
-    'wrong': '#cf3030',
-    'unsure': '#e0992a',
-    'unknown': '#6a7785',
+_GREEN = '#2a8f45'
+_RED = '#cf3030'
+
+ANSWER_STYLES = {
+    'accepted, right': (_GREEN, True),
+    'accepted, wrong': (_RED, True),
+    'not accepted, best right': (_GREEN, False),
+    'not accepted, best wrong': (_RED, False),
 }
-"""Colour of each kind of answer on the top-down map."""
+"""Colour of each kind of answer on the top-down map, and whether its dot is filled."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class DrivenAnswer:
     Attributes:
         truth_xy: where the camera was, (2,) metres in the map frame.
         found_xy: where the best candidate is, (2,) metres, or None without one.
-        kind: a key of `ANSWER_COLOURS`.
+        kind: a key of `ANSWER_STYLES`.
     """
 
     truth_xy: NDArray[np.float64]
@@ -83,7 +86,7 @@ def precision_recall_plot(curve: PrecisionRecall, title: str) -> bytes:
     figure, axes = _figure(f'{title}\n{figures}')
     axes.step(100 * curve.recall, 100 * curve.precision, where='post', color=_BLUE)
     if np.isfinite(best):
-        axes.axvline(best, color=ANSWER_COLOURS['right'], linestyle='--', linewidth=1)
+        axes.axvline(best, color=_GREEN, linestyle='--', linewidth=1)
     axes.set_xlabel('recall (% of the queries with positives)')
     axes.set_ylabel('precision (% of the answers)')
     axes.set_xlim(0, 101)
@@ -104,25 +107,33 @@ def top_down_plot(
     figure, axes = _figure(title, height_in=6.4)
     axes.plot(map_xy[:, 0], map_xy[:, 1], '.', color=_MAP_GREY, markersize=7, zorder=1)
     axes.plot([], [], '.', color=_MAP_GREY, markersize=7, label=f'map: {len(map_xy)} keyframes')
-    for kind, colour in ANSWER_COLOURS.items():
-        chosen = [answer for answer in answers if answer.kind == kind]
-        _draw_answers(axes, chosen, colour, f'{kind}: {len(chosen)}', lines=kind == 'wrong')
+    for kind in ANSWER_STYLES:
+        _draw_answers(axes, [answer for answer in answers if answer.kind == kind], kind)
     axes.set_xlabel('x, east (m)')
     axes.set_ylabel('y, north (m)')
     axes.set_aspect('equal', adjustable='datalim')
-    axes.legend(loc='upper center', bbox_to_anchor=(0.5, -0.1), ncols=5, frameon=False, fontsize=9)
+    axes.legend(loc='upper center', bbox_to_anchor=(0.5, -0.1), ncols=3, frameon=False, fontsize=9)
     return _png(figure)
 
 
-def _draw_answers(
-    axes: Axes, answers: Sequence[DrivenAnswer], colour: str, label: str, lines: bool
-) -> None:
-    for answer in answers:
-        if lines and answer.found_xy is not None:
+def _draw_answers(axes: Axes, answers: Sequence[DrivenAnswer], kind: str) -> None:
+    """Dots where the camera was; an accepted wrong answer is joined to its keyframe."""
+    colour, is_filled = ANSWER_STYLES[kind]
+    for answer in answers if kind == 'accepted, wrong' else ():
+        if answer.found_xy is not None:
             ends = np.stack([answer.truth_xy, answer.found_xy])
             axes.plot(ends[:, 0], ends[:, 1], color=colour, linewidth=0.8, alpha=0.6, zorder=2)
     points = np.array([answer.truth_xy for answer in answers], np.float64).reshape(-1, 2)
-    axes.plot(points[:, 0], points[:, 1], 'o', color=colour, markersize=4, label=label, zorder=3)
+    axes.plot(
+        points[:, 0],
+        points[:, 1],
+        'o',
+        color=colour,
+        markerfacecolor=colour if is_filled else 'white',
+        markersize=5,
+        label=f'{kind}: {len(answers)}',
+        zorder=4 if is_filled else 3,
+    )
 
 
 def _figure(title: str, height_in: float = 4.6) -> tuple[Figure, Axes]:

@@ -6,16 +6,20 @@ import pytest
 from ghost_vpr_ros.core.datatypes import Frame, GeoPoint, Pose
 from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.replay.ground_truth import (
-    Pairs,
+    by_index,
+    by_position,
     horizontal_positions,
-    pairs_by_index,
     pairs_of_panorama,
-    pairs_within,
 )
+from ghost_vpr_ros.replay.pairs import Pairs, pairs_within
 
 
 def frame(name='a', **known) -> Frame:
     return Frame(name=name, load=lambda: np.zeros((2, 2, 3), np.uint8), **known)
+
+
+def frames(count: int) -> list[Frame]:
+    return [frame(str(number)) for number in range(count)]
 
 
 def at(x: float, y: float) -> Pose:
@@ -33,7 +37,7 @@ def as_set(pairs: Pairs) -> set[tuple[int, int]]:
 
 
 def test_pairs_within_equal_brute_force(monkeypatch):
-    monkeypatch.setattr('ghost_vpr_ros.replay.ground_truth._PAIRS_PER_BLOCK', 50)
+    monkeypatch.setattr('ghost_vpr_ros.replay.pairs._PAIRS_PER_BLOCK', 50)
     rng = np.random.default_rng(0)
     queries, database = rng.uniform(0, 300, (60, 2)), rng.uniform(0, 300, (80, 2))
     pairs = pairs_within(queries, database, 25.0)
@@ -52,7 +56,7 @@ def test_an_empty_database_has_no_pairs():
 
 
 def test_pairs_by_index_keep_the_tolerance():
-    pairs = pairs_by_index(np.arange(5), np.arange(5), 1)
+    pairs = by_index(frames(5), frames(5), 1).positives
     assert [pairs.rows(q).tolist() for q in range(5)] == [
         [0, 1],
         [0, 1, 2],
@@ -63,12 +67,12 @@ def test_pairs_by_index_keep_the_tolerance():
 
 
 def test_pairs_by_index_take_place_numbers_of_a_split_sequence():
-    pairs = pairs_by_index(np.array([1, 3]), np.array([0, 2, 4, 6]), 1)
-    assert as_set(pairs) == {(0, 0), (0, 1), (1, 1), (1, 2)}
+    truth = by_index(frames(2), frames(4), 1, [1, 3], [0, 2, 4, 6])
+    assert as_set(truth.positives) == {(0, 0), (0, 1), (1, 1), (1, 2)}
 
 
 def test_mask_marks_pairs_in_a_ranking_and_never_the_filler():
-    pairs = pairs_by_index(np.arange(2), np.arange(3), 0)
+    pairs = by_index(frames(2), frames(3), 0).positives
     ranking = np.array([[2, 0], [1, -1]])
     assert pairs.mask(ranking).tolist() == [[False, True], [True, False]]
 
@@ -81,8 +85,22 @@ def test_panorama_pairs_join_equal_labels_only():
 
 def test_a_query_whose_positives_show_its_own_panorama_has_none_left():
     frames = [frame('a', panorama='p', pose=at(0, 0)), frame('b', panorama='p', pose=at(1, 0))]
-    near = pairs_within(*horizontal_positions(frames, frames), 25.0)
-    assert near.without(pairs_of_panorama(frames, frames)).counts().tolist() == [0, 0]
+    truth = by_position(frames, frames, 25.0)
+    assert truth.positives.counts().tolist() == [0, 0]
+    assert len(truth.excluded) == 4
+
+
+def test_distances_and_the_nearest_positive_by_position():
+    database = [frame('a', pose=at(0, 20)), frame('b', pose=at(3, 4)), frame('c', pose=at(90, 0))]
+    truth = by_position([frame('q', pose=at(0, 0)), frame('r', pose=at(50, 50))], database, 25.0)
+    assert truth.distance(0, 1) == 5.0
+    assert truth.nearest_positive(0) == 1
+    assert truth.nearest_positive(1) is None
+
+
+def test_distances_by_index_are_numbers_of_frames():
+    truth = by_index(frames(5), frames(5), 1)
+    assert (truth.distance(4, 1), truth.unit) == (3.0, 'frames')
 
 
 def test_geographic_positions_become_metres_about_the_first_database_item():

@@ -1,0 +1,167 @@
+"""Build a map from images or a bag, or continue one.
+
+A run that was killed continues where it stopped when the same command is given again with
+--append; --append also adds a further source as a new session of the map.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ghost_vpr_ros.cli.model_options import add_engine_options, add_model_options, chosen_model
+from ghost_vpr_ros.cli.options import add_settings, add_where, config_from, where_from
+from ghost_vpr_ros.cli.progress import progress_bar
+from ghost_vpr_ros.cli.table import add_json_option, print_result
+from ghost_vpr_ros.core.config import MapConfig
+from ghost_vpr_ros.core.errors import GhostVprError, MapError
+from ghost_vpr_ros.replay.bag_topics import BagTopics
+from ghost_vpr_ros.replay.output_files import check_writable
+
+if TYPE_CHECKING:
+    from ghost_vpr_ros.core.model.vpr_model import VprModel
+    from ghost_vpr_ros.core.place_map import PlaceMap
+    from ghost_vpr_ros.replay.image_sources import ImageSource
+    from ghost_vpr_ros.replay.map_builder import BuildResult
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument(
+        'source', metavar='SOURCE', help='folder of images, CSV manifest, or bag (ROS 1 or 2)'
+    )
+    parser.add_argument('map', metavar='MAP', type=Path, help='the map file to write')
+    parser.add_argument(
+        '--append', action='store_true', help='continue or extend the map if it exists'
+    )
+    parser.add_argument(
+        '--session', help="name of this run in the map (default: the source's name)"
+    )
+    add_where(parser)
+    add_json_option(parser)
+    add_engine_options(parser)
+    add_settings(parser, MapConfig)
+    add_settings(parser.add_argument_group('bags'), BagTopics)
+    add_model_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Build or continue the map and print what it holds."""
+    from ghost_vpr_ros.replay.image_sources import open_source
+
+    config, topics = config_from(args, MapConfig), config_from(args, BagTopics)
+    _check_place(args.map, args.append)
+    source = open_source(args.source, where=where_from(args.where), topics=topics)
+    place_map, model = _open_map(args, source, config)
+    try:
+        with place_map:
+            result = _fill(args, place_map, model, source, config)
+            summary = _summary(place_map, model, result)
+    except BaseException:
+        _remove_if_empty(args.map)
+        raise
+    print_result(summary, args.json)
+    return 0
+
+
+def _check_place(path: Path, append: bool) -> None:
+    """Refuse before the work begins what could not be written after it."""
+    if path.exists() and not append:
+        raise MapError(
+            f'{path}: something is there already and is left as it is; choose another name, or '
+            'add --append to continue or extend that map'
+        )
+    check_writable(path.parent)
+
+
+def _open_map(
+    args: argparse.Namespace, source: ImageSource, config: MapConfig
+) -> tuple[PlaceMap, VprModel]:
+    from ghost_vpr_ros.core.place_map import PlaceMap
+
+    if args.map.exists():
+        return _open_existing(args, config)
+    from ghost_vpr_ros.core.model.weights import model_to_bytes
+
+    model = chosen_model(args, source.frames, source.name)
+    place_map = PlaceMap.create(
+        args.map,
+        model.model_hash,
+        model.descriptor_dim,
+        model.preprocessing,
+        model_to_bytes(model),
+        config,
+        model.name,
+    )
+    return place_map, model
+
+
+def _open_existing(args: argparse.Namespace, config: MapConfig) -> tuple[PlaceMap, VprModel]:
+    """The map with its own model; `--model` may be given again, but must be the same one."""
+    from ghost_vpr_ros.core.model.weights import load_model, model_from_bytes
+    from ghost_vpr_ros.core.place_map import PlaceMap
+
+    wanted = None if args.model is None else load_model(args.model).model_hash
+    place_map = PlaceMap.open(args.map, writable=True, expected_model_hash=wanted, config=config)
+    return place_map, model_from_bytes(place_map.model_bytes(), f'the model in {args.map}')
+
+
+def _fill(
+    args: argparse.Namespace,
+    place_map: PlaceMap,
+    model: VprModel,
+    source: ImageSource,
+    config: MapConfig,
+) -> BuildResult:
+    from ghost_vpr_ros.core.engine import create_engine
+    from ghost_vpr_ros.replay.map_builder import add_frames
+
+    session = args.session or Path(source.name).resolve().stem
+    engine = create_engine(model, args.engine, args.device)
+    try:
+        with progress_bar(len(source), 'build map') as progress:
+            return add_frames(
+                place_map, session, source.frames, model, engine, config, progress=progress
+            )
+    except GhostVprError as error:
+        raise _explained(error, place_map) from error
+    finally:
+        engine.close()
+
+
+def _explained(error: GhostVprError, place_map: PlaceMap) -> GhostVprError:
+    """The same error, saying what became of the map."""
+    if not len(place_map):
+        return error
+    return type(error)(
+        f'{error}; {place_map.path} holds {len(place_map)} keyframes: solve this and give the '
+        'command again with --append to continue'
+    )
+
+
+def _remove_if_empty(path: Path) -> None:
+    """Take away a map without a single keyframe: nothing of value was begun."""
+    from ghost_vpr_ros.core.place_map import PlaceMap
+
+    try:
+        with PlaceMap.open(path) as place_map:
+            is_empty = len(place_map) == 0
+    except GhostVprError:
+        return
+    if is_empty:
+        path.unlink()
+
+
+def _summary(place_map: PlaceMap, model: VprModel, result: BuildResult) -> dict[str, object]:
+    return {
+        'map': str(place_map.path),
+        'session': result.session,
+        'keyframes_added': result.added,
+        'keyframes_present_before': result.present,
+        'keyframes': len(place_map),
+        'frame': place_map.map_frame,
+        'model': model.name,
+        'weights': model.provenance,
+        'descriptor_dim': model.descriptor_dim,
+    }

@@ -1,0 +1,164 @@
+"""Show what works on this machine, and what is missing for what.
+
+Always exits with 0: a missing part is an answer, not an error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+
+from ghost_vpr_ros import __version__
+from ghost_vpr_ros.cli.table import add_json_option, print_result
+
+_PROBE_TIMEOUT_S = 60
+_ROS_PROBE = (
+    'import rclpy; from rclpy.utilities import get_rmw_implementation_identifier as rmw; '
+    "rclpy.init(); n = rclpy.create_node('ghost_vpr_doctor'); n.destroy_node(); "
+    'rclpy.shutdown(); print(rmw())'
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One part: does it work, which version or device, and what it is needed for."""
+
+    works: bool
+    detail: str
+    needed_for: str
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    add_json_option(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Probe every part and print the findings."""
+    findings = {name: probe() for name, probe in PROBES.items()}
+    if args.json:
+        print_result({name: asdict(finding) for name, finding in findings.items()}, as_json=True)
+        return 0
+    width = max(map(len, findings))
+    for name, finding in findings.items():
+        mark = 'ok     ' if finding.works else 'missing'
+        print(f'{mark}  {name:<{width}}  {finding.detail}  [{finding.needed_for}]')
+    return 0
+
+
+def _package() -> Finding:
+    return Finding(True, f'{__version__}, {Path(__file__).parents[1]}', 'everything')
+
+
+def _python() -> Finding:
+    supported = (3, 10) <= sys.version_info[:2] <= (3, 12)
+    detail = f'{platform.python_version()} on {platform.machine()}, {os.cpu_count()} CPUs'
+    return Finding(supported, detail, 'everything; 3.10 to 3.12 are supported')
+
+
+def _module(name: str, distribution: str, needed_for: str) -> Callable[[], Finding]:
+    """The probe of a Python module: it is imported, since a broken one can be installed, too."""
+
+    def probe() -> Finding:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            return Finding(False, f'{error}; pip install {distribution}', needed_for)
+        return Finding(True, _version(name, distribution), needed_for)
+
+    return probe
+
+
+def _version(name: str, distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return str(getattr(sys.modules[name], '__version__', 'version unknown'))
+
+
+def _cuda() -> Finding:
+    needed_for = '--device cuda; everything works on the CPU, too'
+    try:
+        import torch
+    except ImportError as error:
+        return Finding(False, f'torch: {error}', needed_for)
+    if not torch.cuda.is_available():
+        return Finding(False, f'torch {torch.__version__} sees no CUDA device', needed_for)
+    return Finding(True, f'{torch.cuda.get_device_name(0)}, CUDA {torch.version.cuda}', needed_for)
+
+
+def _ros() -> Finding:
+    """Asked in a process of its own: a ROS that is half installed can end the one that asks."""
+    needed_for = 'the node'
+    if importlib.util.find_spec('rclpy') is None:
+        return Finding(
+            False, 'no rclpy; source a ROS 2 set-up, or install the [ros] extra', needed_for
+        )
+    try:
+        answer = subprocess.run(
+            [sys.executable, '-c', _ROS_PROBE],
+            capture_output=True,
+            text=True,
+            timeout=_PROBE_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return Finding(False, f'no answer in {_PROBE_TIMEOUT_S} s', needed_for)
+    lines = (answer.stdout if answer.returncode == 0 else answer.stderr).strip().splitlines()
+    distro = os.environ.get('ROS_DISTRO', 'from Python wheels')
+    detail = lines[-1] if lines else f'exit status {answer.returncode}'
+    return Finding(answer.returncode == 0, f'{detail} ({distro})', needed_for)
+
+
+def _cv_bridge() -> Finding:
+    needed_for = 'image conversion in the node; without it rosbags-image does the same'
+    found = importlib.util.find_spec('cv_bridge') is not None
+    return Finding(found, 'found' if found else 'part of a ROS installation only', needed_for)
+
+
+def _transports() -> Finding:
+    """Whether a JPEG can be decoded, which the compressed transport needs."""
+    needed_for = 'image_transport raw (always) and compressed'
+    try:
+        import numpy as np
+
+        from ghost_vpr_ros.core.image import decode_compressed, encode_jpeg
+
+        decode_compressed(encode_jpeg(np.zeros((8, 8, 3), np.uint8)), 'probe')
+    except ImportError as error:
+        return Finding(False, f'raw; no JPEG: {error}', needed_for)
+    return Finding(True, 'raw, compressed (JPEG and PNG)', needed_for)
+
+
+def _sample_weights() -> Finding:
+    weights = sorted((Path(__file__).parents[1] / 'weights').glob('*.safetensors'))
+    detail = ', '.join(path.name for path in weights) or 'none; an untrained network is used'
+    return Finding(bool(weights), detail, 'trained recognition without --model')
+
+
+PROBES: dict[str, Callable[[], Finding]] = {
+    'ghost_vpr_ros': _package,
+    'python': _python,
+    'torch': _module('torch', 'torch', 'describing images'),
+    'torchvision': _module('torchvision', 'torchvision', 'training'),
+    'cuda': _cuda,
+    'faiss': _module('faiss', 'faiss-cpu', 'search'),
+    'opencv': _module('cv2', 'opencv-python-headless', 'images'),
+    'pyproj': _module('pyproj', 'pyproj', 'geotagged maps'),
+    'rosbags': _module('rosbags', 'rosbags', 'bags without ROS'),
+    'rosbags-image': _module('rosbags.image', 'rosbags-image', 'raw images of messages'),
+    'matplotlib': _module('matplotlib', 'matplotlib', 'pictures of reports'),
+    'rclpy': _ros,
+    'cv_bridge': _cv_bridge,
+    'image transports': _transports,
+    'sample weights': _sample_weights,
+}

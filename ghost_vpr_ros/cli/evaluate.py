@@ -1,0 +1,158 @@
+"""Evaluate retrieval: queries against a database, judged by ground truth.
+
+Writes metrics.json, per_query.csv, recall.png, precision_recall.png, worst_failures.jpg and
+matches.jpg; files of an earlier evaluation in the same folder are replaced.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ghost_vpr_ros.cli.model_options import add_engine_options, add_model_options, chosen_model
+from ghost_vpr_ros.cli.options import add_settings, add_where, config_from, where_from
+from ghost_vpr_ros.cli.progress import progress_bar, say
+from ghost_vpr_ros.cli.table import add_json_option, figure_rows, print_result, table_lines
+from ghost_vpr_ros.core.errors import SourceError
+from ghost_vpr_ros.replay.config import EvaluationConfig
+from ghost_vpr_ros.replay.output_files import make_output_folder
+
+if TYPE_CHECKING:
+    from ghost_vpr_ros.core.model.vpr_model import VprModel
+    from ghost_vpr_ros.replay.ground_truth import GroundTruth
+    from ghost_vpr_ros.replay.image_sources import ImageSource
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    for name in ('database', 'queries'):
+        parser.add_argument(
+            f'--{name}', required=True, metavar='SOURCE', help='folder, CSV manifest or bag'
+        )
+        add_where(parser, f'--{name}-where', f' of the {name}')
+    parser.add_argument(
+        '--ground-truth',
+        required=True,
+        choices=('position', 'index'),
+        help='same place: near enough, or same number in both sequences',
+    )
+    parser.add_argument(
+        '--out', required=True, metavar='DIR', type=Path, help='folder for the results'
+    )
+    add_settings(parser, EvaluationConfig)
+    add_json_option(parser)
+    add_engine_options(parser)
+    add_model_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate, write the files and print the figures."""
+    from ghost_vpr_ros.replay.image_sources import open_source
+
+    config = config_from(args, EvaluationConfig)
+    database = open_source(args.database, where=where_from(args.database_where))
+    queries = open_source(args.queries, where=where_from(args.queries_where))
+    truth = _ground_truth(args.ground_truth, queries, database, config)
+    make_output_folder(args.out)
+    model = chosen_model(args, database.frames, f'the database {database.name}')
+    metrics = evaluate_and_write(args, database, queries, truth, model, config)
+    if args.json:
+        print_result(metrics, as_json=True)
+    else:
+        print('\n'.join(metrics_lines(metrics)))
+        print(f'\nwritten to {args.out}: metrics.json, per_query.csv and four pictures')
+    return 0
+
+
+def evaluate_and_write(
+    args: argparse.Namespace,
+    database: ImageSource,
+    queries: ImageSource,
+    truth: GroundTruth,
+    model: VprModel,
+    config: EvaluationConfig,
+) -> dict[str, Any]:
+    """Run the evaluation, write its files to `args.out` and return the content of metrics.json."""
+    from ghost_vpr_ros.core.engine import create_engine
+    from ghost_vpr_ros.replay.evaluation_report import write_evaluation
+    from ghost_vpr_ros.replay.evaluator import evaluate
+
+    engine = create_engine(model, args.engine, args.device)
+    try:
+        with progress_bar(len(database) + len(queries), 'evaluate') as progress:
+            evaluation = evaluate(
+                database.frames, queries.frames, truth, model, engine, progress=progress
+            )
+    finally:
+        engine.close()
+    described = {
+        'descriptor_dim': model.descriptor_dim,
+        'model': describe_model(model),
+        'protocol': {'database': database.name, 'queries': queries.name, **truth.protocol},
+    }
+    title = _title(database, queries, truth, model)
+    return write_evaluation(evaluation, described, title, config.sheet_rows, args.out)
+
+
+def describe_model(model: VprModel) -> dict[str, str]:
+    """Name, hash and origin of the weights, as they stand in every result file."""
+    return {'name': model.name, 'hash': model.model_hash, 'weights': model.provenance}
+
+
+def recall_lines(recall: dict[str, float]) -> list[str]:
+    """recall@N in one row under the N."""
+    percent = [f'{value:.1f}' for value in recall.values()]
+    return figure_rows(['', *(f'r@{n}' for n in recall)], [['recall (%)', *percent]])
+
+
+def metrics_lines(metrics: dict[str, Any]) -> list[str]:
+    """The figures of an evaluation as text: recall in one row, then the rest."""
+    rest = {
+        key: metrics[key]
+        for key in (
+            'average_precision',
+            'recall_at_100_precision',
+            'num_queries',
+            'num_queries_without_positives',
+            'num_database',
+            'descriptor_dim',
+        )
+    }
+    stages = metrics['latency_ms'].items()
+    latency = figure_rows(
+        ['latency (ms)', 'p50', 'p95'], [[name, s['p50'], s['p95']] for name, s in stages]
+    )
+    model = {'model': metrics['model']['name'], 'weights': metrics['model']['weights']}
+    return [*recall_lines(metrics['recall']), '', *table_lines({**rest, **model}), '', *latency]
+
+
+def _ground_truth(
+    kind: str, queries: ImageSource, database: ImageSource, config: EvaluationConfig
+) -> GroundTruth:
+    from ghost_vpr_ros.replay.ground_truth import by_index, by_position
+
+    if kind == 'index':
+        truth = by_index(queries.frames, database.frames, config.tolerance)
+    else:
+        truth = by_position(queries.frames, database.frames, config.positive_distance_m)
+    if not truth.positives.counts().any():
+        raise SourceError(
+            f'{queries.name}: expected queries at places of {database.name}, found a positive for '
+            f'none of {len(queries)} ({kind}, {truth.protocol}); check both sources'
+        )
+    shared = {frame.name for frame in queries.frames} & {frame.name for frame in database.frames}
+    if queries.name == database.name and shared:
+        say('warning: some images are query and database item at once and find themselves')
+    return truth
+
+
+def _title(
+    database: ImageSource, queries: ImageSource, truth: GroundTruth, model: VprModel
+) -> str:
+    limit = truth.protocol.get('positive_distance_m', truth.protocol.get('tolerance'))
+    state = ', untrained' if model.provenance.startswith('untrained') else ''
+    return (
+        f'{Path(queries.name).name} ({len(queries)} queries) in {Path(database.name).name} '
+        f'({len(database)}), right within {limit:g} {truth.unit}\n{model.name}{state}'
+    )

@@ -1,0 +1,84 @@
+"""Show what a map or a weights file holds."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ghost_vpr_ros.cli.table import add_json_option, print_result
+from ghost_vpr_ros.core.errors import SourceError
+
+_SQLITE_START = b'SQLite format 3\0'
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument('file', metavar='MAP|WEIGHTS', type=Path, help='map or weights file')
+    add_json_option(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the description of the file."""
+    describe = _describe_map if _is_sqlite(args.file) else _describe_weights
+    print_result(describe(args.file), args.json)
+    return 0
+
+
+def _is_sqlite(path: Path) -> bool:
+    try:
+        with path.open('rb') as file:
+            return file.read(len(_SQLITE_START)) == _SQLITE_START
+    except OSError as error:
+        reason = error.strerror or 'unreadable'
+        raise SourceError(
+            f'{path}: expected a map or a weights file, found none ({reason}); check the path'
+        ) from error
+
+
+def _describe_map(path: Path) -> dict[str, Any]:
+    from ghost_vpr_ros.core.model.weights import model_from_bytes
+    from ghost_vpr_ros.core.place_map import PlaceMap
+
+    with PlaceMap.open(path) as place_map:
+        model = model_from_bytes(place_map.model_bytes(), f'the model in {path}')
+        origin = place_map.origin
+        return {
+            'kind': 'map',
+            'path': str(path),
+            'size_mb': round(path.stat().st_size / 1e6, 2),
+            'keyframes': len(place_map),
+            'revision': place_map.revision,
+            'frame': place_map.map_frame,
+            'origin': None if origin is None else vars(origin),
+            'sessions': {s.name: _session(s) for s in place_map.sessions()},
+            'model': _model_values(model),
+        }
+
+
+def _session(session: Any) -> dict[str, Any]:
+    return {
+        'keyframes': session.count,
+        'first_stamp_ns': session.first_stamp_ns,
+        'last_stamp_ns': session.last_stamp_ns,
+    }
+
+
+def _describe_weights(path: Path) -> dict[str, Any]:
+    from ghost_vpr_ros.core.model.weights import load_model
+
+    model = load_model(path)
+    size_mb = round(path.stat().st_size / 1e6, 2)
+    return {'kind': 'weights', 'path': str(path), 'size_mb': size_mb, **_model_values(model)}
+
+
+def _model_values(model: Any) -> dict[str, Any]:
+    return {
+        'name': model.name,
+        'hash': model.model_hash,
+        'weights': model.provenance,
+        'descriptor_dim': model.descriptor_dim,
+        'parameters': sum(p.numel() for p in model.parameters()),
+        'architecture': model.config.to_dict(),
+        'preprocessing': model.preprocessing.to_dict(),
+    }

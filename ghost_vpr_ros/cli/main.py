@@ -1,0 +1,107 @@
+"""The command `ghost-vpr`: one subcommand a file, one line and exit status 1 for a known error."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType, ModuleType
+
+from ghost_vpr_ros import __version__
+from ghost_vpr_ros.cli import (
+    build_map,
+    demo,
+    doctor,
+    evaluate,
+    info,
+    make_bag,
+    query,
+    replay,
+    sample_town,
+)
+from ghost_vpr_ros.core.errors import GhostVprError
+
+COMMANDS: dict[str, ModuleType] = {
+    'build-map': build_map,
+    'query': query,
+    'evaluate': evaluate,
+    'make-bag': make_bag,
+    'replay': replay,
+    'info': info,
+    'doctor': doctor,
+    'sample-town': sample_town,
+    'demo': demo,
+}
+
+EXIT_KNOWN_ERROR = 1
+EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
+EXIT_BROKEN_PIPE = 141
+
+
+def make_parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser with every subcommand.
+
+    Options are added only to a command that is named in `argv`, and commands import heavy things
+    when they run: so `--help` is quick.
+    """
+    parser = argparse.ArgumentParser(
+        prog='ghost-vpr',
+        description='Visual place recognition: build maps from images or bags, query them, '
+        'evaluate, and replay bags without ROS.',
+    )
+    parser.add_argument('--version', action='version', version=f'ghost-vpr {__version__}')
+    commands = parser.add_subparsers(dest='command', metavar='COMMAND', required=True)
+    for name, module in COMMANDS.items():
+        summary = (module.__doc__ or '').splitlines()[0].rstrip('.')
+        sub = commands.add_parser(name, help=summary, description=module.__doc__)
+        if name in argv:
+            module.add_arguments(sub)
+        sub.set_defaults(run=module.run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit status: 0, or 1 after a known error.
+
+    A usage error exits with 2 (argparse), Ctrl-C gives 130, SIGTERM 143; an unknown error is a
+    defect of ours and shows its traceback.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    args = make_parser(argv).parse_args(argv)
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        status: int = args.run(args)
+        sys.stdout.flush()
+        return status
+    except GhostVprError as error:
+        print(f'ghost-vpr: error: {_one_line(error)}', file=sys.stderr)
+        return EXIT_KNOWN_ERROR
+    except KeyboardInterrupt:
+        print('ghost-vpr: interrupted', file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        _silence_stdout()
+        return EXIT_BROKEN_PIPE
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    """Leave through the ordinary way out, so that maps are committed and children ended."""
+    sys.exit(EXIT_TERMINATED)
+
+
+def _one_line(error: GhostVprError) -> str:
+    return ' '.join(str(error).split())
+
+
+def _silence_stdout() -> None:
+    """Point standard output to nowhere: Python's own flush at exit would complain again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == '__main__':
+    sys.exit(main())

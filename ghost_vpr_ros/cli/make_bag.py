@@ -1,0 +1,47 @@
+"""Write images and their positions as a ROS 2 bag.
+
+Where the source has no time stamps they are invented, and the bag's topic /bag_info says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ghost_vpr_ros.cli.options import add_settings, add_where, config_from, where_from
+from ghost_vpr_ros.cli.progress import progress_bar
+from ghost_vpr_ros.cli.table import add_json_option, print_result
+from ghost_vpr_ros.replay.bag_topics import BagTopics
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    from ghost_vpr_ros.replay.bag_writer import BagConfig
+
+    parser.add_argument('source', metavar='SOURCE', help='folder, CSV manifest or bag')
+    parser.add_argument('out', metavar='OUT', type=Path, help='the bag to write, a new folder')
+    add_where(parser)
+    add_settings(parser, BagConfig)
+    add_settings(parser.add_argument_group('source bags'), BagTopics)
+    add_json_option(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the bag and print what is in it."""
+    from ghost_vpr_ros.replay.bag_writer import BagConfig
+    from ghost_vpr_ros.replay.image_sources import open_source
+    from ghost_vpr_ros.replay.source_to_bag import source_to_bag
+
+    config, topics = config_from(args, BagConfig), config_from(args, BagTopics)
+    source = open_source(args.source, where=where_from(args.where), topics=topics)
+    with progress_bar(len(source), 'make bag') as progress:
+        count = source_to_bag(source, args.out, config, progress=lambda _: progress(1))
+    has_stamps = all(frame.stamp_ns >= 0 for frame in source.frames)
+    result = {
+        'bag': str(args.out),
+        'images': count,
+        'storage': config.storage,
+        'stamps': 'of the source' if has_stamps else f'invented, {config.rate_hz:g} Hz',
+    }
+    print_result(result, args.json)
+    return 0

@@ -1,0 +1,88 @@
+"""Which network a command runs, and on what: shared by the commands that describe images."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.cli.options import add_settings, config_from, given_settings, option_name
+from ghost_vpr_ros.cli.progress import progress_bar, say
+from ghost_vpr_ros.core.config import ModelConfig, PreprocessingConfig
+from ghost_vpr_ros.core.datatypes import Frame
+from ghost_vpr_ros.core.errors import ConfigError
+from ghost_vpr_ros.replay.config import InitialisationConfig
+
+if TYPE_CHECKING:
+    from ghost_vpr_ros.core.model.vpr_model import VprModel
+
+_CONFIGS = (PreprocessingConfig, ModelConfig, InitialisationConfig)
+
+
+def add_engine_options(parser: argparse.ArgumentParser) -> None:
+    """Add `--engine` and `--device`."""
+    parser.add_argument(
+        '--engine', default='auto', help='what runs the network: auto or torch (default auto)'
+    )
+    parser.add_argument(
+        '--device', default='cpu', help='where it runs: cpu, cuda, cuda:1, ... (default cpu)'
+    )
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Add `--model WEIGHTS` and, for the untrained network, its architecture and input size."""
+    parser.add_argument('--model', metavar='WEIGHTS', help='weights file (.safetensors)')
+    group = parser.add_argument_group('untrained network, used without --model')
+    for config_type in _CONFIGS:
+        add_settings(group, config_type)
+
+
+def chosen_model(args: argparse.Namespace, frames: Sequence[Frame], what: str) -> VprModel:
+    """The model of `--model`, or an untrained one that is initialised on images at hand.
+
+    Args:
+        args: with the options of `add_model_options`.
+        frames: images for the initialisation; some, spread evenly, are used.
+        what: what these images are, for the person at the terminal.
+
+    Raises:
+        WeightsError: `--model` is missing, damaged or of another network.
+        ConfigError: `--model` together with an option of the untrained network, or a bad value.
+        ImageError: an image cannot be read.
+    """
+    given = [name for config in _CONFIGS for name in given_settings(args, config)]
+    if args.model is None:
+        return _untrained(args, frames, what)
+    if given:
+        raise ConfigError(
+            f'{option_name(given[0])}: fixed by the weights of --model; leave one of the two out'
+        )
+    from ghost_vpr_ros.core.model.weights import load_model
+
+    return load_model(args.model)
+
+
+def _untrained(args: argparse.Namespace, frames: Sequence[Frame], what: str) -> VprModel:
+    from ghost_vpr_ros.core.model.initialisation import build_untrained, evenly_spaced
+
+    start = config_from(args, InitialisationConfig)
+    config, preprocessing = config_from(args, ModelConfig), config_from(args, PreprocessingConfig)
+    chosen = [frames[i] for i in evenly_spaced(len(frames), start.initialisation_images)]
+    with progress_bar(len(chosen), 'initialise') as progress:
+        images = (_counted(frame, progress) for frame in chosen)
+        model = build_untrained(config, preprocessing, images, start.seed)
+    model.provenance = (
+        f'untrained: random weights of seed {start.seed}, clusters initialised on '
+        f'{len(chosen)} of {len(frames)} images of {what}'
+    )
+    say(f'note: no --model given; the network is {model.provenance}')
+    return model
+
+
+def _counted(frame: Frame, progress: Callable[[int], Any]) -> NDArray[np.uint8]:
+    image = frame.load()
+    progress(1)
+    return image

@@ -1,0 +1,97 @@
+"""Command-line options derived from configuration classes: no default is typed a second time."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from ghost_vpr_ros.core.settings import Config, ConfigT, Setting, settings_of
+
+
+def add_settings(
+    parser: argparse.ArgumentParser | argparse._ArgumentGroup,
+    config_type: type[Config],
+    only: Collection[str] | None = None,
+) -> None:
+    """Add one option for each setting: `top_k` becomes `--top-k`.
+
+    Args:
+        parser: parser or option group.
+        config_type: whose settings.
+        only: names of the settings that are wanted; all where not given.
+    """
+    for item in settings_of(config_type):
+        if only is None or item.name in only:
+            parser.add_argument(option_name(item.name), **_argument_of(item))
+
+
+def option_name(setting_name: str) -> str:
+    """`top_k` -> `--top-k`."""
+    return '--' + setting_name.replace('_', '-')
+
+
+def config_from(args: argparse.Namespace, config_type: type[ConfigT]) -> ConfigT:
+    """The configuration of the options that were given; the others keep their defaults.
+
+    Raises:
+        ConfigError: a value is out of its range.
+    """
+    return config_type.from_dict(given_settings(args, config_type))
+
+
+def given_settings(args: argparse.Namespace, config_type: type[Config]) -> dict[str, Any]:
+    """Values by setting name of the options that were given on the command line."""
+    values = {item.name: getattr(args, item.name, None) for item in settings_of(config_type)}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def add_where(parser: argparse.ArgumentParser, option: str = '--where', what: str = '') -> None:
+    """Add a repeatable `COLUMN=VALUE` filter of a manifest's rows."""
+    parser.add_argument(
+        option,
+        action='append',
+        default=[],
+        type=_column_and_value,
+        metavar='COLUMN=VALUE',
+        help=f'use only rows{what} whose column has this value; repeatable, all must hold',
+    )
+
+
+def where_from(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """The filter of a manifest: value by column."""
+    return dict(pairs)
+
+
+def _column_and_value(text: str) -> tuple[str, str]:
+    column, equals, value = text.partition('=')
+    if not equals or not column:
+        raise argparse.ArgumentTypeError(f'expected COLUMN=VALUE, found {text!r}')
+    return column, value
+
+
+def _argument_of(item: Setting) -> dict[str, Any]:
+    kind = type(item.default)
+    if kind is bool:
+        return {'action': argparse.BooleanOptionalAction, 'default': None, 'help': _help(item)}
+    argument: dict[str, Any] = {'type': kind, 'default': None, 'help': _help(item)}
+    if kind is tuple:
+        argument.update(type=type(item.default[0]), nargs=len(item.default))
+    if item.choices is not None:
+        argument['choices'] = item.choices
+    else:
+        argument['metavar'] = _metavar(item)
+    return argument
+
+
+def _metavar(item: Setting) -> str:
+    kind = type(item.default[0] if isinstance(item.default, tuple) else item.default)
+    return item.unit.upper() if item.unit else {int: 'N', float: 'X', str: 'TEXT'}[kind]
+
+
+def _help(item: Setting) -> str:
+    default = item.default
+    shown = ' '.join(map(str, default)) if isinstance(default, tuple) else default
+    limits = '' if item.low is None or isinstance(default, str) else f'{item.range_text()}, '
+    text = f'{item.help} ({limits}default {shown})' if shown != '' else item.help
+    return text.replace('%', '%%')

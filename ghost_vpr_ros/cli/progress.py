@@ -1,0 +1,22 @@
+"""Progress on standard error, so that results on standard output can be piped."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+@contextmanager
+def progress_bar(total: int, what: str) -> Iterator[Callable[[int], Any]]:
+    """Yield the function that counts images; the bar shows on a terminal only."""
+    from tqdm import tqdm
+
+    with tqdm(total=total, desc=what, unit='img', file=sys.stderr, disable=None) as bar:
+        yield bar.update
+
+
+def say(text: str) -> None:
+    """A remark for the person at the terminal, beside the results."""
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,131 @@
+"""Find the places of images in a map: one JSON line for each candidate, best first.
+
+Without --model the network that is stored in the map is used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ghost_vpr_ros.cli.model_options import add_engine_options
+from ghost_vpr_ros.cli.options import add_settings, config_from
+from ghost_vpr_ros.core.config import RecognizerConfig
+from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Candidate, Hypothesis
+from ghost_vpr_ros.core.errors import OutputError
+from ghost_vpr_ros.replay.output_files import check_writable, without_nan, write_file
+
+if TYPE_CHECKING:
+    from ghost_vpr_ros.core.recognizer import PlaceRecognizer
+    from ghost_vpr_ros.replay.match_sheet import Tile
+
+_TILES_IN_ROW = 6
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument('map', metavar='MAP', type=Path, help='map file')
+    parser.add_argument('images', metavar='IMAGE', nargs='+', type=Path, help='image files')
+    parser.add_argument('--model', metavar='WEIGHTS', help='weights that made the map')
+    parser.add_argument(
+        '--sheet', metavar='JPEG', type=Path, help='write a picture of queries and candidates'
+    )
+    add_engine_options(parser)
+    add_settings(parser, RecognizerConfig)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the candidates of every image and write the sheet."""
+    from ghost_vpr_ros.core.image import read_image
+    from ghost_vpr_ros.core.recognizer import PlaceRecognizer
+
+    config = config_from(args, RecognizerConfig)
+    if args.sheet is not None:
+        _check_sheet(args.sheet, args.images)
+    recognizer = PlaceRecognizer.open(
+        args.map, args.model, engine=args.engine, device=args.device, config=config
+    )
+    rows = []
+    try:
+        for path in args.images:
+            image = read_image(path)
+            hypothesis = recognizer.recognize(image, UNKNOWN_STAMP_NS)
+            for line in json_lines(str(path), hypothesis):
+                print(json.dumps(without_nan(line), ensure_ascii=False), flush=True)
+            if args.sheet is not None:
+                rows.append(_tiles(recognizer, path, image, hypothesis))
+    finally:
+        recognizer.close()
+    if args.sheet is not None:
+        _write_sheet(args.sheet, args.map, rows)
+    return 0
+
+
+def json_lines(image: str, hypothesis: Hypothesis) -> list[dict[str, Any]]:
+    """One object for each candidate; a single one with rank 0 where there is no candidate."""
+    answer = {'state': hypothesis.state.value, 'reason': hypothesis.reason.value}
+    if not hypothesis.candidates:
+        return [{'image': image, 'rank': 0, **answer}]
+    return [
+        {'image': image, 'rank': rank, **_candidate_values(candidate), **answer}
+        for rank, candidate in enumerate(hypothesis.candidates, start=1)
+    ]
+
+
+def _candidate_values(candidate: Candidate) -> dict[str, Any]:
+    keyframe = candidate.keyframe
+    values: dict[str, Any] = {
+        'keyframe_id': keyframe.keyframe_id,
+        'similarity': round(candidate.similarity, 6),
+        'probability': candidate.probability,
+        'name': keyframe.name,
+        'session': keyframe.session,
+        'stamp_ns': keyframe.stamp_ns,
+        'position_m': None,
+    }
+    if keyframe.pose is not None:
+        values['position_m'] = [round(float(v), 4) for v in keyframe.pose.position_m]
+    if keyframe.geo is not None:
+        values['latitude_deg'] = keyframe.geo.latitude_deg
+        values['longitude_deg'] = keyframe.geo.longitude_deg
+    return values
+
+
+def _check_sheet(sheet: Path, images: list[Path]) -> None:
+    """Refuse to write the sheet over one of the images that are asked for."""
+    if sheet.resolve() in {path.resolve() for path in images}:
+        raise OutputError(f'{sheet}: is one of the images; name another file for --sheet')
+    check_writable(sheet.parent)
+
+
+def _tiles(
+    recognizer: PlaceRecognizer, path: Path, image: Any, hypothesis: Hypothesis
+) -> list[Tile]:
+    from ghost_vpr_ros.replay.match_sheet import Tile, Verdict
+
+    answer = f'{hypothesis.state.value}, {hypothesis.reason.value}'.removesuffix(', NONE')
+    tiles = [Tile(image, (answer, path.name), Verdict.QUERY)]
+    for candidate in hypothesis.candidates[: _TILES_IN_ROW - 1]:
+        tiles.append(_candidate_tile(recognizer, candidate))
+    return tiles
+
+
+def _candidate_tile(recognizer: PlaceRecognizer, candidate: Candidate) -> Tile:
+    from ghost_vpr_ros.replay.match_sheet import Tile, blank_picture, picture_from_jpeg
+
+    keyframe = candidate.keyframe
+    view = recognizer.place_map.view(keyframe.keyframe_id)
+    picture = blank_picture() if view is None else picture_from_jpeg(view)
+    text = f'{candidate.similarity:.3f} · keyframe {keyframe.keyframe_id}'
+    return Tile(picture, (text, f'{keyframe.session} · {keyframe.name}'))
+
+
+def _write_sheet(sheet: Path, map_path: Path, rows: list[list[Tile]]) -> None:
+    from ghost_vpr_ros.core.image import encode_jpeg
+    from ghost_vpr_ros.replay.match_sheet import draw_sheet
+
+    subtitle = 'blue: query · grey: candidates, best first, with their similarity'
+    picture = draw_sheet(f'{len(rows)} queries in {map_path.name}', subtitle, rows)
+    write_file(sheet, encode_jpeg(picture))

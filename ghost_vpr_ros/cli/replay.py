@@ -1,0 +1,127 @@
+"""Replay a bag through the recogniser without ROS: every frame, in order.
+
+Writes per_query.csv (equal in every run), metrics.json and, where the truth is known, the curves,
+two sheets of pictures and a top-down map. The truth comes from a topic of the bag or from a file.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ghost_vpr_ros.cli.evaluate import describe_model, recall_lines
+from ghost_vpr_ros.cli.model_options import add_engine_options
+from ghost_vpr_ros.cli.options import add_settings, config_from
+from ghost_vpr_ros.cli.progress import progress_bar, say
+from ghost_vpr_ros.cli.table import add_json_option, print_result, table_lines
+from ghost_vpr_ros.core.config import RecognizerConfig
+from ghost_vpr_ros.core.datatypes import Frame
+from ghost_vpr_ros.core.settings import settings_of
+from ghost_vpr_ros.replay.bag_topics import BagTopics
+from ghost_vpr_ros.replay.config import EvaluationConfig
+from ghost_vpr_ros.replay.output_files import make_output_folder
+
+if TYPE_CHECKING:
+    from ghost_vpr_ros.core.recognizer import PlaceRecognizer
+
+_EVALUATION_SETTINGS = ('positive_distance_m', 'sheet_rows')
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument('bag', metavar='BAG', help='bag of ROS 1 or ROS 2')
+    parser.add_argument('--map', required=True, type=Path, help='map that answers')
+    parser.add_argument(
+        '--out', required=True, metavar='DIR', type=Path, help='folder for the results'
+    )
+    parser.add_argument('--model', metavar='WEIGHTS', help='weights that made the map')
+    truth = parser.add_mutually_exclusive_group()
+    truth.add_argument(
+        '--ground-truth', metavar='FILE', help='TUM trajectory, or CSV with stamp and position'
+    )
+    truth.add_argument(
+        '--ground-truth-topic',
+        metavar='TOPIC',
+        dest='position_topic',
+        help='positions of the bag; default: its only fix, pose or odometry topic; none: no truth',
+    )
+    bag_settings = [s.name for s in settings_of(BagTopics) if s.name != 'position_topic']
+    add_settings(parser.add_argument_group('bag'), BagTopics, bag_settings)
+    add_settings(parser.add_argument_group('judgement'), EvaluationConfig, _EVALUATION_SETTINGS)
+    add_settings(parser.add_argument_group('recogniser'), RecognizerConfig)
+    add_engine_options(parser)
+    add_json_option(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Replay, write the files and print the figures."""
+    from ghost_vpr_ros.core.recognizer import PlaceRecognizer
+
+    config = config_from(args, RecognizerConfig)
+    frames = _frames(args)
+    make_output_folder(args.out)
+    recognizer = PlaceRecognizer.open(
+        args.map, args.model, engine=args.engine, device=args.device, config=config
+    )
+    try:
+        metrics = replay_and_write(args, frames, recognizer)
+    finally:
+        recognizer.close()
+    if args.json:
+        print_result(metrics, as_json=True)
+    else:
+        print('\n'.join(replay_lines(metrics)))
+        print(f'\nwritten to {args.out}')
+    return 0
+
+
+def replay_and_write(
+    args: argparse.Namespace, frames: Sequence[Frame], recognizer: PlaceRecognizer
+) -> dict[str, Any]:
+    """Run the replay, write its files to `args.out` and return the content of metrics.json."""
+    from ghost_vpr_ros.replay.replay_report import write_replay
+    from ghost_vpr_ros.replay.replayer import judge, replay
+
+    judgement = config_from(args, EvaluationConfig)
+    with progress_bar(len(frames), 'replay') as progress:
+        answers = replay(frames, recognizer, progress=progress)
+    evaluation = judge(answers, recognizer.place_map, judgement.positive_distance_m)
+    if evaluation is None:
+        say('note: no positions to judge by; only the answers themselves are reported')
+    described = {
+        'descriptor_dim': recognizer.model.descriptor_dim,
+        'model': describe_model(recognizer.model),
+        'recognizer': recognizer.config.to_dict(),
+        'protocol': {
+            'bag': str(args.bag),
+            'map': str(args.map),
+            'map_revision': recognizer.place_map.revision,
+            **({} if evaluation is None else evaluation.truth.protocol),
+        },
+    }
+    title = f'{Path(args.bag).name} replayed on {args.map.name}\n{recognizer.model.name}'
+    return write_replay(answers, evaluation, described, title, judgement.sheet_rows, args.out)
+
+
+def replay_lines(metrics: dict[str, Any]) -> list[str]:
+    """The figures of a replay as text."""
+    keys = ('num_frames', 'num_frames_without_truth', 'states', 'reasons', 'num_accepted_wrong')
+    rest = {key: metrics[key] for key in keys if key in metrics}
+    recall = recall_lines(metrics['recall']) if 'recall' in metrics else []
+    return [*recall, *table_lines({**rest, 'model': metrics['model']})]
+
+
+def _frames(args: argparse.Namespace) -> Sequence[Frame]:
+    """All frames of the bag, with the positions that they are judged by."""
+    from ghost_vpr_ros.replay.image_sources import open_source
+
+    topics = config_from(args, BagTopics)
+    if args.ground_truth is None:
+        return open_source(args.bag, topics=topics).frames
+    from ghost_vpr_ros.replay.truth_file import read_trajectory, with_truth
+
+    truth = read_trajectory(args.ground_truth, topics.max_gap_s)
+    without = BagTopics.from_dict({**topics.to_dict(), 'position_topic': 'none'})
+    return with_truth(open_source(args.bag, topics=without).frames, truth)

@@ -1,0 +1,165 @@
+"""Retrieval evaluated: every query against the whole database, judged by ground truth."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.core.datatypes import Frame
+from ghost_vpr_ros.core.engine import Engine
+from ghost_vpr_ros.core.extraction import extract_descriptors
+from ghost_vpr_ros.core.metrics import (
+    RECALL_RANKS,
+    PrecisionRecall,
+    latency_percentiles,
+    precision_recall,
+    recall_at,
+)
+from ghost_vpr_ros.core.model.vpr_model import VprModel
+from ghost_vpr_ros.core.preprocessing import preprocess
+from ghost_vpr_ros.core.search_index import SearchIndex
+from ghost_vpr_ros.replay.ground_truth import GroundTruth
+
+Progress = Callable[[int], None]
+"""Called with the number of frames done since the last call."""
+
+NO_ROW = -1
+"""Filler of a ranking that is shorter than the widest one."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was retrieved for each query, and whether it was right.
+
+    Attributes:
+        database: N frames.
+        queries: Q frames.
+        truth: positives and excluded pairs of these two.
+        rows: (Q, k) int64 database rows, best first, `NO_ROW` where there are no more.
+        similarity: (Q, k) float32 of those rows, NaN where there are no more.
+        stage_ms: milliseconds of each query by stage.
+    """
+
+    database: Sequence[Frame]
+    queries: Sequence[Frame]
+    truth: GroundTruth
+    rows: NDArray[np.int64]
+    similarity: NDArray[np.float32]
+    stage_ms: dict[str, list[float]]
+
+    @cached_property
+    def correct(self) -> NDArray[np.bool_]:
+        """(Q, k) whether the row at that rank is a positive."""
+        return self.truth.positives.mask(self.rows)
+
+    @cached_property
+    def has_positives(self) -> NDArray[np.bool_]:
+        """(Q,) whether the database holds a positive."""
+        return self.truth.positives.counts() > 0
+
+    @cached_property
+    def curve(self) -> PrecisionRecall:
+        """Precision and recall over the similarity of the best candidate."""
+        num_answerable = int(self.has_positives.sum())
+        return precision_recall(self.similarity[:, 0], self.correct[:, 0], num_answerable)
+
+    def recall(self, ranks: Sequence[int] = RECALL_RANKS) -> dict[int, float]:
+        """recall@N in percent of the queries with positives."""
+        return recall_at(self.correct, self.has_positives, ranks)
+
+    def first_positive_rank(self) -> NDArray[np.int64]:
+        """(Q,) rank of the first positive from 1, or 0 where none was retrieved."""
+        found = self.correct.any(axis=1)
+        return np.where(found, self.correct.argmax(axis=1) + 1, 0)
+
+    def metrics(self) -> dict[str, Any]:
+        """The figures by their names in `metrics.json`, without those of the model."""
+        return {
+            'recall': {str(n): value for n, value in self.recall().items()},
+            'average_precision': self.curve.average_precision,
+            'recall_at_100_precision': 100.0 * self.curve.recall_at_100_precision,
+            'num_queries': len(self.queries),
+            'num_queries_without_positives': int((~self.has_positives).sum()),
+            'num_database': len(self.database),
+            'latency_ms': latency_percentiles(self.stage_ms),
+        }
+
+
+def evaluate(
+    database: Sequence[Frame],
+    queries: Sequence[Frame],
+    truth: GroundTruth,
+    model: VprModel,
+    engine: Engine,
+    *,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Describe the database, retrieve candidates for each query, one at a time and timed.
+
+    Args:
+        database: N frames.
+        queries: Q frames.
+        truth: of these queries and this database.
+        model: whose preprocessing is applied.
+        engine: runs the model.
+        progress: called for each frame of the database, then of the queries.
+
+    Raises:
+        ImageError: an image cannot be read; the message names it.
+    """
+    index = SearchIndex(engine.descriptor_dim)
+    for descriptor in extract_descriptors(database, model, engine, progress=progress):
+        index.add(descriptor)
+    depth = max(RECALL_RANKS) + int(truth.excluded.counts().max(initial=0))
+    stage_ms: dict[str, list[float]] = {}
+    found = []
+    for frame in queries:
+        found.append(_retrieve(frame, model, engine, index, depth, stage_ms))
+        if progress:
+            progress(1)
+    rows, similarity = _without_excluded(truth, *map(np.concatenate, zip(*found, strict=True)))
+    return Evaluation(database, queries, truth, rows, similarity, stage_ms)
+
+
+def _retrieve(
+    frame: Frame,
+    model: VprModel,
+    engine: Engine,
+    index: SearchIndex,
+    depth: int,
+    stage_ms: dict[str, list[float]],
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Rows and similarities (1, k) of one query; the time of each stage is appended."""
+    marks = [time.perf_counter()]
+    image = frame.load()
+    marks.append(time.perf_counter())
+    batch = preprocess(image, model.preprocessing)
+    marks.append(time.perf_counter())
+    descriptor = engine.describe(batch)
+    marks.append(time.perf_counter())
+    rows, similarity = index.search(descriptor, depth)
+    marks.append(time.perf_counter())
+    for stage, taken in zip(
+        ('load', 'preprocess', 'describe', 'search'), np.diff(marks), strict=True
+    ):
+        stage_ms.setdefault(stage, []).append(1e3 * float(taken))
+    return rows, similarity
+
+
+def _without_excluded(
+    truth: GroundTruth, rows: NDArray[np.int64], similarity: NDArray[np.float32]
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The rankings with excluded rows taken out and the gaps closed, at most 20 wide."""
+    excluded = truth.excluded.mask(rows)
+    order = np.argsort(excluded, axis=1, kind='stable')
+    gone = np.take_along_axis(excluded, order, axis=1)
+    closed = np.where(gone, NO_ROW, np.take_along_axis(rows, order, axis=1))
+    scores = np.where(gone, np.nan, np.take_along_axis(similarity, order, axis=1))
+    width = max(RECALL_RANKS)
+    return closed[:, :width], scores[:, :width].astype(np.float32)

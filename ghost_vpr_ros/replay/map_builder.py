@@ -1,0 +1,111 @@
+"""Builds a map from a source of images, or continues one that was interrupted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.core.config import MapConfig
+from ghost_vpr_ros.core.datatypes import Frame
+from ghost_vpr_ros.core.engine import Engine
+from ghost_vpr_ros.core.image import encode_jpeg
+from ghost_vpr_ros.core.model.vpr_model import VprModel
+from ghost_vpr_ros.core.place_map import PlaceMap
+from ghost_vpr_ros.core.preprocessing import preprocess
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """What a run added.
+
+    Attributes:
+        session: the session of the map that was written.
+        added: keyframes added by this run.
+        present: keyframes of the source that an earlier run had added.
+    """
+
+    session: str
+    added: int
+    present: int
+
+
+def remaining_frames(place_map: PlaceMap, session: str, frames: Sequence[Frame]) -> list[Frame]:
+    """The frames that the session does not hold yet, by name and stamp, in their order."""
+    held = {(k.name, k.stamp_ns) for k in place_map.keyframes() if k.session == session}
+    return [frame for frame in frames if (frame.name, frame.stamp_ns) not in held]
+
+
+def add_frames(
+    place_map: PlaceMap,
+    session: str,
+    frames: Sequence[Frame],
+    model: VprModel,
+    engine: Engine,
+    config: MapConfig,
+    *,
+    progress: Callable[[int], None] | None = None,
+) -> BuildResult:
+    """Add every frame that the session lacks; a killed run is continued by calling this again.
+
+    Args:
+        place_map: open for writing.
+        session: name of the session; made where the map lacks it.
+        frames: all frames of the source, those of an earlier run included.
+        model: whose preprocessing is applied.
+        engine: runs the model.
+        config: size and quality of the stored views.
+        progress: called with the number of frames done since the last call.
+
+    Raises:
+        ImageError: an image cannot be read; what was added before it stays in the map.
+        OutputError: the disk is full.
+    """
+    if session not in {info.name for info in place_map.sessions()}:
+        place_map.add_session(session)
+    remaining = remaining_frames(place_map, session, frames)
+    present = len(frames) - len(remaining)
+    if progress and present:
+        progress(present)
+    for frame in remaining:
+        image = frame.load()
+        descriptor = engine.describe(preprocess(image, model.preprocessing))[0]
+        _add(place_map, session, frame, descriptor, view_of(image, config))
+        if progress:
+            progress(1)
+    place_map.commit()
+    return BuildResult(session, len(remaining), present)
+
+
+def _add(
+    place_map: PlaceMap,
+    session: str,
+    frame: Frame,
+    descriptor: NDArray[np.float32],
+    view_jpeg: bytes | None,
+) -> None:
+    """All that is known of the position goes to the map, which decides on its frame."""
+    place_map.add(
+        session,
+        frame.stamp_ns,
+        descriptor,
+        name=frame.name,
+        pose=frame.pose,
+        geo=frame.geo,
+        view_jpeg=view_jpeg,
+    )
+
+
+def view_of(image: NDArray[np.uint8], config: MapConfig) -> bytes | None:
+    """JPEG of an RGB uint8 (H, W, 3) image, shrunk to the map's width; None for width 0."""
+    if config.view_width_px == 0:
+        return None
+    height_px, width_px = image.shape[:2]
+    if width_px > config.view_width_px:
+        new_height_px = max(1, round(height_px * config.view_width_px / width_px))
+        size = (config.view_width_px, new_height_px)
+        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return encode_jpeg(image, config.view_quality)

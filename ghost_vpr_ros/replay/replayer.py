@@ -1,0 +1,127 @@
+"""Offline replay: every frame of a bag, in order, through the recogniser that the node uses.
+
+Nothing is dropped and nothing depends on the clock, so the same bag, map and settings give the
+same answers in every run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.core.datatypes import Frame, Hypothesis, Keyframe
+from ghost_vpr_ros.core.image import decode_compressed
+from ghost_vpr_ros.core.place_map import PlaceMap
+from ghost_vpr_ros.core.recognizer import PlaceRecognizer
+from ghost_vpr_ros.replay.evaluator import NO_ROW, Evaluation
+from ghost_vpr_ros.replay.ground_truth import by_position
+from ghost_vpr_ros.replay.match_sheet import blank_picture
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One frame of the bag and what the recogniser said, with the time that reading took."""
+
+    frame: Frame
+    hypothesis: Hypothesis
+    load_ms: float
+
+
+def replay(
+    frames: Sequence[Frame],
+    recognizer: PlaceRecognizer,
+    *,
+    progress: Callable[[int], None] | None = None,
+) -> list[Answer]:
+    """The answers to all frames, in their order, from a recogniser that starts afresh.
+
+    Raises:
+        ImageError: an image of the bag cannot be decoded.
+    """
+    recognizer.reset()
+    answers = []
+    for frame in frames:
+        start = time.perf_counter()
+        image = frame.load()
+        load_ms = 1e3 * (time.perf_counter() - start)
+        answers.append(Answer(frame, recognizer.recognize(image, frame.stamp_ns), load_ms))
+        if progress:
+            progress(1)
+    return answers
+
+
+def has_position(frame: Frame) -> bool:
+    """Whether the frame can be judged: it has a WGS84 or a metric position."""
+    is_metric = frame.pose is not None and not np.isnan(frame.pose.position_m[:2]).any()
+    return frame.geo is not None or is_metric
+
+
+def judge(
+    answers: Sequence[Answer], place_map: PlaceMap, positive_distance_m: float
+) -> Evaluation | None:
+    """The answers with known truth as an evaluation; None where no frame or keyframe has one.
+
+    Raises:
+        SourceError: the truth and the map have positions of different kinds.
+    """
+    judged = [answer for answer in answers if has_position(answer.frame)]
+    database = keyframes_as_frames(place_map)
+    if not judged or not database or not all(map(has_position, database)):
+        return None
+    queries = [answer.frame for answer in judged]
+    truth = by_position(queries, database, positive_distance_m)
+    rows, similarity = _rankings(judged, place_map.keyframe_ids())
+    return Evaluation(database, queries, truth, rows, similarity, stage_times(judged))
+
+
+def stage_times(answers: Iterable[Answer]) -> dict[str, list[float]]:
+    """Milliseconds of every answer by stage, reading the image included as `load`."""
+    times: dict[str, list[float]] = {}
+    for answer in answers:
+        for stage, taken_ms in {'load': answer.load_ms, **answer.hypothesis.stage_ms}.items():
+            times.setdefault(stage, []).append(taken_ms)
+    return times
+
+
+def keyframes_as_frames(place_map: PlaceMap) -> list[Frame]:
+    """The keyframes of a map, in row order, as frames whose pixels are the stored views.
+
+    The poses of a geotagged map are left out: they follow from its WGS84 positions and would
+    be compared with poses of another origin.
+    """
+    keeps_pose = place_map.map_frame == 'local'
+    return [
+        Frame(
+            name=f'{keyframe.session}/{keyframe.name}',
+            load=partial(_view, place_map, keyframe),
+            stamp_ns=keyframe.stamp_ns,
+            geo=keyframe.geo,
+            pose=keyframe.pose if keeps_pose else None,
+        )
+        for keyframe in place_map.keyframes()
+    ]
+
+
+def _view(place_map: PlaceMap, keyframe: Keyframe) -> NDArray[np.uint8]:
+    jpeg = place_map.view(keyframe.keyframe_id)
+    return blank_picture() if jpeg is None else decode_compressed(jpeg, keyframe.name)
+
+
+def _rankings(
+    answers: Sequence[Answer], keyframe_ids: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Rows (Q, k) and similarities (Q, k) of the answers' candidates, filled up where short."""
+    row_of = {int(keyframe_id): row for row, keyframe_id in enumerate(keyframe_ids)}
+    width = max(1, *(len(answer.hypothesis.candidates) for answer in answers))
+    rows = np.full((len(answers), width), NO_ROW, np.int64)
+    similarity = np.full((len(answers), width), np.nan, np.float32)
+    for number, answer in enumerate(answers):
+        for rank, candidate in enumerate(answer.hypothesis.candidates):
+            rows[number, rank] = row_of[candidate.keyframe.keyframe_id]
+            similarity[number, rank] = candidate.similarity
+    return rows, similarity
