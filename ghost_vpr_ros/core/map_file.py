@@ -78,8 +78,8 @@ def create_file(path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
 def _check_free(path: Path) -> None:
     if os.path.lexists(path):
         raise MapError(
-            f'{path} exists already and is left as it is; choose a new name, --append to add to '
-            'it or --overwrite to replace it'
+            f'{path} exists already and is left as it is; choose a new name, or add to it with '
+            '`ghost-vpr build-map --append`'
         )
     for companion in (_beside(path, '-wal'), _beside(path, '-journal')):
         # SQLite would replay it into the new map.
