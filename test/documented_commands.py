@@ -96,7 +96,7 @@ def make_targets() -> set[str]:
 
 def _arguments_fault(arguments: list[str]) -> str:
     try:
-        make_parser().parse_args(arguments)
+        make_parser(arguments).parse_args(arguments)
     except SystemExit as end:
         return f'ghost-vpr refuses these arguments ({end.code})' if end.code else ''
     return ''
