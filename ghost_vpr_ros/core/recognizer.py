@@ -33,6 +33,7 @@ class PlaceRecognizer:
     Attributes:
         config: thresholds; a new one takes effect with the next image.
         place_map: the map that answers.
+        model: the network, for reports on what answered.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class PlaceRecognizer:
     ) -> None:
         self.config = config
         self.place_map = place_map
+        self.model = model
         self._preprocessing = model.preprocessing
         self._engine = engine
         self._keyframes = place_map.keyframes()
