@@ -1,12 +1,35 @@
-"""Show everything at work."""
+"""Show everything at work: a map, its figures, a replay and the real node over Fast DDS.
+
+Without --data the built-in sample town is used: the map is made from its first drive, the second
+one asks. With --data a folder of images, a CSV manifest or a bag is divided into map and queries.
+Files of an earlier demo in the same folder are replaced.
+"""
+
+from __future__ import annotations
 
 import argparse
+from pathlib import Path
+
+from ghost_vpr_ros.cli.model_options import add_engine_options
+from ghost_vpr_ros.cli.options import add_settings, add_where
+from ghost_vpr_ros.replay.config import DemoConfig, EvaluationConfig
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add."""
+    """Add the options of this command."""
+    parser.add_argument('--data', metavar='SOURCE', help='your images: folder, manifest or bag')
+    parser.add_argument(
+        '--out', type=Path, default=Path('demo'), metavar='DIR', help='for the results (demo)'
+    )
+    parser.add_argument('--model', metavar='WEIGHTS', help='weights file; default: untrained')
+    add_where(parser)
+    add_settings(parser, DemoConfig)
+    add_settings(parser, EvaluationConfig)
+    add_engine_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run."""
-    return 0
+    """Run all steps and print a summary; 1 where the node did not answer."""
+    from ghost_vpr_ros.cli.demo_steps import run_demo
+
+    return run_demo(args)

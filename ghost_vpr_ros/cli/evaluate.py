@@ -7,6 +7,7 @@ matches.jpg; files of an earlier evaluation in the same folder are replaced.
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,8 @@ def run(args: argparse.Namespace) -> int:
     config = config_from(args, EvaluationConfig)
     database = open_source(args.database, where=where_from(args.database_where))
     queries = open_source(args.queries, where=where_from(args.queries_where))
+    if args.ground_truth == 'position':
+        database, queries = _located(database), _located(queries)
     truth = _ground_truth(args.ground_truth, queries, database, config)
     make_output_folder(args.out)
     model = chosen_model(args, database.frames, f'the database {database.name}')
@@ -91,7 +94,7 @@ def evaluate_and_write(
         'model': describe_model(model),
         'protocol': {'database': database.name, 'queries': queries.name, **truth.protocol},
     }
-    title = _title(database, queries, truth, model)
+    title = picture_title(database, queries, truth, model)
     return write_evaluation(evaluation, described, title, config.sheet_rows, args.out)
 
 
@@ -127,6 +130,21 @@ def metrics_lines(metrics: dict[str, Any]) -> list[str]:
     return [*recall_lines(metrics['recall']), '', *table_lines({**rest, **model}), '', *latency]
 
 
+def _located(source: ImageSource) -> ImageSource:
+    """The source without images that lack a position, which nothing can judge; says how many.
+
+    A source without any position is left as it is: the ground truth refuses it.
+    """
+    from ghost_vpr_ros.replay.ground_truth import has_position
+
+    frames = [frame for frame in source.frames if has_position(frame)]
+    if not frames or len(frames) == len(source):
+        return source
+    without = len(source) - len(frames)
+    say(f'warning: {source.name}: {without} of {len(source)} images lack a position, left out')
+    return replace(source, frames=frames)
+
+
 def _ground_truth(
     kind: str, queries: ImageSource, database: ImageSource, config: EvaluationConfig
 ) -> GroundTruth:
@@ -147,9 +165,10 @@ def _ground_truth(
     return truth
 
 
-def _title(
+def picture_title(
     database: ImageSource, queries: ImageSource, truth: GroundTruth, model: VprModel
 ) -> str:
+    """Heading of the pictures: queries, database, protocol and network."""
     limit = truth.protocol.get('positive_distance_m', truth.protocol.get('tolerance'))
     state = ', untrained' if model.provenance.startswith('untrained') else ''
     return (

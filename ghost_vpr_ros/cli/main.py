@@ -41,11 +41,11 @@ EXIT_TERMINATED = 143
 EXIT_BROKEN_PIPE = 141
 
 
-def make_parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+def make_parser(argv: Sequence[str] | None = None) -> argparse.ArgumentParser:
     """The parser with every subcommand.
 
-    Options are added only to a command that is named in `argv`, and commands import heavy things
-    when they run: so `--help` is quick.
+    Given the command line, only the command it names gets its options, and commands import heavy
+    things when they run: so `--help` is quick.
     """
     parser = argparse.ArgumentParser(
         prog='ghost-vpr',
@@ -57,7 +57,7 @@ def make_parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     for name, module in COMMANDS.items():
         summary = (module.__doc__ or '').splitlines()[0].rstrip('.')
         sub = commands.add_parser(name, help=summary, description=module.__doc__)
-        if name in argv:
+        if argv is None or name in argv:
             module.add_arguments(sub)
         sub.set_defaults(run=module.run)
     return parser

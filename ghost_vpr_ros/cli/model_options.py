@@ -54,12 +54,22 @@ def chosen_model(args: argparse.Namespace, frames: Sequence[Frame], what: str) -
         ImageError: an image cannot be read.
     """
     given = [name for config in _CONFIGS for name in given_settings(args, config)]
-    if args.model is None:
-        return _untrained(args, frames, what)
-    if given:
+    if args.model is not None and given:
         raise ConfigError(
             f'{option_name(given[0])}: fixed by the weights of --model; leave one of the two out'
         )
+    return model_or_untrained(args, frames, what)
+
+
+def model_or_untrained(args: argparse.Namespace, frames: Sequence[Frame], what: str) -> VprModel:
+    """As `chosen_model`, for a command that has `--model` without the untrained network's options.
+
+    Raises:
+        WeightsError: `--model` is missing, damaged or of another network.
+        ImageError: an image cannot be read.
+    """
+    if args.model is None:
+        return _untrained(args, frames, what)
     from ghost_vpr_ros.core.model.weights import load_model
 
     return load_model(args.model)

@@ -36,3 +36,16 @@ class InitialisationConfig(Config):
     initialisation_images: int = setting(
         300, 'most images on which the clusters of an untrained network are set', low=1, high=5000
     )
+
+
+@dataclass(frozen=True)
+class DemoConfig(Config):
+    """How much the demonstration does."""
+
+    max_images: int = setting(
+        200, 'most images of the map, and most queries; more are thinned out', low=2, high=100_000
+    )
+    node_images: int = setting(20, 'images published to the node', low=1, high=1000)
+    node_rate_hz: float = setting(
+        2.0, 'how often the node gets an image', unit='Hz', low=0.1, high=30.0
+    )

@@ -26,7 +26,7 @@ from ghost_vpr_ros.core.preprocessing import preprocess
 from ghost_vpr_ros.core.search_index import SearchIndex
 from ghost_vpr_ros.replay.ground_truth import GroundTruth
 
-Progress = Callable[[int], None]
+Progress = Callable[[int], object]
 """Called with the number of frames done since the last call."""
 
 NO_ROW = -1
@@ -98,6 +98,7 @@ def evaluate(
     model: VprModel,
     engine: Engine,
     *,
+    descriptors: NDArray[np.float32] | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Describe the database, retrieve candidates for each query, one at a time and timed.
@@ -108,13 +109,16 @@ def evaluate(
         truth: of these queries and this database.
         model: whose preprocessing is applied.
         engine: runs the model.
+        descriptors: (N, D) of the database where they are known already (from a map).
         progress: called for each frame of the database, then of the queries.
 
     Raises:
         ImageError: an image cannot be read; the message names it.
     """
+    if descriptors is None:
+        descriptors = extract_descriptors(database, model, engine, progress=progress)
     index = SearchIndex(engine.descriptor_dim)
-    for descriptor in extract_descriptors(database, model, engine, progress=progress):
+    for descriptor in descriptors:
         index.add(descriptor)
     depth = max(RECALL_RANKS) + int(truth.excluded.counts().max(initial=0))
     stage_ms: dict[str, list[float]] = {}

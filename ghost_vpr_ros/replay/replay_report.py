@@ -13,8 +13,9 @@ from ghost_vpr_ros.core.datatypes import Hypothesis, State
 from ghost_vpr_ros.core.metrics import RECALL_RANKS, latency_percentiles
 from ghost_vpr_ros.replay.evaluation_report import UNITS, write_pictures
 from ghost_vpr_ros.replay.evaluator import NO_ROW, Evaluation
+from ghost_vpr_ros.replay.ground_truth import has_position
 from ghost_vpr_ros.replay.output_files import write_csv, write_file, write_json
-from ghost_vpr_ros.replay.replayer import Answer, has_position, stage_times
+from ghost_vpr_ros.replay.replayer import Answer, stage_times
 from ghost_vpr_ros.replay.report import DrivenAnswer, top_down_plot
 
 PER_QUERY_COLUMNS = (
@@ -71,9 +72,7 @@ def write_replay(
     return metrics
 
 
-def per_query_rows(
-    answers: Sequence[Answer], evaluation: Evaluation | None
-) -> list[list[str | int]]:
+def per_query_rows(answers: Sequence[Answer], evaluation: Evaluation | None) -> list[list[Any]]:
     """One row for each frame in the order of `PER_QUERY_COLUMNS`; equal in every run."""
     judged = iter([] if evaluation is None else _judgements(evaluation))
     return [
@@ -84,11 +83,11 @@ def per_query_rows(
     ]
 
 
-_UNJUDGED: list[str | int] = ['', '', '', '']
+_UNJUDGED: list[Any] = ['', '', '', '']
 
 
-def _hypothesis_columns(hypothesis: Hypothesis) -> list[str | int]:
-    state: list[str | int] = [hypothesis.state.value, hypothesis.reason.value]
+def _hypothesis_columns(hypothesis: Hypothesis) -> list[Any]:
+    state: list[Any] = [hypothesis.state.value, hypothesis.reason.value]
     pose = ['', '']
     if hypothesis.pose is not None:
         pose = [f'{value:.4f}' for value in hypothesis.pose.position_m[:2]]
@@ -101,10 +100,10 @@ def _hypothesis_columns(hypothesis: Hypothesis) -> list[str | int]:
     return [*state, *found, f'{best.similarity:.6f}', probability, *pose]
 
 
-def _judgements(evaluation: Evaluation) -> list[list[str | int]]:
+def _judgements(evaluation: Evaluation) -> list[list[Any]]:
     counts = evaluation.truth.positives.counts()
     ranks = evaluation.first_positive_rank()
-    rows: list[list[str | int]] = []
+    rows: list[list[Any]] = []
     for query, row in enumerate(evaluation.rows[:, 0]):
         distance = '' if row == NO_ROW else f'{evaluation.truth.distance(query, int(row)):.3f}'
         correct = int(evaluation.correct[query, 0])

@@ -19,7 +19,7 @@ from ghost_vpr_ros.core.image import decode_compressed
 from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
 from ghost_vpr_ros.replay.evaluator import NO_ROW, Evaluation
-from ghost_vpr_ros.replay.ground_truth import by_position
+from ghost_vpr_ros.replay.ground_truth import by_position, has_position
 from ghost_vpr_ros.replay.match_sheet import blank_picture
 
 
@@ -53,12 +53,6 @@ def replay(
         if progress:
             progress(1)
     return answers
-
-
-def has_position(frame: Frame) -> bool:
-    """Whether the frame can be judged: it has a WGS84 or a metric position."""
-    is_metric = frame.pose is not None and not np.isnan(frame.pose.position_m[:2]).any()
-    return frame.geo is not None or is_metric
 
 
 def judge(

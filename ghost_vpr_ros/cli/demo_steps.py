@@ -1,0 +1,210 @@
+"""The steps of the demonstration, each with one line of result."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ghost_vpr_ros.cli.demo_data import DemoData, town_data, user_data
+from ghost_vpr_ros.cli.demo_node import NodeRun, ros_is_missing, run_node
+from ghost_vpr_ros.cli.evaluate import describe_model, picture_title, recall_lines
+from ghost_vpr_ros.cli.model_options import model_or_untrained
+from ghost_vpr_ros.cli.options import config_from
+from ghost_vpr_ros.cli.progress import progress_bar
+from ghost_vpr_ros.core.config import MapConfig, RecognizerConfig
+from ghost_vpr_ros.core.engine import create_engine
+from ghost_vpr_ros.core.image import encode_jpeg
+from ghost_vpr_ros.core.model.vpr_model import VprModel
+from ghost_vpr_ros.core.model.weights import model_to_bytes
+from ghost_vpr_ros.core.place_map import PlaceMap
+from ghost_vpr_ros.core.recognizer import PlaceRecognizer
+from ghost_vpr_ros.replay.bag_topics import BagTopics
+from ghost_vpr_ros.replay.config import DemoConfig, EvaluationConfig
+from ghost_vpr_ros.replay.evaluation_report import write_evaluation
+from ghost_vpr_ros.replay.evaluator import evaluate
+from ghost_vpr_ros.replay.image_sources import open_source
+from ghost_vpr_ros.replay.map_builder import add_frames
+from ghost_vpr_ros.replay.output_files import make_output_folder, write_file, write_json
+from ghost_vpr_ros.replay.replay_report import write_replay
+from ghost_vpr_ros.replay.replayer import judge, replay
+
+_NUM_STEPS = 5
+_NODE_JPEG_QUALITY = 95
+
+
+def run_demo(args: argparse.Namespace) -> int:
+    """Run all steps, print their results and write `summary.json`; 1 if the node failed."""
+    demo, judgement = config_from(args, DemoConfig), config_from(args, EvaluationConfig)
+    make_output_folder(args.out)
+    _announce(1, 'images')
+    data = town_data(args, judgement) if args.data is None else user_data(args, demo, judgement)
+    print(f'  {data.name}: {data.division.sentence}')
+
+    _announce(2, 'map')
+    map_path, model = _build(args, data)
+    print(f'  {map_path}: {len(data.division.database)} keyframes, {model.name}')
+    print(f'  weights: {model.provenance}')
+
+    _announce(3, 'evaluation')
+    metrics = _evaluate(args, data, map_path, model, judgement)
+    print('\n'.join('  ' + line for line in recall_lines(metrics['recall'])))
+
+    _announce(4, 'replay of the bag, offline')
+    replayed = _replay(args, data, map_path, judgement)
+    print(f'  {replayed["num_frames"]} frames: {_counts(replayed["states"])}')
+
+    _announce(5, 'the node, over Fast DDS')
+    node = _node(data, map_path, demo)
+    summary = {'data': data.name, 'protocol': data.division.sentence, 'evaluation': metrics}
+    write_json(data.folder / 'summary.json', {**summary, 'replay': replayed, 'node': node})
+    _print_pictures(data)
+    return 1 if node['problem'] else 0
+
+
+def _announce(number: int, what: str) -> None:
+    print(f'\n[{number}/{_NUM_STEPS}] {what}', flush=True)
+
+
+def _counts(states: dict[str, int]) -> str:
+    return ', '.join(f'{count} {state}' for state, count in states.items() if count)
+
+
+def _build(args: argparse.Namespace, data: DemoData) -> tuple[Path, VprModel]:
+    """A new map of the database; that of an earlier demonstration is replaced."""
+    frames = data.division.database.frames
+    model = model_or_untrained(args, frames, data.name)
+    make_output_folder(data.folder)
+    map_path = data.folder / 'places.map'
+    map_path.unlink(missing_ok=True)
+    engine = create_engine(model, args.engine, args.device)
+    place_map = PlaceMap.create(
+        map_path,
+        model.model_hash,
+        model.descriptor_dim,
+        model.preprocessing,
+        model_to_bytes(model),
+        model_name=model.name,
+    )
+    with place_map, progress_bar(len(frames), 'build map') as progress:
+        add_frames(place_map, data.name, frames, model, engine, MapConfig(), progress=progress)
+    engine.close()
+    return map_path, model
+
+
+def _evaluate(
+    args: argparse.Namespace,
+    data: DemoData,
+    map_path: Path,
+    model: VprModel,
+    judgement: EvaluationConfig,
+) -> dict[str, Any]:
+    division = data.division
+    with PlaceMap.open(map_path) as place_map:
+        descriptors = place_map.descriptors()
+    engine = create_engine(model, args.engine, args.device)
+    with progress_bar(len(division.queries), 'evaluate') as progress:
+        evaluation = evaluate(
+            division.database.frames,
+            division.queries.frames,
+            division.truth,
+            model,
+            engine,
+            descriptors=descriptors,
+            progress=progress,
+        )
+    engine.close()
+    described = {
+        'descriptor_dim': model.descriptor_dim,
+        'model': describe_model(model),
+        'protocol': {'division': division.sentence, **division.truth.protocol},
+    }
+    title = picture_title(division.database, division.queries, division.truth, model)
+    folder = make_output_folder(data.folder / 'evaluation')
+    return write_evaluation(evaluation, described, title, judgement.sheet_rows, folder)
+
+
+def _replay(
+    args: argparse.Namespace, data: DemoData, map_path: Path, judgement: EvaluationConfig
+) -> dict[str, Any]:
+    topics = BagTopics(position_topic=data.position_topic)
+    frames = open_source(data.bag, topics=topics).frames
+    with PlaceRecognizer.open(
+        map_path, engine=args.engine, device=args.device, config=RecognizerConfig()
+    ) as recognizer:
+        with progress_bar(len(frames), 'replay') as progress:
+            answers = replay(frames, recognizer, progress=progress)
+        evaluation = judge(answers, recognizer.place_map, judgement.positive_distance_m)
+        described = {'protocol': {'bag': str(data.bag), 'map': str(map_path)}}
+        title = f'{data.name}: queries replayed on {map_path.name}\n{recognizer.model.name}'
+        folder = make_output_folder(data.folder / 'replay')
+        return write_replay(answers, evaluation, described, title, judgement.sheet_rows, folder)
+
+
+def _node(data: DemoData, map_path: Path, demo: DemoConfig) -> dict[str, Any]:
+    """Publish queries to the node, compare its answers with the truth, print one line."""
+    if ros_is_missing():
+        print('  not run: this Python has no rclpy; source a ROS 2 set-up or install [ros]')
+        return {'published': 0, 'answered': 0, 'problem': '', 'skipped': 'no rclpy'}
+    folder = make_output_folder(data.folder / 'node')
+    chosen = _spread(len(data.division.queries), demo.node_images)
+    images = _write_images(data, chosen, make_output_folder(folder / 'images'))
+    run = run_node(map_path, images, len(chosen), demo, folder)
+    result = {**_judged(run, data, map_path, chosen), 'problem': run.problem}
+    print(
+        f'  {result["published"]} images published, {result["answered"]} answered, '
+        f'{result["right"]} with the right place first; '
+        f'{result["latency_ms_p50"]:.0f} ms from image to answer (median)'
+    )
+    if run.problem:
+        print(f'  problem: {run.problem}')
+    return result
+
+
+def _spread(count: int, wanted: int) -> list[int]:
+    return np.unique(np.linspace(0, count - 1, min(count, wanted)).round().astype(int)).tolist()
+
+
+def _write_images(data: DemoData, chosen: list[int], folder: Path) -> Path:
+    """The chosen queries as files that the image publisher can read, none of an earlier demo."""
+    for old in folder.glob('query_*.jpg'):
+        old.unlink()
+    for place, query in enumerate(chosen):
+        image = data.division.queries.frames[query].load()
+        write_file(folder / f'query_{place:04d}.jpg', encode_jpeg(image, _NODE_JPEG_QUALITY))
+    return folder
+
+
+def _judged(run: NodeRun, data: DemoData, map_path: Path, chosen: list[int]) -> dict[str, Any]:
+    """Counts and latency; answers are matched to images by order, so only if all have come."""
+    latency_ms = [float(answer['latency_ms']) for answer in run.answers]
+    right: int | str = 'unknown'
+    if len(run.answers) == len(chosen):
+        with PlaceMap.open(map_path) as place_map:
+            row_of = {int(key): row for row, key in enumerate(place_map.keyframe_ids())}
+        rows = [row_of.get(int(a.get('keyframe_id', -1)), -1) for a in run.answers]
+        positives = data.division.truth.positives
+        right = sum(row in positives.rows(q) for row, q in zip(rows, chosen, strict=True))
+    return {
+        'published': run.published,
+        'answered': len(run.answers),
+        'right': right,
+        'latency_ms_p50': float(np.median(latency_ms)) if latency_ms else float('nan'),
+    }
+
+
+def _print_pictures(data: DemoData) -> None:
+    folder = data.folder
+    print(f'\nPictures to look at, in {folder}:')
+    pictures = (
+        ('evaluation/matches.jpg', 'queries and what was found'),
+        ('evaluation/worst_failures.jpg', 'where it went wrong'),
+        ('evaluation/recall.png', 'recall over the number of candidates'),
+        ('replay/top_down.png', 'the replay from above'),
+    )
+    for name, what in pictures:
+        if (folder / name).is_file():
+            print(f'  {name:<32}{what}')
+    print(f'All figures: {folder / "summary.json"}')
