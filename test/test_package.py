@@ -55,6 +55,19 @@ def test_console_command_can_be_imported() -> None:
     assert callable(getattr(importlib.import_module(module), function))
 
 
+def test_every_tested_version_is_exact() -> None:
+    lines = [x for x in (ROOT / 'constraints.txt').read_text().splitlines() if x[0] != '#']
+    assert [x for x in lines if not re.match(r'[a-z0-9-]+==[0-9.]+( ; .*)?$', x)] == []
+    assert [x for x in lines if x.startswith('torch==2.13.0')] == []
+
+
+def test_every_requirement_has_a_tested_version() -> None:
+    asked = ast.literal_eval(setup_keywords()['install_requires'])
+    names = {re.match(r'[a-z0-9-]+', requirement)[0] for requirement in asked}
+    tested = {x.split('==')[0] for x in (ROOT / 'constraints.txt').read_text().splitlines()}
+    assert names - tested == set()
+
+
 @pytest.mark.parametrize('launcher', LAUNCHERS, ids=lambda path: path.name)
 def test_ros_executable_has_a_main(launcher: Path) -> None:
     pytest.importorskip('rclpy')
