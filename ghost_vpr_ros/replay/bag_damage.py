@@ -14,6 +14,8 @@ MAGIC = {
 }
 """First bytes of each kind of bag file."""
 
+_UNKNOWN_EXTENT = 'how far it is whole is not known'
+_LONGEST_NS = 365 * 86_400 * 10**9  # longer spans come from damaged stamps
 _MCAP_MESSAGE, _MCAP_CHUNK = 0x05, 0x06
 _ROS1_INDEX = b'\x04'
 
@@ -21,7 +23,8 @@ _ROS1_INDEX = b'\x04'
 def readable_extent(path: Path) -> str:
     """A clause such as 'whole for the first 3.2 s'; never raises on damaged content."""
     if path.suffix.lower() == '.db3':
-        return f'{path.stat().st_size} of {sqlite_size(path)} bytes are there'
+        size, expected = path.stat().st_size, sqlite_size(path)
+        return f'{size} of {expected} bytes are there' if size < expected else _UNKNOWN_EXTENT
     scan = _mcap_stamps if path.suffix.lower() == '.mcap' else _ros1_stamps
     first_ns, last_ns = 2**63, -1
     try:
@@ -31,13 +34,13 @@ def readable_extent(path: Path) -> str:
         pass  # the end of what is whole
     if last_ns < 0:
         return 'no message is whole'
+    if last_ns - first_ns > _LONGEST_NS:
+        return _UNKNOWN_EXTENT
     return f'whole for the first {(last_ns - first_ns) / 1e9:.3f} s'
 
 
 def remedy(path: Path) -> str:
-    """The command that repairs this kind of bag."""
-    if path.is_dir():
-        return f'copy it again or try `ros2 bag reindex {path}`'
+    """The command that repairs this kind of bag file."""
     commands = {
         '.mcap': f'copy it again or try `mcap recover {path} -o recovered.mcap`',
         '.bag': f'copy it again or try `rosbag reindex {path}`',

@@ -89,10 +89,11 @@ class BagFile:
             )
         reason = ' '.join(str(error).split()).rstrip('.') or type(error).__name__
         files = bag_files(self._storage) if self._storage.is_dir() else [self._storage]
-        extent = readable_extent(files[-1]) if files else 'nothing is readable'
+        clauses = [f'{readable_extent(files[-1])}; {remedy(files[-1])}'] if files else []
+        if self._storage.is_dir():
+            clauses.append(f'renew a stale metadata.yaml with `ros2 bag reindex {self.path}`')
         return BagError(
-            f'{self.path}: the bag is damaged or truncated ({reason}), {extent}; '
-            f'{remedy(self._storage)}'
+            f'{self.path}: the bag is damaged or truncated ({reason}), {", or ".join(clauses)}'
         )
 
 

@@ -1,7 +1,6 @@
 """Folders, EXIF photos and UTM names become frames in a stated order."""
 
 import datetime
-import os
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +10,6 @@ from PIL import Image
 from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS
 from ghost_vpr_ros.core.errors import ImageError, SourceError
 from ghost_vpr_ros.replay.image_sources import natural_key, open_source
-
-DATA = os.environ.get('GHOST_VPR_DATA', '')
-needs_data = pytest.mark.skipif(not DATA, reason='GHOST_VPR_DATA is not set')
 
 
 def save_image(path: Path, grey: int = 0, exif: Image.Exif | None = None) -> Path:
@@ -152,10 +148,9 @@ def test_bad_utm_names_are_refused_by_name(tmp_path: Path, name: str, text: str)
     assert name in str(error.value)
 
 
-@needs_data
-def test_real_folders_are_recognised() -> None:
-    walk = open_source(f'{DATA}/gardens_point/day_left')
-    photos = open_source(f'{DATA}/lund_exif')
+def test_real_folders_are_recognised(data_dir: Path) -> None:
+    walk = open_source(data_dir / 'gardens_point/day_left')
+    photos = open_source(data_dir / 'lund_exif')
     assert (walk.kind, len(walk)) == ('folder', 200)
     assert (photos.kind, len(photos)) == ('exif', 8)
     assert all(abs(frame.geo.latitude_deg - 55.698) < 0.01 for frame in photos.frames)

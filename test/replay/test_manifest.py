@@ -1,6 +1,5 @@
 """Manifests: columns by name, filters, and every mistake named with its row."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +9,6 @@ from PIL import Image
 from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS
 from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.replay.image_sources import open_source
-
-DATA = os.environ.get('GHOST_VPR_DATA', '')
-needs_data = pytest.mark.skipif(not DATA, reason='GHOST_VPR_DATA is not set')
 
 
 def frames_of(folder: Path, text: str, **where: str):
@@ -179,11 +175,10 @@ def test_an_image_in_two_roles_is_no_duplicate_once_filtered(tmp_path: Path) -> 
     assert len(frames_of(tmp_path, text, role='query')) == 1
 
 
-@needs_data
-def test_real_manifests() -> None:
-    queries = open_source(f'{DATA}/gsv_cambridge', where={'split': 'test', 'role': 'query'})
+def test_real_manifests(data_dir: Path) -> None:
+    queries = open_source(data_dir / 'gsv_cambridge', where={'split': 'test', 'role': 'query'})
     assert len(queries) == 88
     assert queries.frames[0].panorama is not None
-    assert len(open_source(f'{DATA}/bgu_campus/manifest.csv')) == 1050
-    campus = open_source(f'{DATA}/penn_campus')
+    assert len(open_source(data_dir / 'bgu_campus/manifest.csv')) == 1050
+    campus = open_source(data_dir / 'penn_campus')
     assert campus.frames[0].geo.longitude_deg == -75.19224499972222

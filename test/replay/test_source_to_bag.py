@@ -1,7 +1,6 @@
 """Sources become bags; stamps that are invented are declared as such."""
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,6 @@ from ghost_vpr_ros.replay.bag_writer import BagConfig
 from ghost_vpr_ros.replay.image_sources import open_source
 from ghost_vpr_ros.replay.source_to_bag import INVENTED_START_NS, source_to_bag
 from test.replay.bags import picture
-
-DATA = os.environ.get('GHOST_VPR_DATA', '')
 
 
 def source_of(folder: Path, text: str):
@@ -80,9 +77,8 @@ def test_an_image_that_is_none_leaves_no_bag(tmp_path: Path) -> None:
     assert [item.name for item in tmp_path.iterdir()] == ['in']
 
 
-@pytest.mark.skipif(not DATA, reason='GHOST_VPR_DATA is not set')
-def test_real_photos_keep_their_positions(tmp_path: Path) -> None:
-    source = open_source(f'{DATA}/lund_exif')
+def test_real_photos_keep_their_positions(tmp_path: Path, data_dir: Path) -> None:
+    source = open_source(data_dir / 'lund_exif')
     source_to_bag(source, tmp_path / 'out')
     frames = open_source(tmp_path / 'out').frames
     assert [frame.geo for frame in frames] == [frame.geo for frame in source.frames]
