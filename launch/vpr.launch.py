@@ -41,7 +41,12 @@ def arguments() -> list[DeclareLaunchArgument]:
     return [
         _argument('map', '', 'map file that answers' + KEEP),
         _argument('model', '', 'weights file; the map carries its own network' + KEEP),
-        _argument('device', '', 'device of the network' + KEEP, ['', 'cpu', 'cuda', 'auto']),
+        _argument(
+            'device',
+            '',
+            'device of the network' + KEEP,
+            ['', 'cpu', 'cuda', *(f'cuda:{n}' for n in range(4))],
+        ),
         _argument('image_topic', '/camera/image', 'base topic of the camera images'),
         _argument(
             'image_transport',

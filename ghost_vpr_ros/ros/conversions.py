@@ -14,15 +14,11 @@ from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from geometry_msgs.msg import Point, PoseStamped, PoseWithCovarianceStamped, Quaternion
 from geometry_msgs.msg import Pose as PoseMessage
 from nav_msgs.msg import Path
-from numpy.typing import NDArray
 from sensor_msgs.msg import NavSatFix, NavSatStatus, PointCloud2, PointField
 from std_msgs.msg import Header
 
 from ghost_vpr_ros.core.datatypes import Candidate, Hypothesis, Keyframe, Pose, Reason
 from ghost_vpr_ros.ros.image_conversions import byte_array
-
-UNKNOWN_HEADING_VARIANCE_RAD2 = math.pi**2
-"""Published for roll, pitch and yaw where a map knows positions only."""
 
 _CANDIDATE_FIELDS = {
     'x': '<f4',
@@ -130,6 +126,8 @@ def status_message(
 def pose_message(pose: Pose, stamp_ns: int, map_frame: str) -> PoseWithCovarianceStamped:
     """`~/pose`: an accepted pose in the map frame with its covariance.
 
+    Where the heading is unknown the rotation is none and the covariance says so.
+
     Raises:
         ValueError: the pose has no covariance; a pose without one is never published.
     """
@@ -137,7 +135,7 @@ def pose_message(pose: Pose, stamp_ns: int, map_frame: str) -> PoseWithCovarianc
         raise ValueError('a pose without covariance cannot be published')
     message = PoseWithCovarianceStamped(header=header_at(stamp_ns, map_frame))
     message.pose.pose = to_pose(pose)
-    message.pose.covariance = _covariance_with_heading(pose).reshape(-1)
+    message.pose.covariance = pose.covariance.reshape(-1)
     return message
 
 
@@ -182,15 +180,6 @@ def to_pose(pose: Pose) -> PoseMessage:
     return PoseMessage(
         position=Point(x=x, y=y, z=z), orientation=Quaternion(x=qx, y=qy, z=qz, w=qw)
     )
-
-
-def _covariance_with_heading(pose: Pose) -> NDArray[np.float64]:
-    """(6, 6) covariance; an unknown heading is said to be unknown whatever the pose carries."""
-    covariance = np.array(pose.covariance, np.float64)
-    if pose.quaternion_xyzw is None:
-        covariance[3:, :] = covariance[:, 3:] = 0.0
-        covariance[3:, 3:] = np.eye(3) * UNKNOWN_HEADING_VARIANCE_RAD2
-    return covariance
 
 
 def _candidate_row(

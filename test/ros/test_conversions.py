@@ -1,7 +1,5 @@
 """Hypotheses to messages: fields, stamps, frames and covariances."""
 
-import math
-
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -114,11 +112,10 @@ def test_pose_has_the_covariance_of_the_hypothesis():
     assert (stamp_to_ns(message.header.stamp), message.header.frame_id) == (STAMP_NS, 'map')
 
 
-def test_an_unknown_heading_is_published_as_unknown():
+def test_a_pose_without_heading_has_no_rotation():
     message = conversions.pose_message(pose(quaternion=None), STAMP_NS, 'map')
-    covariance = message.pose.covariance.reshape(6, 6)
-    np.testing.assert_allclose(np.diag(covariance)[3:], math.pi**2)
     assert message.pose.pose.orientation.w == 1.0
+    np.testing.assert_array_equal(message.pose.covariance, COVARIANCE.reshape(-1))
 
 
 def test_a_pose_without_covariance_is_refused():

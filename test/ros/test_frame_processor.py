@@ -1,0 +1,143 @@
+"""One image to one answer, on message time, whatever the image is like."""
+
+from array import array
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from sensor_msgs.msg import Image
+
+from ghost_vpr_ros.core.datatypes import Hypothesis, Reason, State
+from ghost_vpr_ros.core.errors import ImageError
+from ghost_vpr_ros.ros.conversions import header_at
+from ghost_vpr_ros.ros.frame_processor import FrameProcessor, ReceivedImage
+from ghost_vpr_ros.ros.image_conversions import raw_message
+from ghost_vpr_ros.ros.node_statistics import Statistics
+from ghost_vpr_ros.ros.parameters import NodeConfig
+
+NOW_NS = 100_000_000_000
+
+
+class FakeRecognizer:
+    def __init__(self):
+        self.stamps = []
+        self.resets = 0
+
+    def recognize(self, image, stamp_ns):
+        if image.shape[0] < 2:
+            raise ImageError('too small for the network')
+        self.stamps.append(stamp_ns)
+        return Hypothesis(stamp_ns, State.ACCEPTED, Reason.NONE, stage_ms={'describe': 1.0})
+
+    def reset(self):
+        self.resets += 1
+
+
+class FakePublishers:
+    def __init__(self):
+        self.answers = []
+        self.pictures = []
+
+    def publish_answer(self, hypothesis, frame_id, latency_ms, detail):
+        self.answers.append((hypothesis, frame_id, latency_ms, detail))
+
+    def publish_pictures(self, hypothesis, image, frame_id, config):
+        self.pictures.append(image)
+
+
+class FakeLogger:
+    def __init__(self):
+        self.errors = []
+        self.throttles = []
+
+    def error(self, message, throttle_duration_sec=None):
+        self.errors.append(message)
+        self.throttles.append(throttle_duration_sec)
+
+    warning = error
+
+
+class Bench:
+    """A processor whose surroundings are fakes."""
+
+    def __init__(self, **config):
+        self.recognizer = FakeRecognizer()
+        self.publishers = FakePublishers()
+        self.statistics = Statistics()
+        self.logger = FakeLogger()
+        clock = SimpleNamespace(now=lambda: SimpleNamespace(nanoseconds=NOW_NS))
+        node_config = NodeConfig(**config)
+        self.processor = FrameProcessor(
+            self.recognizer,
+            self.publishers,
+            self.statistics,
+            clock,
+            self.logger,
+            lambda: node_config,
+        )
+
+    def process(self, stamp_ns=NOW_NS, message=None, frame_id='front', height=4):
+        message = message or raw_message(np.full((height, 4, 3), 9, np.uint8), header_at(0, ''))
+        message.header = header_at(stamp_ns, frame_id)
+        return self.processor.process(ReceivedImage(message, 0))
+
+
+def test_an_answer_carries_the_images_stamp_frame_and_age():
+    bench = Bench()
+    bench.process(NOW_NS - 30_000_000)
+    hypothesis, frame_id, latency_ms, detail = bench.publishers.answers[0]
+    assert hypothesis.stamp_ns == NOW_NS - 30_000_000
+    assert (frame_id, latency_ms, detail) == ('front', 30.0, '')
+    assert list(hypothesis.stage_ms) == ['decode', 'describe']
+
+
+def test_an_image_without_frame_gets_the_configured_one():
+    bench = Bench(camera_frame='left_camera')
+    bench.process(frame_id='')
+    assert bench.publishers.answers[0][1] == 'left_camera'
+
+
+def test_a_backward_jump_of_the_stamps_resets_the_recognizer():
+    bench = Bench()
+    for stamp_ns in (50, 60, 60, 10, 20):
+        bench.process(stamp_ns)
+    assert bench.recognizer.resets == 1
+    assert bench.recognizer.stamps == [50, 60, 60, 10, 20]
+    assert bench.statistics.values(1.0)['clock resets'] == '1'
+
+
+def test_an_old_image_is_answered_with_stale_and_not_looked_at():
+    bench = Bench(max_image_age_s=0.5)
+    answer = bench.process(NOW_NS - 600_000_000)
+    assert (answer.state, answer.reason) == (State.REJECTED, Reason.STALE)
+    assert bench.recognizer.stamps == []
+    assert len(bench.publishers.answers) == 1
+
+
+@pytest.mark.parametrize(('limit_s', 'age_s'), [(0.0, 1000.0), (0.5, 0.4), (0.5, -5.0)])
+def test_other_images_are_not_stale(limit_s, age_s):
+    bench = Bench(max_image_age_s=limit_s)
+    assert bench.process(NOW_NS - int(age_s * 1e9)).state is State.ACCEPTED
+
+
+def test_a_bad_image_is_answered_counted_and_complained_about():
+    bench = Bench(log_period_s=7.0)
+    bad = Image(encoding='32FC1', height=1, width=1, step=4, data=array('B', bytes(4)))
+    answer = bench.process(message=bad)
+    assert (answer.state, answer.reason) == (State.REJECTED, Reason.IMAGE_QUALITY)
+    assert "'32FC1'" in bench.logger.errors[0] and bench.logger.throttles == [7.0]
+    assert "'32FC1'" in bench.publishers.answers[0][3]
+    assert bench.statistics.values(1.0)['bad images'] == '1'
+    assert bench.process(NOW_NS + 1).state is State.ACCEPTED
+
+
+def test_an_image_that_the_recognizer_refuses_is_a_bad_image():
+    bench = Bench()
+    assert bench.process(height=1).reason is Reason.IMAGE_QUALITY
+    assert bench.logger.errors == ['too small for the network']
+
+
+def test_pictures_are_offered_the_image():
+    bench = Bench()
+    bench.process()
+    np.testing.assert_array_equal(bench.publishers.pictures[0], np.full((4, 4, 3), 9))

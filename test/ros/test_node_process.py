@@ -1,0 +1,77 @@
+"""Start and end of the executables, each test with processes of its own."""
+
+import json
+import signal
+
+import pytest
+from sensor_msgs.msg import CompressedImage
+
+from ghost_vpr_ros.core.image import encode_jpeg
+from ghost_vpr_ros.ros.conversions import header_at, stamp_to_ns
+from ghost_vpr_ros.ros.image_conversions import compressed_message
+from test.ros.camera import ACTIVE, SECOND_NS, Camera, image_of
+from test.ros.processes import Executable
+from test.ros.small_map import view
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_the_node_with_status_0(place_map_path, number):
+    with Executable('place_recognition_node', map=place_map_path) as node:
+        node.wait_for(ACTIVE)
+        assert node.stop(number) == 0
+        assert 'Traceback' not in node.text and 'rror' not in node.text
+
+
+def test_a_node_that_cannot_start_ends_with_status_1_and_one_sentence(tmp_path):
+    with Executable('place_recognition_node', map=tmp_path / 'missing.vprmap') as node:
+        assert node.wait() == 1
+    errors = [line for line in node.lines if 'ERROR' in line or 'FATAL' in line]
+    assert len(errors) == 1 and 'missing.vprmap' in errors[0]
+    assert 'Traceback' not in node.text
+
+
+def test_compressed_images_simulated_time_and_the_printer(place_map_path, listener, tmp_path):
+    json_out = tmp_path / 'answers.jsonl'
+    arguments = {'map': place_map_path, 'image_transport': 'compressed', 'use_sim_time': 'true'}
+    remaps = ('-r', 'image:=/front/image')
+    printing = {'count': 1, 'timeout_s': 60.0, 'json_out': json_out}
+    with (
+        Executable('place_recognition_node', remaps, **arguments) as node,
+        Executable('answer_printer', **printing) as printer,
+    ):
+        node.wait_for(ACTIVE)
+        camera = Camera(listener, CompressedImage, '/front/image/compressed')
+        jpeg = encode_jpeg(view(2, 6), 95)
+        for second in range(7, 27):
+            header = header_at(second * SECOND_NS, 'front')
+            answer = camera.show(compressed_message(jpeg, 'jpeg', header))
+            # The printer may find the node later than the camera did.
+            if printer.has_ended(within_s=0.5):
+                break
+        assert printer.wait() == 0, printer.text
+        assert node.stop() == 0
+    assert answer['state'] == 'ACCEPTED' and answer['keyframe'].startswith('place2')
+    assert json.loads(json_out.read_text())['keyframe'] == answer['keyframe']
+    assert any('ACCEPTED' in line and 'place2' in line for line in printer.lines)
+
+
+def test_old_images_are_stale(place_map_path, listener):
+    arguments = {'map': place_map_path, 'max_image_age_s': 1.0}
+    with Executable('place_recognition_node', **arguments) as node:
+        node.wait_for(ACTIVE)
+        camera = Camera(listener)
+        assert camera.show(image_of(0, 5 * SECOND_NS))['reason'] == 'STALE'
+        now = listener.get_clock().now().to_msg()
+        assert camera.show(image_of(0, stamp_to_ns(now)))['state'] == 'ACCEPTED'
+
+
+def test_the_printer_gives_up_with_status_1():
+    with Executable('answer_printer', count=1, timeout_s=1.0) as printer:
+        assert printer.wait() == 1
+
+
+@pytest.mark.parametrize('folder', ['', '/missing/folder'])
+def test_the_publisher_needs_a_folder(folder):
+    with Executable('image_publisher', folder=f"'{folder}'") as publisher:
+        assert publisher.wait() == 1
+    assert 'expected a folder of images' in publisher.text
