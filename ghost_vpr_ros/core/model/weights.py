@@ -5,12 +5,13 @@ Loading is strict: every tensor of the network must be there, in its shape, and 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
@@ -19,6 +20,7 @@ from torch import Tensor
 from ghost_vpr_ros.core.config import ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.errors import ConfigError, OutputError, WeightsError
 from ghost_vpr_ros.core.model.vpr_model import VprModel
+from ghost_vpr_ros.core.model.whitening import Whitening
 
 FORMAT = 'ghost_vpr_ros/1'
 _LENGTH_BYTES = 8
@@ -47,24 +49,36 @@ def model_from_bytes(data: bytes, where: str) -> VprModel:
     metadata = _read_metadata(data, where)
     try:
         tensors = load_tensors(data)
-        model = VprModel(
-            ModelConfig.from_dict(json.loads(metadata['config'])),
-            PreprocessingConfig.from_dict(json.loads(metadata['preprocessing'])),
-            metadata['provenance'],
-        )
-    except (SafetensorError, ConfigError, KeyError, json.JSONDecodeError) as error:
+        model = _empty_model(metadata)
+        model.pooling.initialised = bool(json.loads(metadata['clusters_initialised']))
+        expected_hash = metadata['model_hash']
+    except (SafetensorError, ConfigError, KeyError, TypeError, json.JSONDecodeError) as error:
         raise WeightsError(
             f'{where}: not readable as weights of this version ({error}); train or fetch it again'
         ) from error
     _check_tensors(model.state_dict(), tensors, where)
-    model.load_state_dict(tensors, strict=True)
-    model.pooling.initialised = metadata['clusters_initialised'] == 'true'
-    if model.model_hash != metadata['model_hash']:
+    model.load_state_dict(tensors, strict=True, assign=True)
+    if isinstance(model.whitening, Whitening):
+        model.whitening.fitted = bool(model.whitening.projection.any())
+    if model.model_hash != expected_hash:
         raise WeightsError(
-            f'{where}: expected content with hash {metadata["model_hash"][:12]}, found '
+            f'{where}: expected content with hash {expected_hash[:12]}, found '
             f'{model.model_hash[:12]}; the file is damaged, fetch it again'
         )
     return model.eval()
+
+
+def _empty_model(metadata: Mapping[str, str]) -> VprModel:
+    """The network of a weights file, without memory for its numbers until they are loaded.
+
+    Nothing is drawn at random for it, and a damaged size is found before it is allocated.
+    """
+    with torch.device('meta'):
+        return VprModel(
+            ModelConfig.from_dict(json.loads(metadata['config'])),
+            PreprocessingConfig.from_dict(json.loads(metadata['preprocessing'])),
+            metadata['provenance'],
+        )
 
 
 def save_model(model: VprModel, path: Path | str) -> None:
@@ -74,16 +88,21 @@ def save_model(model: VprModel, path: Path | str) -> None:
         OutputError: the file cannot be written.
     """
     path = Path(path)
+    data = model_to_bytes(model)
+    partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(model_to_bytes(model))
+        with partial.open('wb') as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        Path(file.name).replace(path)
+        partial.replace(path)
     except OSError as error:
         raise OutputError(
             f'{path}: the weights cannot be written ({error.strerror}); choose another place'
         ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink()
 
 
 def load_model(path: Path | str) -> VprModel:
@@ -106,8 +125,9 @@ def _read_metadata(data: bytes, where: str) -> dict[str, str]:
     length = int.from_bytes(data[:_LENGTH_BYTES], 'little')
     try:
         header = json.loads(data[_LENGTH_BYTES : _LENGTH_BYTES + length])
-        metadata: dict[str, str] = header.get('__metadata__', {})
-    except (UnicodeDecodeError, json.JSONDecodeError, AttributeError) as error:
+        metadata: dict[str, str] = dict(header.get('__metadata__', {}))
+    # ValueError: not UTF-8, not JSON, or not pairs. The others: JSON of some other kind.
+    except (ValueError, AttributeError, TypeError, RecursionError) as error:
         raise WeightsError(
             f'{where}: expected a safetensors weights file, found something else or a truncated '
             'one; check the path, or fetch it again'
@@ -125,12 +145,12 @@ def _check_tensors(
 ) -> None:
     missing = sorted(expected.keys() - found.keys())
     unknown = sorted(found.keys() - expected.keys())
-    shapes = [k for k in expected if k in found and expected[k].shape != found[k].shape]
+    shapes = [k for k in expected if k in found and not _alike(expected[k], found[k])]
     numbers = [k for k, v in found.items() if v.is_floating_point() and not v.isfinite().all()]
     problems = (
         ('missing', missing),
         ('unknown', unknown),
-        ('of another shape', shapes),
+        ('of another shape or type', shapes),
         ('not finite', numbers),
     )
     for what, names in problems:
@@ -139,3 +159,7 @@ def _check_tensors(
                 f'{where}: {len(names)} of {len(expected)} tensors are {what}, first '
                 f'{names[0]!r}; these weights belong to another network or are damaged'
             )
+
+
+def _alike(expected: Tensor, found: Tensor) -> bool:
+    return expected.shape == found.shape and expected.dtype == found.dtype
