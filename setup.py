@@ -61,7 +61,6 @@ setup(
     ],
     extras_require={
         'ros': [
-            'pyyaml',
             'rosbags-image',
             *(f'ros-jazzy-{name}; {HAS_ROS_WHEELS}' for name in ROS_WHEELS),
         ],
@@ -69,10 +68,9 @@ setup(
         'train': ['pyyaml', 'torchvision', 'tqdm'],
         'test': [
             'mypy',
-            'psutil',
             'pytest',
+            'pyyaml',
             'ruff',
-            'types-psutil',
             'types-pyyaml',
             'types-tqdm',
         ],

@@ -19,7 +19,7 @@ NETWORK = ('urllib.request', 'http', 'ftplib', 'socket')
 CORE = ('numpy', 'torch', 'faiss', 'cv2', 'pyproj', 'safetensors')
 REPLAY = (*CORE, 'rosbags', 'matplotlib', 'PIL')
 MESSAGES = r'\w+_msgs|std_srvs|\w+_interfaces'
-ROS = ('rclpy', 'rosbags.image', 'cv_bridge', 'tf2_ros', 'ament_index_python', 'psutil', MESSAGES)
+ROS = ('rclpy', 'rosbags.image', 'cv_bridge', 'tf2_ros', 'ament_index_python', MESSAGES)
 
 
 @dataclass(frozen=True)
