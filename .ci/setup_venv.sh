@@ -83,20 +83,20 @@ link_ros_files() {
     ln -sf "$(pwd)"/resource/lib/* "$venv/lib/ghost_vpr_ros"
 }
 
-complete() {
+is_complete() {
     [ -f "$finished" ] && [ "$(cat "$finished")" = "$wanted" ] && "$venv/bin/python" -c '' 2>/dev/null
 }
 
-reusable() {
+is_reusable() {
     [ -f "$finished" ] && [ "$(head -n 1 "$finished")" = "$(pwd)" ] && supported "$venv/bin/python" &&
         { [ -n "${UV:-}" ] || "$venv/bin/python" -m pip --version >/dev/null 2>&1; }
 }
 
 wanted=$(fingerprint)
-if complete; then
+if is_complete; then
     exit 0
 fi
-reusable || make_venv
+is_reusable || make_venv
 rm -f "$finished"
 install_package
 link_ros_files
