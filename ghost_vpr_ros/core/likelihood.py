@@ -2,8 +2,8 @@
 
 A similarity alone says little: its level changes with the network, the scene and the light. What
 tells a place from a look-alike is the margin: how much more similar the best candidate is than
-the best one elsewhere. The map has examples of both kinds. Each keyframe, asked for while it is
-hidden, finds its neighbours: the margins of right matches. Asked for while its neighbours are
+the best one elsewhere. The map has examples of both kinds. A keyframe, asked for while it is
+hidden, often finds a neighbour: the margins of right matches. Asked for while its neighbours are
 hidden as well, it can only find a wrong place: the margins at unknown places.
 """
 
@@ -59,8 +59,8 @@ def learn_likelihood(
         radius_m: keyframes this near to each other show the same place.
 
     Returns:
-        None with fewer than `MIN_SAMPLES` keyframes that have both a neighbour and a keyframe
-        elsewhere, or when right margins are not larger than wrong ones.
+        None when fewer than `MIN_SAMPLES` keyframes find a neighbour before anything elsewhere,
+        or when right margins are not larger than wrong ones.
     """
     known = np.isfinite(positions).all(axis=1)
     descriptors, positions = descriptors[known], positions[known]
@@ -68,10 +68,7 @@ def learn_likelihood(
         return None
     samples = np.unique(np.linspace(0, len(descriptors) - 1, MAX_SAMPLES).astype(np.int64))
     found = [_margins(row, descriptors, positions, radius_m) for row in samples]
-    margins = np.array([m for m in found if m is not None])
-    if len(margins) < MIN_SAMPLES:
-        return None
-    return _fit(margins)
+    return _fit(np.array([m for m in found if m is not None]).reshape(-1, 3))
 
 
 def _margins(
@@ -80,7 +77,10 @@ def _margins(
     positions: NDArray[np.float64],
     radius_m: float,
 ) -> tuple[float, float, float] | None:
-    """Right margin, wrong margin and right similarity of one keyframe that asks for itself."""
+    """Right margin, wrong margin and right similarity of one keyframe that asks for itself.
+
+    The right margin is negative where something elsewhere is more similar than the neighbours.
+    """
     similarity = descriptors @ descriptors[row]
     near = np.linalg.norm(positions - positions[row], axis=1) <= radius_m
     neighbours = near.copy()
@@ -99,7 +99,10 @@ def _margins(
 
 
 def _fit(margins: NDArray[np.float64]) -> PlaceLikelihood | None:
-    right, wrong, similarity = margins.T
+    finds = margins[:, 0] > 0.0
+    if finds.sum() < MIN_SAMPLES:
+        return None
+    right, wrong, similarity = margins[finds, 0], margins[:, 1], margins[finds, 2]
     deviation = float(np.sqrt(0.5 * (right.var() + wrong.var())))
     if right.mean() <= wrong.mean() or deviation == 0.0:
         return None
