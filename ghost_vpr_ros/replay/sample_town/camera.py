@@ -1,0 +1,101 @@
+"""The camera: pinhole intrinsics, its place on the vehicle, and rigid transforms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+BODY_R_OPTICAL: NDArray[np.float64] = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
+"""Rotation from the optical frame (x right, y down, z forward) to the body frame (REP-103)."""
+
+
+@dataclass(frozen=True)
+class PinholeCamera:
+    """Intrinsics of an undistorted camera and its height above `base_link`.
+
+    Attributes:
+        width_px: image width.
+        height_px: image height.
+        fx: focal length in pixels along x.
+        fy: focal length in pixels along y.
+        cx: principal point; pixel centres lie at whole numbers.
+        cy: principal point.
+        mount_height_m: camera above `base_link`, looking along its x axis.
+    """
+
+    width_px: int
+    height_px: int
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    mount_height_m: float
+
+    @property
+    def matrix(self) -> NDArray[np.float64]:
+        """(3, 3) intrinsic matrix K."""
+        return np.array([[self.fx, 0, self.cx], [0, self.fy, self.cy], [0, 0, 1.0]])
+
+    def base_T_optical(self) -> NDArray[np.float64]:
+        """(4, 4) pose of the optical frame in `base_link`."""
+        transform = np.eye(4)
+        transform[:3, :3] = BODY_R_OPTICAL
+        transform[2, 3] = self.mount_height_m
+        return transform
+
+    def project(
+        self, points: NDArray[np.float64], map_T_base: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Pixels (N, 2) and depths (N,) in metres of points (N, 3) in the map frame.
+
+        Points behind the camera have a depth of zero or less, and meaningless pixels.
+        """
+        map_T_optical = map_T_base @ self.base_T_optical()
+        local = (points - map_T_optical[:3, 3]) @ map_T_optical[:3, :3]
+        homogeneous = local @ self.matrix.T
+        return homogeneous[:, :2] / homogeneous[:, 2:], local[:, 2]
+
+
+def make_camera(
+    width_px: int, height_px: int, focal_ratio: float, height_m: float
+) -> PinholeCamera:
+    """A camera with square pixels and the principal point in the middle of the image."""
+    focal = focal_ratio * width_px
+    centre_x, centre_y = (width_px - 1) / 2, (height_px - 1) / 2
+    return PinholeCamera(width_px, height_px, focal, focal, centre_x, centre_y, height_m)
+
+
+def planar_pose(
+    x: float, y: float, yaw_rad: float, pitch_rad: float = 0.0, roll_rad: float = 0.0
+) -> NDArray[np.float64]:
+    """(4, 4) pose on the ground: yaw from east counter-clockwise, then pitch (nose down), roll."""
+    cy, sy = np.cos(yaw_rad), np.sin(yaw_rad)
+    cp, sp = np.cos(pitch_rad), np.sin(pitch_rad)
+    cr, sr = np.cos(roll_rad), np.sin(roll_rad)
+    yaw = np.array([[cy, -sy, 0], [sy, cy, 0], [0, 0, 1]])
+    pitch = np.array([[cp, 0, sp], [0, 1, 0], [-sp, 0, cp]])
+    roll = np.array([[1, 0, 0], [0, cr, -sr], [0, sr, cr]])
+    pose = np.eye(4)
+    pose[:3, :3] = yaw @ pitch @ roll
+    pose[:2, 3] = x, y
+    return pose
+
+
+def yaw_of(pose: NDArray[np.float64]) -> float:
+    """Yaw of a (4, 4) pose in radians, counter-clockwise from the x axis."""
+    return float(np.arctan2(pose[1, 0], pose[0, 0]))
+
+
+def quaternion_xyzw(pose: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(4,) unit quaternion of a (4, 4) pose that is upright to well within a right angle."""
+    r = pose[:3, :3]
+    # The vehicle stays upright: w and z can not both vanish, so one of two branches is safe.
+    if r[0, 0] + r[1, 1] > 0:
+        quaternion = [r[2, 1] - r[1, 2], r[0, 2] - r[2, 0], r[1, 0] - r[0, 1], 1 + np.trace(r)]
+    else:
+        z = 1 + r[2, 2] - r[0, 0] - r[1, 1]
+        quaternion = [r[0, 2] + r[2, 0], r[1, 2] + r[2, 1], z, r[1, 0] - r[0, 1]]
+    array = np.array(quaternion)
+    return array / np.linalg.norm(array)
