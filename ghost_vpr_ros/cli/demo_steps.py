@@ -14,6 +14,7 @@ from ghost_vpr_ros.cli.evaluate import describe_model, picture_title, recall_lin
 from ghost_vpr_ros.cli.model_options import model_or_untrained
 from ghost_vpr_ros.cli.options import config_from
 from ghost_vpr_ros.cli.progress import progress_bar
+from ghost_vpr_ros.cli.replay import replay_title
 from ghost_vpr_ros.core.config import MapConfig, RecognizerConfig
 from ghost_vpr_ros.core.engine import create_engine
 from ghost_vpr_ros.core.image import encode_jpeg
@@ -138,7 +139,7 @@ def _replay(
             answers = replay(frames, recognizer, progress=progress)
         evaluation = judge(answers, recognizer.place_map, judgement.positive_distance_m)
         described = {'protocol': {'bag': str(data.bag), 'map': str(map_path)}}
-        title = f'{data.name}: queries replayed on {map_path.name}\n{recognizer.model.name}'
+        title = replay_title(data.bag.name, map_path.name, evaluation, recognizer.model.name)
         folder = make_output_folder(data.folder / 'replay')
         return write_replay(answers, evaluation, described, title, judgement.sheet_rows, folder)
 

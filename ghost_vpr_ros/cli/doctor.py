@@ -71,7 +71,7 @@ def _module(name: str, distribution: str, needed_for: str) -> Callable[[], Findi
     def probe() -> Finding:
         try:
             importlib.import_module(name)
-        except ImportError as error:
+        except (ImportError, OSError, RuntimeError) as error:
             return Finding(False, f'{error}; pip install {distribution}', needed_for)
         return Finding(True, _version(name, distribution), needed_for)
 

@@ -169,9 +169,14 @@ def picture_title(
     database: ImageSource, queries: ImageSource, truth: GroundTruth, model: VprModel
 ) -> str:
     """Heading of the pictures: queries, database, protocol and network."""
-    limit = truth.protocol.get('positive_distance_m', truth.protocol.get('tolerance'))
     state = ', untrained' if model.provenance.startswith('untrained') else ''
     return (
-        f'{Path(queries.name).name} ({len(queries)} queries) in {Path(database.name).name} '
-        f'({len(database)}), right within {limit:g} {truth.unit}\n{model.name}{state}'
+        f'{_short(queries.name)} ({len(queries)} queries) in {_short(database.name)} '
+        f'({len(database)}), right within {truth.limit_text}\n{model.name}{state}'
     )
+
+
+def _short(name: str) -> str:
+    """The name of a folder; of a file the folder's, too, since files are often named alike."""
+    path = Path(name)
+    return f'{path.parent.name}/{path.name}' if path.suffix else path.name

@@ -25,6 +25,7 @@ from ghost_vpr_ros.replay.output_files import make_output_folder
 
 if TYPE_CHECKING:
     from ghost_vpr_ros.core.recognizer import PlaceRecognizer
+    from ghost_vpr_ros.replay.evaluator import Evaluation
 
 _EVALUATION_SETTINGS = ('positive_distance_m', 'sheet_rows')
 
@@ -101,8 +102,14 @@ def replay_and_write(
             **({} if evaluation is None else evaluation.truth.protocol),
         },
     }
-    title = f'{Path(args.bag).name} replayed on {args.map.name}\n{recognizer.model.name}'
+    title = replay_title(Path(args.bag).name, args.map.name, evaluation, recognizer.model.name)
     return write_replay(answers, evaluation, described, title, judgement.sheet_rows, args.out)
+
+
+def replay_title(bag: str, place_map: str, evaluation: Evaluation | None, model: str) -> str:
+    """Heading of the pictures: bag, map, protocol and network."""
+    limit = '' if evaluation is None else f', right within {evaluation.truth.limit_text}'
+    return f'{bag} replayed on {place_map}{limit}\n{model}'
 
 
 def replay_lines(metrics: dict[str, Any]) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.image import encode_jpeg
 from ghost_vpr_ros.core.metrics import RECALL_RANKS
@@ -72,9 +73,14 @@ def write_pictures(evaluation: Evaluation, title: str, sheet_rows: int, folder: 
     recall = list(evaluation.recall(every_rank).values())
     write_file(folder / 'recall.png', recall_plot(recall, title))
     write_file(folder / 'precision_recall.png', precision_recall_plot(evaluation.curve, title))
-    _write_sheet(evaluation, worst_failures(evaluation), 'Worst failures', sheet_rows, folder)
-    spread = np.linspace(0, len(evaluation.queries) - 1, sheet_rows).round().astype(int)
-    _write_sheet(evaluation, np.unique(spread).tolist(), 'Matches', sheet_rows, folder)
+    failures = worst_failures(evaluation)
+    heading = f'Worst failures: {min(len(failures), sheet_rows)} of {len(failures)}'
+    sheet = _sheet(evaluation, failures[:sheet_rows], heading)
+    write_file(folder / 'worst_failures.jpg', encode_jpeg(sheet))
+    count = len(evaluation.queries)
+    spread = np.unique(np.linspace(0, count - 1, sheet_rows).round().astype(int)).tolist()
+    sheet = _sheet(evaluation, spread, f'Matches: {len(spread)} of {count} queries')
+    write_file(folder / 'matches.jpg', encode_jpeg(sheet))
 
 
 def worst_failures(evaluation: Evaluation) -> list[int]:
@@ -111,15 +117,8 @@ def _best_columns(evaluation: Evaluation, query: int) -> list[Any]:
     ]
 
 
-def _write_sheet(
-    evaluation: Evaluation, queries: list[int], title: str, sheet_rows: int, folder: Path
-) -> None:
-    """A sheet named after its title; a failure-free evaluation gets one that says so."""
-    shown = queries[:sheet_rows]
-    heading = f'{title}: {len(shown)} of {len(queries)}' if queries else f'{title}: none'
-    rows = [_tiles(evaluation, query) for query in shown]
-    name = title.lower().replace(' ', '_') + '.jpg'
-    write_file(folder / name, encode_jpeg(draw_sheet(heading, _LEGEND, rows)))
+def _sheet(evaluation: Evaluation, queries: list[int], heading: str) -> NDArray[np.uint8]:
+    return draw_sheet(heading, _LEGEND, [_tiles(evaluation, query) for query in queries])
 
 
 def _tiles(evaluation: Evaluation, query: int) -> list[Tile]:

@@ -41,6 +41,12 @@ class GroundTruth:
     unit: str
     protocol: dict[str, Any]
 
+    @property
+    def limit_text(self) -> str:
+        """Up to which distance an answer is right, with its unit."""
+        limit = self.protocol.get('positive_distance_m', self.protocol.get('tolerance'))
+        return f'{limit:g} {self.unit}'
+
     def distance(self, query: int, row: int) -> float:
         """How far the database row is from the query, in `unit`."""
         return float(np.linalg.norm(self.query_points[query] - self.database_points[row]))

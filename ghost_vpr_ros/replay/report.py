@@ -109,8 +109,8 @@ def top_down_plot(
     axes.plot([], [], '.', color=_MAP_GREY, markersize=7, label=f'map: {len(map_xy)} keyframes')
     for kind in ANSWER_STYLES:
         _draw_answers(axes, [answer for answer in answers if answer.kind == kind], kind)
-    axes.set_xlabel('x, east (m)')
-    axes.set_ylabel('y, north (m)')
+    axes.set_xlabel('x (m)')
+    axes.set_ylabel('y (m)')
     axes.set_aspect('equal', adjustable='datalim')
     axes.legend(loc='upper center', bbox_to_anchor=(0.5, -0.1), ncols=3, frameon=False, fontsize=9)
     return _png(figure)

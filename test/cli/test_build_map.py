@@ -1,0 +1,106 @@
+"""Maps are built, continued and extended, and never overwritten."""
+
+import json
+
+import pytest
+
+from ghost_vpr_ros.core.place_map import PlaceMap
+from ghost_vpr_ros.replay import map_builder
+from test.cli.program import TINY, picture, snapshot, write_images
+
+
+def test_a_folder_becomes_a_map_with_views_and_its_model(built):
+    with PlaceMap.open(built) as place_map:
+        assert [k.name for k in place_map.keyframes()] == [f'{i:03d}.jpg' for i in range(8)]
+        assert [s.name for s in place_map.sessions()] == ['walk']
+        assert place_map.view(1)[:2] == b'\xff\xd8'
+        assert place_map.preprocessing.width_px == 64
+
+
+def test_the_result_says_that_the_network_is_untrained(program, folder, tmp_path):
+    outcome = program('build-map', folder, tmp_path / 'a.map', '--json', *TINY)
+    assert outcome.status == 0
+    result = json.loads(outcome.out)
+    assert result['keyframes_added'] == 8
+    assert result['weights'].startswith('untrained: random weights of seed 0')
+    assert 'note: no --model given; the network is untrained' in outcome.err
+
+
+def test_positions_and_stamps_of_a_manifest_reach_the_map(program, geotagged, tmp_path):
+    path = tmp_path / 'a.map'
+    assert program('build-map', geotagged, path, '--where', 'role=database', *TINY).status == 0
+    with PlaceMap.open(path) as place_map:
+        keyframes = place_map.keyframes()
+        assert place_map.map_frame == 'enu'
+    assert [k.stamp_ns for k in keyframes] == [(100 + i) * 10**9 + 5 * 10**8 for i in (0, 2, 4, 6)]
+    assert keyframes[1].geo.latitude_deg == 52.001
+
+
+def test_an_existing_file_is_refused_before_any_work_and_left_alone(program, folder, tmp_path):
+    path = tmp_path / 'a.map'
+    path.write_text('mine')
+    error = program('build-map', folder, path, *TINY).error
+    assert 'a.map: something is there already' in error
+    assert '--append' in error
+    assert snapshot(tmp_path) == {'a.map': b'mine'}
+
+
+def test_a_killed_run_is_continued_where_it_stopped(program, folder, tmp_path, monkeypatch):
+    path = tmp_path / 'a.map'
+    view_of, calls = map_builder.view_of, []
+
+    def interrupted(image, config):
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return view_of(image, config)
+
+    monkeypatch.setattr(map_builder, 'view_of', interrupted)
+    assert program('build-map', folder, path, *TINY).status == 130
+    monkeypatch.setattr(map_builder, 'view_of', view_of)
+    result = json.loads(program('build-map', folder, path, '--append', '--json').out)
+    assert (result['keyframes_present_before'], result['keyframes_added']) == (3, 5)
+    with PlaceMap.open(path) as place_map:
+        assert [k.name for k in place_map.keyframes()] == [f'{i:03d}.jpg' for i in range(8)]
+
+
+def test_append_adds_another_source_as_its_own_session(program, folder, again, tmp_path):
+    path = tmp_path / 'a.map'
+    program('build-map', folder, path, *TINY)
+    result = json.loads(program('build-map', again, path, '--append', '--json').out)
+    assert (result['session'], result['keyframes']) == ('again', 16)
+
+
+def test_append_makes_a_map_that_is_not_there_yet(program, folder, tmp_path):
+    assert program('build-map', folder, tmp_path / 'a.map', '--append', *TINY).status == 0
+
+
+def test_an_unreadable_image_says_what_became_of_the_map(program, tmp_path):
+    source = write_images(tmp_path / 'walk', range(4))
+    path = tmp_path / 'a.map'
+    options = ['--initialisation-images', '2', *TINY]
+    (source / '002.jpg').write_text('no image')
+    error = program('build-map', source, path, *options).error
+    assert '002.jpg' in error
+    assert 'holds 2 keyframes' in error
+    assert '--append' in error
+
+
+def test_a_map_without_a_keyframe_is_taken_away(program, tmp_path, monkeypatch):
+    def fail(*_):
+        raise KeyboardInterrupt
+
+    source = write_images(tmp_path / 'walk', range(4))
+    monkeypatch.setattr(map_builder, 'view_of', fail)
+    assert program('build-map', source, tmp_path / 'a.map', *TINY).status == 130
+    assert not (tmp_path / 'a.map').exists()
+
+
+@pytest.mark.parametrize(('width_px', 'expected'), [(0, None), (32, (24, 32)), (640, (48, 64))])
+def test_views_are_shrunk_never_enlarged(width_px, expected):
+    from ghost_vpr_ros.core.config import MapConfig
+    from ghost_vpr_ros.core.image import decode_compressed
+
+    jpeg = map_builder.view_of(picture(0), MapConfig(view_width_px=width_px))
+    shape = None if jpeg is None else decode_compressed(jpeg, 'view').shape[:2]
+    assert shape == expected

@@ -1,0 +1,63 @@
+"""What maps, weights and the machine say of themselves."""
+
+import json
+
+import pytest
+
+from ghost_vpr_ros.cli import doctor
+from ghost_vpr_ros.core.model.weights import model_from_bytes, save_model
+from ghost_vpr_ros.core.place_map import PlaceMap
+
+
+@pytest.fixture
+def weights(built, tmp_path):
+    path = tmp_path / 'tiny.safetensors'
+    with PlaceMap.open(built) as place_map:
+        save_model(model_from_bytes(place_map.model_bytes(), 'map'), path)
+    return path
+
+
+def test_a_map_describes_itself_and_its_model(program, built):
+    values = json.loads(program('info', built, '--json').out)
+    assert (values['kind'], values['keyframes'], values['frame']) == ('map', 8, 'none')
+    assert values['sessions']['walk']['keyframes'] == 8
+    assert values['model']['descriptor_dim'] == 640
+    assert values['model']['preprocessing']['width_px'] == 64
+
+
+def test_weights_describe_themselves(program, weights):
+    values = json.loads(program('info', weights, '--json').out)
+    assert values['kind'] == 'weights'
+    assert values['architecture']['clusters'] == 4
+    assert values['weights'].startswith('untrained')
+
+
+def test_the_table_holds_the_same_values(program, built):
+    text = program('info', built).out
+    assert 'keyframes' in text
+    assert 'descriptor dim' in text
+
+
+def test_a_missing_file_is_one_line(program, tmp_path):
+    assert 'expected a map or a weights file, found none' in program('info', tmp_path / 'x').error
+
+
+def test_weights_of_a_map_can_be_given_again(program, weights, built, query_image):
+    outcome = program('query', built, query_image, '--model', weights, '--top-k', 1)
+    assert json.loads(outcome.out)['name'] == '003.jpg'
+
+
+def test_doctor_probes_every_part(program):
+    findings = json.loads(program('doctor', '--json').out)
+    assert set(findings) == set(doctor.PROBES)
+    assert findings['torch']['works']
+    assert findings['faiss']['works']
+
+
+def test_doctor_reports_a_missing_module_and_exits_with_0(program, monkeypatch):
+    probe = doctor._module('no_such_module', 'no-such-package', 'nothing')
+    monkeypatch.setattr(doctor, 'PROBES', {'ghost': probe})
+    outcome = program('doctor')
+    assert outcome.status == 0
+    assert 'missing  ghost' in outcome.out
+    assert 'pip install no-such-package' in outcome.out

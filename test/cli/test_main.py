@@ -1,0 +1,89 @@
+"""Exit statuses and the common behaviour of all commands."""
+
+import subprocess
+import sys
+
+import pytest
+
+from ghost_vpr_ros import __version__
+from ghost_vpr_ros.cli import doctor, main
+from ghost_vpr_ros.core.errors import MapError
+
+RUN_MAIN = 'import sys; from ghost_vpr_ros.cli.main import main; sys.exit(main())'
+
+
+def exit_code(*arguments: str) -> int | str | None:
+    with pytest.raises(SystemExit) as exit_info:
+        main.main(list(arguments))
+    return exit_info.value.code
+
+
+def test_version_is_that_of_the_package(capsys):
+    assert exit_code('--version') == 0
+    assert capsys.readouterr().out == f'ghost-vpr {__version__}\n'
+
+
+@pytest.mark.parametrize(
+    'arguments', [(), ('no-such-command',), ('query',), ('info', '--nonsense')]
+)
+def test_wrong_usage_exits_with_2(arguments):
+    assert exit_code(*arguments) == 2
+
+
+@pytest.mark.parametrize('command', main.COMMANDS)
+def test_every_command_has_help(command, capsys):
+    assert exit_code(command, '--help') == 0
+    assert f'usage: ghost-vpr {command}' in capsys.readouterr().out
+
+
+def test_help_does_not_import_the_heavy_libraries():
+    script = (
+        'import sys; from ghost_vpr_ros.cli.main import make_parser; make_parser(["--help"]); '
+        'heavy = ("torch", "faiss", "matplotlib", "rosbags", "rclpy"); '
+        'print([name for name in heavy if name in sys.modules])'
+    )
+    found = subprocess.run(
+        [sys.executable, '-c', script], capture_output=True, text=True, check=True
+    )
+    assert found.stdout == '[]\n'
+
+
+def test_a_known_error_is_one_line_and_exit_1(program, monkeypatch):
+    def fail(args):
+        raise MapError('town.map: is damaged;\n  build it again')
+
+    monkeypatch.setattr(doctor, 'run', fail)
+    assert program('doctor').error == 'town.map: is damaged; build it again'
+
+
+def test_an_unknown_error_keeps_its_traceback(monkeypatch):
+    def fail(args):
+        raise ZeroDivisionError('a defect')
+
+    monkeypatch.setattr(doctor, 'run', fail)
+    with pytest.raises(ZeroDivisionError):
+        main.main(['doctor'])
+
+
+def test_ctrl_c_exits_with_130(program, monkeypatch):
+    def interrupt(args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(doctor, 'run', interrupt)
+    outcome = program('doctor')
+    assert (outcome.status, outcome.err) == (130, 'ghost-vpr: interrupted\n')
+
+
+def test_a_reader_that_goes_away_is_no_error(built, folder):
+    images = [str(path) for path in sorted(folder.glob('*.jpg'))] * 20
+    process = subprocess.Popen(
+        [sys.executable, '-c', RUN_MAIN, 'query', str(built), *images],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdout.close()
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == main.EXIT_BROKEN_PIPE
+    assert err == b''

@@ -1,0 +1,46 @@
+"""Queries answer in JSON lines and pictures."""
+
+import json
+
+from ghost_vpr_ros.core.image import read_image
+from test.cli.program import TINY, snapshot
+
+
+def test_the_right_keyframe_comes_first(program, built, query_image):
+    outcome = program('query', built, query_image, '--top-k', 3)
+    lines = [json.loads(line) for line in outcome.out.splitlines()]
+    assert [line['rank'] for line in lines] == [1, 2, 3]
+    assert (lines[0]['keyframe_id'], lines[0]['name']) == (4, '003.jpg')
+    assert lines[0]['similarity'] >= lines[1]['similarity']
+    assert lines[0]['position_m'] is None
+
+
+def test_positions_of_the_map_are_in_the_answer(program, geotagged, query_image, tmp_path):
+    path = tmp_path / 'a.map'
+    program('build-map', geotagged, path, *TINY)
+    line = json.loads(program('query', path, query_image).out.splitlines()[0])
+    assert line['latitude_deg'] == 52.001
+    assert abs(line['position_m'][1] - 111.27) < 0.1
+
+
+def test_one_block_of_lines_for_each_image(program, built, query_image, folder):
+    outcome = program('query', built, query_image, folder / '000.jpg', '--top-k', 1)
+    lines = [json.loads(line) for line in outcome.out.splitlines()]
+    assert [line['name'] for line in lines] == ['003.jpg', '000.jpg']
+
+
+def test_the_sheet_is_a_picture_of_query_and_candidates(program, built, query_image, tmp_path):
+    sheet = tmp_path / 'sheet.jpg'
+    assert program('query', built, query_image, '--sheet', sheet).status == 0
+    height_px, width_px = read_image(sheet).shape[:2]
+    assert width_px > 4 * 240
+    assert height_px > 180
+
+
+def test_the_sheet_never_replaces_an_image_that_is_asked_for(program, built, query_image):
+    before = snapshot(query_image.parent)
+    assert (
+        'is one of the images'
+        in program('query', built, query_image, '--sheet', query_image).error
+    )
+    assert snapshot(query_image.parent) == before

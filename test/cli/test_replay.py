@@ -1,0 +1,90 @@
+"""Bags are made and replayed, the same in every run."""
+
+import csv
+import json
+
+import pytest
+
+from test.cli.program import TINY
+
+
+@pytest.fixture(scope='module')
+def town(geotagged, tmp_path_factory):
+    """A bag and a geotagged map of the same eight images."""
+    from ghost_vpr_ros.cli.main import main
+
+    folder = tmp_path_factory.mktemp('town')
+    bag, place_map = folder / 'bag', folder / 'street.map'
+    assert main(['make-bag', str(geotagged), str(bag)]) == 0
+    assert main(['build-map', str(geotagged), str(place_map), *TINY]) == 0
+    return bag, place_map
+
+
+def replay(program, town, out, *options):
+    return program('replay', town[0], '--map', town[1], '--out', out, *options)
+
+
+def rows_of(out):
+    with (out / 'per_query.csv').open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_frame_is_answered_in_order(program, town, tmp_path):
+    outcome = replay(program, town, tmp_path / 'out')
+    assert outcome.status == 0
+    rows = rows_of(tmp_path / 'out')
+    assert [int(row['stamp_ns']) for row in rows] == [
+        (100 + i) * 10**9 + 5 * 10**8 for i in range(8)
+    ]
+    assert [row['keyframe_id'] for row in rows] == [str(i + 1) for i in range(8)]
+
+
+def test_per_query_is_equal_in_every_run(program, town, tmp_path):
+    for name in ('a', 'b'):
+        replay(program, town, tmp_path / name)
+    first, second = ((tmp_path / n / 'per_query.csv').read_bytes() for n in ('a', 'b'))
+    assert first == second
+
+
+def test_the_truth_comes_from_the_bags_fixes(program, town, tmp_path):
+    metrics = json.loads(replay(program, town, tmp_path / 'out', '--json').out)
+    assert metrics['num_frames'] == 8
+    assert metrics['recall'] == {'1': 100.0, '5': 100.0}
+    assert metrics['num_frames_without_truth'] == 0
+    assert (tmp_path / 'out' / 'top_down.png').is_file()
+    assert all(row['correct'] == '1' for row in rows_of(tmp_path / 'out'))
+
+
+def test_the_truth_comes_from_a_file(program, town, tmp_path):
+    truth = tmp_path / 'truth.csv'
+    lines = [f'{100 + i}.5,{52 + 0.001 * (i // 2)},0.1' for i in range(6)]
+    truth.write_text('\n'.join(['stamp_s,latitude,longitude', *lines]))
+    outcome = replay(program, town, tmp_path / 'out', '--ground-truth', truth, '--json')
+    metrics = json.loads(outcome.out)
+    assert (metrics['num_queries'], metrics['num_frames_without_truth']) == (6, 2)
+    assert [row['correct'] for row in rows_of(tmp_path / 'out')] == ['1'] * 6 + ['', '']
+
+
+def test_without_truth_only_the_answers_are_reported(program, town, tmp_path):
+    outcome = replay(program, town, tmp_path / 'out', '--ground-truth-topic', 'none', '--json')
+    metrics = json.loads(outcome.out)
+    assert 'recall' not in metrics
+    assert sum(metrics['states'].values()) == 8
+    assert 'no positions to judge by' in outcome.err
+
+
+def test_metric_truth_does_not_fit_a_geotagged_map(program, town, tmp_path):
+    truth = tmp_path / 'truth.txt'
+    truth.write_text('# seconds x y z qx qy qz qw\n100 0 0 0 0 0 0 1\n101 5 0 0 0 0 0 1\n')
+    error = replay(program, town, tmp_path / 'out', '--ground-truth', truth).error
+    assert 'positions of one kind' in error
+
+
+def test_the_bag_is_never_overwritten(program, town, geotagged):
+    assert 'exists already' in program('make-bag', geotagged, town[0]).error
+
+
+def test_make_bag_says_that_stamps_are_invented(program, folder, tmp_path):
+    result = json.loads(program('make-bag', folder, tmp_path / 'bag', '--json').out)
+    assert result['stamps'] == 'invented, 10 Hz'
+    assert result['images'] == 8
