@@ -42,7 +42,7 @@ class ModelConfig(Config):
         'trunk output: 960 (after the last 1x1 convolution) or 160 (before)',
         choices=(160, 960),
     )
-    clusters: int = setting(64, 'NetVLAD clusters K', low=1, high=1024)
+    clusters: int = setting(64, 'NetVLAD clusters K', low=2, high=1024)
     netvlad_version: str = setting(
         'v2', "v2: the paper's equations; v1: the authors' code, no bias", choices=('v1', 'v2')
     )

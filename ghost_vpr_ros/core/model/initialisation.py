@@ -48,11 +48,14 @@ def build_untrained(
         seed: of the weights, the sample of local features and k-means.
 
     Raises:
-        SourceError: no image, or too few local features for K clusters.
+        SourceError: no image, too few local features for K clusters, or all alike.
         ConfigError: too few images for the whitening's D.
     """
     inputs = _network_inputs(images, preprocessing)
-    model = VprModel(config, preprocessing, f'untrained, seed {seed}, {len(inputs)} images')
+    provenance = f'untrained, seed {seed}, {len(inputs)} images'
+    # Building draws weights that are replaced at once; the caller's random numbers stay as is.
+    with torch.random.fork_rng(devices=[]):
+        model = VprModel(config, preprocessing, provenance)
     draw_random_weights(model.backbone, seed)
     model.eval()
     initialise_clusters(model, inputs, seed)
@@ -78,7 +81,7 @@ def initialise_clusters(model: VprModel, inputs: Tensor, seed: int) -> float:
     """Set NetVLAD's clusters from local features of (N, 3, h, w) inputs; return alpha.
 
     Raises:
-        SourceError: fewer local features than clusters.
+        SourceError: fewer local features than clusters, or all alike.
     """
     features = sample_local_features(model.backbone, inputs, seed)
     clusters = model.config.clusters
@@ -91,8 +94,11 @@ def initialise_clusters(model: VprModel, inputs: Tensor, seed: int) -> float:
         features.shape[1],
         clusters,
         niter=KMEANS_ITERATIONS,
-        seed=seed + 1,
+        # A negative seed is the time of day to faiss, one beyond 31 bits an error.
+        seed=(seed + 1) % 2**31,
         min_points_per_centroid=1,
+        # By default faiss would learn from a sample of 256 a cluster, not from all.
+        max_points_per_centroid=len(features),
     )
     kmeans.train(features.numpy())
     return model.pooling.initialise(torch.from_numpy(kmeans.centroids), features)

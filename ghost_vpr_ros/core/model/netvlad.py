@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ghost_vpr_ros.core.errors import WeightsError
+from ghost_vpr_ros.core.errors import SourceError, WeightsError
 
 ASSIGNMENT_RATIO = 100.0
 """Mean ratio of the largest to the second largest soft assignment right after initialisation."""
@@ -64,10 +64,18 @@ class NetVLAD(nn.Module):
         Alpha makes the mean log ratio of the largest to the second largest soft assignment
         ln(100): alpha = ln(100) / mean(score_1 - score_2), where score is -d^2 to a centre for v2
         and the cosine to it for v1.
+
+        Raises:
+            SourceError: every local feature is as far from its second centre as from its first.
         """
         first_two = self._scores(centres, local_features).topk(2, dim=1).values
         gap = (first_two[:, 0] - first_two[:, 1]).mean().item()
-        alpha = math.log(ASSIGNMENT_RATIO) / max(gap, 1e-12)
+        if not gap > 0.0:
+            raise SourceError(
+                'NetVLAD: expected local features that differ, found none nearer to one centre '
+                'than to another; initialise the clusters from images that show something'
+            )
+        alpha = math.log(ASSIGNMENT_RATIO) / gap
         self.centres.copy_(centres)
         if self.assignment.bias is None:
             weight = alpha * nn.functional.normalize(centres, dim=1)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ghost_vpr_ros.core.errors import WeightsError
+from ghost_vpr_ros.core.errors import SourceError, WeightsError
 from ghost_vpr_ros.core.model.netvlad import NetVLAD
 
 LN_100 = math.log(100.0)
@@ -215,3 +215,10 @@ def test_gradients_of_input_and_parameters_match_finite_differences(version):
 def test_a_copy_is_as_initialised_as_the_original():
     layer = initialised()
     torch.testing.assert_close(copy.deepcopy(layer)(feature_map()), layer(feature_map()))
+
+
+@pytest.mark.parametrize('version', ['v1', 'v2'])
+def test_local_features_that_are_all_alike_cannot_set_alpha(version):
+    alike = torch.tensor([[1.0, 0.0]])
+    with pytest.raises(SourceError, match='expected local features that differ'):
+        NetVLAD(2, 3, version).initialise(alike.repeat(3, 1), alike.repeat(20, 1))
