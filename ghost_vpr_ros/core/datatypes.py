@@ -32,7 +32,7 @@ class Pose:
     """Pose of a camera in the map frame.
 
     Attributes:
-        position_m: (3,) float64, metres.
+        position_m: (3,) float64, metres; NaN where only the orientation is known.
         quaternion_xyzw: (4,) float64 unit quaternion, or None where the heading is unknown.
         covariance: (6, 6) float64 in the order x, y, z (m^2), roll, pitch, yaw (rad^2), or None.
     """
@@ -40,6 +40,16 @@ class Pose:
     position_m: NDArray[np.float64]
     quaternion_xyzw: NDArray[np.float64] | None = None
     covariance: NDArray[np.float64] | None = None
+
+    @classmethod
+    def of_heading(cls, quaternion_xyzw: NDArray[np.float64]) -> Pose:
+        """An orientation without a position, as a photo with GPS tag and compass has it."""
+        return cls(np.full(3, np.nan), quaternion_xyzw)
+
+    @property
+    def has_position(self) -> bool:
+        """Whether all three coordinates are known."""
+        return bool(np.isfinite(self.position_m).all())
 
 
 @dataclass(frozen=True)
@@ -51,7 +61,7 @@ class Frame:
         load: returns RGB uint8 (H, W, 3); raises `ImageError`.
         stamp_ns: time of capture in integer nanoseconds, or `UNKNOWN_STAMP_NS`.
         geo: WGS84 position where known.
-        pose: metric pose where known (x/y, easting/northing, odometry).
+        pose: metric pose where known (x/y, easting/northing, odometry), or only an orientation.
         panorama: images with the same value show the same panorama and are never matched.
         attributes: the manifest's remaining columns, as text.
     """

@@ -34,7 +34,7 @@ class MapFrame:
         Raises:
             MapError: the keyframe's position cannot be expressed in this map's frame.
         """
-        has_pose = pose is not None and not np.isnan(pose.position_m).any()
+        has_pose = pose is not None and pose.has_position
         if self.kind == 'none':
             return self._first(has_pose, geo)
         if self.kind == 'enu' and geo is None and has_pose:
@@ -64,7 +64,7 @@ class MapFrame:
         if self._enu is None or geo is None:
             return pose
         position_m = self._enu.point_to_enu(geo)
-        if pose is None or not np.isnan(pose.position_m).any():
+        if pose is None or pose.has_position:
             return Pose(position_m)
         return Pose(position_m, pose.quaternion_xyzw, pose.covariance)
 
@@ -81,7 +81,7 @@ def check_position(pose: Pose | None, geo: GeoPoint | None) -> None:
         return
     if pose.position_m.shape != (3,) or np.isinf(pose.position_m).any():
         raise MapError(f'expected a finite position (3,) in metres, found {pose.position_m}')
-    if np.isnan(pose.position_m).any() and geo is None:
+    if not pose.has_position and geo is None:
         raise MapError(
             'a pose without position (NaN) needs latitude and longitude; leave the pose out '
             'where nothing is known'

@@ -11,9 +11,9 @@ from typing import Any
 
 from PIL import ExifTags, Image
 
-from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Frame, GeoPoint
+from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Frame, GeoPoint, Pose
 from ghost_vpr_ros.core.errors import SourceError
-from ghost_vpr_ros.core.geodesy import check_geo
+from ghost_vpr_ros.core.geodesy import check_geo, heading_to_quaternion
 from ghost_vpr_ros.core.image import read_image
 
 _TAG = ExifTags.GPS
@@ -21,7 +21,7 @@ _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 
 
 def exif_frame(path: Path, name: str) -> Frame:
-    """Frame of a photo, with position, UTC stamp and `heading_deg` where its EXIF holds them.
+    """Frame of a photo, with position, UTC stamp and heading where its EXIF holds them.
 
     The camera's own clock (DateTimeOriginal) has no time zone and is not used.
 
@@ -29,15 +29,13 @@ def exif_frame(path: Path, name: str) -> Frame:
         SourceError: a latitude or longitude that does not exist on Earth.
     """
     gps = read_gps(path)
-    heading = gps.get(_TAG.GPSImgDirection)
-    is_true_north = gps.get(_TAG.GPSImgDirectionRef, 'T') == 'T'
-    attributes = {'heading_deg': f'{float(heading):g}'} if heading and is_true_north else {}
+    geo = _position(gps, path)
     return Frame(
         name=name,
         load=partial(read_image, path),
         stamp_ns=_stamp_ns(gps),
-        geo=_position(gps, path),
-        attributes=attributes,
+        geo=geo,
+        pose=None if geo is None else _heading(gps),
     )
 
 
@@ -51,6 +49,14 @@ def read_gps(path: Path) -> Mapping[int, Any]:
             return dict(image.getexif().get_ifd(ExifTags.IFD.GPSInfo))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return {}
+
+
+def _heading(gps: Mapping[int, Any]) -> Pose | None:
+    """The camera's orientation where the compass gives true north."""
+    heading = gps.get(_TAG.GPSImgDirection)
+    if heading is None or gps.get(_TAG.GPSImgDirectionRef, 'T') != 'T':
+        return None
+    return Pose.of_heading(heading_to_quaternion(float(heading)))
 
 
 def _position(gps: Mapping[int, Any], path: Path) -> GeoPoint | None:

@@ -145,7 +145,7 @@ def horizontal_positions(
 
 def has_metric_position(frame: Frame) -> bool:
     """Whether a metric position is known; False for a pose that is an orientation only."""
-    return frame.pose is not None and not np.isnan(frame.pose.position_m[:2]).any()
+    return frame.pose is not None and frame.pose.has_position
 
 
 def has_position(frame: Frame) -> bool:

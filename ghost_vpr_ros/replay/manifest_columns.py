@@ -141,16 +141,20 @@ def geo_of(row: Row) -> GeoPoint | None:
 def pose_of(row: Row) -> Pose | None:
     """Metric pose from x, y, z, or from easting and northing that have no zone.
 
+    Beside a WGS84 position a heading alone gives a pose without a position.
+
     Raises:
         SourceError: half a pair, or a cell that is no number.
     """
     position = row.pair('x', 'y')
     if position is not None:
         return Pose(np.array([*position, row.number('z') or 0.0]), _quaternion(row))
-    position = row.pair('easting', 'northing')
-    if position is None or row.text('utm_zone') or row.pair('latitude', 'longitude') is not None:
+    position, quaternion = row.pair('easting', 'northing'), _quaternion(row)
+    if row.text('utm_zone') or row.pair('latitude', 'longitude') is not None:
+        return None if quaternion is None else Pose.of_heading(quaternion)
+    if position is None:
         return None
-    return Pose(np.array([*position, row.number('altitude') or 0.0]), _quaternion(row))
+    return Pose(np.array([*position, row.number('altitude') or 0.0]), quaternion)
 
 
 def utm_position(

@@ -55,4 +55,8 @@ def _by_stamp(source: ImageSource) -> Iterator[BagFrame]:
 
 
 def _bag_frame(frame: Frame, stamp_ns: int) -> BagFrame:
-    return BagFrame(stamp_ns, frame.load, geo=frame.geo, truth=frame.pose)
+    """Positions go to two topics; an orientation that has none cannot be said by either."""
+    has_position = frame.pose is not None and frame.pose.has_position
+    return BagFrame(
+        stamp_ns, frame.load, geo=frame.geo, truth=frame.pose if has_position else None
+    )

@@ -31,13 +31,15 @@ def is_utm_name(path: Path) -> bool:
 def utm_frame(path: Path, name: str) -> Frame:
     """Frame of an image: WGS84 where the zone or the degrees are given, metric pose otherwise.
 
+    A heading is kept in both cases.
+
     Raises:
         SourceError: a field that should be a number is none, or is out of range.
     """
     fields = _fields(path)
     try:
         geo = _geo(fields)
-        pose = _pose(fields) if geo is None else None
+        pose = _pose(fields, has_geo=geo is not None)
     except ValueError as error:
         raise SourceError(f'{path}: {error}; rename the file') from error
     return Frame(
@@ -67,13 +69,15 @@ def _geo(fields: dict[str, str]) -> GeoPoint | None:
     return utm_position(easting, northing, fields['utm_zone'], fields.get('utm_band', ''))
 
 
-def _pose(fields: dict[str, str]) -> Pose:
+def _pose(fields: dict[str, str], *, has_geo: bool) -> Pose | None:
+    """Easting and northing as metres, unless WGS84 says where it is: then the heading alone."""
+    quaternion = None
+    if 'heading_deg' in fields:
+        quaternion = heading_to_quaternion(_number(fields, 'heading_deg'))
+    if has_geo:
+        return None if quaternion is None else Pose.of_heading(quaternion)
     position = np.array([_number(fields, 'easting'), _number(fields, 'northing'), 0.0])
-    has_heading = 'heading_deg' in fields
-    return Pose(
-        position,
-        heading_to_quaternion(_number(fields, 'heading_deg')) if has_heading else None,
-    )
+    return Pose(position, quaternion)
 
 
 def _number(fields: dict[str, str], name: str) -> float:

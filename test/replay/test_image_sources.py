@@ -9,6 +9,7 @@ from PIL import Image
 
 from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS
 from ghost_vpr_ros.core.errors import ImageError, SourceError
+from ghost_vpr_ros.core.geodesy import heading_to_quaternion
 from ghost_vpr_ros.replay.image_sources import natural_key, open_source
 
 
@@ -91,7 +92,8 @@ def test_exif_position_signs_altitude_heading_and_utc_stamp(tmp_path: Path) -> N
     assert frame.geo.latitude_deg == pytest.approx(-33.51)
     assert frame.geo.longitude_deg == pytest.approx(-70.005)
     assert frame.geo.altitude_m == pytest.approx(-12.5)
-    assert frame.attributes == {'heading_deg': '271.5'}
+    assert not frame.pose.has_position
+    assert frame.pose.quaternion_xyzw == pytest.approx(heading_to_quaternion(271.5))
     assert frame.stamp_ns == int(expected.timestamp()) * 10**9 + 500_000_000
 
 
@@ -121,6 +123,7 @@ def test_utm_names_with_zone_become_wgs84(tmp_path: Path) -> None:
     assert frame.geo.longitude_deg == pytest.approx(-79.38714, abs=1e-4)
     assert frame.panorama == 'pano_1'
     assert frame.attributes == {'heading_deg': '90', 'time': '2011'}
+    assert frame.pose.quaternion_xyzw == pytest.approx(heading_to_quaternion(90.0))
 
 
 def test_utm_names_without_zone_become_metric_poses(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from PIL import Image
 
 from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS
 from ghost_vpr_ros.core.errors import SourceError
+from ghost_vpr_ros.core.geodesy import quaternion_to_yaw
 from ghost_vpr_ros.replay.image_sources import open_source
 
 
@@ -35,7 +36,8 @@ def test_all_columns_of_a_geotagged_row(tmp_path: Path) -> None:
         0.12,
         30.0,
     )
-    assert frame.pose is None
+    assert not frame.pose.has_position
+    assert quaternion_to_yaw(frame.pose.quaternion_xyzw) == pytest.approx(0.0)
     assert frame.panorama == 'p7'
     assert frame.attributes == {'heading_deg': '90', 'session': '1'}
 
