@@ -44,14 +44,13 @@ def make_town(
 ) -> Path:
     """Write all drives to `out_dir/drive_0`, `drive_1`, ...; the folder.
 
-    A drive gets its name when it is complete. A run that was interrupted is taken up where it
-    stopped; drives of the same settings that exist are kept as they are.
+    A drive gets its name when it is complete. An interrupted run is taken up where it stopped.
 
     Args:
         out_dir: a new folder, or one of an earlier run with the same settings.
         config: all settings; or give single ones by name, as in `make_town(out, seed=3)`.
-        storage: formats of the bags `bag_mcap` and `bag_sqlite3` of each drive; may be empty.
-        progress: called with the number of images there are so far, after each of them.
+        storage: formats of the bags (`bag_mcap`, `bag_sqlite3`) of each drive; may be empty.
+        progress: called with the number of images there are, after each of them.
         settings: fields of `TownConfig`, over those of `config`.
 
     Raises:
@@ -62,6 +61,16 @@ def make_town(
     bags = [BagConfig(storage=name, jpeg_quality=config.jpeg_quality) for name in storage]
     out = make_output_folder(Path(out_dir))
     check_reusable(out, config)
+    _make_drives(out, config, bags, progress or _ignore)
+    tables.write_joint_tables(out, config.drives)
+    summary = {**fingerprint(config), 'drives': config.drives, 'bags': list(storage)}
+    write_json(out / SUMMARY_NAME, {**summary, 'complete': True})
+    return out
+
+
+def _make_drives(
+    out: Path, config: TownConfig, bags: Sequence[BagConfig], progress: Progress
+) -> None:
     sample = SampleTown(config)
     for number in range(config.drives):
         count = partial(_count, progress, number * config.frames)
@@ -72,10 +81,6 @@ def make_town(
         else:
             _make_drive(folder, sample, number, count)
         _write_bags(folder, sample, number, bags)
-    tables.write_joint_tables(out, config.drives)
-    summary = {**fingerprint(config), 'drives': config.drives, 'bags': list(storage)}
-    write_json(out / SUMMARY_NAME, {**summary, 'complete': True})
-    return out
 
 
 def is_complete(out_dir: str | Path, config: TownConfig) -> bool:
@@ -115,9 +120,12 @@ def _differences(found: dict[str, Any], wanted: dict[str, Any]) -> str:
     return ', '.join(names) or 'its version'
 
 
-def _count(progress: Progress | None, before: int, done: int) -> None:
-    if progress is not None:
-        progress(before + done)
+def _count(progress: Progress, before: int, done: int) -> None:
+    progress(before + done)
+
+
+def _ignore(_: int) -> None:
+    """Progress that nobody wants to see."""
 
 
 def _make_drive(folder: Path, sample: SampleTown, number: int, progress: Progress) -> None:

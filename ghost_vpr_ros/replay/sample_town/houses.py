@@ -42,12 +42,12 @@ class House:
     def wall(self, k: int) -> Surface:
         """The wall from corner k to corner k + 1."""
         a, b = self.lot.corners[k], self.lot.corners[(k + 1) % 4]
-        height, width = self.style.height_m, float(np.linalg.norm(b - a))
+        height, width = self.style.height_m, picture_m(b - a)
         if k in self.lot.street_walls:
             paint = partial(_facade, self.seed, self.style, width, k != 0)
         else:
             paint = partial(_blank, self.seed, self.style, width)
-        key = f'wall {self.style.seed_name} {width:.3f} {k in self.lot.street_walls} {k != 0}'
+        key = f'wall {self.style.seed_name} {width} {k in self.lot.street_walls} {k != 0}'
         street = k in self.lot.street_walls
         return panel((*a, height), (*(b - a), 0), (0, 0, -height), key, paint, shadowed=street)
 
@@ -58,6 +58,11 @@ class House:
         if self.style.ground == 'shop':
             parts += _shop_front(self)
         return parts
+
+
+def picture_m(vector: NDArray[np.float64]) -> float:
+    """Length in whole millimetres: equal houses share a picture in spite of rounding errors."""
+    return round(float(np.linalg.norm(vector)), 3)
 
 
 def _facade(seed: int, style: HouseStyle, width: float, side: bool) -> Texture:
@@ -84,10 +89,10 @@ def _roof(house: House) -> list[Surface]:
     a, along, inward = _axes(house)
     up = np.array([0, 0, 1.0])
     ridge = [a + share * inward + height * up for share, height in profile]
-    key = f'{house.style.roof} {house.style.roof_rgb} {np.linalg.norm(along):.3f}'
+    key = f'{house.style.seed_name} {picture_m(along)}'
     slopes = []
     for k, (low, high) in enumerate(itertools.pairwise(ridge)):
-        size = (float(np.linalg.norm(along)), float(np.linalg.norm(high - low)))
+        size = (picture_m(along), picture_m(high - low))
         dormers = house.style.roof == 'mansard' and k == 0
         paint = partial(paint_roof, house.style, size, dormers)
         name = f'roof {key} {k}'
@@ -111,8 +116,9 @@ def _gable(
     width, top = points[-1] - points[0], max(point[2] for point in points)
     height = np.array([0, 0, top - points[0][2]])
     frame = np.stack([width, -height, points[0] + height], 1)
-    paint = partial(_blank, house.seed, house.style, float(np.linalg.norm(width)))
-    return Surface(corners, frame, f'gable {house.style.seed_name}', paint)
+    width_m = picture_m(width)
+    paint = partial(_blank, house.seed, house.style, width_m)
+    return Surface(corners, frame, f'gable {house.style.seed_name} {width_m}', paint)
 
 
 def _chimney(
@@ -127,7 +133,7 @@ def _chimney(
     paint = partial(_blank, house.seed, house.style, 1.0)
     sides = zip(ring, ring[1:] + ring[:1], strict=True)
     return [
-        panel(p + high, q - p, -low - high, f'gable {house.style.seed_name}', paint)
+        panel(p + high, q - p, -low - high, f'chimney {house.style.seed_name}', paint)
         for p, q in sides
     ]
 
@@ -135,14 +141,14 @@ def _chimney(
 def _shop_front(house: House) -> list[Surface]:
     rng = stream(house.seed, 'shop front', house.style.seed_name)
     a, along, inward = _axes(house)
-    width = float(np.linalg.norm(along))
+    width = picture_m(along)
     e, out = along / width, -inward / HOUSE_DEPTH_M
     parts: list[Surface] = []
     if rng.random() < 0.5:
         left = np.array([*a[:2], 2.72]) + e * 0.4
         down = out * 1.15 + np.array([0, 0, -0.5])
         paint = partial(paint_awning, house.style.accent_rgb, width - 0.8)
-        key = f'awning {house.style.seed_name} {width:.3f}'
+        key = f'awning {house.style.seed_name} {width}'
         parts.append(panel(left, e * (width - 0.8), down, key, paint))
     if rng.random() < 0.6:
         base = np.array([*a[:2], 4.5]) + e * float(rng.uniform(0.6, width - 0.6))
