@@ -33,7 +33,9 @@ def estimate_pose(candidates: Sequence[Candidate], config: RecognizerConfig) -> 
     mean = weights @ positions[near]
     offsets = positions[near] - mean
     covariance = np.zeros((6, 6))
-    covariance[:3, :3] = (weights[:, np.newaxis] * offsets).T @ offsets
+    # A matrix times itself: symmetric to the last bit, which filters check.
+    spread = np.sqrt(weights)[:, np.newaxis] * offsets
+    covariance[:3, :3] = spread.T @ spread
     covariance[:3, :3] += config.position_floor_m**2 * np.eye(3)
     covariance[3, 3] = covariance[4, 4] = config.heading_floor_rad**2
     covariance[5, 5] = _yaw_variance_rad2(group, weights) + config.heading_floor_rad**2
