@@ -1,0 +1,73 @@
+"""The table of decisions, and which images are worth asking about."""
+
+import numpy as np
+import pytest
+
+from ghost_vpr_ros.core.config import RecognizerConfig
+from ghost_vpr_ros.core.datatypes import Reason, State
+from ghost_vpr_ros.core.decision import decide, is_usable
+from ghost_vpr_ros.core.likelihood import PlaceLikelihood
+from test.core.recognition import candidate
+
+LEARNT = PlaceLikelihood(0.3, 0.1, 0.05, right_similarity=0.7)
+CONFIG = RecognizerConfig(min_probability=0.9, tentative_probability=0.5)
+
+
+@pytest.mark.parametrize(
+    ('probability', 'similarity', 'state', 'reason'),
+    [
+        (1.0, 0.9, State.ACCEPTED, Reason.NONE),
+        (0.9, 0.9, State.ACCEPTED, Reason.NONE),
+        (0.9, 0.1, State.ACCEPTED, Reason.NONE),
+        (0.899, 0.9, State.TENTATIVE, Reason.LOW_SCORE),
+        (0.5, 0.1, State.TENTATIVE, Reason.LOW_SCORE),
+        (0.499, 0.7, State.REJECTED, Reason.AMBIGUOUS),
+        (0.0, 0.9, State.REJECTED, Reason.AMBIGUOUS),
+        (0.499, 0.699, State.UNKNOWN_PLACE, Reason.LOW_SCORE),
+        (0.0, -0.5, State.UNKNOWN_PLACE, Reason.LOW_SCORE),
+        (float('nan'), 0.9, State.TENTATIVE, Reason.UNCALIBRATED),
+    ],
+)
+def test_the_best_candidate_decides(probability, similarity, state, reason):
+    best = candidate(probability=probability, similarity=similarity)
+    other = candidate(probability=0.2, similarity=0.1)
+    assert decide([best, other], LEARNT, CONFIG) == (state, reason)
+
+
+def test_without_candidates_the_map_is_empty():
+    assert decide([], LEARNT, CONFIG) == (State.UNKNOWN_PLACE, Reason.EMPTY_MAP)
+    assert decide([], None, CONFIG) == (State.UNKNOWN_PLACE, Reason.EMPTY_MAP)
+
+
+def test_without_a_likelihood_nothing_is_accepted():
+    found = decide([candidate(probability=1.0)], None, CONFIG)
+    assert found == (State.TENTATIVE, Reason.UNCALIBRATED)
+
+
+def test_the_thresholds_are_those_of_the_configuration():
+    strict = RecognizerConfig(min_probability=0.99, tentative_probability=0.95)
+    assert decide([candidate(probability=0.96)], LEARNT, strict)[0] is State.TENTATIVE
+    assert decide([candidate(probability=0.94)], LEARNT, strict)[0] is State.REJECTED
+
+
+@pytest.mark.parametrize('grey', [0, 128, 255])
+def test_an_image_of_one_grey_is_unusable(grey):
+    assert not is_usable(np.full((48, 64, 3), grey, np.uint8), min_contrast=3.0)
+
+
+def test_contrast_is_the_deviation_of_grey_levels():
+    image = np.full((48, 64, 3), 100, np.uint8)
+    image[:24] = 106  # Half of the rows 3 above the mean, half 3 below.
+    assert is_usable(image, min_contrast=2.99)
+    assert is_usable(image, min_contrast=3.0)
+    assert not is_usable(image, min_contrast=3.01)
+
+
+def test_colours_of_equal_brightness_have_no_contrast():
+    image = np.zeros((48, 64, 3), np.uint8)
+    image[:24, :, 0] = image[24:, :, 1] = 200
+    assert not is_usable(image, min_contrast=1.0)
+
+
+def test_a_contrast_of_zero_lets_every_image_pass():
+    assert is_usable(np.zeros((1, 1, 3), np.uint8), min_contrast=0.0)
