@@ -19,6 +19,7 @@ from pathlib import Path
 
 from ghost_vpr_ros.replay.config import DemoConfig
 
+NODE_MODULE = 'place_recognition_node'
 _PROFILE = Path('config') / 'fastdds_large_images.xml'
 _START_TIMEOUT_S = 120.0
 _LAST_ANSWER_S = 15.0
@@ -59,21 +60,12 @@ def run_node(
     """
     answers = folder / 'answers.jsonl'
     answers.unlink(missing_ok=True)
+    heard = {'json_out': str(answers), 'count': str(count)}
+    sent = {'folder': str(images), 'rate_hz': str(config.node_rate_hz)}
     with ExitStack() as stack:
-        listener = _start(
-            stack, folder, 'answer_printer', {'json_out': str(answers), 'count': str(count)}
-        )
-        node = _start(stack, folder, 'place_recognition_node', {'map': str(map_path)})
-        camera = _start(
-            stack,
-            folder,
-            'image_publisher',
-            {
-                'folder': str(images),
-                'rate_hz': str(config.node_rate_hz),
-                'wait_for_subscribers': '1',
-            },
-        )
+        listener = _start(stack, folder, 'answer_printer', heard)
+        node = _start(stack, folder, NODE_MODULE, {'map': str(map_path)})
+        camera = _start(stack, folder, 'image_publisher', {**sent, 'wait_for_subscribers': '1'})
         problem = _wait(camera, node, _START_TIMEOUT_S + count / config.node_rate_hz, folder)
         if not problem:
             _give_time(listener, _LAST_ANSWER_S)
@@ -127,7 +119,7 @@ def _wait(
     waited_s, step_s = 0.0, 0.2
     while camera.poll() is None and waited_s < timeout_s:
         if node.poll() is not None:
-            log = folder / 'place_recognition_node.log'
+            log = folder / f'{NODE_MODULE}.log'
             return f'the node ended with exit status {node.returncode}; see {log}'
         _give_time(camera, step_s)
         waited_s += step_s

@@ -122,11 +122,9 @@ def evaluate(
         index.add(descriptor)
     depth = max(RECALL_RANKS) + int(truth.excluded.counts().max(initial=0))
     stage_ms: dict[str, list[float]] = {}
-    found = []
-    for frame in queries:
-        found.append(_retrieve(frame, model, engine, index, depth, stage_ms))
-        if progress:
-            progress(1)
+    found = [
+        _retrieve(frame, model, engine, index, depth, stage_ms, progress) for frame in queries
+    ]
     rows, similarity = _without_excluded(truth, *map(np.concatenate, zip(*found, strict=True)))
     return Evaluation(database, queries, truth, rows, similarity, stage_ms)
 
@@ -138,6 +136,7 @@ def _retrieve(
     index: SearchIndex,
     depth: int,
     stage_ms: dict[str, list[float]],
+    progress: Progress | None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Rows and similarities (1, k) of one query; the time of each stage is appended."""
     marks = [time.perf_counter()]
@@ -153,6 +152,8 @@ def _retrieve(
         ('load', 'preprocess', 'describe', 'search'), np.diff(marks), strict=True
     ):
         stage_ms.setdefault(stage, []).append(1e3 * float(taken))
+    if progress:
+        progress(1)
     return rows, similarity
 
 

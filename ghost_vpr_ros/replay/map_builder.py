@@ -34,7 +34,9 @@ class BuildResult:
 
 
 def remaining_frames(place_map: PlaceMap, session: str, frames: Sequence[Frame]) -> list[Frame]:
-    """The frames that the session does not hold yet, by name and stamp, in their order."""
+    """The frames that the session, made if need be, does not hold yet: by name and stamp."""
+    if session not in {info.name for info in place_map.sessions()}:
+        place_map.add_session(session)
     held = {(k.name, k.stamp_ns) for k in place_map.keyframes() if k.session == session}
     return [frame for frame in frames if (frame.name, frame.stamp_ns) not in held]
 
@@ -53,22 +55,20 @@ def add_frames(
 
     Args:
         place_map: open for writing.
-        session: name of the session; made where the map lacks it.
+        session: made where the map lacks it.
         frames: all frames of the source, those of an earlier run included.
         model: whose preprocessing is applied.
         engine: runs the model.
-        config: size and quality of the stored views.
-        progress: called with the number of frames done since the last call.
+        config: of the stored views.
+        progress: called with the number of frames since the last call.
 
     Raises:
         ImageError: an image cannot be read; what was added before it stays in the map.
         OutputError: the disk is full.
     """
-    if session not in {info.name for info in place_map.sessions()}:
-        place_map.add_session(session)
     remaining = remaining_frames(place_map, session, frames)
     present = len(frames) - len(remaining)
-    if progress and present:
+    if progress:
         progress(present)
     for frame in remaining:
         image = frame.load()

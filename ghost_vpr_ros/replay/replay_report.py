@@ -64,12 +64,15 @@ def write_replay(
     metrics = {**_answer_figures(answers), **_truth_figures(answers, evaluation), **described}
     if evaluation is not None:
         write_pictures(evaluation, title, sheet_rows, folder)
-        answers_from_above = driven_answers(answers, evaluation)
-        plot = top_down_plot(evaluation.truth.database_points, answers_from_above, title)
-        write_file(folder / 'top_down.png', plot)
+        write_file(folder / 'top_down.png', _top_down(answers, evaluation, title))
     metrics['units'] = UNITS
     write_json(folder / 'metrics.json', metrics)
     return metrics
+
+
+def _top_down(answers: Sequence[Answer], evaluation: Evaluation, title: str) -> bytes:
+    driven = driven_answers(answers, evaluation)
+    return top_down_plot(evaluation.truth.database_points, driven, title)
 
 
 def per_query_rows(answers: Sequence[Answer], evaluation: Evaluation | None) -> list[list[Any]]:

@@ -1,9 +1,15 @@
 """Maps are built, continued and extended, and never overwritten."""
 
 import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from ghost_vpr_ros.core.errors import MapError
 from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.replay import map_builder
 from test.cli.program import TINY, picture, snapshot, write_images
@@ -104,3 +110,34 @@ def test_views_are_shrunk_never_enlarged(width_px, expected):
     jpeg = map_builder.view_of(picture(0), MapConfig(view_width_px=width_px))
     shape = None if jpeg is None else decode_compressed(jpeg, 'view').shape[:2]
     assert shape == expected
+
+
+def test_a_run_ended_by_sigkill_is_continued(program, tmp_path):
+    source, path = write_images(tmp_path / 'walk', range(300)), tmp_path / 'a.map'
+    options = ['--initialisation-images', '4', '--commit-interval-s', '0', *TINY]
+    script = 'from ghost_vpr_ros.cli.main import main; main()'
+    process = subprocess.Popen(
+        [sys.executable, '-c', script, 'build-map', str(source), str(path), *options]
+    )
+    assert wait_until(lambda: keyframes_of(path) > 5)
+    process.kill()
+    process.wait()
+    result = json.loads(program('build-map', source, path, '--append', '--json').out)
+    assert 5 < result['keyframes_present_before'] < 300
+    with PlaceMap.open(path) as place_map:
+        assert [k.name for k in place_map.keyframes()] == [f'{i:03d}.jpg' for i in range(300)]
+
+
+def keyframes_of(path: Path) -> int:
+    try:
+        with PlaceMap.open(path) as place_map:
+            return len(place_map)
+    except MapError:
+        return 0
+
+
+def wait_until(is_so: Callable[[], bool], timeout_s: float = 120.0) -> bool:
+    end_s = time.monotonic() + timeout_s
+    while not is_so() and time.monotonic() < end_s:
+        time.sleep(0.01)
+    return is_so()

@@ -1,0 +1,53 @@
+"""The demonstration, with the real node where this Python has ROS."""
+
+import json
+
+import pytest
+
+from ghost_vpr_ros.cli import demo_node, demo_steps
+from test.cli.program import write_images
+
+SMALL = ['--node-images', '2', '--node-rate-hz', '2']
+
+
+@pytest.fixture
+def walk(tmp_path):
+    return write_images(tmp_path / 'walk', range(6))
+
+
+def test_it_runs_on_a_bare_folder_up_to_the_real_node(program, walk, tmp_path):
+    pytest.importorskip('rclpy')
+    outcome = program('demo', '--data', walk, '--out', tmp_path / 'demo', *SMALL)
+    assert outcome.status == 0, outcome.out
+    assert 'every second image is the map (3) and the others are queries (3)' in outcome.out
+    summary = json.loads((tmp_path / 'demo' / 'walk' / 'summary.json').read_text())
+    assert summary['node']['answered'] == 2
+    assert summary['evaluation']['num_queries'] == 3
+    assert summary['replay']['num_frames'] == 3
+
+
+def test_without_ros_it_says_so_in_one_line(program, walk, tmp_path, monkeypatch):
+    monkeypatch.setattr(demo_steps, 'ros_is_missing', lambda: True)
+    outcome = program('demo', '--data', walk, '--out', tmp_path / 'demo')
+    assert outcome.status == 0
+    assert 'not run: this Python has no rclpy' in outcome.out
+
+
+def test_it_can_be_run_again(program, walk, tmp_path, monkeypatch):
+    monkeypatch.setattr(demo_steps, 'ros_is_missing', lambda: True)
+    for _ in range(2):
+        assert program('demo', '--data', walk, '--out', tmp_path / 'demo').status == 0
+
+
+def test_a_node_that_fails_is_reported_with_its_log(program, walk, tmp_path, monkeypatch):
+    monkeypatch.setattr(demo_steps, 'ros_is_missing', lambda: False)
+    monkeypatch.setattr(demo_node, 'NODE_MODULE', 'no_such_module')
+    outcome = program('demo', '--data', walk, '--out', tmp_path / 'demo', *SMALL)
+    assert outcome.status == 1
+    assert 'the node ended with exit status 1' in outcome.out
+
+
+def test_the_transport_profile_is_found():
+    profile = demo_node.fastdds_profile()
+    assert profile is not None
+    assert demo_node.node_environment()['FASTRTPS_DEFAULT_PROFILES_FILE'] == str(profile)
