@@ -110,6 +110,10 @@ class Drive:
         grain = stream(self._sample.config.seed, 'grain', self.number, index)
         return self.renderer.render(self.trajectory.map_T_base[index], moving, grain)
 
+    def release(self) -> None:
+        """Free the lit textures; they are made anew when an image is asked for again."""
+        self.__dict__.pop('renderer', None)
+
     def compass_deg(self, sigma_deg: float) -> NDArray[np.float64]:
         """Noisy headings (N,) in degrees clockwise from north, 0 to 360."""
         noise = stream(self._sample.config.seed, 'compass', self.number)

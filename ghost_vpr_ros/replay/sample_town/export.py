@@ -144,6 +144,7 @@ def _make_drive(folder: Path, sample: SampleTown, number: int, progress: Progres
         if not image.exists():
             write_file(image, encode_jpeg(frame.load(), sample.config.jpeg_quality))
         progress(frame.index + 1)
+    drive.release()
     try:
         unfinished.rename(folder)
     except OSError as error:
