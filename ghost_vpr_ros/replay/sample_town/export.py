@@ -3,6 +3,8 @@
 Two tables lie beside the images of each drive, both of them manifests. `manifest.csv` holds what
 sensors measured: WGS84 positions from a noisy receiver, empty in its gaps. `truth.csv` holds exact
 positions x, y, z and yaw in the map frame, and no WGS84: nobody mistakes one for the other.
+
+A drive gets its name when it is complete; an interrupted run is taken up where it stopped.
 """
 
 from __future__ import annotations
@@ -43,8 +45,6 @@ def make_town(
     **settings: Any,
 ) -> Path:
     """Write all drives to `out_dir/drive_0`, `drive_1`, ...; the folder.
-
-    A drive gets its name when it is complete. An interrupted run is taken up where it stopped.
 
     Args:
         out_dir: a new folder, or one of an earlier run with the same settings.
