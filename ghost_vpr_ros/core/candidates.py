@@ -16,38 +16,63 @@ def make_candidates(
     similarities: NDArray[np.float32],
     likelihood: PlaceLikelihood | None,
     radius_m: float,
+    count: int,
 ) -> tuple[Candidate, ...]:
-    """Candidates in the order given, each with its probability.
+    """The first `count` retrieved keyframes as candidates, each with its probability.
 
     Args:
-        keyframes: n retrieved keyframes, best first.
+        keyframes: n retrieved keyframes, best first; those behind the first `count` only serve
+            to find what is elsewhere.
         similarities: (n,) float32, falling.
         likelihood: of the map; None where it cannot tell: probabilities are NaN.
         radius_m: keyframes this near to each other show the same place.
+        count: how many candidates at most.
     """
-    probabilities = np.full(len(keyframes), np.nan)
-    if likelihood is not None and len(keyframes) > 0:
-        margins = margins_of(positions_of(keyframes), similarities.astype(np.float64), radius_m)
+    count = min(count, len(keyframes))
+    probabilities = np.full(count, np.nan)
+    if likelihood is not None and count > 0:
+        positions = positions_of(keyframes)
+        margins = margins_of(positions, similarities.astype(np.float64), radius_m, count)
         probabilities = likelihood.probability(margins)
     return tuple(
         Candidate(keyframe, float(similarity), float(probability))
         for keyframe, similarity, probability in zip(
-            keyframes, similarities, probabilities, strict=True
+            keyframes[:count], similarities[:count], probabilities, strict=True
         )
     )
 
 
 def margins_of(
-    positions: NDArray[np.float64], similarities: NDArray[np.float64], radius_m: float
+    positions: NDArray[np.float64],
+    similarities: NDArray[np.float64],
+    radius_m: float,
+    count: int,
 ) -> NDArray[np.float64]:
-    """(n,) how much more similar each candidate is than the best one elsewhere.
+    """(count,) how much more similar each of the first is than the best one elsewhere.
 
-    Where every candidate lies within the radius, whatever was not retrieved is at most as similar
-    as the last one: the margin to that is the least it can be. NaN without a position.
+    Where all n lie within the radius, whatever was not retrieved is at most as similar as the
+    last one: the margin to that is the least it can be. NaN without a position.
     """
-    distance_m = np.linalg.norm(positions[:, np.newaxis] - positions[np.newaxis], axis=2)
-    elsewhere = np.where(distance_m > radius_m, similarities[np.newaxis], similarities[-1])
-    return similarities - elsewhere.max(axis=1) + 0.0 * positions.sum(axis=1)
+    far = _is_elsewhere(positions, radius_m, count)
+    elsewhere = np.where(far, similarities[np.newaxis], similarities[-1])
+    return similarities[:count] - elsewhere.max(axis=1) + 0.0 * positions[:count].sum(axis=1)
+
+
+def reaches_elsewhere(positions: NDArray[np.float64], radius_m: float, count: int) -> bool:
+    """Whether each of the first `count` of n positions (n, 3) has one elsewhere among the n.
+
+    Only then are their margins exact. One without a position has none to wait for.
+    """
+    found = _is_elsewhere(positions, radius_m, count).any(axis=1)
+    return bool((found | np.isnan(positions[:count]).any(axis=1)).all())
+
+
+def _is_elsewhere(
+    positions: NDArray[np.float64], radius_m: float, count: int
+) -> NDArray[np.bool_]:
+    """(count, n): whether position n is farther than the radius; False where unknown."""
+    offsets = positions[:count, np.newaxis] - positions[np.newaxis]
+    return np.asarray(np.linalg.norm(offsets, axis=2) > radius_m)
 
 
 def positions_of(keyframes: Sequence[Keyframe]) -> NDArray[np.float64]:

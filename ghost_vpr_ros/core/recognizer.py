@@ -11,13 +11,14 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.candidates import make_candidates
+from ghost_vpr_ros.core.candidates import make_candidates, reaches_elsewhere
 from ghost_vpr_ros.core.config import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import Candidate, Hypothesis, Pose, Reason, State
 from ghost_vpr_ros.core.decision import decide, is_usable
 from ghost_vpr_ros.core.engine import Engine, create_engine
+from ghost_vpr_ros.core.errors import MapError
 from ghost_vpr_ros.core.geodesy import LocalFrame
-from ghost_vpr_ros.core.likelihood import learn_likelihood
+from ghost_vpr_ros.core.likelihood import PlaceLikelihood, learn_likelihood
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import load_model, model_from_bytes
 from ghost_vpr_ros.core.place_map import PlaceMap
@@ -39,17 +40,45 @@ class PlaceRecognizer:
     def __init__(
         self, model: VprModel, engine: Engine, place_map: PlaceMap, config: RecognizerConfig
     ) -> None:
-        self.config = config
+        """Read the map and learn its margins.
+
+        Raises:
+            MapError: the engine runs another model than the one that made the map.
+        """
+        if engine.model_hash != place_map.model_hash:
+            raise MapError(
+                f'{place_map.path}: expected an engine that runs its model '
+                f'{place_map.model_hash[:12]}, found another model, {engine.model_hash[:12]}; '
+                'use the model of the map or build the map again'
+            )
+        self._config = config
         self.place_map = place_map
         self.model = model
         self._preprocessing = model.preprocessing
         self._engine = engine
         self._keyframes = place_map.keyframes()
         self._index = SearchIndex.from_map(place_map)
-        self._likelihood = learn_likelihood(
-            place_map.descriptors(), place_map.positions(), config.group_radius_m
-        )
+        self._positions = place_map.positions()
+        self._depth = config.top_k
+        self._likelihood = self._learn()
         self._local_frame = None if place_map.origin is None else LocalFrame(place_map.origin)
+
+    @property
+    def config(self) -> RecognizerConfig:
+        """Thresholds; another radius takes a while, since the map teaches its margins again."""
+        return self._config
+
+    @config.setter
+    def config(self, config: RecognizerConfig) -> None:
+        radius_changed = config.group_radius_m != self._config.group_radius_m
+        self._config = config
+        if radius_changed:
+            self._likelihood = self._learn()
+
+    def _learn(self) -> PlaceLikelihood | None:
+        return learn_likelihood(
+            self.place_map.descriptors(), self._positions, self._config.group_radius_m
+        )
 
     @classmethod
     def open(
@@ -99,17 +128,35 @@ class PlaceRecognizer:
         with clock('describe'):
             descriptor = self._engine.describe(batch)
         with clock('search'):
-            rows, similarities = self._index.search(descriptor, self.config.top_k)
+            rows, similarities = self._search(descriptor)
         with clock('decide'):
             candidates = make_candidates(
-                [self._keyframes[row] for row in rows[0]],
-                similarities[0],
+                [self._keyframes[row] for row in rows],
+                similarities,
                 self._likelihood,
                 self.config.group_radius_m,
+                self.config.top_k,
             )
             state, reason = decide(candidates, self._likelihood, self.config)
             pose = estimate_pose(candidates, self.config)
         return self._answer(stamp_ns, state, reason, clock, candidates, pose)
+
+    def _search(
+        self, descriptor: NDArray[np.float32]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Rows (n,) and similarities (n,), best first: `top_k` and on until one is elsewhere.
+
+        Where keyframes stand close, the first `top_k` show one place; the margin needs another.
+        The depth that was needed is where the next search begins: answers do not depend on it.
+        """
+        count, radius_m = self.config.top_k, self.config.group_radius_m
+        while True:
+            depth = max(self._depth, count)
+            rows, similarities = self._index.search(descriptor, depth)
+            is_deep_enough = self._likelihood is None or depth >= len(self._index)
+            if is_deep_enough or reaches_elsewhere(self._positions[rows[0]], radius_m, count):
+                return rows[0], similarities[0]
+            self._depth = 2 * depth
 
     def _answer(
         self,

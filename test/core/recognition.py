@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from ghost_vpr_ros.core.config import RecognizerConfig
-from ghost_vpr_ros.core.datatypes import Candidate, GeoPoint, Keyframe, Pose
+from ghost_vpr_ros.core.datatypes import Candidate, Keyframe, Pose
 from ghost_vpr_ros.core.geodesy import yaw_to_quaternion
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.place_map import PlaceMap
@@ -64,6 +64,3 @@ def scripted_recognizer(
             place_map.add(session, row, descriptor, pose=pose)
     engine = ScriptedEngine(model.model_hash, script)
     return PlaceRecognizer(model, engine, PlaceMap.open(path), config or RecognizerConfig())
-
-
-ORIGIN = GeoPoint(52.2, 0.12, 20.0)
