@@ -83,13 +83,6 @@ class RecognizerConfig(Config):
         high=1e4,
         runtime=True,
     )
-    ambiguity_ratio: float = setting(
-        0.8,
-        'second place elsewhere with this share of the best probability: ambiguous',
-        low=0.0,
-        high=1.0,
-        runtime=True,
-    )
     position_floor_m: float = setting(
         1.0,
         'least standard deviation of a published position',
