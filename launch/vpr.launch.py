@@ -117,11 +117,16 @@ def _recognition_node(values: dict[str, str]) -> Node:
     )
 
 
-def _parameters(values: dict[str, str]) -> dict[str, ParameterValue]:
-    """Arguments that were given, in the type of their parameter (a map may be called 1)."""
-    types = {name: bool if name in BOOLEAN_ARGUMENTS else str for name in NODE_ARGUMENTS}
-    given = [name for name in NODE_ARGUMENTS if values[name]]
-    return {name: ParameterValue(values[name], value_type=types[name]) for name in given}
+def _parameters(values: dict[str, str]) -> dict[str, ParameterValue | bool]:
+    """Arguments that were given, in the type of their parameter."""
+    given = {name: values[name] for name in NODE_ARGUMENTS if values[name]}
+    return {
+        # Without a type a map called 1 would become a number.
+        name: value == 'true'
+        if name in BOOLEAN_ARGUMENTS
+        else ParameterValue(value, value_type=str)
+        for name, value in given.items()
+    }
 
 
 def _rviz(values: dict[str, str]) -> Node:

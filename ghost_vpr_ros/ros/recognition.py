@@ -6,12 +6,13 @@ import threading
 import time
 import traceback
 
+import numpy as np
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CompressedImage, Image
 
-from ghost_vpr_ros.core.config import RecognizerConfig
+from ghost_vpr_ros.core.config import PreprocessingConfig, RecognizerConfig
 from ghost_vpr_ros.core.datatypes import Hypothesis
-from ghost_vpr_ros.core.engine import create_engine
+from ghost_vpr_ros.core.engine import Engine, create_engine
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
 from ghost_vpr_ros.ros.answer_publishers import AnswerPublishers
 from ghost_vpr_ros.ros.frame_processor import FrameProcessor, ReceivedImage
@@ -44,6 +45,7 @@ class Recognition:
         self._lock = threading.Lock()
         config = parameters.node
         self._engine = create_engine(loaded.model, config.engine, config.device)
+        _warm_up(self._engine, loaded.model.preprocessing)
         self._recognizer = PlaceRecognizer(
             loaded.model, self._engine, loaded.place_map, parameters.recognizer
         )
@@ -87,3 +89,8 @@ class Recognition:
         self._statistics.count('failures')
         trace = ''.join(traceback.format_exception(error))
         self._logger.error(f'a frame could not be answered:\n{trace}', throttle_duration_sec=5.0)
+
+
+def _warm_up(engine: Engine, preprocessing: PreprocessingConfig) -> None:
+    """The first run sets up buffers and kernels, several times as slow as the next."""
+    engine.describe(np.zeros((1, 3, preprocessing.height_px, preprocessing.width_px), np.float32))

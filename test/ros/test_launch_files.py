@@ -1,0 +1,90 @@
+"""The launch file and what it uses; run for real where `launch_ros` is installed."""
+
+import ast
+import importlib.util
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+import yaml
+
+from ghost_vpr_ros.core.engine import ENGINES
+from ghost_vpr_ros.core.settings import settings_of
+from ghost_vpr_ros.ros.parameters import NodeConfig
+
+ROOT = Path(__file__).parents[2]
+LAUNCH_FILE = ROOT / 'launch' / 'vpr.launch.py'
+PROFILE = ROOT / 'config' / 'fastdds_large_images.xml'
+ARGUMENTS = [
+    *('map', 'model', 'device', 'image_topic', 'image_transport', 'params_file', 'namespace'),
+    *('use_sim_time', 'rviz', 'bag', 'mode', 'autostart', 'log_level'),
+]
+MIB = 2**20
+
+
+def declared_arguments():
+    """Calls of `_argument` in the launch file: name, default, description[, choices]."""
+    calls = [n for n in ast.walk(ast.parse(LAUNCH_FILE.read_text())) if isinstance(n, ast.Call)]
+    return [c.args for c in calls if isinstance(c.func, ast.Name) and c.func.id == '_argument']
+
+
+def test_all_launch_arguments_are_declared_and_described():
+    assert [arguments[0].value for arguments in declared_arguments()] == ARGUMENTS
+    assert all(len(ast.unparse(arguments[2])) > 10 for arguments in declared_arguments())
+
+
+@pytest.mark.parametrize(
+    'name', ['device', 'image_transport', 'use_sim_time', 'rviz', 'mode', 'autostart', 'log_level']
+)
+def test_arguments_with_few_values_have_choices(name):
+    assert len({a[0].value: a for a in declared_arguments()}[name]) == 4
+
+
+def test_the_engines_of_the_node_are_those_of_the_library():
+    choices = {item.name: item.choices for item in settings_of(NodeConfig)}
+    assert choices['engine'] == ENGINES
+
+
+def test_the_profile_has_room_for_large_images():
+    names = {'d': 'http://www.eprosima.com'}
+    transport = ElementTree.parse(PROFILE).find('.//d:transport_descriptor[d:type="SHM"]', names)
+    assert transport.findtext('d:segment_size', namespaces=names) == str(32 * MIB)
+    assert transport.findtext('d:maxMessageSize', namespaces=names) == str(8 * MIB)
+
+
+def test_rviz_shows_the_topics_of_the_node():
+    text = (ROOT / 'config' / 'vpr.rviz').read_text()
+    displays = yaml.safe_load(text)['Visualization Manager']['Displays']
+    topics = {d['Topic']['Value'] for d in displays if 'Topic' in d}
+    names = ('keyframes', 'candidates', 'pose', 'markers', 'match_image/compressed')
+    assert topics == {f'/place_recognition/{name}' for name in names}
+
+
+@pytest.fixture
+def launch_module(monkeypatch):
+    pytest.importorskip('launch_ros')
+    monkeypatch.setattr(
+        'ament_index_python.packages.get_package_share_directory', lambda name: str(ROOT)
+    )
+    spec = importlib.util.spec_from_file_location('vpr_launch', LAUNCH_FILE)
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, 'vpr_launch', module)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_only_given_arguments_override_the_parameter_file(launch_module):
+    values = dict.fromkeys(ARGUMENTS, '') | {'map': '1', 'autostart': 'false'}
+    parameters = launch_module._parameters(values)
+    assert set(parameters) == {'map', 'autostart'}
+    assert parameters['autostart'] is False
+
+
+def test_the_description_can_be_generated(launch_module):
+    description = launch_module.generate_launch_description()
+    declared = [
+        a.name
+        for a, _ in description.get_launch_arguments_with_include_launch_description_actions()
+    ]
+    assert declared == ARGUMENTS
