@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from ghost_vpr_ros.core.config import ModelConfig, PreprocessingConfig
+from ghost_vpr_ros.core.config import ModelConfig
 from ghost_vpr_ros.core.errors import OutputError, WeightsError
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import (
@@ -114,76 +114,6 @@ def test_loading_leaves_torchs_global_random_numbers_alone(weights):
     before = torch.get_rng_state()
     model_from_bytes(weights, 'here')
     assert torch.equal(torch.get_rng_state(), before)
-
-
-def test_the_hash_is_the_same_in_another_process(model, weights, tmp_path):
-    path = tmp_path / 'w.safetensors'
-    path.write_bytes(weights)
-    code = (
-        'import sys; from ghost_vpr_ros.core.model.weights import load_model; '
-        'print(load_model(sys.argv[1]).model_hash)'
-    )
-    environment = {**os.environ, 'PYTHONHASHSEED': '123'}
-    done = subprocess.run(
-        [sys.executable, '-c', code, str(path)], capture_output=True, text=True, env=environment
-    )
-    assert done.stdout.strip() == model.model_hash, done.stderr
-
-
-def test_every_kind_of_tensor_changes_the_hash(weights):
-    changed = model_from_bytes(weights, 'here')
-    tensors = changed.state_dict()
-    names = [*list(tensors)[::31], *(n for n in tensors if not n.startswith('backbone'))]
-    seen = {changed.model_hash}
-    for name in names:
-        tensors[name].view(-1)[-1] += 1
-        seen.add(changed.model_hash)
-    assert len(seen) == len(names) + 1
-
-
-@pytest.mark.parametrize(
-    'other',
-    [
-        {'dilation': (5, 3)},
-        {'dilate': 'both'},
-        {'netvlad_version': 'v1'},
-        {'squeeze_excite': False},
-        {'clusters': 3},
-    ],
-)
-def test_every_choice_of_the_architecture_changes_the_hash(other):
-    plain, changed = (
-        zeroed(VprModel(ModelConfig(**config), PREPROCESSING)) for config in ({}, other)
-    )
-    assert plain.model_hash != changed.model_hash
-
-
-def zeroed(model: VprModel) -> VprModel:
-    with torch.no_grad():
-        for tensor in model.state_dict().values():
-            tensor.zero_()
-    return model
-
-
-@pytest.mark.parametrize(
-    'other',
-    [
-        {'width_px': 65},
-        {'height_px': 65},
-        {'mean': (0.485, 0.456, 0.407)},
-        {'std': (0.229, 0.225, 0.225)},
-    ],
-)
-def test_every_number_of_the_preprocessing_changes_the_hash(model, other):
-    numbers = {**PREPROCESSING.to_dict(), **other}
-    changed = VprModel(model.config, PreprocessingConfig(**numbers))
-    changed.load_state_dict(model.state_dict())
-    assert changed.model_hash != model.model_hash
-
-
-def test_a_layout_in_memory_does_not_change_the_hash(model, weights):
-    channels_last = model_from_bytes(weights, 'here').to(memory_format=torch.channels_last)
-    assert channels_last.model_hash == model.model_hash
 
 
 def test_a_missing_tensor_is_refused(weights, tmp_path):
