@@ -127,9 +127,8 @@ def _tiles(evaluation: Evaluation, query: int) -> list[Tile]:
     for rank, row in enumerate(evaluation.rows[query, :_CANDIDATES_ON_SHEET]):
         if row != NO_ROW:
             tiles.append(_candidate_tile(evaluation, query, rank, int(row)))
-    expected = evaluation.truth.nearest_positive(query)
-    if expected is not None and not evaluation.correct[query, :_CANDIDATES_ON_SHEET].any():
-        tiles.append(_expected_tile(evaluation, query, expected))
+    if not evaluation.correct[query, :_CANDIDATES_ON_SHEET].any():
+        tiles += _expected_tiles(evaluation, query)
     return tiles
 
 
@@ -141,12 +140,17 @@ def _candidate_tile(evaluation: Evaluation, query: int, rank: int, row: int) -> 
     return Tile(frame.load(), (text, frame.name), Verdict.RIGHT if right else Verdict.WRONG)
 
 
-def _expected_tile(evaluation: Evaluation, query: int, row: int) -> Tile:
-    frame = evaluation.database[row]
+def _expected_tiles(evaluation: Evaluation, query: int) -> list[Tile]:
+    """The first right candidate, else the nearest positive; none where there is no positive."""
     rank = int(evaluation.first_positive_rank()[query])
-    found = f'first right one at rank {rank}' if rank else f'none in the top {max(RECALL_RANKS)}'
-    text = f'nearest positive, {_distance_text(evaluation, query, row)}'
-    return Tile(frame.load(), (text, found, frame.name), Verdict.MISSED)
+    nearest = evaluation.truth.nearest_positive(query)
+    row = int(evaluation.rows[query, rank - 1]) if rank else nearest
+    if row is None:
+        return []
+    found = f'right one at rank {rank}' if rank else 'nearest right one, not retrieved'
+    frame = evaluation.database[row]
+    text = f'{found} · {_distance_text(evaluation, query, row)}'
+    return [Tile(frame.load(), (text, frame.name), Verdict.MISSED)]
 
 
 def _distance_text(evaluation: Evaluation, query: int, row: int) -> str:

@@ -93,14 +93,14 @@ def _hypothesis_columns(hypothesis: Hypothesis) -> list[Any]:
     state: list[Any] = [hypothesis.state.value, hypothesis.reason.value]
     pose = ['', '']
     if hypothesis.pose is not None:
-        pose = [f'{value:.4f}' for value in hypothesis.pose.position_m[:2]]
+        pose = [f'{value:.3f}' for value in hypothesis.pose.position_m[:2]]
     if not hypothesis.candidates:
         return [*state, '', '', '', '', '', *pose]
     best = hypothesis.candidates[0]
     keyframe = best.keyframe
-    probability = '' if np.isnan(best.probability) else f'{best.probability:.6f}'
+    probability = '' if np.isnan(best.probability) else f'{best.probability:.4f}'
     found = [keyframe.keyframe_id, keyframe.session, keyframe.stamp_ns]
-    return [*state, *found, f'{best.similarity:.6f}', probability, *pose]
+    return [*state, *found, f'{best.similarity:.5f}', probability, *pose]
 
 
 def _judgements(evaluation: Evaluation) -> list[list[Any]]:
