@@ -1,0 +1,55 @@
+"""The small parts of `image_publisher` and `answer_printer`."""
+
+import pytest
+
+from ghost_vpr_ros.core.errors import SourceError
+from ghost_vpr_ros.ros.answer_printer import answer_line
+from ghost_vpr_ros.ros.image_publisher import list_images
+from ghost_vpr_ros.ros.node_runner import StopRequest
+
+VALUES = {
+    'stamp_ns': '1500000000',
+    'state': 'ACCEPTED',
+    'reason': 'NONE',
+    'session': 'morning',
+    'keyframe': 'a.jpg',
+    'keyframe_id': '7',
+    'similarity': '0.9000',
+    'probability': '0.9500',
+    'position_m': '1.00 2.00 0.00',
+}
+
+
+def test_a_line_names_time_state_candidate_and_age():
+    words = answer_line(VALUES, 12.4).split()
+    assert words[:3] == ['1.500', 'ACCEPTED', 'morning/a.jpg']
+    assert words[-2:] == ['12', 'ms']
+
+
+def test_a_keyframe_without_name_goes_by_its_number():
+    assert 'morning/7 ' in answer_line({**VALUES, 'keyframe': ''}, 0.0)
+
+
+def test_an_answer_without_candidate_says_so():
+    line = answer_line(
+        {'stamp_ns': '0', 'state': 'UNKNOWN_PLACE', 'reason': 'EMPTY_MAP'}, age_ms=3.0
+    )
+    assert 'UNKNOWN_PLACE EMPTY_MAP' in line and 'no candidate' in line
+
+
+def test_images_are_published_in_the_order_of_their_names(tmp_path):
+    for name in ('b.png', 'a.JPG', 'notes.txt', 'c.jpeg'):
+        (tmp_path / name).touch()
+    assert [p.name for p in list_images(str(tmp_path))] == ['a.JPG', 'b.png', 'c.jpeg']
+
+
+def test_a_folder_without_images_is_refused(tmp_path):
+    with pytest.raises(SourceError, match='expected images'):
+        list_images(str(tmp_path))
+
+
+def test_the_first_request_to_stop_decides():
+    stop = StopRequest()
+    stop.put(1)
+    stop.put(0)
+    assert stop.wait() == 1
