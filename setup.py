@@ -68,6 +68,7 @@ setup(
         'train': ['pyyaml', 'torchvision', 'tqdm'],
         'test': [
             'mypy',
+            'psutil',
             'pytest',
             'pyyaml',
             'ruff',
