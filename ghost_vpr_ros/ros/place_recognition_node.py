@@ -1,226 +1,31 @@
-"""The lifecycle node `place_recognition`: images in, place hypotheses out."""
+"""Executable `place_recognition`: runs the lifecycle node until Ctrl-C or SIGTERM."""
 
 from __future__ import annotations
 
 import sys
-import traceback
-from collections.abc import Callable
 
 import rclpy
-from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.clock import Clock, ClockType
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.logging import get_logger
-from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
-from rclpy.subscription import Subscription
-from sensor_msgs.msg import CompressedImage, Image
 
-from ghost_vpr_ros.core.errors import ConfigError, GhostVprError
-from ghost_vpr_ros.ros.answer_publishers import AnswerPublishers
-from ghost_vpr_ros.ros.conversions import header_at
+from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.ros.node_runner import StopRequest, end_ros, spin_until_stopped, start_ros
-from ghost_vpr_ros.ros.node_statistics import Statistics, diagnostics_message
-from ghost_vpr_ros.ros.parameters import NodeParameters
-from ghost_vpr_ros.ros.recognition import Recognition
-from ghost_vpr_ros.ros.recognizer_loading import LoadedMap, open_map_and_model
-from ghost_vpr_ros.ros.services import RecognitionServices
-
-try:
-    from rclpy.event_handler import QoSMessageLostInfo, SubscriptionEventCallbacks
-except ImportError:  # Humble
-    from rclpy.qos_event import QoSMessageLostInfo, SubscriptionEventCallbacks
-
-NODE_NAME = 'place_recognition'
-"""Name of the node, and of its topics' namespace."""
-
-
-class PlaceRecognitionNode(LifecycleNode):
-    """Configure opens map and network, activate starts to answer images."""
-
-    def __init__(self) -> None:
-        """Declare parameters, services and diagnostics; opens nothing yet.
-
-        Raises:
-            ConfigError: a parameter override is not allowed.
-        """
-        super().__init__(NODE_NAME)
-        self._loaded: LoadedMap | None = None
-        self._answers: AnswerPublishers | None = None
-        self._recognition: Recognition | None = None
-        self._subscription: Subscription | None = None
-        self._statistics = Statistics()
-        self.parameters = NodeParameters(
-            self, is_unconfigured=lambda: self._loaded is None, on_change=self._use_thresholds
-        )
-        self._commands = RecognitionServices(self, self.parameters, lambda: self._recognition)
-        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        # Steady: operators hear of a simulated clock that stands still.
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        period_s = self.parameters.node.diagnostics_period_s
-        self.create_timer(period_s, self._publish_diagnostics, clock=steady)
-
-    def start(self) -> bool:
-        """Configure and activate without being asked; False where that failed."""
-        success = TransitionCallbackReturn.SUCCESS
-        return self.trigger_configure() == success and self.trigger_activate() == success
-
-    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Open and check map, network and device."""
-        return self._attempt(self._load)
-
-    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Load the network on its device, then subscribe."""
-        super().on_activate(state)
-        result = self._attempt(self._begin)
-        if result != TransitionCallbackReturn.SUCCESS:
-            self._end()
-            super().on_deactivate(state)
-        return result
-
-    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Unsubscribe and free the network's memory; the map stays open."""
-        self._end()
-        return super().on_deactivate(state)
-
-    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Close the map."""
-        self._unload()
-        return TransitionCallbackReturn.SUCCESS
-
-    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Free all, from whichever state."""
-        self._end()
-        self._unload()
-        return TransitionCallbackReturn.SUCCESS
-
-    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """After a defect: free all, back to unconfigured."""
-        return self.on_shutdown(state)
-
-    def _attempt(self, action: Callable[[], None]) -> TransitionCallbackReturn:
-        """Known errors fail the transition with one sentence, defects with a trace."""
-        try:
-            action()
-        except GhostVprError as error:
-            self.get_logger().error(str(error))
-            return TransitionCallbackReturn.FAILURE
-        except Exception:
-            self.get_logger().fatal(traceback.format_exc())
-            return TransitionCallbackReturn.ERROR
-        return TransitionCallbackReturn.SUCCESS
-
-    def _load(self) -> None:
-        config = self.parameters.node
-        self._loaded = open_map_and_model(config)
-        place_map = self._loaded.place_map
-        self._answers = AnswerPublishers(self, place_map, config.map_frame)
-        self.get_logger().info(
-            f'map {config.map}: {len(place_map)} keyframes in {len(place_map.sessions())} '
-            f'sessions, revision {place_map.revision}, {place_map.descriptor_dim}-D descriptors'
-        )
-
-    def _begin(self) -> None:
-        assert self._loaded is not None and self._answers is not None
-        self._recognition = Recognition(
-            self, self._loaded, self._answers, self._statistics, self.parameters
-        )
-        self._answers.publish_keyframes()
-        self._subscription = self._subscribe()
-        self.get_logger().info(
-            f'answering images on {self._subscription.topic_name} ({self.parameters.node.device})'
-        )
-
-    def _end(self) -> None:
-        if self._subscription is not None:
-            self.destroy_subscription(self._subscription)
-            self._subscription = None
-        if self._recognition is not None:
-            self._recognition.close()
-            self._recognition = None
-
-    def _unload(self) -> None:
-        if self._answers is not None:
-            self._answers.destroy()
-            self._answers = None
-        if self._loaded is not None:
-            self._loaded.place_map.close()
-            self._loaded = None
-
-    def _subscribe(self) -> Subscription:
-        """Subscribe as image_transport does: compressed images beside the remapped base topic."""
-        topic, message_type = self.resolve_topic_name('image'), Image
-        if self.parameters.node.image_transport == 'compressed':
-            topic, message_type = f'{topic}/compressed', CompressedImage
-        return self.create_subscription(
-            message_type,
-            topic,
-            self._on_image,
-            image_qos(),
-            event_callbacks=SubscriptionEventCallbacks(message_lost=self._on_lost),
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-        )
-
-    def _on_image(self, message: Image | CompressedImage) -> None:
-        if self._commands.enabled and self._recognition is not None:
-            self._statistics.count('received')
-            self._recognition.offer(message)
-
-    def _on_lost(self, lost: QoSMessageLostInfo) -> None:
-        self._statistics.count('lost', lost.total_count_change)
-
-    def _use_thresholds(self, parameters: NodeParameters) -> None:
-        if self._recognition is not None:
-            self._recognition.configure(parameters.recognizer)
-
-    def _publish_diagnostics(self) -> None:
-        values = self._statistics.values(self.parameters.node.diagnostics_period_s)
-        header = header_at(self.get_clock().now().nanoseconds, self.parameters.node.map_frame)
-        problem = self._problem()
-        values = {**self._map_values(), **values}
-        self._diagnostics.publish(diagnostics_message(header, NODE_NAME, values, problem))
-
-    def _map_values(self) -> dict[str, str]:
-        if self._loaded is None:
-            return {}
-        place_map = self._loaded.place_map
-        sessions = enumerate(place_map.sessions())
-        return {
-            'map': str(place_map.path),
-            'map keyframes': str(len(place_map)),
-            'map revision': str(place_map.revision),
-            **{f'session {number}': session.name for number, session in sessions},
-        }
-
-    def _problem(self) -> str:
-        """Why an operator should look at the node; empty when it answers images."""
-        if self._loaded is None:
-            return 'not configured'
-        if self._subscription is None:
-            return 'not active'
-        if not self._commands.enabled:
-            return 'images are ignored, as ~/enable was told'
-        if not self._statistics.is_receiving:
-            return f'no image on {self._subscription.topic_name}'
-        return ''
-
-
-def image_qos() -> QoSProfile:
-    """Newest image only, best effort: what camera drivers offer."""
-    return QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run the node until Ctrl-C or SIGTERM; the exit status is 1 where it could not start."""
+    """Run the node; the exit status is 1 where it could not start, 0 after a signal."""
     stop = StopRequest()
     start_ros(args, stop)
+    # Imported late: torch takes seconds, in which a signal must already end the process well.
+    from ghost_vpr_ros.ros.lifecycle_node import NODE_NAME, PlaceRecognitionNode
+
     try:
         node = PlaceRecognitionNode()
     except ConfigError as error:
         get_logger(NODE_NAME).fatal(str(error))
         rclpy.try_shutdown()
         return 1
-    failed = node.parameters.node.autostart and not node.start()
+    wants_start = node.parameters.node.autostart and not stop.is_requested
+    failed = wants_start and not node.start()
     exit_status = 1 if failed else spin_until_stopped(node, stop)
     node.trigger_shutdown()
     end_ros(node)

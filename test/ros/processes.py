@@ -50,6 +50,12 @@ class Executable:
         wait_until(lambda: words in self.text or self.process.poll() is not None, timeout_s)
         assert words in self.text, self.text
 
+    def catches(self, number):
+        """Whether the process has a handler for this signal."""
+        status = Path(f'/proc/{self.process.pid}/status').read_text()
+        caught = next(line for line in status.splitlines() if line.startswith('SigCgt'))
+        return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
+
     def has_ended(self, within_s):
         """Whether the process ends within this time."""
         return holds_soon(lambda: self.process.poll() is not None, within_s)

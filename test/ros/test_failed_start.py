@@ -115,7 +115,7 @@ def test_a_parameter_out_of_range(start, place_map_path):
 def test_without_autostart_a_missing_map_is_no_reason_to_end(ros):
     from rclpy.lifecycle import TransitionCallbackReturn
 
-    from ghost_vpr_ros.ros.place_recognition_node import PlaceRecognitionNode
+    from ghost_vpr_ros.ros.lifecycle_node import PlaceRecognitionNode
 
     node = PlaceRecognitionNode()
     assert node.trigger_configure() == TransitionCallbackReturn.FAILURE

@@ -10,7 +10,7 @@ from ghost_vpr_ros.core.image import encode_jpeg
 from ghost_vpr_ros.ros.conversions import header_at, stamp_to_ns
 from ghost_vpr_ros.ros.image_conversions import compressed_message
 from test.ros.camera import ACTIVE, SECOND_NS, Camera, image_of
-from test.ros.processes import Executable
+from test.ros.processes import Executable, wait_until
 from test.ros.small_map import view
 
 
@@ -20,6 +20,14 @@ def test_signals_end_the_node_with_status_0(place_map_path, number):
         node.wait_for(ACTIVE)
         assert node.stop(number) == 0
         assert 'Traceback' not in node.text and 'rror' not in node.text
+
+
+def test_a_signal_while_the_node_still_starts_ends_it_with_status_0(place_map_path):
+    with Executable('place_recognition_node', map=place_map_path) as node:
+        wait_until(lambda: node.catches(signal.SIGTERM))
+        assert ACTIVE not in node.text
+        assert node.stop(signal.SIGINT) == 0
+        assert 'Traceback' not in node.text
 
 
 def test_a_node_that_cannot_start_ends_with_status_1_and_one_sentence(tmp_path):
