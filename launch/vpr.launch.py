@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
+from launch import Action, LaunchContext, LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
     ExecuteProcess,
@@ -21,7 +22,6 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 from ghost_vpr_ros.core.settings import settings_of
 from ghost_vpr_ros.ros.parameters import NodeConfig
-from launch import Action, LaunchContext, LaunchDescription
 
 SHARE = Path(get_package_share_directory('ghost_vpr_ros'))
 CHOICES = {item.name: item.choices for item in settings_of(NodeConfig)}
