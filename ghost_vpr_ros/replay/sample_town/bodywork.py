@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.replay.sample_town.painting import Rgb
 from ghost_vpr_ros.replay.sample_town.surfaces import Texture
-
-if TYPE_CHECKING:
-    from ghost_vpr_ros.replay.sample_town.vehicles import Model
+from ghost_vpr_ros.replay.sample_town.vehicle_models import Model
 
 PX_PER_M = 80.0
 GLASS: Rgb = (46, 54, 62)

@@ -98,7 +98,8 @@ def test_the_sky_is_above_and_the_road_below(first_drive):
 
 
 def test_a_vehicle_ahead_hides_the_street(first_drive):
-    from ghost_vpr_ros.replay.sample_town.vehicles import VAN, Vehicle
+    from ghost_vpr_ros.replay.sample_town.vehicle_models import VAN
+    from ghost_vpr_ros.replay.sample_town.vehicles import Vehicle
 
     pose = first_drive.frames[5].map_T_base
     ahead = pose @ np.array([8.0, 0, 0, 1])
