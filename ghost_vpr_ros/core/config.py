@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.settings import Config, setting
 
 
@@ -106,3 +107,11 @@ class RecognizerConfig(Config):
         high=255.0,
         runtime=True,
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.tentative_probability > self.min_probability:
+            raise ConfigError(
+                f'tentative_probability: expected at most min_probability '
+                f'{self.min_probability:g}, found {self.tentative_probability:g}'
+            )

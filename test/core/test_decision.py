@@ -6,6 +6,7 @@ import pytest
 from ghost_vpr_ros.core.config import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import Reason, State
 from ghost_vpr_ros.core.decision import decide, is_usable
+from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.likelihood import PlaceLikelihood
 from test.core.recognition import candidate
 
@@ -71,3 +72,8 @@ def test_colours_of_equal_brightness_have_no_contrast():
 
 def test_a_contrast_of_zero_lets_every_image_pass():
     assert is_usable(np.zeros((1, 1, 3), np.uint8), min_contrast=0.0)
+
+
+def test_thresholds_that_cross_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r'at most min_probability 0\.4, found 0\.5'):
+        RecognizerConfig(min_probability=0.4)

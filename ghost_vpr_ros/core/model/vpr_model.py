@@ -11,6 +11,7 @@ from ghost_vpr_ros.core.config import ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.model.ghostcnn import GhostCNN
 from ghost_vpr_ros.core.model.netvlad import NetVLAD
 from ghost_vpr_ros.core.model.whitening import Whitening
+from ghost_vpr_ros.core.settings import settings_of
 
 
 class VprModel(nn.Module):
@@ -45,11 +46,17 @@ class VprModel(nn.Module):
 
     @property
     def name(self) -> str:
-        """Architecture in words, as it stands in reports: `Ghost-dil-NetVLAD(5-2, ...)`."""
+        """Architecture in words, as it stands in reports: `Ghost-dil-NetVLAD(5-2), ..., 512-D`."""
         a, b = self.config.dilation
         kind = 'Ghost-NetVLAD' if (a, b) == (1, 1) else f'Ghost-dil-NetVLAD({a}-{b})'
-        pre = self.preprocessing
-        return f'{kind}, {pre.width_px}x{pre.height_px}, {self.descriptor_dim}-D'
+        size = f'{self.preprocessing.width_px}x{self.preprocessing.height_px}'
+        changed = [
+            f'{item.name}={getattr(self.config, item.name)}'
+            for item in settings_of(ModelConfig)
+            if item.name not in ('dilation', 'descriptor_dim')
+            and getattr(self.config, item.name) != item.default
+        ]
+        return ', '.join([kind, *changed, size, f'{self.descriptor_dim}-D'])
 
     def describe_configuration(self) -> dict[str, str]:
         """Architecture and preprocessing as JSON texts: what a weights file must carry."""
@@ -60,7 +67,7 @@ class VprModel(nn.Module):
 
     @property
     def model_hash(self) -> str:
-        """SHA-256 over configuration and every tensor: equal if and only if descriptors are."""
+        """SHA-256 over configuration and every tensor: equal hashes give equal descriptors."""
         digest = hashlib.sha256(json.dumps(self.describe_configuration()).encode())
         for key, tensor in sorted(self.state_dict().items()):
             digest.update(key.encode())

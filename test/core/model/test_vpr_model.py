@@ -43,6 +43,10 @@ def test_the_descriptor_is_that_of_trunk_pooling_and_whitening_in_a_row():
         ({}, 'Ghost-dil-NetVLAD(5-2), 640x480, 61440-D'),
         ({'dilation': (1, 1)}, 'Ghost-NetVLAD, 640x480, 61440-D'),
         ({'descriptor_dim': 256}, 'Ghost-dil-NetVLAD(5-2), 640x480, 256-D'),
+        (
+            {'clusters': 32, 'crop_channels': 160},
+            'Ghost-dil-NetVLAD(5-2), crop_channels=160, clusters=32, 640x480, 5120-D',
+        ),
     ],
 )
 def test_the_name_says_network_input_and_size(config, name):
