@@ -185,6 +185,7 @@ def row(
         'received': received,
         'processed': len(answers),
         'lost_in_transport': options.count - received,
+        'lost_reported_by_dds': int(counts['frames lost in transport']),
         'overtaken': int(counts['frames dropped (overtaken)']),
         'latency_p50_ms': float(np.percentile(latency_ms, 50)),
         'latency_p95_ms': float(np.percentile(latency_ms, 95)),
