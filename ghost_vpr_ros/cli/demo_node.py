@@ -12,17 +12,17 @@ import os
 import subprocess
 import sys
 import sysconfig
+import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ghost_vpr_ros.replay.config import DemoConfig
-
 NODE_MODULE = 'place_recognition_node'
 _PROFILE = Path('config') / 'fastdds_large_images.xml'
 _START_TIMEOUT_S = 120.0
-_LAST_ANSWER_S = 15.0
+_SILENCE_S = 3.0
+_POLL_S = 0.2
 _END_TIMEOUT_S = 15.0
 
 
@@ -31,8 +31,9 @@ class NodeRun:
     """What came of it.
 
     Attributes:
-        published: images sent to the node.
-        answers: `~/status` of each answer, as key and value, in order.
+        published: images sent to the node, those of the warm-up not counted.
+        answers: `~/status` of each answer as key and value, in order; of the last `published`
+            images if there are as many, those of the warm-up taken away.
         problem: one sentence where something did not work, else empty.
     """
 
@@ -46,30 +47,32 @@ def ros_is_missing() -> bool:
     return importlib.util.find_spec('rclpy') is None
 
 
-def run_node(
-    map_path: Path, images: Path, count: int, config: DemoConfig, folder: Path
-) -> NodeRun:
+def run_node(map_path: Path, images: Path, count: int, rate_hz: float, folder: Path) -> NodeRun:
     """Start listener, node and camera; end them all when the last answer has come.
 
     Args:
         map_path: map that the node opens.
-        images: folder of the images that are published in the order of their names.
-        count: how many there are.
-        config: the rate.
+        images: folder of the images that are published in the order of their names; they may
+            begin with images of a warm-up.
+        count: images without those of the warm-up.
+        rate_hz: images a second.
         folder: for the logs and `answers.jsonl`.
     """
-    answers = folder / 'answers.jsonl'
-    answers.unlink(missing_ok=True)
-    heard = {'json_out': str(answers), 'count': str(count)}
-    sent = {'folder': str(images), 'rate_hz': str(config.node_rate_hz)}
+    file = folder / 'answers.jsonl'
+    file.unlink(missing_ok=True)
+    sent = {'folder': str(images), 'rate_hz': f'{rate_hz:.3f}', 'wait_for_subscribers': '1'}
     with ExitStack() as stack:
-        listener = _start(stack, folder, 'answer_printer', heard)
+        _start(stack, folder, 'answer_printer', {'json_out': str(file)})
         node = _start(stack, folder, NODE_MODULE, {'map': str(map_path)})
-        camera = _start(stack, folder, 'image_publisher', {**sent, 'wait_for_subscribers': '1'})
-        problem = _wait(camera, node, _START_TIMEOUT_S + count / config.node_rate_hz, folder)
+        camera = _start(stack, folder, 'image_publisher', sent)
+        length_s = len(list(images.iterdir())) / rate_hz
+        problem = _wait(camera, node, _START_TIMEOUT_S + length_s, folder)
         if not problem:
-            _give_time(listener, _LAST_ANSWER_S)
-    return NodeRun(count, _read_answers(answers), problem)
+            _wait_for_silence(file, max(_SILENCE_S, 2.0 / rate_hz))
+    answers = _read_answers(file)
+    if not problem and not answers:
+        problem = f'no answer came; see the logs in {folder}'
+    return NodeRun(count, answers[-count:], problem)
 
 
 def _start(
@@ -116,18 +119,27 @@ def _wait(
     camera: subprocess.Popen[bytes], node: subprocess.Popen[bytes], timeout_s: float, folder: Path
 ) -> str:
     """Wait until the camera has sent everything; a sentence where that did not come about."""
-    waited_s, step_s = 0.0, 0.2
-    while camera.poll() is None and waited_s < timeout_s:
+    end_s = time.monotonic() + timeout_s
+    while camera.poll() is None and time.monotonic() < end_s:
         if node.poll() is not None:
             log = folder / f'{NODE_MODULE}.log'
             return f'the node ended with exit status {node.returncode}; see {log}'
-        _give_time(camera, step_s)
-        waited_s += step_s
+        _give_time(camera, _POLL_S)
     if camera.poll() is None:
         return f'the node took no images within {timeout_s:.0f} s; see the logs in {folder}'
     if camera.returncode != 0:
         return f'the image publisher failed; see {folder / "image_publisher.log"}'
     return ''
+
+
+def _wait_for_silence(file: Path, silence_s: float) -> None:
+    """Return when the file of answers has not grown for a while."""
+    size, last_s = -1, time.monotonic()
+    while time.monotonic() - last_s < silence_s:
+        now = file.stat().st_size if file.is_file() else 0
+        if now != size:
+            size, last_s = now, time.monotonic()
+        time.sleep(_POLL_S)
 
 
 def _give_time(process: subprocess.Popen[bytes], timeout_s: float) -> None:
