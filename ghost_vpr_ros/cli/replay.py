@@ -91,6 +91,9 @@ def replay_and_write(
     evaluation = judge(answers, recognizer.place_map, judgement.positive_distance_m)
     if evaluation is None:
         say('note: no positions to judge by; only the answers themselves are reported')
+    elif len(evaluation.database) < len(recognizer.place_map):
+        without = len(recognizer.place_map) - len(evaluation.database)
+        say(f'note: {without} keyframes lack a position; an answer there does not count as right')
     described = {
         'descriptor_dim': recognizer.model.descriptor_dim,
         'model': describe_model(recognizer.model),

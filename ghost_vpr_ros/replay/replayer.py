@@ -60,16 +60,21 @@ def judge(
 ) -> Evaluation | None:
     """The answers with known truth as an evaluation; None where no frame or keyframe has one.
 
+    Keyframes without a position are not in its database: whether an answer that names one is
+    right cannot be told, so it does not count as right.
+
     Raises:
         SourceError: the truth and the map have positions of different kinds.
     """
     judged = [answer for answer in answers if has_position(answer.frame)]
-    database = keyframes_as_frames(place_map)
-    if not judged or not database or not all(map(has_position, database)):
+    keyframes = keyframes_as_frames(place_map)
+    located = [row for row, frame in enumerate(keyframes) if has_position(frame)]
+    if not judged or not located:
         return None
+    database = [keyframes[row] for row in located]
     queries = [answer.frame for answer in judged]
     truth = by_position(queries, database, positive_distance_m)
-    rows, similarity = _rankings(judged, place_map.keyframe_ids())
+    rows, similarity = _rankings(judged, place_map.keyframe_ids()[located])
     return Evaluation(database, queries, truth, rows, similarity, stage_times(judged))
 
 
@@ -116,6 +121,6 @@ def _rankings(
     similarity = np.full((len(answers), width), np.nan, np.float32)
     for number, answer in enumerate(answers):
         for rank, candidate in enumerate(answer.hypothesis.candidates):
-            rows[number, rank] = row_of[candidate.keyframe.keyframe_id]
+            rows[number, rank] = row_of.get(candidate.keyframe.keyframe_id, NO_ROW)
             similarity[number, rank] = candidate.similarity
     return rows, similarity

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import pytest
 
@@ -88,3 +89,17 @@ def test_make_bag_says_that_stamps_are_invented(program, folder, tmp_path):
     result = json.loads(program('make-bag', folder, tmp_path / 'bag', '--json').out)
     assert result['stamps'] == 'invented, 10 Hz'
     assert result['images'] == 8
+
+
+def test_keyframes_without_a_position_never_count_as_right(program, town, geotagged, tmp_path):
+    gappy = tmp_path / 'gappy'
+    shutil.copytree(geotagged, gappy)
+    lines = (gappy / 'manifest.csv').read_text().splitlines()
+    lines[3] = '002.jpg,,,1,database,102.5'
+    (gappy / 'manifest.csv').write_text('\n'.join(lines))
+    program('build-map', gappy, tmp_path / 'gappy.map', *TINY)
+    outcome = replay(program, (town[0], tmp_path / 'gappy.map'), tmp_path / 'out')
+    assert '1 keyframes lack a position' in outcome.err
+    rows = rows_of(tmp_path / 'out')
+    assert [row['correct'] for row in rows] == ['1', '1', '0', '1', '1', '1', '1', '1']
+    assert (rows[2]['keyframe_id'], rows[2]['distance_m']) == ('3', '')
