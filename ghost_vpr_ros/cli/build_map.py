@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ghost_vpr_ros.cli.model_options import add_engine_options, add_model_options, chosen_model
 from ghost_vpr_ros.cli.options import add_settings, add_where, config_from, where_from
+from ghost_vpr_ros.cli.positions import located
 from ghost_vpr_ros.cli.progress import progress_bar
 from ghost_vpr_ros.cli.table import add_json_option, print_result
 from ghost_vpr_ros.core.config import MapConfig
@@ -52,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
     config, topics = config_from(args, MapConfig), config_from(args, BagTopics)
     _check_place(args.map, args.append)
-    source = open_source(args.source, where=where_from(args.where), topics=topics)
+    source = located(open_source(args.source, where=where_from(args.where), topics=topics))
     place_map, model = _open_map(args, source, config)
     try:
         with place_map:

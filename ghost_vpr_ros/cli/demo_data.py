@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ghost_vpr_ros.cli.options import where_from
+from ghost_vpr_ros.cli.positions import located
 from ghost_vpr_ros.cli.progress import progress_bar
 from ghost_vpr_ros.cli.sample_town import make_town_with_progress
 from ghost_vpr_ros.replay.config import DemoConfig, EvaluationConfig
@@ -16,8 +17,6 @@ from ghost_vpr_ros.replay.sample_town.config import TownConfig
 
 if TYPE_CHECKING:
     from ghost_vpr_ros.replay.protocols import Division
-
-_TRUTH_TOPIC = '/ground_truth/pose'
 
 
 @dataclass(frozen=True)
@@ -28,14 +27,12 @@ class DemoData:
         name: of the source, in a word; the session of the map.
         division: map, queries and truth.
         bag: the queries as a bag.
-        position_topic: topic of the bag that holds the truth; empty: its only one.
         folder: for the results.
     """
 
     name: str
     division: Division
     bag: Path
-    position_topic: str
     folder: Path
 
 
@@ -51,8 +48,8 @@ def town_data(args: argparse.Namespace, judgement: EvaluationConfig) -> DemoData
 
     town = args.out / 'sample_town' / 'town'
     make_town_with_progress(town, TownConfig())
-    database = open_source(town / 'drive_0' / 'truth.csv')
-    queries = open_source(town / 'drive_1' / 'truth.csv')
+    database = located(open_source(town / 'drive_0'))
+    queries = located(open_source(town / 'drive_1'))
     truth = by_position(queries.frames, database.frames, judgement.positive_distance_m)
     sentence = (
         f'the first drive is the map ({len(database)} images), the second one, in other light and '
@@ -60,7 +57,7 @@ def town_data(args: argparse.Namespace, judgement: EvaluationConfig) -> DemoData
     )
     division = Division(database, queries, truth, sentence)
     bag = town / 'drive_1' / 'bag_mcap'
-    return DemoData('sample_town', division, bag, _TRUTH_TOPIC, args.out / 'sample_town')
+    return DemoData('sample_town', division, bag, args.out / 'sample_town')
 
 
 def user_data(args: argparse.Namespace, demo: DemoConfig, judgement: EvaluationConfig) -> DemoData:
@@ -79,7 +76,7 @@ def user_data(args: argparse.Namespace, demo: DemoConfig, judgement: EvaluationC
     folder = args.out / name
     bag = folder / 'queries_bag'
     _write_queries_bag(division, bag)
-    return DemoData(name, division, bag, '', folder)
+    return DemoData(name, division, bag, folder)
 
 
 def _write_queries_bag(division: Division, bag: Path) -> None:

@@ -23,7 +23,6 @@ from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import model_to_bytes
 from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
-from ghost_vpr_ros.replay.bag_topics import BagTopics
 from ghost_vpr_ros.replay.config import DemoConfig, EvaluationConfig
 from ghost_vpr_ros.replay.evaluation_report import write_evaluation
 from ghost_vpr_ros.replay.evaluator import evaluate
@@ -132,8 +131,7 @@ def _evaluate(
 def _replay(
     args: argparse.Namespace, data: DemoData, map_path: Path, judgement: EvaluationConfig
 ) -> dict[str, Any]:
-    topics = BagTopics(position_topic=data.position_topic)
-    frames = open_source(data.bag, topics=topics).frames
+    frames = open_source(data.bag).frames
     with PlaceRecognizer.open(
         map_path, engine=args.engine, device=args.device, config=RecognizerConfig()
     ) as recognizer:

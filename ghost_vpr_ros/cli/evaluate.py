@@ -7,12 +7,12 @@ matches.jpg; files of an earlier evaluation in the same folder are replaced.
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ghost_vpr_ros.cli.model_options import add_engine_options, add_model_options, chosen_model
 from ghost_vpr_ros.cli.options import add_settings, add_where, config_from, where_from
+from ghost_vpr_ros.cli.positions import located
 from ghost_vpr_ros.cli.progress import progress_bar, say
 from ghost_vpr_ros.cli.table import add_json_option, figure_rows, print_result, table_lines
 from ghost_vpr_ros.core.errors import SourceError
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     database = open_source(args.database, where=where_from(args.database_where))
     queries = open_source(args.queries, where=where_from(args.queries_where))
     if args.ground_truth == 'position':
-        database, queries = _located(database), _located(queries)
+        database, queries = located(database), located(queries)
     truth = _ground_truth(args.ground_truth, queries, database, config)
     make_output_folder(args.out)
     model = chosen_model(args, database.frames, f'the database {database.name}')
@@ -128,21 +128,6 @@ def metrics_lines(metrics: dict[str, Any]) -> list[str]:
     )
     model = {'model': metrics['model']['name'], 'weights': metrics['model']['weights']}
     return [*recall_lines(metrics['recall']), '', *table_lines({**rest, **model}), '', *latency]
-
-
-def _located(source: ImageSource) -> ImageSource:
-    """The source without images that lack a position, which nothing can judge; says how many.
-
-    A source without any position is left as it is: the ground truth refuses it.
-    """
-    from ghost_vpr_ros.replay.ground_truth import has_position
-
-    frames = [frame for frame in source.frames if has_position(frame)]
-    if not frames or len(frames) == len(source):
-        return source
-    without = len(source) - len(frames)
-    say(f'warning: {source.name}: {without} of {len(source)} images lack a position, left out')
-    return replace(source, frames=frames)
 
 
 def _ground_truth(

@@ -173,9 +173,6 @@ class PlaceRecognizer:
         revision = self.place_map.revision
         return Hypothesis(stamp_ns, state, reason, candidates, pose, geo, revision, clock.stage_ms)
 
-    def reset(self) -> None:
-        """Forget the frames before; each image is still judged alone, so there is nothing yet."""
-
     def close(self) -> None:
         """Free the network and close the map."""
         self._engine.close()

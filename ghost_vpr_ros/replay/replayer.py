@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.datatypes import Frame, Hypothesis, Keyframe
+from ghost_vpr_ros.core.datatypes import Frame, Hypothesis, Keyframe, Reason, State
+from ghost_vpr_ros.core.errors import ImageError
 from ghost_vpr_ros.core.image import decode_compressed
 from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
@@ -38,21 +39,26 @@ def replay(
     *,
     progress: Callable[[int], None] | None = None,
 ) -> list[Answer]:
-    """The answers to all frames, in their order, from a recogniser that starts afresh.
-
-    Raises:
-        ImageError: an image of the bag cannot be decoded.
-    """
-    recognizer.reset()
+    """The answers to all frames, in their order."""
     answers = []
     for frame in frames:
-        start = time.perf_counter()
-        image = frame.load()
-        load_ms = 1e3 * (time.perf_counter() - start)
-        answers.append(Answer(frame, recognizer.recognize(image, frame.stamp_ns), load_ms))
+        answers.append(_answer(frame, recognizer))
         if progress:
             progress(1)
     return answers
+
+
+def _answer(frame: Frame, recognizer: PlaceRecognizer) -> Answer:
+    """The answer to one frame; an image that cannot be decoded is rejected, as in the node."""
+    start = time.perf_counter()
+    try:
+        image = frame.load()
+    except ImageError:
+        rejected = Hypothesis(frame.stamp_ns, State.REJECTED, Reason.IMAGE_QUALITY)
+        unseen = replace(frame, load=blank_picture)
+        return Answer(unseen, rejected, 1e3 * (time.perf_counter() - start))
+    load_ms = 1e3 * (time.perf_counter() - start)
+    return Answer(frame, recognizer.recognize(image, frame.stamp_ns), load_ms)
 
 
 def judge(

@@ -35,7 +35,7 @@ class Recognizer(Protocol):
         ...
 
     def reset(self) -> None:
-        """Forget the frames before."""
+        """Forget the answers before."""
         ...
 
 

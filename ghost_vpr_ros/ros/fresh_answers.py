@@ -38,6 +38,11 @@ class FreshAnswers:
             self._since_ns = None
             return self._collected[:count]
 
+    def forget(self) -> None:
+        """Drop what was collected: whoever waits gets only answers from now on."""
+        with self._condition:
+            self._collected.clear()
+
     def close(self) -> None:
         """Let go of whoever waits, and of whoever is going to."""
         with self._condition:

@@ -66,9 +66,8 @@ class Recognition:
             return self._recognizer.recognize(image, stamp_ns)
 
     def reset(self) -> None:
-        """Forget the frames before."""
-        with self._lock:
-            self._recognizer.reset()
+        """Forget the answers before: images from now on are of another time or place."""
+        self.fresh_answers.forget()
 
     def configure(self, config: RecognizerConfig) -> None:
         """Thresholds for the frames from now on."""

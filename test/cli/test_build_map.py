@@ -1,6 +1,7 @@
 """Maps are built, continued and extended, and never overwritten."""
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -141,3 +142,14 @@ def wait_until(is_so: Callable[[], bool], timeout_s: float = 120.0) -> bool:
     while not is_so() and time.monotonic() < end_s:
         time.sleep(0.01)
     return is_so()
+
+
+def test_images_in_a_gps_gap_are_left_out(program, geotagged, tmp_path):
+    gappy = tmp_path / 'gappy'
+    shutil.copytree(geotagged, gappy)
+    lines = (gappy / 'manifest.csv').read_text().splitlines()
+    lines[3] = '002.jpg,,,1,database,102.5'
+    (gappy / 'manifest.csv').write_text('\n'.join(lines))
+    outcome = program('build-map', gappy, tmp_path / 'gappy.map', '--json', *TINY)
+    assert '1 of 8 images lack a position' in outcome.err
+    assert json.loads(outcome.out)['keyframes'] == 7

@@ -1,11 +1,22 @@
 """Bags are made and replayed, the same in every run."""
 
+import contextlib
 import csv
 import json
 import shutil
+import sqlite3
+from dataclasses import replace
+from functools import partial
 
+import numpy as np
 import pytest
 
+from ghost_vpr_ros.core.image import decode_compressed
+from ghost_vpr_ros.core.recognizer import PlaceRecognizer
+from ghost_vpr_ros.replay.image_sources import open_source
+from ghost_vpr_ros.replay.replay_report import write_replay
+from ghost_vpr_ros.replay.replayer import judge
+from ghost_vpr_ros.replay.replayer import replay as replay_frames
 from test.cli.program import TINY
 
 
@@ -91,15 +102,30 @@ def test_make_bag_says_that_stamps_are_invented(program, folder, tmp_path):
     assert result['images'] == 8
 
 
-def test_keyframes_without_a_position_never_count_as_right(program, town, geotagged, tmp_path):
-    gappy = tmp_path / 'gappy'
-    shutil.copytree(geotagged, gappy)
-    lines = (gappy / 'manifest.csv').read_text().splitlines()
-    lines[3] = '002.jpg,,,1,database,102.5'
-    (gappy / 'manifest.csv').write_text('\n'.join(lines))
-    program('build-map', gappy, tmp_path / 'gappy.map', *TINY)
-    outcome = replay(program, (town[0], tmp_path / 'gappy.map'), tmp_path / 'out')
+def test_keyframes_without_a_position_never_count_as_right(program, town, tmp_path):
+    gappy = tmp_path / 'gappy.map'
+    shutil.copy(town[1], gappy)
+    with contextlib.closing(sqlite3.connect(gappy)) as connection, connection:
+        columns = ['x_m', 'y_m', 'z_m', 'latitude_deg', 'longitude_deg', 'altitude_m']
+        nothing = ', '.join(f'{column} = NULL' for column in columns)
+        connection.execute(f'UPDATE keyframes SET {nothing} WHERE keyframe_id = 3')
+    outcome = replay(program, (town[0], gappy), tmp_path / 'out')
     assert '1 keyframes lack a position' in outcome.err
     rows = rows_of(tmp_path / 'out')
     assert [row['correct'] for row in rows] == ['1', '1', '0', '1', '1', '1', '1', '1']
     assert (rows[2]['keyframe_id'], rows[2]['distance_m']) == ('3', '')
+
+
+def test_images_that_show_nothing_are_answered_and_judged(town, tmp_path):
+    """A damaged JPEG and a black frame: both rejected with the reason, as the node does it."""
+    source = open_source(town[0])
+    frames = list(source.frames)
+    frames[2] = replace(frames[2], load=partial(decode_compressed, b'no image', 'cut.jpg'))
+    frames[5] = replace(frames[5], load=lambda: np.zeros((60, 80, 3), np.uint8))
+    with PlaceRecognizer.open(town[1]) as recognizer:
+        answers = replay_frames(frames, recognizer)
+        evaluation = judge(answers, recognizer.place_map, 5.0)
+        metrics = write_replay(answers, evaluation, {}, 'title', 4, tmp_path)
+    assert metrics['reasons']['IMAGE_QUALITY'] == 2
+    assert metrics['recall']['1'] == 75.0
+    assert [row['correct'] for row in rows_of(tmp_path)] == list('11011011')

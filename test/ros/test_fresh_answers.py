@@ -69,3 +69,14 @@ def test_other_answers_are_not_reliable_and_say_why(answers, reason):
     reliable, message = judge(answers, 3, 25.0)
     assert not reliable
     assert reason in message
+
+
+def test_a_reset_drops_what_was_collected():
+    answers = FreshAnswers()
+    thread, result = ask(answers, 2)
+    answers.add(REFUSED, time.monotonic_ns())
+    answers.forget()
+    answers.add(accepted(1.0), time.monotonic_ns())
+    answers.add(accepted(2.0), time.monotonic_ns())
+    thread.join(5.0)
+    assert [answer.state for answer in result] == [State.ACCEPTED, State.ACCEPTED]
