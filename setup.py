@@ -58,14 +58,15 @@ setup(
         'pyproj',
         'safetensors',
         'torch>=2.1',
+        'tqdm',
     ],
     extras_require={
         'ros': [
             'rosbags-image',
             *(f'ros-jazzy-{name}; {HAS_ROS_WHEELS}' for name in ROS_WHEELS),
         ],
-        'replay': ['matplotlib', 'pillow', 'rosbags', 'rosbags-image', 'tqdm'],
-        'train': ['pyyaml', 'torchvision', 'tqdm'],
+        'replay': ['matplotlib', 'pillow', 'rosbags', 'rosbags-image'],
+        'train': ['pyyaml', 'torchvision'],
         'test': [
             'mypy',
             'psutil',

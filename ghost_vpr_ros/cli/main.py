@@ -35,6 +35,9 @@ COMMANDS: dict[str, ModuleType] = {
     'demo': demo,
 }
 
+_REPLAY_MODULES = ('matplotlib', 'PIL', 'rosbags')
+"""What the extra `replay` installs; a robot that only answers does without."""
+
 EXIT_KNOWN_ERROR = 1
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
@@ -78,6 +81,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return status
     except GhostVprError as error:
         print(f'ghost-vpr: error: {_one_line(error)}', file=sys.stderr)
+        return EXIT_KNOWN_ERROR
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition('.')[0] not in _REPLAY_MODULES:
+            raise
+        hint = "install it with pip install 'ghost_vpr_ros[replay]'"
+        print(f'ghost-vpr: error: this command needs {error.name}; {hint}', file=sys.stderr)
         return EXIT_KNOWN_ERROR
     except KeyboardInterrupt:
         print('ghost-vpr: interrupted', file=sys.stderr)

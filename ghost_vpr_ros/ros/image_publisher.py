@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from dataclasses import dataclass
@@ -45,6 +46,13 @@ class PublisherConfig(Config):
     wait_for_subscribers: int = setting(
         0, 'begin when this many subscriptions exist', low=0, high=100
     )
+    settle_s: float = setting(
+        1.0,
+        'with wait_for_subscribers: and this long after, since they may not have met us yet',
+        unit='s',
+        low=0.0,
+        high=60.0,
+    )
 
 
 class ImagePublisher(Node):
@@ -62,6 +70,7 @@ class ImagePublisher(Node):
         self.images = list_images(self.config.folder)
         self.number_published = 0
         self._stop = stop
+        self._expected_since = math.inf
         self._message = lru_cache(_CACHED_MESSAGES)(self._read)
         self._publisher = self._advertise()
         self._timer = self.create_timer(1.0 / self.config.rate_hz, self._publish_next)
@@ -80,7 +89,7 @@ class ImagePublisher(Node):
         )
 
     def _publish_next(self) -> None:
-        if self._publisher.get_subscription_count() < self.config.wait_for_subscribers:
+        if not self._is_expected():
             return
         if self._is_finished():
             self._timer.cancel()
@@ -90,6 +99,20 @@ class ImagePublisher(Node):
         message.header.stamp = self.get_clock().now().to_msg()
         self._publisher.publish(message)
         self.number_published += 1
+
+    def _is_expected(self) -> bool:
+        """Whether the wanted subscriptions have existed for long enough to receive from us.
+
+        Discovery has two directions: best-effort images that are sent before the subscriber has
+        matched this publisher are lost without a trace.
+        """
+        wanted = self.config.wait_for_subscribers
+        if self._publisher.get_subscription_count() < wanted:
+            self._expected_since = math.inf
+            return False
+        self._expected_since = min(self._expected_since, time.monotonic())
+        settle_s = self.config.settle_s if wanted else 0.0
+        return time.monotonic() - self._expected_since >= settle_s
 
     def _is_finished(self) -> bool:
         reached = 0 < self.config.count <= self.number_published

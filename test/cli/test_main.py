@@ -87,3 +87,13 @@ def test_a_reader_that_goes_away_is_no_error(built, folder):
     _, err = process.communicate(timeout=120)
     assert process.returncode == main.EXIT_BROKEN_PIPE
     assert err == b''
+
+
+def test_a_missing_extra_is_named(monkeypatch, capsys, tmp_path):
+    monkeypatch.setitem(sys.modules, 'PIL', None)
+    for name in [n for n in sys.modules if n.startswith('ghost_vpr_ros.replay.')]:
+        monkeypatch.delitem(sys.modules, name)
+    assert main.main(['build-map', str(tmp_path), str(tmp_path / 'out.map')]) == 1
+    assert (
+        "needs PIL; install it with pip install 'ghost_vpr_ros[replay]'" in capsys.readouterr().err
+    )
