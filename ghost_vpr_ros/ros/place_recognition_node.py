@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import rclpy
@@ -11,11 +12,19 @@ from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.ros.node_runner import StopRequest, end_ros, spin_until_stopped, start_ros
 
 
+OPENMP_DEFAULTS = {'OMP_NUM_THREADS': str(max(1, (os.cpu_count() or 1) // 2))}
+"""Half of the cores for the network: the camera, the transport and the SLAM run beside it, and a
+thread that has to wait for a core holds all the others up. Set in the environment, it is kept."""
+
+
 def main(args: list[str] | None = None) -> int:
     """Run the node; the exit status is 1 where it could not start, 0 after a signal."""
     stop = StopRequest()
     start_ros(args, stop)
-    # Imported late: torch takes seconds, in which a signal must already end the process well.
+    for name, value in OPENMP_DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    # Imported late: torch takes seconds, in which a signal must already end the process well,
+    # and reads the number of threads.
     from ghost_vpr_ros.ros.lifecycle_node import NODE_NAME, PlaceRecognitionNode
 
     try:
