@@ -118,7 +118,7 @@ def _fill(
     from ghost_vpr_ros.core.engine import create_engine
     from ghost_vpr_ros.replay.map_builder import add_frames
 
-    session = args.session or Path(source.name).resolve().stem
+    session = args.session or source.short_name
     engine = create_engine(model, args.engine, args.device)
     try:
         with progress_bar(len(source), 'build map') as progress:

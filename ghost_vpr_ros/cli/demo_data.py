@@ -72,7 +72,7 @@ def user_data(args: argparse.Namespace, demo: DemoConfig, judgement: EvaluationC
 
     source = open_source(args.data, where=where_from(args.where))
     division = divide(source, judgement, demo.max_images)
-    name = Path(args.data).resolve().stem
+    name = source.short_name
     folder = args.out / name
     bag = folder / 'queries_bag'
     _write_queries_bag(division, bag)

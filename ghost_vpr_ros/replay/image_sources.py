@@ -41,6 +41,12 @@ class ImageSource:
     def __len__(self) -> int:
         return len(self.frames)
 
+    @property
+    def short_name(self) -> str:
+        """The name of the folder, or of the file without its suffix."""
+        path = Path(self.name).resolve()
+        return path.name if path.is_dir() else path.stem
+
 
 def open_source(
     path: str | Path,

@@ -12,10 +12,14 @@ from numpy.typing import NDArray
 from ghost_vpr_ros.core.config import MapConfig
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.engine import Engine
+from ghost_vpr_ros.core.errors import MapError
 from ghost_vpr_ros.core.image import encode_jpeg
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.core.preprocessing import preprocess
+
+SAME_IMAGE_SIMILARITY = 0.9999
+"""One image described twice is this similar at least, even by another machine or engine."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,38 @@ def remaining_frames(place_map: PlaceMap, session: str, frames: Sequence[Frame])
     return [frame for frame in frames if (frame.name, frame.stamp_ns) not in held]
 
 
+def check_held_images(
+    place_map: PlaceMap, session: str, frames: Sequence[Frame], model: VprModel, engine: Engine
+) -> None:
+    """Describe the first and the last of the frames that the session holds already once more.
+
+    Images of another drive often have the same names; to pass over them would lose the drive.
+
+    Raises:
+        MapError: the session holds other images under these names.
+        ImageError: an image cannot be read.
+    """
+    keyframes = place_map.keyframes()
+    rows = {(k.name, k.stamp_ns): row for row, k in enumerate(keyframes) if k.session == session}
+    held = [frame for frame in frames if (frame.name, frame.stamp_ns) in rows]
+    if not held:
+        return
+    descriptors = place_map.descriptors()
+    for frame in {held[0].name: held[0], held[-1].name: held[-1]}.values():
+        stored = descriptors[rows[frame.name, frame.stamp_ns]]
+        similarity = float(stored @ _describe(frame.load(), model, engine))
+        if similarity < SAME_IMAGE_SIMILARITY:
+            raise MapError(
+                f'{place_map.path}: session {session!r} holds other images of these names '
+                f'({frame.name}: similarity {similarity:.4f}, expected 1); give --session NAME'
+            )
+
+
+def _describe(image: NDArray[np.uint8], model: VprModel, engine: Engine) -> NDArray[np.float32]:
+    """(D,) descriptor of an RGB uint8 (H, W, 3) image."""
+    return engine.describe(preprocess(image, model.preprocessing))[0]
+
+
 def add_frames(
     place_map: PlaceMap,
     session: str,
@@ -63,16 +99,18 @@ def add_frames(
         progress: called with the number of frames since the last call.
 
     Raises:
+        MapError: the session holds other images under the same names.
         ImageError: an image cannot be read; what was added before it stays in the map.
         OutputError: the disk is full.
     """
     remaining = remaining_frames(place_map, session, frames)
+    check_held_images(place_map, session, frames, model, engine)
     present = len(frames) - len(remaining)
     if progress:
         progress(present)
     for frame in remaining:
         image = frame.load()
-        descriptor = engine.describe(preprocess(image, model.preprocessing))[0]
+        descriptor = _describe(image, model, engine)
         _add(place_map, session, frame, descriptor, view_of(image, config))
         if progress:
             progress(1)

@@ -78,6 +78,30 @@ def test_append_adds_another_source_as_its_own_session(program, folder, again, t
     assert (result['session'], result['keyframes']) == ('again', 16)
 
 
+def test_another_drive_whose_images_have_the_same_names_is_not_passed_over(program, tmp_path):
+    first = write_images(tmp_path / 'run1' / 'images', range(8))
+    second = write_images(tmp_path / 'run2' / 'images', range(8), gain=0.8)
+    path = tmp_path / 'a.map'
+    program('build-map', first, path, *TINY)
+    error = program('build-map', second, path, '--append').error
+    assert "session 'images' holds other images of these names" in error
+    named = program('build-map', second, path, '--append', '--session', 'run2', '--json')
+    assert json.loads(named.out)['keyframes_added'] == 8
+
+
+def test_the_same_drive_again_adds_nothing(program, folder, tmp_path):
+    path = tmp_path / 'a.map'
+    program('build-map', folder, path, *TINY)
+    result = json.loads(program('build-map', folder, path, '--append', '--json').out)
+    assert (result['keyframes_present_before'], result['keyframes_added']) == (8, 0)
+
+
+def test_a_folder_gives_its_whole_name_to_the_session(program, tmp_path):
+    source = write_images(tmp_path / 'drive.1', range(8))
+    outcome = program('build-map', source, tmp_path / 'a.map', '--json', *TINY)
+    assert json.loads(outcome.out)['session'] == 'drive.1'
+
+
 def test_append_makes_a_map_that_is_not_there_yet(program, folder, tmp_path):
     assert program('build-map', folder, tmp_path / 'a.map', '--append', *TINY).status == 0
 
