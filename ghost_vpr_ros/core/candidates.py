@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.datatypes import Candidate, Keyframe
+from ghost_vpr_ros.core.geodesy import horizontal_distance_m
 from ghost_vpr_ros.core.likelihood import PlaceLikelihood
 
 
@@ -71,8 +72,8 @@ def _is_elsewhere(
     positions: NDArray[np.float64], radius_m: float, count: int
 ) -> NDArray[np.bool_]:
     """(count, n): whether position n is farther than the radius; False where unknown."""
-    offsets = positions[:count, np.newaxis] - positions[np.newaxis]
-    return np.asarray(np.linalg.norm(offsets, axis=2) > radius_m)
+    distance_m = horizontal_distance_m(positions[:count, np.newaxis], positions[np.newaxis])
+    return np.asarray(distance_m > radius_m)
 
 
 def positions_of(keyframes: Sequence[Keyframe]) -> NDArray[np.float64]:

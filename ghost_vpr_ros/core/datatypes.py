@@ -20,11 +20,11 @@ UNKNOWN_STAMP_NS = -1
 
 @dataclass(frozen=True)
 class GeoPoint:
-    """WGS84 position: degrees, and metres above the ellipsoid (0 where it is not known)."""
+    """WGS84 position: degrees, and metres above the ellipsoid (None where it is not known)."""
 
     latitude_deg: float
     longitude_deg: float
-    altitude_m: float = 0.0
+    altitude_m: float | None = None
 
 
 @dataclass(frozen=True)

@@ -30,12 +30,13 @@ class LocalFrame:
 
     def __init__(self, origin: GeoPoint) -> None:
         check_geo(origin.latitude_deg, origin.longitude_deg, origin.altitude_m)
+        height_m = origin.altitude_m or 0.0
         self.origin = origin
         self._geo_to_enu = Transformer.from_pipeline(
             '+proj=pipeline +step +proj=unitconvert +xy_in=deg +xy_out=rad'
             ' +step +proj=cart +ellps=WGS84'
             f' +step +proj=topocentric +ellps=WGS84 +lat_0={origin.latitude_deg!r}'
-            f' +lon_0={origin.longitude_deg!r} +h_0={origin.altitude_m!r}'
+            f' +lon_0={origin.longitude_deg!r} +h_0={height_m!r}'
         )
 
     def to_enu(self, geo: ArrayLike) -> NDArray[np.float64]:
@@ -67,8 +68,13 @@ class LocalFrame:
         return np.stack([latitude, longitude, altitude], axis=1)
 
     def point_to_enu(self, point: GeoPoint) -> NDArray[np.float64]:
-        """(3,) float64: metres east, north and up of the origin."""
-        return self.to_enu([[point.latitude_deg, point.longitude_deg, point.altitude_m]])[0]
+        """(3,) float64: metres east, north and up of the origin.
+
+        An unknown altitude is taken to be the origin's, an unknown origin's to be the ellipsoid.
+        """
+        known = (point.altitude_m, self.origin.altitude_m, 0.0)
+        height_m = next(altitude for altitude in known if altitude is not None)
+        return self.to_enu([[point.latitude_deg, point.longitude_deg, height_m]])[0]
 
     def point_to_geo(self, position_m: ArrayLike) -> GeoPoint:
         """WGS84 position of one (3,) point in this frame."""
@@ -82,7 +88,7 @@ def _columns(points: ArrayLike) -> NDArray[np.float64]:
     return np.ascontiguousarray(np.where(np.isfinite(array), array, np.nan).T)
 
 
-def check_geo(latitude_deg: float, longitude_deg: float, altitude_m: float = 0.0) -> None:
+def check_geo(latitude_deg: float, longitude_deg: float, altitude_m: float | None = None) -> None:
     """Accept a WGS84 position, or say what is wrong with it.
 
     Raises:
@@ -92,8 +98,17 @@ def check_geo(latitude_deg: float, longitude_deg: float, altitude_m: float = 0.0
         raise ValueError(f'latitude {latitude_deg:g} is not within -90 .. 90 degrees')
     if not abs(longitude_deg) <= 180.0:
         raise ValueError(f'longitude {longitude_deg:g} is not within -180 .. 180 degrees')
-    if not math.isfinite(altitude_m):
+    if altitude_m is not None and not math.isfinite(altitude_m):
         raise ValueError(f'altitude {altitude_m:g} is not a finite number of metres')
+
+
+def horizontal_distance_m(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distances (...) of positions (..., 2 or 3) in the map frame; height, if there, is left out.
+
+    Whether two images show one place is judged by this, in maps and in evaluation alike: the
+    altitude of a consumer's GPS is often unknown, and off by tens of metres where it is given.
+    """
+    return np.asarray(np.linalg.norm(a[..., :2] - b[..., :2], axis=-1))
 
 
 def utm_zone(latitude_deg: float, longitude_deg: float) -> tuple[int, bool]:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ghost_vpr_ros.core.geodesy import horizontal_distance_m
+
 MAX_SAMPLES = 500
 MIN_SAMPLES = 10
 
@@ -82,7 +84,7 @@ def _margins(
     The right margin is negative where something elsewhere is more similar than the neighbours.
     """
     similarity = descriptors @ descriptors[row]
-    near = np.linalg.norm(positions - positions[row], axis=1) <= radius_m
+    near = horizontal_distance_m(positions, positions[row]) <= radius_m
     neighbours = near.copy()
     neighbours[row] = False
     if not neighbours.any() or near.all():
@@ -91,7 +93,7 @@ def _margins(
     elsewhere = np.where(near, -np.inf, similarity)
     wrong_row = int(elsewhere.argmax())
     wrong = float(elsewhere[wrong_row])
-    around_wrong = np.linalg.norm(positions - positions[wrong_row], axis=1) <= radius_m
+    around_wrong = horizontal_distance_m(positions, positions[wrong_row]) <= radius_m
     third = np.where(near | around_wrong, -np.inf, similarity).max()
     if not np.isfinite(third):
         return None

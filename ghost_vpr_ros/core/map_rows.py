@@ -49,7 +49,8 @@ def geo_values(geo: GeoPoint | None) -> tuple[Any, ...]:
     """Latitude, longitude and altitude as columns; NULL where unknown."""
     if geo is None:
         return (None, None, None)
-    return (float(geo.latitude_deg), float(geo.longitude_deg), float(geo.altitude_m))
+    altitude_m = None if geo.altitude_m is None else float(geo.altitude_m)
+    return (float(geo.latitude_deg), float(geo.longitude_deg), altitude_m)
 
 
 def storable_text(text: str) -> str:

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from ghost_vpr_ros.core.candidates import positions_of
 from ghost_vpr_ros.core.config import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import Candidate, Pose
-from ghost_vpr_ros.core.geodesy import quaternion_to_yaw
+from ghost_vpr_ros.core.geodesy import horizontal_distance_m, quaternion_to_yaw
 
 UNKNOWN_HEADING_VARIANCE_RAD2 = math.pi**2 / 3.0
 """Variance of a heading of which nothing is known: uniform over the circle."""
+UNKNOWN_HEIGHT_VARIANCE_M2 = 1e4
+"""Variance of a height of which nothing is known: a filter must not follow it."""
 
 
 def estimate_pose(candidates: Sequence[Candidate], config: RecognizerConfig) -> Pose | None:
@@ -27,7 +29,7 @@ def estimate_pose(candidates: Sequence[Candidate], config: RecognizerConfig) -> 
     if not candidates or candidates[0].keyframe.pose is None:
         return None
     positions = positions_of([c.keyframe for c in candidates])
-    near = np.linalg.norm(positions - positions[0], axis=1) <= config.group_radius_m
+    near = horizontal_distance_m(positions, positions[0]) <= config.group_radius_m
     group = [c for c, is_near in zip(candidates, near, strict=True) if is_near]
     weights = _weights(group)
     mean = weights @ positions[near]
@@ -37,9 +39,17 @@ def estimate_pose(candidates: Sequence[Candidate], config: RecognizerConfig) -> 
     spread = np.sqrt(weights)[:, np.newaxis] * offsets
     covariance[:3, :3] = spread.T @ spread
     covariance[:3, :3] += config.position_floor_m**2 * np.eye(3)
+    covariance[2, 2] += _height_variance_m2(group)
     covariance[3, 3] = covariance[4, 4] = config.heading_floor_rad**2
     covariance[5, 5] = _yaw_variance_rad2(group, weights) + config.heading_floor_rad**2
     return Pose(mean, candidates[0].keyframe.pose.quaternion_xyzw, covariance)
+
+
+def _height_variance_m2(group: Sequence[Candidate]) -> float:
+    """0, or that of an unknown height where a geotag of the group lacks the altitude."""
+    geotags = [c.keyframe.geo for c in group if c.keyframe.geo is not None]
+    is_unknown = any(geo.altitude_m is None for geo in geotags)
+    return UNKNOWN_HEIGHT_VARIANCE_M2 if is_unknown else 0.0
 
 
 def _weights(group: Sequence[Candidate]) -> NDArray[np.float64]:

@@ -5,6 +5,8 @@ The same object serves the node, the replay of bags and the command line.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
@@ -13,7 +15,14 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.candidates import make_candidates, reaches_elsewhere
 from ghost_vpr_ros.core.config import RecognizerConfig
-from ghost_vpr_ros.core.datatypes import Candidate, Hypothesis, Pose, Reason, State
+from ghost_vpr_ros.core.datatypes import (
+    Candidate,
+    GeoPoint,
+    Hypothesis,
+    Pose,
+    Reason,
+    State,
+)
 from ghost_vpr_ros.core.decision import decide, is_usable
 from ghost_vpr_ros.core.engine import Engine, create_engine
 from ghost_vpr_ros.core.errors import MapError
@@ -26,6 +35,9 @@ from ghost_vpr_ros.core.pose_estimate import estimate_pose
 from ghost_vpr_ros.core.preprocessing import preprocess
 from ghost_vpr_ros.core.search_index import SearchIndex
 from ghost_vpr_ros.core.stage_clock import StageClock
+
+MOST_REMEMBERED_DEPTH = 256
+"""Deeper searches, as at a dock with thousands of keyframes, do not slow down the next ones."""
 
 
 class PlaceRecognizer:
@@ -137,6 +149,7 @@ class PlaceRecognizer:
                 self.config.group_radius_m,
                 self.config.top_k,
             )
+            # Here, before the decision: temporal filter, geometric verification.
             state, reason = decide(candidates, self._likelihood, self.config)
             pose = estimate_pose(candidates, self.config)
         return self._answer(stamp_ns, state, reason, clock, candidates, pose)
@@ -147,16 +160,18 @@ class PlaceRecognizer:
         """Rows (n,) and similarities (n,), best first: `top_k` and on until one is elsewhere.
 
         Where keyframes stand close, the first `top_k` show one place; the margin needs another.
-        The depth that was needed is where the next search begins: answers do not depend on it.
+        The depth that was needed, within reason, is where the next search begins: answers do not
+        depend on it.
         """
         count, radius_m = self.config.top_k, self.config.group_radius_m
+        depth = max(self._depth, count)
         while True:
-            depth = max(self._depth, count)
             rows, similarities = self._index.search(descriptor, depth)
             is_deep_enough = self._likelihood is None or depth >= len(self._index)
             if is_deep_enough or reaches_elsewhere(self._positions[rows[0]], radius_m, count):
                 return rows[0], similarities[0]
-            self._depth = 2 * depth
+            depth *= 2
+            self._depth = min(depth, MOST_REMEMBERED_DEPTH)
 
     def _answer(
         self,
@@ -167,11 +182,17 @@ class PlaceRecognizer:
         candidates: tuple[Candidate, ...] = (),
         pose: Pose | None = None,
     ) -> Hypothesis:
-        geo = None
-        if pose is not None and self._local_frame is not None:
-            geo = self._local_frame.point_to_geo(pose.position_m)
+        geo = self._geo(pose, candidates)
         revision = self.place_map.revision
         return Hypothesis(stamp_ns, state, reason, candidates, pose, geo, revision, clock.stage_ms)
+
+    def _geo(self, pose: Pose | None, candidates: Sequence[Candidate]) -> GeoPoint | None:
+        """The pose in WGS84, for maps in ENU; its altitude as far as the best one's is known."""
+        if pose is None or self._local_frame is None:
+            return None
+        point, best = self._local_frame.point_to_geo(pose.position_m), candidates[0].keyframe.geo
+        is_flat = best is not None and best.altitude_m is None
+        return replace(point, altitude_m=None) if is_flat else point
 
     def close(self) -> None:
         """Free the network and close the map."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -88,7 +89,8 @@ def nav_sat_fix(stamp_ns: int, geo: GeoPoint, sigma_m: float | None) -> Any:
     status = message('sensor_msgs/NavSatStatus', 0, 1)
     covariance = np.eye(3).reshape(-1) * (sigma_m or 0.0) ** 2
     kind = 0 if sigma_m is None else 2
-    position = (geo.latitude_deg, geo.longitude_deg, geo.altitude_m)
+    altitude_m = math.nan if geo.altitude_m is None else geo.altitude_m
+    position = (geo.latitude_deg, geo.longitude_deg, altitude_m)
     head = header(stamp_ns, BASE_FRAME)
     return message('sensor_msgs/NavSatFix', head, status, *position, covariance, kind)
 

@@ -81,8 +81,10 @@ def _degrees(parts: Any, reference: Any, negative: str) -> float | None:
     return -degrees if str(reference).upper().startswith(negative) else degrees
 
 
-def _altitude_m(gps: Mapping[int, Any]) -> float:
-    numbers = _numbers((gps.get(_TAG.GPSAltitude, 0.0),), 1) or [0.0]
+def _altitude_m(gps: Mapping[int, Any]) -> float | None:
+    numbers = _numbers((gps.get(_TAG.GPSAltitude),), 1)
+    if numbers is None:
+        return None
     is_below = gps.get(_TAG.GPSAltitudeRef) in (1, b'\x01')
     return -numbers[0] if is_below else numbers[0]
 

@@ -124,7 +124,7 @@ def geo_of(row: Row) -> GeoPoint | None:
     Raises:
         SourceError: outside the range, half a pair, or no such zone.
     """
-    altitude_m = row.number('altitude') or 0.0
+    altitude_m = row.number('altitude')
     degrees = row.pair('latitude', 'longitude')
     metres = row.pair('easting', 'northing')
     try:
@@ -158,7 +158,7 @@ def pose_of(row: Row) -> Pose | None:
 
 
 def utm_position(
-    easting_m: float, northing_m: float, zone: str, band: str, altitude_m: float = 0.0
+    easting_m: float, northing_m: float, zone: str, band: str, altitude_m: float | None = None
 ) -> GeoPoint:
     """WGS84 position of UTM coordinates; `zone` is `33` or `33U`, `band` the latitude band.
 

@@ -53,18 +53,19 @@ def pose_of(point: Any, quaternion: Any) -> Pose | None:
 
 
 def degrees_of_fix(content: Any) -> Pose | None:
-    """Latitude, longitude and altitude of a NavSatFix as three numbers; None without a fix."""
+    """Latitude, longitude and altitude (NaN where unknown) of a NavSatFix; None without a fix."""
     if int(content.status.status) < _STATUS_FIX:
         return None
     try:
         check_geo(content.latitude, content.longitude)
     except ValueError:
         return None
-    altitude_m = content.altitude if math.isfinite(content.altitude) else 0.0
+    altitude_m = content.altitude if math.isfinite(content.altitude) else math.nan
     return Pose(np.array([content.latitude, content.longitude, altitude_m], np.float64))
 
 
 def geo_of_degrees(degrees: Pose) -> GeoPoint:
     """The GeoPoint of interpolated degrees; the longitude is brought back to -180 .. 180."""
     latitude, longitude, altitude_m = (float(value) for value in degrees.position_m)
-    return GeoPoint(latitude, math.remainder(longitude, 360.0), altitude_m)
+    longitude = math.remainder(longitude, 360.0)
+    return GeoPoint(latitude, longitude, altitude_m if math.isfinite(altitude_m) else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -70,7 +71,8 @@ def _stamp(row: Row) -> int:
 def _pose(row: Row, is_geo: bool) -> Pose:
     geo, pose = geo_of(row), pose_of(row)
     if is_geo and geo is not None:
-        return Pose(np.array([geo.latitude_deg, geo.longitude_deg, geo.altitude_m]))
+        altitude_m = math.nan if geo.altitude_m is None else geo.altitude_m
+        return Pose(np.array([geo.latitude_deg, geo.longitude_deg, altitude_m]))
     if not is_geo and pose is not None:
         return pose
     raise row.error('expected a position (latitude,longitude or x,y), the same kind in every row')

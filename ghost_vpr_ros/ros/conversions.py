@@ -152,7 +152,8 @@ def fix_message(hypothesis: Hypothesis, frame_id: str) -> NavSatFix:
     message.status.status = NavSatStatus.STATUS_FIX
     message.latitude = hypothesis.geo.latitude_deg
     message.longitude = hypothesis.geo.longitude_deg
-    message.altitude = hypothesis.geo.altitude_m
+    altitude_m = hypothesis.geo.altitude_m
+    message.altitude = math.nan if altitude_m is None else altitude_m
     message.position_covariance = hypothesis.pose.covariance[:3, :3].reshape(-1)
     message.position_covariance_type = NavSatFix.COVARIANCE_TYPE_KNOWN
     return message

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
 
 from ghost_vpr_ros.core.datatypes import Hypothesis, State
+from ghost_vpr_ros.core.geodesy import horizontal_distance_m
 
 
 class FreshAnswers:
@@ -77,7 +77,7 @@ def _distance_m(a: Hypothesis, b: Hypothesis) -> float:
     """Between the poses; 0 for maps without positions, where acceptance is all there is."""
     if a.pose is None or b.pose is None:
         return 0.0
-    return math.dist(a.pose.position_m, b.pose.position_m)
+    return float(horizontal_distance_m(a.pose.position_m, b.pose.position_m))
 
 
 def _place(answer: Hypothesis) -> str:

@@ -32,7 +32,7 @@ def margins_by_loops(positions: np.ndarray, similarities: np.ndarray) -> list[fl
         far = [
             s
             for there, s in zip(positions, similarities, strict=True)
-            if np.linalg.norm(there - here) > RADIUS_M
+            if np.hypot(*(there - here)[:2]) > RADIUS_M
         ]
         known = not np.isnan(here).any()
         found.append(similarity - max(far, default=similarities[-1]) if known else np.nan)

@@ -15,6 +15,7 @@ from ghost_vpr_ros.core.geodesy import (
     geo_to_utm,
     heading_to_quaternion,
     heading_to_yaw,
+    horizontal_distance_m,
     quaternion_to_yaw,
     utm_to_geo,
     utm_zone,
@@ -213,3 +214,16 @@ def test_yaw_ignores_pitch():
     # yaw * pitch, written out
     product = [w * pitch_x - z * pitch_y, w * pitch_y + z * pitch_x, w * pitch_z + z * pitch_w]
     assert quaternion_to_yaw([*product, w * pitch_w - z * pitch_z]) == pytest.approx(0.7)
+
+
+def test_an_unknown_altitude_is_that_of_the_origin():
+    frame = LocalFrame(GeoPoint(52.2, 0.12, 30.0))
+    assert frame.point_to_enu(GeoPoint(52.2, 0.12))[2] == pytest.approx(0.0, abs=1e-9)
+    assert LocalFrame(GeoPoint(52.2, 0.12)).point_to_enu(GeoPoint(52.2, 0.12, 7.0))[2] == (
+        pytest.approx(7.0)
+    )
+
+
+def test_horizontal_distance_leaves_the_height_out():
+    a, b = np.array([[0.0, 0.0, 5.0], [1.0, 1.0, 0.0]]), np.array([3.0, 4.0, 90.0])
+    assert horizontal_distance_m(a, b) == pytest.approx([5.0, np.hypot(2.0, 3.0)])

@@ -1,11 +1,13 @@
 """The pose of a hypothesis against numbers worked by hand."""
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 
 from ghost_vpr_ros.core.config import RecognizerConfig
+from ghost_vpr_ros.core.datatypes import GeoPoint
 from ghost_vpr_ros.core.geodesy import quaternion_to_yaw
 from ghost_vpr_ros.core.pose_estimate import UNKNOWN_HEADING_VARIANCE_RAD2, estimate_pose
 from test.core.recognition import candidate
@@ -29,6 +31,15 @@ def test_a_single_candidate_has_the_floor_as_its_covariance():
     pose = estimate_pose([candidate((3, 4, 5), 0.9, 1.0)], CONFIG)
     np.testing.assert_allclose(pose.position_m, [3.0, 4.0, 5.0])
     np.testing.assert_allclose(pose.covariance, np.diag([0.25, 0.25, 0.25, 0.04, 0.04, 0.04]))
+
+
+def test_heights_neither_divide_a_place_nor_are_trusted_when_unknown():
+    best, above = candidate((0, 0, 0), 0.5, 0.0), candidate((0, 0, 40), 0.5, 0.0)
+    assert estimate_pose([best, above], CONFIG).position_m[2] == pytest.approx(20.0)
+    tagged = dataclasses.replace(best.keyframe, geo=GeoPoint(52.0, 0.1))
+    flat = estimate_pose([dataclasses.replace(best, keyframe=tagged)], CONFIG)
+    assert flat.covariance[2, 2] == pytest.approx(1e4 + 0.25)
+    assert flat.covariance[0, 0] == pytest.approx(0.25)
 
 
 def test_candidates_elsewhere_do_not_pull_the_pose():

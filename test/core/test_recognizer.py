@@ -67,6 +67,7 @@ def test_a_view_between_two_of_the_map_is_accepted_at_its_place(recognizer, plac
     assert found.candidates[0].similarity == pytest.approx(1.0, abs=1e-5)
     assert found.geo.latitude_deg == pytest.approx(52.2 + place * 1e-3, abs=3e-5)
     assert found.geo.longitude_deg == pytest.approx(0.12, abs=1e-6)
+    assert found.geo.altitude_m is None
 
 
 def test_a_place_that_the_map_lacks_is_not_accepted(recognizer):
