@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ghost_vpr_ros.cli.options import where_from
+from ghost_vpr_ros.cli.options import config_from, where_from
 from ghost_vpr_ros.cli.positions import located
 from ghost_vpr_ros.cli.progress import progress_bar
 from ghost_vpr_ros.cli.sample_town import make_town_with_progress
+from ghost_vpr_ros.replay.bag_topics import BagTopics
 from ghost_vpr_ros.replay.config import DemoConfig, EvaluationConfig
 from ghost_vpr_ros.replay.sample_town.config import TownConfig
 
@@ -70,7 +71,8 @@ def user_data(args: argparse.Namespace, demo: DemoConfig, judgement: EvaluationC
     from ghost_vpr_ros.replay.image_sources import open_source
     from ghost_vpr_ros.replay.protocols import divide
 
-    source = open_source(args.data, where=where_from(args.where))
+    topics = config_from(args, BagTopics)
+    source = open_source(args.data, where=where_from(args.where), topics=topics)
     division = divide(source, judgement, demo.max_images)
     name = source.short_name
     folder = args.out / name

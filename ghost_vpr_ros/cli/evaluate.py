@@ -16,6 +16,7 @@ from ghost_vpr_ros.cli.positions import located
 from ghost_vpr_ros.cli.progress import progress_bar, say
 from ghost_vpr_ros.cli.table import add_json_option, figure_rows, print_result, table_lines
 from ghost_vpr_ros.core.errors import SourceError
+from ghost_vpr_ros.replay.bag_topics import BagTopics
 from ghost_vpr_ros.replay.config import EvaluationConfig
 from ghost_vpr_ros.replay.output_files import make_output_folder
 
@@ -42,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--out', required=True, metavar='DIR', type=Path, help='folder for the results'
     )
     add_settings(parser, EvaluationConfig)
+    add_settings(parser.add_argument_group('bags'), BagTopics)
     add_json_option(parser)
     add_engine_options(parser)
     add_model_options(parser)
@@ -49,23 +51,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate, write the files and print the figures."""
-    from ghost_vpr_ros.replay.image_sources import open_source
-
     config = config_from(args, EvaluationConfig)
-    database = open_source(args.database, where=where_from(args.database_where))
-    queries = open_source(args.queries, where=where_from(args.queries_where))
-    if args.ground_truth == 'position':
-        database, queries = located(database), located(queries)
+    database, queries, left_out = _sources(args)
     truth = _ground_truth(args.ground_truth, queries, database, config)
     make_output_folder(args.out)
     model = chosen_model(args, database.frames, f'the database {database.name}')
-    metrics = evaluate_and_write(args, database, queries, truth, model, config)
+    metrics = evaluate_and_write(args, database, queries, truth, model, config, left_out)
     if args.json:
         print_result(metrics, as_json=True)
     else:
         print('\n'.join(metrics_lines(metrics)))
         print(f'\nwritten to {args.out}: metrics.json, per_query.csv and four pictures')
     return 0
+
+
+def _sources(args: argparse.Namespace) -> tuple[ImageSource, ImageSource, dict[str, int]]:
+    """Database, queries, and how many images of each are left out for want of a position."""
+    from ghost_vpr_ros.replay.image_sources import open_source
+
+    topics = config_from(args, BagTopics)
+    database = open_source(args.database, where=where_from(args.database_where), topics=topics)
+    queries = open_source(args.queries, where=where_from(args.queries_where), topics=topics)
+    num_database, num_queries = len(database), len(queries)
+    if args.ground_truth == 'position':
+        database, queries = located(database), located(queries)
+    left_out = {
+        'num_queries_without_position': num_queries - len(queries),
+        'num_database_without_position': num_database - len(database),
+    }
+    return database, queries, left_out
 
 
 def evaluate_and_write(
@@ -75,6 +89,7 @@ def evaluate_and_write(
     truth: GroundTruth,
     model: VprModel,
     config: EvaluationConfig,
+    left_out: dict[str, int],
 ) -> dict[str, Any]:
     """Run the evaluation, write its files to `args.out` and return the content of metrics.json."""
     from ghost_vpr_ros.core.engine import create_engine
@@ -93,6 +108,7 @@ def evaluate_and_write(
         'descriptor_dim': model.descriptor_dim,
         'model': describe_model(model),
         'protocol': {'database': database.name, 'queries': queries.name, **truth.protocol},
+        **left_out,
     }
     title = picture_title(database, queries, truth, model)
     return write_evaluation(evaluation, described, title, config.sheet_rows, args.out)
@@ -118,7 +134,9 @@ def metrics_lines(metrics: dict[str, Any]) -> list[str]:
             'recall_at_100_precision',
             'num_queries',
             'num_queries_without_positives',
+            'num_queries_without_position',
             'num_database',
+            'num_database_without_position',
             'descriptor_dim',
         )
     }

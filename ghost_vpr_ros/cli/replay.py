@@ -43,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--ground-truth', metavar='FILE', help='TUM trajectory, or CSV with stamp and position'
     )
     truth.add_argument(
+        '--position-topic',
         '--ground-truth-topic',
         metavar='TOPIC',
         dest='position_topic',

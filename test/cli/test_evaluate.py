@@ -102,7 +102,9 @@ def test_images_without_a_position_are_left_out_aloud(program, geotagged, tmp_pa
     rows = ['image,latitude,longitude', '000.jpg,52,0.1', '001.jpg,,', '002.jpg,52.001,0.1']
     (gappy / 'manifest.csv').write_text('\n'.join(rows))
     outcome = evaluate(program, tmp_path / 'out', geotagged, gappy, 'position', '--json')
-    assert json.loads(outcome.out)['num_queries'] == 2
+    metrics = json.loads(outcome.out)
+    assert (metrics['num_queries'], metrics['num_queries_without_position']) == (2, 1)
+    assert metrics['num_database_without_position'] == 0
     assert 'gappy: 1 of 3 images lack a position, left out' in outcome.err
 
 
