@@ -21,6 +21,7 @@ from ghost_vpr_ros.ros.parameters import NodeParameters
 from ghost_vpr_ros.ros.recognition import Recognition
 from ghost_vpr_ros.ros.recognizer_loading import LoadedMap, open_map_and_model
 from ghost_vpr_ros.ros.services import RecognitionServices
+from ghost_vpr_ros.ros.transition_guard import TransitionGuard
 
 try:
     from rclpy.event_handler import QoSMessageLostInfo, SubscriptionEventCallbacks
@@ -41,6 +42,7 @@ class PlaceRecognitionNode(LifecycleNode):
             ConfigError: a parameter override is not allowed.
         """
         super().__init__(NODE_NAME)
+        self._transitions = TransitionGuard(self)
         self._loaded: LoadedMap | None = None
         self._answers: AnswerPublishers | None = None
         self._recognition: Recognition | None = None
@@ -60,6 +62,10 @@ class PlaceRecognitionNode(LifecycleNode):
         """Configure and activate without being asked; False where that failed."""
         success = TransitionCallbackReturn.SUCCESS
         return self.trigger_configure() == success and self.trigger_activate() == success
+
+    def stop(self) -> None:
+        """Free all in an orderly way, from whichever state."""
+        self._transitions.shut_down()
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Open and check map, network and device."""

@@ -11,7 +11,6 @@ from rclpy.logging import get_logger
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.ros.node_runner import StopRequest, end_ros, spin_until_stopped, start_ros
 
-
 OPENMP_DEFAULTS = {'OMP_NUM_THREADS': str(max(1, (os.cpu_count() or 1) // 2))}
 """Half of the cores for the network: the camera, the transport and the SLAM run beside it, and a
 thread that has to wait for a core holds all the others up. Set in the environment, it is kept."""
@@ -36,7 +35,7 @@ def main(args: list[str] | None = None) -> int:
     wants_start = node.parameters.node.autostart and not stop.is_requested
     failed = wants_start and not node.start()
     exit_status = 1 if failed else spin_until_stopped(node, stop)
-    node.trigger_shutdown()
+    node.stop()
     end_ros(node)
     return exit_status
 
