@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
 
     config = config_from(args, RecognizerConfig)
     if args.sheet is not None:
-        _check_sheet(args.sheet, args.images)
+        _check_sheet(args)
     recognizer = PlaceRecognizer.open(
         args.map, args.model, engine=args.engine, device=args.device, config=config
     )
@@ -93,11 +93,16 @@ def _candidate_values(candidate: Candidate) -> dict[str, Any]:
     return values
 
 
-def _check_sheet(sheet: Path, images: list[Path]) -> None:
-    """Refuse to write the sheet over one of the images that are asked for."""
-    if sheet.resolve() in {path.resolve() for path in images}:
-        raise OutputError(f'{sheet}: is one of the images; name another file for --sheet')
-    check_writable(sheet.parent)
+def _check_sheet(args: argparse.Namespace) -> None:
+    """Refuse to write the sheet over anything that this command reads."""
+    read = {path.resolve(): 'one of the images' for path in args.images}
+    if args.model is not None:
+        read[Path(args.model).resolve()] = 'the weights file'
+    read[args.map.resolve()] = 'the map'
+    what = read.get(args.sheet.resolve())
+    if what is not None:
+        raise OutputError(f'{args.sheet}: is {what}; name another file for --sheet')
+    check_writable(args.sheet.parent)
 
 
 def _tiles(

@@ -1,6 +1,9 @@
 """Queries answer in JSON lines and pictures."""
 
 import json
+import shutil
+
+import pytest
 
 from ghost_vpr_ros.core.image import read_image
 from test.cli.program import TINY, snapshot
@@ -35,6 +38,20 @@ def test_the_sheet_is_a_picture_of_query_and_candidates(program, built, query_im
     height_px, width_px = read_image(sheet).shape[:2]
     assert width_px > 4 * 240
     assert height_px > 180
+
+
+@pytest.mark.parametrize(
+    ('name', 'what'), [('a.map', 'the map'), ('w.safetensors', 'the weights file')]
+)
+def test_the_sheet_never_replaces_map_or_weights(
+    program, built, query_image, tmp_path, name, what
+):
+    shutil.copy(built, tmp_path / 'a.map')
+    (tmp_path / 'w.safetensors').write_bytes(b'weights')
+    before = snapshot(tmp_path)
+    command = ('query', tmp_path / 'a.map', query_image, '--model', tmp_path / 'w.safetensors')
+    assert f'is {what}' in program(*command, '--sheet', tmp_path / name).error
+    assert snapshot(tmp_path) == before
 
 
 def test_the_sheet_never_replaces_an_image_that_is_asked_for(program, built, query_image):
