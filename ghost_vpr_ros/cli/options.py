@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.settings import Config, ConfigT, Setting, settings_of
 
 
@@ -59,8 +60,20 @@ def add_where(parser: argparse.ArgumentParser, option: str = '--where', what: st
 
 
 def where_from(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """The filter of a manifest: value by column."""
-    return dict(pairs)
+    """The filter of a manifest: value by column.
+
+    Raises:
+        ConfigError: two values for one column, which no row could have.
+    """
+    values: dict[str, str] = {}
+    for column, value in pairs:
+        if column in values:
+            raise ConfigError(
+                f'filter {column}={value}: the column is given twice, {column}={values[column]} '
+                'came before; filter by one value of a column'
+            )
+        values[column] = value
+    return values
 
 
 def _column_and_value(text: str) -> tuple[str, str]:

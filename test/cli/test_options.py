@@ -71,6 +71,11 @@ def test_where_collects_columns():
     assert where_from(args.where) == {'split': 'test', 'note': 'a=b'}
 
 
+def test_where_refuses_a_column_given_twice():
+    with pytest.raises(ConfigError, match='city=b: the column is given twice, city=a came'):
+        where_from([('city', 'a'), ('role', 'query'), ('city', 'b')])
+
+
 def test_where_without_a_value_is_a_usage_error(capsys):
     parser = argparse.ArgumentParser()
     add_where(parser)
