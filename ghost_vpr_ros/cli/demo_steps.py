@@ -27,14 +27,13 @@ from ghost_vpr_ros.replay.config import DemoConfig, EvaluationConfig
 from ghost_vpr_ros.replay.evaluation_report import write_evaluation
 from ghost_vpr_ros.replay.evaluator import evaluate
 from ghost_vpr_ros.replay.image_sources import open_source
-from ghost_vpr_ros.replay.map_builder import add_frames
+from ghost_vpr_ros.replay.map_builder import add_frames, remove_map
 from ghost_vpr_ros.replay.output_files import make_output_folder, write_file, write_json
 from ghost_vpr_ros.replay.replay_report import write_replay
 from ghost_vpr_ros.replay.replayer import judge, replay
 
 _NUM_STEPS = 5
 _NODE_JPEG_QUALITY = 95
-_WARM_UP_S = 5.0
 
 
 def run_demo(args: argparse.Namespace) -> int:
@@ -80,7 +79,7 @@ def _build(args: argparse.Namespace, data: DemoData) -> tuple[Path, VprModel]:
     model = model_or_untrained(args, frames, data.name)
     make_output_folder(data.folder)
     map_path = data.folder / 'places.map'
-    map_path.unlink(missing_ok=True)
+    remove_map(map_path)
     engine = create_engine(model, args.engine, args.device)
     place_map = PlaceMap.create(
         map_path,
@@ -150,22 +149,22 @@ def _node(
     """Publish queries to the node, compare its answers with the truth, print one line."""
     if ros_is_missing():
         print('  not run: this Python has no rclpy; source a ROS 2 set-up or install [ros]')
-        return {'published': 0, 'answered': 0, 'problem': '', 'skipped': 'no rclpy'}
+        return {'published': 0, 'answered': 0, 'lost': 0, 'problem': '', 'skipped': 'no rclpy'}
     folder = make_output_folder(data.folder / 'node')
     chosen = _spread(len(data.division.queries), demo.node_images)
     rate_hz = _bearable_rate(demo.node_rate_hz, latency_ms)
     images = make_output_folder(folder / 'images')
-    _write_images(data, chosen, round(_WARM_UP_S * rate_hz), images)
-    run = run_node(map_path, images, len(chosen), rate_hz, folder)
-    result = {**_judged(run, data, map_path, chosen), 'rate_hz': rate_hz, 'problem': run.problem}
+    query_of = _write_images(data, chosen, images)
+    run = run_node(map_path, images, rate_hz, folder)
+    result = {**_judged(run, data, map_path, query_of), 'rate_hz': rate_hz}
     print(
         f'  {result["published"]} images published at {rate_hz:.1f} Hz, {result["answered"]} '
-        f'answered, {result["right"]} with the right place first; '
+        f'answered ({result["lost"]} lost), {result["right"]} with the right place first; '
         f'{result["latency_ms_p50"]:.0f} ms from image to answer (median)'
     )
     if run.problem:
         print(f'  problem: {run.problem}')
-    return result
+    return {**result, 'problem': run.problem}
 
 
 def _bearable_rate(wanted_hz: float, latency_ms: dict[str, dict[str, float]]) -> float:
@@ -178,39 +177,36 @@ def _spread(count: int, wanted: int) -> list[int]:
     return np.unique(np.linspace(0, count - 1, min(count, wanted)).round().astype(int)).tolist()
 
 
-def _write_images(data: DemoData, chosen: list[int], num_warm_up: int, folder: Path) -> None:
-    """The chosen queries as files for the image publisher, none of an earlier demo left.
-
-    The first one stands before them as a warm-up: what is published before camera and node have
-    found each other is lost, and the first run of a network is slow.
-    """
+def _write_images(data: DemoData, chosen: list[int], folder: Path) -> dict[str, int]:
+    """Files for the image publisher, none of an earlier demo left; the query by file name."""
     for old in folder.glob('*.jpg'):
         old.unlink()
-    frames = data.division.queries.frames
-    for place in range(num_warm_up):
-        image = frames[chosen[0]].load()
-        _write_jpeg(folder / f'0_warm_up_{place:04d}.jpg', image)
-    for place, query in enumerate(chosen):
-        _write_jpeg(folder / f'1_query_{place:04d}.jpg', frames[query].load())
+    query_of = {f'query_{place:04d}.jpg': query for place, query in enumerate(chosen)}
+    for name, query in query_of.items():
+        _write_jpeg(folder / name, data.division.queries.frames[query].load())
+    return query_of
 
 
 def _write_jpeg(path: Path, image: NDArray[np.uint8]) -> None:
     write_file(path, encode_jpeg(image, _NODE_JPEG_QUALITY))
 
 
-def _judged(run: NodeRun, data: DemoData, map_path: Path, chosen: list[int]) -> dict[str, Any]:
-    """Counts and latency; answers are matched to images by order, so only if all have come."""
-    latency_ms = [float(answer['latency_ms']) for answer in run.answers]
-    right: int | str = 'unknown'
-    if len(run.answers) == len(chosen):
-        with PlaceMap.open(map_path) as place_map:
-            row_of = {int(key): row for row, key in enumerate(place_map.keyframe_ids())}
-        rows = [row_of.get(int(a.get('keyframe_id', -1)), -1) for a in run.answers]
-        positives = data.division.truth.positives
-        right = sum(row in positives.rows(q) for row, q in zip(rows, chosen, strict=True))
+def _judged(
+    run: NodeRun, data: DemoData, map_path: Path, query_of: dict[str, int]
+) -> dict[str, Any]:
+    """Counts and latency; an image that no answer names is lost."""
+    latency_ms = [float(answer['latency_ms']) for answer in run.answers.values()]
+    with PlaceMap.open(map_path) as place_map:
+        row_of = {str(key): row for row, key in enumerate(place_map.keyframe_ids())}
+    positives = data.division.truth.positives
+    right = sum(
+        row_of.get(answer.get('keyframe_id', ''), -1) in positives.rows(query_of[name])
+        for name, answer in run.answers.items()
+    )
     return {
-        'published': run.published,
+        'published': len(run.published),
         'answered': len(run.answers),
+        'lost': len(run.published) - len(run.answers),
         'right': right,
         'latency_ms_p50': float(np.median(latency_ms)) if latency_ms else float('nan'),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -35,6 +36,15 @@ class BuildResult:
     session: str
     added: int
     present: int
+
+
+def remove_map(path: Path) -> None:
+    """Delete a map and what SQLite or the search index left beside it; no map is no error.
+
+    A killed writer leaves the write-ahead log, and a new map of that name would be refused.
+    """
+    for suffix in ('', '-wal', '-shm', '-journal', '.faiss'):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def remaining_frames(place_map: PlaceMap, session: str, frames: Sequence[Frame]) -> list[Frame]:

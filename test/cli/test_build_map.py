@@ -153,6 +153,14 @@ def test_a_run_ended_by_sigkill_is_continued(program, tmp_path):
         assert [k.name for k in place_map.keyframes()] == [f'{i:03d}.jpg' for i in range(300)]
 
 
+def test_a_removed_map_leaves_nothing_that_refuses_a_new_one(program, folder, tmp_path):
+    path = tmp_path / 'a.map'
+    for suffix in ('', '-wal', '-shm'):
+        path.with_name(path.name + suffix).write_bytes(b'of a killed run')
+    map_builder.remove_map(path)
+    assert program('build-map', folder, path, *TINY).status == 0
+
+
 def keyframes_of(path: Path) -> int:
     try:
         with PlaceMap.open(path) as place_map:

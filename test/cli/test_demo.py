@@ -21,7 +21,9 @@ def test_it_runs_on_a_bare_folder_up_to_the_real_node(program, walk, tmp_path):
     assert outcome.status == 0, outcome.out
     assert 'every second image is the map (3) and the others are queries (3)' in outcome.out
     summary = json.loads((tmp_path / 'demo' / 'walk' / 'summary.json').read_text())
-    assert summary['node']['answered'] == 2
+    node = summary['node']
+    assert (node['published'], node['answered'], node['lost']) == (2, 2, 0)
+    assert '2 answered (0 lost)' in outcome.out
     assert summary['evaluation']['num_queries'] == 3
     assert summary['replay']['num_frames'] == 3
 
@@ -39,12 +41,29 @@ def test_it_can_be_run_again(program, walk, tmp_path, monkeypatch):
         assert program('demo', '--data', walk, '--out', tmp_path / 'demo').status == 0
 
 
+def test_a_killed_run_can_be_followed_by_another(program, walk, tmp_path, monkeypatch):
+    monkeypatch.setattr(demo_steps, 'ros_is_missing', lambda: True)
+    folder = tmp_path / 'demo' / 'walk'
+    folder.mkdir(parents=True)
+    for name in ('places.map', 'places.map-wal', 'places.map-shm'):
+        (folder / name).write_bytes(b'of a killed run')
+    assert program('demo', '--data', walk, '--out', tmp_path / 'demo').status == 0
+
+
 def test_a_node_that_fails_is_reported_with_its_log(program, walk, tmp_path, monkeypatch):
     monkeypatch.setattr(demo_steps, 'ros_is_missing', lambda: False)
     monkeypatch.setattr(demo_node, 'NODE_MODULE', 'no_such_module')
     outcome = program('demo', '--data', walk, '--out', tmp_path / 'demo', *SMALL)
     assert outcome.status == 1
     assert 'the node ended with exit status 1' in outcome.out
+
+
+def test_lost_images_are_not_filled_up_with_answers_to_others():
+    sent = [{'image': f'{n}.jpg', 'stamp_ns': n} for n in (1, 2, 3)]
+    answers = [{'stamp_ns': str(n), 'state': 'ACCEPTED'} for n in (0, 1, 3)]
+    published, matched = demo_node.match_answers(sent, answers)
+    assert published == ['1.jpg', '2.jpg', '3.jpg']
+    assert {name: a['stamp_ns'] for name, a in matched.items()} == {'1.jpg': '1', '3.jpg': '3'}
 
 
 def test_the_transport_profile_is_found():
