@@ -108,6 +108,14 @@ def bag_files(folder: Path) -> list[Path]:
     return sorted(item for item in folder.iterdir() if item.suffix.lower() in BAG_SUFFIXES)
 
 
+def is_bag_metadata(path: Path) -> bool:
+    """Whether this is the description of a ROS 2 bag, and not just a file of that name."""
+    try:
+        return b'rosbag2_bagfile_information' in path.read_bytes()
+    except OSError:
+        return False
+
+
 def _storage_of(path: Path) -> Path:
     """What the reader opens: a file, or a folder with `metadata.yaml`."""
     if not path.exists():

@@ -52,11 +52,11 @@ def read_gps(path: Path) -> Mapping[int, Any]:
 
 
 def _heading(gps: Mapping[int, Any]) -> Pose | None:
-    """The camera's orientation where the compass gives true north."""
-    heading = gps.get(_TAG.GPSImgDirection)
-    if heading is None or gps.get(_TAG.GPSImgDirectionRef, 'T') != 'T':
+    """The camera's orientation where the compass gives true north; None where it wrote 0/0."""
+    numbers = _numbers((gps.get(_TAG.GPSImgDirection),), 1)
+    if numbers is None or gps.get(_TAG.GPSImgDirectionRef, 'T') != 'T':
         return None
-    return Pose.of_heading(heading_to_quaternion(float(heading)))
+    return Pose.of_heading(heading_to_quaternion(numbers[0]))
 
 
 def _position(gps: Mapping[int, Any], path: Path) -> GeoPoint | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.core.image import IMAGE_SUFFIXES, read_image
-from ghost_vpr_ros.replay.bag_file import BAG_SUFFIXES
+from ghost_vpr_ros.replay.bag_file import BAG_SUFFIXES, bag_files, is_bag_metadata
 from ghost_vpr_ros.replay.bag_reader import bag_frames
 from ghost_vpr_ros.replay.bag_topics import BagTopics
 from ghost_vpr_ros.replay.exif_gps import exif_frame
@@ -103,7 +103,7 @@ def _kind(path: Path) -> tuple[str, list[Path]]:
         return _kind_of_file(path), []
     if (path / MANIFEST_NAME).is_file():
         return 'manifest', []
-    if any(item.name == 'metadata.yaml' or item.suffix in BAG_SUFFIXES for item in path.iterdir()):
+    if bag_files(path) or is_bag_metadata(path / 'metadata.yaml'):
         return 'bag', []
     return 'folder', _images_of(path)
 

@@ -1,15 +1,18 @@
 """Folders, EXIF photos and UTM names become frames in a stated order."""
 
 import datetime
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.TiffImagePlugin import IFDRational
 
 from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS
-from ghost_vpr_ros.core.errors import ImageError, SourceError
+from ghost_vpr_ros.core.errors import BagError, ImageError, SourceError
 from ghost_vpr_ros.core.geodesy import heading_to_quaternion
+from ghost_vpr_ros.replay import exif_gps
 from ghost_vpr_ros.replay.image_sources import natural_key, open_source
 
 
@@ -40,6 +43,18 @@ def test_bare_frame_knows_neither_place_nor_time(tmp_path: Path) -> None:
     (frame,) = open_source(str(tmp_path)).frames
     assert (frame.stamp_ns, frame.geo, frame.pose) == (UNKNOWN_STAMP_NS, None, None)
     assert frame.load()[0, 0].tolist() == [7, 7, 7]
+
+
+def test_photos_beside_some_metadata_are_no_bag(tmp_path: Path) -> None:
+    save_image(tmp_path / 'a.png')
+    (tmp_path / 'metadata.yaml').write_text('camera: mine\n')
+    assert open_source(tmp_path).kind == 'folder'
+
+
+def test_a_ros2_bag_without_its_data_is_called_a_damaged_bag(tmp_path: Path) -> None:
+    (tmp_path / 'metadata.yaml').write_text('rosbag2_bagfile_information:\n  version: 8\n')
+    with pytest.raises(BagError, match='damaged or truncated'):
+        open_source(tmp_path)
 
 
 def test_natural_key_puts_numbers_before_their_longer_neighbours() -> None:
@@ -104,6 +119,19 @@ def test_photo_without_a_fix_keeps_its_place_in_the_folder(tmp_path: Path) -> No
     frames = open_source(tmp_path).frames
     assert frames[0].geo is None
     assert frames[1].geo.longitude_deg == 8.0
+
+
+@pytest.mark.parametrize('heading', [math.nan, IFDRational(0, 0), (1.0, 2.0), 'north'])
+def test_a_heading_that_is_no_number_is_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, heading: object
+) -> None:
+    save_image(tmp_path / '1.jpg')
+    degrees = {2: (50.0, 0.0, 0.0), 4: (8.0, 0.0, 0.0)}
+    gps = {1: 'N', 3: 'E', **degrees, 16: 'T', 17: heading}
+    monkeypatch.setattr(exif_gps, 'read_gps', lambda path: gps)
+    (frame,) = open_source(tmp_path).frames
+    assert frame.geo.latitude_deg == 50.0
+    assert frame.pose is None
 
 
 def test_exif_latitude_of_95_is_refused_by_name(tmp_path: Path) -> None:
