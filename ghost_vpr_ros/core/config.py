@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.settings import Config, setting
 
+MAX_INITIALISATION_IMAGES = 500
+"""An untrained network is never set up on more images (NetVLAD, Section 5.1)."""
+
 
 @dataclass(frozen=True)
 class PreprocessingConfig(Config):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ghost_vpr_ros.core.config import MAX_INITIALISATION_IMAGES
 from ghost_vpr_ros.core.settings import Config, setting
 
 
@@ -34,7 +35,10 @@ class InitialisationConfig(Config):
 
     seed: int = setting(0, 'seed of the random weights and of the clusters', low=0, high=2**31)
     initialisation_images: int = setting(
-        300, 'most images on which the clusters of an untrained network are set', low=1, high=5000
+        300,
+        'most images on which the clusters of an untrained network are set',
+        low=1,
+        high=MAX_INITIALISATION_IMAGES,
     )
 
 

@@ -247,3 +247,8 @@ def test_a_device_that_is_not_there(program, built, query_image, tmp_path):
 def test_a_setting_out_of_range(program, built, query_image, tmp_path):
     query = ('query', built, query_image, '--top-k', '0')
     refused(program, tmp_path, *query, words=['top_k', '1 .. 1000', '0'])
+
+
+def test_more_images_for_the_clusters_than_are_ever_used(program, folder, tmp_path):
+    build = ('build-map', folder, tmp_path / 'a.map', '--initialisation-images', '501')
+    refused(program, tmp_path, *build, words=['initialisation_images', '1 .. 500', '501'])

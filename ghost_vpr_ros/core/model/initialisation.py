@@ -15,13 +15,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ghost_vpr_ros.core.config import ModelConfig, PreprocessingConfig
+from ghost_vpr_ros.core.config import (
+    MAX_INITIALISATION_IMAGES,
+    ModelConfig,
+    PreprocessingConfig,
+)
 from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.whitening import Whitening
 from ghost_vpr_ros.core.preprocessing import preprocess
 
-MAX_IMAGES = 500
 FEATURES_PER_IMAGE = 100
 KMEANS_ITERATIONS = 25
 BATCH_SIZE = 8
@@ -44,7 +47,7 @@ def build_untrained(
     Args:
         config: the architecture.
         preprocessing: the network's input.
-        images: RGB uint8 (H, W, 3) each; the first `MAX_IMAGES` are used.
+        images: RGB uint8 (H, W, 3) each; the first `MAX_INITIALISATION_IMAGES` are used.
         seed: of the weights, the sample of local features and k-means.
 
     Raises:
@@ -122,7 +125,7 @@ def _network_inputs(
     inputs: list[NDArray[np.float32]] = []
     for image in images:
         inputs.append(preprocess(image, preprocessing))
-        if len(inputs) == MAX_IMAGES:
+        if len(inputs) == MAX_INITIALISATION_IMAGES:
             break
     if not inputs:
         raise SourceError('initialisation: expected at least one image, found none')
@@ -140,6 +143,6 @@ def untrained_dim(num_images: int) -> int:
     return dim if dim >= UNTRAINED_DIM // 2 else 0
 
 
-def evenly_spaced(count: int, wanted: int = MAX_IMAGES) -> Sequence[int]:
+def evenly_spaced(count: int, wanted: int = MAX_INITIALISATION_IMAGES) -> Sequence[int]:
     """At most `wanted` indices spread evenly over 0 .. count - 1."""
     return np.unique(np.linspace(0, count - 1, min(count, wanted)).round().astype(int)).tolist()

@@ -159,7 +159,7 @@ def test_images_that_are_all_alike_are_refused():
 
 
 def test_no_more_images_are_read_than_are_used(monkeypatch):
-    monkeypatch.setattr(initialisation, 'MAX_IMAGES', 5)
+    monkeypatch.setattr(initialisation, 'MAX_INITIALISATION_IMAGES', 5)
     source = iter(pictures(9))
     model = build_untrained(ModelConfig(clusters=2), PREPROCESSING, source)
     assert model.provenance.endswith('5 images')
