@@ -49,7 +49,6 @@ ROWS = (
     Row(5, 5, 960, 160, True, 1),
 )
 LAST_ROW_CHANNELS = ROWS[-1].out_channels
-TRUNK_STRIDE = 32
 
 
 def _conv_norm(
