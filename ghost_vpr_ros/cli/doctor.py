@@ -26,6 +26,11 @@ _ROS_PROBE = (
     "rclpy.init(); n = rclpy.create_node('ghost_vpr_doctor'); n.destroy_node(); "
     'rclpy.shutdown(); print(rmw())'
 )
+_CV_BRIDGE_PROBE = (
+    'from cv_bridge import CvBridge; from sensor_msgs.msg import Image; '
+    "image = Image(height=1, width=1, encoding='bgr8', step=3, data=bytes(3)); "
+    "CvBridge().imgmsg_to_cv2(image, 'rgb8'); print('converts images')"
+)
 
 
 @dataclass(frozen=True)
@@ -97,32 +102,42 @@ def _cuda() -> Finding:
 
 
 def _ros() -> Finding:
-    """Asked in a process of its own: a ROS that is half installed can end the one that asks."""
     needed_for = 'the node'
     if importlib.util.find_spec('rclpy') is None:
         return Finding(
             False, 'no rclpy; source a ROS 2 set-up, or install the [ros] extra', needed_for
         )
+    works, detail = _asked(_ROS_PROBE)
+    distro = os.environ.get('ROS_DISTRO', 'from Python wheels')
+    return Finding(works, f'{detail} ({distro})', needed_for)
+
+
+def _cv_bridge() -> Finding:
+    needed_for = 'image conversion in the node; without it rosbags-image does the same'
+    if importlib.util.find_spec('cv_bridge') is None:
+        return Finding(False, 'part of a ROS installation only', needed_for)
+    works, detail = _asked(_CV_BRIDGE_PROBE)
+    return Finding(works, detail if works else f'found, but broken: {detail}', needed_for)
+
+
+def _asked(script: str) -> tuple[bool, str]:
+    """Whether a script ends well, and its last line.
+
+    It runs in a process of its own: what is half installed can end the one that asks.
+    """
     try:
         answer = subprocess.run(
-            [sys.executable, '-c', _ROS_PROBE],
+            [sys.executable, '-c', script],
             capture_output=True,
             text=True,
             timeout=_PROBE_TIMEOUT_S,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return Finding(False, f'no answer in {_PROBE_TIMEOUT_S} s', needed_for)
+        return False, f'no answer in {_PROBE_TIMEOUT_S} s'
     lines = (answer.stdout if answer.returncode == 0 else answer.stderr).strip().splitlines()
-    distro = os.environ.get('ROS_DISTRO', 'from Python wheels')
     detail = lines[-1] if lines else f'exit status {answer.returncode}'
-    return Finding(answer.returncode == 0, f'{detail} ({distro})', needed_for)
-
-
-def _cv_bridge() -> Finding:
-    needed_for = 'image conversion in the node; without it rosbags-image does the same'
-    found = importlib.util.find_spec('cv_bridge') is not None
-    return Finding(found, 'found' if found else 'part of a ROS installation only', needed_for)
+    return answer.returncode == 0, detail
 
 
 def _transports() -> Finding:
@@ -137,12 +152,6 @@ def _transports() -> Finding:
     except ImportError as error:
         return Finding(False, f'raw; no JPEG: {error}', needed_for)
     return Finding(True, 'raw, compressed (JPEG and PNG)', needed_for)
-
-
-def _sample_weights() -> Finding:
-    weights = sorted((Path(__file__).parents[1] / 'weights').glob('*.safetensors'))
-    detail = ', '.join(path.name for path in weights) or 'none; an untrained network is used'
-    return Finding(bool(weights), detail, 'trained recognition without --model')
 
 
 PROBES: dict[str, Callable[[], Finding]] = {
@@ -160,5 +169,4 @@ PROBES: dict[str, Callable[[], Finding]] = {
     'rclpy': _ros,
     'cv_bridge': _cv_bridge,
     'image transports': _transports,
-    'sample weights': _sample_weights,
 }

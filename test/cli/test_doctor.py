@@ -1,0 +1,47 @@
+"""The doctor tries every part in earnest."""
+
+import json
+
+import pytest
+
+from ghost_vpr_ros.cli import doctor
+
+
+@pytest.fixture
+def cv_bridge(tmp_path, monkeypatch):
+    """Puts a module of that name in front of every other one."""
+
+    def install(source):
+        (tmp_path / 'cv_bridge.py').write_text(source)
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.setenv('PYTHONPATH', str(tmp_path))
+
+    return install
+
+
+def test_a_cv_bridge_that_cannot_be_imported_is_broken(cv_bridge):
+    cv_bridge('import no_such_boost_library')
+    finding = doctor.PROBES['cv_bridge']()
+    assert not finding.works
+    assert 'found, but broken' in finding.detail
+    assert 'no_such_boost_library' in finding.detail
+
+
+def test_a_cv_bridge_that_ends_the_process_is_broken(cv_bridge):
+    cv_bridge('import os; os.abort()')
+    finding = doctor.PROBES['cv_bridge']()
+    assert (finding.works, 'exit status' in finding.detail) == (False, True)
+
+
+def test_a_cv_bridge_that_converts_works(cv_bridge):
+    pytest.importorskip('sensor_msgs.msg')
+    cv_bridge('class CvBridge:\n    def imgmsg_to_cv2(self, message, encoding): pass\n')
+    finding = doctor.PROBES['cv_bridge']()
+    assert (finding.works, finding.detail) == (True, 'converts images')
+
+
+def test_the_json_form_names_every_part_once(program, monkeypatch):
+    monkeypatch.setattr(doctor, 'PROBES', {'python': doctor.PROBES['python']})
+    findings = json.loads(program('doctor', '--json').out)
+    assert list(findings) == ['python']
+    assert set(findings['python']) == {'works', 'detail', 'needed_for'}
