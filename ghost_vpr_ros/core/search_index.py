@@ -67,6 +67,14 @@ class SearchIndex:
         self._index.add(self._checked(np.asarray(descriptor, dtype=np.float32)[None]))
         return len(self) - 1
 
+    def add_all(self, descriptors: ArrayLike) -> None:
+        """Append descriptors (N, D) of unit norm, in their order.
+
+        Raises:
+            MapError: another D, or not finite.
+        """
+        self._index.add(self._checked(np.asarray(descriptors, dtype=np.float32)))
+
     def search(self, queries: ArrayLike, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The k most similar rows for each query, best first; equal ones in the order of rows.
 

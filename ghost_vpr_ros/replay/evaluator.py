@@ -118,8 +118,7 @@ def evaluate(
     if descriptors is None:
         descriptors = extract_descriptors(database, model, engine, progress=progress)
     index = SearchIndex(engine.descriptor_dim)
-    for descriptor in descriptors:
-        index.add(descriptor)
+    index.add_all(descriptors)
     depth = max(RECALL_RANKS) + int(truth.excluded.counts().max(initial=0))
     stage_ms: dict[str, list[float]] = {}
     found = [

@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.metrics import PrecisionRecall
+from ghost_vpr_ros.core.metrics import RECALL_RANKS, PrecisionRecall
 
 _BLUE = '#2f6fb2'
 _GRID = '#d9dee3'
@@ -55,7 +55,7 @@ def recall_plot(recall_percent: Sequence[float], title: str) -> bytes:
     figure, axes = _figure(title)
     ranks = np.arange(1, len(recall_percent) + 1)
     axes.plot(ranks, recall_percent, '-o', color=_BLUE, markersize=4, clip_on=False)
-    for rank in (1, 5, 10, 20):
+    for rank in RECALL_RANKS:
         if rank <= len(ranks) and np.isfinite(recall_percent[rank - 1]):
             _label(axes, rank, recall_percent[rank - 1])
     axes.set_xlabel('N (candidates)')

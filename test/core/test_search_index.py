@@ -53,6 +53,17 @@ def test_equal_to_brute_force(count, dim, k):
     )
 
 
+def test_added_at_once_is_as_added_one_by_one():
+    database, queries = unit_rows(30, seed=1), unit_rows(4, seed=2)
+    at_once = SearchIndex(DIM)
+    at_once.add_all(database[:10])
+    at_once.add_all(database[10:])
+    for found, expected in zip(
+        at_once.search(queries, 5), index_of(database).search(queries, 5), strict=True
+    ):
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_types_and_shapes_for_the_caller():
     rows, similarities = index_of(unit_rows(5)).search(unit_rows(3), 2)
     assert (rows.shape, rows.dtype) == ((3, 2), np.int64)
