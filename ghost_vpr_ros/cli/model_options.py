@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.cli.options import add_settings, config_from, given_settings, option_name
 from ghost_vpr_ros.cli.progress import progress_bar, say
-from ghost_vpr_ros.core.config import ModelConfig, PreprocessingConfig
+from ghost_vpr_ros.core.config import EngineConfig, ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.replay.config import InitialisationConfig
@@ -23,13 +23,9 @@ _CONFIGS = (PreprocessingConfig, ModelConfig, InitialisationConfig)
 
 
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
-    """Add `--engine` and `--device`."""
-    parser.add_argument(
-        '--engine', default='auto', help='what runs the network: auto or torch (default auto)'
-    )
-    parser.add_argument(
-        '--device', default='cpu', help='where it runs: cpu, cuda, cuda:1, ... (default cpu)'
-    )
+    """Add `--engine` and `--device`; not given, they have the defaults of the configuration."""
+    add_settings(parser, EngineConfig)
+    parser.set_defaults(**EngineConfig().to_dict())
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:

@@ -14,6 +14,18 @@ MAX_INITIALISATION_IMAGES = 500
 """An untrained network is never set up on more images (NetVLAD, Section 5.1)."""
 
 
+ENGINES = ('auto', 'torch')
+"""Names of the engines that can run the network; `auto` is the fastest of them."""
+
+
+@dataclass(frozen=True)
+class EngineConfig(Config):
+    """What runs the network."""
+
+    engine: str = setting('auto', 'what runs the network', choices=ENGINES)
+    device: str = setting('cpu', 'where it runs: cpu, cuda, cuda:1, ...')
+
+
 @dataclass(frozen=True)
 class PreprocessingConfig(Config):
     """From an RGB image to the network's input; travels in the weights file and in the map."""

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.candidates import make_candidates, reaches_elsewhere
-from ghost_vpr_ros.core.config import RecognizerConfig
+from ghost_vpr_ros.core.config import EngineConfig, RecognizerConfig
 from ghost_vpr_ros.core.datatypes import (
     Candidate,
     GeoPoint,
@@ -97,8 +97,8 @@ class PlaceRecognizer:
         cls,
         map_path: Path | str,
         model_path: Path | str | None = None,
-        engine: str = 'auto',
-        device: str = 'cpu',
+        engine: str = EngineConfig.engine,
+        device: str = EngineConfig.device,
         config: RecognizerConfig | None = None,
     ) -> PlaceRecognizer:
         """A recogniser for a map on disk, with the map's own network or the one at `model_path`.

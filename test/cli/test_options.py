@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from ghost_vpr_ros.cli.model_options import add_engine_options
 from ghost_vpr_ros.cli.options import add_settings, add_where, config_from, where_from
+from ghost_vpr_ros.core.config import EngineConfig
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.settings import Config, setting
 
@@ -82,3 +84,18 @@ def test_where_without_a_value_is_a_usage_error(capsys):
     with pytest.raises(SystemExit):
         parser.parse_args(['--where', 'split'])
     assert "expected COLUMN=VALUE, found 'split'" in capsys.readouterr().err
+
+
+def test_engine_and_device_have_the_defaults_of_their_configuration():
+    parser = argparse.ArgumentParser()
+    add_engine_options(parser)
+    assert vars(parser.parse_args([])) == EngineConfig().to_dict()
+    assert vars(parser.parse_args(['--device', 'cuda:1']))['device'] == 'cuda:1'
+
+
+def test_an_engine_that_does_not_exist_is_a_usage_error(capsys):
+    parser = argparse.ArgumentParser()
+    add_engine_options(parser)
+    with pytest.raises(SystemExit):
+        parser.parse_args(['--engine', 'tensor'])
+    assert "invalid choice: 'tensor'" in capsys.readouterr().err

@@ -15,7 +15,7 @@ from ghost_vpr_ros.core.model.vpr_model import VprModel
 class TorchEngine:
     """A private copy of the model in channels-last layout, without gradients."""
 
-    def __init__(self, model: VprModel, device: str = 'cpu') -> None:
+    def __init__(self, model: VprModel, device: str) -> None:
         """Put the network on its device.
 
         Raises:
