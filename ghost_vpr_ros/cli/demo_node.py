@@ -13,15 +13,19 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 NODE_MODULE = 'place_recognition_node'
 _PROFILE = Path('config') / 'fastdds_large_images.xml'
 _START_TIMEOUT_S = 120.0
 _SILENCE_S = 3.0
+# Fast DDS repeats an announcement that was missed after 3 s: then camera, node and listener know
+# each other in both directions, and images are lost only while the node is at work.
+_SETTLE_S = 5.0
 _POLL_S = 0.2
 _END_TIMEOUT_S = 15.0
 
@@ -31,15 +35,14 @@ class NodeRun:
     """What came of it.
 
     Attributes:
-        published: images sent to the node, those of the warm-up not counted.
-        answers: `~/status` of each answer as key and value, in order; of the last `published`
-            images if there are as many, those of the warm-up taken away.
+        published: names of the images that were sent to the node.
+        answers: `~/status` as key and value by the name of the image; lost ones are missing.
         problem: one sentence where something did not work, else empty.
     """
 
-    published: int
-    answers: list[dict[str, str]] = field(default_factory=list)
-    problem: str = ''
+    published: list[str]
+    answers: dict[str, dict[str, str]]
+    problem: str
 
 
 def ros_is_missing() -> bool:
@@ -47,32 +50,55 @@ def ros_is_missing() -> bool:
     return importlib.util.find_spec('rclpy') is None
 
 
-def run_node(map_path: Path, images: Path, count: int, rate_hz: float, folder: Path) -> NodeRun:
+def run_node(map_path: Path, images: Path, rate_hz: float, folder: Path) -> NodeRun:
     """Start listener, node and camera; end them all when the last answer has come.
 
     Args:
         map_path: map that the node opens.
-        images: folder of the images that are published in the order of their names; they may
-            begin with images of a warm-up.
-        count: images without those of the warm-up.
+        images: folder of the images that are published in the order of their names.
         rate_hz: images a second.
-        folder: for the logs and `answers.jsonl`.
+        folder: for the logs, `images.jsonl` and `answers.jsonl`.
     """
-    file = folder / 'answers.jsonl'
-    file.unlink(missing_ok=True)
-    sent = {'folder': str(images), 'rate_hz': f'{rate_hz:.3f}', 'wait_for_subscribers': '1'}
+    sent_file, answer_file = folder / 'images.jsonl', folder / 'answers.jsonl'
+    for file in (sent_file, answer_file):
+        file.unlink(missing_ok=True)
+    sending = {
+        'folder': str(images),
+        'rate_hz': f'{rate_hz:.3f}',
+        'wait_for_subscribers': '1',
+        'settle_s': f'{_SETTLE_S:.1f}',
+        'json_out': str(sent_file),
+    }
     with ExitStack() as stack:
-        _start(stack, folder, 'answer_printer', {'json_out': str(file)})
+        _start(stack, folder, 'answer_printer', {'json_out': str(answer_file)})
         node = _start(stack, folder, NODE_MODULE, {'map': str(map_path)})
-        camera = _start(stack, folder, 'image_publisher', sent)
+        camera = _start(stack, folder, 'image_publisher', sending)
         length_s = len(list(images.iterdir())) / rate_hz
         problem = _wait(camera, node, _START_TIMEOUT_S + length_s, folder)
         if not problem:
-            _wait_for_silence(file, max(_SILENCE_S, 2.0 / rate_hz))
-    answers = _read_answers(file)
+            _wait_for_silence(answer_file, max(_SILENCE_S, 2.0 / rate_hz))
+    published, answers = match_answers(_read_lines(sent_file), _read_lines(answer_file))
     if not problem and not answers:
         problem = f'no answer came; see the logs in {folder}'
-    return NodeRun(count, answers[-count:], problem)
+    return NodeRun(published, answers, problem)
+
+
+def match_answers(
+    sent: Sequence[Mapping[str, Any]], answers: Sequence[dict[str, str]]
+) -> tuple[list[str], dict[str, dict[str, str]]]:
+    """Names of all images that were sent, and the answer by name where its stamp came back.
+
+    Args:
+        sent: `image` and `stamp_ns` of each published image.
+        answers: values of each `~/status`.
+    """
+    answer_at = {int(answer['stamp_ns']): answer for answer in answers}
+    found = {
+        str(line['image']): answer_at[line['stamp_ns']]
+        for line in sent
+        if line['stamp_ns'] in answer_at
+    }
+    return [str(line['image']) for line in sent], found
 
 
 def _start(
@@ -159,7 +185,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _read_answers(path: Path) -> list[dict[str, str]]:
+def _read_lines(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     return [json.loads(line) for line in path.read_text().splitlines()]

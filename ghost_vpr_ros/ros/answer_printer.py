@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -18,6 +15,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.settings import Config, setting
+from ghost_vpr_ros.ros.json_lines import JsonLines
 from ghost_vpr_ros.ros.node_runner import StopRequest, end_ros, spin_until_stopped, start_ros
 from ghost_vpr_ros.ros.parameters import declare_settings
 
@@ -48,7 +46,7 @@ class AnswerPrinter(Node):
         self.config = PrinterConfig.from_dict(declare_settings(self, PrinterConfig))
         self.number_printed = 0
         self._stop = stop
-        self._json_file = _open_for_lines(self.config.json_out)
+        self._json_lines = JsonLines(self.config.json_out)
         qos = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
         self.create_subscription(DiagnosticStatus, 'place_recognition/status', self._print, qos)
         if self.config.timeout_s > 0.0:
@@ -60,18 +58,10 @@ class AnswerPrinter(Node):
         age_ms = (self.get_clock().now().nanoseconds - int(values['stamp_ns'])) / 1e6
         sys.stdout.write(answer_line(values, age_ms) + '\n')
         sys.stdout.flush()
-        if self._json_file is not None:
-            self._json_file.write(json.dumps({**values, 'received_after_ms': age_ms}) + '\n')
-            self._json_file.flush()
+        self._json_lines.write({**values, 'received_after_ms': age_ms})
         self.number_printed += 1
         if 0 < self.config.count <= self.number_printed:
             self._stop.put(0)
-
-    def destroy_node(self) -> None:
-        """Close the JSON file too."""
-        if self._json_file is not None:
-            self._json_file.close()
-        super().destroy_node()
 
 
 def answer_line(values: Mapping[str, str], age_ms: float) -> str:
@@ -93,17 +83,6 @@ def answer_line(values: Mapping[str, str], age_ms: float) -> str:
             f'at {values["position_m"]} m'
         )
     return f'{when_s:.3f}  {state:<24} {best}  {age_ms:.0f} ms'
-
-
-def _open_for_lines(path: str) -> Any:
-    if not path:
-        return None
-    try:
-        return Path(path).open('w')
-    except OSError as error:
-        raise ConfigError(
-            f'parameter json_out: {path} cannot be written ({error.strerror}); name another file'
-        ) from error
 
 
 def main(args: list[str] | None = None) -> int:

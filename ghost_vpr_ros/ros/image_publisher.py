@@ -20,7 +20,9 @@ from std_msgs.msg import Header
 from ghost_vpr_ros.core.errors import ConfigError, SourceError
 from ghost_vpr_ros.core.image import IMAGE_SUFFIXES, encode_jpeg, read_image
 from ghost_vpr_ros.core.settings import Config, setting
+from ghost_vpr_ros.ros.conversions import stamp_to_ns
 from ghost_vpr_ros.ros.image_conversions import compressed_message, raw_message
+from ghost_vpr_ros.ros.json_lines import JsonLines
 from ghost_vpr_ros.ros.node_runner import StopRequest, end_ros, spin_until_stopped, start_ros
 from ghost_vpr_ros.ros.parameters import declare_settings
 
@@ -53,6 +55,9 @@ class PublisherConfig(Config):
         low=0.0,
         high=60.0,
     )
+    json_out: str = setting(
+        '', 'file that gets one JSON line (image, stamp_ns) for each image; empty: none'
+    )
 
 
 class ImagePublisher(Node):
@@ -62,13 +67,14 @@ class ImagePublisher(Node):
         """Find the images and start the timer.
 
         Raises:
-            ConfigError: a parameter is not allowed.
+            ConfigError: a parameter is not allowed, or the JSON file cannot be written.
             SourceError: the folder is missing or holds no image.
         """
         super().__init__(NODE_NAME)
         self.config = PublisherConfig.from_dict(declare_settings(self, PublisherConfig))
         self.images = list_images(self.config.folder)
         self.number_published = 0
+        self._json_lines = JsonLines(self.config.json_out)
         self._stop = stop
         self._expected_since = math.inf
         self._message = lru_cache(_CACHED_MESSAGES)(self._read)
@@ -95,10 +101,13 @@ class ImagePublisher(Node):
             self._timer.cancel()
             self._stop.put(0)
             return
-        message = self._message(self.number_published % len(self.images))
+        index = self.number_published % len(self.images)
+        message = self._message(index)
         message.header.stamp = self.get_clock().now().to_msg()
         self._publisher.publish(message)
         self.number_published += 1
+        stamp_ns = stamp_to_ns(message.header.stamp)
+        self._json_lines.write({'image': self.images[index].name, 'stamp_ns': stamp_ns})
 
     def _is_expected(self) -> bool:
         """Whether the wanted subscriptions have existed for long enough to receive from us.

@@ -4,14 +4,15 @@ import json
 import signal
 
 import pytest
-from sensor_msgs.msg import CompressedImage
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import CompressedImage, Image
 
 from ghost_vpr_ros.core.image import encode_jpeg
 from ghost_vpr_ros.ros.conversions import header_at, stamp_to_ns
 from ghost_vpr_ros.ros.image_conversions import compressed_message
 from test.ros.camera import ACTIVE, SECOND_NS, Camera, image_of
 from test.ros.processes import Executable, wait_until
-from test.ros.small_map import view
+from test.ros.small_map import NUM_PLACES, view
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
@@ -76,6 +77,25 @@ def test_old_images_are_stale(place_map_path, listener):
 def test_the_printer_gives_up_with_status_1():
     with Executable('answer_printer', count=1, timeout_s=1.0) as printer:
         assert printer.wait() == 1
+
+
+def test_the_publisher_writes_which_image_had_which_stamp(listener, query_folder, tmp_path):
+    json_out = tmp_path / 'images.jsonl'
+    images = listener.listen(Image, 'image', qos_profile_sensor_data)
+    arguments = {'folder': query_folder, 'rate_hz': 5.0, 'wait_for_subscribers': 1}
+    with Executable('image_publisher', **arguments, json_out=json_out) as publisher:
+        assert publisher.wait() == 0, publisher.text
+    wait_until(lambda: len(images) == NUM_PLACES)
+    lines = [json.loads(line) for line in json_out.read_text().splitlines()]
+    assert [line['image'] for line in lines] == [f'query{n}.png' for n in range(NUM_PLACES)]
+    assert [line['stamp_ns'] for line in lines] == [stamp_to_ns(i.header.stamp) for i in images]
+
+
+def test_a_publisher_that_cannot_write_its_list_ends_with_status_1(query_folder, tmp_path):
+    json_out = tmp_path / 'missing' / 'images.jsonl'
+    with Executable('image_publisher', folder=query_folder, json_out=json_out) as publisher:
+        assert publisher.wait() == 1
+    assert 'parameter json_out' in publisher.text and 'Traceback' not in publisher.text
 
 
 @pytest.mark.parametrize('folder', ['', '/missing/folder'])
