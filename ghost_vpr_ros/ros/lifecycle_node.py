@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
@@ -14,6 +14,7 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 
 from ghost_vpr_ros.core.errors import GhostVprError
+from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.ros.answer_publishers import AnswerPublishers
 from ghost_vpr_ros.ros.conversions import header_at
 from ghost_vpr_ros.ros.node_statistics import Statistics, diagnostics_message
@@ -44,19 +45,20 @@ class PlaceRecognitionNode(LifecycleNode):
         super().__init__(NODE_NAME)
         self._transitions = TransitionGuard(self)
         self._loaded: LoadedMap | None = None
+        self._map_values: dict[str, str] = {}
         self._answers: AnswerPublishers | None = None
         self._recognition: Recognition | None = None
         self._subscription: Subscription | None = None
         self._statistics = Statistics()
         self.parameters = NodeParameters(
-            self, is_unconfigured=lambda: self._loaded is None, on_change=self._use_thresholds
+            self, is_unconfigured=lambda: self._loaded is None, on_change=self._use_changes
         )
         self._commands = RecognitionServices(self, self.parameters, lambda: self._recognition)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         # Steady: operators hear of a simulated clock that stands still.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         period_s = self.parameters.node.diagnostics_period_s
-        self.create_timer(period_s, self._publish_diagnostics, clock=steady)
+        self._timer = self.create_timer(period_s, self._publish_diagnostics, clock=steady)
 
     def start(self) -> bool:
         """Configure and activate without being asked; False where that failed."""
@@ -117,8 +119,10 @@ class PlaceRecognitionNode(LifecycleNode):
         self._loaded = open_map_and_model(config)
         place_map = self._loaded.place_map
         self._answers = AnswerPublishers(self, place_map, config.map_frame)
+        sessions = [session.name for session in place_map.sessions()]
+        self._map_values = _map_values(place_map, sessions)
         self.get_logger().info(
-            f'map {config.map}: {len(place_map)} keyframes in {len(place_map.sessions())} '
+            f'map {config.map}: {len(place_map)} keyframes in {len(sessions)} '
             f'sessions, revision {place_map.revision}, {place_map.descriptor_dim}-D descriptors'
         )
 
@@ -145,6 +149,7 @@ class PlaceRecognitionNode(LifecycleNode):
         if self._answers is not None:
             self._answers.destroy()
             self._answers = None
+        self._map_values = {}
         if self._loaded is not None:
             self._loaded.place_map.close()
             self._loaded = None
@@ -171,28 +176,17 @@ class PlaceRecognitionNode(LifecycleNode):
     def _on_lost(self, lost: QoSMessageLostInfo) -> None:
         self._statistics.count('lost', lost.total_count_change)
 
-    def _use_thresholds(self, parameters: NodeParameters) -> None:
+    def _use_changes(self, parameters: NodeParameters) -> None:
+        self._timer.timer_period_ns = int(parameters.node.diagnostics_period_s * 1e9)
         if self._recognition is not None:
             self._recognition.configure(parameters.recognizer)
 
     def _publish_diagnostics(self) -> None:
-        values = self._statistics.values(self.parameters.node.diagnostics_period_s)
+        values = self._statistics.values()
         header = header_at(self.get_clock().now().nanoseconds, self.parameters.node.map_frame)
         problem = self._problem()
-        values = {**self._map_values(), **values}
+        values = {'mode': self.parameters.node.mode, **self._map_values, **values}
         self._diagnostics.publish(diagnostics_message(header, NODE_NAME, values, problem))
-
-    def _map_values(self) -> dict[str, str]:
-        if self._loaded is None:
-            return {}
-        place_map = self._loaded.place_map
-        sessions = enumerate(place_map.sessions())
-        return {
-            'map': str(place_map.path),
-            'map keyframes': str(len(place_map)),
-            'map revision': str(place_map.revision),
-            **{f'session {number}': session.name for number, session in sessions},
-        }
 
     def _problem(self) -> str:
         """Why an operator should look at the node; empty when it answers images."""
@@ -210,3 +204,13 @@ class PlaceRecognitionNode(LifecycleNode):
 def image_qos() -> QoSProfile:
     """Newest image only, best effort: what camera drivers offer."""
     return QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+
+def _map_values(place_map: PlaceMap, sessions: Sequence[str]) -> dict[str, str]:
+    """What `/diagnostics` says about a map; read once, since the node never changes it."""
+    return {
+        'map': str(place_map.path),
+        'map keyframes': str(len(place_map)),
+        'map revision': str(place_map.revision),
+        **{f'session {number}': name for number, name in enumerate(sessions)},
+    }

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import resource
 import threading
+import time
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +22,13 @@ class Statistics:
     """Counters since the start and durations of the latest frames; safe to use from any thread.
 
     Attributes:
-        is_receiving: whether images arrived in the last period of `values`.
+        is_receiving: whether images arrived between the last two calls of `values`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
+        """Begin to count; `now_s` is a steady clock in seconds."""
+        self._now_s = now_s
+        self._last_s = now_s()
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._answers: Counter[str] = Counter()
@@ -46,12 +50,11 @@ class Statistics:
             if hypothesis.stage_ms:
                 self._inference_ms.append(sum(hypothesis.stage_ms.values()))
 
-    def values(self, period_s: float) -> dict[str, str]:
-        """All figures as text; the input rate is that of the last period."""
+    def values(self) -> dict[str, str]:
+        """All figures as text; the input rate is that since the call before."""
         with self._lock:
             received = self._counts['received']
-            rate_hz = (received - self._received_before) / period_s
-            self._received_before = received
+            rate_hz = self._rate_hz(received)
             self.is_receiving = rate_hz > 0.0
             return {
                 'input rate [Hz]': f'{rate_hz:.1f}',
@@ -68,6 +71,13 @@ class Statistics:
                 'memory [MiB]': f'{memory_mib():.0f}',
                 **{f'answers {kind}': str(n) for kind, n in sorted(self._answers.items())},
             }
+
+    def _rate_hz(self, received: int) -> float:
+        """By the time that has really passed: timers are late and their period may change."""
+        now_s = self._now_s()
+        rate_hz = (received - self._received_before) / max(now_s - self._last_s, 1e-3)
+        self._received_before, self._last_s = received, now_s
+        return rate_hz
 
 
 def diagnostics_message(

@@ -103,7 +103,7 @@ def test_a_backward_jump_of_the_stamps_resets_the_recognizer():
         bench.process(stamp_ns)
     assert bench.recognizer.resets == 1
     assert bench.recognizer.stamps == [50, 60, 60, 10, 20]
-    assert bench.statistics.values(1.0)['clock resets'] == '1'
+    assert bench.statistics.values()['clock resets'] == '1'
 
 
 def test_an_old_image_is_answered_with_stale_and_not_looked_at():
@@ -127,7 +127,7 @@ def test_a_bad_image_is_answered_counted_and_complained_about():
     assert (answer.state, answer.reason) == (State.REJECTED, Reason.IMAGE_QUALITY)
     assert "'32FC1'" in bench.logger.errors[0] and bench.logger.throttles == [7.0]
     assert "'32FC1'" in bench.publishers.answers[0][3]
-    assert bench.statistics.values(1.0)['bad images'] == '1'
+    assert bench.statistics.values()['bad images'] == '1'
     assert bench.process(NOW_NS + 1).state is State.ACCEPTED
 
 
