@@ -152,7 +152,8 @@ def _check_images(rows: Sequence[Row], path: Path) -> None:
         if image in first_line:
             raise row.error(
                 f'{row.text("image")} was already listed in row {first_line[image]}; '
-                'remove one of the rows or choose between them with --where'
+                'remove one of the rows or choose between them with --where (in evaluate: '
+                '--database-where, --queries-where)'
             )
         if not image.is_file():
             raise row.error(f'there is no image {image}; correct the path or remove the row')

@@ -108,6 +108,14 @@ def test_images_without_a_position_are_left_out_aloud(program, geotagged, tmp_pa
     assert 'gappy: 1 of 3 images lack a position, left out' in outcome.err
 
 
+def test_an_image_listed_twice_names_the_filters_of_this_command(program, folder, tmp_path):
+    twice = write_images(tmp_path / 'twice', range(1))
+    (twice / 'manifest.csv').write_text('image,run\n000.jpg,1\n000.jpg,2\n')
+    assert '--queries-where' in evaluate(program, tmp_path / 'a', folder, twice, 'index').error
+    chosen = evaluate(program, tmp_path / 'b', folder, twice, 'index', '--queries-where', 'run=2')
+    assert chosen.status == 0
+
+
 def test_ground_truth_by_position_needs_positions(program, folder, again, tmp_path):
     error = evaluate(program, tmp_path / 'out', folder, again, 'position').error
     assert 'no position' in error
