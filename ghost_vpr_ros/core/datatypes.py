@@ -114,7 +114,7 @@ class State(enum.Enum):
 
 
 class Reason(enum.Enum):
-    """Why a query image was not accepted; NONE where it was."""
+    """Why a query image was not accepted; NONE where it was, FAILURE after a defect of ours."""
 
     NONE = 'NONE'
     EMPTY_MAP = 'EMPTY_MAP'
@@ -123,6 +123,7 @@ class Reason(enum.Enum):
     UNCALIBRATED = 'UNCALIBRATED'
     IMAGE_QUALITY = 'IMAGE_QUALITY'
     STALE = 'STALE'
+    FAILURE = 'FAILURE'
 
 
 @dataclass(frozen=True)

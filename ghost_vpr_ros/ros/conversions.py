@@ -41,7 +41,7 @@ _POINT_TYPES = {
     '<i4': PointField.INT32,
 }
 _FIELD_BYTES = 4
-_DEGRADED = (Reason.EMPTY_MAP, Reason.IMAGE_QUALITY, Reason.STALE)
+_DEGRADED = (Reason.EMPTY_MAP, Reason.IMAGE_QUALITY, Reason.STALE, Reason.FAILURE)
 
 
 def stamp_to_ns(stamp: Time) -> int:

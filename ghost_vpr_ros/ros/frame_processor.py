@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple, Protocol
@@ -38,9 +39,14 @@ class Recognizer(Protocol):
         """Forget the answers before."""
         ...
 
+    @property
+    def map_revision(self) -> int:
+        """Revision of the map that answers."""
+        ...
+
 
 class Answer(NamedTuple):
-    """A hypothesis with the image it answers and a sentence on an image that was unusable."""
+    """A hypothesis with the image it answers and a sentence on why there is no better one."""
 
     hypothesis: Hypothesis
     image: RgbImage | None = None
@@ -81,21 +87,39 @@ class FrameProcessor:
         """Publish and return the answer to one image, whatever the image is like."""
         header = received.message.header
         stamp_ns = stamp_to_ns(header.stamp)
-        self._reset_after_clock_jump(stamp_ns)
-        answer = self._answer(received.message, stamp_ns)
         frame_id = header.frame_id or self._config().camera_frame
-        age_ms = self._age_s(stamp_ns) * 1000.0
-        self._publishers.publish_answer(answer.hypothesis, frame_id, age_ms, answer.detail)
-        self._publishers.publish_pictures(
-            answer.hypothesis, answer.image, frame_id, self._config()
-        )
-        self._statistics.add_answer(answer.hypothesis, age_ms)
+        try:
+            self._reset_after_clock_jump(stamp_ns)
+            answer = self._answer(received.message, stamp_ns)
+            self._publish(answer, frame_id)
+        except Exception:
+            # A defect: whoever waits for the answer to this image must not wait for ever.
+            answer = self._failed(stamp_ns)
+            self._publish(answer, frame_id)
+        self._publish_pictures(answer, frame_id)
         return answer.hypothesis
+
+    def _publish(self, answer: Answer, frame_id: str) -> None:
+        age_ms = self._age_s(answer.hypothesis.stamp_ns) * 1000.0
+        self._publishers.publish_answer(answer.hypothesis, frame_id, age_ms, answer.detail)
+        self._statistics.add_answer(answer.hypothesis, age_ms)
+
+    def _publish_pictures(self, answer: Answer, frame_id: str) -> None:
+        """Pictures are an extra: a damaged view in the map must not cost the answer."""
+        config = self._config()
+        try:
+            self._publishers.publish_pictures(answer.hypothesis, answer.image, frame_id, config)
+        except Exception as error:
+            self._statistics.count('failures')
+            self._logger.error(
+                f'an answer has no picture: {type(error).__name__}: {error}',
+                throttle_duration_sec=config.log_period_s,
+            )
 
     def _answer(self, message: Image | CompressedImage, stamp_ns: int) -> Answer:
         max_age_s = self._config().max_image_age_s
         if 0.0 < max_age_s < self._age_s(stamp_ns):
-            return Answer(Hypothesis(stamp_ns, State.REJECTED, Reason.STALE))
+            return self._rejected(stamp_ns, Reason.STALE)
         try:
             started = time.perf_counter()
             image = image_from_message(message)
@@ -110,14 +134,30 @@ class FrameProcessor:
         """Complain about an image, not too often; it is answered like every other."""
         self._statistics.count('bad_images')
         self._logger.error(sentence, throttle_duration_sec=self._config().log_period_s)
-        hypothesis = Hypothesis(stamp_ns, State.REJECTED, Reason.IMAGE_QUALITY)
-        return Answer(hypothesis, detail=sentence)
+        return self._rejected(stamp_ns, Reason.IMAGE_QUALITY, sentence)
+
+    def _failed(self, stamp_ns: int) -> Answer:
+        """Complain about the defect that is being handled, with its trace."""
+        self._statistics.count('failures')
+        self._logger.error(
+            f'a frame could not be answered:\n{traceback.format_exc()}',
+            throttle_duration_sec=self._config().log_period_s,
+        )
+        return self._rejected(stamp_ns, Reason.FAILURE, 'a defect, see the log of the node')
+
+    def _rejected(self, stamp_ns: int, reason: Reason, detail: str = '') -> Answer:
+        revision = self._recognizer.map_revision
+        hypothesis = Hypothesis(stamp_ns, State.REJECTED, reason, map_revision=revision)
+        return Answer(hypothesis, detail=detail)
 
     def _reset_after_clock_jump(self, stamp_ns: int) -> None:
         """A stamp before the last one: a bag was started again, or the simulation was reset."""
         if stamp_ns < self._last_stamp_ns:
             back_s = (self._last_stamp_ns - stamp_ns) / 1e9
-            self._logger.warning(f'image stamps jumped back by {back_s:.3f} s; starting afresh')
+            self._logger.warning(
+                f'image stamps jumped back by {back_s:.3f} s; starting afresh',
+                throttle_duration_sec=self._config().log_period_s,
+            )
             self._statistics.count('clock_resets')
             self._recognizer.reset()
         self._last_stamp_ns = stamp_ns

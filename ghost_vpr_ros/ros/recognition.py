@@ -65,6 +65,11 @@ class Recognition:
         with self._lock:
             return self._recognizer.recognize(image, stamp_ns)
 
+    @property
+    def map_revision(self) -> int:
+        """Revision of the map that answers."""
+        return self._recognizer.place_map.revision
+
     def reset(self) -> None:
         """Forget the answers before: images from now on are of another time or place."""
         self.fresh_answers.forget()
@@ -85,6 +90,7 @@ class Recognition:
         self.fresh_answers.add(hypothesis, received.received_ns)
 
     def _report_defect(self, error: Exception) -> None:
+        """The last resort: the processor answers for defects, so this is one in answering."""
         self._statistics.count('failures')
         trace = ''.join(traceback.format_exception(error))
         self._logger.error(f'a frame could not be answered:\n{trace}', throttle_duration_sec=5.0)

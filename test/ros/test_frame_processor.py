@@ -16,9 +16,12 @@ from ghost_vpr_ros.ros.node_statistics import Statistics
 from ghost_vpr_ros.ros.parameters import NodeConfig
 
 NOW_NS = 100_000_000_000
+BROKEN_GREY = 66
 
 
 class FakeRecognizer:
+    map_revision = 12
+
     def __init__(self):
         self.stamps = []
         self.resets = 0
@@ -26,6 +29,8 @@ class FakeRecognizer:
     def recognize(self, image, stamp_ns):
         if image.shape[0] < 2:
             raise ImageError('too small for the network')
+        if image[0, 0, 0] == BROKEN_GREY:
+            raise ZeroDivisionError
         self.stamps.append(stamp_ns)
         return Hypothesis(stamp_ns, State.ACCEPTED, Reason.NONE, stage_ms={'describe': 1.0})
 
@@ -35,6 +40,7 @@ class FakeRecognizer:
 
 class FakePublishers:
     def __init__(self):
+        self.view_is_damaged = False
         self.answers = []
         self.pictures = []
 
@@ -42,6 +48,8 @@ class FakePublishers:
         self.answers.append((hypothesis, frame_id, latency_ms, detail))
 
     def publish_pictures(self, hypothesis, image, frame_id, config):
+        if self.view_is_damaged:
+            raise ImageError('view of old_town cannot be decoded')
         self.pictures.append(image)
 
 
@@ -76,8 +84,9 @@ class Bench:
             lambda: node_config,
         )
 
-    def process(self, stamp_ns=NOW_NS, message=None, frame_id='front', height=4):
-        message = message or raw_message(np.full((height, 4, 3), 9, np.uint8), header_at(0, ''))
+    def process(self, stamp_ns=NOW_NS, message=None, frame_id='front', height=4, grey=9):
+        image = np.full((height, 4, 3), grey, np.uint8)
+        message = message or raw_message(image, header_at(0, ''))
         message.header = header_at(stamp_ns, frame_id)
         return self.processor.process(ReceivedImage(message, 0))
 
@@ -141,3 +150,38 @@ def test_pictures_are_offered_the_image():
     bench = Bench()
     bench.process()
     np.testing.assert_array_equal(bench.publishers.pictures[0], np.full((4, 4, 3), 9))
+
+
+def test_a_damaged_view_costs_the_picture_but_not_the_answer():
+    bench = Bench(log_period_s=7.0)
+    bench.publishers.view_is_damaged = True
+    assert bench.process().state is State.ACCEPTED
+    assert len(bench.publishers.answers) == 1
+    assert 'view of old_town' in bench.logger.errors[0] and bench.logger.throttles == [7.0]
+    values = bench.statistics.values()
+    assert (values['answers ACCEPTED NONE'], values['failures']) == ('1', '1')
+
+
+def test_a_defect_is_answered_too():
+    bench = Bench(log_period_s=7.0)
+    answer = bench.process(NOW_NS - 1, grey=BROKEN_GREY)
+    assert (answer.state, answer.reason) == (State.REJECTED, Reason.FAILURE)
+    assert [a[0].stamp_ns for a in bench.publishers.answers] == [NOW_NS - 1]
+    assert 'ZeroDivisionError' in bench.logger.errors[0] and bench.logger.throttles == [7.0]
+    assert bench.statistics.values()['failures'] == '1'
+    assert bench.process().state is State.ACCEPTED
+
+
+def test_answers_without_recognition_name_the_map_revision_too():
+    bench = Bench(max_image_age_s=0.5)
+    stale = bench.process(NOW_NS - 600_000_000)
+    unusable = bench.process(height=1)
+    failed = bench.process(grey=BROKEN_GREY)
+    assert [a.map_revision for a in (stale, unusable, failed)] == [12, 12, 12]
+
+
+def test_complaints_about_jumping_stamps_are_throttled():
+    bench = Bench(log_period_s=7.0)
+    bench.process(60)
+    bench.process(50)
+    assert bench.logger.throttles == [7.0]
