@@ -47,6 +47,23 @@ def test_package_xml_names_the_build_type() -> None:
     assert root.findtext('export/build_type') == 'ament_python'
 
 
+def imported_ros_packages() -> set[str]:
+    """Packages of ROS that the library and the launch files import."""
+    files = [*(ROOT / 'ghost_vpr_ros').rglob('*.py'), *(ROOT / 'launch').glob('*.py')]
+    nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text()))]
+    modules = {n.module for n in nodes if isinstance(n, ast.ImportFrom) and n.module}
+    modules |= {a.name for n in nodes if isinstance(n, ast.Import) for a in n.names}
+    ros = re.compile(r'.*_(msgs|srvs|interfaces)|rclpy|launch(_ros)?|ament_.*|cv_bridge')
+    return {name for name in (module.split('.')[0] for module in modules) if ros.fullmatch(name)}
+
+
+def test_package_xml_declares_every_ros_package_in_use() -> None:
+    root = ElementTree.parse(ROOT / 'package.xml').getroot()
+    declared = {item.text for item in root.findall('exec_depend')}
+    assert imported_ros_packages() >= {'rclpy', 'sensor_msgs', 'launch_ros'}
+    assert imported_ros_packages() - declared == set()
+
+
 def test_console_command_can_be_imported() -> None:
     scripts = ast.literal_eval(setup_keywords()['entry_points'])['console_scripts']
     name, target = scripts[0].split(' = ')
