@@ -35,6 +35,13 @@ NODE_ARGUMENTS = (
     *BOOLEAN_ARGUMENTS,
 )
 
+SHOWN_TOPICS = (
+    *('keyframes', 'candidates', 'pose', 'markers'),
+    *('match_image', 'match_image/compressed'),
+)
+"""Topics of the node that `config/vpr.rviz` shows; of pictures the base topic too: it depends on
+the version of image_transport which of the two is remapped."""
+
 
 def arguments() -> list[DeclareLaunchArgument]:
     """The launch arguments in the order of `ros2 launch --show-args`."""
@@ -58,7 +65,7 @@ def arguments() -> list[DeclareLaunchArgument]:
             'params_file', str(SHARE / 'config' / 'vpr.yaml'), 'YAML file with all parameters'
         ),
         _argument('namespace', '', 'namespace of the node'),
-        _argument('use_sim_time', 'false', 'take the time from /clock', BOOLEAN),
+        _argument('use_sim_time', '', 'take the time from /clock' + KEEP, ['', *BOOLEAN]),
         _argument('rviz', 'false', 'start RViz with the view of this package', BOOLEAN),
         _argument('bag', '', 'bag to play (needs ros2 bag); the launch ends when it ends'),
         _argument('mode', '', 'what the node does with images' + KEEP, ['', *CHOICES['mode']]),
@@ -119,7 +126,7 @@ def _recognition_node(values: dict[str, str]) -> Node:
 
 def _parameters(values: dict[str, str]) -> dict[str, ParameterValue | bool]:
     """Arguments that were given, in the type of their parameter."""
-    given = {name: values[name] for name in NODE_ARGUMENTS if values[name]}
+    given = {name: values[name] for name in NODE_ARGUMENTS if values.get(name)}
     return {
         # Without a type a map called 1 would become a number.
         name: value == 'true'
@@ -130,11 +137,22 @@ def _parameters(values: dict[str, str]) -> dict[str, ParameterValue | bool]:
 
 
 def _rviz(values: dict[str, str]) -> Node:
+    namespace = values['namespace'].strip('/')
     return Node(
         package='rviz2',
         executable='rviz2',
         name='rviz',
-        namespace=values['namespace'].strip('/'),
+        namespace=namespace,
         arguments=['-d', str(SHARE / 'config' / 'vpr.rviz')],
-        parameters=[{'use_sim_time': values['use_sim_time'] == 'true'}],
+        # Not given, it is that of the node here too.
+        parameters=[values['params_file'], _parameters({'use_sim_time': values['use_sim_time']})],
+        remappings=_rviz_topics(namespace),
     )
+
+
+def _rviz_topics(namespace: str) -> list[tuple[str, str]]:
+    """The view names topics of a node without namespace; this one's may have one."""
+    if not namespace:
+        return []
+    topics = [f'/place_recognition/{name}' for name in SHOWN_TOPICS]
+    return [(topic, f'/{namespace}{topic}') for topic in topics]

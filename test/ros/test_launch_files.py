@@ -53,12 +53,15 @@ def test_the_profile_has_room_for_large_images():
     assert transport.findtext('d:maxMessageSize', namespaces=names) == str(8 * MIB)
 
 
-def test_rviz_shows_the_topics_of_the_node():
+def rviz_topics():
     text = (ROOT / 'config' / 'vpr.rviz').read_text()
     displays = yaml.safe_load(text)['Visualization Manager']['Displays']
-    topics = {d['Topic']['Value'] for d in displays if 'Topic' in d}
+    return {d['Topic']['Value'] for d in displays if 'Topic' in d}
+
+
+def test_rviz_shows_the_topics_of_the_node():
     names = ('keyframes', 'candidates', 'pose', 'markers', 'match_image/compressed')
-    assert topics == {f'/place_recognition/{name}' for name in names}
+    assert rviz_topics() == {f'/place_recognition/{name}' for name in names}
 
 
 @pytest.fixture
@@ -74,11 +77,39 @@ def launch_module(monkeypatch):
     return module
 
 
+def declared_defaults():
+    return {a[0].value: getattr(a[1], 'value', '') for a in declared_arguments()}
+
+
+def test_what_the_user_does_not_give_keeps_the_value_of_the_parameter_file():
+    defaults = declared_defaults()
+    kept = ('map', 'model', 'device', 'image_transport', 'mode', 'autostart', 'use_sim_time')
+    assert {name: defaults[name] for name in kept} == dict.fromkeys(kept, '')
+
+
 def test_only_given_arguments_override_the_parameter_file(launch_module):
-    values = dict.fromkeys(ARGUMENTS, '') | {'map': '1', 'autostart': 'false'}
-    parameters = launch_module._parameters(values)
+    parameters = launch_module._parameters(declared_defaults())
+    assert parameters == {}
+    given = {'map': '1', 'autostart': 'false'}
+    parameters = launch_module._parameters(declared_defaults() | given)
     assert set(parameters) == {'map', 'autostart'}
     assert parameters['autostart'] is False
+
+
+def test_rviz_follows_the_namespace(launch_module):
+    assert launch_module._rviz_topics('') == []
+    remaps = dict(launch_module._rviz_topics('robot/front'))
+    assert set(remaps) == rviz_topics() | {'/place_recognition/match_image'}
+    assert remaps['/place_recognition/pose'] == '/robot/front/place_recognition/pose'
+
+
+@pytest.mark.parametrize('given', [{}, {'use_sim_time': 'true', 'namespace': 'robot'}])
+def test_the_processes_can_be_described(launch_module, given):
+    values = declared_defaults() | {'params_file': str(ROOT / 'config' / 'vpr.yaml')} | given
+    assert launch_module._recognition_node(values) is not None
+    assert launch_module._rviz(values) is not None
+    expected = {'use_sim_time': True} if given else {}
+    assert launch_module._parameters({'use_sim_time': values['use_sim_time']}) == expected
 
 
 def test_the_description_can_be_generated(launch_module):
