@@ -31,11 +31,7 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Add `--model WEIGHTS` and, for the untrained network, its architecture and input size."""
     parser.add_argument('--model', metavar='WEIGHTS', help='weights file (.safetensors)')
-    group = parser.add_argument_group(
-        'untrained network, used without --model',
-        'Unless --descriptor-dim is given, D follows from the number of images: 128 from 256 '
-        'images, 64 from 128, no whitening below.',
-    )
+    group = parser.add_argument_group('untrained network, used without --model')
     for config_type in _CONFIGS:
         add_settings(group, config_type)
 
@@ -80,8 +76,7 @@ def _untrained(args: argparse.Namespace, frames: Sequence[Frame], what: str) -> 
 
     start = config_from(args, InitialisationConfig)
     chosen = [frames[i] for i in evenly_spaced(len(frames), start.initialisation_images)]
-    config = _untrained_config(args, len(chosen))
-    preprocessing = config_from(args, PreprocessingConfig)
+    config, preprocessing = config_from(args, ModelConfig), config_from(args, PreprocessingConfig)
     with progress_bar(len(chosen), 'initialise') as progress:
         images = (_counted(frame, progress) for frame in chosen)
         model = build_untrained(config, preprocessing, images, start.seed)
@@ -91,14 +86,6 @@ def _untrained(args: argparse.Namespace, frames: Sequence[Frame], what: str) -> 
     )
     say(f'note: no --model given; the network is {model.provenance}')
     return model
-
-
-def _untrained_config(args: argparse.Namespace, num_images: int) -> ModelConfig:
-    """The architecture asked for; the whitened D that the images can teach unless it was given."""
-    from ghost_vpr_ros.core.model.initialisation import untrained_dim
-
-    given = given_settings(args, ModelConfig)
-    return ModelConfig.from_dict({'descriptor_dim': untrained_dim(num_images), **given})
 
 
 def _counted(frame: Frame, progress: Callable[[int], Any]) -> NDArray[np.uint8]:

@@ -16,7 +16,7 @@ from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from ghost_vpr_ros.core.config import RecognizerConfig
+from ghost_vpr_ros.core.config import ENGINES, EngineConfig, RecognizerConfig
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.settings import Config, Setting, setting, settings_of
 
@@ -27,8 +27,8 @@ class NodeConfig(Config):
 
     map: str = setting('', 'map file that answers (made by ghost-vpr build-map)')
     model: str = setting('', 'weights file; empty: the network that is stored in the map')
-    engine: str = setting('auto', 'inference engine', choices=('auto', 'torch'))
-    device: str = setting('cpu', 'device of the network: cpu, cuda or cuda:N')
+    engine: str = setting(EngineConfig.engine, 'inference engine', choices=ENGINES)
+    device: str = setting(EngineConfig.device, 'device of the network: cpu, cuda or cuda:N')
     mode: str = setting('localize', 'what the node does with images', choices=('localize',))
     image_transport: str = setting(
         'raw',

@@ -28,7 +28,6 @@ from ghost_vpr_ros.core.preprocessing import preprocess
 FEATURES_PER_IMAGE = 100
 KMEANS_ITERATIONS = 25
 BATCH_SIZE = 8
-UNTRAINED_DIM = 128
 
 
 def build_untrained(
@@ -130,17 +129,6 @@ def _network_inputs(
     if not inputs:
         raise SourceError('initialisation: expected at least one image, found none')
     return torch.from_numpy(np.concatenate(inputs))
-
-
-def untrained_dim(num_images: int) -> int:
-    """The whitened D that so many images can teach: a power of two, at most half their number.
-
-    0, no whitening, below 64: the descriptors of so few images are no burden.
-    """
-    dim = UNTRAINED_DIM
-    while dim > num_images / 2:
-        dim //= 2
-    return dim if dim >= UNTRAINED_DIM // 2 else 0
 
 
 def evenly_spaced(count: int, wanted: int = MAX_INITIALISATION_IMAGES) -> Sequence[int]:

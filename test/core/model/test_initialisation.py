@@ -14,7 +14,6 @@ from ghost_vpr_ros.core.model.initialisation import (
     evenly_spaced,
     initialise_clusters,
     sample_local_features,
-    untrained_dim,
 )
 from ghost_vpr_ros.core.preprocessing import preprocess
 from test.core.model.tiny_model import CHANNELS, PREPROCESSING, pictures, tiny_model
@@ -164,14 +163,6 @@ def test_no_more_images_are_read_than_are_used(monkeypatch):
     model = build_untrained(ModelConfig(clusters=2), PREPROCESSING, source)
     assert model.provenance.endswith('5 images')
     assert len(list(source)) == 4
-
-
-@pytest.mark.parametrize(
-    ('num_images', 'dim'),
-    [(0, 0), (1, 0), (127, 0), (128, 64), (255, 64), (256, 128), (10_000, 128)],
-)
-def test_the_dimension_that_so_many_images_can_teach(num_images, dim):
-    assert untrained_dim(num_images) == dim
 
 
 @pytest.mark.parametrize(
