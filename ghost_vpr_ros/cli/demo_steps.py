@@ -169,8 +169,8 @@ def _node(
 
 def _bearable_rate(wanted_hz: float, latency_ms: dict[str, dict[str, float]]) -> float:
     """At most a rate at which this machine is idle half of the time: no image is overtaken."""
-    slow_ms = sum(stage['p95'] for stage in latency_ms.values())
-    return min(wanted_hz, 1e3 / (2 * slow_ms)) if slow_ms else wanted_hz
+    usual_ms = sum(stage['p50'] for stage in latency_ms.values())
+    return min(wanted_hz, 1e3 / (2 * usual_ms)) if usual_ms else wanted_hz
 
 
 def _spread(count: int, wanted: int) -> list[int]:
