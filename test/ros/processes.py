@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import rclpy
+from lifecycle_msgs.srv import GetState
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
@@ -86,6 +87,7 @@ class Listener(Node):
     def __init__(self):
         super().__init__('listener')
         self.messages = {}
+        self._met = set()
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self)
         self._thread = threading.Thread(target=self._executor.spin, daemon=True)
@@ -98,13 +100,30 @@ class Listener(Node):
         return collected
 
     def ask(self, service_type, name, request=None):
-        """The response of a service."""
+        """The response of a service of a lifecycle node."""
+        self._meet(name.rpartition('/')[0])
         client = self.create_client(service_type, name)
         assert client.wait_for_service(PATIENCE_S), f'no service {name}'
         future = client.call_async(request or service_type.Request())
         wait_until(future.done)
         self.destroy_client(client)
         return future.result()
+
+    def _meet(self, node):
+        """Return when the node answers; until it has discovered us, its responses are lost."""
+        if node in self._met:
+            return
+        client = self.create_client(GetState, f'{node}/get_state')
+        assert client.wait_for_service(PATIENCE_S), f'no node {node}'
+        futures = []
+
+        def is_answered():
+            futures.append(client.call_async(GetState.Request()))
+            return holds_soon(lambda: any(future.done() for future in futures))
+
+        wait_until(is_answered)
+        self.destroy_client(client)
+        self._met.add(node)
 
     def end(self):
         self._executor.shutdown()

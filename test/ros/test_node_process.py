@@ -82,7 +82,12 @@ def test_the_printer_gives_up_with_status_1():
 def test_the_publisher_writes_which_image_had_which_stamp(listener, query_folder, tmp_path):
     json_out = tmp_path / 'images.jsonl'
     images = listener.listen(Image, 'image', qos_profile_sensor_data)
-    arguments = {'folder': query_folder, 'rate_hz': 5.0, 'wait_for_subscribers': 1}
+    arguments = {
+        'folder': query_folder,
+        'rate_hz': 5.0,
+        'wait_for_subscribers': 1,
+        'settle_s': 5.0,
+    }
     with Executable('image_publisher', **arguments, json_out=json_out) as publisher:
         assert publisher.wait() == 0, publisher.text
     wait_until(lambda: len(images) == NUM_PLACES)

@@ -51,6 +51,7 @@ def test_a_signal_after_a_shutdown_over_the_service_ends_with_status_0(
 def test_a_signal_waits_for_a_transition_that_came_over_the_service(place_map_path, listener):
     parameters = {'map': place_map_path, 'autostart': 'false'}
     with Executable('place_recognition_node', **parameters) as node:
+        assert state_of(listener) == 'unconfigured'
         client = listener.create_client(ChangeState, f'{NODE}/change_state')
         assert client.wait_for_service(PATIENCE_S)
         events = listener.listen(TransitionEvent, f'{NODE}/transition_event')
