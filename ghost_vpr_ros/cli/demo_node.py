@@ -23,9 +23,6 @@ NODE_MODULE = 'place_recognition_node'
 _PROFILE = Path('config') / 'fastdds_large_images.xml'
 _START_TIMEOUT_S = 120.0
 _SILENCE_S = 3.0
-# Fast DDS repeats an announcement that was missed after 3 s: then camera, node and listener know
-# each other in both directions, and images are lost only while the node is at work.
-_SETTLE_S = 5.0
 _POLL_S = 0.2
 _END_TIMEOUT_S = 15.0
 
@@ -66,7 +63,6 @@ def run_node(map_path: Path, images: Path, rate_hz: float, folder: Path) -> Node
         'folder': str(images),
         'rate_hz': f'{rate_hz:.3f}',
         'wait_for_subscribers': '1',
-        'settle_s': f'{_SETTLE_S:.1f}',
         'json_out': str(sent_file),
     }
     with ExitStack() as stack:

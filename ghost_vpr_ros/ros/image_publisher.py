@@ -49,7 +49,7 @@ class PublisherConfig(Config):
         0, 'begin when this many subscriptions exist', low=0, high=100
     )
     settle_s: float = setting(
-        1.0,
+        5.0,
         'with wait_for_subscribers: and this long after, since they may not have met us yet',
         unit='s',
         low=0.0,
@@ -113,7 +113,8 @@ class ImagePublisher(Node):
         """Whether the wanted subscriptions have existed for long enough to receive from us.
 
         Discovery has two directions: best-effort images that are sent before the subscriber has
-        matched this publisher are lost without a trace.
+        matched this publisher are lost without a trace, and Fast DDS repeats an announcement that
+        was missed only after 3 s.
         """
         wanted = self.config.wait_for_subscribers
         if self._publisher.get_subscription_count() < wanted:

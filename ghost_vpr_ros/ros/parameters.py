@@ -57,7 +57,6 @@ class NodeConfig(Config):
         unit='s',
         low=0.0,
         high=3600.0,
-        runtime=True,
     )
     localize_frames: int = setting(
         3, 'fresh frames that ~/localize wants to agree', low=1, high=100, runtime=True

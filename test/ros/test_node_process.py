@@ -86,7 +86,6 @@ def test_the_publisher_writes_which_image_had_which_stamp(listener, query_folder
         'folder': query_folder,
         'rate_hz': 5.0,
         'wait_for_subscribers': 1,
-        'settle_s': 5.0,
     }
     with Executable('image_publisher', **arguments, json_out=json_out) as publisher:
         assert publisher.wait() == 0, publisher.text

@@ -56,7 +56,7 @@ def test_images_of_another_process_are_answered_with_the_place(node, listener, q
     fixes = listener.listen(NavSatFix, f'{NODE}/fix')
     publish = {'folder': query_folder, 'rate_hz': 4.0, 'wait_for_subscribers': 1}
     # Fast DDS repeats an announcement that was missed after 3 s.
-    with Executable('image_publisher', **publish, settle_s=5.0, frame_id='front') as publisher:
+    with Executable('image_publisher', **publish, frame_id='front') as publisher:
         assert publisher.wait() == 0, publisher.text
     wait_until(lambda: min(map(len, (statuses, clouds, poses, fixes))) == NUM_PLACES)
 
