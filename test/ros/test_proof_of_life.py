@@ -1,5 +1,7 @@
 """The real node in its own process answers images that another process publishes."""
 
+import json
+import re
 from array import array
 
 import numpy as np
@@ -49,31 +51,51 @@ def state_of(listener):
     return listener.ask(GetState, f'{NODE}/get_state').current_state.label
 
 
-def test_images_of_another_process_are_answered_with_the_place(node, listener, query_folder):
+def answers_by_place(published, statuses, *topics):
+    """Place -> (status values, message of each topic), joined by the stamp of the image."""
+    if not published.is_file():
+        return {}
+    lines = [json.loads(line) for line in published.read_text().splitlines()]
+    place_of = {line['stamp_ns']: int(re.search(r'\d+', line['image'])[0]) for line in lines}
+    by_stamp = [{stamp_to_ns(m.header.stamp): m for m in list(topic)} for topic in topics]
+    found = {}
+    for values in map(values_of, list(statuses)):
+        stamp_ns = int(values['stamp_ns'])
+        if stamp_ns in place_of and all(stamp_ns in messages for messages in by_stamp):
+            found[place_of[stamp_ns]] = (values, *(messages[stamp_ns] for messages in by_stamp))
+    return dict(sorted(found.items()))
+
+
+def test_images_of_another_process_are_answered_with_the_place(
+    node, listener, query_folder, tmp_path
+):
     statuses = listener.listen(DiagnosticStatus, f'{NODE}/status')
     clouds = listener.listen(PointCloud2, f'{NODE}/candidates')
     poses = listener.listen(PoseWithCovarianceStamped, f'{NODE}/pose')
     fixes = listener.listen(NavSatFix, f'{NODE}/fix')
-    publish = {'folder': query_folder, 'rate_hz': 4.0, 'wait_for_subscribers': 1}
-    # Fast DDS repeats an announcement that was missed after 3 s.
-    with Executable('image_publisher', **publish, frame_id='front') as publisher:
-        assert publisher.wait() == 0, publisher.text
-    wait_until(lambda: min(map(len, (statuses, clouds, poses, fixes))) == NUM_PLACES)
+    published = tmp_path / 'published.jsonl'
+    publish = {'folder': query_folder, 'rate_hz': 4.0, 'repeat': 'true', 'json_out': published}
 
-    values = [values_of(status) for status in statuses]
-    assert [v['state'] for v in values] == ['ACCEPTED'] * NUM_PLACES
-    assert [v['keyframe'][:6] for v in values] == [f'place{n}' for n in range(NUM_PLACES)]
-    stamps_ns = [int(v['stamp_ns']) for v in values]
-    for messages, frame_id in ((clouds, 'map'), (poses, 'map'), (fixes, 'front')):
-        assert [stamp_to_ns(m.header.stamp) for m in messages] == stamps_ns
-        assert {m.header.frame_id for m in messages} == {frame_id}
-    for place, (pose, fix) in enumerate(zip(poses, fixes, strict=True)):
+    def places():
+        """The last complete answer to each place; early ones are lost while both sides meet."""
+        return answers_by_place(published, statuses, clouds, poses, fixes)
+
+    with Executable('image_publisher', **publish, frame_id='front') as publisher:
+        wait_until(lambda: len(places()) == NUM_PLACES)
+        assert publisher.stop() == 0, publisher.text
+
+    answers = places()
+    assert [v['state'] for v, *_ in answers.values()] == ['ACCEPTED'] * NUM_PLACES
+    for place, (values, cloud, pose, fix) in answers.items():
+        assert values['keyframe'][:6] == f'place{place}'
+        assert (cloud.header.frame_id, pose.header.frame_id) == ('map', 'map')
+        assert fix.header.frame_id == 'front'
         assert fix.latitude == pytest.approx(position(place, 1.5).latitude_deg, abs=3e-5)
         assert pose.pose.pose.position.y == pytest.approx(111.3 * place, abs=4.0)
         variances = np.diag(pose.pose.covariance.reshape(6, 6))
         assert (variances > 0).all()
-    assert len({tuple(p.pose.covariance) for p in poses}) == NUM_PLACES
-    best = np.frombuffer(clouds[2].data, CANDIDATE_DTYPE)[0]
+    assert len({tuple(pose.pose.covariance) for _, _, pose, _ in answers.values()}) == NUM_PLACES
+    best = np.frombuffer(answers[2][1].data, CANDIDATE_DTYPE)[0]
     assert best['session'] == 0 and best['probability'] > 0.9
     first_of_place_s = 1 + 2 * VIEWS_OF_A_PLACE
     assert first_of_place_s <= best['stamp_sec'] < first_of_place_s + VIEWS_OF_A_PLACE
@@ -126,7 +148,7 @@ def test_a_backward_jump_of_the_stamps_starts_afresh(node, camera):
 def test_pictures_are_sent_to_those_who_subscribe(node, listener, camera):
     pictures = listener.listen(CompressedImage, f'{NODE}/match_image/compressed')
     markers = listener.listen(MarkerArray, f'{NODE}/markers')
-    wait_until(lambda: listener.count_subscribers(f'{NODE}/match_image/compressed') == 1)
+    wait_until(lambda: listener.count_subscribers(f'{NODE}/match_image/compressed') >= 1)
     for second in range(100, 120):
         camera.show(image_of(1, second * SECOND_NS))
         if pictures and markers:
