@@ -55,7 +55,7 @@ def small_disk(tmp_path) -> Iterator[Path]:
         yield folder
 
 
-def refused(program, tmp_path, *arguments, words):
+def assert_refused(program, tmp_path, *arguments, words):
     """Run, and check the one line and that no file has changed."""
     before = snapshot(tmp_path)
     error = program(*arguments).error
@@ -65,7 +65,7 @@ def refused(program, tmp_path, *arguments, words):
 
 
 def test_a_missing_folder(program, tmp_path):
-    refused(
+    assert_refused(
         program,
         tmp_path,
         *('build-map', tmp_path / 'nowhere', tmp_path / 'a.map'),
@@ -75,7 +75,7 @@ def test_a_missing_folder(program, tmp_path):
 
 def test_an_empty_folder(program, tmp_path):
     (tmp_path / 'empty').mkdir()
-    refused(
+    assert_refused(
         program,
         tmp_path,
         *('build-map', tmp_path / 'empty', tmp_path / 'a.map'),
@@ -85,7 +85,7 @@ def test_an_empty_folder(program, tmp_path):
 
 def test_a_text_file_named_jpg(program, source, tmp_path):
     (source / '001.jpg').write_text('not an image')
-    refused(
+    assert_refused(
         program,
         tmp_path,
         *('build-map', source, tmp_path / 'a.map', *TINY),
@@ -107,13 +107,15 @@ def test_a_text_file_named_jpg(program, source, tmp_path):
 )
 def test_a_bad_manifest(program, source, tmp_path, rows, words):
     manifest(source, *rows)
-    refused(program, tmp_path, *('build-map', source, tmp_path / 'a.map', *TINY), words=words)
+    assert_refused(
+        program, tmp_path, *('build-map', source, tmp_path / 'a.map', *TINY), words=words
+    )
 
 
 def test_where_names_columns_and_values_that_exist(program, geotagged, tmp_path):
     build = ('build-map', geotagged, tmp_path / 'a.map', '--where')
-    refused(program, tmp_path, *build, 'rolle=query', words=["did you mean 'role'"])
-    refused(program, tmp_path, *build, 'role=test', words=["'database', 'query'"])
+    assert_refused(program, tmp_path, *build, 'rolle=query', words=["did you mean 'role'"])
+    assert_refused(program, tmp_path, *build, 'role=test', words=["'database', 'query'"])
 
 
 def test_a_map_of_another_model(program, built, folder, query_image, tmp_path):
@@ -125,7 +127,7 @@ def test_a_map_of_another_model(program, built, folder, query_image, tmp_path):
     with PlaceMap.open(tmp_path / 'b.map') as place_map:
         other = model_from_bytes(place_map.model_bytes(), 'b.map')
     save_model(other, tmp_path / 'other.safetensors')
-    refused(
+    assert_refused(
         program,
         tmp_path,
         *('query', built, query_image, '--model', tmp_path / 'other.safetensors'),
@@ -139,18 +141,22 @@ def test_a_map_of_another_schema(program, built, query_image, tmp_path):
     with sqlite3.connect(path) as connection:
         connection.execute('PRAGMA user_version = 99')
     connection.close()
-    refused(program, tmp_path, 'query', path, query_image, words=['newer.map', 'schema', '99'])
+    assert_refused(
+        program, tmp_path, 'query', path, query_image, words=['newer.map', 'schema', '99']
+    )
 
 
 def test_a_truncated_map(program, built, query_image, tmp_path):
     path = tmp_path / 'half.map'
     path.write_bytes(built.read_bytes()[: built.stat().st_size // 2])
-    refused(program, tmp_path, 'query', path, query_image, words=['half.map', 'damaged'])
-    refused(program, tmp_path, 'info', path, words=['half.map', 'damaged'])
+    assert_refused(program, tmp_path, 'query', path, query_image, words=['half.map', 'damaged'])
+    assert_refused(program, tmp_path, 'info', path, words=['half.map', 'damaged'])
 
 
 def test_an_image_in_place_of_a_map(program, query_image, tmp_path):
-    refused(program, tmp_path, 'query', query_image, query_image, words=['query.jpg', 'not a map'])
+    assert_refused(
+        program, tmp_path, 'query', query_image, query_image, words=['query.jpg', 'not a map']
+    )
 
 
 def test_a_map_in_a_read_only_place(program, folder, again, read_only):
@@ -198,19 +204,19 @@ def test_weights_with_a_missing_tensor(program, built, folder, tmp_path):
         save_file(tensors, part, file.metadata())
     words = ['part.safetensors', 'missing', missing]
     build = ('build-map', folder, tmp_path / 'a.map', '--model', part)
-    refused(program, tmp_path, *build, words=words)
-    refused(program, tmp_path, 'info', part, words=words)
+    assert_refused(program, tmp_path, *build, words=words)
+    assert_refused(program, tmp_path, 'info', part, words=words)
 
 
 def test_weights_that_are_not_there(program, folder, tmp_path):
     build = ('build-map', folder, tmp_path / 'a.map', '--model', tmp_path / 'no.safetensors')
-    refused(program, tmp_path, *build, words=['no.safetensors', 'No such file'])
+    assert_refused(program, tmp_path, *build, words=['no.safetensors', 'No such file'])
 
 
 def test_a_bag_without_the_topic_lists_ready_options(program, built, folder, tmp_path):
     program('make-bag', folder, tmp_path / 'bag')
     replay = ('replay', tmp_path / 'bag', '--map', built, '--out', tmp_path / 'out')
-    refused(
+    assert_refused(
         program,
         tmp_path,
         *replay,
@@ -225,12 +231,12 @@ def test_a_truncated_bag(program, built, folder, tmp_path, storage):
     (data,) = (path for path in (tmp_path / 'bag').iterdir() if path.suffix in ('.mcap', '.db3'))
     data.write_bytes(data.read_bytes()[: data.stat().st_size // 2])
     replay = ('replay', tmp_path / 'bag', '--map', built, '--out', tmp_path / 'out')
-    refused(program, tmp_path, *replay, words=['bag'])
+    assert_refused(program, tmp_path, *replay, words=['bag'])
 
 
 def test_a_folder_where_a_file_belongs(program, folder, again, tmp_path):
     (tmp_path / 'out').write_text('mine')
-    refused(
+    assert_refused(
         program,
         tmp_path,
         *('evaluate', '--database', folder, '--queries', again, '--ground-truth', 'index'),
@@ -241,14 +247,14 @@ def test_a_folder_where_a_file_belongs(program, folder, again, tmp_path):
 
 def test_a_device_that_is_not_there(program, built, query_image, tmp_path):
     query = ('query', built, query_image, '--device', 'cuda:99')
-    refused(program, tmp_path, *query, words=['cuda:99', 'CUDA devices'])
+    assert_refused(program, tmp_path, *query, words=['cuda:99', 'CUDA devices'])
 
 
 def test_a_setting_out_of_range(program, built, query_image, tmp_path):
     query = ('query', built, query_image, '--top-k', '0')
-    refused(program, tmp_path, *query, words=['top_k', '1 .. 1000', '0'])
+    assert_refused(program, tmp_path, *query, words=['top_k', '1 .. 1000', '0'])
 
 
 def test_more_images_for_the_clusters_than_are_ever_used(program, folder, tmp_path):
     build = ('build-map', folder, tmp_path / 'a.map', '--initialisation-images', '501')
-    refused(program, tmp_path, *build, words=['initialisation_images', '1 .. 500', '501'])
+    assert_refused(program, tmp_path, *build, words=['initialisation_images', '1 .. 500', '501'])

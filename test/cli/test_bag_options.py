@@ -27,7 +27,7 @@ def named_option(error, name):
     return found.groups()
 
 
-def check_named_options_are_accepted(program, *command):
+def assert_named_options_work(program, *command):
     image_topic = named_option(program(*command).error, '--image-topic')
     position_topic = named_option(program(*command, *image_topic).error, '--position-topic')
     outcome = program(*command, *image_topic, *position_topic)
@@ -36,17 +36,17 @@ def check_named_options_are_accepted(program, *command):
 
 def test_in_build_map(program, two_of_each, tmp_path):
     command = ('build-map', two_of_each, tmp_path / 'a.map', *TINY)
-    check_named_options_are_accepted(program, *command)
+    assert_named_options_work(program, *command)
 
 
 def test_in_make_bag(program, two_of_each, tmp_path):
-    check_named_options_are_accepted(program, 'make-bag', two_of_each, tmp_path / 'copy')
+    assert_named_options_work(program, 'make-bag', two_of_each, tmp_path / 'copy')
 
 
 def test_in_evaluate(program, two_of_each, tmp_path):
     sources = ('--database', two_of_each, '--queries', two_of_each, '--ground-truth', 'position')
     command = ('evaluate', *sources, '--out', tmp_path / 'out', *TINY)
-    check_named_options_are_accepted(program, *command)
+    assert_named_options_work(program, *command)
 
 
 @pytest.mark.parametrize('option', ['--position-topic', '--ground-truth-topic'])
@@ -60,4 +60,4 @@ def test_in_replay(program, built, two_of_each, tmp_path, option):
 def test_in_demo(program, two_of_each, tmp_path, monkeypatch):
     monkeypatch.setattr(demo_steps, 'ros_is_missing', lambda: True)
     command = ('demo', '--data', two_of_each, '--out', tmp_path / 'demo')
-    check_named_options_are_accepted(program, *command)
+    assert_named_options_work(program, *command)

@@ -21,4 +21,6 @@ def test_the_period_of_the_diagnostics_changes_while_unconfigured(node):
 
 def test_stopping_twice_is_harmless(node):
     node.stop()
+    after_once = node._state_machine.current_state
     node.stop()
+    assert node._state_machine.current_state == after_once == (4, 'finalized')
