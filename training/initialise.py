@@ -16,11 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from ghost_vpr_ros.core.config import MAX_INITIALISATION_IMAGES
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import GhostVprError, OutputError
-from ghost_vpr_ros.core.model.initialisation import build_untrained, evenly_spaced
+from ghost_vpr_ros.core.model.initialisation import build_untrained
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import save_model
+from ghost_vpr_ros.core.sampling import evenly_spaced
 from ghost_vpr_ros.replay.image_sources import open_source
 from training.experiment import Experiment, read_experiment
 
@@ -33,7 +35,7 @@ def initialise(experiment: Experiment, frames: Sequence[Frame], source: str) -> 
         SourceError: too few local features for K clusters.
         ConfigError: too few images for the whitening's D.
     """
-    chosen = [frames[i] for i in evenly_spaced(len(frames))]
+    chosen = [frames[i] for i in evenly_spaced(len(frames), MAX_INITIALISATION_IMAGES)]
     model = build_untrained(
         experiment.model, experiment.preprocessing, _images(chosen), experiment.seed
     )

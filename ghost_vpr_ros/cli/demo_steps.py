@@ -23,6 +23,7 @@ from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import model_to_bytes
 from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
+from ghost_vpr_ros.core.sampling import evenly_spaced
 from ghost_vpr_ros.replay.config import DemoConfig, EvaluationConfig
 from ghost_vpr_ros.replay.evaluation_report import write_evaluation
 from ghost_vpr_ros.replay.evaluator import evaluate
@@ -151,7 +152,7 @@ def _node(
         print('  not run: this Python has no rclpy; source a ROS 2 set-up or install [ros]')
         return {'published': 0, 'answered': 0, 'lost': 0, 'problem': '', 'skipped': 'no rclpy'}
     folder = make_output_folder(data.folder / 'node')
-    chosen = _spread(len(data.division.queries), demo.node_images)
+    chosen = evenly_spaced(len(data.division.queries), demo.node_images)
     rate_hz = _bearable_rate(demo.node_rate_hz, latency_ms)
     images = make_output_folder(folder / 'images')
     query_of = _write_images(data, chosen, images)
@@ -171,10 +172,6 @@ def _bearable_rate(wanted_hz: float, latency_ms: dict[str, dict[str, float]]) ->
     """At most a rate at which this machine is idle half of the time: no image is overtaken."""
     usual_ms = sum(stage['p50'] for stage in latency_ms.values())
     return min(wanted_hz, 1e3 / (2 * usual_ms)) if usual_ms else wanted_hz
-
-
-def _spread(count: int, wanted: int) -> list[int]:
-    return np.unique(np.linspace(0, count - 1, min(count, wanted)).round().astype(int)).tolist()
 
 
 def _write_images(data: DemoData, chosen: list[int], folder: Path) -> dict[str, int]:

@@ -72,7 +72,8 @@ def model_or_untrained(args: argparse.Namespace, frames: Sequence[Frame], what: 
 
 
 def _untrained(args: argparse.Namespace, frames: Sequence[Frame], what: str) -> VprModel:
-    from ghost_vpr_ros.core.model.initialisation import build_untrained, evenly_spaced
+    from ghost_vpr_ros.core.model.initialisation import build_untrained
+    from ghost_vpr_ros.core.sampling import evenly_spaced
 
     start = config_from(args, InitialisationConfig)
     chosen = [frames[i] for i in evenly_spaced(len(frames), start.initialisation_images)]

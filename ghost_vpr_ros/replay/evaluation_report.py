@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.image import encode_jpeg
 from ghost_vpr_ros.core.metrics import RECALL_RANKS
+from ghost_vpr_ros.core.sampling import evenly_spaced
 from ghost_vpr_ros.replay.evaluator import NO_ROW, Evaluation
 from ghost_vpr_ros.replay.match_sheet import Tile, Verdict, draw_sheet
 from ghost_vpr_ros.replay.output_files import write_csv, write_file, write_json
@@ -78,7 +79,7 @@ def write_pictures(evaluation: Evaluation, title: str, sheet_rows: int, folder: 
     sheet = _sheet(evaluation, failures[:sheet_rows], heading)
     write_file(folder / 'worst_failures.jpg', encode_jpeg(sheet))
     count = len(evaluation.queries)
-    spread = np.unique(np.linspace(0, count - 1, sheet_rows).round().astype(int)).tolist()
+    spread = evenly_spaced(count, sheet_rows)
     sheet = _sheet(evaluation, spread, f'Matches: {len(spread)} of {count} queries')
     write_file(folder / 'matches.jpg', encode_jpeg(sheet))
 

@@ -7,7 +7,7 @@ sampled evenly from the images (in the paper 50,000, 100 an image, of 500 databa
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import faiss
 import numpy as np
@@ -129,8 +129,3 @@ def _network_inputs(
     if not inputs:
         raise SourceError('initialisation: expected at least one image, found none')
     return torch.from_numpy(np.concatenate(inputs))
-
-
-def evenly_spaced(count: int, wanted: int = MAX_INITIALISATION_IMAGES) -> Sequence[int]:
-    """At most `wanted` indices spread evenly over 0 .. count - 1."""
-    return np.unique(np.linspace(0, count - 1, min(count, wanted)).round().astype(int)).tolist()

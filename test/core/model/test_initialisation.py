@@ -11,7 +11,6 @@ from ghost_vpr_ros.core.errors import ConfigError, SourceError
 from ghost_vpr_ros.core.model import initialisation
 from ghost_vpr_ros.core.model.initialisation import (
     build_untrained,
-    evenly_spaced,
     initialise_clusters,
     sample_local_features,
 )
@@ -163,11 +162,3 @@ def test_no_more_images_are_read_than_are_used(monkeypatch):
     model = build_untrained(ModelConfig(clusters=2), PREPROCESSING, source)
     assert model.provenance.endswith('5 images')
     assert len(list(source)) == 4
-
-
-@pytest.mark.parametrize(
-    ('count', 'wanted', 'expected'),
-    [(0, 3, []), (1, 3, [0]), (3, 3, [0, 1, 2]), (9, 3, [0, 4, 8]), (3, 9, [0, 1, 2])],
-)
-def test_indices_are_spread_evenly_from_the_first_to_the_last(count, wanted, expected):
-    assert evenly_spaced(count, wanted) == expected
