@@ -1,0 +1,1 @@
+"""Readers of the field's data sets; every one returns a `PlaceSet`."""
