@@ -89,7 +89,7 @@ def _argument_of(item: Setting) -> dict[str, Any]:
         return {'action': argparse.BooleanOptionalAction, 'default': None, 'help': _help(item)}
     argument: dict[str, Any] = {'type': kind, 'default': None, 'help': _help(item)}
     if kind is tuple:
-        argument.update(type=type(item.default[0]), nargs=len(item.default))
+        argument.update(type=_member_type(item), nargs=len(item.default) or '+')
     if item.choices is not None:
         argument['choices'] = item.choices
     else:
@@ -97,8 +97,13 @@ def _argument_of(item: Setting) -> dict[str, Any]:
     return argument
 
 
+def _member_type(item: Setting) -> type[Any]:
+    """The type of a list's values; an empty default is a list of texts."""
+    return type(item.default[0]) if item.default else str
+
+
 def _metavar(item: Setting) -> str:
-    kind = type(item.default[0] if isinstance(item.default, tuple) else item.default)
+    kind = _member_type(item) if isinstance(item.default, tuple) else type(item.default)
     return item.unit.upper() if item.unit else {int: 'N', float: 'X', str: 'TEXT'}[kind]
 
 

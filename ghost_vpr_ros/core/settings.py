@@ -20,7 +20,10 @@ ConfigT = TypeVar('ConfigT', bound='Config')
 
 @dataclass(frozen=True)
 class Setting:
-    """One field: help text, unit, inclusive range, choices, and whether it changes at run time."""
+    """One field: help text, unit, inclusive range, choices, and whether it changes at run time.
+
+    A default of `()` stands for any number of texts; a single text is taken for a list of one.
+    """
 
     name: str
     default: Any
@@ -42,11 +45,19 @@ class Setting:
         return self._check_scalar(value, type(self.default))
 
     def _check_tuple(self, value: Any) -> tuple[Any, ...]:
+        if self.default == ():
+            return self._check_texts(value)
         if not isinstance(value, list | tuple) or len(value) != len(self.default):
             raise self._error(f'a list of {len(self.default)} values', value)
         return tuple(
             self._check_scalar(v, type(d)) for v, d in zip(value, self.default, strict=True)
         )
+
+    def _check_texts(self, value: Any) -> tuple[str, ...]:
+        texts = [value] if isinstance(value, str) else value
+        if not isinstance(texts, list | tuple) or not all(isinstance(v, str) for v in texts):
+            raise self._error('a text or a list of texts', value)
+        return tuple(texts)
 
     def _check_scalar(self, value: Any, kind: type[Any]) -> Any:
         if kind is float and isinstance(value, int) and not isinstance(value, bool):

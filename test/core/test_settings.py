@@ -24,6 +24,7 @@ class Sample(Config):
     switch: bool = setting(True, 'on or off')
     rates: tuple[int, int] = setting((5, 2), 'two rates', low=1, high=16)
     shares: tuple[float, float] = setting((0.5, 0.5), 'two shares', low=0.0, high=1.0)
+    words: tuple[str, ...] = setting((), 'any number of texts')
 
 
 @pytest.mark.parametrize(
@@ -52,6 +53,8 @@ class Sample(Config):
         ('rates', (0, 2), 'rates: expected 1 .. 16, found 0'),
         ('rates', (5, 2.0), 'rates: expected a value of type int, found 2.0'),
         ('rates', (5, True), 'rates: expected a value of type int, found True'),
+        ('words', 1, 'words: expected a text or a list of texts, found 1'),
+        ('words', ['a', 1], "words: expected a text or a list of texts, found ['a', 1]"),
         ('shares', (0.5, float('nan')), 'shares: expected a finite number, found nan'),
     ],
 )
@@ -119,7 +122,8 @@ def test_a_configuration_cannot_be_changed_in_place():
 
 def test_settings_carry_what_a_command_line_needs():
     described = {item.name: item for item in settings_of(Sample)}
-    assert list(described) == ['count', 'length_m', 'least', 'kind', 'switch', 'rates', 'shares']
+    names = ['count', 'length_m', 'least', 'kind', 'switch', 'rates', 'shares', 'words']
+    assert list(described) == names
     assert described['length_m'].help == 'how long'
     assert described['length_m'].range_text() == '0 .. 10 m'
     assert (described['length_m'].runtime, described['count'].runtime) == (True, False)
@@ -157,3 +161,10 @@ def test_defaults_are_within_their_own_ranges_and_described(config_type):
 def test_the_packages_own_ranges_hold(config_type, values, message):
     with pytest.raises(ConfigError, match=message):
         config_type(**values)
+
+
+def test_a_list_of_texts_has_any_length_and_may_be_one_text():
+    assert Sample().words == ()
+    assert Sample(words=['a', 'b']).words == ('a', 'b')
+    assert Sample(words='ab').words == ('ab',)
+    assert Sample(words='ab').to_dict()['words'] == ['ab']
