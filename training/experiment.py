@@ -1,9 +1,14 @@
-"""An experiment's YAML file: seed, preprocessing and architecture, checked key by key."""
+"""An experiment's YAML file: seed, architecture, data and one section for each part of the recipe.
+
+Every section is a `Config` beside the code that reads it; the table below only knows where. A
+section that is absent keeps its defaults, and each command reads the sections that it needs.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +16,28 @@ import yaml
 
 from ghost_vpr_ros.core.config import ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.errors import ConfigError
-from ghost_vpr_ros.core.settings import nearest_hint
+from ghost_vpr_ros.core.settings import Config, ConfigT, nearest_hint
+from training.datasets.open_place_set import DataConfig
+
+SECTIONS = {
+    'tuples': 'training.positives:TupleConfig',
+    'mining': 'training.mining:MiningConfig',
+    'loss': 'training.loss:LossConfig',
+    'optimiser': 'training.optimiser:OptimiserConfig',
+    'schedule': 'training.schedule:ScheduleConfig',
+    'selection': 'training.selection:SelectionConfig',
+    'alarm': 'training.alarm:AlarmConfig',
+    'augmentation': 'training.augmentation:AugmentationConfig',
+    'distillation': 'training.distill:DistillationConfig',
+    'classification': 'training.pretrain:ClassificationConfig',
+    'whitening': 'training.whitening:WhiteningConfig',
+}
+"""Section of the YAML file -> where its configuration class is."""
+
+DATA_PARTS = ('train', 'val')
+"""Data sets of an experiment: what is learnt from, and what the best weights are chosen by."""
+
+_KNOWN = ['seed', 'preprocessing', 'model', 'data', *SECTIONS]
 
 
 @dataclass(frozen=True)
@@ -22,39 +48,113 @@ class Experiment:
         seed: of everything random.
         preprocessing: the network's input.
         model: the architecture.
+        data: data sets by part, see `DATA_PARTS`.
+        sections: the other sections that the file names, by their name.
     """
 
     seed: int
     preprocessing: PreprocessingConfig
     model: ModelConfig
+    data: Mapping[str, DataConfig] = field(default_factory=dict)
+    sections: Mapping[str, Config] = field(default_factory=dict)
+
+    def section(self, kind: type[ConfigT]) -> ConfigT:
+        """The section of that class; its defaults where the file does not name it."""
+        found = next((s for s in self.sections.values() if isinstance(s, kind)), None)
+        return kind() if found is None else found
+
+    def data_part(self, part: str) -> DataConfig:
+        """The data set of a part.
+
+        Raises:
+            ConfigError: the file does not name it.
+        """
+        if part not in self.data:
+            raise ConfigError(
+                f'data.{part}: expected a data set, found none; add `data: {{{part}: {{path: '
+                '[...]}}` to the configuration'
+            )
+        return self.data[part]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as YAML has them; sections that the file does not name are left out."""
+        return {
+            'seed': self.seed,
+            'preprocessing': self.preprocessing.to_dict(),
+            'model': self.model.to_dict(),
+            'data': {part: config.to_dict() for part, config in self.data.items()},
+            **{name: config.to_dict() for name, config in self.sections.items()},
+        }
 
 
-def read_experiment(path: Path) -> Experiment:
+def read_experiment(path: Path, changes: Sequence[str] = ()) -> Experiment:
     """The experiment of a YAML file; absent keys keep the defaults.
+
+    Args:
+        path: the file.
+        changes: `SECTION.KEY=VALUE` each, applied to what the file says; VALUE is YAML.
 
     Raises:
         ConfigError: no such file, not YAML, an unknown key (the nearest known one is named), or a
             value out of its range.
     """
     values = _read_mapping(path)
-    known = ['seed', 'preprocessing', 'model']
-    for key in values:
-        if key not in known:
-            raise ConfigError(f'{path}: unknown key {key!r}{nearest_hint(str(key), known)}')
-    seed = values.get('seed', 0)
-    if not isinstance(seed, int) or seed < 0:
-        raise ConfigError(f'{path}: seed: expected an integer from 0, found {seed!r}')
+    for change in changes:
+        _apply(values, change)
     try:
-        return Experiment(
-            seed,
-            PreprocessingConfig.from_dict(_section(values, 'preprocessing')),
-            ModelConfig.from_dict(_section(values, 'model')),
-        )
+        return _assemble(values)
     except ConfigError as error:
         raise ConfigError(f'{path}: {error}') from error
 
 
-def _read_mapping(path: Path) -> Mapping[str, Any]:
+def _assemble(values: Mapping[str, Any]) -> Experiment:
+    _check_keys('', values, _KNOWN)
+    seed = values.get('seed', 0)
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise ConfigError(f'seed: expected an integer from 0, found {seed!r}')
+    data = _section(values, 'data')
+    _check_keys('data: ', data, list(DATA_PARTS))
+    return Experiment(
+        seed,
+        PreprocessingConfig.from_dict(_section(values, 'preprocessing')),
+        ModelConfig.from_dict(_section(values, 'model')),
+        {part: DataConfig.from_dict(_section(data, part)) for part in data},
+        {
+            name: _config_class(name).from_dict(_section(values, name))
+            for name in SECTIONS
+            if name in values
+        },
+    )
+
+
+def _config_class(section: str) -> type[Config]:
+    module, name = SECTIONS[section].split(':')
+    kind: type[Config] = getattr(importlib.import_module(module), name)
+    return kind
+
+
+def _check_keys(where: str, values: Mapping[str, Any], known: list[str]) -> None:
+    for key in values:
+        if key not in known:
+            raise ConfigError(f'{where}unknown key {key!r}{nearest_hint(str(key), known)}')
+
+
+def _apply(values: dict[str, Any], change: str) -> None:
+    """Set `a.b=value` inside nested mappings."""
+    name, equals, text = change.partition('=')
+    if not equals or not name:
+        raise ConfigError(f'expected SECTION.KEY=VALUE, found {change!r}')
+    *sections, key = name.split('.')
+    for section in sections:
+        values[section] = dict(_section(values, section))
+        values = values[section]
+    try:
+        values[key] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f'{name}: expected a YAML value, found {text!r}') from error
+
+
+def _read_mapping(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text())
     except OSError as error:
@@ -64,7 +164,7 @@ def _read_mapping(path: Path) -> Mapping[str, Any]:
         raise ConfigError(f'{path}: expected YAML, found a syntax error ({reason})') from error
     if not isinstance(values, Mapping):
         raise ConfigError(f'{path}: expected a mapping of keys, found {type(values).__name__}')
-    return values
+    return dict(values)
 
 
 def _section(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
