@@ -21,7 +21,7 @@ class TorchEngine:
         Raises:
             DeviceError: the name is not a device, or this machine lacks it.
         """
-        self._device = _checked_device(device)
+        self._device = checked_device(device)
         self.name = f'torch {torch.__version__} on {self._device}'
         self.descriptor_dim = model.descriptor_dim
         self.model_hash = model.model_hash
@@ -48,7 +48,12 @@ class TorchEngine:
             torch.cuda.empty_cache()
 
 
-def _checked_device(name: str) -> torch.device:
+def checked_device(name: str) -> torch.device:
+    """The device of that name: cpu, cuda or cuda:N.
+
+    Raises:
+        DeviceError: the name is not a device, or this machine lacks it.
+    """
     try:
         device = torch.device(name)
     except RuntimeError as error:
