@@ -37,5 +37,9 @@ class DeviceError(GhostVprError):
     """The requested engine or device does not exist on this machine."""
 
 
+class TrainingError(GhostVprError):
+    """A training cannot go on: its loss is no number, or the network has collapsed."""
+
+
 class OutputError(GhostVprError):
     """A result cannot be written: no space, no permission, or it would overwrite something."""

@@ -119,13 +119,33 @@ def evaluate(
         descriptors = extract_descriptors(database, model, engine, progress=progress)
     index = SearchIndex(engine.descriptor_dim)
     index.add_all(descriptors)
-    depth = max(RECALL_RANKS) + int(truth.excluded.counts().max(initial=0))
+    depth = _depth(truth)
     stage_ms: dict[str, list[float]] = {}
     found = [
         _retrieve(frame, model, engine, index, depth, stage_ms, progress) for frame in queries
     ]
     rows, similarity = _without_excluded(truth, *map(np.concatenate, zip(*found, strict=True)))
     return Evaluation(database, queries, truth, rows, similarity, stage_ms)
+
+
+def rank_database(
+    queries: NDArray[np.float32], database: NDArray[np.float32], truth: GroundTruth
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Rows and similarities (Q, k) of queries that are described already, as in `Evaluation`.
+
+    Args:
+        queries: (Q, D) float32, unit norm.
+        database: (N, D) float32, unit norm.
+        truth: of these two; what it excludes is left out of the rankings.
+    """
+    index = SearchIndex(database.shape[1])
+    index.add_all(database)
+    return _without_excluded(truth, *index.search(queries, _depth(truth)))
+
+
+def _depth(truth: GroundTruth) -> int:
+    """How many rows are retrieved so that enough are left without the excluded ones."""
+    return max(RECALL_RANKS) + int(truth.excluded.counts().max(initial=0))
 
 
 def _retrieve(
