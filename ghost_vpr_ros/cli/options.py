@@ -48,14 +48,15 @@ def given_settings(args: argparse.Namespace, config_type: type[Config]) -> dict[
 
 
 def add_where(parser: argparse.ArgumentParser, option: str = '--where', what: str = '') -> None:
-    """Add a repeatable `COLUMN=VALUE` filter of a manifest's rows."""
+    """Add a repeatable filter of a manifest's rows: `COLUMN=VALUE` or `COLUMN=LOW..HIGH`."""
     parser.add_argument(
         option,
         action='append',
         default=[],
         type=_column_and_value,
         metavar='COLUMN=VALUE',
-        help=f'use only rows{what} whose column has this value; repeatable, all must hold',
+        help=f'use only rows{what} whose column has this value, or whose number lies in the range '
+        'LOW..HIGH (over the end where LOW > HIGH); repeatable, all must hold',
     )
 
 
@@ -70,7 +71,7 @@ def where_from(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
         if column in values:
             raise ConfigError(
                 f'filter {column}={value}: the column is given twice, {column}={values[column]} '
-                'came before; filter by one value of a column'
+                'came before; filter by one value or range of a column'
             )
         values[column] = value
     return values

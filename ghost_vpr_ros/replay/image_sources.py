@@ -58,7 +58,7 @@ def open_source(
 
     Args:
         path: file or folder. A folder's images are found in its subfolders, too.
-        where: column and value that a manifest's rows must have.
+        where: value or range `low..high` by column that a manifest's rows must have.
         topics: which topics of a bag are read.
 
     Raises:

@@ -26,7 +26,6 @@ from typing import Any
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.core.image import read_image
-from ghost_vpr_ros.core.settings import nearest_hint
 from ghost_vpr_ros.replay.manifest_columns import (
     CONSUMED_COLUMNS,
     Row,
@@ -35,8 +34,7 @@ from ghost_vpr_ros.replay.manifest_columns import (
     pose_of,
     stamp_of,
 )
-
-_VALUES_SHOWN = 10
+from ghost_vpr_ros.replay.row_filter import filter_rows
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,9 @@ def manifest_frames(path: Path, where: Mapping[str, str]) -> list[Frame]:
     """
     table = read_table(path)
     check_columns(table.columns, path)
-    rows = filter_rows(table, where)
+    if not table.rows:
+        raise SourceError(f'{path}: expected one row for each image, found only the header')
+    rows = filter_rows(table.rows, where)
     _check_images(rows, path)
     return [_frame(row, path.parent) for row in rows]
 
@@ -81,30 +81,6 @@ def read_table(path: Path) -> Table:
         return Table(path, columns, tuple(_rows(reader, columns, path)))
     except csv.Error as error:
         raise SourceError(f'{path} row {reader.line_num}: not valid CSV ({error})') from error
-
-
-def filter_rows(table: Table, where: Mapping[str, str]) -> tuple[Row, ...]:
-    """Rows whose cells equal every `column=value` of `where`.
-
-    Raises:
-        SourceError: an unknown column, or no row left (the values that exist are named).
-    """
-    if not table.rows:
-        raise SourceError(f'{table.path}: expected one row for each image, found only the header')
-    rows = table.rows
-    for name, value in where.items():
-        column = name.strip().lower()
-        if column not in table.columns:
-            hint = nearest_hint(column, list(table.columns))
-            raise SourceError(f'{table.path}: no column {name!r} to filter by{hint}')
-        kept = tuple(row for row in rows if row.text(column) == value.strip())
-        if not kept:
-            raise SourceError(
-                f'{table.path}: no row with {name}={value}; {column} is one of '
-                f'{_distinct_values(rows, column)}'
-            )
-        rows = kept
-    return rows
 
 
 def _read_text(path: Path) -> str:
@@ -137,12 +113,6 @@ def _rows(reader: Any, columns: tuple[str, ...], path: Path) -> list[Row]:
         values = [cell.strip() for cell in cells]
         rows.append(Row(path, line, dict(zip(columns, values, strict=True))))
     return rows
-
-
-def _distinct_values(rows: Sequence[Row], column: str) -> str:
-    values = sorted({row.text(column) for row in rows})
-    more = f' and {len(values) - _VALUES_SHOWN} more' if len(values) > _VALUES_SHOWN else ''
-    return ', '.join(map(repr, values[:_VALUES_SHOWN])) + more
 
 
 def _check_images(rows: Sequence[Row], path: Path) -> None:

@@ -184,3 +184,12 @@ def test_real_manifests(data_dir: Path) -> None:
     assert len(open_source(data_dir / 'bgu_campus/manifest.csv')) == 1050
     campus = open_source(data_dir / 'penn_campus')
     assert campus.frames[0].geo.longitude_deg == -75.19224499972222
+
+
+def test_night_and_day_of_one_split_are_chosen_by_time(data_dir: Path) -> None:
+    campus = data_dir / 'bgu_campus'
+    day = open_source(campus, where={'split': 'test', 'time': '060000..175959'})
+    night = open_source(campus, where={'split': 'test', 'time': '180000..055959'})
+    assert (len(day), len(night)) == (229, 232)
+    assert all(6 <= int(frame.attributes['time'][:2]) < 18 for frame in day.frames)
+    assert not any(6 <= int(frame.attributes['time'][:2]) < 18 for frame in night.frames)
