@@ -1,0 +1,117 @@
+"""Checkpoints: one safetensors file of tensors and JSON state, complete or not there at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as tensors_to_bytes
+from torch import Tensor
+
+from ghost_vpr_ros.core.errors import OutputError, WeightsError
+
+FORMAT = 'ghost_vpr_ros_checkpoint/1'
+_SLOT = '.slot.'
+
+
+def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+    """Replace the checkpoint at `path`; a process killed meanwhile leaves the earlier one.
+
+    Args:
+        path: file to write.
+        tensors: by name, any dtype.
+        state: what JSON can hold.
+
+    Raises:
+        OutputError: it cannot be written; the earlier checkpoint, if any, is untouched.
+    """
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    data = tensors_to_bytes(plain, {'format': FORMAT, 'state': json.dumps(dict(state))})
+    partial = path.with_name(f'.{path.name}.partial')
+    try:
+        with partial.open('wb') as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        kept = 'the one before it is intact' if path.exists() else 'none was written before'
+        raise OutputError(
+            f'{path}: the checkpoint cannot be written ({error.strerror}), {kept}; make room and '
+            'start again with --resume'
+        ) from error
+
+
+def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors by name, and state, of a checkpoint.
+
+    Raises:
+        WeightsError: missing, or not a checkpoint of this version.
+    """
+    try:
+        with safe_open(path, framework='pt') as file:
+            metadata = file.metadata() or {}
+            if metadata.get('format') != FORMAT:
+                raise WeightsError(
+                    f'{path}: expected a checkpoint of format {FORMAT!r}, found '
+                    f'{metadata.get("format", "no format")!r}; name the folder of a training run'
+                )
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(
+            f'{path}: not readable as a checkpoint ({error}); start the run anew in another folder'
+        ) from error
+    return tensors, json.loads(metadata['state'])
+
+
+def load_into(module: torch.nn.Module, tensors: Mapping[str, Tensor], where: Path) -> None:
+    """Set every tensor of a module from a checkpoint.
+
+    Raises:
+        WeightsError: a tensor is missing, unknown or of another shape.
+    """
+    expected = module.state_dict()
+    wrong = sorted(expected.keys() ^ tensors.keys())
+    wrong += sorted(k for k in expected if k in tensors and expected[k].shape != tensors[k].shape)
+    if wrong:
+        raise WeightsError(
+            f'{where}: {len(wrong)} of {len(expected)} tensors are missing, unknown or of another '
+            f'shape, first {wrong[0]!r}; this checkpoint belongs to another architecture'
+        )
+    module.load_state_dict(dict(tensors))
+
+
+def named(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors with `prefix.` before each name."""
+    return {f'{prefix}.{name}': tensor for name, tensor in tensors.items()}
+
+
+def unnamed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose name starts with `prefix.`, without it."""
+    start = f'{prefix}.'
+    return {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
+
+
+def flatten_optimiser(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimiser's state as tensors, `NUMBER_OF_PARAMETER.slot.NAME`; no hyper-parameters."""
+    return {
+        f'{number}{_SLOT}{name}': torch.as_tensor(value)
+        for number, slots in optimiser.state_dict()['state'].items()
+        for name, value in slots.items()
+        if value is not None
+    }
+
+
+def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Set the state of an optimiser that was built as the saved one was."""
+    slots: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        number, name = key.split(_SLOT)
+        slots.setdefault(int(number), {})[name] = tensor
+    optimiser.load_state_dict({**optimiser.state_dict(), 'state': slots})

@@ -1,0 +1,175 @@
+"""Distillation: the trunk learns the feature maps of a trained network, without any label.
+
+The student's map goes through a 1x1 projection to the teacher's channels; the loss is one minus
+the cosine, averaged over all cells. Only the student sees the augmented view, so it learns to
+answer by night what the teacher answers by day.
+
+Deviation: the papers pre-train on Places-365 labels. Measured against that and against no
+    pre-training in docs/training.md.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from ghost_vpr_ros.core.errors import ConfigError
+from ghost_vpr_ros.core.model.initialisation import draw_random_weights
+from ghost_vpr_ros.core.model.vpr_model import VprModel
+from ghost_vpr_ros.core.settings import Config, setting
+from training.checkpoint import (
+    flatten_optimiser,
+    load_checkpoint,
+    load_into,
+    named,
+    restore_optimiser,
+    save_checkpoint,
+    unnamed,
+)
+from training.experiment import Experiment
+from training.teacher import STRIDE, Teacher
+
+
+@dataclass(frozen=True)
+class DistillationConfig(Config):
+    """Which photos; how long, how large, how fast."""
+
+    photos: tuple[str, ...] = setting(
+        (), 'sources, each `WEIGHT PATH [COLUMN=VALUE ...]`; $VARIABLES are expanded'
+    )
+    teacher: str = setting('efficientnet-lite0', 'whose feature maps are learnt')
+    steps: int = setting(3000, 'optimiser steps', low=1, high=10_000_000)
+    batch_size: int = setting(32, 'views in a step', low=2, high=4096)
+    view_px: int = setting(128, 'side of a view', unit='px', low=64, high=1024)
+    late_view_px: int = setting(
+        192, 'side of a view in the last part, where context counts', unit='px', low=64, high=1024
+    )
+    late_share: float = setting(0.35, 'share of the steps with late views', low=0.0, high=1.0)
+    learning_rate: float = setting(2e-3, 'highest rate of AdamW', low=0.0, high=1.0)
+    weight_decay: float = setting(0.02, 'decay of AdamW', low=0.0, high=1.0)
+    warm_up_share: float = setting(0.04, 'share of the steps until that rate', low=0.0, high=1.0)
+    average_decay: float = setting(
+        0.998, 'decay of the running average of weights that is the result', low=0.0, high=1.0
+    )
+    checkpoint_every: int = setting(200, 'steps between checkpoints', low=1, high=1_000_000)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for size in (self.view_px, self.late_view_px):
+            if size % STRIDE:
+                raise ConfigError(
+                    f'distillation: views have whole cells of {STRIDE} px, found {size} px'
+                )
+
+    def view_sizes(self) -> list[int]:
+        """Side of the views of each step, px."""
+        early = self.steps - round(self.late_share * self.steps)
+        return [self.view_px] * early + [self.late_view_px] * (self.steps - early)
+
+    def rate_at(self, step: int) -> float:
+        """Learning rate of a step: linear warm-up, then half a cosine down to zero."""
+        warm_up = max(1, round(self.warm_up_share * self.steps))
+        if step < warm_up:
+            return self.learning_rate * (step + 1) / warm_up
+        done = (step - warm_up) / max(1, self.steps - warm_up)
+        return self.learning_rate * 0.5 * (1.0 + math.cos(math.pi * done))
+
+
+class Student(nn.Module):
+    """Trunk and 1x1 projection: inputs (B, 3, h, w) to maps (B, C_teacher, h / 32, w / 32)."""
+
+    def __init__(self, trunk: nn.Module, channels: int, teacher_channels: int) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.projection = nn.Conv2d(channels, teacher_channels, 1)
+
+    def forward(self, batch: Tensor) -> Tensor:
+        """The projected maps."""
+        features: Tensor = self.projection(self.trunk(batch))
+        return features
+
+
+def distillation_loss(student_map: Tensor, teacher_map: Tensor) -> Tensor:
+    """Mean over all cells of one minus the cosine of the two (B, C, h, w) maps."""
+    return 1.0 - nn.functional.cosine_similarity(student_map, teacher_map, dim=1).mean()
+
+
+class Distillation:
+    """One run: built from its experiment, advanced step by step, saved and restored."""
+
+    def __init__(self, experiment: Experiment, teacher: Teacher) -> None:
+        self.experiment = experiment
+        self.config = experiment.section(DistillationConfig)
+        self.teacher = teacher
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(experiment.seed)
+            model = VprModel(experiment.model, experiment.preprocessing)
+            student = Student(model.backbone, model.backbone.out_channels, teacher.channels)
+        draw_random_weights(model.backbone, experiment.seed)
+        self.model = model
+        self.student = student.to(memory_format=torch.channels_last)
+        averaging = get_ema_multi_avg_fn(self.config.average_decay)
+        self.average = AveragedModel(self.student, multi_avg_fn=averaging, use_buffers=True)
+        self.optimiser = torch.optim.AdamW(
+            self.student.parameters(), weight_decay=self.config.weight_decay
+        )
+        self.network: nn.Module = self.student
+        self.step = 0
+
+    def share(self) -> None:
+        """Average gradients over all processes from now on; call after `restore`."""
+        self.network = nn.parallel.DistributedDataParallel(
+            self.student, broadcast_buffers=False, gradient_as_bucket_view=True
+        )
+
+    def advance(self, clean: Tensor, changed: Tensor) -> float:
+        """One optimiser step; the loss before it."""
+        for group in self.optimiser.param_groups:
+            group['lr'] = self.config.rate_at(self.step)
+        target = self.teacher(clean)
+        inputs = changed.contiguous(memory_format=torch.channels_last)
+        loss = distillation_loss(self.network(inputs), target)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimiser.step()
+        self.average.update_parameters(self.student)
+        self.step += 1
+        return loss.item()
+
+    def save(self, path: Path) -> None:
+        """Write the checkpoint."""
+        tensors = {
+            **named('student', self.student.state_dict()),
+            **named('average', self.average.state_dict()),
+            **named('optimiser', flatten_optimiser(self.optimiser)),
+        }
+        save_checkpoint(path, tensors, {'step': self.step})
+
+    def restore(self, path: Path) -> None:
+        """Continue from a checkpoint.
+
+        Raises:
+            WeightsError: it is damaged or of another architecture.
+        """
+        tensors, state = load_checkpoint(path)
+        load_into(self.student, unnamed('student', tensors), path)
+        load_into(self.average, unnamed('average', tensors), path)
+        restore_optimiser(self.optimiser, unnamed('optimiser', tensors))
+        self.step = int(state['step'])
+
+    def result(self) -> VprModel:
+        """The network with the averaged trunk; its clusters are not initialised."""
+        average = self.average.module
+        assert isinstance(average, Student)
+        self.model.backbone.load_state_dict(average.trunk.state_dict())
+        self.model.provenance = (
+            f'trunk distilled from {self.teacher.name} in {self.step} steps of '
+            f'{self.config.batch_size} views, seed {self.experiment.seed}; '
+            'not yet trained on places'
+        )
+        return self.model.eval()

@@ -1,0 +1,122 @@
+"""The folder of one training run: configuration, log, TensorBoard events and checkpoint."""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ghost_vpr_ros.core.errors import ConfigError, OutputError
+
+CONFIG_NAME = 'config.yaml'
+CHECKPOINT_NAME = 'checkpoint.safetensors'
+LOG_NAME = 'log.csv'
+WEIGHTS_NAME = 'weights.safetensors'
+
+
+class RunFolder:
+    """Where a run writes; made new, or opened again under the same configuration.
+
+    Attributes:
+        path: the folder.
+        checkpoint: path of the checkpoint, whether it exists or not.
+        weights: path of the result.
+    """
+
+    def __init__(self, path: Path, config: Mapping[str, Any], *, resume: bool) -> None:
+        """Create the folder, or open the one of an interrupted run.
+
+        Raises:
+            OutputError: the folder exists and `resume` is not set, or cannot be written.
+            ConfigError: the folder belongs to a run with another configuration.
+        """
+        self.path = path
+        self.checkpoint = path / CHECKPOINT_NAME
+        self.weights = path / WEIGHTS_NAME
+        self._columns: tuple[str, ...] = ()
+        self._writer: Any = None
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            self._claim(config, resume)
+        except OSError as error:
+            raise OutputError(
+                f'{path}: the run folder cannot be written ({error.strerror}); choose another'
+            ) from error
+
+    def _claim(self, config: Mapping[str, Any], resume: bool) -> None:
+        file = self.path / CONFIG_NAME
+        text = yaml.safe_dump(dict(config), sort_keys=True)
+        if not file.exists():
+            file.write_text(text)
+            return
+        if not resume:
+            raise OutputError(
+                f'{self.path}: a run is there already; continue it with --resume, or name another '
+                'folder'
+            )
+        if file.read_text() != text:
+            raise ConfigError(
+                f'{file}: expected the configuration of this run, found another one; resume with '
+                'the same --config, or start in another folder'
+            )
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """Append one row of scalars to log.csv and to TensorBoard.
+
+        Rows of steps that a resumed run repeats appear twice; the later row counts.
+
+        Raises:
+            OutputError: the disk is full.
+        """
+        try:
+            self._append({'step': step, 'time_s': round(time.time(), 1), **values})
+            self._write_events(step, values)
+        except OSError as error:
+            raise OutputError(
+                f'{self.path / LOG_NAME}: the log cannot be written ({error.strerror}); the last '
+                'checkpoint is intact: make room and start again with --resume'
+            ) from error
+
+    def _append(self, row: Mapping[str, Any]) -> None:
+        file = self.path / LOG_NAME
+        if not self._columns and file.exists():
+            self._columns = tuple(file.read_text().split('\n', 1)[0].split(','))
+        fresh = not file.exists()
+        if not set(row) <= set(self._columns):
+            self._columns = (*self._columns, *(key for key in row if key not in self._columns))
+            if not fresh:
+                self._rewrite(file)
+        with file.open('a', newline='') as stream:
+            writer = csv.DictWriter(stream, self._columns, lineterminator='\n')
+            if fresh:
+                writer.writeheader()
+            writer.writerow(row)
+
+    def _rewrite(self, file: Path) -> None:
+        """Widen the table to the columns known now."""
+        with file.open(newline='') as stream:
+            rows = list(csv.DictReader(stream))
+        partial = file.with_suffix('.partial')
+        with partial.open('w', newline='') as stream:
+            writer = csv.DictWriter(stream, self._columns, lineterminator='\n')
+            writer.writeheader()
+            writer.writerows(rows)
+        partial.replace(file)
+
+    def _write_events(self, step: int, values: Mapping[str, float]) -> None:
+        if self._writer is None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._writer = SummaryWriter(str(self.path))
+        for name, value in values.items():
+            self._writer.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Flush and close the TensorBoard events."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
