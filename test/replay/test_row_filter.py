@@ -74,5 +74,5 @@ def test_what_cannot_be_chosen_is_said_with_what_exists(where, message):
 
 
 def test_a_range_over_empty_cells_only():
-    with pytest.raises(SourceError, match='no row with time=1..2; time is empty$'):
+    with pytest.raises(SourceError, match=r'no row with time=1\.\.2; time is empty$'):
         filter_rows(rows_of(time=['', '']), {'time': '1..2'})
