@@ -42,7 +42,7 @@ class PreprocessingConfig(Config):
 
 @dataclass(frozen=True)
 class ModelConfig(Config):
-    """The network's architecture: GhostCNN, then NetVLAD, then whitening."""
+    """The network's architecture: GhostCNN, (reduction,) NetVLAD, whitening."""
 
     dilation: tuple[int, int] = setting(
         (5, 2), 'dilation rate in stages 1-4 and in stage 5', low=1, high=16
@@ -58,13 +58,27 @@ class ModelConfig(Config):
         'trunk output: 960 (after the last 1x1 convolution) or 160 (before)',
         choices=(160, 960),
     )
+    reduced_channels: int = setting(
+        0,
+        'channels R of a learnt 1x1 reduction before NetVLAD; 0: no reduction, R = C',
+        low=0,
+        high=960,
+    )
     clusters: int = setting(64, 'NetVLAD clusters K', low=2, high=1024)
     netvlad_version: str = setting(
         'v2', "v2: the paper's equations; v1: the authors' code, no bias", choices=('v1', 'v2')
     )
     descriptor_dim: int = setting(
-        0, 'size of the whitened descriptor D; 0: no whitening, D = K * C', low=0, high=65536
+        0, 'size of the whitened descriptor D; 0: no whitening, D = K * R', low=0, high=65536
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.reduced_channels > self.crop_channels:
+            raise ConfigError(
+                f'reduced_channels: expected at most crop_channels {self.crop_channels}, found '
+                f'{self.reduced_channels}; a reduction only makes smaller'
+            )
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from ghost_vpr_ros.core.config import (
     PreprocessingConfig,
 )
 from ghost_vpr_ros.core.errors import SourceError
+from ghost_vpr_ros.core.model.reduction import Reduction
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.whitening import Whitening
 from ghost_vpr_ros.core.preprocessing import preprocess
@@ -39,9 +40,9 @@ def build_untrained(
     """A model in evaluation mode whose every number follows from the seed and the images.
 
     Random convolutions, batch norm as the identity, clusters by k-means on the images' local
-    features, whitening (where D > 0) by PCA on their descriptors. Signals shrink from layer to
-    layer, and that is wanted: with He's weights, or with batch norm measured on the images, an
-    untrained trunk is so non-linear that it finds far fewer places.
+    features, reduction (where R > 0) and whitening (where D > 0) by PCA. Signals shrink from
+    layer to layer, and that is wanted: with He's weights, or with batch norm measured on the
+    images, an untrained trunk is so non-linear that it finds far fewer places.
 
     Args:
         config: the architecture.
@@ -63,7 +64,7 @@ def build_untrained(
     initialise_clusters(model, inputs, seed)
     if isinstance(model.whitening, Whitening):
         with torch.no_grad():
-            raw = [model.pooling(model.backbone(batch)) for batch in inputs.split(BATCH_SIZE)]
+            raw = [model.describe_unwhitened(batch) for batch in inputs.split(BATCH_SIZE)]
         model.whitening.fit(torch.cat(raw))
     return model
 
@@ -80,18 +81,29 @@ def draw_random_weights(backbone: nn.Module, seed: int) -> None:
 
 @torch.no_grad()
 def initialise_clusters(model: VprModel, inputs: Tensor, seed: int) -> float:
-    """Set NetVLAD's clusters from local features of (N, 3, h, w) inputs; return alpha.
+    """Set the reduction and NetVLAD's clusters from (N, 3, h, w) inputs; return alpha.
+
+    A reduction is set anew by PCA, whatever it was: like the clusters it belongs to the trunk.
 
     Raises:
         SourceError: fewer local features than clusters, or all alike.
     """
     features = sample_local_features(model.backbone, inputs, seed)
+    if isinstance(model.reduction, Reduction):
+        model.reduction.initialise(features)
+        reduced = model.reduction(features[:, :, None, None])
+        features = nn.functional.normalize(reduced.flatten(1), dim=1)
     clusters = model.config.clusters
     if len(features) < clusters:
         raise SourceError(
             f'cluster initialisation: expected at least K = {clusters} local features, found '
             f'{len(features)} in {len(inputs)} images; use more or larger images'
         )
+    return model.pooling.initialise(_centres(features, clusters, seed), features)
+
+
+def _centres(features: Tensor, clusters: int, seed: int) -> Tensor:
+    """(K, C) float32 k-means centres of (N, C) local features."""
     kmeans = faiss.Kmeans(
         features.shape[1],
         clusters,
@@ -103,7 +115,7 @@ def initialise_clusters(model: VprModel, inputs: Tensor, seed: int) -> float:
         max_points_per_centroid=len(features),
     )
     kmeans.train(features.numpy())
-    return model.pooling.initialise(torch.from_numpy(kmeans.centroids), features)
+    return torch.from_numpy(kmeans.centroids)
 
 
 @torch.no_grad()

@@ -10,18 +10,23 @@ from torch import Tensor, nn
 from ghost_vpr_ros.core.config import ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.model.ghostcnn import GhostCNN
 from ghost_vpr_ros.core.model.netvlad import NetVLAD
+from ghost_vpr_ros.core.model.reduction import Reduction
 from ghost_vpr_ros.core.model.whitening import Whitening
 from ghost_vpr_ros.core.settings import settings_of
 
+JOINED_LATER = ('reduced_channels',)
+"""Settings younger than the first weights files. At their defaults they are not written, so that
+older files and maps keep their hashes."""
+
 
 class VprModel(nn.Module):
-    """GhostCNN -> NetVLAD -> whitening (where D > 0).
+    """GhostCNN -> reduction (where R > 0) -> NetVLAD -> whitening (where D > 0).
 
     Attributes:
         config: the architecture.
         preprocessing: what turns an image into this network's input.
         provenance: one sentence on where the weights come from; shown to users.
-        descriptor_dim: D, or K * C without whitening.
+        descriptor_dim: D, or K * R without whitening (R = C without reduction).
     """
 
     def __init__(
@@ -32,7 +37,11 @@ class VprModel(nn.Module):
         self.preprocessing = preprocessing
         self.provenance = provenance
         self.backbone = GhostCNN(config)
-        self.pooling = NetVLAD(config.crop_channels, config.clusters, config.netvlad_version)
+        channels = config.reduced_channels or config.crop_channels
+        self.reduction = (
+            Reduction(config.crop_channels, channels) if config.reduced_channels else nn.Identity()
+        )
+        self.pooling = NetVLAD(channels, config.clusters, config.netvlad_version)
         self.descriptor_dim = config.descriptor_dim or self.pooling.out_dim
         self.whitening = (
             Whitening(self.pooling.out_dim, config.descriptor_dim)
@@ -42,7 +51,11 @@ class VprModel(nn.Module):
 
     def forward(self, batch: Tensor) -> Tensor:
         """Descriptors (B, D), unit norm, of network inputs (B, 3, h, w) float32."""
-        return self.whitening(self.pooling(self.backbone(batch)))
+        return self.whitening(self.describe_unwhitened(batch))
+
+    def describe_unwhitened(self, batch: Tensor) -> Tensor:
+        """Descriptors (B, K * R), unit norm: what the whitening is given, or learnt from."""
+        return self.pooling(self.reduction(self.backbone(batch)))
 
     @property
     def name(self) -> str:
@@ -60,8 +73,13 @@ class VprModel(nn.Module):
 
     def describe_configuration(self) -> dict[str, str]:
         """Architecture and preprocessing as JSON texts: what a weights file must carry."""
+        written = {
+            item.name: self.config.to_dict()[item.name]
+            for item in settings_of(ModelConfig)
+            if item.name not in JOINED_LATER or getattr(self.config, item.name) != item.default
+        }
         return {
-            'config': json.dumps(self.config.to_dict(), sort_keys=True),
+            'config': json.dumps(written, sort_keys=True),
             'preprocessing': json.dumps(self.preprocessing.to_dict(), sort_keys=True),
         }
 

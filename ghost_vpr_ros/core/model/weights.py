@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ghost_vpr_ros.core.config import ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.errors import ConfigError, OutputError, WeightsError
+from ghost_vpr_ros.core.model.reduction import Reduction
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.whitening import Whitening
 
@@ -58,6 +59,8 @@ def model_from_bytes(data: bytes, where: str) -> VprModel:
         ) from error
     _check_tensors(model.state_dict(), tensors, where)
     model.load_state_dict(tensors, strict=True, assign=True)
+    if isinstance(model.reduction, Reduction):
+        model.reduction.initialised = bool(model.reduction.projection.weight.any())
     if isinstance(model.whitening, Whitening):
         model.whitening.fitted = bool(model.whitening.projection.any())
     if model.model_hash != expected_hash:
