@@ -1,35 +1,142 @@
-"""The descriptors of all training images on disk, each valid for the network it came from."""
+"""The descriptors of all training images on disk, each valid for the network it came from.
+
+Source: NetVLAD (journal version), Section 5.1, "Caching".
+"""
 
 from __future__ import annotations
 
+import hashlib
+import os
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ghost_vpr_ros.core.errors import OutputError
+
+_HEADER_BYTES = 128
+"""Of an .npy file with a shape of two numbers."""
+
+_NEVER = np.uint64(0)
+"""Mark of a row that was never filled."""
+
+
+def cache_bytes(size: int, dim: int) -> int:
+    """Most bytes that the cache of N descriptors takes on disk.
+
+    2 N D for the float16 descriptors, 8 N for the marks of validity, and two headers.
+    """
+    return size * dim * 2 + size * 8 + 2 * _HEADER_BYTES
+
 
 class DescriptorCache:
-    """(N, D) float16 in a folder, memory-mapped.
+    """(N, D) float16 in a folder, memory-mapped, with the mark of a refresh for each row.
 
-    Raises:
-        OutputError: the disk has not enough free space, or the folder cannot be written.
+    A row is valid only under the refresh (the text that names the network's state) that it was
+    filled in. Descriptors reach the disk before their marks do, so a process that is killed at any
+    moment leaves valid rows valid, and no others. Damaged files, and files of another shape, are
+    made anew: everything in a cache can be computed again.
     """
 
     def __init__(self, path: Path, size: int, dim: int) -> None:
-        raise NotImplementedError
+        """Open the folder's cache, or make an empty one.
+
+        Args:
+            path: folder.
+            size: N, images.
+            dim: D.
+
+        Raises:
+            OutputError: the disk has not enough free space, or the folder cannot be written.
+        """
+        self.path = path
+        self._mark = _NEVER
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            self._descriptors = _opened(path / 'descriptors.npy', (size, dim), np.float16)
+            self._marks = _opened(path / 'marks.npy', (size,), np.uint64)
+        except OSError as error:
+            raise OutputError(
+                f'{path}: the descriptor cache cannot be written ({error.strerror}); choose '
+                'another folder'
+            ) from error
 
     def start_refresh(self, refresh: str) -> None:
-        """Rows are valid from now on only if they were filled under the same text."""
-        raise NotImplementedError
+        """Rows are valid from now on only if they were, or are, filled under the same text."""
+        digest = hashlib.blake2b(refresh.encode(), digest_size=8).digest()
+        self._mark = np.uint64(int.from_bytes(digest, 'little') or 1)
 
     def missing(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Those of the rows that are not valid now."""
-        raise NotImplementedError
+        """Those of the rows that are not valid in this refresh, in their order."""
+        return rows[~self._are_valid(rows)]
 
     def fill(self, rows: NDArray[np.int64], descriptors: NDArray[np.float32]) -> None:
-        """Store (n, D) descriptors of (n,) rows."""
-        raise NotImplementedError
+        """Store the (n, D) descriptors of (n,) rows; they are on the disk afterwards.
+
+        Raises:
+            ValueError: no refresh was started.
+        """
+        if self._mark == _NEVER:
+            raise ValueError('start_refresh comes before fill')
+        self._marks[rows] = _NEVER
+        self._marks.flush()
+        self._descriptors[rows] = descriptors
+        self._descriptors.flush()
+        self._marks[rows] = self._mark
+        self._marks.flush()
 
     def read(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """(n, D) float32 descriptors of valid rows."""
-        raise NotImplementedError
+        """(n, D) float32 descriptors of valid rows.
+
+        Raises:
+            ValueError: a row is not valid in this refresh.
+        """
+        if not self._are_valid(rows).all():
+            raise ValueError('rows of the descriptor cache were read before they were filled')
+        return np.asarray(self._descriptors[rows], np.float32)
+
+    def _are_valid(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        valid: NDArray[np.bool_] = np.asarray(self._marks[rows]) == self._mark
+        return valid & (self._mark != _NEVER)
+
+
+def _opened(path: Path, shape: tuple[int, ...], kind: type[np.generic]) -> np.memmap[Any, Any]:
+    """The file's array, kept where it has this shape and type, else zeros.
+
+    Its blocks are reserved at once: a disk that fills up later would otherwise end the process
+    with a signal when the array is written.
+    """
+    array = _kept(path, shape, kind)
+    size = int(np.prod(shape)) * np.dtype(kind).itemsize + _HEADER_BYTES
+    if array is None:
+        path.unlink(missing_ok=True)
+        _check_space(path, size)
+        array = np.lib.format.open_memmap(path, mode='w+', dtype=kind, shape=shape)
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+    finally:
+        os.close(descriptor)
+    return array
+
+
+def _kept(
+    path: Path, shape: tuple[int, ...], kind: type[np.generic]
+) -> np.memmap[Any, Any] | None:
+    try:
+        array = np.load(path, mmap_mode='r+', allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    fits = isinstance(array, np.memmap) and array.shape == shape and array.dtype == kind
+    return array if fits else None
+
+
+def _check_space(path: Path, size: int) -> None:
+    free = shutil.disk_usage(path.parent).free
+    if size > free:
+        raise OutputError(
+            f'{path}: expected {size / 1e9:.3g} GB of free space for the descriptor cache, found '
+            f'{free / 1e9:.3g} GB; free some, name another folder, or choose a smaller descriptor'
+        )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-
 HARD_NOCACHE = 'hard+nocache'
 HARD_CACHE = 'hard+cache'
 HARD_CACHE_QUERY = 'hard+cache+query'
@@ -56,3 +55,48 @@ class PassCounter:
     def to_dict(self) -> dict[str, int]:
         """Plain values, as `PassCounter(**values)` takes them."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class EpochSize:
+    """What the number of passes follows from, with the paper's symbols.
+
+    Attributes:
+        images: N, all images that the cache holds.
+        queries: N_q.
+        positives: N_p, potential positives of a query on average; for hard+cache+query N_p,e, the
+            distinct potential positives of a block divided by its queries.
+        random_negatives: N_n,r.
+        hard_negatives: N_n,h.
+        refresh_queries: N_r, queries between two computations of the cache.
+    """
+
+    images: int
+    queries: int
+    positives: float
+    random_negatives: int
+    hard_negatives: int
+    refresh_queries: int
+
+
+def predicted_passes(scheme: str, size: EpochSize) -> PassCounter:
+    """The most passes of one epoch, Eqs. 8 to 11.
+
+    Exact where every query has all its hard negatives (they are known from the second epoch on,
+    and all violate the margin), and where no image plays two parts.
+
+    Raises:
+        ValueError: no such scheme.
+    """
+    tuple_images = size.queries * (1 + 1 + size.hard_negatives)  # Eq. 8
+    positives = round(size.queries * size.positives)
+    own = size.queries * (1 + size.hard_negatives) + positives
+    refreshes = -(-size.queries // size.refresh_queries)
+    mining = {
+        HARD_NOCACHE: own + size.queries * size.random_negatives,  # Eq. 9
+        HARD_CACHE: refreshes * size.images,  # Eq. 10, first term
+        HARD_CACHE_QUERY: own + refreshes * size.random_negatives,  # Eq. 11
+    }
+    if scheme not in mining:
+        raise ValueError(f'unknown scheme {scheme!r}')
+    return PassCounter(mining[scheme], tuple_images, tuple_images)
