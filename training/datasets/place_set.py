@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import SourceError
 
 NO_PLACE = -1
-"""Number of an image whose panorama or place is not known; it shares it with no other."""
+"""Number of an image whose panorama or visit is not known; it shares it with no other."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,11 @@ class PlaceSet:
         heading_deg: (N,) float64 clockwise from north, NaN where unknown.
         stamp_ns: (N,) int64, `UNKNOWN_STAMP_NS` where unknown.
         facts: what the source says of itself (format, thresholds, UTM zone), for the doctor.
+        files: (N,) paths of the image files, whether they exist or not; empty for bags.
+        visit: (N,) int64 when the place was visited: number of the drive, or days, or seconds;
+            `NO_PLACE` where unknown. Images of one visit are neither positives nor negatives of
+            each other, and are not retrieved for each other (see `relations`). None: no visits.
+        visit_gap: two images are of one visit where their numbers differ by less than this.
     """
 
     name: str
@@ -42,6 +48,9 @@ class PlaceSet:
     heading_deg: NDArray[np.float64]
     stamp_ns: NDArray[np.int64]
     facts: dict[str, Any] = field(default_factory=dict)
+    files: Sequence[Path] = ()
+    visit: NDArray[np.int64] | None = None
+    visit_gap: int = 1
 
     def __post_init__(self) -> None:
         """Refuse arrays that contradict each other.
@@ -50,9 +59,11 @@ class PlaceSet:
             SourceError: a length differs from N, or a row number lies outside.
         """
         size = len(self.frames)
-        for what in ('positions_m', 'panorama', 'heading_deg', 'stamp_ns'):
-            found = len(getattr(self, what))
-            if found != size:
+        for what in ('positions_m', 'panorama', 'heading_deg', 'stamp_ns', 'files', 'visit'):
+            values = getattr(self, what)
+            found = size if values is None else len(values)
+            is_left_out = what == 'files' and not found
+            if found != size and not is_left_out:
                 raise SourceError(
                     f'{self.name}: expected {size} values of {what}, one for each image, found '
                     f'{found}; the lists of this data set do not belong together'

@@ -1,0 +1,89 @@
+"""Which images of a set belong together: positives by position, and what is left out of both.
+
+An image is neither a positive nor a negative of itself, of another view of its panorama, or of an
+image of the same visit: of the same drive, or less than a month away in Time Machine sets
+(NetVLAD, Section 5: a query's positives and negatives are at least one month away, in training as in
+validation).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.replay.pairs import Pairs, pairs_within
+from training.datasets.place_set import NO_PLACE, PlaceSet
+
+
+def are_apart(
+    places: PlaceSet, first: NDArray[np.int64], second: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """(n,) whether two images may be compared: other images, other panoramas, other visits.
+
+    Args:
+        places: the images.
+        first: (n,) int64 rows.
+        second: (n,) int64 rows, or broadcastable to `first`.
+    """
+    panorama = places.panorama[first]
+    same = (panorama == places.panorama[second]) & (panorama != NO_PLACE)
+    apart: NDArray[np.bool_] = ~same & (first != second)
+    if places.visit is None:
+        return apart
+    a, b = places.visit[first], places.visit[second]
+    is_unknown = (a == NO_PLACE) | (b == NO_PLACE)
+    return apart & (is_unknown | (np.abs(a - b) >= places.visit_gap))
+
+
+def positives_of(places: PlaceSet, radius_m: float) -> Pairs:
+    """Queries and database within a horizontal distance that are apart (see `are_apart`).
+
+    Args:
+        places: the images.
+        radius_m: largest distance, inclusive.
+
+    Returns:
+        Pairs of a number in `places.queries` and a number in `places.database`.
+    """
+    queries, database = places.queries, places.database
+    near = pairs_within(places.positions_m[queries], places.positions_m[database], radius_m)
+    number, place = _numbers(near)
+    kept = are_apart(places, queries[number], database[place])
+    return Pairs(near.keys[kept], near.num_queries, near.num_database)
+
+
+def excluded_of(places: PlaceSet) -> Pairs:
+    """Queries and database that are not apart at any distance: what a ranking leaves out.
+
+    Returns:
+        Pairs of a number in `places.queries` and a number in `places.database`.
+    """
+    rows = np.arange(len(places))
+    known = places.panorama != NO_PLACE
+    panorama = np.where(known, places.panorama, places.panorama.max(initial=0) + 1 + rows)
+    keys = [_within(places, rows, 1), _within(places, panorama, 1)]
+    if places.visit is not None:
+        # Each unknown visit gets a number that is far from all others.
+        last = places.visit.max(initial=0)
+        alone = last + places.visit_gap * (rows + 1)
+        visit = np.where(places.visit == NO_PLACE, alone, places.visit)
+        keys.append(_within(places, visit, places.visit_gap))
+    size = len(places.queries), len(places.database)
+    return Pairs(np.unique(np.concatenate(keys)), *size)
+
+
+def _numbers(pairs: Pairs) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Numbers of the queries and of the database items of all pairs."""
+    numbers = np.divmod(pairs.keys, max(1, pairs.num_database))
+    return numbers[0], numbers[1]
+
+
+def _within(places: PlaceSet, values: NDArray[np.int64], gap: int) -> NDArray[np.int64]:
+    """Keys (as in `Pairs`) of queries and database whose values differ by less than the gap."""
+    asked, held = values[places.queries], values[places.database]
+    order = np.argsort(held, kind='stable')
+    first = np.searchsorted(held[order], asked - gap, 'right')
+    counts = np.searchsorted(held[order], asked + gap, 'left') - first
+    queries = np.repeat(np.arange(len(asked)), counts)
+    step = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    return queries * len(held) + order[np.repeat(first, counts) + step]
