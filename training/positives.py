@@ -16,7 +16,8 @@ from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS
 from ghost_vpr_ros.core.errors import ConfigError, SourceError
 from ghost_vpr_ros.core.settings import Config, setting
 from ghost_vpr_ros.replay.pairs import Pairs, pairs_within
-from training.datasets.place_set import NO_PLACE, PlaceSet
+from training.datasets.place_set import PlaceSet
+from training.datasets.relations import are_apart
 
 _NS_PER_DAY = 86_400 * 10**9
 
@@ -137,10 +138,8 @@ def weak_labels(places: PlaceSet, config: TupleConfig) -> WeakLabels:
 def _are_apart(
     places: PlaceSet, config: TupleConfig, first: NDArray[np.int64], second: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
-    """(n,) whether two rows may stand in one tuple: other panoramas, and enough time between."""
-    panorama = places.panorama[first]
-    same = (panorama == places.panorama[second]) & (panorama != NO_PLACE)
-    apart = ~same & (first != second)
+    """(n,) whether two rows may stand in one tuple: apart, and enough time between."""
+    apart = are_apart(places, first, second)
     if config.min_time_between_days:
         between_ns = np.abs(places.stamp_ns[first] - places.stamp_ns[second])
         apart &= between_ns >= config.min_time_between_days * _NS_PER_DAY

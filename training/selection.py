@@ -19,8 +19,8 @@ from ghost_vpr_ros.core.metrics import recall_at
 from ghost_vpr_ros.core.settings import Config, setting
 from ghost_vpr_ros.replay.evaluator import rank_database
 from ghost_vpr_ros.replay.ground_truth import GroundTruth
-from ghost_vpr_ros.replay.pairs import Pairs, pairs_within
-from training.datasets.place_set import NO_PLACE, PlaceSet
+from training.datasets.place_set import PlaceSet
+from training.datasets.relations import excluded_of, positives_of
 
 VALIDATION_RANKS = (1, 5, 10)
 
@@ -85,39 +85,23 @@ class Selection:
 
 
 def place_set_truth(place_set: PlaceSet, radius_m: float) -> GroundTruth:
-    """Positives of the queries in the database by position; own panoramas are excluded.
+    """Positives of the queries in the database by position.
 
-    A query that is in the database, too, does not find itself.
+    A query does not find itself, nor another view of its panorama, nor an image of its own visit.
 
     Raises:
         SourceError: no query has a positive.
     """
     queries, database = place_set.queries, place_set.database
     points = place_set.positions_m[queries], place_set.positions_m[database]
-    same = _same_panorama(place_set)
-    near = pairs_within(*points, radius_m).without(same)
+    near, same = positives_of(place_set, radius_m), excluded_of(place_set)
     if not len(near):
         raise SourceError(
             f'{place_set.name}: expected queries within {radius_m:g} m of the database, found '
             f'none of {len(queries)}; check its positions and roles'
         )
     protocol = {'ground_truth': 'position', 'positive_distance_m': radius_m}
-    return GroundTruth(near, same, *points, 'm', {**protocol, 'panorama_pairs': len(same)})
-
-
-def _same_panorama(place_set: PlaceSet) -> Pairs:
-    """Pairs of a query and a database row that show one panorama, or are one image."""
-    # Images without a panorama each get a number of their own.
-    own = place_set.panorama.max(initial=0) + 1 + np.arange(len(place_set))
-    panorama = np.where(place_set.panorama == NO_PLACE, own, place_set.panorama)
-    asked, held = panorama[place_set.queries], panorama[place_set.database]
-    order = np.argsort(held, kind='stable')
-    first = np.searchsorted(held[order], asked, 'left')
-    counts = np.searchsorted(held[order], asked, 'right') - first
-    queries = np.repeat(np.arange(len(asked)), counts)
-    step = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    rows = order[np.repeat(first, counts) + step]
-    return Pairs.of(queries, rows, len(asked), len(held))
+    return GroundTruth(near, same, *points, 'm', {**protocol, 'excluded_pairs': len(same)})
 
 
 def recall_of(

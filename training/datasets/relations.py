@@ -2,8 +2,8 @@
 
 An image is neither a positive nor a negative of itself, of another view of its panorama, or of an
 image of the same visit: of the same drive, or less than a month away in Time Machine sets
-(NetVLAD, Section 5: a query's positives and negatives are at least one month away, in training as in
-validation).
+(NetVLAD, Section 5: positives and negatives are at least one month away from the query, in
+training as in validation).
 """
 
 from __future__ import annotations
