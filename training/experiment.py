@@ -28,8 +28,8 @@ SECTIONS = {
     'selection': 'training.selection:SelectionConfig',
     'alarm': 'training.alarm:AlarmConfig',
     'augmentation': 'training.augmentation:AugmentationConfig',
-    'distillation': 'training.distill:DistillationConfig',
-    'classification': 'training.pretrain:ClassificationConfig',
+    'distillation': 'training.distillation:DistillationConfig',
+    'classification': 'training.classification:ClassificationConfig',
     'whitening': 'training.whitening:WhiteningConfig',
 }
 """Section of the YAML file -> where its configuration class is."""

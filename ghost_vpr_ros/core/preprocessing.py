@@ -19,17 +19,34 @@ def preprocess(image: NDArray[np.uint8], config: PreprocessingConfig) -> NDArray
     Raises:
         ImageError: the array is not RGB uint8 (H, W, 3), or is empty.
     """
+    scale, offset = scale_and_offset(config)
+    normalised = resize(image, config) * scale + offset
+    return np.ascontiguousarray(normalised.transpose(2, 0, 1)[np.newaxis])
+
+
+def resize(image: NDArray[np.uint8], config: PreprocessingConfig) -> NDArray[np.uint8]:
+    """The first half of `preprocess`: RGB uint8 (h, w, 3) of an RGB uint8 (H, W, 3) image.
+
+    Raises:
+        ImageError: as `preprocess`.
+    """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
         raise ImageError(
             f'image: expected RGB uint8 (H, W, 3), found {image.dtype} {image.shape}; '
             'decode it with core.image or ros.conversions'
         )
     size = (config.width_px, config.height_px)
-    if (image.shape[1], image.shape[0]) != size:
-        shrinks = image.shape[1] > size[0] or image.shape[0] > size[1]
-        interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        image = np.asarray(cv2.resize(image, size, interpolation=interpolation), np.uint8)
+    if (image.shape[1], image.shape[0]) == size:
+        return image
+    shrinks = image.shape[1] > size[0] or image.shape[0] > size[1]
+    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, size, interpolation=interpolation), np.uint8)
+
+
+def scale_and_offset(
+    config: PreprocessingConfig,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The second half of `preprocess`: (3,) factors of the grey levels, and what is added then."""
     scale = (1.0 / (255.0 * np.asarray(config.std))).astype(np.float32)
     offset = (-np.asarray(config.mean) / np.asarray(config.std)).astype(np.float32)
-    normalised = image * scale + offset
-    return np.ascontiguousarray(normalised.transpose(2, 0, 1)[np.newaxis])
+    return scale, offset

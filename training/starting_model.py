@@ -1,0 +1,111 @@
+"""The network that a training starts from: given weights, or an untrained trunk."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from ghost_vpr_ros.core.config import MAX_INITIALISATION_IMAGES
+from ghost_vpr_ros.core.datatypes import Frame
+from ghost_vpr_ros.core.errors import ConfigError, WeightsError
+from ghost_vpr_ros.core.model.initialisation import build_untrained, initialise_clusters
+from ghost_vpr_ros.core.model.vpr_model import VprModel
+from ghost_vpr_ros.core.model.weights import load_model
+from ghost_vpr_ros.core.preprocessing import preprocess
+from ghost_vpr_ros.core.sampling import evenly_spaced
+from training.datasets.place_set import PlaceSet
+from training.experiment import Experiment
+from training.schedule import ScheduleConfig
+
+_TRUNK_SETTINGS = ('dilation', 'dilate', 'squeeze_excite')
+"""What must agree although tensors of the same shapes would fit."""
+
+_POOLING_SETTINGS = ('crop_channels', 'reduced_channels', 'clusters', 'netvlad_version')
+"""What must agree for the clusters to be taken over, too."""
+
+
+def starting_model(experiment: Experiment, init: Path | None, train_set: PlaceSet) -> VprModel:
+    """The experiment's network with weights, and with clusters that are initialised.
+
+    Args:
+        experiment: architecture, seed and schedule.
+        init: weights file whose tensors are taken over by name; None: an untrained trunk. The
+            clusters are set from training images where it has none that fit, or where
+            `schedule.initialise_clusters` asks for it. A whitening is left behind.
+        train_set: its database images set the clusters.
+
+    Raises:
+        ConfigError: the network is to have whitening.
+        WeightsError: the file is missing, damaged, or of another architecture.
+        ImageError: an image cannot be read.
+        SourceError: too few local features for K clusters.
+    """
+    if experiment.model.descriptor_dim:
+        raise ConfigError(
+            f'model.descriptor_dim: expected 0 in training, found '
+            f'{experiment.model.descriptor_dim}; whitening is fitted to the trained network '
+            'afterwards, by `python -m training.whiten`'
+        )
+    if init is None:
+        return build_untrained(
+            experiment.model, experiment.preprocessing, _images(train_set), experiment.seed
+        )
+    given = load_model(init)
+    with torch.random.fork_rng(devices=[]):
+        model = VprModel(experiment.model, experiment.preprocessing, given.provenance)
+    _take_trunk(model, given, init)
+    if not _take_pooling(model, given) or experiment.section(ScheduleConfig).initialise_clusters:
+        inputs = [preprocess(image, experiment.preprocessing) for image in _images(train_set)]
+        model.eval()
+        initialise_clusters(model, torch.from_numpy(np.concatenate(inputs)), experiment.seed)
+    return model.eval()
+
+
+def _take_trunk(model: VprModel, given: VprModel, where: Path) -> None:
+    """Load the trunk; of a longer one, the part that is needed.
+
+    Raises:
+        WeightsError: another architecture.
+    """
+    for name in _TRUNK_SETTINGS:
+        wanted, found = getattr(model.config, name), getattr(given.config, name)
+        if wanted != found:
+            raise WeightsError(
+                f'{where}: expected weights with {name} {wanted}, found {found}; set model.{name} '
+                'accordingly, or start from other weights'
+            )
+    tensors = given.backbone.state_dict()
+    missing = sorted(model.backbone.state_dict().keys() - tensors.keys())
+    if missing:
+        raise WeightsError(
+            f'{where}: expected a trunk of {model.config.crop_channels} channels, found one of '
+            f'{given.config.crop_channels}, without {missing[0]!r}; set model.crop_channels '
+            'accordingly, or start from other weights'
+        )
+    model.backbone.load_state_dict({key: tensors[key] for key in model.backbone.state_dict()})
+
+
+def _take_pooling(model: VprModel, given: VprModel) -> bool:
+    """Take over reduction and clusters; False where there are none, or others."""
+    same = all(
+        getattr(model.config, name) == getattr(given.config, name) for name in _POOLING_SETTINGS
+    )
+    if not same or not given.pooling.initialised:
+        return False
+    model.reduction = given.reduction
+    model.pooling = given.pooling
+    return True
+
+
+def _images(train_set: PlaceSet) -> Iterator[NDArray[np.uint8]]:
+    """At most 500 database images, spread evenly."""
+    chosen = evenly_spaced(len(train_set.database), MAX_INITIALISATION_IMAGES)
+    frames: Sequence[Frame] = [train_set.frames[train_set.database[i]] for i in chosen]
+    for frame in tqdm(frames, 'clusters', unit='image', disable=not sys.stderr.isatty()):
+        yield frame.load()
