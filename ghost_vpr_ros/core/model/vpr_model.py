@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 
 from torch import Tensor, nn
 
@@ -86,8 +87,13 @@ class VprModel(nn.Module):
     @property
     def model_hash(self) -> str:
         """SHA-256 over configuration and every tensor: equal hashes give equal descriptors."""
-        digest = hashlib.sha256(json.dumps(self.describe_configuration()).encode())
-        for key, tensor in sorted(self.state_dict().items()):
-            digest.update(key.encode())
-            digest.update(tensor.detach().cpu().contiguous().numpy())
-        return digest.hexdigest()
+        return content_hash(self.describe_configuration(), self.state_dict())
+
+
+def content_hash(configuration: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256, 64 hexadecimal digits, of a configuration and the tensors that run under it."""
+    digest = hashlib.sha256(json.dumps(dict(configuration)).encode())
+    for key, tensor in sorted(tensors.items()):
+        digest.update(key.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy())
+    return digest.hexdigest()

@@ -1,6 +1,10 @@
 """Weights files: `safetensors` with the full configuration, preprocessing and hash inside.
 
 Loading is strict: every tensor of the network must be there, in its shape, and nothing else.
+
+A tensor whose every number is a float16 number is written as float16 and comes back as the same
+float32 numbers. So a network that was rounded once (`half`) stays small in every copy of it, those
+in maps too, and its hash, which is taken over the float32 numbers, never changes again.
 """
 
 from __future__ import annotations
@@ -20,24 +24,54 @@ from torch import Tensor
 from ghost_vpr_ros.core.config import ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.errors import ConfigError, OutputError, WeightsError
 from ghost_vpr_ros.core.model.reduction import Reduction
-from ghost_vpr_ros.core.model.vpr_model import VprModel
+from ghost_vpr_ros.core.model.vpr_model import VprModel, content_hash
 from ghost_vpr_ros.core.model.whitening import Whitening
 
 FORMAT = 'ghost_vpr_ros/1'
 _LENGTH_BYTES = 8
+_STATISTICS = ('running_mean', 'running_var')
+"""Of batch norm: a few numbers over many powers of ten, never rounded."""
 
 
-def model_to_bytes(model: VprModel) -> bytes:
-    """The weights file of a model, as bytes."""
+def model_to_bytes(model: VprModel, half: bool = False) -> bytes:
+    """The weights file of a model, as bytes; `half` rounds its numbers to float16.
+
+    Raises:
+        WeightsError: a number is too large for float16.
+    """
     tensors = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
+    if half:
+        tensors = {name: _rounded(name, tensor) for name, tensor in tensors.items()}
+    configuration = model.describe_configuration()
     metadata = {
         'format': FORMAT,
-        **model.describe_configuration(),
+        **configuration,
         'clusters_initialised': json.dumps(model.pooling.initialised),
         'provenance': model.provenance,
-        'model_hash': model.model_hash,
+        'model_hash': content_hash(configuration, tensors),
     }
-    return save_tensors(tensors, metadata)
+    return save_tensors({name: _compact(tensor) for name, tensor in tensors.items()}, metadata)
+
+
+def _rounded(name: str, tensor: Tensor) -> Tensor:
+    """The nearest float16 numbers, as float32; counters and statistics as they are."""
+    if not tensor.is_floating_point() or name.endswith(_STATISTICS):
+        return tensor
+    rounded = tensor.half().float()
+    if not rounded.isfinite().all():
+        raise WeightsError(
+            f'{name}: expected numbers of at most {torch.finfo(torch.float16).max:.0f}, found '
+            f'{tensor.abs().max():.3g}; these weights do not fit float16, save them as float32'
+        )
+    return rounded
+
+
+def _compact(tensor: Tensor) -> Tensor:
+    """As float16 where nothing is lost by it."""
+    if tensor.dtype != torch.float32:
+        return tensor
+    small = tensor.half()
+    return small if torch.equal(small.float(), tensor) else tensor
 
 
 def model_from_bytes(data: bytes, where: str) -> VprModel:
@@ -58,6 +92,7 @@ def model_from_bytes(data: bytes, where: str) -> VprModel:
             f'{where}: not readable as weights of this version ({error}); train or fetch it again'
         ) from error
     _check_tensors(model.state_dict(), tensors, where)
+    tensors = {k: v.float() if v.dtype == torch.float16 else v for k, v in tensors.items()}
     model.load_state_dict(tensors, strict=True, assign=True)
     if isinstance(model.reduction, Reduction):
         model.reduction.initialised = bool(model.reduction.projection.weight.any())
@@ -84,14 +119,21 @@ def _empty_model(metadata: Mapping[str, str]) -> VprModel:
         )
 
 
-def save_model(model: VprModel, path: Path | str) -> None:
+def save_model(model: VprModel, path: Path | str, half: bool = False) -> None:
     """Write a weights file; the name appears only when its content is complete.
+
+    Args:
+        model: the network; it stays as it is.
+        path: of the file.
+        half: round the numbers to float16. The file is half as large and holds another network
+            than `model`, with another hash: load it to measure what it does.
 
     Raises:
         OutputError: the file cannot be written.
+        WeightsError: a number is too large for float16.
     """
     path = Path(path)
-    data = model_to_bytes(model)
+    data = model_to_bytes(model, half)
     partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
     try:
         with partial.open('wb') as file:
@@ -165,4 +207,5 @@ def _check_tensors(
 
 
 def _alike(expected: Tensor, found: Tensor) -> bool:
-    return expected.shape == found.shape and expected.dtype == found.dtype
+    compact = expected.dtype == torch.float32 and found.dtype == torch.float16
+    return expected.shape == found.shape and (compact or expected.dtype == found.dtype)

@@ -132,7 +132,9 @@ def test_a_tensor_of_another_shape_is_refused(weights, tmp_path):
 
 
 def test_a_tensor_of_another_type_is_refused(weights, tmp_path):
-    data = rewritten(weights, lambda t: t.update({'pooling.centres': t['pooling.centres'].half()}))
+    data = rewritten(
+        weights, lambda t: t.update({'pooling.centres': t['pooling.centres'].double()})
+    )
     assert_refused(data, tmp_path / 'w', "of another shape or type, first 'pooling.centres'")
 
 
