@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.errors import OutputError
 
+_Array = np.memmap[Any, Any]
+
 _HEADER_BYTES = 128
 """Of an .npy file with a shape of two numbers."""
 
@@ -55,8 +57,7 @@ class DescriptorCache:
         self._mark = _NEVER
         try:
             path.mkdir(parents=True, exist_ok=True)
-            self._descriptors = _opened(path / 'descriptors.npy', (size, dim), np.float16)
-            self._marks = _opened(path / 'marks.npy', (size,), np.uint64)
+            self._descriptors, self._marks = _opened(path, size, dim)
         except OSError as error:
             raise OutputError(
                 f'{path}: the descriptor cache cannot be written ({error.strerror}); choose '
@@ -102,31 +103,43 @@ class DescriptorCache:
         return valid & (self._mark != _NEVER)
 
 
-def _opened(path: Path, shape: tuple[int, ...], kind: type[np.generic]) -> np.memmap[Any, Any]:
-    """The file's array, kept where it has this shape and type, else zeros.
+def _opened(path: Path, size: int, dim: int) -> tuple[_Array, _Array]:
+    """The two arrays of the folder, kept where both are whole and of these shapes, else zeros.
 
-    Its blocks are reserved at once: a disk that fills up later would otherwise end the process
-    with a signal when the array is written.
+    Their blocks are reserved at once: a disk that fills up later would otherwise end the process
+    with a signal when an array is written.
     """
-    array = _kept(path, shape, kind)
-    size = int(np.prod(shape)) * np.dtype(kind).itemsize + _HEADER_BYTES
-    if array is None:
-        path.unlink(missing_ok=True)
-        _check_space(path, size)
-        array = np.lib.format.open_memmap(path, mode='w+', dtype=kind, shape=shape)
-    descriptor = os.open(path, os.O_RDWR)
+    files = {
+        path / 'descriptors.npy': ((size, dim), np.float16),
+        path / 'marks.npy': ((size,), np.uint64),
+    }
+    arrays = [_kept(file, *what) for file, what in files.items()]
+    if any(array is None for array in arrays):
+        for file in files:
+            file.unlink(missing_ok=True)
+        _check_space(path, cache_bytes(size, dim))
+        arrays = [
+            np.lib.format.open_memmap(file, mode='w+', dtype=kind, shape=shape)
+            for file, (shape, kind) in files.items()
+        ]
+    for file in files:
+        _reserve(file)
+    descriptors, marks = arrays
+    assert descriptors is not None and marks is not None
+    return descriptors, marks
+
+
+def _reserve(file: Path) -> None:
+    descriptor = os.open(file, os.O_RDWR)
     try:
-        os.posix_fallocate(descriptor, 0, size)
+        os.posix_fallocate(descriptor, 0, os.fstat(descriptor).st_size)
     finally:
         os.close(descriptor)
-    return array
 
 
-def _kept(
-    path: Path, shape: tuple[int, ...], kind: type[np.generic]
-) -> np.memmap[Any, Any] | None:
+def _kept(file: Path, shape: tuple[int, ...], kind: type[Any]) -> _Array | None:
     try:
-        array = np.load(path, mmap_mode='r+', allow_pickle=False)
+        array = np.load(file, mmap_mode='r+', allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
     fits = isinstance(array, np.memmap) and array.shape == shape and array.dtype == kind
@@ -134,7 +147,7 @@ def _kept(
 
 
 def _check_space(path: Path, size: int) -> None:
-    free = shutil.disk_usage(path.parent).free
+    free = shutil.disk_usage(path).free
     if size > free:
         raise OutputError(
             f'{path}: expected {size / 1e9:.3g} GB of free space for the descriptor cache, found '
