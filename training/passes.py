@@ -62,7 +62,7 @@ class EpochSize:
     """What the number of passes follows from, with the paper's symbols.
 
     Attributes:
-        images: N, all images that the cache holds.
+        images: N, all images that the cache holds; the paper's N is the database alone.
         queries: N_q.
         positives: N_p, potential positives of a query on average; for hard+cache+query N_p,e, the
             distinct potential positives of a block divided by its queries.
