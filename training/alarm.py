@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ghost_vpr_ros.core.errors import TrainingError
 from ghost_vpr_ros.core.settings import Config, setting
+from training.tuple_step import StepSums
 
 
 @dataclass(frozen=True)
@@ -24,36 +25,18 @@ class AlarmConfig(Config):
     )
 
 
-@dataclass(frozen=True)
-class BlockFigures:
-    """What one block of training came to.
-
-    Attributes:
-        loss: mean over its tuples; NaN without a tuple.
-        tuples: how many were trained on.
-        active_tuples: those with a negative inside the margin.
-        negative_distance2: mean squared distance from query to negative; NaN without a tuple.
-    """
-
-    loss: float
-    tuples: int
-    active_tuples: int
-    negative_distance2: float
-
-
 class Alarm:
-    """Raises when training cannot go on, warns when it does not get on.
+    """Raises when training cannot go on, and says when it does not get on.
 
     Attributes:
         idle: blocks in a row without an active tuple.
     """
 
-    def __init__(self, config: AlarmConfig, blocks_in_epoch: int, checkpoint: str) -> None:
+    def __init__(self, config: AlarmConfig, checkpoint: str, idle: int = 0) -> None:
         """Watch a training whose checkpoints go to `checkpoint`."""
         self._config = config
-        self._idle_limit = config.idle_blocks or blocks_in_epoch
         self._checkpoint = checkpoint
-        self.idle = 0
+        self.idle = idle
 
     def check_loss(self, loss: float, where: str) -> None:
         """Refuse a loss that is no number, before it reaches the weights.
@@ -67,31 +50,30 @@ class Alarm:
                 'with a lower optimiser.learning_rate, or with optimiser.largest_gradient: 1'
             )
 
-    def check_block(self, figures: BlockFigures, where: str) -> str:
-        """A warning where training does not get on, else an empty text.
+    def check_block(self, sums: StepSums, where: str) -> None:
+        """Look at what a block of training came to.
 
         Raises:
             TrainingError: all descriptors have become alike.
         """
-        if figures.negative_distance2 < self._config.collapsed_distance:
+        distance2 = sums.mean('negative_distance2')
+        if distance2 < self._config.collapsed_distance:
             raise TrainingError(
-                f'{where}: the network has collapsed: queries and negatives are '
-                f'{figures.negative_distance2:.1e} apart (squared), so the loss stays at the '
-                f'margin; {self._kept()}; start a run with a lower optimiser.learning_rate, a '
-                'later optimiser.train_from, or loss.reduction: mean'
+                f'{where}: the network has collapsed: queries and negatives are {distance2:.1e} '
+                f'apart (squared), so the loss stays at the margin; {self._kept()}; start a run '
+                'with a lower optimiser.learning_rate, a later optimiser.train_from, or '
+                'loss.reduction: mean'
             )
-        self.idle = 0 if figures.active_tuples else self.idle + 1
-        if not self.idle:
+        self.idle = 0 if sums.active_tuples else self.idle + 1
+
+    def why_end(self, blocks_in_epoch: int) -> str:
+        """Why training ends early: nothing was left to learn from for long; else empty."""
+        if self.idle < (self._config.idle_blocks or blocks_in_epoch):
             return ''
         return (
-            f'{where}: no active triplet, so nothing was learnt; more negatives (mining), a '
-            'larger loss.margin or harder data would give some'
+            f'no active triplet in {self.idle} blocks; a larger loss.margin, more '
+            'mining.random_negatives or harder data would give some'
         )
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether nothing was left to learn from for so long that training ends."""
-        return self.idle >= self._idle_limit
-
     def _kept(self) -> str:
-        return f'the last good checkpoint is {self._checkpoint}'
+        return f'the last checkpoint is {self._checkpoint}'

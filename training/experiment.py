@@ -37,7 +37,7 @@ SECTIONS = {
 DATA_PARTS = ('train', 'val')
 """Data sets of an experiment: what is learnt from, and what the best weights are chosen by."""
 
-_KNOWN = ['seed', 'preprocessing', 'model', 'data', *SECTIONS]
+_KNOWN = ['seed', 'init', 'preprocessing', 'model', 'data', *SECTIONS]
 
 
 @dataclass(frozen=True)
@@ -48,23 +48,25 @@ class Experiment:
         seed: of everything random.
         preprocessing: the network's input.
         model: the architecture.
-        data: data sets by part, see `DATA_PARTS`.
+        data: the data sets of each part, see `DATA_PARTS`; several are used as one.
         sections: the other sections that the file names, by their name.
+        init: weights file that training starts from; empty: an untrained network.
     """
 
     seed: int
     preprocessing: PreprocessingConfig
     model: ModelConfig
-    data: Mapping[str, DataConfig] = field(default_factory=dict)
+    data: Mapping[str, tuple[DataConfig, ...]] = field(default_factory=dict)
     sections: Mapping[str, Config] = field(default_factory=dict)
+    init: str = ''
 
     def section(self, kind: type[ConfigT]) -> ConfigT:
         """The section of that class; its defaults where the file does not name it."""
         found = next((s for s in self.sections.values() if isinstance(s, kind)), None)
         return kind() if found is None else found
 
-    def data_part(self, part: str) -> DataConfig:
-        """The data set of a part.
+    def data_part(self, part: str) -> tuple[DataConfig, ...]:
+        """The data sets of a part, at least one.
 
         Raises:
             ConfigError: the file does not name it.
@@ -80,9 +82,10 @@ class Experiment:
         """Plain values, as YAML has them; sections that the file does not name are left out."""
         return {
             'seed': self.seed,
+            'init': self.init,
             'preprocessing': self.preprocessing.to_dict(),
             'model': self.model.to_dict(),
-            'data': {part: config.to_dict() for part, config in self.data.items()},
+            'data': {part: [each.to_dict() for each in sets] for part, sets in self.data.items()},
             **{name: config.to_dict() for name, config in self.sections.items()},
         }
 
@@ -112,19 +115,33 @@ def _assemble(values: Mapping[str, Any]) -> Experiment:
     seed = values.get('seed', 0)
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         raise ConfigError(f'seed: expected an integer from 0, found {seed!r}')
+    init = values.get('init') or ''
+    if not isinstance(init, str):
+        raise ConfigError(f'init: expected the path of a weights file, found {init!r}')
     data = _section(values, 'data')
     _check_keys('data: ', data, list(DATA_PARTS))
     return Experiment(
         seed,
         PreprocessingConfig.from_dict(_section(values, 'preprocessing')),
         ModelConfig.from_dict(_section(values, 'model')),
-        {part: DataConfig.from_dict(_section(data, part)) for part in data},
+        {part: _data_sets(part, data[part]) for part in data},
         {
             name: _config_class(name).from_dict(_section(values, name))
             for name in SECTIONS
             if name in values
         },
+        init,
     )
+
+
+def _data_sets(part: str, values: Any) -> tuple[DataConfig, ...]:
+    """One data set as a mapping, or several as a list of mappings."""
+    sets = values if isinstance(values, list) else [values]
+    if not sets or not all(isinstance(each, Mapping) for each in sets):
+        raise ConfigError(
+            f'data.{part}: expected a mapping of keys or a list of them, found {values!r}'
+        )
+    return tuple(DataConfig.from_dict(each) for each in sets)
 
 
 def _config_class(section: str) -> type[Config]:

@@ -26,6 +26,12 @@ class ScheduleConfig(Config):
     validate_every_blocks: int = setting(
         0, 'validate within an epoch after so many blocks; 0: at its end only', low=0
     )
+    checkpoint_every_steps: int = setting(
+        100, 'steps of the optimiser between checkpoints within a block', low=1, high=10**9
+    )
+    log_every_steps: int = setting(
+        10, 'steps of the optimiser that one line of the log averages', low=1, high=10**9
+    )
     initialise_clusters: bool = setting(
         False, 'set the clusters anew although the given weights have some'
     )
@@ -37,6 +43,10 @@ class ScheduleConfig(Config):
         'of the trunk: auto is float32 on a CPU, bfloat16 on a GPU that has it',
         choices=('auto', 'float32', 'bfloat16', 'float16'),
     )
-    images_on_device_gb: float = setting(
-        4.0, 'training images are kept on the GPU up to this size', unit='GB', low=0.0, high=1e4
+    images_in_memory_gb: float = setting(
+        2.0,
+        'images of a set are kept on the device, at the size of the input, up to this size',
+        unit='GB',
+        low=0.0,
+        high=1e4,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from ghost_vpr_ros.core.config import MAX_INITIALISATION_IMAGES
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import ConfigError, WeightsError
 from ghost_vpr_ros.core.model.initialisation import build_untrained, initialise_clusters
+from ghost_vpr_ros.core.model.reduction import Reduction
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import load_model
 from ghost_vpr_ros.core.preprocessing import preprocess
@@ -30,14 +32,15 @@ _POOLING_SETTINGS = ('crop_channels', 'reduced_channels', 'clusters', 'netvlad_v
 """What must agree for the clusters to be taken over, too."""
 
 
-def starting_model(experiment: Experiment, init: Path | None, train_set: PlaceSet) -> VprModel:
+def starting_model(experiment: Experiment, train_set: PlaceSet) -> VprModel:
     """The experiment's network with weights, and with clusters that are initialised.
 
+    The tensors of the weights file `init` are taken over by name; without one the trunk is
+    untrained. Clusters are set from training images where that file has none that fit, or where
+    `schedule.initialise_clusters` asks for it. Its whitening is left behind.
+
     Args:
-        experiment: architecture, seed and schedule.
-        init: weights file whose tensors are taken over by name; None: an untrained trunk. The
-            clusters are set from training images where it has none that fit, or where
-            `schedule.initialise_clusters` asks for it. A whitening is left behind.
+        experiment: architecture, seed, weights to start from, schedule.
         train_set: its database images set the clusters.
 
     Raises:
@@ -46,25 +49,48 @@ def starting_model(experiment: Experiment, init: Path | None, train_set: PlaceSe
         ImageError: an image cannot be read.
         SourceError: too few local features for K clusters.
     """
+    _check_whitening(experiment)
+    if not experiment.init:
+        return build_untrained(
+            experiment.model, experiment.preprocessing, _images(train_set), experiment.seed
+        )
+    path = Path(os.path.expandvars(experiment.init)).expanduser()
+    given = load_model(path)
+    model = _bare_model(experiment)
+    model.provenance = given.provenance
+    _take_trunk(model, given, path)
+    if not _take_pooling(model, given) or experiment.section(ScheduleConfig).initialise_clusters:
+        inputs = [preprocess(image, experiment.preprocessing) for image in _images(train_set)]
+        initialise_clusters(model, torch.from_numpy(np.concatenate(inputs)), experiment.seed)
+    return model
+
+
+def interrupted_model(experiment: Experiment) -> VprModel:
+    """The experiment's network with any numbers, for those of a checkpoint.
+
+    Raises:
+        ConfigError: the network is to have whitening.
+    """
+    _check_whitening(experiment)
+    model = _bare_model(experiment)
+    model.pooling.initialised = True
+    if isinstance(model.reduction, Reduction):
+        model.reduction.initialised = True
+    return model
+
+
+def _bare_model(experiment: Experiment) -> VprModel:
+    with torch.random.fork_rng(devices=[]):
+        return VprModel(experiment.model, experiment.preprocessing).eval()
+
+
+def _check_whitening(experiment: Experiment) -> None:
     if experiment.model.descriptor_dim:
         raise ConfigError(
             f'model.descriptor_dim: expected 0 in training, found '
             f'{experiment.model.descriptor_dim}; whitening is fitted to the trained network '
             'afterwards, by `python -m training.whiten`'
         )
-    if init is None:
-        return build_untrained(
-            experiment.model, experiment.preprocessing, _images(train_set), experiment.seed
-        )
-    given = load_model(init)
-    with torch.random.fork_rng(devices=[]):
-        model = VprModel(experiment.model, experiment.preprocessing, given.provenance)
-    _take_trunk(model, given, init)
-    if not _take_pooling(model, given) or experiment.section(ScheduleConfig).initialise_clusters:
-        inputs = [preprocess(image, experiment.preprocessing) for image in _images(train_set)]
-        model.eval()
-        initialise_clusters(model, torch.from_numpy(np.concatenate(inputs)), experiment.seed)
-    return model.eval()
 
 
 def _take_trunk(model: VprModel, given: VprModel, where: Path) -> None:

@@ -1,0 +1,70 @@
+"""Several data sets as one: their images are far from each other and share nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.core.errors import SourceError
+from training.datasets.place_set import NO_PLACE, PlaceSet
+
+APART_M = 1e6
+"""Distance between the frames of two sets; a city is smaller."""
+
+
+def join_sets(sets: Sequence[PlaceSet]) -> PlaceSet:
+    """One set of all the images, those of the first set first; a single set is returned as it is.
+
+    Raises:
+        SourceError: two sets count visits differently.
+    """
+    if len(sets) == 1:
+        return sets[0]
+    starts = np.cumsum([0, *(len(each) for each in sets)])[:-1]
+    return PlaceSet(
+        ' + '.join(each.name for each in sets),
+        [frame for each in sets for frame in each.frames],
+        np.concatenate([_centred(each, number) for number, each in enumerate(sets)]),
+        np.concatenate([e.queries + start for e, start in zip(sets, starts, strict=True)]),
+        np.concatenate([e.database + start for e, start in zip(sets, starts, strict=True)]),
+        _numbered_apart([each.panorama for each in sets], 1),
+        np.concatenate([each.heading_deg for each in sets]),
+        np.concatenate([each.stamp_ns for each in sets]),
+        {'sets': {each.name: each.facts for each in sets}},
+        [file for each in sets for file in each.files] if all(e.files for e in sets) else (),
+        *_visits(sets),
+    )
+
+
+def _centred(places: PlaceSet, number: int) -> NDArray[np.float64]:
+    """(N, 2) positions about the set's own place on a line."""
+    return places.positions_m - places.positions_m.mean(axis=0) + [number * APART_M, 0.0]
+
+
+def _visits(sets: Sequence[PlaceSet]) -> tuple[NDArray[np.int64] | None, int]:
+    """Visits and their gap; None where no set has any."""
+    gaps = {each.visit_gap for each in sets if each.visit is not None}
+    if not gaps:
+        return None, 1
+    if len(gaps) > 1:
+        raise SourceError(
+            f'{sets[0].name}: expected data sets with one gap between visits, found gaps of '
+            f'{", ".join(map(str, sorted(gaps)))}; train on them one after the other'
+        )
+    gap = gaps.pop()
+    unknown = [np.full(len(each), NO_PLACE, np.int64) for each in sets]
+    visits = [u if e.visit is None else e.visit for e, u in zip(sets, unknown, strict=True)]
+    return _numbered_apart(visits, gap), gap
+
+
+def _numbered_apart(numbers: Sequence[NDArray[np.int64]], gap: int) -> NDArray[np.int64]:
+    """All numbers in a row, those of different sets at least `gap` apart."""
+    apart, start = [], 0
+    for each in numbers:
+        is_known = each != NO_PLACE
+        shifted = each - each[is_known].min(initial=each.max(initial=0)) + start
+        apart.append(np.where(is_known, shifted, NO_PLACE))
+        start = int(apart[-1].max(initial=start)) + gap
+    return np.concatenate(apart)

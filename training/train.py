@@ -1,0 +1,166 @@
+"""Train for places from GPS tags: the weakly supervised ranking loss on mined tuples.
+
+python -m training.train --config training/configs/NAME.yaml --out RUN [--init WEIGHTS]
+python -m training.train --out RUN --resume
+torchrun --nproc-per-node 4 -m training.train ...     # shares each batch of tuples
+
+Leaves in RUN: config.yaml, log.csv and TensorBoard events, curves.png, metrics.json,
+MODEL_CARD.md, checkpoint.safetensors, and weights.safetensors with the best validation recall.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import resource
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import torch
+
+from ghost_vpr_ros.core.errors import ConfigError, GhostVprError
+from ghost_vpr_ros.replay.output_files import write_json
+from training.curves import draw_curves
+from training.datasets.joined_sets import join_sets
+from training.datasets.open_place_set import open_place_set
+from training.datasets.place_set import PlaceSet
+from training.experiment import Experiment, read_experiment
+from training.parallel import Processes
+from training.run_folder import CONFIG_NAME, LOG_NAME, RunFolder
+from training.starting_model import interrupted_model, starting_model
+from training.training_parts import TrainingParts, assemble
+from training.training_run import TrainingRun
+
+CACHE_NAME = 'cache'
+CURVES_NAME = 'curves.png'
+METRICS_NAME = 'metrics.json'
+_KIB = 1024
+
+
+def train(experiment: Experiment, folder: RunFolder, processes: Processes) -> dict[str, Any]:
+    """Train to the end, from the folder's checkpoint where there is one; what metrics.json holds.
+
+    Raises:
+        GhostVprError: data, weights or checkpoint cannot be used, the loss is no number, the
+            network has collapsed, or the disk is full.
+    """
+    make_deterministic(experiment.seed)
+    train_set, val_set = (_open_part(experiment, part) for part in ('train', 'val'))
+    if folder.checkpoint.exists():
+        model = interrupted_model(experiment)
+    else:
+        model = starting_model(experiment, train_set)
+    cache = folder.path / CACHE_NAME / str(processes.rank)
+    parts = assemble(experiment, processes, train_set, val_set, model, cache)
+    with contextlib.closing(parts):
+        run = TrainingRun(parts, folder)
+        ended = run.run()
+    metrics = _metrics(parts, run, ended)
+    if processes.writes:
+        write_json(folder.path / METRICS_NAME, metrics)
+        draw_curves(folder.path / LOG_NAME, folder.path / CURVES_NAME)
+    _remove(cache)
+    return metrics
+
+
+def _remove(cache: Path) -> None:
+    """Delete this process's descriptors, and their folder after those of the last process."""
+    shutil.rmtree(cache, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        cache.parent.rmdir()
+
+
+def make_deterministic(seed: int) -> None:
+    """Let everything random follow from the seed, and equal runs give equal bits."""
+    os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cudnn.benchmark = False
+    cv2.setNumThreads(1)  # Images are read in threads of our own.
+
+
+def _open_part(experiment: Experiment, part: str) -> PlaceSet:
+    return join_sets([open_place_set(config) for config in experiment.data_part(part)])
+
+
+def _metrics(parts: TrainingParts, run: TrainingRun, ended: str) -> dict[str, Any]:
+    device = parts.processes.device
+    on_gpu = torch.cuda.max_memory_allocated(device) if device.type == 'cuda' else 0
+    return {
+        'val_recall': {str(n): value for n, value in parts.selection.best.items()},
+        'best_epoch': parts.selection.best_epoch,
+        'epochs': run.state.epoch,
+        'steps': run.state.step,
+        'ended': ended,
+        'elapsed_s': run.state.elapsed_s,
+        'passes': parts.miner.counter.to_dict(),
+        'peak_memory_gb': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KIB / 1e9,
+        'peak_gpu_memory_gb': on_gpu / 1e9,
+        'device': str(device),
+        'processes': parts.processes.world,
+        'threads': torch.get_num_threads(),
+        'torch': torch.__version__,
+        'seed': parts.experiment.seed,
+        'data': parts.sentence,
+    }
+
+
+def _experiment(args: argparse.Namespace) -> Experiment:
+    """Of --config, or of an interrupted run's own file.
+
+    Raises:
+        ConfigError: neither is there, or it cannot be used.
+    """
+    if args.config is None and not args.resume:
+        raise ConfigError('--config: expected an experiment, found none; only --resume needs none')
+    changes = [*args.set, *([f'init={args.init}'] if args.init else [])]
+    return read_experiment(args.config or args.out / CONFIG_NAME, changes)
+
+
+def _run(args: argparse.Namespace, processes: Processes) -> None:
+    experiment = _experiment(args)
+    if processes.writes:
+        folder = RunFolder(args.out, experiment.to_dict(), resume=args.resume)
+    processes.wait()
+    if not processes.writes:
+        folder = RunFolder(args.out, experiment.to_dict(), resume=True)
+    with contextlib.closing(folder):
+        metrics = train(experiment, folder, processes)
+    if processes.writes:
+        recall = ', '.join(f'r@{n} {value:.1f}' for n, value in metrics['val_recall'].items())
+        sys.stdout.write(f'{folder.weights}: {recall} on the validation set; {metrics["ended"]}\n')
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; 1 after a known error, which is one line on stderr."""
+    parser = argparse.ArgumentParser(
+        prog='training.train',
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('--config', type=Path, help='experiment, YAML; not needed with --resume')
+    parser.add_argument('--out', type=Path, required=True, help='folder of the run')
+    parser.add_argument('--init', help='weights to start from; default: an untrained network')
+    parser.add_argument('--resume', action='store_true', help='continue an interrupted run')
+    parser.add_argument('--device', default='auto', help='auto, cpu, cuda, cuda:1, ...')
+    parser.add_argument(
+        '--set', action='append', default=[], metavar='SECTION.KEY=VALUE', help='change a setting'
+    )
+    args = parser.parse_args(arguments)
+    try:
+        processes = Processes.start(args.device)
+        _run(args, processes)
+        processes.leave()
+    except GhostVprError as error:
+        sys.stderr.write(f'training.train: error: {error}\n')
+        return 1
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,160 @@
+"""What a training is made of, put together from its experiment."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ghost_vpr_ros.core.model.vpr_model import VprModel
+from training.augmentation import AugmentationConfig
+from training.datasets.place_set import PlaceSet
+from training.describing import Describer
+from training.descriptor_cache import DescriptorCache
+from training.experiment import Experiment
+from training.image_batches import ImageStore, open_pool
+from training.loss import LossConfig
+from training.mining import Miner, MiningConfig
+from training.optimiser import OptimiserConfig, build_optimiser, freeze_below
+from training.parallel import Processes
+from training.passes import HARD_NOCACHE
+from training.positives import TupleConfig, WeakLabels, weak_labels
+from training.precision import chosen_precision, make_scaler, run_trunk_in
+from training.schedule import ScheduleConfig
+from training.selection import Selection, SelectionConfig
+from training.tuple_batch import TupleLoader
+from training.tuple_step import TupleStep
+from training.validation import Validation
+
+
+@dataclass
+class TrainingParts:
+    """Everything that a training uses.
+
+    Attributes:
+        experiment: what was asked for.
+        processes: this one among others.
+        model: being trained, on its device.
+        optimiser: of the parameters that are trained.
+        scaler: of the loss in float16.
+        miner: makes tuples.
+        loader: makes batches of them.
+        step: moves the weights.
+        describe: training images by the network as it is.
+        validate: recall of the network as it is.
+        selection: the best recall so far.
+        pool: threads that read images.
+        sentence: the data and how much of the network is trained, for the provenance.
+    """
+
+    experiment: Experiment
+    processes: Processes
+    model: VprModel
+    optimiser: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    miner: Miner
+    loader: TupleLoader
+    step: TupleStep
+    describe: Describer
+    validate: Validation
+    selection: Selection
+    pool: ThreadPoolExecutor
+    sentence: str
+
+    def close(self) -> None:
+        """End the threads; images that are still asked for are not read."""
+        self.pool.shutdown(cancel_futures=True)
+
+
+def assemble(
+    experiment: Experiment,
+    processes: Processes,
+    train_set: PlaceSet,
+    val_set: PlaceSet,
+    model: VprModel,
+    cache: Path,
+) -> TrainingParts:
+    """The parts of a training that starts from `model`.
+
+    Args:
+        experiment: every setting.
+        processes: this one among others.
+        train_set: to learn from.
+        val_set: to choose the best weights by.
+        model: with clusters, without whitening; moved to the device.
+        cache: folder for the descriptors of the training set, this process's own.
+
+    Raises:
+        SourceError: queries without positives, in training or validation.
+        OutputError: no space for the cache.
+    """
+    schedule = experiment.section(ScheduleConfig)
+    optimiser_config = experiment.section(OptimiserConfig)
+    labels = weak_labels(train_set, experiment.section(TupleConfig))
+    device = processes.device
+    model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    trained = freeze_below(model, optimiser_config.train_from)
+    optimiser = build_optimiser(model, optimiser_config)
+    precision = chosen_precision(schedule.precision, device)
+    run_trunk_in(precision, model, device)
+    scaler = make_scaler(precision, device)
+    pool = open_pool(schedule.workers)
+    selection = experiment.section(SelectionConfig)
+
+    def describer(places: PlaceSet) -> Describer:
+        limit_gb = schedule.images_in_memory_gb
+        store = ImageStore(places.frames, model.preprocessing, device, limit_gb, pool)
+        return Describer(model, store, processes, schedule.describe_batch)
+
+    return TrainingParts(
+        experiment,
+        processes,
+        model,
+        optimiser,
+        scaler,
+        _miner(experiment, labels, cache, model.descriptor_dim),
+        _loader(experiment, train_set, pool),
+        TupleStep(
+            model,
+            optimiser,
+            scaler,
+            labels,
+            experiment.section(LossConfig),
+            optimiser_config,
+            processes,
+        ),
+        describer(train_set),
+        Validation(val_set, describer(val_set), selection),
+        Selection(selection, {}),
+        pool,
+        f'{len(labels.queries)} queries of {train_set.name}, {trained} trained parameters',
+    )
+
+
+def _miner(experiment: Experiment, labels: WeakLabels, cache: Path, descriptor_dim: int) -> Miner:
+    mining = experiment.section(MiningConfig)
+    optimiser = experiment.section(OptimiserConfig)
+    needs_cache = mining.scheme != HARD_NOCACHE
+    return Miner(
+        labels,
+        mining,
+        margin=experiment.section(LossConfig).margin,
+        seed=experiment.seed,
+        halve_every=optimiser.halve_every_epochs if optimiser.schedule == 'halve' else 0,
+        tuples_per_batch=experiment.section(ScheduleConfig).tuples_per_batch,
+        cache=DescriptorCache(cache, len(labels.places), descriptor_dim) if needs_cache else None,
+    )
+
+
+def _loader(experiment: Experiment, train_set: PlaceSet, pool: ThreadPoolExecutor) -> TupleLoader:
+    """Images are augmented only where the experiment has that section: the papers do not."""
+    wanted = 'augmentation' in experiment.sections
+    return TupleLoader(
+        train_set.frames,
+        experiment.preprocessing,
+        experiment.section(AugmentationConfig) if wanted else None,
+        experiment.seed,
+        pool,
+    )
