@@ -66,7 +66,7 @@ setup(
             *(f'ros-jazzy-{name}; {HAS_ROS_WHEELS}' for name in ROS_WHEELS),
         ],
         'replay': ['matplotlib', 'pillow', 'rosbags', 'rosbags-image'],
-        'train': ['pyyaml', 'torchvision'],
+        'train': ['pyyaml', 'scipy', 'torchvision'],
         'test': [
             'mypy',
             'psutil',

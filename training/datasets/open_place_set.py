@@ -2,41 +2,103 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from pathlib import Path
 
-from ghost_vpr_ros.core.settings import Config, setting
+from ghost_vpr_ros.core.errors import ConfigError, SourceError
+from ghost_vpr_ros.core.image import IMAGE_SUFFIXES
+from ghost_vpr_ros.replay.bag_file import BAG_SUFFIXES, bag_files, is_bag_metadata
+from ghost_vpr_ros.replay.exif_gps import exif_frame
+from ghost_vpr_ros.replay.image_sources import MANIFEST_NAME, list_images
+from ghost_vpr_ros.replay.utm_names import is_utm_name
+from training.datasets.data_config import FORMATS, DataConfig
+from training.datasets.drives import drive_place_set
+from training.datasets.image_lists import image_list_place_set
+from training.datasets.place_folders import place_folder_set
 from training.datasets.place_set import PlaceSet
+from training.datasets.role_folders import has_role_folders, role_folder_place_set
+from training.datasets.sources import source_place_set
 
-FORMATS = ('auto', 'dbstruct', 'utm', 'lists', 'places', 'source', 'drives')
-"""Formats of data sets; `auto` tells them apart by what lies at the path."""
+__all__ = ['FORMATS', 'DataConfig', 'format_of', 'open_place_set']
 
-
-@dataclass(frozen=True)
-class DataConfig(Config):
-    """Which images, and which of them are queries; a section of an experiment's YAML file."""
-
-    format: str = setting('auto', 'how the data set is laid out', choices=FORMATS)
-    path: tuple[str, ...] = setting((), 'folder or file; several bags are several drives')
-    split: str = setting('', 'train, val or test; empty: all there is')
-    where: tuple[str, ...] = setting((), 'COLUMN=VALUE or COLUMN=LOW..HIGH that rows must have')
-    queries_where: tuple[str, ...] = setting((), 'the same for queries alone')
-    database_where: tuple[str, ...] = setting((), 'the same for the database alone')
-    queries_path: str = setting('', 'source of the queries where it is another one')
-    images: str = setting('', 'folder that listed names begin in; empty: beside the lists')
-    check_images: bool = setting(True, 'refuse a set whose image files are not all there')
-    keyframe_distance_m: float = setting(
-        2.0, 'distance travelled from one keyframe of a bag to the next', unit='m', low=0.0
-    )
-    image_topic: str = setting('', 'image topic of a bag; empty: the only one')
-    position_topic: str = setting('', 'position topic of a bag; empty: the only one')
+_SAMPLED_PHOTOS = 20
 
 
 def open_place_set(config: DataConfig) -> PlaceSet:
-    """The data set of a configuration.
+    """The data set of a configuration; nothing of it is moved, renamed or written.
 
     Raises:
-        ConfigError: settings that contradict each other.
+        ConfigError: settings that contradict each other or that the format has no use for.
         SourceError: missing, unreadable, or lists that do not belong together.
         BagError: a bag that is damaged or lacks a topic.
     """
-    raise NotImplementedError
+    format = format_of(config)
+    if format == 'dbstruct':
+        # SciPy is needed for nothing else, and slow to import.
+        from training.datasets.dbstruct import dbstruct_place_set
+
+        return dbstruct_place_set(config)
+    readers = {
+        'lists': image_list_place_set,
+        'utm': role_folder_place_set,
+        'places': place_folder_set,
+        'drives': drive_place_set,
+        'source': source_place_set,
+    }
+    return readers[format](config)
+
+
+def format_of(config: DataConfig) -> str:
+    """The format that the configuration names, or that of what lies at its path.
+
+    Raises:
+        ConfigError: no path.
+        SourceError: nothing is there, or it is of no known format.
+    """
+    paths = config.paths
+    if config.format != 'auto':
+        return config.format
+    for path in paths:
+        if not path.exists():
+            raise SourceError(f'{path}: no such file or folder; check the path of the data set')
+    if len(paths) > 1:
+        return 'drives'
+    return _format_of_folder(paths[0]) if paths[0].is_dir() else _format_of_file(paths[0])
+
+
+def _format_of_file(path: Path) -> str:
+    suffix = path.suffix.lower()
+    known = {'.mat': 'dbstruct', '.npz': 'lists', '.csv': 'source'}
+    known.update(dict.fromkeys(BAG_SUFFIXES, 'drives'))
+    if suffix not in known:
+        raise SourceError(
+            f'{path}: expected a data set ({", ".join(known)}, or a folder), found a file of '
+            'another kind'
+        )
+    return known[suffix]
+
+
+def _format_of_folder(path: Path) -> str:
+    if (path / MANIFEST_NAME).is_file():
+        return 'source'
+    if bag_files(path) or is_bag_metadata(path / 'metadata.yaml'):
+        return 'drives'
+    if has_role_folders(path):
+        return 'utm' if _has_positions(path) else 'places'
+    lists = sorted(item.name for item in path.iterdir() if item.suffix in ('.mat', '.npz'))
+    if lists:
+        raise ConfigError(f'path: {path} holds {", ".join(lists)}; name one of these files')
+    return 'source' if _has_positions(path) else 'places'
+
+
+def _has_positions(path: Path) -> bool:
+    """Whether images carry positions in their names or, as far as looked at, in their EXIF."""
+    images = list_images(path)
+    if not images:
+        raise SourceError(
+            f'{path}: expected a data set, found neither images ({" ".join(IMAGE_SUFFIXES)}) nor '
+            f'{MANIFEST_NAME}, lists or a bag; check the path'
+        )
+    if any(map(is_utm_name, images)):
+        return True
+    step = -(-len(images) // _SAMPLED_PHOTOS)
+    return any(exif_frame(image, image.name).geo is not None for image in images[::step])

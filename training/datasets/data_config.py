@@ -1,0 +1,131 @@
+"""What a YAML file says of a data set: where it lies, which part, who is query and database."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from ghost_vpr_ros.core.errors import ConfigError
+from ghost_vpr_ros.core.settings import Config, setting
+from ghost_vpr_ros.replay.bag_topics import BagTopics
+
+FORMATS = ('auto', 'dbstruct', 'lists', 'utm', 'places', 'drives', 'source')
+"""Formats of data sets; `auto` tells them apart by what lies at the path."""
+
+
+@dataclass(frozen=True)
+class DataConfig(Config):
+    """Which images, and which of them are queries; a section of an experiment's YAML file."""
+
+    format: str = setting('auto', 'how the data set is laid out', choices=FORMATS)
+    path: tuple[str, ...] = setting((), 'folder or file; several bags are several drives')
+    split: str = setting('', 'train, val or test; empty: all there is')
+    where: tuple[str, ...] = setting((), 'COLUMN=VALUE or COLUMN=LOW..HIGH that rows must have')
+    queries_where: tuple[str, ...] = setting((), 'the same for queries alone')
+    database_where: tuple[str, ...] = setting((), 'the same for the database alone')
+    queries_path: str = setting('', 'source of the queries where it is another one')
+    images: str = setting('', 'folder that listed names begin in; empty: beside the list')
+    check_images: bool = setting(True, 'refuse lists whose image files are not all there')
+    keyframe_distance_m: float = setting(
+        2.0,
+        'distance of one keyframe of a drive from the last one; 0: every image',
+        unit='m',
+        low=0.0,
+        high=1e4,
+    )
+    revisit_after_s: float = setting(
+        30.0,
+        'least time between two images of a single drive that may show one place; 0: any',
+        unit='s',
+        low=0.0,
+        high=1e7,
+    )
+    image_topic: str = setting(BagTopics.image_topic, 'image topic of a bag; empty: the only one')
+    position_topic: str = setting(
+        BagTopics.position_topic, 'position topic of a bag; empty: the only one'
+    )
+    max_gap_s: float = setting(
+        BagTopics.max_gap_s,
+        'longest time between two positions of a bag across which is interpolated',
+        unit='s',
+        low=0.0,
+        high=3600.0,
+    )
+
+    @property
+    def paths(self) -> list[Path]:
+        """What `path` names, with `~` and `$VARIABLES` replaced.
+
+        Raises:
+            ConfigError: nothing is named.
+        """
+        if not self.path:
+            raise ConfigError('path: expected the folder or file of a data set, found nothing')
+        return [expanded(text) for text in self.path]
+
+    def only_path(self, format: str) -> Path:
+        """The path of a format that has one.
+
+        Raises:
+            ConfigError: none or several are named.
+        """
+        if len(self.paths) > 1:
+            raise ConfigError(
+                f'path: expected one path for the format {format!r}, found {len(self.paths)}; '
+                'only drives may be several'
+            )
+        return self.paths[0]
+
+    def refuse(self, format: str, *names: str) -> None:
+        """Refuse settings that a format has no use for, rather than ignore them.
+
+        Raises:
+            ConfigError: one of them is given.
+        """
+        for name in names:
+            if getattr(self, name):
+                raise ConfigError(
+                    f'{name}: not known to the format {format!r} of {self.path[0]}, found '
+                    f'{getattr(self, name)!r}; remove it'
+                )
+
+    @property
+    def topics(self) -> BagTopics:
+        """Which topics of a bag are read."""
+        return BagTopics(
+            image_topic=self.image_topic,
+            position_topic=self.position_topic,
+            max_gap_s=self.max_gap_s,
+        )
+
+
+def expanded(text: str) -> Path:
+    """A path with `~` and `$VARIABLES` replaced.
+
+    Raises:
+        ConfigError: the path names a variable that is not set.
+    """
+    path = str(Path(os.path.expandvars(text)).expanduser())
+    if '$' in path:
+        raise ConfigError(f'{text}: the path names a variable that is not set; set it')
+    return Path(path)
+
+
+def conditions(*lists: tuple[str, ...]) -> dict[str, str]:
+    """Conditions by column, of lists of `COLUMN=VALUE` or `COLUMN=LOW..HIGH`.
+
+    Raises:
+        ConfigError: a text without `=`, or two conditions on one column.
+    """
+    found: dict[str, str] = {}
+    for text in (text for texts in lists for text in texts):
+        column, equals, value = text.partition('=')
+        if not equals or not column:
+            raise ConfigError(f'where: expected COLUMN=VALUE or COLUMN=LOW..HIGH, found {text!r}')
+        if column in found:
+            raise ConfigError(
+                f'where: two conditions on {column}, {found[column]!r} and {value!r}'
+            )
+        found[column] = value
+    return found
