@@ -1,0 +1,289 @@
+"""Pre-training by classification: it learns, resumes after a kill, and says what it cannot use."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from ghost_vpr_ros.core.errors import WeightsError
+from ghost_vpr_ros.core.model.weights import load_model
+from training.datasets.scene_folders import read_scenes
+from training.experiment import read_experiment
+from training.pretrain import main, pretrain
+from training.pretraining import Pretraining
+from training.run_folder import RunFolder
+from training.scene_batches import TrainingViews, WholeImages
+
+SETTINGS = """
+seed: 3
+preprocessing: {width_px: 96, height_px: 64}
+model: {crop_channels: 160, clusters: 4, dilation: [1, 1]}
+classification:
+  folders: [FOLDER]
+  crop_px: 32
+  image_px: 32
+  epochs: 12
+  batch_size: 7
+  log_every: 4
+  checkpoint_every: 10
+augmentation: {photometric: 0.2, night: 0, grey: 0, blur: 0}
+"""
+COLOURS_BGR = {'brick': (40, 60, 200), 'water': (200, 120, 40)}
+TRAIN_IMAGES, VAL_IMAGES = 12, 4
+# Twenty-four images make three batches of seven: three are left out of each epoch.
+STEPS = 12 * 3
+KILLED_IN_STEP = 23
+"""Not a step with a checkpoint: the last one before it is in step 20."""
+
+KILL = f"""
+import os, signal, sys
+from training.pretraining import Pretraining
+from training.pretrain import main
+whole = Pretraining.advance
+def advance(run, batch):
+    if run.step == {KILLED_IN_STEP}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    whole(run, batch)
+Pretraining.advance = advance
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture(scope='module')
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The experiment of a two-class problem, beside its images."""
+    folder = tmp_path_factory.mktemp('scenes')
+    generator = np.random.default_rng(0)
+    for part, count in (('train', TRAIN_IMAGES), ('val', VAL_IMAGES)):
+        for name, colour in COLOURS_BGR.items():
+            (folder / part / name).mkdir(parents=True)
+            for number in range(count):
+                pixels = np.array(colour) + generator.normal(0, 20, (40, 48, 3))
+                image = pixels.clip(0, 255).astype(np.uint8)
+                assert cv2.imwrite(str(folder / part / name / f'{number}.png'), image)
+    path = folder / 'experiment.yaml'
+    path.write_text(SETTINGS.replace('FOLDER', str(folder)))
+    return path
+
+
+@pytest.fixture(scope='module')
+def finished(config: Path) -> Path:
+    """The folder of a run that nothing has interrupted."""
+    assert main(['--config', str(config), '--out', str(config.parent / 'run')]) == 0
+    return config.parent / 'run'
+
+
+def views_of(config: Path, changes: Sequence[str] = ()) -> TrainingViews:
+    experiment = read_experiment(config, changes)
+    return TrainingViews(read_scenes([config.parent], 0.1, 0).train, experiment)
+
+
+def rows_of(run: Path) -> list[dict[str, str]]:
+    with (run / 'log.csv').open(newline='') as file:
+        return list(csv.DictReader(file))
+
+
+def hash_of(run: Path) -> str:
+    return load_model(run / 'weights.safetensors').model_hash
+
+
+def failure(arguments: list[str], capsys: pytest.CaptureFixture) -> str:
+    """The one line that a failing command writes."""
+    assert main(arguments) == 1
+    error = str(capsys.readouterr().err)
+    assert error.count('\n') == 1
+    return error
+
+
+def with_broken_image(config: Path, tmp_path: Path, part: str = 'train') -> str:
+    """`--set` of a copy of the scenes in which one image is damaged."""
+    for name in ('train', 'val'):
+        for image in (config.parent / name).rglob('*.png'):
+            copy = tmp_path / image.relative_to(config.parent)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(image.read_bytes())
+    (tmp_path / part / 'water' / '0.png').write_bytes(b'no image')
+    return f'classification.folders=[{tmp_path}]'
+
+
+def test_two_colours_are_learnt(finished: Path) -> None:
+    metrics = json.loads((finished / 'metrics.json').read_text())
+    assert metrics['val_top1'] == 1.0
+    assert metrics['classes'] == ['brick', 'water']
+    assert metrics['steps'] == STEPS
+
+
+def test_loss_rate_and_accuracy_are_logged(finished: Path) -> None:
+    rows = rows_of(finished)
+    validated = [int(row['step']) for row in rows if row['val_top1']]
+    assert validated == list(range(3, STEPS + 1, 3))
+    logged = {int(row['step']) for row in rows}
+    assert logged == set(validated) | set(range(4, STEPS + 1, 4))
+    assert all(0.0 < float(row['loss']) < 5.0 for row in rows)
+    assert list(finished.glob('events.out.tfevents.*'))
+
+
+def test_the_result_is_a_trunk_without_clusters(finished: Path, config: Path) -> None:
+    model = load_model(finished / 'weights.safetensors')
+    experiment = read_experiment(config)
+    assert model.config == experiment.model
+    assert model.preprocessing == experiment.preprocessing
+    assert not model.pooling.initialised
+    with pytest.raises(WeightsError, match='clusters are not initialised'):
+        model(torch.zeros(1, 3, 64, 96))
+    assert 'classify 2 kinds of scenes in 36 steps' in model.provenance
+    assert 'top-1 100.0 %' in model.provenance
+
+
+def test_a_killed_run_resumes_to_the_same_result(
+    finished: Path, config: Path, tmp_path: Path
+) -> None:
+    arguments = ['--config', str(config), '--out', str(tmp_path / 'run')]
+    killed = subprocess.run([sys.executable, '-c', KILL, *arguments], capture_output=True)
+    assert killed.returncode == -signal.SIGKILL
+    assert not (tmp_path / 'run' / 'weights.safetensors').exists()
+    assert main([*arguments, '--resume']) == 0
+    assert hash_of(tmp_path / 'run') == hash_of(finished)
+    # The later row of a step counts.
+    resumed = {row['step']: row for row in rows_of(tmp_path / 'run')}
+    for row in rows_of(finished):
+        assert {**row, 'time_s': ''} == {**resumed[row['step']], 'time_s': ''}
+
+
+def test_resuming_a_finished_run_changes_nothing(finished: Path, config: Path) -> None:
+    before = hash_of(finished), rows_of(finished)
+    assert main(['--config', str(config), '--out', str(finished), '--resume']) == 0
+    assert before == (hash_of(finished), rows_of(finished))
+
+
+def test_an_existing_run_is_left_alone(
+    finished: Path, config: Path, capsys: pytest.CaptureFixture
+) -> None:
+    arguments = ['--config', str(config), '--out', str(finished)]
+    assert 'continue it with --resume' in failure(arguments, capsys)
+
+
+def test_other_scenes_are_no_continuation(
+    finished: Path, config: Path, capsys: pytest.CaptureFixture
+) -> None:
+    extra = config.parent / 'train' / 'brick' / 'extra.png'
+    extra.write_bytes((config.parent / 'train' / 'brick' / '0.png').read_bytes())
+    try:
+        error = failure(['--config', str(config), '--out', str(finished), '--resume'], capsys)
+    finally:
+        extra.unlink()
+    assert 'expected the scenes of this run, 2 classes with [24, 8] images' in error
+    assert 'found 2 classes with [25, 8]' in error
+
+
+def test_steps_are_limited(config: Path, tmp_path: Path) -> None:
+    limits = ['--set', 'classification.max_steps=1', '--set', 'classification.optimiser=adamw']
+    assert main(['--config', str(config), '--out', str(tmp_path / 'run'), *limits]) == 0
+    (row,) = rows_of(tmp_path / 'run')
+    assert row['step'] == '1'
+    assert row['val_top1']
+
+
+def test_time_is_limited_and_brings_the_rate_down(config: Path, tmp_path: Path) -> None:
+    changes = ['classification.max_minutes=4', 'classification.warm_up_share=0']
+    experiment = read_experiment(config, changes)
+    # A clock that a minute passes on whenever it is read: at the start, then after each step.
+    minutes = iter(range(100))
+    folder = RunFolder(tmp_path / 'run', experiment.to_dict(), resume=False)
+    run = pretrain(experiment, folder, torch.device('cpu'), lambda: 60.0 * next(minutes))
+    folder.close()
+    assert (run.step, run.minutes) == (4, 4.0)
+    # The rate of the last step was that of three quarters: half a cosine, (1 + cos(135 deg)) / 2.
+    last = float(rows_of(tmp_path / 'run')[-1]['learning_rate'])
+    assert last == pytest.approx(0.05 * 0.5 * (1 - 0.5**0.5))
+
+
+def test_a_step_sees_the_same_views_whenever_it_is_asked(config: Path) -> None:
+    views = views_of(config)
+    first, again = views[3], views_of(config)[3]
+    assert torch.equal(first.inputs, again.inputs)
+    assert first.inputs.shape == (7, 3, 32, 32)
+    assert not torch.equal(first.inputs, views[4].inputs)
+    assert not torch.equal(first.inputs, views_of(config, ['seed=4'])[3].inputs)
+
+
+def test_an_epoch_sees_no_image_twice(config: Path) -> None:
+    views = views_of(config)
+    orders = []
+    for epoch in range(3):
+        steps = range(epoch * views.steps_in_epoch, (epoch + 1) * views.steps_in_epoch)
+        rows = np.concatenate([views._rows(step) for step in steps]).tolist()
+        assert len(set(rows)) == len(rows) == 21
+        orders.append(rows)
+    assert orders[0] != orders[1] != orders[2]
+
+
+def test_held_out_images_are_seen_whole_and_in_order(config: Path) -> None:
+    experiment = read_experiment(config)
+    scenes = read_scenes([config.parent], 0.1, 0)
+    images = WholeImages(scenes.val, experiment)
+    batches = [images[number] for number in range(len(images))]
+    assert [len(batch.labels) for batch in batches] == [7, 1]
+    assert torch.cat([batch.labels for batch in batches]).tolist() == [0] * 4 + [1] * 4
+
+
+@pytest.mark.parametrize('part', ['train', 'val'])
+def test_an_unreadable_image_is_named(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture, part: str
+) -> None:
+    changes = ['--set', with_broken_image(config, tmp_path, part)]
+    arguments = ['--config', str(config), '--out', str(tmp_path / 'run'), *changes]
+    error = failure(arguments, capsys)
+    assert f'{part}/water/0.png' in error
+    assert 'classification.skip_unreadable' in error
+
+
+def test_unreadable_images_are_skipped_and_counted_where_asked(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    changes = ['--set', with_broken_image(config, tmp_path)]
+    changes += ['--set', 'classification.skip_unreadable=true', '--set', 'classification.epochs=2']
+    assert main(['--config', str(config), '--out', str(tmp_path / 'run'), *changes]) == 0
+    assert '1 unreadable images skipped' in capsys.readouterr().err
+    metrics = json.loads((tmp_path / 'run' / 'metrics.json').read_text())
+    assert len(metrics['unreadable']) == 1
+    assert 'train/water/0.png' in metrics['unreadable'][0]
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_checkpoint(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound = Pretraining._loss
+
+    def loss(run: Pretraining, *arguments: object) -> torch.Tensor:
+        return sound(run, *arguments) * (float('nan') if run.step == 4 else 1.0)
+
+    monkeypatch.setattr(Pretraining, '_loss', loss)
+    arguments = ['--config', str(config), '--out', str(tmp_path / 'run')]
+    error = failure([*arguments, '--set', 'classification.checkpoint_every=3'], capsys)
+    assert 'step 5: the loss is nan' in error
+    assert 'the checkpoint of step 3 is intact' in error
+    assert (tmp_path / 'run' / 'checkpoint.safetensors').exists()
+
+
+@pytest.mark.parametrize(
+    ('change', 'sentence'),
+    [
+        ('classification.folders=[]', 'expected a folder or more'),
+        ('classification.folders=[$NOT_SET/x]', '$NOT_SET/x: a variable of this path is not set'),
+        ('classification.epoch=3', "unknown key 'epoch'; did you mean 'epochs'?"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_one_sentence(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture, change: str, sentence: str
+) -> None:
+    arguments = ['--config', str(config), '--out', str(tmp_path / 'run'), '--set', change]
+    assert sentence in failure(arguments, capsys)

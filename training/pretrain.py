@@ -1,0 +1,121 @@
+"""Teach a trunk to tell scenes apart, from folders of labelled photos as Places-365 has them.
+
+python -m training.pretrain --config training/configs/NAME.yaml --out RUN [--resume]
+
+Source: Ghost-dil-NetVLAD, Section 4.4.4. The result is a weights file whose clusters are not
+initialised: `training.train --init` takes it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from ghost_vpr_ros.core.config import EngineConfig
+from ghost_vpr_ros.core.engine.torch_engine import checked_device
+from ghost_vpr_ros.core.errors import ConfigError, GhostVprError
+from ghost_vpr_ros.core.model.weights import save_model
+from ghost_vpr_ros.replay.output_files import write_json
+from training.classification import ClassificationConfig
+from training.datasets.scene_folders import SceneSet, read_scenes
+from training.experiment import Experiment, read_experiment
+from training.pretraining import Pretraining
+from training.run_folder import RunFolder
+from training.scene_batches import TrainingViews, WholeImages, load_batches
+
+METRICS_NAME = 'metrics.json'
+
+
+def pretrain(
+    experiment: Experiment,
+    folder: RunFolder,
+    device: torch.device,
+    clock_s: Callable[[], float] = time.monotonic,
+) -> Pretraining:
+    """Run to the end, from the folder's checkpoint where there is one, and write the weights.
+
+    Raises:
+        GhostVprError: scenes or checkpoint cannot be used, the loss is not finite, or the folder
+            cannot be written.
+    """
+    config = experiment.section(ClassificationConfig)
+    scenes = read_scenes(_folders(config), config.val_share, experiment.seed)
+    views = TrainingViews(scenes.train, experiment)
+    run = Pretraining(experiment, scenes, len(views), device)
+    if folder.checkpoint.exists():
+        run.restore(folder.checkpoint)
+    started_s = clock_s() - 60.0 * run.minutes
+    bar = tqdm(desc='pretrain', initial=run.step, total=len(views), unit='step', disable=None)
+    for batch in load_batches(views, range(run.step, len(views)), config.workers):
+        if run.finished:
+            break
+        run.advance(batch)
+        run.minutes = (clock_s() - started_s) / 60.0
+        bar.update()
+        _record(run, scenes, folder, epoch_ends=run.step % views.steps_in_epoch == 0)
+    bar.close()
+    save_model(run.result(), folder.weights)
+    write_json(folder.path / METRICS_NAME, run.metrics())
+    return run
+
+
+def _record(run: Pretraining, scenes: SceneSet, folder: RunFolder, *, epoch_ends: bool) -> None:
+    """Log, validate and save where it is time to."""
+    figures: dict[str, float] = {}
+    if run.finished or epoch_ends or run.step % run.config.log_every == 0:
+        figures = run.take_figures()
+    if run.finished or epoch_ends:
+        images = WholeImages(scenes.val, run.experiment)
+        run.validate(load_batches(images, range(len(images)), run.config.workers))
+        figures |= run.val
+    if figures:
+        folder.log(run.step, figures)
+    if run.finished or run.step % run.config.checkpoint_every == 0:
+        run.save(folder.checkpoint)
+
+
+def _folders(config: ClassificationConfig) -> list[Path]:
+    folders = [os.path.expandvars(text) for text in config.folders]
+    for folder in folders:
+        if '$' in folder:
+            raise ConfigError(
+                f'classification.folders: {folder}: a variable of this path is not set; export it'
+            )
+    return [Path(folder).expanduser() for folder in folders]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; 1 after a known error, which is one line on stderr."""
+    parser = argparse.ArgumentParser(prog='training.pretrain', description=__doc__)
+    parser.add_argument('--config', type=Path, required=True, help='experiment, YAML')
+    parser.add_argument('--out', type=Path, required=True, help='folder of the run')
+    parser.add_argument('--resume', action='store_true', help='continue an interrupted run')
+    parser.add_argument('--device', default=EngineConfig.device, help='cpu, cuda, cuda:1, ...')
+    parser.add_argument(
+        '--set', action='append', default=[], metavar='SECTION.KEY=VALUE', help='change a setting'
+    )
+    args = parser.parse_args(arguments)
+    try:
+        experiment = read_experiment(args.config, args.set)
+        device = checked_device(args.device)
+        folder = RunFolder(args.out, experiment.to_dict(), resume=args.resume)
+        run = pretrain(experiment, folder, device)
+        folder.close()
+    except GhostVprError as error:
+        sys.stderr.write(f'training.pretrain: error: {error}\n')
+        return 1
+    if run.unreadable:
+        sys.stderr.write(f'training.pretrain: {len(run.unreadable)} unreadable images skipped\n')
+    sys.stdout.write(f'{folder.weights}: {run.provenance()}\n')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
