@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import resource
 import shutil
 import sys
@@ -20,7 +19,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import torch
 
 from ghost_vpr_ros.core.errors import ConfigError, GhostVprError
@@ -29,6 +27,7 @@ from training.curves import draw_curves
 from training.datasets.joined_sets import join_sets
 from training.datasets.open_place_set import open_place_set
 from training.datasets.place_set import PlaceSet
+from training.determinism import make_deterministic
 from training.experiment import Experiment, read_experiment
 from training.parallel import Processes
 from training.run_folder import CONFIG_NAME, LOG_NAME, RunFolder
@@ -73,15 +72,6 @@ def _remove(cache: Path) -> None:
     shutil.rmtree(cache, ignore_errors=True)
     with contextlib.suppress(OSError):
         cache.parent.rmdir()
-
-
-def make_deterministic(seed: int) -> None:
-    """Let everything random follow from the seed, and equal runs give equal bits."""
-    os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
-    torch.manual_seed(seed)
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.backends.cudnn.benchmark = False
-    cv2.setNumThreads(1)  # Images are read in threads of our own.
 
 
 def _open_part(experiment: Experiment, part: str) -> PlaceSet:
