@@ -1,0 +1,42 @@
+"""Build, render and check training data: `python -m training.datasets COMMAND ...`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+from ghost_vpr_ros.core.errors import GhostVprError
+from training.datasets import doctor_command
+
+COMMANDS: dict[str, ModuleType] = {
+    'doctor': doctor_command,
+}
+
+EXIT_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 1 after a known error, which is one line on stderr."""
+    parser = argparse.ArgumentParser(prog='training.datasets', description=__doc__)
+    commands = parser.add_subparsers(dest='command', metavar='COMMAND', required=True)
+    for name, module in COMMANDS.items():
+        summary = (module.__doc__ or '').splitlines()[0].rstrip('.')
+        sub = commands.add_parser(name, help=summary, description=module.__doc__)
+        module.add_arguments(sub)
+        sub.set_defaults(run=module.run)
+    args = parser.parse_args(arguments)
+    try:
+        status: int = args.run(args)
+    except GhostVprError as error:
+        sys.stderr.write(f'training.datasets: error: {" ".join(str(error).split())}\n')
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write('training.datasets: interrupted; run again to go on\n')
+        return EXIT_INTERRUPTED
+    return status
+
+
+if __name__ == '__main__':
+    sys.exit(main())

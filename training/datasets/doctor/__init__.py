@@ -1,0 +1,1 @@
+"""What may be wrong with a data set, each finding a sentence with the next step."""

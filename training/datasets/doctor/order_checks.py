@@ -1,0 +1,113 @@
+"""Checks that names and positions stand in the same order: the classic slip of image lists.
+
+A run over lists that do not belong together reports a recall of 1 % and no error.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.replay.utm_names import is_utm_name
+from training.datasets.doctor.findings import Finding, note, problem, some_of
+from training.datasets.doctor.position_checks import UTM_FORMATS
+from training.datasets.place_set import NO_PLACE, PlaceSet
+
+_VIEW = re.compile(r'(.+)_(?:pitch\d+_yaw\d+|\d{3}_\d{3})$')
+"""Names of the views of one panorama in Pitts30k, Pitts250k, Tokyo 24/7 and TokyoTM."""
+
+_SAME_POSITION_M = 5.0
+_SHUFFLED = 0.7
+_LEAST_IMAGES = 30
+_ADVICE = 'names and positions are in different orders, get lists that belong together'
+
+
+def check_order(places: PlaceSet) -> list[Finding]:
+    """Views of one panorama at several places, and lists that contradict the names or jump."""
+    if places.facts.get('format') not in UTM_FORMATS:
+        return _check_panoramas(places, places.panorama.tolist())
+    views = [_panorama_in(frame.name) for frame in places.frames]
+    number_of = {label: number for number, label in enumerate(dict.fromkeys(views))}
+    numbers = [NO_PLACE if label is None else number_of[label] for label in views]
+    return [
+        *_check_panoramas(places, numbers),
+        *_check_positions_in_names(places),
+        *_check_steps(places, places.queries, 'queries'),
+        *_check_steps(places, places.database, 'database images'),
+    ]
+
+
+def _panorama_in(name: str) -> str | None:
+    found = _VIEW.match(name.rpartition('.')[0])
+    return found[1] if found else None
+
+
+def _check_panoramas(places: PlaceSet, numbers: Sequence[int]) -> list[Finding]:
+    """Images of one panorama are taken at one position."""
+    panorama = np.array(numbers, np.int64)
+    rows = np.flatnonzero(panorama != NO_PLACE)
+    found, first, group = np.unique(panorama[rows], return_index=True, return_inverse=True)
+    points = places.positions_m[rows]
+    apart_m = np.linalg.norm(points - points[first[group]], axis=1)
+    is_torn = apart_m > _SAME_POSITION_M
+    if not is_torn.any():
+        return []
+    count = len(np.unique(group[is_torn]))
+    name = places.frames[rows[np.flatnonzero(is_torn)[0]]].name
+    sentence = (
+        f'{count:,} of {len(found):,} panoramas have images at several positions, up to '
+        f'{apart_m.max():,.0f} m apart ({name} and others), expected one position; {_ADVICE}'
+    )
+    return [problem('order', places.name, sentence)]
+
+
+def _check_positions_in_names(places: PlaceSet) -> list[Finding]:
+    """Positions of a list against those in the names of its images."""
+    named = [(row, frame.name) for row, frame in enumerate(places.frames) if '@' in frame.name]
+    rows = [row for row, name in named if is_utm_name(Path(name))]
+    if not rows:
+        return []
+    names = [places.frames[row].name for row in rows]
+    named_m = np.array([_position_in(Path(name)) for name in names])
+    off_m = np.linalg.norm(named_m - places.positions_m[rows], axis=1)
+    wrong = [names[i] for i in np.flatnonzero(off_m > _SAME_POSITION_M)]
+    if not wrong:
+        return []
+    sentence = (
+        f'{len(wrong):,} of {len(rows):,} names carry another position than the list gives them '
+        f'({some_of(wrong)}); {_ADVICE}'
+    )
+    return [problem('order', places.name, sentence)]
+
+
+def _position_in(name: Path) -> tuple[float, float]:
+    fields = name.stem.split('@')
+    try:
+        return float(fields[1]), float(fields[2])
+    except ValueError:
+        return float('nan'), float('nan')
+
+
+def _check_steps(places: PlaceSet, rows: NDArray[np.int64], what: str) -> list[Finding]:
+    """Neighbours in the published lists are near each other; in a shuffled list they are not."""
+    if len(rows) < _LEAST_IMAGES:
+        return []
+    points = places.positions_m[rows]
+    shuffled = points[np.random.default_rng(0).permutation(len(points))]
+    step_m, any_m = _median_step_m(points), _median_step_m(shuffled)
+    if not step_m > _SHUFFLED * any_m:
+        return []
+    sentence = (
+        f'neighbours in the list of {what} are {step_m:,.0f} m apart, any two of them '
+        f'{any_m:,.0f} m, so the order says nothing of the positions, as after a shuffle; look '
+        'some images up on a map of the city'
+    )
+    return [note('order', places.name, sentence)]
+
+
+def _median_step_m(points: NDArray[np.float64]) -> float:
+    return float(np.median(np.linalg.norm(np.diff(points, axis=0), axis=1)))

@@ -1,0 +1,116 @@
+"""Checks of counts, thresholds and positives: everything that needs neither pixels nor names."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from training.datasets.doctor.findings import Finding, note, problem
+from training.datasets.doctor.published_sizes import PUBLISHED_SIZES, equal_reference
+from training.datasets.place_set import PlaceSet
+from training.datasets.relations import positives_of
+
+_MOST_POSITIVES = 0.25
+
+
+@dataclass(frozen=True)
+class PositiveCounts:
+    """How many database images show the place of a query.
+
+    Attributes:
+        distance_m: within this distance.
+        least: of any query.
+        median: of all queries.
+        most: of any query.
+        without: queries that have none.
+        queries: all queries.
+    """
+
+    distance_m: float
+    least: int
+    median: float
+    most: int
+    without: int
+    queries: int
+
+
+def count_positives(places: PlaceSet, distance_m: float) -> PositiveCounts:
+    """Positives of the queries, images of their own panorama and visit left out."""
+    counts = positives_of(places, distance_m).counts()
+    if not len(counts):
+        return PositiveCounts(distance_m, 0, 0.0, 0, 0, 0)
+    return PositiveCounts(
+        distance_m,
+        int(counts.min()),
+        float(np.median(counts)),
+        int(counts.max()),
+        int((counts == 0).sum()),
+        len(counts),
+    )
+
+
+def check_positives(places: PlaceSet, counts: PositiveCounts) -> list[Finding]:
+    """Queries without positives: some are a note, more than half a problem."""
+    if not counts.without:
+        return _check_easy(places, counts)
+    found = (
+        f'{counts.without:,} of {counts.queries:,} queries have no database image of another '
+        f'panorama within {counts.distance_m:g} m'
+    )
+    if 2 * counts.without <= counts.queries:
+        sentence = f'{found}; training leaves them out, evaluation counts them apart'
+        return [note('positives', places.name, sentence)]
+    advice = 'check that both have one frame and one order, or give a larger --distance-m'
+    return [problem('positives', places.name, f'{found}, expected at most half of them; {advice}')]
+
+
+def _check_easy(places: PlaceSet, counts: PositiveCounts) -> list[Finding]:
+    """A database in which nearly any answer is right measures nothing."""
+    if counts.median <= _MOST_POSITIVES * len(places.database):
+        return []
+    sentence = (
+        f'{counts.median:g} of {len(places.database):,} database images are positives of the '
+        f'median query within {counts.distance_m:g} m, so that recall means little; give a '
+        'smaller --distance-m, a larger database, or check the positions'
+    )
+    return [note('positives', places.name, sentence)]
+
+
+def check_counts(places: PlaceSet, reference: str | None) -> list[Finding]:
+    """Against the published counts of a row, where there is one to compare with."""
+    database, queries = len(places.database), len(places.queries)
+    same = equal_reference(database, queries)
+    found = f'{queries:,} queries and {database:,} database images'
+    if same is not None and reference in (None, same):
+        return [note('counts', places.name, f'{found}, as published for {same}')]
+    if reference is None:
+        return []
+    size = PUBLISHED_SIZES[reference]
+    advice = size.hint or 'get the lists that the papers used, or give `--reference none`'
+    if same is not None:
+        advice = f'these are the counts of {same}, give `--reference {same}` if that was meant'
+    sentence = (
+        f'{reference} has {size.queries:,} queries and {size.database:,} database images as '
+        f'published, found {found}; {advice}'
+    )
+    return [problem('counts', places.name, sentence)]
+
+
+def check_thresholds(places: PlaceSet, reference: str | None) -> list[Finding]:
+    """What the source says of distances: against itself, and against the published one."""
+    own, squared = places.facts.get('posDistThr'), places.facts.get('posDistSqThr')
+    expected = None if reference is None else PUBLISHED_SIZES[reference].positive_distance_m
+    if own is None:
+        return []
+    if not (math.isfinite(own) and own > 0.0):
+        what, wanted = f'posDistThr is {own:g} m', 'a distance above 0 m'
+    elif squared is not None and not math.isclose(squared, own**2, rel_tol=1e-6):
+        what, wanted = f'posDistSqThr is {squared:g}', f'the square {own**2:g} of posDistThr'
+    elif expected is not None and own != expected:
+        what, wanted = f'posDistThr is {own:g} m', f'{expected:g} m as published for {reference}'
+    else:
+        return []
+    sentence = f'{what}, expected {wanted}; recall will not compare, correct the file'
+    return [problem('thresholds', places.name, sentence)]

@@ -1,0 +1,80 @@
+"""How many images the benchmarks of this field have, and where that is written."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ghost_vpr_ros.core.errors import ConfigError
+from ghost_vpr_ros.core.settings import nearest_hint
+
+
+@dataclass(frozen=True)
+class PublishedSize:
+    """Images of one data set.
+
+    Attributes:
+        database: images that are retrieved.
+        queries: images that are asked for.
+        positive_distance_m: within which an answer is right.
+        hint: what a user with other counts most often has.
+    """
+
+    database: int
+    queries: int
+    positive_distance_m: float = 25.0
+    hint: str = ''
+
+
+_WHOLE_TOKYO = (
+    'the set has 1,125 photos, of which the papers ask for 315 (their subset, version 2)'
+)
+
+PUBLISHED_SIZES = {
+    'pitts250k_train': PublishedSize(91_464, 7_824),
+    'pitts250k_val': PublishedSize(78_648, 7_608),
+    'pitts250k_test': PublishedSize(83_952, 8_280),
+    'pitts30k_train': PublishedSize(10_000, 7_416),
+    'pitts30k_val': PublishedSize(10_000, 7_608),
+    'pitts30k_test': PublishedSize(10_000, 6_816),
+    'tokyotm_train': PublishedSize(49_104, 7_277),
+    'tokyotm_val': PublishedSize(49_056, 7_186),
+    'tokyo247': PublishedSize(75_984, 315, hint=_WHOLE_TOKYO),
+}
+"""NetVLAD (journal version), Table 1; the distance is that of its Section 6.1."""
+
+NO_REFERENCE = 'none'
+"""Instead of a row's name: compare with no row, whatever the data set's name says."""
+
+
+def resolved_reference(asked: str | None, name: str) -> str | None:
+    """The row to compare with: the one asked for, else the one that the name means.
+
+    Raises:
+        ConfigError: the row asked for is not in the table; the nearest name is given.
+    """
+    if asked is None:
+        return reference_of(name)
+    if asked == NO_REFERENCE:
+        return None
+    if asked not in PUBLISHED_SIZES:
+        hint = nearest_hint(asked, [*PUBLISHED_SIZES, NO_REFERENCE])
+        raise ConfigError(f'reference: no published counts of {asked!r}{hint}')
+    return asked
+
+
+def reference_of(name: str) -> str | None:
+    """The row that a data set's own name means, as in `Pitts30k test` or `pitts30k_test`."""
+    letters = re.sub(r'[^a-z0-9]', '', name.lower())
+    for reference in PUBLISHED_SIZES:
+        if all(part in letters for part in reference.split('_')):
+            return reference
+    return None
+
+
+def equal_reference(database: int, queries: int) -> str | None:
+    """The row with exactly these counts."""
+    for name, size in PUBLISHED_SIZES.items():
+        if (size.database, size.queries) == (database, queries):
+            return name
+    return None

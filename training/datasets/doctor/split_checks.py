@@ -1,0 +1,50 @@
+"""Checks between the parts of a data set: what is tested must not have been trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ghost_vpr_ros.core.errors import SourceError
+from ghost_vpr_ros.replay.ground_truth import horizontal_positions
+from ghost_vpr_ros.replay.pairs import pairs_within
+from training.datasets.doctor.findings import Finding, problem, some_of
+from training.datasets.place_set import PlaceSet
+
+
+def check_shared_images(
+    first: PlaceSet, second: PlaceSet, hashes: dict[Path, str]
+) -> list[Finding]:
+    """Files of two parts that are one file, or have the same bytes."""
+    names = {hashes.get(file, str(file.resolve())): file for file in first.files}
+    shared = [file for file in second.files if hashes.get(file, str(file.resolve())) in names]
+    if not shared:
+        return []
+    twins = [f'{names[hashes.get(f, str(f.resolve()))].name} = {f.name}' for f in shared]
+    sentence = (
+        f'{len(shared):,} images have the same bytes as an image of {first.name} '
+        f'({some_of(twins)}), so what is learnt is tested on itself; remove them from one part'
+    )
+    return [problem('duplicates', second.name, sentence)]
+
+
+def check_shared_places(first: PlaceSet, second: PlaceSet, distance_m: float) -> list[Finding]:
+    """Images of one part that are at a place of another one."""
+    try:
+        points = horizontal_positions(first.frames, second.frames)
+    except SourceError:
+        # Listed sets hold their positions themselves; all of one source share one frame.
+        points = first.positions_m, second.positions_m
+    near = pairs_within(*points, distance_m)
+    rows = np.unique(near.keys % max(1, len(second)))
+    if not len(rows):
+        return []
+    names: Sequence[str] = [second.frames[row].name for row in rows.tolist()]
+    sentence = (
+        f'{len(rows):,} of {len(second):,} images lie within {distance_m:g} m of an image of '
+        f'{first.name} ({some_of(names)}), so recall on places not seen before is not measured; '
+        'divide by area'
+    )
+    return [problem('places', second.name, sentence)]
