@@ -52,7 +52,7 @@ def bag_frames(path: Path, topics: BagTopics) -> list[Frame]:
     image_topic = _image_topic(bag, topics.image_topic)
     stamps, log_times, frame_id = _image_index(bag, image_topic)
     images = BagImages(bag, image_topic.name, log_times)
-    position_topic = _position_topic(bag, topics.position_topic)
+    position_topic = position_topic_of(bag, topics.position_topic)
     is_fix = position_topic is not None and position_topic.msgtype == FIX_TYPE
     pose_at = _pose_source(bag, position_topic, topics, frame_id)
     frames = []
@@ -88,7 +88,16 @@ def _image_topic(bag: BagFile, wanted: str) -> Topic:
     )
 
 
-def _position_topic(bag: BagFile, wanted: str) -> Topic | None:
+def position_topic_of(bag: BagFile, wanted: str) -> Topic | None:
+    """The topic that positions come from; None where there is none or none is wanted.
+
+    Args:
+        bag: an open bag.
+        wanted: its name; empty: the only one of the best type.
+
+    Raises:
+        BagError: no such topic, or several to choose from.
+    """
     if wanted == NO_POSITION:
         return None
     filled = [topic for topic in bag.topics() if topic.count > 0]

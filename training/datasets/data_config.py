@@ -125,7 +125,7 @@ def conditions(*lists: tuple[str, ...]) -> dict[str, str]:
             raise ConfigError(f'where: expected COLUMN=VALUE or COLUMN=LOW..HIGH, found {text!r}')
         if column in found:
             raise ConfigError(
-                f'where: two conditions on {column}, {found[column]!r} and {value!r}'
+                f'where: expected one condition on {column}, found {found[column]!r} and {value!r}'
             )
         found[column] = value
     return found

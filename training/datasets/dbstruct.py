@@ -31,9 +31,7 @@ def dbstruct_place_set(config: DataConfig) -> PlaceSet:
     lists = read_dbstruct(path)
     which = lists.facts.get('whichSet', '')
     if config.split and which and config.split != which:
-        raise ConfigError(
-            f'split: {path} is the set {which!r}, found {config.split!r}; correct it'
-        )
+        raise ConfigError(f'split: {path} is the set {which!r}, not {config.split!r}; correct it')
     images = expanded(config.images) if config.images else path.parent
     return listed_place_set(lists, path.stem, images, config.check_images)
 

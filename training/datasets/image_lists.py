@@ -48,7 +48,7 @@ def read_image_lists(path: Path, *, all_names: bool = True) -> ImageLists:
     arrays = _arrays(path)
     facts: dict[str, Any] = {'format': 'lists'}
     if 'posDistThr' in arrays:
-        facts['posDistThr'] = float(arrays['posDistThr'])
+        facts['posDistThr'] = _number(path, 'posDistThr', arrays)
     utm = {'database': _utm(path, 'utmDb', arrays), 'query': _utm(path, 'utmQ', arrays)}
     names = {}
     for role, points in utm.items():
@@ -89,6 +89,13 @@ def _utm(path: Path, name: str, arrays: dict[str, NDArray[Any]]) -> NDArray[np.f
         shape = ' x '.join(map(str, points.shape))
         raise SourceError(f'{path}: {name}: expected N x 2 numbers, found {shape} {points.dtype}')
     return points.astype(np.float64)
+
+
+def _number(path: Path, name: str, arrays: dict[str, NDArray[Any]]) -> float:
+    value = arrays[name]
+    if value.size != 1 or value.dtype.kind not in 'fiu':
+        raise SourceError(f'{path}: {name}: expected one number, found {value.tolist()!r}')
+    return float(value.item())
 
 
 def _names(path: Path, role: str, is_required: bool) -> list[str] | None:

@@ -6,10 +6,11 @@ are read, checked against each other, and joined to files in three separate step
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -93,29 +94,27 @@ def listed_place_set(lists: ImageLists, name: str, images: Path, check_images: b
         SourceError: lists that do not belong together, or images that are missing.
     """
     lists.check()
+    database = [_plain(text) for text in lists.database]
+    queries = [_plain(text) for text in lists.queries]
     files = [
-        *_files(images, lists.database, DATABASE_FOLDERS),
-        *_files(images, lists.queries, QUERY_FOLDERS),
+        *_files(images, database, DATABASE_FOLDERS),
+        *_files(images, queries, QUERY_FOLDERS),
     ]
     if check_images:
         _check_files(files, images, lists.path)
     utm = np.concatenate([lists.utm_database, lists.utm_queries])
-    stamps = [*lists.database_stamps, *lists.queries_stamps]
-    visits = visits_of(stamps if len(stamps) == len(utm) else [''] * len(utm))
-    panorama = _panoramas(lists.utm_database, visits.numbers)
+    has_times = bool(len(lists.database_stamps) and len(lists.queries_stamps))
+    stamps = [*lists.database_stamps, *lists.queries_stamps] if has_times else [''] * len(utm)
+    visits = visits_of(stamps)
+    panorama = [*_panoramas(lists.utm_database, visits.numbers), *[None] * len(queries)]
+    described = zip([*database, *queries], files, visits.stamp_ns.tolist(), panorama, strict=True)
     frames = [
-        Frame(_plain(text), partial(read_image, file), int(stamp_ns), panorama=label)
-        for text, file, stamp_ns, label in zip(
-            [*lists.database, *lists.queries],
-            files,
-            visits.stamp_ns,
-            [*panorama, *[None] * len(lists.queries)],
-            strict=True,
-        )
+        Frame(name, partial(read_image, file), stamp_ns, panorama=label)
+        for name, file, stamp_ns, label in described
     ]
     collected = Collected(facts={'source': str(lists.path), **lists.facts})
-    rows = _collect(collected, frames, files, len(lists.database))
-    if not stamps:
+    rows = _collect(collected, frames, files, len(database))
+    if not has_times:
         return collected.place_set(name, utm[rows])
     collected.facts['time_stamps'] = visits.notation
     return collected.place_set(name, utm[rows], visits.numbers[rows], visits.gap)
@@ -141,15 +140,14 @@ def _collect(
 
 def _plain(name: str) -> str:
     """`./a/b.jpg`, also written with backslashes, as `a/b.jpg`."""
-    return PurePosixPath(name.replace('\\', '/')).as_posix()
+    return posixpath.normpath(name.replace('\\', '/'))
 
 
 def _files(images: Path, names: Sequence[str], folders: Sequence[str]) -> list[Path]:
     """The file of each name, whether it exists or not."""
-    plain = [_plain(name) for name in names]
     bases = [images / folder for folder in folders]
-    base = next((b for b in bases if plain and (b / plain[0]).is_file()), images)
-    return [base / name for name in plain]
+    base = next((b for b in bases if names and (b / names[0]).is_file()), images)
+    return [base / name for name in names]
 
 
 def _check_files(files: Sequence[Path], images: Path, path: Path) -> None:

@@ -47,7 +47,7 @@ def positives_of(places: PlaceSet, radius_m: float) -> Pairs:
     """
     queries, database = places.queries, places.database
     near = pairs_within(places.positions_m[queries], places.positions_m[database], radius_m)
-    number, place = _numbers(near)
+    number, place = np.divmod(near.keys, max(1, near.num_database))
     kept = are_apart(places, queries[number], database[place])
     return Pairs(near.keys[kept], near.num_queries, near.num_database)
 
@@ -69,13 +69,8 @@ def excluded_of(places: PlaceSet) -> Pairs:
         visit = np.where(places.visit == NO_PLACE, alone, places.visit)
         keys.append(_within(places, visit, places.visit_gap))
     size = len(places.queries), len(places.database)
-    return Pairs(np.unique(np.concatenate(keys)), *size)
-
-
-def _numbers(pairs: Pairs) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Numbers of the queries and of the database items of all pairs."""
-    numbers = np.divmod(pairs.keys, max(1, pairs.num_database))
-    return numbers[0], numbers[1]
+    number, place = np.divmod(np.concatenate(keys), max(1, size[1]))
+    return Pairs.of(number, place, *size)
 
 
 def _within(places: PlaceSet, values: NDArray[np.int64], gap: int) -> NDArray[np.int64]:
