@@ -76,4 +76,4 @@ class Alarm:
         )
 
     def _kept(self) -> str:
-        return f'the last checkpoint is {self._checkpoint}'
+        return f'{self._checkpoint} and the best weights beside it are intact'

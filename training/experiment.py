@@ -17,7 +17,7 @@ import yaml
 from ghost_vpr_ros.core.config import ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.settings import Config, ConfigT, nearest_hint
-from training.datasets.open_place_set import DataConfig
+from training.datasets.data_config import DataConfig
 
 SECTIONS = {
     'tuples': 'training.positives:TupleConfig',
@@ -30,7 +30,7 @@ SECTIONS = {
     'augmentation': 'training.augmentation:AugmentationConfig',
     'distillation': 'training.distillation:DistillationConfig',
     'classification': 'training.classification:ClassificationConfig',
-    'whitening': 'training.whitening:WhiteningConfig',
+    'whitening': 'ghost_vpr_ros.core.config:WhiteningConfig',
 }
 """Section of the YAML file -> where its configuration class is."""
 

@@ -13,7 +13,7 @@ model: {{crop_channels: 160, clusters: 4, dilation: [1, 1]}}
 data:
   train: {{path: [{root}], split: train}}
   val: {{path: [{root}], split: val}}
-optimiser: {{learning_rate: 0.01, freeze_batch_norm: true}}
+optimiser: {{learning_rate: 0.0003, largest_gradient: 0.1}}
 mining: {{random_negatives: 6, hard_negatives: 3, refresh_queries: 6}}
 loss: {{margin: 2.0}}
 schedule: {{epochs: 2, tuples_per_batch: 2, checkpoint_every_steps: 1, log_every_steps: 1}}
