@@ -82,6 +82,32 @@ class ModelConfig(Config):
 
 
 @dataclass(frozen=True)
+class PcaConfig(Config):
+    """How principal components of many descriptors are found."""
+
+    method: str = setting(
+        'auto',
+        'exact: every direction; randomised: only the D wanted; auto: exact where it is small',
+        choices=('auto', 'exact', 'randomised'),
+    )
+    memory_gb: float = setting(
+        4.0, 'most memory that the fit takes', unit='GB', low=1e-3, high=1e4
+    )
+    exact_side: int = setting(
+        4096,
+        'auto is exact up to so many images or descriptor dimensions, whichever are fewer',
+        low=1,
+        high=100_000,
+    )
+    oversampling: int = setting(
+        64, 'directions that the randomised method carries beyond D', low=1, high=10_000
+    )
+    iterations: int = setting(
+        4, 'power iterations of the randomised method, each a pass', low=1, high=100
+    )
+
+
+@dataclass(frozen=True)
 class MapConfig(Config):
     """How a map stores its keyframes."""
 

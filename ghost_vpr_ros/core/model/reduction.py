@@ -10,10 +10,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ghost_vpr_ros.core.config import PcaConfig
 from ghost_vpr_ros.core.errors import SourceError, WeightsError
-
-RELATIVE_FLOOR = 1e-6
-"""Directions whose variance is below this share of the largest are not part of the data."""
+from ghost_vpr_ros.core.model.principal_components import principal_components
 
 
 class Reduction(nn.Module):
@@ -55,21 +54,17 @@ class Reduction(nn.Module):
         Raises:
             SourceError: the local features span fewer than R directions.
         """
-        features = local_features.double()
-        mean = features.mean(dim=0)
-        centred = features - mean
-        values, vectors = torch.linalg.eigh(centred.T @ centred)
-        values, vectors = values.flip(0), vectors.flip(1)
         wanted = self.projection.out_channels
-        rank = int((values > RELATIVE_FLOOR * values[0]).sum())
-        if rank < wanted:
+        found = principal_components(local_features, wanted, PcaConfig(method='exact'))
+        if len(found.deviations) < wanted:
             raise SourceError(
                 f'reduction: expected local features that span at least {wanted} directions, '
-                f'found {rank} in {len(features)} local features; use more images that show '
-                'something, or a smaller reduced_channels'
+                f'found {len(found.deviations)} in {len(local_features)} local features; use more '
+                'images that show something, or a smaller reduced_channels'
             )
-        directions = vectors[:, :wanted].T
+        directions = torch.from_numpy(found.directions)
         self.projection.weight.copy_(directions[:, :, None, None])
-        self.projection.bias.copy_(-directions @ mean)  # type: ignore[union-attr]
+        self.projection.bias.copy_(-directions @ torch.from_numpy(found.mean))  # type: ignore[union-attr]
         self.initialised = True
-        return float(values[:wanted].sum() / values.sum())
+        variance = local_features.var(dim=0).sum()
+        return float((found.deviations**2).sum() / variance)

@@ -95,5 +95,5 @@ def content_hash(configuration: Mapping[str, str], tensors: Mapping[str, Tensor]
     digest = hashlib.sha256(json.dumps(dict(configuration)).encode())
     for key, tensor in sorted(tensors.items()):
         digest.update(key.encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy())
+        digest.update(tensor.detach().cpu().contiguous().numpy().data)
     return digest.hexdigest()

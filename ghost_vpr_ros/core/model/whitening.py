@@ -9,12 +9,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ghost_vpr_ros.core.config import PcaConfig
 from ghost_vpr_ros.core.errors import ConfigError, WeightsError
-
-RELATIVE_FLOOR = 1e-6
-"""Directions whose variance is below this share of the largest are not part of the data."""
-
-_BLOCK_COLUMNS = 4096
+from ghost_vpr_ros.core.model.principal_components import Rows, principal_components
 
 
 class Whitening(nn.Module):
@@ -45,40 +42,35 @@ class Whitening(nn.Module):
         return nn.functional.normalize(projected, dim=1)
 
     @torch.no_grad()
-    def fit(self, descriptors: Tensor) -> None:
-        """Learn mean and projection from (N, K * C) float32 descriptors of the database.
+    def fit(
+        self,
+        descriptors: Rows,
+        config: PcaConfig | None = None,
+        power: float = 1.0,
+        seed: int = 0,
+    ) -> None:
+        """Learn mean and projection from (N, K * C) descriptors of the database.
 
-        The covariance is never formed: the (N, N) Gram matrix has the same non-zero spectrum, so
-        memory is N * K * C for the centred descriptors and N * N beside them.
+        Args:
+            descriptors: N rows: an array, a memmap (float16, too) or a CPU tensor; they are read
+                in blocks, several times.
+            config: method and memory; the defaults where not given.
+            power: exponent of the deviations that are divided by; 1: whitening, 0: PCA alone.
+            seed: of the randomised method.
 
         Raises:
-            ConfigError: the descriptors span fewer than D directions.
+            ConfigError: the descriptors span fewer than D directions, or the memory is too small.
         """
-        mean = descriptors.mean(dim=0)
-        centred = descriptors - mean
-        values, vectors = torch.linalg.eigh(_gram(centred))
-        values, vectors = values.flip(0), vectors.flip(1)
-        rank = int((values > RELATIVE_FLOOR * values[0]).sum())
         out_dim = self.projection.shape[0]
-        if rank < out_dim:
+        found = principal_components(descriptors, out_dim, config or PcaConfig(), seed)
+        if len(found.deviations) < out_dim:
             raise ConfigError(
                 f'whitening: expected descriptors that span at least D = {out_dim} directions, '
-                f'found {rank} in {len(descriptors)} images; use more images or a smaller D'
+                f'found {len(found.deviations)} in {descriptors.shape[0]} images; use more images '
+                'or a smaller D'
             )
-        # Right singular vectors are centred^T u / s; whitening divides by s / sqrt(N - 1) again.
-        scale = (len(descriptors) - 1) ** 0.5 / values[:out_dim]
-        self.mean.copy_(mean)
-        self.projection.copy_((vectors[:, :out_dim] * scale).T.float() @ centred)
+        scale = (found.deviations**-power).astype('float32')
+        self.mean.copy_(torch.from_numpy(found.mean))
+        self.projection.copy_(torch.from_numpy(found.directions))
+        self.projection.mul_(torch.from_numpy(scale)[:, None])
         self.fitted = True
-
-
-def _gram(centred: Tensor) -> Tensor:
-    """(N, N) float64 inner products of rows, a block of columns at a time.
-
-    In float32 its rounding would reach the variance of the weakest directions that are kept.
-    """
-    gram = centred.new_zeros(len(centred), len(centred), dtype=torch.float64)
-    for block in centred.split(_BLOCK_COLUMNS, dim=1):
-        wide = block.double()
-        gram += wide @ wide.T
-    return gram
