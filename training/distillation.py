@@ -32,6 +32,7 @@ from training.checkpoint import (
     unnamed,
 )
 from training.experiment import Experiment
+from training.parallel import Processes
 from training.teacher import STRIDE, Teacher
 
 
@@ -102,37 +103,44 @@ def distillation_loss(student_map: Tensor, teacher_map: Tensor) -> Tensor:
 class Distillation:
     """One run: built from its experiment, advanced step by step, saved and restored."""
 
-    def __init__(self, experiment: Experiment, teacher: Teacher) -> None:
+    def __init__(self, experiment: Experiment, teacher: Teacher, processes: Processes) -> None:
         self.experiment = experiment
+        self.processes = processes
         self.config = experiment.section(DistillationConfig)
-        self.teacher = teacher
+        self.teacher = teacher.to(processes.device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(experiment.seed)
             model = VprModel(experiment.model, experiment.preprocessing)
             student = Student(model.backbone, model.backbone.out_channels, teacher.channels)
         draw_random_weights(model.backbone, experiment.seed)
         self.model = model
-        self.student = student.to(memory_format=torch.channels_last)
+        student.to(processes.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.student = student
         averaging = get_ema_multi_avg_fn(self.config.average_decay)
         self.average = AveragedModel(self.student, multi_avg_fn=averaging, use_buffers=True)
         self.optimiser = torch.optim.AdamW(
             self.student.parameters(), weight_decay=self.config.weight_decay
         )
-        self.network: nn.Module = self.student
+        # Each process has batch statistics of its own; those of the first one are kept.
+        self.network = processes.wrap(self.student, same_buffers=True)
         self.step = 0
 
-    def share(self) -> None:
-        """Average gradients over all processes from now on; call after `restore`."""
-        self.network = nn.parallel.DistributedDataParallel(
-            self.student, broadcast_buffers=False, gradient_as_bucket_view=True
-        )
+    @property
+    def rate(self) -> float:
+        """Learning rate of the step before."""
+        return self.config.rate_at(self.step - 1)
+
+    def is_due(self, interval: int) -> bool:
+        """Whether something that happens every so many steps, and after the last, happens now."""
+        return self.step % interval == 0 or self.step == self.config.steps
 
     def advance(self, clean: Tensor, changed: Tensor) -> float:
         """One optimiser step; the loss before it."""
         for group in self.optimiser.param_groups:
             group['lr'] = self.config.rate_at(self.step)
-        target = self.teacher(clean)
-        inputs = changed.contiguous(memory_format=torch.channels_last)
+        device = self.processes.device
+        target = self.teacher(clean.to(device))
+        inputs = changed.to(device).contiguous(memory_format=torch.channels_last)
         loss = distillation_loss(self.network(inputs), target)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -169,7 +177,7 @@ class Distillation:
         self.model.backbone.load_state_dict(average.trunk.state_dict())
         self.model.provenance = (
             f'trunk distilled from {self.teacher.name} in {self.step} steps of '
-            f'{self.config.batch_size} views, seed {self.experiment.seed}; '
+            f'{self.config.batch_size * self.processes.world} views, seed {self.experiment.seed}; '
             'not yet trained on places'
         )
         return self.model.eval()
