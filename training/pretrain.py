@@ -1,6 +1,7 @@
 """Teach a trunk to tell scenes apart, from folders of labelled photos as Places-365 has them.
 
-python -m training.pretrain --config training/configs/NAME.yaml --out RUN [--resume]
+python -m training.pretrain --config training/configs/NAME.yaml --out RUN
+python -m training.pretrain --out RUN --resume
 
 Source: Ghost-dil-NetVLAD, Section 4.4.4. The result is a weights file whose clusters are not
 initialised: `training.train --init` takes it.
@@ -9,6 +10,7 @@ initialised: `training.train --init` takes it.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 import time
@@ -18,16 +20,16 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from ghost_vpr_ros.core.config import EngineConfig
-from ghost_vpr_ros.core.engine.torch_engine import checked_device
 from ghost_vpr_ros.core.errors import ConfigError, GhostVprError
 from ghost_vpr_ros.core.model.weights import save_model
 from ghost_vpr_ros.replay.output_files import write_json
 from training.classification import ClassificationConfig
 from training.datasets.scene_folders import SceneSet, read_scenes
+from training.determinism import make_deterministic
 from training.experiment import Experiment, read_experiment
+from training.parallel import Processes
 from training.pretraining import Pretraining
-from training.run_folder import RunFolder
+from training.run_folder import CONFIG_NAME, RunFolder
 from training.scene_batches import TrainingViews, WholeImages, load_batches
 
 METRICS_NAME = 'metrics.json'
@@ -45,6 +47,7 @@ def pretrain(
         GhostVprError: scenes or checkpoint cannot be used, the loss is not finite, or the folder
             cannot be written.
     """
+    make_deterministic(experiment.seed)
     config = experiment.section(ClassificationConfig)
     scenes = read_scenes(_folders(config), config.val_share, experiment.seed)
     views = TrainingViews(scenes.train, experiment)
@@ -91,23 +94,55 @@ def _folders(config: ClassificationConfig) -> list[Path]:
     return [Path(folder).expanduser() for folder in folders]
 
 
+def _experiment(args: argparse.Namespace) -> Experiment:
+    """Of --config, or of an interrupted run's own file.
+
+    Raises:
+        ConfigError: neither is there, or it cannot be used.
+    """
+    if args.config is None and not args.resume:
+        raise ConfigError('--config: expected an experiment, found none; only --resume needs none')
+    return read_experiment(args.config or args.out / CONFIG_NAME, args.set)
+
+
+def _device(name: str) -> torch.device:
+    """Of the only process.
+
+    Raises:
+        DeviceError: this machine lacks it.
+        ConfigError: torchrun started several processes.
+    """
+    processes = Processes.start(name)
+    if processes.world > 1:
+        processes.leave()
+        raise ConfigError(
+            f'classification trains in one process, found {processes.world}; start it without '
+            'torchrun'
+        )
+    return processes.device
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 1 after a known error, which is one line on stderr."""
-    parser = argparse.ArgumentParser(prog='training.pretrain', description=__doc__)
-    parser.add_argument('--config', type=Path, required=True, help='experiment, YAML')
+    parser = argparse.ArgumentParser(
+        prog='training.pretrain',
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('--config', type=Path, help='experiment, YAML; not needed with --resume')
     parser.add_argument('--out', type=Path, required=True, help='folder of the run')
     parser.add_argument('--resume', action='store_true', help='continue an interrupted run')
-    parser.add_argument('--device', default=EngineConfig.device, help='cpu, cuda, cuda:1, ...')
+    parser.add_argument('--device', default='auto', help='auto, cpu, cuda, cuda:1, ...')
     parser.add_argument(
         '--set', action='append', default=[], metavar='SECTION.KEY=VALUE', help='change a setting'
     )
     args = parser.parse_args(arguments)
     try:
-        experiment = read_experiment(args.config, args.set)
-        device = checked_device(args.device)
+        device = _device(args.device)
+        experiment = _experiment(args)
         folder = RunFolder(args.out, experiment.to_dict(), resume=args.resume)
-        run = pretrain(experiment, folder, device)
-        folder.close()
+        with contextlib.closing(folder):
+            run = pretrain(experiment, folder, device)
     except GhostVprError as error:
         sys.stderr.write(f'training.pretrain: error: {error}\n')
         return 1

@@ -83,4 +83,4 @@ def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
 def test_every_experiment_of_the_repository_is_valid(path: Path) -> None:
-    assert read_experiment(path).model.dilation == (5, 2)
+    assert read_experiment(path).model.dilation in ((5, 2), (1, 1))

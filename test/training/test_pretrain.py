@@ -15,12 +15,17 @@ import torch
 
 from ghost_vpr_ros.core.errors import WeightsError
 from ghost_vpr_ros.core.model.weights import load_model
+from test.training.tiny_places import write_places
+from training.datasets.data_config import DataConfig
+from training.datasets.open_place_set import open_place_set
 from training.datasets.scene_folders import read_scenes
 from training.experiment import read_experiment
+from training.parallel import Processes
 from training.pretrain import main, pretrain
 from training.pretraining import Pretraining
 from training.run_folder import RunFolder
-from training.scene_batches import TrainingViews, WholeImages
+from training.scene_batches import TrainingViews, WholeImages, load_batches
+from training.starting_model import starting_model
 
 SETTINGS = """
 seed: 3
@@ -143,6 +148,19 @@ def test_the_result_is_a_trunk_without_clusters(finished: Path, config: Path) ->
     assert 'top-1 100.0 %' in model.provenance
 
 
+def test_training_for_places_starts_from_the_trunk(
+    finished: Path, config: Path, tmp_path: Path
+) -> None:
+    places = open_place_set(DataConfig(path=(str(write_places(tmp_path / 'places')),)))
+    weights = finished / 'weights.safetensors'
+    model = starting_model(read_experiment(config, [f'init={weights}']), places)
+    trunk = load_model(weights).backbone.state_dict()
+    assert all(
+        torch.equal(value, trunk[key]) for key, value in model.backbone.state_dict().items()
+    )
+    assert model.pooling.initialised
+
+
 def test_a_killed_run_resumes_to_the_same_result(
     finished: Path, config: Path, tmp_path: Path
 ) -> None:
@@ -150,7 +168,7 @@ def test_a_killed_run_resumes_to_the_same_result(
     killed = subprocess.run([sys.executable, '-c', KILL, *arguments], capture_output=True)
     assert killed.returncode == -signal.SIGKILL
     assert not (tmp_path / 'run' / 'weights.safetensors').exists()
-    assert main([*arguments, '--resume']) == 0
+    assert main(['--out', str(tmp_path / 'run'), '--resume']) == 0
     assert hash_of(tmp_path / 'run') == hash_of(finished)
     # The later row of a step counts.
     resumed = {row['step']: row for row in rows_of(tmp_path / 'run')}
@@ -279,6 +297,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_checkpoint(
     [
         ('classification.folders=[]', 'expected a folder or more'),
         ('classification.folders=[$NOT_SET/x]', '$NOT_SET/x: a variable of this path is not set'),
+        ('classification.workers=-1', 'workers: expected 0 .. 256'),
         ('classification.epoch=3', "unknown key 'epoch'; did you mean 'epochs'?"),
     ],
 )
@@ -287,3 +306,22 @@ def test_settings_that_cannot_be_used_are_one_sentence(
 ) -> None:
     arguments = ['--config', str(config), '--out', str(tmp_path / 'run'), '--set', change]
     assert sentence in failure(arguments, capsys)
+
+
+def test_several_processes_are_refused(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Processes, 'start', lambda _: Processes(0, 2, torch.device('cpu')))
+    error = failure(['--config', str(config), '--out', str(tmp_path / 'run')], capsys)
+    assert 'one process, found 2' in error
+
+
+def test_a_configuration_is_needed(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    assert '--config: expected an experiment' in failure(['--out', str(tmp_path)], capsys)
+
+
+def test_workers_make_the_same_batches(config: Path) -> None:
+    views = views_of(config)
+    (made,) = load_batches(views, range(2, 3), workers=1)
+    assert torch.equal(made.inputs, views[2].inputs)
+    assert torch.equal(made.labels, views[2].labels)
