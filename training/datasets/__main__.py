@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from ghost_vpr_ros.core.errors import GhostVprError
-from training.datasets import doctor_command
+from training.datasets import build_command, doctor_command, render_command
 
 COMMANDS: dict[str, ModuleType] = {
+    'build': build_command,
+    'render': render_command,
     'doctor': doctor_command,
 }
 

@@ -197,7 +197,7 @@ def _check_inside(
         advice += ', or `beyond: mirror`'
     raise ConfigError(
         f'view at yaw {yaw_deg:g}, pitch {view.pitch_deg:g}, field of view {view.fov_deg:g} '
-        f'degrees, {view.width_px} x {view.height_px} px: {100 * outside:.0f} % of it lies above '
+        f'degrees, {view.width_px} x {view.height_px} px: {100 * outside:.2g} % of it lies above '
         f'or below what the panorama shows; {advice}'
     )
 

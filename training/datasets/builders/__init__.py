@@ -1,0 +1,1 @@
+"""Data sets written anew from others; what there is is never moved, changed or deleted."""

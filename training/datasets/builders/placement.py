@@ -1,0 +1,93 @@
+"""One image placed in a new folder: copied, linked or encoded, and never over something else."""
+
+from __future__ import annotations
+
+import contextlib
+import filecmp
+import os
+import shutil
+from pathlib import Path
+
+from ghost_vpr_ros.core.errors import OutputError
+from ghost_vpr_ros.replay.output_files import write_file
+
+MODES = ('copy', 'link', 'index')
+"""Copy the bytes; hard links (symbolic ones across file systems); or a manifest alone."""
+
+
+def place_file(source: Path, target: Path, mode: str) -> bool:
+    """Copy or link a file; False where the target is there already with the same bytes.
+
+    A copy appears whole or not at all.
+
+    Args:
+        source: an image file, which is only read.
+        target: where it shall be.
+        mode: `copy` or `link`.
+
+    Raises:
+        OutputError: the target is another file, which is left as it is; or it cannot be written.
+    """
+    if target.is_symlink() or target.exists():
+        _check_same(source, target)
+        return False
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if mode == 'link':
+            _link(source, target)
+        else:
+            _copy(source, target)
+    except OSError as error:
+        raise OutputError(
+            f'{target}: {source} cannot be written there ({error.strerror or error}); free some '
+            'space or name another place, and run again to go on'
+        ) from error
+    return True
+
+
+def place_bytes(data: bytes, target: Path) -> None:
+    """Write an encoded image that is not there yet.
+
+    Raises:
+        OutputError: the place cannot be written to.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f'{target.parent}: the folder cannot be made ({error.strerror or error}); name another'
+        ) from error
+    write_file(target, data)
+
+
+def _check_same(source: Path, target: Path) -> None:
+    try:
+        is_same = target.samefile(source) or filecmp.cmp(source, target, shallow=False)
+    except OSError:
+        is_same = False
+    if not is_same:
+        raise OutputError(
+            f'{target}: exists already, expected the bytes of {source}, found others; nothing is '
+            'overwritten, name another output folder'
+        )
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source.resolve(), target)
+    except FileExistsError:
+        raise
+    except OSError:
+        # Another file system, or one without hard links.
+        target.symlink_to(source.resolve())
+
+
+def _copy(source: Path, target: Path) -> None:
+    partial = target.with_name(f'.{target.name}.{os.getpid()}.partial')
+    try:
+        shutil.copyfile(source, partial)
+        partial.rename(target)
+    except OSError:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise
