@@ -1,13 +1,15 @@
 """Formats told apart by what lies at a path, and the settings they share."""
 
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ghost_vpr_ros.core.errors import ConfigError, SourceError
 from test.training.datasets.small_images import opened, write_images
 from training.datasets.data_config import conditions
-from training.datasets.open_place_set import DataConfig, format_of
+from training.datasets.open_place_set import FORMATS, DataConfig, format_of
 
 
 def laid_out(folder: Path, names) -> Path:
@@ -86,3 +88,18 @@ def test_nothing_is_written_beside_a_data_set(tmp_path):
     opened(tmp_path, format='utm')
     opened(tmp_path / 'database').frames[0].load()
     assert sorted(str(item) for item in tmp_path.rglob('*')) == before
+
+
+def test_the_settings_in_the_documentation_exist():
+    text = (Path(__file__).parents[3] / 'docs' / 'datasets.md').read_text()
+    parts = [
+        part
+        for block in re.findall(r'```yaml\n(.*?)```', text, re.DOTALL)
+        for part in yaml.safe_load(block)['data'].values()
+    ]
+    parts += [yaml.safe_load(cell) for cell in re.findall(r'\| `(\{path.*?\})` \|', text)]
+    assert len(parts) == 10
+    for part in parts:
+        DataConfig.from_dict(part)
+    for name in FORMATS:
+        assert name == 'auto' or f'| `{name}` |' in text
