@@ -84,8 +84,9 @@ def fault_of(command: Command) -> str:
     if program == 'ros2' and rest[:1] in (['run'], ['launch']):
         return _ros_fault(rest)
     if program.startswith('python') and rest[:1] == ['-m'] and rest[1].startswith('training'):
-        module = ROOT / (rest[1].replace('.', '/') + '.py')
-        return '' if module.is_file() else f'no module {rest[1]}'
+        module = ROOT / rest[1].replace('.', '/')
+        files = (module.with_suffix('.py'), module / '__main__.py')
+        return '' if any(file.is_file() for file in files) else f'no module {rest[1]}'
     return '' if program in OTHERS else f'unknown program {program!r}'
 
 
