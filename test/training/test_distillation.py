@@ -1,0 +1,140 @@
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from ghost_vpr_ros.core.errors import ConfigError, WeightsError
+from ghost_vpr_ros.core.model.weights import load_model
+from training import distill, teacher
+from training.distillation import DistillationConfig, distillation_loss
+from training.teacher import Teacher, open_teacher
+
+EXPERIMENT = """
+seed: 5
+preprocessing: {{width_px: 64, height_px: 64}}
+model: {{crop_channels: 160, clusters: 4, dilation: [1, 1]}}
+distillation:
+  teacher: tiny
+  photos: [1 {photos}]
+  steps: {steps}
+  batch_size: 4
+  view_px: 64
+  late_view_px: 64
+  checkpoint_every: 3
+  average_decay: 0.5
+"""
+
+
+def tiny_teacher(name: str) -> Teacher:
+    """A fixed random network of stride 32."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return Teacher(name, nn.Sequential(nn.Conv2d(3, 8, 32, stride=32), nn.Tanh()))
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    photos = tmp_path / 'photos'
+    photos.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(6):
+        image = cv2.resize(rng.integers(0, 255, (5, 5, 3), np.uint8), (64, 64))
+        assert cv2.imwrite(str(photos / f'{number}.png'), image)
+    path = tmp_path / 'experiment.yaml'
+    path.write_text(EXPERIMENT.format(photos=photos, steps=8))
+    return path
+
+
+def test_the_loss_is_one_minus_the_cosine_of_each_cell() -> None:
+    student = torch.tensor([[[[1.0, 0.0]], [[0.0, 2.0]]]])
+    target = torch.tensor([[[[3.0, 1.0]], [[0.0, 0.0]]]])
+    assert distillation_loss(student, target).item() == pytest.approx(0.5)
+
+
+def test_the_rate_rises_and_falls() -> None:
+    config = DistillationConfig(steps=100, learning_rate=1.0, warm_up_share=0.1)
+    rates = [config.rate_at(step) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[9] == pytest.approx(1.0)
+    assert rates[55] == pytest.approx(0.5, abs=0.01)
+    assert rates[99] < 0.001
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+
+
+def test_late_views_come_last() -> None:
+    config = DistillationConfig(steps=10, view_px=64, late_view_px=96, late_share=0.3)
+    assert config.view_sizes() == [64] * 7 + [96] * 3
+    with pytest.raises(ConfigError, match='whole cells of 32 px, found 100 px'):
+        DistillationConfig(view_px=100)
+
+
+def test_unknown_and_absent_teachers_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="found 'resnet'"):
+        open_teacher('resnet')
+    monkeypatch.setitem(sys.modules, 'timm', None)
+    with pytest.raises(WeightsError, match=r"the package 'timm' is not installed"):
+        open_teacher('timm:resnet18')
+
+
+def test_a_teacher_stays_as_it_is() -> None:
+    found = tiny_teacher('tiny').train()
+    assert not found.trunk.training
+    assert not any(parameter.requires_grad for parameter in found.parameters())
+    assert found(torch.zeros(2, 3, 64, 96)).shape == (2, 8, 2, 3)
+
+
+def test_the_student_learns(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distill, 'open_teacher', tiny_teacher)
+    monkeypatch.setattr(distill, 'LOG_EVERY', 1)
+    out = tmp_path / 'run'
+    options = ['--config', str(config), '--out', str(out), '--device', 'cpu']
+    assert distill.main([*options, '--set', 'distillation.steps=30']) == 0
+    lines = (out / 'log.csv').read_text().splitlines()
+    column = lines[0].split(',').index('loss')
+    losses = [float(line.split(',')[column]) for line in lines[1:]]
+    assert np.mean(losses[-5:]) < 0.85 * np.mean(losses[:3])
+    model = load_model(out / 'weights.safetensors')
+    assert not model.pooling.initialised
+    assert 'distilled from tiny in 30 steps of 4 views' in model.provenance
+
+
+SCRIPT = """
+import sys
+from test.training.test_distillation import tiny_teacher
+from training import distill
+distill.open_teacher = tiny_teacher
+sys.exit(distill.main(sys.argv[1:]))
+"""
+
+
+def test_a_killed_run_goes_on_to_the_same_weights(config: Path, tmp_path: Path) -> None:
+    def command(name: str, *more: str) -> list[str]:
+        options = ['--config', str(config), '--out', str(tmp_path / name), '--device', 'cpu']
+        return [sys.executable, '-c', SCRIPT, *options, *more]
+
+    subprocess.run(command('whole'), check=True, capture_output=True)
+    process = subprocess.Popen(command('killed'), stderr=subprocess.DEVNULL)
+    checkpoint = tmp_path / 'killed' / 'checkpoint.safetensors'
+    deadline = time.monotonic() + 120.0
+    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert checkpoint.exists()
+    subprocess.run(command('killed', '--resume'), check=True, capture_output=True)
+    whole, killed = (
+        load_model(tmp_path / name / 'weights.safetensors') for name in ('whole', 'killed')
+    )
+    assert whole.model_hash == killed.model_hash
+
+
+def test_a_teacher_by_torchvision_needs_a_known_name() -> None:
+    with pytest.raises(ConfigError, match='teacher torchvision:nothing'):
+        teacher.open_teacher('torchvision:nothing')
