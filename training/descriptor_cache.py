@@ -98,6 +98,18 @@ class DescriptorCache:
             raise ValueError('rows of the descriptor cache were read before they were filled')
         return np.asarray(self._descriptors[rows], np.float32)
 
+    def array(self) -> NDArray[np.float16]:
+        """(N, D) float16 descriptors of all rows, read-only, on the disk.
+
+        Raises:
+            ValueError: a row is not valid in this refresh.
+        """
+        if not self._are_valid(np.arange(len(self._marks))).all():
+            raise ValueError('the descriptor cache was read before all of it was filled')
+        view = np.asarray(self._descriptors).view()
+        view.flags.writeable = False
+        return view
+
     def _are_valid(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         valid: NDArray[np.bool_] = np.asarray(self._marks[rows]) == self._mark
         return valid & (self._mark != _NEVER)

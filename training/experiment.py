@@ -30,7 +30,7 @@ SECTIONS = {
     'augmentation': 'training.augmentation:AugmentationConfig',
     'distillation': 'training.distillation:DistillationConfig',
     'classification': 'training.classification:ClassificationConfig',
-    'whitening': 'ghost_vpr_ros.core.config:WhiteningConfig',
+    'whitening': 'training.whitening:WhiteningConfig',
 }
 """Section of the YAML file -> where its configuration class is."""
 
@@ -101,7 +101,7 @@ def read_experiment(path: Path, changes: Sequence[str] = ()) -> Experiment:
         ConfigError: no such file, not YAML, an unknown key (the nearest known one is named), or a
             value out of its range.
     """
-    values = _read_mapping(path)
+    values = read_mapping(path)
     for change in changes:
         _apply(values, change)
     try:
@@ -171,7 +171,12 @@ def _apply(values: dict[str, Any], change: str) -> None:
         raise ConfigError(f'{name}: expected a YAML value, found {text!r}') from error
 
 
-def _read_mapping(path: Path) -> dict[str, Any]:
+def read_mapping(path: Path) -> dict[str, Any]:
+    """The mapping that a YAML file holds.
+
+    Raises:
+        ConfigError: no such file, not YAML, or no mapping.
+    """
     try:
         values = yaml.safe_load(path.read_text())
     except OSError as error:

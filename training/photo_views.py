@@ -56,6 +56,16 @@ def open_photos(sources: Sequence[str]) -> Photos:
     return Photos(frames, np.concatenate(weights) / total)
 
 
+def open_unweighted(sources: Sequence[str]) -> list[Frame]:
+    """All photos of the sources, each `PATH [COLUMN=VALUE ...]`, in order.
+
+    Raises:
+        SourceError: a source cannot be read.
+        ConfigError: a text of another form.
+    """
+    return list(open_photos([f'1 {text}' for text in sources]).frames)
+
+
 def _parse(text: str) -> tuple[float, str, dict[str, str]]:
     """Weight, path and manifest filter of one source."""
     weight, _, rest = os.path.expandvars(text).partition(' ')

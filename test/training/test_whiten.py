@@ -1,0 +1,142 @@
+"""Whitening of trained weights: the command, its images, and the file of descriptors it keeps."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ghost_vpr_ros.core.datatypes import Frame
+from ghost_vpr_ros.core.errors import ImageError
+from ghost_vpr_ros.core.model.vpr_model import VprModel
+from ghost_vpr_ros.core.model.weights import load_model, save_model
+from ghost_vpr_ros.core.preprocessing import preprocess
+from test.core.model.tiny_model import tiny_model
+from test.training.tiny_places import write_experiment
+from training import unwhitened
+from training.experiment import read_experiment
+from training.schedule import ScheduleConfig
+from training.unwhitened import unwhitened_descriptors
+from training.whiten import main, whitening_frames
+from training.whitening import WhiteningConfig, whitened
+
+CONFIG = """
+seed: 3
+data: {{train: {{path: [{root}], split: train}}}}
+whitening: {{dim: 5}}
+"""
+
+
+@pytest.fixture(scope='module')
+def model() -> VprModel:
+    return tiny_model()
+
+
+def arguments(tmp_path: Path, model: VprModel, *more: str, out: str = 'out') -> list[str]:
+    save_model(model, tmp_path / 'in')
+    config = write_experiment(tmp_path, CONFIG)
+    files = ['--weights', str(tmp_path / 'in'), '--out', str(tmp_path / out)]
+    return ['--config', str(config), *files, '--device', 'cpu', *more]
+
+
+def described(model: VprModel, frames: list) -> torch.Tensor:
+    batch = np.concatenate([preprocess(frame.load(), model.preprocessing) for frame in frames])
+    with torch.no_grad():
+        return model.describe_unwhitened(torch.from_numpy(batch))
+
+
+def test_the_whitening_is_that_of_the_training_sets_database(tmp_path, model):
+    assert main(arguments(tmp_path, model)) == 0
+    result = load_model(tmp_path / 'out')
+    frames = whitening_frames(read_experiment(tmp_path / 'experiment.yaml'))
+    assert {frame.name for frame in frames} == {f'{place:02d}_1.png' for place in range(8)}
+    expected = whitened(model, described(model, frames), 5, WhiteningConfig(dim=5))
+    assert result.descriptor_dim == result.config.descriptor_dim == 5
+    torch.testing.assert_close(
+        result.whitening.projection, expected.whitening.projection, rtol=0.01, atol=0.05
+    )
+    assert 'whitening to 5 dimensions learnt on 8 images of data.train' in result.provenance
+    before, after = model.state_dict(), result.state_dict()
+    assert all(torch.equal(after[name], before[name]) for name in before)
+    assert [item.name for item in tmp_path.iterdir() if item.name.startswith('.')] == []
+
+
+def test_images_and_dimension_of_the_command_line_come_first(tmp_path, model):
+    source = f'{tmp_path / "places"} split=val'
+    write_experiment(tmp_path, CONFIG)
+    assert main(arguments(tmp_path, model, '--dim', '3', '--images', source, '--half')) == 0
+    result = load_model(tmp_path / 'out')
+    assert result.descriptor_dim == 3
+    assert f'8 images of {source}' in result.provenance
+    assert torch.equal(result.pooling.centres, result.pooling.centres.half().float())
+
+
+def test_weights_that_are_whitened_already_get_another_whitening(tmp_path):
+    old = tiny_model(descriptor_dim=4)
+    assert main(arguments(tmp_path, old)) == 0
+    assert load_model(tmp_path / 'out').whitening.projection.shape == (5, 640)
+
+
+def test_kept_descriptors_are_not_computed_again(tmp_path, model, monkeypatch):
+    cache = ['--cache', str(tmp_path / 'cache')]
+    assert main(arguments(tmp_path, model, *cache, out='a')) == 0
+    monkeypatch.setattr(unwhitened, 'Describer', lambda *_: pytest.fail)
+    assert main(arguments(tmp_path, model, *cache, '--dim', '3', out='b')) == 0
+    large, small = load_model(tmp_path / 'a'), load_model(tmp_path / 'b')
+    torch.testing.assert_close(small.whitening.projection, large.whitening.projection[:3])
+
+
+def test_descriptors_are_those_of_the_network_and_of_these_frames(tmp_path, model):
+    frames = whitening_frames(read_experiment(write_experiment(tmp_path, CONFIG)))
+    for chosen in (frames, frames[::-1]):
+        found = unwhitened_descriptors(model, chosen, tmp_path / 'c', ScheduleConfig(), 'cpu')
+        assert found.dtype == np.float16
+        np.testing.assert_allclose(found, described(model, chosen), atol=2e-3)
+
+
+def test_an_interruption_loses_only_what_was_not_written(tmp_path, model, monkeypatch):
+    frames = whitening_frames(read_experiment(write_experiment(tmp_path, CONFIG)))
+    monkeypatch.setattr(unwhitened, '_BATCHES_PER_CALL', 1)
+    schedule = ScheduleConfig(describe_batch=2)
+    read: list[str] = []
+
+    def watched(frame: Frame) -> Frame:
+        return replace(frame, load=lambda: read.append(frame.name) or frame.load())
+
+    def broken() -> np.ndarray:
+        raise ImageError('cannot be read')
+
+    bad = [*frames[:5], replace(frames[5], load=broken), *frames[6:]]
+    with pytest.raises(ImageError, match='cannot be read'):
+        unwhitened_descriptors(model, bad, tmp_path / 'c', schedule, 'cpu')
+    good = [watched(frame) for frame in frames]
+    found = unwhitened_descriptors(model, good, tmp_path / 'c', schedule, 'cpu')
+    assert sorted(read) == [frame.name for frame in frames[4:]]
+    np.testing.assert_allclose(found, described(model, frames), atol=2e-3)
+
+
+def test_more_images_than_allowed_are_thinned_out(tmp_path):
+    config = write_experiment(tmp_path, CONFIG)
+    frames = whitening_frames(read_experiment(config, ['whitening.max_images=2']))
+    assert [frame.name for frame in frames] == ['00_1.png', '07_1.png']
+
+
+@pytest.mark.parametrize(
+    ('more', 'sentence'),
+    [
+        (['--dim', '8'], 'at least D = 8 directions, found 7 in 8 images'),
+        (['--dim', '0'], 'dim: expected 1 .. 65536, found 0'),
+        (['--images', 'missing'], 'missing'),
+        (['--set', 'whitening.dimm=3'], "did you mean 'dim'"),
+        (['--out', 'in'], 'exists already'),
+    ],
+)
+def test_known_errors_are_one_sentence(tmp_path, model, capsys, monkeypatch, more, sentence):
+    given = arguments(tmp_path, model, *more)
+    monkeypatch.chdir(tmp_path)
+    assert main(given) == 1
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert error.count('\n') == 1
+    assert not (tmp_path / 'out').exists()

@@ -1,0 +1,129 @@
+"""Learn the whitening of trained weights on training images, and write weights that have it.
+
+python -m training.whiten --config training/configs/NAME.yaml --weights IN --out OUT [--dim 512]
+    [--images 'PATH [COLUMN=VALUE ...]' ...]
+
+Without --images, those of the configuration (`whitening.images`, else the database images of
+`data.train`) are used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ghost_vpr_ros.core.datatypes import Frame
+from ghost_vpr_ros.core.errors import GhostVprError, OutputError
+from ghost_vpr_ros.core.model.vpr_model import VprModel
+from ghost_vpr_ros.core.model.weights import load_model, save_model
+from ghost_vpr_ros.core.sampling import evenly_spaced
+from ghost_vpr_ros.replay.output_files import check_writable
+from training.datasets.open_place_set import open_place_set
+from training.experiment import Experiment, read_experiment
+from training.photo_views import open_unweighted
+from training.schedule import ScheduleConfig
+from training.unwhitened import unwhitened_descriptors
+from training.whitening import WhiteningConfig, whitened
+
+
+def whiten(model: VprModel, experiment: Experiment, folder: Path, device: str) -> VprModel:
+    """The model with a whitening, learnt on the experiment's images.
+
+    Args:
+        model: with or without a whitening, which is not used.
+        experiment: images, settings, seed.
+        folder: for the descriptors, 2 N K C bytes.
+        device: cpu, cuda, cuda:N, or auto.
+
+    Raises:
+        GhostVprError: images cannot be used, or the descriptors span fewer than D directions.
+    """
+    config = experiment.section(WhiteningConfig)
+    frames = whitening_frames(experiment)
+    schedule = experiment.section(ScheduleConfig)
+    descriptors = unwhitened_descriptors(model, frames, folder, schedule, device)
+    result = whitened(model.cpu(), descriptors, config.dim, config, experiment.seed)
+    sources = ', '.join(config.images) or 'data.train'
+    result.provenance = (
+        f'{model.provenance}; whitening to {config.dim} dimensions learnt on {len(frames)} images '
+        f'of {sources}'
+    )
+    return result
+
+
+def whitening_frames(experiment: Experiment) -> list[Frame]:
+    """The images that the experiment's whitening is learnt on, in order.
+
+    Raises:
+        ConfigError: the experiment names none.
+        SourceError: a source cannot be read.
+    """
+    config = experiment.section(WhiteningConfig)
+    if config.images:
+        frames = open_unweighted(config.images)
+    else:
+        sets = [open_place_set(each) for each in experiment.data_part('train')]
+        frames = [places.frames[row] for places in sets for row in places.database]
+    return [frames[i] for i in evenly_spaced(len(frames), config.max_images)]
+
+
+def _experiment(args: argparse.Namespace) -> Experiment:
+    """The file's, with what the command line says of the whitening."""
+    experiment = read_experiment(args.config, args.set)
+    config = experiment.section(WhiteningConfig)
+    given = {'dim': args.dim, 'images': args.images}
+    changed = {**config.to_dict(), **{k: v for k, v in given.items() if v is not None}}
+    sections = {**experiment.sections, 'whitening': WhiteningConfig.from_dict(changed)}
+    return replace(experiment, sections=sections)
+
+
+def _run(args: argparse.Namespace) -> VprModel:
+    if args.out.exists():
+        raise OutputError(f'{args.out}: exists already and is left as it is; name another')
+    check_writable(args.out.parent)
+    experiment = _experiment(args)
+    model = load_model(args.weights)
+    if args.cache is not None:
+        result = whiten(model, experiment, args.cache, args.device)
+    else:
+        with tempfile.TemporaryDirectory(prefix='.whiten-', dir=args.out.parent) as folder:
+            result = whiten(model, experiment, Path(folder), args.device)
+    save_model(result, args.out, half=args.half)
+    return load_model(args.out)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; 1 after a known error, which is one line on stderr."""
+    parser = argparse.ArgumentParser(
+        prog='training.whiten',
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('--config', type=Path, required=True, help='experiment, YAML')
+    parser.add_argument('--weights', type=Path, required=True, help='trained weights')
+    parser.add_argument('--out', type=Path, required=True, help='weights file to write')
+    parser.add_argument('--dim', type=int, help='size of the descriptor; default: whitening.dim')
+    parser.add_argument('--images', nargs='+', help='images to learn from, PATH [COLUMN=VALUE ..]')
+    parser.add_argument('--half', action='store_true', help='round all weights to float16')
+    parser.add_argument('--cache', type=Path, help='folder that keeps the descriptors for later')
+    parser.add_argument('--device', default='auto', help='auto, cpu, cuda, cuda:1, ...')
+    parser.add_argument(
+        '--set', action='append', default=[], metavar='SECTION.KEY=VALUE', help='change a setting'
+    )
+    args = parser.parse_args(arguments)
+    try:
+        model = _run(args)
+    except GhostVprError as error:
+        sys.stderr.write(f'training.whiten: error: {error}\n')
+        return 1
+    size_mb = args.out.stat().st_size / 1e6
+    sys.stdout.write(f'{args.out}: {model.name}, {size_mb:.1f} MB, {model.provenance}\n')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
