@@ -1,0 +1,190 @@
+"""Measure networks by named protocols: recall@1/5/10 in one table.
+
+python -m training.evaluate --weights RUN/weights.safetensors [more ...] [--dims 64 128 512]
+python -m training.evaluate --weights W --only gsv_test gardens_left_right --data shared/data
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from ghost_vpr_ros.core.config import EngineConfig
+from ghost_vpr_ros.core.datatypes import Frame
+from ghost_vpr_ros.core.engine import create_engine
+from ghost_vpr_ros.core.errors import ConfigError, GhostVprError
+from ghost_vpr_ros.core.extraction import extract_descriptors
+from ghost_vpr_ros.core.model.vpr_model import VprModel
+from ghost_vpr_ros.core.model.weights import load_model
+from ghost_vpr_ros.replay.output_files import without_nan, write_json
+from training.protocols import PROTOCOLS, Protocol, open_protocol, read_protocols
+from training.selection import VALIDATION_RANKS, recall_of
+
+DATA_VARIABLE = 'GHOST_VPR_DATA'
+
+
+class Descriptors:
+    """Descriptors of frames by one network; an image that several protocols share is read once."""
+
+    def __init__(self, model: VprModel, device: str) -> None:
+        """Describe with this network.
+
+        Raises:
+            DeviceError: no such device on this machine.
+        """
+        self._model = model
+        self._engine = create_engine(model, device=device)
+        self._known: dict[tuple[str, str], NDArray[np.float32]] = {}
+
+    def of(self, frames: Sequence[Frame], root: str) -> NDArray[np.float32]:
+        """(N, D) float32 of N frames whose names begin at `root`.
+
+        Raises:
+            ImageError: an image cannot be read; the message names it.
+        """
+        new = [frame for frame in frames if (root, frame.name) not in self._known]
+        with tqdm(total=len(new), desc=Path(root).name, leave=False, disable=None) as bar:
+            found = extract_descriptors(new, self._model, self._engine, progress=bar.update)
+        self._known.update(
+            ((root, frame.name), each) for frame, each in zip(new, found, strict=True)
+        )
+        return np.stack([self._known[root, frame.name] for frame in frames])
+
+    def close(self) -> None:
+        """Free the network."""
+        self._engine.close()
+
+
+def evaluate(
+    model: VprModel, protocols: Sequence[Protocol], dims: Sequence[int], device: str
+) -> list[dict[str, Any]]:
+    """Recall of one network by every protocol and at every size, one row each.
+
+    Args:
+        model: with or without whitening.
+        protocols: what is measured.
+        dims: sizes of prefixes of the descriptor, re-normalised; empty: the whole descriptor.
+        device: where the network runs.
+
+    Raises:
+        ConfigError: a prefix is longer than the descriptor.
+        ImageError: an image cannot be read.
+    """
+    too_large = [dim for dim in dims if dim > model.descriptor_dim]
+    if too_large:
+        raise ConfigError(
+            f'--dims: expected at most {model.descriptor_dim}, the size of the descriptor, found '
+            f'{too_large[0]}'
+        )
+    descriptors = Descriptors(model, device)
+    rows = []
+    for protocol in protocols:
+        database = descriptors.of(protocol.database, protocol.roots[0])
+        queries = descriptors.of(protocol.queries, protocol.roots[1])
+        for dim in dims or [model.descriptor_dim]:
+            recall = recall_of(prefix(queries, dim), prefix(database, dim), protocol.truth)
+            rows.append(_row(protocol, dim, recall))
+    descriptors.close()
+    return rows
+
+
+def prefix(descriptors: NDArray[np.float32], dim: int) -> NDArray[np.float32]:
+    """(N, dim) unit-norm beginnings of (N, D) descriptors."""
+    if dim == descriptors.shape[1]:
+        return descriptors
+    short = descriptors[:, :dim]
+    lengths = np.linalg.norm(short, axis=1, keepdims=True)
+    return np.asarray(short / np.maximum(lengths, np.finfo(np.float32).tiny), np.float32)
+
+
+def _row(protocol: Protocol, dim: int, recall: dict[int, float]) -> dict[str, Any]:
+    answerable = int((protocol.truth.positives.counts() > 0).sum())
+    share = recall[1] / 100.0
+    return {
+        'protocol': protocol.name,
+        'descriptor_dim': dim,
+        'recall': {str(n): value for n, value in recall.items()},
+        'standard_error_at_1': 100.0 * float(np.sqrt(share * (1.0 - share) / answerable)),
+        'num_queries': len(protocol.queries),
+        'num_queries_without_positives': len(protocol.queries) - answerable,
+        'num_database': len(protocol.database),
+    }
+
+
+def table(results: Sequence[dict[str, Any]]) -> str:
+    """The rows of all networks as a Markdown table."""
+    ranks = [f'r@{n}' for n in VALIDATION_RANKS]
+    lines = [
+        '| weights | protocol | D | ' + ' | '.join(ranks) + ' | queries | database |',
+        '|---|---|--:|' + '--:|' * (len(ranks) + 2),
+    ]
+    for result in results:
+        lines += [f'| {result["weights"]} | {_cells(row)} |' for row in result['rows']]
+    return '\n'.join(lines)
+
+
+def _cells(row: dict[str, Any]) -> str:
+    recall = [f'{value:.1f}' for value in row['recall'].values()]
+    recall[0] += f' ± {row["standard_error_at_1"]:.1f}'
+    without = row['num_queries_without_positives']
+    queries = f'{row["num_queries"]}' + (f' ({without} without positives)' if without else '')
+    return ' | '.join(
+        [row['protocol'], f'{row["descriptor_dim"]}', *recall, queries, f'{row["num_database"]}']
+    )
+
+
+def _results(args: argparse.Namespace) -> list[dict[str, Any]]:
+    configs = read_protocols(args.protocols, args.only)
+    protocols = [open_protocol(name, config) for name, config in configs.items()]
+    results = []
+    for path in args.weights:
+        model = load_model(path)
+        rows = evaluate(model, protocols, args.dims, args.device)
+        described = {'model': model.name, 'hash': model.model_hash, 'origin': model.provenance}
+        results.append({'weights': str(path), **described, 'rows': rows})
+    return results
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; 1 after a known error, which is one line on stderr."""
+    parser = argparse.ArgumentParser(
+        prog='training.evaluate',
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('--weights', type=Path, nargs='+', required=True, help='weights files')
+    parser.add_argument('--protocols', type=Path, default=PROTOCOLS, help='YAML; default: ours')
+    parser.add_argument('--only', nargs='+', default=[], metavar='NAME', help='these protocols')
+    parser.add_argument('--data', type=Path, help=f'stands for ${DATA_VARIABLE} in the protocols')
+    parser.add_argument('--dims', type=int, nargs='+', default=[], help='sizes of prefixes')
+    parser.add_argument('--device', default=EngineConfig.device, help='cpu, cuda, cuda:1, ...')
+    parser.add_argument('--out', type=Path, help='JSON file to write')
+    parser.add_argument('--json', action='store_true', help='print JSON instead of a table')
+    args = parser.parse_args(arguments)
+    if any(dim < 1 for dim in args.dims):
+        parser.error('--dims: expected sizes from 1')
+    if args.data is not None:
+        os.environ[DATA_VARIABLE] = str(args.data)
+    try:
+        results = _results(args)
+        if args.out is not None:
+            write_json(args.out, results)
+    except GhostVprError as error:
+        sys.stderr.write(f'training.evaluate: error: {error}\n')
+        return 1
+    text = json.dumps(without_nan(results), indent=2) if args.json else table(results)
+    sys.stdout.write(text + '\n')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
