@@ -29,6 +29,8 @@ from training.run_folder import RunFolder
 from training.teacher import open_teacher
 
 LOG_EVERY = 20
+PCA_BATCHES = 16
+"""A reduction is learnt on the views of the last so many steps."""
 
 
 def distill(experiment: Experiment, folder: RunFolder, processes: Processes) -> None:
@@ -59,7 +61,8 @@ def distill(experiment: Experiment, folder: RunFolder, processes: Processes) -> 
         if processes.writes and run.is_due(run.config.checkpoint_every):
             run.save(folder.checkpoint)
     if processes.writes:
-        save_model(run.result(), folder.weights)
+        last_views = (batches.dataset[i][0] for i in range(-min(PCA_BATCHES, run.config.steps), 0))
+        save_model(run.result(last_views), folder.weights)
 
 
 def _batches(experiment: Experiment, run: Distillation, rank: int) -> DataLoader:

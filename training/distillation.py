@@ -11,6 +11,7 @@ Deviation: the papers pre-train on Places-365 labels. Measured against that and 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +19,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ghost_vpr_ros.core.errors import ConfigError
+from ghost_vpr_ros.core.config import PcaConfig
+from ghost_vpr_ros.core.errors import ConfigError, SourceError
 from ghost_vpr_ros.core.model.initialisation import draw_random_weights
+from ghost_vpr_ros.core.model.principal_components import principal_components
+from ghost_vpr_ros.core.model.reduction import Reduction
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.settings import Config, setting
 from training.checkpoint import (
@@ -170,14 +174,72 @@ class Distillation:
         restore_optimiser(self.optimiser, unnamed('optimiser', tensors))
         self.step = int(state['step'])
 
-    def result(self) -> VprModel:
-        """The network with the averaged trunk; its clusters are not initialised."""
+    def result(self, views: Iterable[Tensor]) -> VprModel:
+        """The network with the averaged trunk; its clusters are not initialised.
+
+        A reduction becomes the projection to the teacher's channels followed by PCA of what it
+        returns: the R directions in which the student's maps differ most, as the teacher sees it.
+
+        Args:
+            views: batches (B, 3, h, w) that the PCA is learnt on.
+
+        Raises:
+            SourceError: the views span fewer than R directions.
+        """
         average = self.average.module
         assert isinstance(average, Student)
+        average.cpu().eval()
         self.model.backbone.load_state_dict(average.trunk.state_dict())
+        if isinstance(self.model.reduction, Reduction):
+            projection = _Projection.of(average)
+            projected = torch.cat([projection.sample(average.trunk, view) for view in views])
+            projection.then_components(projected, self.model.reduction)
         self.model.provenance = (
             f'trunk distilled from {self.teacher.name} in {self.step} steps of '
             f'{self.config.batch_size * self.processes.world} views, seed {self.experiment.seed}; '
             'not yet trained on places'
         )
         return self.model.eval()
+
+
+@dataclass(frozen=True)
+class _Projection:
+    """The student's 1x1 projection as a matrix.
+
+    Attributes:
+        weight: (C_teacher, C).
+        bias: (C_teacher,).
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+    @classmethod
+    def of(cls, student: Student) -> _Projection:
+        bias = student.projection.bias
+        assert bias is not None
+        return cls(student.projection.weight.detach().flatten(1), bias.detach())
+
+    @torch.no_grad()
+    def sample(self, trunk: nn.Module, views: Tensor) -> Tensor:
+        """(N, C_teacher) unit-norm projected local features of a batch."""
+        features = trunk(views).permute(0, 2, 3, 1).flatten(0, 2)
+        return nn.functional.normalize(features @ self.weight.T + self.bias, dim=1)
+
+    def then_components(self, projected: Tensor, reduction: Reduction) -> None:
+        """Set the reduction to this projection followed by PCA of (N, C_teacher) features.
+
+        The mean stays: it is a part of every unit-norm feature, and clusters take it off.
+
+        Raises:
+            SourceError: the features span fewer than R directions.
+        """
+        wanted = reduction.projection.out_channels
+        found = principal_components(projected, wanted, PcaConfig(method='exact'))
+        if len(found.deviations) < wanted:
+            raise SourceError(
+                f'distillation: expected local features that span at least {wanted} directions, '
+                f'found {len(found.deviations)}; use more photos, or a smaller reduced_channels'
+            )
+        directions = torch.from_numpy(found.directions)
+        reduction.set_projection(directions @ self.weight, directions @ self.bias)

@@ -28,8 +28,11 @@ from training.schedule import ScheduleConfig
 _TRUNK_SETTINGS = ('dilation', 'dilate', 'squeeze_excite')
 """What must agree although tensors of the same shapes would fit."""
 
-_POOLING_SETTINGS = ('crop_channels', 'reduced_channels', 'clusters', 'netvlad_version')
-"""What must agree for the clusters to be taken over, too."""
+_REDUCTION_SETTINGS = ('crop_channels', 'reduced_channels')
+"""What must agree for the reduction to be taken over, too."""
+
+_POOLING_SETTINGS = ('clusters', 'netvlad_version')
+"""What must agree for the clusters to be taken over besides."""
 
 
 def starting_model(experiment: Experiment, train_set: PlaceSet) -> VprModel:
@@ -118,15 +121,19 @@ def _take_trunk(model: VprModel, given: VprModel, where: Path) -> None:
 
 
 def _take_pooling(model: VprModel, given: VprModel) -> bool:
-    """Take over reduction and clusters; False where there are none, or others."""
-    same = all(
-        getattr(model.config, name) == getattr(given.config, name) for name in _POOLING_SETTINGS
-    )
-    if not same or not given.pooling.initialised:
+    """Take over the reduction, and the clusters; False where there are none, or others."""
+    if not _same(model, given, _REDUCTION_SETTINGS):
         return False
-    model.reduction = given.reduction
+    if isinstance(given.reduction, Reduction) and given.reduction.initialised:
+        model.reduction = given.reduction
+    if not _same(model, given, _POOLING_SETTINGS) or not given.pooling.initialised:
+        return False
     model.pooling = given.pooling
     return True
+
+
+def _same(model: VprModel, given: VprModel, names: Sequence[str]) -> bool:
+    return all(getattr(model.config, name) == getattr(given.config, name) for name in names)
 
 
 def _images(train_set: PlaceSet) -> Iterator[NDArray[np.uint8]]:

@@ -11,8 +11,10 @@ import torch
 from torch import nn
 
 from ghost_vpr_ros.core.errors import ConfigError, WeightsError
+from ghost_vpr_ros.core.model.reduction import Reduction
 from ghost_vpr_ros.core.model.weights import load_model
 from training import distill, teacher
+from training.checkpoint import load_checkpoint
 from training.distillation import DistillationConfig, distillation_loss
 from training.teacher import Teacher, open_teacher
 
@@ -138,3 +140,24 @@ def test_a_killed_run_goes_on_to_the_same_weights(config: Path, tmp_path: Path) 
 def test_a_teacher_by_torchvision_needs_a_known_name() -> None:
     with pytest.raises(ConfigError, match='teacher torchvision:nothing'):
         teacher.open_teacher('torchvision:nothing')
+
+
+def test_a_reduction_is_the_projection_and_its_components(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distill, 'open_teacher', tiny_teacher)
+    out = tmp_path / 'run'
+    options = ['--config', str(config), '--out', str(out), '--device', 'cpu']
+    assert distill.main([*options, '--set', 'model.reduced_channels=8']) == 0
+    model = load_model(out / 'weights.safetensors')
+    assert isinstance(model.reduction, Reduction)
+    assert model.reduction.initialised
+    tensors, _ = load_checkpoint(out / 'checkpoint.safetensors')
+    weight = tensors['average.module.projection.weight'].flatten(1)
+    bias = tensors['average.module.projection.bias']
+    features = torch.rand(5, 160)
+    with torch.no_grad():
+        reduced = model.reduction(features[:, :, None, None]).flatten(1)
+    # All 8 directions of 8 channels: a rotation of what the projection returns.
+    projected = features @ weight.T + bias
+    torch.testing.assert_close(reduced @ reduced.T, projected @ projected.T)

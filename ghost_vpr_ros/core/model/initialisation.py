@@ -81,18 +81,17 @@ def draw_random_weights(backbone: nn.Module, seed: int) -> None:
 
 @torch.no_grad()
 def initialise_clusters(model: VprModel, inputs: Tensor, seed: int) -> float:
-    """Set the reduction and NetVLAD's clusters from (N, 3, h, w) inputs; return alpha.
-
-    A reduction is set anew by PCA, whatever it was: like the clusters it belongs to the trunk.
+    """Set NetVLAD's clusters from (N, 3, h, w) inputs, and a reduction without numbers; alpha.
 
     Raises:
         SourceError: fewer local features than clusters, or all alike.
     """
     features = sample_local_features(model.backbone, inputs, seed)
     if isinstance(model.reduction, Reduction):
-        model.reduction.initialise(features)
-        reduced = model.reduction(features[:, :, None, None])
-        features = nn.functional.normalize(reduced.flatten(1), dim=1)
+        if not model.reduction.initialised:
+            model.reduction.initialise(features)
+        features = model.reduction(features[:, :, None, None]).flatten(1)
+    features = nn.functional.normalize(features, dim=1)
     clusters = model.config.clusters
     if len(features) < clusters:
         raise SourceError(
@@ -120,11 +119,11 @@ def _centres(features: Tensor, clusters: int, seed: int) -> Tensor:
 
 @torch.no_grad()
 def sample_local_features(backbone: nn.Module, inputs: Tensor, seed: int) -> Tensor:
-    """(N * FEATURES_PER_IMAGE at most, C) float32 unit-norm local features of the inputs."""
+    """(N * FEATURES_PER_IMAGE at most, C) float32 local features of the inputs."""
     generator = torch.Generator().manual_seed(seed)
     sampled = []
     for batch in inputs.split(BATCH_SIZE):
-        for feature_map in nn.functional.normalize(backbone(batch), dim=1).flatten(2):
+        for feature_map in backbone(batch).flatten(2):
             order = torch.randperm(feature_map.shape[1], generator=generator)
             sampled.append(feature_map[:, order[:FEATURES_PER_IMAGE]].T)
     return torch.cat(sampled)

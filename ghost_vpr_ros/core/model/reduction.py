@@ -1,8 +1,8 @@
 """A learnt 1x1 reduction of the feature map before it is pooled: C channels become R.
 
 K * R instead of K * C numbers leave the pooling, and the whitening behind it shrinks alike. It
-starts as PCA of the local features, so it serves before any training, and is trained with the
-rest.
+starts as PCA, of the local features or of what they were distilled from, so it serves before any
+training, and is trained with the rest. The pooling normalises what it returns.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ghost_vpr_ros.core.model.principal_components import principal_components
 
 
 class Reduction(nn.Module):
-    """(B, C, h, w) -> (B, R, h, w): unit norm at each location, then a 1x1 convolution.
+    """(B, C, h, w) -> (B, R, h, w) by a 1x1 convolution with bias.
 
     Attributes:
         initialised: False until `initialise` or loaded weights have set the convolution.
@@ -40,11 +40,12 @@ class Reduction(nn.Module):
                 'reduction: the projection is not initialised; initialise it from local features, '
                 'or load trained weights, before the network is run'
             )
-        return self.projection(nn.functional.normalize(feature_map, dim=1))
+        reduced: Tensor = self.projection(feature_map)
+        return reduced
 
     @torch.no_grad()
     def initialise(self, local_features: Tensor) -> float:
-        """Set the projection to PCA of (N, C) float32 unit-norm local features.
+        """Set the projection to PCA of (N, C) float32 local features.
 
         The mean is taken off by the bias; the R directions are orthonormal, best first.
 
@@ -63,8 +64,14 @@ class Reduction(nn.Module):
                 'images that show something, or a smaller reduced_channels'
             )
         directions = torch.from_numpy(found.directions)
-        self.projection.weight.copy_(directions[:, :, None, None])
-        self.projection.bias.copy_(-directions @ torch.from_numpy(found.mean))  # type: ignore[union-attr]
-        self.initialised = True
+        self.set_projection(directions, -directions @ torch.from_numpy(found.mean))
         variance = local_features.var(dim=0).sum()
         return float((found.deviations**2).sum() / variance)
+
+    @torch.no_grad()
+    def set_projection(self, weight: Tensor, bias: Tensor) -> None:
+        """Set the convolution to weight (R, C) and bias (R,)."""
+        assert self.projection.bias is not None
+        self.projection.weight.copy_(weight[:, :, None, None])
+        self.projection.bias.copy_(bias)
+        self.initialised = True
