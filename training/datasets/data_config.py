@@ -52,6 +52,17 @@ class DataConfig(Config):
         low=0.0,
         high=3600.0,
     )
+    views: int = setting(
+        0,
+        'views of each panorama, evenly spaced over all headings, in place of its images; 0: none',
+        low=0,
+        high=360,
+    )
+    view_px: int = setting(320, 'sides of these views', unit='px', low=8, high=4096)
+    view_fov_deg: float = setting(
+        80.0, 'their field of view; what four sides do not show is mirrored', unit='deg',
+        low=1.0, high=120.0,
+    )  # fmt: skip
 
     @property
     def paths(self) -> list[Path]:

@@ -13,10 +13,12 @@ from ghost_vpr_ros.replay.utm_names import is_utm_name
 from training.datasets.data_config import FORMATS, DataConfig
 from training.datasets.drives import drive_place_set
 from training.datasets.image_lists import image_list_place_set
+from training.datasets.panorama_set import even_headings, rendered_place_set
 from training.datasets.place_folders import place_folder_set
 from training.datasets.place_set import PlaceSet
 from training.datasets.role_folders import has_role_folders, role_folder_place_set
 from training.datasets.sources import source_place_set
+from training.datasets.view_geometry import ViewConfig
 
 __all__ = ['FORMATS', 'DataConfig', 'format_of', 'open_place_set']
 
@@ -28,9 +30,23 @@ def open_place_set(config: DataConfig) -> PlaceSet:
 
     Raises:
         ConfigError: settings that contradict each other or that the format has no use for.
-        SourceError: missing, unreadable, or lists that do not belong together.
+        SourceError: missing, unreadable, lists that do not belong together, or views asked of
+            images that are no panoramas.
         BagError: a bag that is damaged or lacks a topic.
     """
+    places = _read(config)
+    if not config.views:
+        return places
+    view = ViewConfig(
+        fov_deg=config.view_fov_deg,
+        width_px=config.view_px,
+        height_px=config.view_px,
+        beyond='mirror',
+    )
+    return rendered_place_set(places, even_headings(config.views), view)
+
+
+def _read(config: DataConfig) -> PlaceSet:
     format = format_of(config)
     if format == 'dbstruct':
         # SciPy is needed for nothing else, and slow to import.

@@ -3,13 +3,15 @@
 import re
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import yaml
 
 from ghost_vpr_ros.core.errors import ConfigError, SourceError
 from test.training.datasets.small_images import opened, write_images
 from training.datasets.data_config import conditions
-from training.datasets.open_place_set import FORMATS, DataConfig, format_of
+from training.datasets.open_place_set import FORMATS, DataConfig, format_of, open_place_set
 
 
 def laid_out(folder: Path, names) -> Path:
@@ -103,3 +105,19 @@ def test_the_settings_in_the_documentation_exist():
         DataConfig.from_dict(part)
     for name in FORMATS:
         assert name == 'auto' or f'| `{name}` |' in text
+
+
+def test_views_of_panoramas_take_the_place_of_their_images(tmp_path):
+    lines = ['image,latitude,longitude,panorama,heading_deg']
+    for panorama in range(2):
+        for heading in (0, 90, 180, 270):
+            name = f'{panorama}_{heading}.png'
+            assert cv2.imwrite(str(tmp_path / name), np.full((32, 32, 3), heading // 2, np.uint8))
+            lines.append(f'{name},{50 + panorama / 1000},4,{panorama},{heading}')
+    (tmp_path / 'manifest.csv').write_text('\n'.join(lines))
+    places = open_place_set(DataConfig(path=(str(tmp_path),), views=3, view_px=16))
+    assert len(places) == 6
+    assert places.heading_deg.tolist() == [0.0, 120.0, 240.0] * 2
+    assert places.panorama.tolist() == [0, 0, 0, 1, 1, 1]
+    assert places.frames[0].load().shape == (16, 16, 3)
+    assert places.frames[0].load()[8, 8].tolist() == [0, 0, 0]
