@@ -16,7 +16,7 @@ seed: 3
 preprocessing: {width_px: 96, height_px: 96}
 model: {crop_channels: 160, clusters: 4, dilation: [1, 1]}
 """
-CONFIGS = sorted(Path('training/configs').glob('*.yaml'))
+CONFIGS = [p for p in sorted(Path('training/configs').glob('*.yaml')) if p.stem != 'protocols']
 
 
 def make_images(folder: Path, count: int = 4) -> Path:
