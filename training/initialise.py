@@ -1,69 +1,79 @@
-"""Write the weights of an untrained network: seeded random trunk, clusters from images.
+"""Write a network before its training: clusters from images, trunk untrained or from weights.
 
-    python -m training.initialise --config training/configs/NAME.yaml --images SOURCE --out FILE
+Use: `python -m training.initialise --config training/configs/NAME.yaml --out FILE`, with
+`--images SOURCE` instead of the configuration's training images, with `--init WEIGHTS` instead of
+a random trunk.
 
-Source: NetVLAD (journal version), Section 5.1; the baseline that every training starts from.
+Source: NetVLAD (journal version), Section 5.1; what every training starts from.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
-from tqdm import tqdm
 
 from ghost_vpr_ros.core.config import MAX_INITIALISATION_IMAGES
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import GhostVprError, OutputError
-from ghost_vpr_ros.core.model.initialisation import build_untrained
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import save_model
-from ghost_vpr_ros.core.sampling import evenly_spaced
 from ghost_vpr_ros.replay.image_sources import open_source
+from training.datasets.open_place_set import open_place_set
 from training.experiment import Experiment, read_experiment
+from training.starting_model import starting_model
 
 
 def initialise(experiment: Experiment, frames: Sequence[Frame], source: str) -> VprModel:
-    """The experiment's network, initialised on at most 500 of the frames, spread evenly.
+    """The experiment's network, its clusters set from at most 500 of the frames, spread evenly.
 
     Raises:
         ImageError: an image cannot be read.
         SourceError: too few local features for K clusters.
-        ConfigError: too few images for the whitening's D.
+        ConfigError: whitening is asked for.
+        WeightsError: the weights to start from do not fit.
     """
-    chosen = [frames[i] for i in evenly_spaced(len(frames), MAX_INITIALISATION_IMAGES)]
-    model = build_untrained(
-        experiment.model, experiment.preprocessing, _images(chosen), experiment.seed
-    )
+    model = starting_model(experiment, frames)
+    trunk = model.provenance if experiment.init else f'random weights of seed {experiment.seed}'
+    count = min(len(frames), MAX_INITIALISATION_IMAGES)
     model.provenance = (
-        f'untrained: random weights of seed {experiment.seed}, clusters initialised on '
-        f'{len(chosen)} of {len(frames)} images of {source}'
+        f'untrained: {trunk}, clusters initialised on {count} of {len(frames)} images of {source}'
     )
     return model
 
 
-def _images(frames: Sequence[Frame]) -> Iterator[NDArray[np.uint8]]:
-    for frame in tqdm(frames, 'initialise', unit='image', disable=not sys.stderr.isatty()):
-        yield frame.load()
+def _frames(experiment: Experiment, images: str | None) -> tuple[Sequence[Frame], str]:
+    """Images to initialise with, and what they are."""
+    if images is not None:
+        source = open_source(images)
+        return source.frames, source.name
+    sets = [open_place_set(config) for config in experiment.data_part('train')]
+    frames = [places.frames[row] for places in sets for row in places.database]
+    return frames, ', '.join(places.name for places in sets)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 1 after a known error, which is one line on stderr."""
-    parser = argparse.ArgumentParser(prog='training.initialise', description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog='training.initialise',
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument('--config', type=Path, required=True, help='experiment, YAML')
-    parser.add_argument('--images', required=True, help='folder, manifest or bag')
+    parser.add_argument('--images', help='folder, manifest or bag; default: data.train')
     parser.add_argument('--out', type=Path, required=True, help='weights file to write')
+    parser.add_argument('--init', help='weights whose trunk is taken; default: a random one')
+    parser.add_argument(
+        '--set', action='append', default=[], metavar='SECTION.KEY=VALUE', help='change a setting'
+    )
     args = parser.parse_args(arguments)
     try:
         if args.out.exists():
             raise OutputError(f'{args.out}: exists already and is left as it is; name another')
-        experiment = read_experiment(args.config)
-        source = open_source(args.images)
-        model = initialise(experiment, source.frames, source.name)
+        changes = [*args.set, *([f'init={args.init}'] if args.init else [])]
+        experiment = read_experiment(args.config, changes)
+        model = initialise(experiment, *_frames(experiment, args.images))
         save_model(model, args.out)
     except GhostVprError as error:
         sys.stderr.write(f'training.initialise: error: {error}\n')

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -21,7 +20,6 @@ from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import load_model
 from ghost_vpr_ros.core.preprocessing import preprocess
 from ghost_vpr_ros.core.sampling import evenly_spaced
-from training.datasets.place_set import PlaceSet
 from training.experiment import Experiment
 from training.schedule import ScheduleConfig
 
@@ -35,7 +33,7 @@ _POOLING_SETTINGS = ('clusters', 'netvlad_version')
 """What must agree for the clusters to be taken over besides."""
 
 
-def starting_model(experiment: Experiment, train_set: PlaceSet) -> VprModel:
+def starting_model(experiment: Experiment, database: Sequence[Frame]) -> VprModel:
     """The experiment's network with weights, and with clusters that are initialised.
 
     The tensors of the weights file `init` are taken over by name; without one the trunk is
@@ -44,7 +42,7 @@ def starting_model(experiment: Experiment, train_set: PlaceSet) -> VprModel:
 
     Args:
         experiment: architecture, seed, weights to start from, schedule.
-        train_set: its database images set the clusters.
+        database: training images; at most 500, spread evenly, set the clusters.
 
     Raises:
         ConfigError: the network is to have whitening.
@@ -55,7 +53,7 @@ def starting_model(experiment: Experiment, train_set: PlaceSet) -> VprModel:
     _check_whitening(experiment)
     if not experiment.init:
         return build_untrained(
-            experiment.model, experiment.preprocessing, _images(train_set), experiment.seed
+            experiment.model, experiment.preprocessing, _images(database), experiment.seed
         )
     path = Path(os.path.expandvars(experiment.init)).expanduser()
     given = load_model(path)
@@ -63,7 +61,7 @@ def starting_model(experiment: Experiment, train_set: PlaceSet) -> VprModel:
     model.provenance = given.provenance
     _take_trunk(model, given, path)
     if not _take_pooling(model, given) or experiment.section(ScheduleConfig).initialise_clusters:
-        inputs = [preprocess(image, experiment.preprocessing) for image in _images(train_set)]
+        inputs = [preprocess(image, experiment.preprocessing) for image in _images(database)]
         initialise_clusters(model, torch.from_numpy(np.concatenate(inputs)), experiment.seed)
     return model
 
@@ -136,9 +134,8 @@ def _same(model: VprModel, given: VprModel, names: Sequence[str]) -> bool:
     return all(getattr(model.config, name) == getattr(given.config, name) for name in names)
 
 
-def _images(train_set: PlaceSet) -> Iterator[NDArray[np.uint8]]:
-    """At most 500 database images, spread evenly."""
-    chosen = evenly_spaced(len(train_set.database), MAX_INITIALISATION_IMAGES)
-    frames: Sequence[Frame] = [train_set.frames[train_set.database[i]] for i in chosen]
-    for frame in tqdm(frames, 'clusters', unit='image', disable=not sys.stderr.isatty()):
+def _images(database: Sequence[Frame]) -> Iterator[NDArray[np.uint8]]:
+    """At most 500 images, spread evenly."""
+    chosen = [database[i] for i in evenly_spaced(len(database), MAX_INITIALISATION_IMAGES)]
+    for frame in tqdm(chosen, 'clusters', unit='image', disable=None):
         yield frame.load()

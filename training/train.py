@@ -53,7 +53,8 @@ def train(experiment: Experiment, folder: RunFolder, processes: Processes) -> di
     if folder.checkpoint.exists():
         model = interrupted_model(experiment)
     else:
-        model = starting_model(experiment, train_set)
+        database = [train_set.frames[row] for row in train_set.database]
+        model = starting_model(experiment, database)
     cache = folder.path / CACHE_NAME / str(processes.rank)
     parts = assemble(experiment, processes, train_set, val_set, model, cache)
     with contextlib.closing(parts):

@@ -153,7 +153,7 @@ def test_training_for_places_starts_from_the_trunk(
 ) -> None:
     places = open_place_set(DataConfig(path=(str(write_places(tmp_path / 'places')),)))
     weights = finished / 'weights.safetensors'
-    model = starting_model(read_experiment(config, [f'init={weights}']), places)
+    model = starting_model(read_experiment(config, [f'init={weights}']), places.frames)
     trunk = load_model(weights).backbone.state_dict()
     assert all(
         torch.equal(value, trunk[key]) for key, value in model.backbone.state_dict().items()

@@ -1,0 +1,96 @@
+"""Run a study: variants of one recipe, each with several seeds, evaluated by the same protocols.
+
+Use: `python -m training.study training/configs/studies/NAME.yaml --out FOLDER`. Every run is a
+chain of this folder's commands in FOLDER/VARIANT/seed_N. What is finished is not computed again,
+what was interrupted goes on. The table (mean and spread over seeds) is written as JSON and
+Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from ghost_vpr_ros.core.errors import GhostVprError, SourceError
+from ghost_vpr_ros.replay.output_files import write_json
+from training.study_plan import RESULT_NAME, Run, Stage, Study, read_study
+from training.study_table import study_table
+
+TIMES_NAME = 'times.json'
+
+
+def run_study(study: Study, out: Path) -> dict[str, Any]:
+    """All runs of the study that are not finished yet, and the table of all.
+
+    Raises:
+        SourceError: a command of a run failed; its log is named.
+    """
+    results: dict[str, list[dict[str, Any]]] = {}
+    for run in tqdm(study.runs(out), 'study', unit='run', disable=None):
+        results.setdefault(run.variant, []).append(_result(run))
+    return study_table(study, results)
+
+
+def _result(run: Run) -> dict[str, Any]:
+    """Recall of a run by protocol, and the seconds of its stages."""
+    run.folder.mkdir(parents=True, exist_ok=True)
+    file = run.folder / TIMES_NAME
+    seconds: dict[str, float] = json.loads(file.read_text()) if file.exists() else {}
+    for stage in run.stages:
+        if stage.name not in seconds:
+            seconds[stage.name] = _timed(run, stage)
+            write_json(file, seconds)
+    rows = json.loads((run.folder / RESULT_NAME).read_text())[0]['rows']
+    recall = {row['protocol']: row['recall'] for row in rows}
+    return {'seed': run.seed, 'recall': recall, 'seconds': seconds}
+
+
+def _timed(run: Run, stage: Stage) -> float:
+    """Run the command of a stage, or go on with it; seconds that took.
+
+    Raises:
+        SourceError: it failed.
+    """
+    log = run.folder / f'{stage.name}.log'
+    resume = ['--resume'] if (run.folder / stage.name).is_dir() else []
+    command = [sys.executable, '-m', *stage.command, *resume]
+    start = time.monotonic()
+    with log.open('w') as stream:
+        process = subprocess.run(command, stdout=stream, stderr=subprocess.STDOUT, check=False)
+    if process.returncode:
+        lines = log.read_text().strip().splitlines() or ['no output']
+        raise SourceError(
+            f'{log}: stage {stage.name} of {run.variant!r}, seed {run.seed}, failed '
+            f'({lines[-1]}); mend it and start the study again, finished stages are kept'
+        )
+    return round(time.monotonic() - start, 1)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; 1 after a known error, which is one line on stderr."""
+    parser = argparse.ArgumentParser(prog='training.study', description=__doc__)
+    parser.add_argument('study', type=Path, help='study, YAML')
+    parser.add_argument('--out', type=Path, required=True, help='folder for all runs')
+    args = parser.parse_args(arguments)
+    try:
+        study = read_study(args.study)
+        table = run_study(study, args.out)
+        write_json(args.out / f'{study.name}.json', table)
+        (args.out / f'{study.name}.md').write_text(table['markdown'])
+    except GhostVprError as error:
+        sys.stderr.write(f'training.study: error: {error}\n')
+        return 1
+    sys.stdout.write(table['markdown'])
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
