@@ -26,6 +26,7 @@ _BATCHES_PER_CALL = 8
 def unwhitened_descriptors(
     model: VprModel,
     frames: Sequence[Frame],
+    source: str,
     folder: Path,
     schedule: ScheduleConfig,
     device: str = 'auto',
@@ -35,6 +36,7 @@ def unwhitened_descriptors(
     Args:
         model: moved to the device.
         frames: N frames.
+        source: where they come from; tells apart frames of the same names.
         folder: of the file; what it holds of the same network and frames is not computed again.
         schedule: batch size and threads.
         device: cpu, cuda, cuda:N, or auto.
@@ -47,7 +49,7 @@ def unwhitened_descriptors(
     processes = Processes.start(device)
     model.to(processes.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     cache = DescriptorCache(folder, len(frames), model.pooling.out_dim)
-    cache.start_refresh(f'{model.model_hash} {_digest(frames)}')
+    cache.start_refresh(f'{model.model_hash} {source} {_digest(frames)}')
     missing = cache.missing(np.arange(len(frames)))
     with open_pool(schedule.workers) as pool:
         store = ImageStore(frames, model.preprocessing, processes.device, 0.0, pool)

@@ -14,14 +14,20 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.core.config import PreprocessingConfig
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import GhostVprError, OutputError
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import load_model, save_model
 from ghost_vpr_ros.core.sampling import evenly_spaced
 from ghost_vpr_ros.replay.output_files import check_writable
+from training.augmentation import AugmentationConfig, augment
 from training.datasets.open_place_set import open_place_set
 from training.experiment import Experiment, read_experiment
 from training.photo_views import open_unweighted
@@ -43,20 +49,34 @@ def whiten(model: VprModel, experiment: Experiment, folder: Path, device: str) -
         GhostVprError: images cannot be used, or the descriptors span fewer than D directions.
     """
     config = experiment.section(WhiteningConfig)
-    frames = whitening_frames(experiment)
+    frames, source = whitening_frames(experiment)
     schedule = experiment.section(ScheduleConfig)
-    descriptors = unwhitened_descriptors(model, frames, folder, schedule, device)
-    result = whitened(model.cpu(), descriptors, config.dim, config, experiment.seed)
-    sources = ', '.join(config.images) or 'data.train'
+    model.preprocessing = _input(model.preprocessing, config)
+    sets = [(frames, source)]
+    if config.light_pairs:
+        sets.append(under_other_light(frames, source, experiment))
+    first, *changed = (
+        unwhitened_descriptors(model, each, what, folder / str(number), schedule, device)
+        for number, (each, what) in enumerate(sets)
+    )
+    result = whitened(model.cpu(), first, config.dim, config, experiment.seed, *changed)
     result.provenance = (
         f'{model.provenance}; whitening to {config.dim} dimensions learnt on {len(frames)} images '
-        f'of {sources}'
+        f'of {source}'
     )
     return result
 
 
-def whitening_frames(experiment: Experiment) -> list[Frame]:
-    """The images that the experiment's whitening is learnt on, in order.
+def _input(preprocessing: PreprocessingConfig, config: WhiteningConfig) -> PreprocessingConfig:
+    """That of the weights, at the size that the configuration asks for."""
+    width_px, height_px = config.input_px
+    if not width_px or not height_px:
+        return preprocessing
+    return replace(preprocessing, width_px=width_px, height_px=height_px)
+
+
+def whitening_frames(experiment: Experiment) -> tuple[list[Frame], str]:
+    """The images that the experiment's whitening is learnt on, in order, and their sources.
 
     Raises:
         ConfigError: the experiment names none.
@@ -64,18 +84,49 @@ def whitening_frames(experiment: Experiment) -> list[Frame]:
     """
     config = experiment.section(WhiteningConfig)
     if config.images:
-        frames = open_unweighted(config.images)
+        frames, source = open_unweighted(config.images), ', '.join(config.images)
     else:
         sets = [open_place_set(each) for each in experiment.data_part('train')]
         frames = [places.frames[row] for places in sets for row in places.database]
-    return [frames[i] for i in evenly_spaced(len(frames), config.max_images)]
+        source = ', '.join(places.name for places in sets)
+    return [frames[i] for i in evenly_spaced(len(frames), config.max_images)], source
 
 
-def _experiment(args: argparse.Namespace) -> Experiment:
-    """The file's, with what the command line says of the whitening."""
+def under_other_light(
+    frames: Sequence[Frame], source: str, experiment: Experiment
+) -> tuple[list[Frame], str]:
+    """The frames as the experiment's augmentation changes them, and what they are.
+
+    How each is changed follows from the seed and its row.
+    """
+    config = experiment.section(AugmentationConfig)
+
+    def load(row: int, frame: Frame) -> NDArray[np.uint8]:
+        return augment(frame.load(), np.random.default_rng((experiment.seed, row)), config)
+
+    changed = [replace(frame, load=partial(load, row, frame)) for row, frame in enumerate(frames)]
+    return changed, f'{source}, seed {experiment.seed}, {config.to_dict()}'
+
+
+def add_experiment_options(parser: argparse.ArgumentParser) -> None:
+    """Add what `read_whitening_experiment` reads, and where the network runs."""
+    parser.add_argument('--config', type=Path, required=True, help='experiment, YAML')
+    parser.add_argument('--images', nargs='+', help='images to learn from, PATH [COLUMN=VALUE ..]')
+    parser.add_argument('--device', default='auto', help='auto, cpu, cuda, cuda:1, ...')
+    parser.add_argument(
+        '--set', action='append', default=[], metavar='SECTION.KEY=VALUE', help='change a setting'
+    )
+
+
+def read_whitening_experiment(args: argparse.Namespace) -> Experiment:
+    """The experiment of `--config`, with what the command line says of the whitening.
+
+    Raises:
+        ConfigError: it cannot be read, or has a bad value.
+    """
     experiment = read_experiment(args.config, args.set)
     config = experiment.section(WhiteningConfig)
-    given = {'dim': args.dim, 'images': args.images}
+    given = {'dim': getattr(args, 'dim', None), 'images': args.images}
     changed = {**config.to_dict(), **{k: v for k, v in given.items() if v is not None}}
     sections = {**experiment.sections, 'whitening': WhiteningConfig.from_dict(changed)}
     return replace(experiment, sections=sections)
@@ -85,7 +136,7 @@ def _run(args: argparse.Namespace) -> VprModel:
     if args.out.exists():
         raise OutputError(f'{args.out}: exists already and is left as it is; name another')
     check_writable(args.out.parent)
-    experiment = _experiment(args)
+    experiment = read_whitening_experiment(args)
     model = load_model(args.weights)
     if args.cache is not None:
         result = whiten(model, experiment, args.cache, args.device)
@@ -103,17 +154,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument('--config', type=Path, required=True, help='experiment, YAML')
+    add_experiment_options(parser)
     parser.add_argument('--weights', type=Path, required=True, help='trained weights')
     parser.add_argument('--out', type=Path, required=True, help='weights file to write')
     parser.add_argument('--dim', type=int, help='size of the descriptor; default: whitening.dim')
-    parser.add_argument('--images', nargs='+', help='images to learn from, PATH [COLUMN=VALUE ..]')
     parser.add_argument('--half', action='store_true', help='round all weights to float16')
     parser.add_argument('--cache', type=Path, help='folder that keeps the descriptors for later')
-    parser.add_argument('--device', default='auto', help='auto, cpu, cuda, cuda:1, ...')
-    parser.add_argument(
-        '--set', action='append', default=[], metavar='SECTION.KEY=VALUE', help='change a setting'
-    )
     args = parser.parse_args(arguments)
     try:
         model = _run(args)

@@ -10,11 +10,15 @@ import copy
 import dataclasses
 from dataclasses import dataclass
 
+import torch
+from torch import Tensor
+
 from ghost_vpr_ros.core.config import ModelConfig, PcaConfig
 from ghost_vpr_ros.core.model.principal_components import Rows
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.whitening import Whitening
 from ghost_vpr_ros.core.settings import setting
+from training.pair_whitening import pair_projection
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,20 @@ class WhiteningConfig(PcaConfig):
         low=0.0,
         high=1.0,
     )
+    input_px: tuple[int, int] = setting(
+        (0, 0), 'width and height of the input from now on; 0: as in training', low=0, high=4096
+    )
+    light_pairs: bool = setting(
+        False,
+        'suppress what changes between an image and itself under other light (section '
+        'augmentation), and keep what varies most besides; power has no effect then',
+    )
+    pair_subspace: int = setting(
+        1024, 'directions of largest variance in which pairs are looked at', low=1, high=65536
+    )
+    pair_shrinkage: float = setting(
+        0.4, 'share of the identity in the covariance of the differences', low=0.0, high=1.0
+    )
     images: tuple[str, ...] = setting(
         (), 'sources to learn from, each PATH [COLUMN=VALUE ...]; none: the database of data.train'
     )
@@ -37,7 +55,12 @@ class WhiteningConfig(PcaConfig):
 
 
 def whitened(
-    model: VprModel, descriptors: Rows, dim: int, config: WhiteningConfig, seed: int = 0
+    model: VprModel,
+    descriptors: Rows,
+    dim: int,
+    config: WhiteningConfig,
+    seed: int = 0,
+    changed: Rows | None = None,
 ) -> VprModel:
     """A copy of the model with a whitening of its own; the model stays as it is.
 
@@ -47,6 +70,7 @@ def whitened(
         dim: D.
         config: how.
         seed: of the randomised method.
+        changed: (N, K * C) of the same images under other light; None: plain PCA whitening.
 
     Raises:
         ConfigError: the descriptors span fewer than D directions, or the memory is too small.
@@ -56,9 +80,27 @@ def whitened(
     result.config = ModelConfig.from_dict(settings)
     result.descriptor_dim = dim
     layer = Whitening(model.pooling.out_dim, dim)
-    layer.fit(descriptors, _pca(config), config.power, seed)
+    if changed is None:
+        layer.fit(descriptors, _pca(config), config.power, seed)
+    else:
+        layer.set_projection(*_of_pairs(descriptors, changed, dim, config, seed))
     result.whitening = layer
     return result.eval()
+
+
+def _of_pairs(
+    descriptors: Rows, changed: Rows, dim: int, config: WhiteningConfig, seed: int
+) -> tuple[Tensor, Tensor]:
+    mean, projection = pair_projection(
+        descriptors,
+        changed,
+        dim,
+        subspace=max(dim, config.pair_subspace),
+        shrinkage=config.pair_shrinkage,
+        pca=_pca(config),
+        seed=seed,
+    )
+    return torch.from_numpy(mean), torch.from_numpy(projection)
 
 
 def _pca(config: WhiteningConfig) -> PcaConfig:

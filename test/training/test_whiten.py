@@ -49,14 +49,14 @@ def described(model: VprModel, frames: list) -> torch.Tensor:
 def test_the_whitening_is_that_of_the_training_sets_database(tmp_path, model):
     assert main(arguments(tmp_path, model)) == 0
     result = load_model(tmp_path / 'out')
-    frames = whitening_frames(read_experiment(tmp_path / 'experiment.yaml'))
+    frames, _ = whitening_frames(read_experiment(tmp_path / 'experiment.yaml'))
     assert {frame.name for frame in frames} == {f'{place:02d}_1.png' for place in range(8)}
     expected = whitened(model, described(model, frames), 5, WhiteningConfig(dim=5))
     assert result.descriptor_dim == result.config.descriptor_dim == 5
     torch.testing.assert_close(
         result.whitening.projection, expected.whitening.projection, rtol=0.01, atol=0.05
     )
-    assert 'whitening to 5 dimensions learnt on 8 images of data.train' in result.provenance
+    assert 'whitening to 5 dimensions learnt on 8 images of places' in result.provenance
     before, after = model.state_dict(), result.state_dict()
     assert all(torch.equal(after[name], before[name]) for name in before)
     assert [item.name for item in tmp_path.iterdir() if item.name.startswith('.')] == []
@@ -88,15 +88,17 @@ def test_kept_descriptors_are_not_computed_again(tmp_path, model, monkeypatch):
 
 
 def test_descriptors_are_those_of_the_network_and_of_these_frames(tmp_path, model):
-    frames = whitening_frames(read_experiment(write_experiment(tmp_path, CONFIG)))
+    frames, _ = whitening_frames(read_experiment(write_experiment(tmp_path, CONFIG)))
     for chosen in (frames, frames[::-1]):
-        found = unwhitened_descriptors(model, chosen, tmp_path / 'c', ScheduleConfig(), 'cpu')
+        found = unwhitened_descriptors(
+            model, chosen, 'here', tmp_path / 'c', ScheduleConfig(), 'cpu'
+        )
         assert found.dtype == np.float16
         np.testing.assert_allclose(found, described(model, chosen), atol=2e-3)
 
 
 def test_an_interruption_loses_only_what_was_not_written(tmp_path, model, monkeypatch):
-    frames = whitening_frames(read_experiment(write_experiment(tmp_path, CONFIG)))
+    frames, _ = whitening_frames(read_experiment(write_experiment(tmp_path, CONFIG)))
     monkeypatch.setattr(unwhitened, '_BATCHES_PER_CALL', 1)
     schedule = ScheduleConfig(describe_batch=2)
     read: list[str] = []
@@ -109,16 +111,16 @@ def test_an_interruption_loses_only_what_was_not_written(tmp_path, model, monkey
 
     bad = [*frames[:5], replace(frames[5], load=broken), *frames[6:]]
     with pytest.raises(ImageError, match='cannot be read'):
-        unwhitened_descriptors(model, bad, tmp_path / 'c', schedule, 'cpu')
+        unwhitened_descriptors(model, bad, 'here', tmp_path / 'c', schedule, 'cpu')
     good = [watched(frame) for frame in frames]
-    found = unwhitened_descriptors(model, good, tmp_path / 'c', schedule, 'cpu')
+    found = unwhitened_descriptors(model, good, 'here', tmp_path / 'c', schedule, 'cpu')
     assert sorted(read) == [frame.name for frame in frames[4:]]
     np.testing.assert_allclose(found, described(model, frames), atol=2e-3)
 
 
 def test_more_images_than_allowed_are_thinned_out(tmp_path):
     config = write_experiment(tmp_path, CONFIG)
-    frames = whitening_frames(read_experiment(config, ['whitening.max_images=2']))
+    frames, _ = whitening_frames(read_experiment(config, ['whitening.max_images=2']))
     assert [frame.name for frame in frames] == ['00_1.png', '07_1.png']
 
 

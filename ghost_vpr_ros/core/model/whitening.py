@@ -69,8 +69,13 @@ class Whitening(nn.Module):
                 f'found {len(found.deviations)} in {descriptors.shape[0]} images; use more images '
                 'or a smaller D'
             )
-        scale = (found.deviations**-power).astype('float32')
-        self.mean.copy_(torch.from_numpy(found.mean))
-        self.projection.copy_(torch.from_numpy(found.directions))
-        self.projection.mul_(torch.from_numpy(scale)[:, None])
+        scale = torch.from_numpy((found.deviations**-power).astype('float32'))
+        directions = torch.from_numpy(found.directions)
+        self.set_projection(torch.from_numpy(found.mean), scale[:, None] * directions)
+
+    @torch.no_grad()
+    def set_projection(self, mean: Tensor, projection: Tensor) -> None:
+        """Set the mean (K * C,) that is subtracted and the projection (D, K * C)."""
+        self.mean.copy_(mean)
+        self.projection.copy_(projection)
         self.fitted = True
