@@ -44,7 +44,10 @@ def distill(experiment: Experiment, folder: RunFolder, processes: Processes) -> 
     run = Distillation(experiment, teacher, processes)
     if folder.checkpoint.exists():
         run.restore(folder.checkpoint)
-    batches = _batches(experiment, run, processes.rank)
+    dataset = _dataset(experiment, run, processes.rank)
+    left = Subset(dataset, range(run.step, len(dataset)))
+    # Batches are made by a process beside this one.
+    batches = DataLoader(left, batch_size=None, num_workers=1, prefetch_factor=4)
     losses: list[float] = []
     bar = tqdm(batches, 'distill', initial=run.step, total=run.config.steps, disable=None)
     for clean, changed in bar:
@@ -61,13 +64,13 @@ def distill(experiment: Experiment, folder: RunFolder, processes: Processes) -> 
         if processes.writes and run.is_due(run.config.checkpoint_every):
             run.save(folder.checkpoint)
     if processes.writes:
-        last_views = (batches.dataset[i][0] for i in range(-min(PCA_BATCHES, run.config.steps), 0))
-        save_model(run.result(last_views), folder.weights)
+        steps = range(max(0, len(dataset) - PCA_BATCHES), len(dataset))
+        save_model(run.result(dataset[step][0] for step in steps), folder.weights)
 
 
-def _batches(experiment: Experiment, run: Distillation, rank: int) -> DataLoader:
-    """Batches of the steps that are left, made by a process beside this one."""
-    dataset = ViewBatches(
+def _dataset(experiment: Experiment, run: Distillation, rank: int) -> ViewBatches:
+    """The batches of all steps of this process."""
+    return ViewBatches(
         open_photos(run.config.photos),
         run.config.view_sizes(),
         run.config.batch_size,
@@ -76,8 +79,6 @@ def _batches(experiment: Experiment, run: Distillation, rank: int) -> DataLoader
         experiment.preprocessing,
         rank,
     )
-    left = Subset(dataset, range(run.step, len(dataset)))
-    return DataLoader(left, batch_size=None, num_workers=1, prefetch_factor=4)
 
 
 def _open_folder(

@@ -128,6 +128,7 @@ class Distillation:
         # Each process has batch statistics of its own; those of the first one are kept.
         self.network = processes.wrap(self.student, same_buffers=True)
         self.step = 0
+        self.views = 0
 
     @property
     def rate(self) -> float:
@@ -151,6 +152,7 @@ class Distillation:
         self.optimiser.step()
         self.average.update_parameters(self.student)
         self.step += 1
+        self.views += len(clean) * self.processes.world
         return loss.item()
 
     def save(self, path: Path) -> None:
@@ -160,7 +162,7 @@ class Distillation:
             **named('average', self.average.state_dict()),
             **named('optimiser', flatten_optimiser(self.optimiser)),
         }
-        save_checkpoint(path, tensors, {'step': self.step})
+        save_checkpoint(path, tensors, {'step': self.step, 'views': self.views})
 
     def restore(self, path: Path) -> None:
         """Continue from a checkpoint.
@@ -172,7 +174,7 @@ class Distillation:
         load_into(self.student, unnamed('student', tensors), path)
         load_into(self.average, unnamed('average', tensors), path)
         restore_optimiser(self.optimiser, unnamed('optimiser', tensors))
-        self.step = int(state['step'])
+        self.step, self.views = int(state['step']), int(state['views'])
 
     def result(self, views: Iterable[Tensor]) -> VprModel:
         """The network with the averaged trunk; its clusters are not initialised.
@@ -195,8 +197,8 @@ class Distillation:
             projected = torch.cat([projection.sample(average.trunk, view) for view in views])
             projection.then_components(projected, self.model.reduction)
         self.model.provenance = (
-            f'trunk distilled from {self.teacher.name} in {self.step} steps of '
-            f'{self.config.batch_size * self.processes.world} views, seed {self.experiment.seed}; '
+            f'trunk distilled from {self.teacher.name} in {self.step} steps '
+            f'({self.views} views), seed {self.experiment.seed}; '
             'not yet trained on places'
         )
         return self.model.eval()
