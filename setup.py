@@ -42,7 +42,7 @@ setup(
     keywords=['ROS', 'visual place recognition', 'loop closure', 'localization'],
     python_requires='>=3.10',
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
-    package_data={PACKAGE: ['py.typed', 'weights/*.safetensors']},
+    package_data={PACKAGE: ['py.typed', 'weights/*.safetensors', 'weights/*.md']},
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
         (f'share/{PACKAGE}', ['package.xml']),

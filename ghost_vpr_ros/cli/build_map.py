@@ -10,7 +10,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ghost_vpr_ros.cli.model_options import add_engine_options, add_model_options, chosen_model
+from ghost_vpr_ros.cli.model_options import (
+    add_engine_options,
+    add_model_options,
+    chosen_model,
+    is_weights_file,
+)
 from ghost_vpr_ros.cli.options import add_settings, add_where, config_from, where_from
 from ghost_vpr_ros.cli.positions import located
 from ghost_vpr_ros.cli.progress import progress_bar
@@ -99,11 +104,11 @@ def _open_map(
 
 
 def _open_existing(args: argparse.Namespace, config: MapConfig) -> tuple[PlaceMap, VprModel]:
-    """The map with its own model; `--model` may be given again, but must be the same one."""
+    """The map with its own model; a weights file may be given again, but must be the same one."""
     from ghost_vpr_ros.core.model.weights import load_model, model_from_bytes
     from ghost_vpr_ros.core.place_map import PlaceMap
 
-    wanted = None if args.model is None else load_model(args.model).model_hash
+    wanted = load_model(args.model).model_hash if is_weights_file(args.model) else None
     place_map = PlaceMap.open(args.map, writable=True, expected_model_hash=wanted, config=config)
     return place_map, model_from_bytes(place_map.model_bytes(), f'the model in {args.map}')
 

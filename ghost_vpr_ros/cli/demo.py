@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ghost_vpr_ros.cli.model_options import add_engine_options
+from ghost_vpr_ros.cli.model_options import add_engine_options, add_model_option
 from ghost_vpr_ros.cli.options import add_settings, add_where
 from ghost_vpr_ros.replay.bag_topics import BagTopics
 from ghost_vpr_ros.replay.config import DemoConfig, EvaluationConfig
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--out', type=Path, default=Path('demo'), metavar='DIR', help='for the results (demo)'
     )
-    parser.add_argument('--model', metavar='WEIGHTS', help='weights file; default: untrained')
+    add_model_option(parser)
     add_where(parser)
     add_settings(parser, DemoConfig)
     add_settings(parser, EvaluationConfig)

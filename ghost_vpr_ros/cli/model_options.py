@@ -19,6 +19,9 @@ from ghost_vpr_ros.replay.config import InitialisationConfig
 if TYPE_CHECKING:
     from ghost_vpr_ros.core.model.vpr_model import VprModel
 
+UNTRAINED = 'untrained'
+"""Said instead of a weights file: a network without training."""
+
 _CONFIGS = (PreprocessingConfig, ModelConfig, InitialisationConfig)
 
 
@@ -30,10 +33,24 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Add `--model WEIGHTS` and, for the untrained network, its architecture and input size."""
-    parser.add_argument('--model', metavar='WEIGHTS', help='weights file (.safetensors)')
-    group = parser.add_argument_group('untrained network, used without --model')
+    add_model_option(parser)
+    group = parser.add_argument_group('untrained network')
     for config_type in _CONFIGS:
         add_settings(group, config_type)
+
+
+def add_model_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--model WEIGHTS` alone."""
+    parser.add_argument(
+        '--model',
+        metavar='WEIGHTS',
+        help=f'weights file (.safetensors), or {UNTRAINED}, which is the default',
+    )
+
+
+def is_weights_file(model: str | None) -> bool:
+    """Whether `--model` was given and names a file."""
+    return model not in (None, UNTRAINED)
 
 
 def chosen_model(args: argparse.Namespace, frames: Sequence[Frame], what: str) -> VprModel:
@@ -50,7 +67,7 @@ def chosen_model(args: argparse.Namespace, frames: Sequence[Frame], what: str) -
         ImageError: an image cannot be read.
     """
     given = [name for config in _CONFIGS for name in given_settings(args, config)]
-    if args.model is not None and given:
+    if is_weights_file(args.model) and given:
         raise ConfigError(
             f'{option_name(given[0])}: fixed by the weights of --model; leave one of the two out'
         )
@@ -64,7 +81,7 @@ def model_or_untrained(args: argparse.Namespace, frames: Sequence[Frame], what: 
         WeightsError: `--model` is missing, damaged or of another network.
         ImageError: an image cannot be read.
     """
-    if args.model is None:
+    if not is_weights_file(args.model):
         return _untrained(args, frames, what)
     from ghost_vpr_ros.core.model.weights import load_model
 
@@ -85,7 +102,7 @@ def _untrained(args: argparse.Namespace, frames: Sequence[Frame], what: str) -> 
         f'untrained: random weights of seed {start.seed}, clusters initialised on '
         f'{len(chosen)} of {len(frames)} images of {what}'
     )
-    say(f'note: no --model given; the network is {model.provenance}')
+    say(f'note: the network is {model.provenance}')
     return model
 
 

@@ -11,7 +11,11 @@ import pytest
 from ghost_vpr_ros.cli.main import main
 from ghost_vpr_ros.core.image import encode_jpeg
 
-TINY = ['--width-px', '64', '--height-px', '64', '--clusters', '4', '--crop-channels', '160']
+UNTRAINED = ['--model', 'untrained']
+TINY = [
+    *(*UNTRAINED, '--width-px', '64', '--height-px', '64'),
+    *('--clusters', '4', '--crop-channels', '160'),
+]
 """A network that describes an image in milliseconds."""
 
 

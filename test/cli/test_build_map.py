@@ -30,7 +30,7 @@ def test_the_result_says_that_the_network_is_untrained(program, folder, tmp_path
     result = json.loads(outcome.out)
     assert result['keyframes_added'] == 8
     assert result['weights'].startswith('untrained: random weights of seed 0')
-    assert 'note: no --model given; the network is untrained' in outcome.err
+    assert 'note: the network is untrained' in outcome.err
 
 
 def test_positions_and_stamps_of_a_manifest_reach_the_map(program, geotagged, tmp_path):
@@ -69,6 +69,11 @@ def test_a_killed_run_is_continued_where_it_stopped(program, folder, tmp_path, m
     assert (result['keyframes_present_before'], result['keyframes_added']) == (3, 5)
     with PlaceMap.open(path) as place_map:
         assert [k.name for k in place_map.keyframes()] == [f'{i:03d}.jpg' for i in range(8)]
+
+
+def test_the_same_command_with_append_continues_a_map(program, folder, tmp_path):
+    for append in ([], ['--append']):
+        assert program('build-map', folder, tmp_path / 'a.map', *append, *TINY).status == 0
 
 
 def test_append_adds_another_source_as_its_own_session(program, folder, again, tmp_path):

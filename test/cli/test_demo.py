@@ -5,9 +5,9 @@ import json
 import pytest
 
 from ghost_vpr_ros.cli import demo_node, demo_steps
-from test.cli.program import write_images
+from test.cli.program import UNTRAINED, write_images
 
-SMALL = ['--node-images', '2', '--node-rate-hz', '2']
+SMALL = [*UNTRAINED, '--node-images', '2', '--node-rate-hz', '2']
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def test_it_runs_on_a_bare_folder_up_to_the_real_node(program, walk, tmp_path):
 
 def test_without_ros_it_says_so_in_one_line(program, walk, tmp_path, monkeypatch):
     monkeypatch.setattr(demo_steps, 'ros_is_missing', lambda: True)
-    outcome = program('demo', '--data', walk, '--out', tmp_path / 'demo')
+    outcome = program('demo', '--data', walk, '--out', tmp_path / 'demo', *UNTRAINED)
     assert outcome.status == 0
     assert 'not run: this Python has no rclpy' in outcome.out
 
@@ -38,7 +38,7 @@ def test_without_ros_it_says_so_in_one_line(program, walk, tmp_path, monkeypatch
 def test_it_can_be_run_again(program, walk, tmp_path, monkeypatch):
     monkeypatch.setattr(demo_steps, 'ros_is_missing', lambda: True)
     for _ in range(2):
-        assert program('demo', '--data', walk, '--out', tmp_path / 'demo').status == 0
+        assert program('demo', '--data', walk, '--out', tmp_path / 'demo', *UNTRAINED).status == 0
 
 
 def test_a_killed_run_can_be_followed_by_another(program, walk, tmp_path, monkeypatch):
@@ -47,7 +47,7 @@ def test_a_killed_run_can_be_followed_by_another(program, walk, tmp_path, monkey
     folder.mkdir(parents=True)
     for name in ('places.map', 'places.map-wal', 'places.map-shm'):
         (folder / name).write_bytes(b'of a killed run')
-    assert program('demo', '--data', walk, '--out', tmp_path / 'demo').status == 0
+    assert program('demo', '--data', walk, '--out', tmp_path / 'demo', *UNTRAINED).status == 0
 
 
 def test_a_node_that_fails_is_reported_with_its_log(program, walk, tmp_path, monkeypatch):

@@ -1,0 +1,32 @@
+"""The weights that come with the package: what is used where nobody names others."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+from ghost_vpr_ros.core.errors import WeightsError
+from ghost_vpr_ros.core.model.vpr_model import VprModel
+from ghost_vpr_ros.core.model.weights import load_model
+
+NAME = 'ghost_vpr.safetensors'
+
+
+def default_weights_path() -> Path:
+    """Where the shipped weights are, whether they are there or not."""
+    return Path(str(resources.files('ghost_vpr_ros'))) / 'weights' / NAME
+
+
+def load_default_model() -> VprModel:
+    """The shipped network, in evaluation mode.
+
+    Raises:
+        WeightsError: the file is missing from this installation, or damaged.
+    """
+    path = default_weights_path()
+    if not path.is_file():
+        raise WeightsError(
+            f'{path}: expected the weights that come with ghost_vpr_ros, found none; this '
+            'installation is not complete: install the package again, or name a weights file'
+        )
+    return load_model(path)
