@@ -19,8 +19,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ghost_vpr_ros.core.config import PcaConfig
-from ghost_vpr_ros.core.errors import ConfigError
-from ghost_vpr_ros.core.model.principal_components import Rows, principal_components
+from ghost_vpr_ros.core.model.principal_components import (
+    Rows,
+    SpanError,
+    principal_components,
+)
 
 _BLOCK_ROWS = 256
 
@@ -68,15 +71,11 @@ def pair_projection(
         seed: of the randomised method.
 
     Raises:
-        ConfigError: the descriptors span fewer than D directions.
+        SpanError: the descriptors span fewer than D directions.
     """
     found = principal_components(Stacked(descriptors, changed), subspace, pca, seed)
     if len(found.deviations) < dim:
-        raise ConfigError(
-            f'whitening: expected descriptors that span at least D = {dim} directions, found '
-            f'{len(found.deviations)} in {descriptors.shape[0]} images; use more images or a '
-            'smaller D'
-        )
+        raise SpanError(dim, len(found.deviations), descriptors.shape[0])
     directions = torch.from_numpy(found.directions)
     first, second = (
         torch.cat(

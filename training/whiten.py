@@ -49,25 +49,39 @@ def whiten(model: VprModel, experiment: Experiment, folder: Path, device: str) -
         GhostVprError: images cannot be used, or the descriptors span fewer than D directions.
     """
     config = experiment.section(WhiteningConfig)
-    frames, source = whitening_frames(experiment)
-    schedule = experiment.section(ScheduleConfig)
-    model.preprocessing = _input(model.preprocessing, config)
-    sets = [(frames, source)]
-    if config.light_pairs:
-        sets.append(under_other_light(frames, source, experiment))
-    first, *changed = (
-        unwhitened_descriptors(model, each, what, folder / str(number), schedule, device)
-        for number, (each, what) in enumerate(sets)
-    )
+    model.preprocessing = input_of(model.preprocessing, config)
+    (first, *changed), source = training_descriptors(model, experiment, folder, device)
     result = whitened(model.cpu(), first, config.dim, config, experiment.seed, *changed)
     result.provenance = (
-        f'{model.provenance}; whitening to {config.dim} dimensions learnt on {len(frames)} images '
+        f'{model.provenance}; whitening to {config.dim} dimensions learnt on {len(first)} images '
         f'of {source}'
     )
     return result
 
 
-def _input(preprocessing: PreprocessingConfig, config: WhiteningConfig) -> PreprocessingConfig:
+def training_descriptors(
+    model: VprModel, experiment: Experiment, folder: Path, device: str
+) -> tuple[list[NDArray[np.float16]], str]:
+    """What the whitening is learnt from, (N, K * C) each, and the sources of the images.
+
+    One array; two with `light_pairs`, the second of the same images under other light.
+
+    Raises:
+        GhostVprError: images cannot be used, or the folder cannot be written.
+    """
+    frames, source = whitening_frames(experiment)
+    sets = [(frames, source)]
+    if experiment.section(WhiteningConfig).light_pairs:
+        sets.append(under_other_light(frames, source, experiment))
+    schedule = experiment.section(ScheduleConfig)
+    described = [
+        unwhitened_descriptors(model, each, what, folder / str(number), schedule, device)
+        for number, (each, what) in enumerate(sets)
+    ]
+    return described, source
+
+
+def input_of(preprocessing: PreprocessingConfig, config: WhiteningConfig) -> PreprocessingConfig:
     """That of the weights, at the size that the configuration asks for."""
     width_px, height_px = config.input_px
     if not width_px or not height_px:

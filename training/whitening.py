@@ -73,7 +73,8 @@ def whitened(
         changed: (N, K * C) of the same images under other light; None: plain PCA whitening.
 
     Raises:
-        ConfigError: the descriptors span fewer than D directions, or the memory is too small.
+        SpanError: the descriptors span fewer than D directions.
+        ConfigError: the memory is too small.
     """
     result = copy.deepcopy(model)
     settings = {**model.config.to_dict(), 'descriptor_dim': dim}

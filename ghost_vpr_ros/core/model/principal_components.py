@@ -51,6 +51,21 @@ class PrincipalComponents(NamedTuple):
     directions: NDArray[np.float32]
 
 
+class SpanError(ConfigError):
+    """The vectors span fewer directions than are wanted.
+
+    Attributes:
+        found: how many they span.
+    """
+
+    def __init__(self, wanted: int, found: int, num: int) -> None:
+        super().__init__(
+            f'whitening: expected descriptors that span at least D = {wanted} directions, found '
+            f'{found} in {num} images; use more images or a smaller D'
+        )
+        self.found = found
+
+
 def principal_components(
     rows: Rows, wanted: int, config: PcaConfig, seed: int = 0
 ) -> PrincipalComponents:

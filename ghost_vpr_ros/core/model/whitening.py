@@ -10,8 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from ghost_vpr_ros.core.config import PcaConfig
-from ghost_vpr_ros.core.errors import ConfigError, WeightsError
-from ghost_vpr_ros.core.model.principal_components import Rows, principal_components
+from ghost_vpr_ros.core.errors import WeightsError
+from ghost_vpr_ros.core.model.principal_components import (
+    Rows,
+    SpanError,
+    principal_components,
+)
 
 
 class Whitening(nn.Module):
@@ -59,16 +63,13 @@ class Whitening(nn.Module):
             seed: of the randomised method.
 
         Raises:
-            ConfigError: the descriptors span fewer than D directions, or the memory is too small.
+            SpanError: the descriptors span fewer than D directions.
+            ConfigError: the memory is too small.
         """
         out_dim = self.projection.shape[0]
         found = principal_components(descriptors, out_dim, config or PcaConfig(), seed)
         if len(found.deviations) < out_dim:
-            raise ConfigError(
-                f'whitening: expected descriptors that span at least D = {out_dim} directions, '
-                f'found {len(found.deviations)} in {descriptors.shape[0]} images; use more images '
-                'or a smaller D'
-            )
+            raise SpanError(out_dim, len(found.deviations), descriptors.shape[0])
         scale = torch.from_numpy((found.deviations**-power).astype('float32'))
         directions = torch.from_numpy(found.directions)
         self.set_projection(torch.from_numpy(found.mean), scale[:, None] * directions)
@@ -79,3 +80,10 @@ class Whitening(nn.Module):
         self.mean.copy_(mean)
         self.projection.copy_(projection)
         self.fitted = True
+
+    def prefix(self, dim: int) -> Whitening:
+        """A whitening to the first of the D dimensions; its output is of unit norm again."""
+        in_dim = len(self.mean)
+        short = Whitening(in_dim, dim)
+        short.set_projection(self.mean, self.projection[:dim])
+        return short

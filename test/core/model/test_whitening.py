@@ -83,6 +83,13 @@ def test_a_smaller_dimension_is_the_prefix_of_a_larger_one():
     torch.testing.assert_close(small, prefix)
 
 
+def test_a_whitening_can_be_cut_to_a_prefix():
+    large, small = fitted(16, training_descriptors()), fitted(8, training_descriptors())
+    queries = torch.from_numpy(training_descriptors(5, seed=1)).float()
+    with torch.no_grad():
+        torch.testing.assert_close(large.prefix(8)(queries), small(queries))
+
+
 @pytest.mark.parametrize(('num', 'rank', 'found'), [(NUM, 5, 5), (10, IN_DIM, 9)])
 def test_more_dimensions_than_the_descriptors_span_are_refused(num, rank, found):
     with pytest.raises(ConfigError, match=f'at least D = 12 directions, found {found} in {num}'):
