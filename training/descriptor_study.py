@@ -77,7 +77,7 @@ class Study:
             GhostVprError: images cannot be read, or there is too little space.
         """
         config = self.experiment.section(WhiteningConfig)
-        model.preprocessing = input_of(model.preprocessing, config)
+        model.preprocessing = input_of(model, self.experiment)
         folder = self.folder / name / 'training'
         learnt_on, _ = training_descriptors(model, self.experiment, folder, self.device)
         layers = [

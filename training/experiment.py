@@ -31,6 +31,7 @@ SECTIONS = {
     'distillation': 'training.distillation:DistillationConfig',
     'classification': 'training.classification:ClassificationConfig',
     'whitening': 'training.whitening:WhiteningConfig',
+    'deployment': 'training.whitening:DeploymentConfig',
 }
 """Section of the YAML file -> where its configuration class is."""
 

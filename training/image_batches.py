@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ghost_vpr_ros.core.config import PreprocessingConfig
 from ghost_vpr_ros.core.datatypes import Frame
-from ghost_vpr_ros.core.preprocessing import resize, scale_and_offset
+from ghost_vpr_ros.core.preprocessing import input_pixels, scale_and_offset
 
 BATCHES_AHEAD = 2
 ItemT = TypeVar('ItemT')
@@ -114,4 +114,4 @@ class ImageStore:
             yield self._kept[torch.from_numpy(rows)]
 
     def _load(self, row: int) -> NDArray[np.uint8]:
-        return resize(self._frames[row].load(), self._preprocessing)
+        return input_pixels(self._frames[row].load(), self._preprocessing)

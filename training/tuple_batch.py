@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ghost_vpr_ros.core.config import PreprocessingConfig
 from ghost_vpr_ros.core.datatypes import Frame
-from ghost_vpr_ros.core.preprocessing import resize
+from ghost_vpr_ros.core.preprocessing import input_pixels
 from training.augmentation import AugmentationConfig, augment
 from training.image_batches import load_ahead
 from training.tuples import NO_ROW, TrainingTuple, pack_tuples
@@ -101,7 +101,7 @@ class TupleLoader:
         if self._augmentation is not None:
             rng = np.random.default_rng((self._seed, epoch, item.query, item.place))
             image = augment(image, rng, self._augmentation)
-        return resize(image, self._preprocessing)
+        return input_pixels(image, self._preprocessing)
 
 
 def _places(tuples: Sequence[TrainingTuple]) -> list[_Place]:

@@ -33,7 +33,7 @@ from training.experiment import Experiment, read_experiment
 from training.photo_views import open_unweighted
 from training.schedule import ScheduleConfig
 from training.unwhitened import unwhitened_descriptors
-from training.whitening import WhiteningConfig, whitened
+from training.whitening import DeploymentConfig, WhiteningConfig, whitened
 
 
 def whiten(model: VprModel, experiment: Experiment, folder: Path, device: str) -> VprModel:
@@ -49,7 +49,7 @@ def whiten(model: VprModel, experiment: Experiment, folder: Path, device: str) -
         GhostVprError: images cannot be used, or the descriptors span fewer than D directions.
     """
     config = experiment.section(WhiteningConfig)
-    model.preprocessing = input_of(model.preprocessing, config)
+    model.preprocessing = input_of(model, experiment)
     (first, *changed), source = training_descriptors(model, experiment, folder, device)
     result = whitened(model.cpu(), first, config.dim, config, experiment.seed, *changed)
     result.provenance = (
@@ -81,12 +81,11 @@ def training_descriptors(
     return described, source
 
 
-def input_of(preprocessing: PreprocessingConfig, config: WhiteningConfig) -> PreprocessingConfig:
-    """That of the weights, at the size that the configuration asks for."""
-    width_px, height_px = config.input_px
-    if not width_px or not height_px:
-        return preprocessing
-    return replace(preprocessing, width_px=width_px, height_px=height_px)
+def input_of(model: VprModel, experiment: Experiment) -> PreprocessingConfig:
+    """What the experiment's section `deployment` says; without one, that of the weights."""
+    if 'deployment' not in experiment.sections:
+        return model.preprocessing
+    return PreprocessingConfig.from_dict(experiment.section(DeploymentConfig).to_dict())
 
 
 def whitening_frames(experiment: Experiment) -> tuple[list[Frame], str]:

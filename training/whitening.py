@@ -13,12 +13,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ghost_vpr_ros.core.config import ModelConfig, PcaConfig
+from ghost_vpr_ros.core.config import ModelConfig, PcaConfig, PreprocessingConfig
 from ghost_vpr_ros.core.model.principal_components import Rows
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.whitening import Whitening
 from ghost_vpr_ros.core.settings import setting
 from training.pair_whitening import pair_projection
+
+
+@dataclass(frozen=True)
+class DeploymentConfig(PreprocessingConfig):
+    """The input of the finished network where it is not that of the training; `deployment`."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +36,6 @@ class WhiteningConfig(PcaConfig):
         'exponent of the deviations that are divided by; 1: whitening, 0: PCA alone',
         low=0.0,
         high=1.0,
-    )
-    input_px: tuple[int, int] = setting(
-        (0, 0), 'width and height of the input from now on; 0: as in training', low=0, high=4096
     )
     light_pairs: bool = setting(
         False,

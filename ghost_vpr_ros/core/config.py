@@ -38,6 +38,13 @@ class PreprocessingConfig(Config):
     std: tuple[float, float, float] = setting(
         (0.229, 0.224, 0.225), 'deviation of R, G, B that is divided by', low=1e-3, high=1.0
     )
+    brightness: float = setting(
+        0.0,
+        'mean grey level that a gamma curve brings each image to, 0 .. 1; 0: images stay as they '
+        'are',
+        low=0.0,
+        high=0.9,
+    )
 
 
 @dataclass(frozen=True)

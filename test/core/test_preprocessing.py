@@ -6,7 +6,7 @@ import pytest
 
 from ghost_vpr_ros.core.config import PreprocessingConfig
 from ghost_vpr_ros.core.errors import ImageError
-from ghost_vpr_ros.core.preprocessing import preprocess
+from ghost_vpr_ros.core.preprocessing import input_pixels, preprocess
 
 PLAIN = {'mean': (0.0, 0.0, 0.0), 'std': (1.0, 1.0, 1.0)}
 
@@ -101,3 +101,23 @@ def test_what_is_not_an_rgb_image_is_refused(image):
     with pytest.raises(ImageError, match='expected RGB uint8') as caught:
         preprocess(image, sized(32, 32))
     assert f'{image.dtype} {image.shape}' in str(caught.value)
+
+
+@pytest.mark.parametrize('level', [20, 60, 200])
+def test_a_wanted_brightness_is_reached(level):
+    rng = np.random.default_rng(0)
+    image = rng.integers(level // 2, min(level * 3 // 2, 256), (40, 40, 3), np.uint8)
+    config = PreprocessingConfig(width_px=40, height_px=40, brightness=0.45)
+    pixels = input_pixels(image, config)
+    grey = pixels @ np.array([0.299, 0.587, 0.114]) / 255.0
+    assert grey.mean() == pytest.approx(0.45, abs=0.05)
+    order = np.argsort(image[..., 0], axis=None)
+    assert (np.diff(pixels[..., 0].ravel()[order].astype(int)) >= 0).all(), 'light keeps its order'
+
+
+def test_black_stays_dark_and_no_wish_changes_nothing():
+    black = np.zeros((40, 40, 3), np.uint8)
+    config = PreprocessingConfig(width_px=40, height_px=40, brightness=0.45)
+    assert input_pixels(black, config).max() == 0
+    image = np.full((40, 40, 3), 30, np.uint8)
+    assert input_pixels(image, PreprocessingConfig(width_px=40, height_px=40)) is image
