@@ -43,6 +43,10 @@ class ScheduleConfig(Config):
         'of the trunk: auto is float32 on a CPU, bfloat16 on a GPU that has it',
         choices=('auto', 'float32', 'bfloat16', 'float16'),
     )
+    quick_mining: bool = setting(
+        False,
+        'mine with a copy of the network in bfloat16: twice as fast on a CPU that computes in it',
+    )
     images_in_memory_gb: float = setting(
         2.0,
         'images of a set are kept on the device, at the size of the input, up to this size',

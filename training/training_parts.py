@@ -103,10 +103,10 @@ def assemble(
     pool = open_pool(schedule.workers)
     selection = experiment.section(SelectionConfig)
 
-    def describer(places: PlaceSet) -> Describer:
+    def describer(places: PlaceSet, quick: bool) -> Describer:
         limit_gb = schedule.images_in_memory_gb
         store = ImageStore(places.frames, model.preprocessing, device, limit_gb, pool)
-        return Describer(model, store, processes, schedule.describe_batch)
+        return Describer(model, store, processes, schedule.describe_batch, quick=quick)
 
     return TrainingParts(
         experiment,
@@ -125,8 +125,8 @@ def assemble(
             optimiser_config,
             processes,
         ),
-        describer(train_set),
-        Validation(val_set, describer(val_set), selection),
+        describer(train_set, schedule.quick_mining),
+        Validation(val_set, describer(val_set, quick=False), selection),
         Selection(selection, {}),
         pool,
         f'{len(labels.queries)} queries of {train_set.name}, {trained} trained parameters',
