@@ -13,9 +13,9 @@ from ghost_vpr_ros.core.model.ghostcnn import GhostCNN
 from ghost_vpr_ros.core.model.netvlad import NetVLAD
 from ghost_vpr_ros.core.model.reduction import Reduction
 from ghost_vpr_ros.core.model.whitening import Whitening
-from ghost_vpr_ros.core.settings import settings_of
+from ghost_vpr_ros.core.settings import Config, settings_of
 
-JOINED_LATER = ('reduced_channels',)
+JOINED_LATER = ('reduced_channels', 'brightness')
 """Settings younger than the first weights files. At their defaults they are not written, so that
 older files and maps keep their hashes."""
 
@@ -74,20 +74,23 @@ class VprModel(nn.Module):
 
     def describe_configuration(self) -> dict[str, str]:
         """Architecture and preprocessing as JSON texts: what a weights file must carry."""
-        written = {
-            item.name: self.config.to_dict()[item.name]
-            for item in settings_of(ModelConfig)
-            if item.name not in JOINED_LATER or getattr(self.config, item.name) != item.default
-        }
-        return {
-            'config': json.dumps(written, sort_keys=True),
-            'preprocessing': json.dumps(self.preprocessing.to_dict(), sort_keys=True),
-        }
+        return {'config': _text(self.config), 'preprocessing': _text(self.preprocessing)}
 
     @property
     def model_hash(self) -> str:
         """SHA-256 over configuration and every tensor: equal hashes give equal descriptors."""
         return content_hash(self.describe_configuration(), self.state_dict())
+
+
+def _text(config: Config) -> str:
+    """The settings as JSON, without those that joined later and are at their defaults."""
+    absent = {
+        item.name
+        for item in settings_of(type(config))
+        if item.name in JOINED_LATER and getattr(config, item.name) == item.default
+    }
+    written = {key: value for key, value in config.to_dict().items() if key not in absent}
+    return json.dumps(written, sort_keys=True)
 
 
 def content_hash(configuration: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:

@@ -98,10 +98,13 @@ def model_from_bytes(data: bytes, where: str) -> VprModel:
         model.reduction.initialised = bool(model.reduction.projection.weight.any())
     if isinstance(model.whitening, Whitening):
         model.whitening.fitted = bool(model.whitening.projection.any())
-    if model.model_hash != expected_hash:
+    # Over the texts of the file: later versions may write the same configuration in other words.
+    configuration = {name: metadata[name] for name in model.describe_configuration()}
+    found_hash = content_hash(configuration, model.state_dict())
+    if found_hash != expected_hash:
         raise WeightsError(
             f'{where}: expected content with hash {expected_hash[:12]}, found '
-            f'{model.model_hash[:12]}; the file is damaged, fetch it again'
+            f'{found_hash[:12]}; the file is damaged, fetch it again'
         )
     return model.eval()
 

@@ -1,5 +1,6 @@
 """The model's hash: it tells apart whatever changes a descriptor, and nothing else."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,8 +9,9 @@ import pytest
 import torch
 
 from ghost_vpr_ros.core.config import ModelConfig, PreprocessingConfig
-from ghost_vpr_ros.core.model.vpr_model import VprModel
+from ghost_vpr_ros.core.model.vpr_model import VprModel, content_hash
 from ghost_vpr_ros.core.model.weights import model_from_bytes, model_to_bytes
+from test.core.model.test_weights import rewritten
 from test.core.model.tiny_model import PREPROCESSING, tiny_model
 
 
@@ -79,6 +81,7 @@ def zeroed(model: VprModel) -> VprModel:
         {'height_px': 65},
         {'mean': (0.485, 0.456, 0.407)},
         {'std': (0.229, 0.225, 0.225)},
+        {'brightness': 0.4},
     ],
 )
 def test_every_number_of_the_preprocessing_changes_the_hash(model, other):
@@ -91,3 +94,17 @@ def test_every_number_of_the_preprocessing_changes_the_hash(model, other):
 def test_a_layout_in_memory_does_not_change_the_hash(model, weights):
     channels_last = model_from_bytes(weights, 'here').to(memory_format=torch.channels_last)
     assert channels_last.model_hash == model.model_hash
+
+
+def test_a_setting_that_is_written_or_left_out_at_its_default_is_the_same(model):
+    """A file of another version may say what this one leaves out; its own hash covers that."""
+    texts = model.describe_configuration()
+    said = json.dumps({**json.loads(texts['preprocessing']), 'brightness': 0.0})
+    data = rewritten(
+        model_to_bytes(model),
+        change_metadata=lambda metadata: metadata.update(
+            preprocessing=said,
+            model_hash=content_hash({**texts, 'preprocessing': said}, model.state_dict()),
+        ),
+    )
+    assert model_from_bytes(data, 'here').model_hash == model.model_hash

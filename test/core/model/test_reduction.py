@@ -127,7 +127,9 @@ def test_a_loaded_network_without_initialisation_refuses_to_run():
 def test_without_reduction_file_and_hash_are_those_of_before_there_was_one():
     """Old weights files and maps carry hashes over a configuration without this setting."""
     model = tiny_model()
-    assert 'reduced_channels' not in json.loads(model.describe_configuration()['config'])
+    texts = model.describe_configuration()
+    assert 'reduced_channels' not in json.loads(texts['config'])
+    assert set(json.loads(texts['preprocessing'])) == {'width_px', 'height_px', 'mean', 'std'}
     assert not any(name.startswith('reduction') for name in model.state_dict())
     assert model_from_bytes(model_to_bytes(model), 'here').config.reduced_channels == 0
 
