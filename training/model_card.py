@@ -88,6 +88,28 @@ def model_card(facts: CardFacts) -> str:
     return '\n'.join([f'# {facts.file_name}\n', *parts])
 
 
+def run_card(experiment: Experiment, weights: Path, metrics: Mapping[str, Any]) -> str:
+    """The card that a training leaves beside its weights.
+
+    Args:
+        experiment: of the run.
+        weights: its result.
+        metrics: content of its metrics.json.
+    """
+    notes = Notes(read_notes().data, (), (), ())
+    recall = {f'validation recall@{n}': v for n, v in metrics.get('val_recall', {}).items()}
+    facts = CardFacts(
+        model=load_model(weights),
+        file_name=weights.name,
+        file_bytes=weights.stat().st_size,
+        experiment=experiment,
+        sources=sources_of(experiment, ['train'], notes),
+        notes=notes,
+        runs={'train': {**recall, **metrics}},
+    )
+    return model_card(facts)
+
+
 def _weights(facts: CardFacts) -> str:
     model, size = facts.model, facts.model.preprocessing
     rows = {

@@ -22,13 +22,14 @@ from typing import Any
 import torch
 
 from ghost_vpr_ros.core.errors import ConfigError, GhostVprError
-from ghost_vpr_ros.replay.output_files import write_json
+from ghost_vpr_ros.replay.output_files import write_file, write_json
 from training.curves import draw_curves
 from training.datasets.joined_sets import join_sets
 from training.datasets.open_place_set import open_place_set
 from training.datasets.place_set import PlaceSet
 from training.determinism import make_deterministic
 from training.experiment import Experiment, read_experiment
+from training.model_card import run_card
 from training.parallel import Processes
 from training.run_folder import CONFIG_NAME, LOG_NAME, RunFolder
 from training.starting_model import interrupted_model, starting_model
@@ -36,6 +37,7 @@ from training.training_parts import TrainingParts, assemble
 from training.training_run import TrainingRun
 
 CACHE_NAME = 'cache'
+CARD_NAME = 'MODEL_CARD.md'
 CURVES_NAME = 'curves.png'
 METRICS_NAME = 'metrics.json'
 _KIB = 1024
@@ -64,6 +66,7 @@ def train(experiment: Experiment, folder: RunFolder, processes: Processes) -> di
     if processes.writes:
         write_json(folder.path / METRICS_NAME, metrics)
         draw_curves(folder.path / LOG_NAME, folder.path / CURVES_NAME)
+        write_file(folder.path / CARD_NAME, run_card(experiment, folder.weights, metrics))
     _remove(cache)
     return metrics
 

@@ -12,7 +12,7 @@ from test.training.tiny_places import write_experiment
 from training.card_sources import NOTES, Notes, Source, read_notes, sources_of
 from training.evaluate import main as evaluate
 from training.experiment import read_experiment
-from training.model_card import CardFacts, main, model_card
+from training.model_card import CardFacts, main, model_card, run_card
 
 CONFIG = """
 seed: 7
@@ -158,6 +158,17 @@ def test_the_notes_of_the_repository_describe_the_data_of_its_recipe():
     assert found
     assert [source.text for source in found if not source.note] == []
     assert notes.never_trained_on and notes.intended_use and notes.limits
+
+
+def test_a_trainings_card_claims_nothing_about_other_data(model, tmp_path):
+    save_model(model, tmp_path / 'weights.safetensors')
+    experiment = read_experiment(write_experiment(tmp_path, CONFIG))
+    metrics = {'val_recall': {'1': 81.25}, 'steps': 40}
+    card = run_card(experiment, tmp_path / 'weights.safetensors', metrics)
+    assert '| validation recall@1 | 81.25 |' in card
+    assert '| steps | 40 |' in card
+    assert f'| train | `{tmp_path / "places"} split=train` |  |  |' in card
+    assert 'Never trained on' not in card
 
 
 def test_cells_cannot_break_the_table(model, tmp_path):
