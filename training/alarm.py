@@ -38,15 +38,15 @@ class Alarm:
         self._checkpoint = checkpoint
         self.idle = idle
 
-    def check_loss(self, loss: float, where: str) -> None:
-        """Refuse a loss that is no number, before it reaches the weights.
+    def check_number(self, what: str, value: float, where: str) -> None:
+        """Refuse a loss or gradient that is no number, before it reaches the weights.
 
         Raises:
             TrainingError: NaN or infinite.
         """
-        if not math.isfinite(loss):
+        if not math.isfinite(value):
             raise TrainingError(
-                f'{where}: the loss is {loss}, expected a number; {self._kept()}; start a run '
+                f'{where}: the {what} is {value}, expected a number; {self._kept()}; start a run '
                 'with a lower optimiser.learning_rate, or with optimiser.largest_gradient: 1'
             )
 

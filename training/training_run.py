@@ -60,6 +60,8 @@ class TrainingRun:
             self._restore()
         self._started_s = time.monotonic() - self.state.elapsed_s
         self._unlogged, self._unlogged_since_s = StepSums(), time.monotonic()
+        self._mined_tuples, self._mined_queries = 0, 0
+        self._saved_step = self.state.step
         self._alarm = Alarm(
             parts.experiment.section(AlarmConfig), str(folder.checkpoint), self.state.idle_blocks
         )
@@ -92,7 +94,9 @@ class TrainingRun:
                 self._validate(block.epoch + (block.number + 1) / len(blocks))
             self.state.next_block(len(blocks))
             self.state.ended = self._alarm.why_end(len(blocks)) or self._why_end(is_last)
-            self._save()
+            # Blocks of hard+nocache are as small as a step; others cost too much to mine again.
+            if is_last or self.state.ended or len(block.queries) > self._schedule.tuples_per_batch:
+                self._save()
             if self.state.ended:
                 return
 
@@ -123,8 +127,8 @@ class TrainingRun:
             state.done += len(batch)
             progress = (block.number + state.done / len(state.tuples)) / count
             self._step(parts, len(batch), block.epoch + progress, self._where(block))
-            bar.set_postfix(loss=f'{state.block_sums.mean("loss"):.4f}', refresh=False)
-            if state.step % self._schedule.checkpoint_every_steps == 0:
+            bar.set_postfix(_shown(state.block_sums), refresh=False)
+            if state.step - self._saved_step >= self._schedule.checkpoint_every_steps:
                 self._save()
 
     def _step(
@@ -133,14 +137,16 @@ class TrainingRun:
         rate = learning_rate_at(self._rates, progress, self._schedule.epochs)
         set_learning_rate(self._parts.optimiser, rate)
         sums = self._parts.step.backward(parts, batch_size)
-        self._alarm.check_loss(sums.loss, where)
+        self._alarm.check_number('loss', sums.loss, where)
+        gradient = self._parts.step.gradient_norm()
+        self._alarm.check_number('gradient', gradient, where)
         self._parts.step.apply()
         self._parts.miner.counter.count_training(round(sums.images))
         self.state.step += 1
         self.state.block_sums += sums
         self._unlogged += sums
         if self.state.step % self._schedule.log_every_steps == 0:
-            self._log_steps(rate)
+            self._log_steps(rate, gradient)
 
     def _loaded(
         self, batches: Sequence[Sequence[TrainingTuple]], epoch: int
@@ -156,19 +162,21 @@ class TrainingRun:
             yield list(itertools.islice(loaded, len(parts)))
 
     def _mine(self, block: Block) -> list[TrainingTuple]:
-        """The tuples of a block; how many of its queries have one is logged."""
-        model = self._parts.model
+        """The tuples of a block; the time it takes does not count as training's."""
+        model, started_s = self._parts.model, time.monotonic()
         tuples = self._parts.miner.mine(block, self._parts.describe, model.model_hash)
-        self._log({'active_tuples': len(tuples) / len(block.queries), 'epoch': block.epoch})
-        self._unlogged_since_s = time.monotonic()
+        self._mined_tuples += len(tuples)
+        self._mined_queries += len(block.queries)
+        self._unlogged_since_s += time.monotonic() - started_s
         return tuples
 
     def _validate(self, epoch: float) -> None:
         """Measure the recall, and keep the weights if it is the best so far."""
+        started_s = time.monotonic()
         recall = self._parts.validate()
         is_best = self._parts.selection.is_best(recall, epoch)
         self._log({'epoch': epoch, **{f'val_recall_{n}': r for n, r in recall.items()}})
-        self._unlogged_since_s = time.monotonic()
+        self._unlogged_since_s += time.monotonic() - started_s
         if not self._parts.processes.writes:
             return
         shown = ' / '.join(f'{value:.1f}' for value in recall.values())
@@ -185,7 +193,7 @@ class TrainingRun:
         seed = self._parts.experiment.seed
         return f'{done} on {self._parts.sentence}, seed {seed}, val r@1/5/10 {recall}'
 
-    def _log_steps(self, rate: float) -> None:
+    def _log_steps(self, rate: float, gradient: float) -> None:
         """One line for the steps since the last one."""
         sums, now_s = self._unlogged, time.monotonic()
         self._log(
@@ -193,12 +201,17 @@ class TrainingRun:
                 'loss': sums.mean('loss'),
                 'active_negatives': sums.mean('active_negatives'),
                 'learning_rate': rate,
+                'gradient_norm': gradient,
                 'images_per_s': sums.images / max(now_s - self._unlogged_since_s, 1e-9),
             }
         )
         self._unlogged, self._unlogged_since_s = StepSums(), now_s
 
     def _log(self, values: dict[str, float]) -> None:
+        """Write a line, with the share of queries mined since the last line that had a tuple."""
+        if self._mined_queries:
+            values = {**values, 'active_tuples': self._mined_tuples / self._mined_queries}
+            self._mined_tuples, self._mined_queries = 0, 0
         if self._parts.processes.writes:
             self._folder.log(self.state.step, values)
 
@@ -207,6 +220,7 @@ class TrainingRun:
 
     def _save(self) -> None:
         """Write the checkpoint."""
+        self._saved_step = self.state.step
         if not self._parts.processes.writes:
             return
         self.state.elapsed_s = time.monotonic() - self._started_s
@@ -238,3 +252,11 @@ class TrainingRun:
         parts.selection = Selection.from_state(parts.selection.config, values['selection'])
         self.state = TrainingState.restored(values['state'], unnamed('state', tensors))
         self._origin = values['origin']
+
+
+def _shown(sums: StepSums) -> dict[str, str]:
+    """What the progress bar shows of a block."""
+    return {
+        'loss': f'{sums.mean("loss"):.4f}',
+        'active': f'{100.0 * sums.mean("active_negatives"):.0f}%',
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 
@@ -89,11 +90,18 @@ class TupleStep:
             self._backward_nothing()
         return StepSums(*self._processes.total(astuple(sums)))
 
+    def gradient_norm(self) -> float:
+        """Norm of all gradients, which are cut afterwards where they are too long.
+
+        0 where float16 gradients have overflowed: the scaler leaves that step out and goes lower.
+        """
+        self._scaler.unscale_(self._optimiser)
+        largest = self._config.largest_gradient or float('inf')
+        norm = float(nn.utils.clip_grad_norm_(self._model.parameters(), largest))
+        return 0.0 if self._scaler.is_enabled() and not math.isfinite(norm) else norm
+
     def apply(self) -> None:
-        """Move the weights along the gradients."""
-        if self._config.largest_gradient:
-            self._scaler.unscale_(self._optimiser)
-            nn.utils.clip_grad_norm_(self._model.parameters(), self._config.largest_gradient)
+        """Move the weights along the gradients; `gradient_norm` comes before it."""
         self._scaler.step(self._optimiser)
         self._scaler.update()
 

@@ -17,9 +17,9 @@ def block(active: int, distance2: float = 1.0, tuples: int = 4) -> StepSums:
 def test_a_loss_that_is_no_number_names_checkpoint_and_advice(loss: float) -> None:
     alarm = Alarm(AlarmConfig(), 'run/checkpoint')
     with pytest.raises(TrainingError, match=r'run/checkpoint.*learning_rate') as error:
-        alarm.check_loss(loss, 'epoch 3, block 1')
+        alarm.check_number('loss', loss, 'epoch 3, block 1')
     assert str(error.value).startswith('epoch 3, block 1: the loss is')
-    alarm.check_loss(0.0, '')
+    alarm.check_number('loss', 0.0, '')
 
 
 def test_descriptors_that_are_alike_are_a_collapse() -> None:

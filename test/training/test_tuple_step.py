@@ -59,8 +59,8 @@ def pool():
         yield threads
 
 
-def make_step(model: VprModel, places: PlaceSet, loss: LossConfig) -> TupleStep:
-    config = OptimiserConfig(train_from='stage5')
+def make_step(model: VprModel, places: PlaceSet, loss: LossConfig, **changed) -> TupleStep:
+    config = OptimiserConfig(train_from='stage5', **changed)
     optimiser = build_optimiser(model, config)
     scaler = torch.amp.GradScaler('cpu', enabled=False)
     labels = weak_labels(places, TupleConfig())
@@ -122,13 +122,17 @@ def test_negatives_of_other_tuples_count_where_asked_for(
     assert make_step(model, places, config).backward(batch, 3).loss > own.loss
 
 
-def test_a_step_moves_the_weights(
+def test_a_step_moves_the_weights_and_long_gradients_are_cut(
     model: VprModel, places: PlaceSet, pool: ThreadPoolExecutor
 ) -> None:
-    step = make_step(model, places, LossConfig(margin=1.0))
     batch = list(TupleLoader(places.frames, INPUT, None, 0, pool).batches([TUPLES], 0))
     before = model.model_hash
+    step = make_step(model, places, LossConfig(margin=1.0), largest_gradient=0.25)
     step.backward(batch, 3)
+    norm = gradients(model).norm().item()
+    assert step.gradient_norm() == pytest.approx(norm, rel=1e-4)
+    assert gradients(model).norm().item() == pytest.approx(0.25, rel=1e-4)
+    assert norm > 0.25
     assert model.model_hash == before
     step.apply()
     assert model.model_hash != before
