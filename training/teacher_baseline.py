@@ -1,0 +1,121 @@
+"""Measure a trained network of others as it is: GeM, and VLAD with clusters of the database.
+
+Use: `python -m training.teacher_baseline --teacher efficientnet-lite0 --size-px 320`. The protocols
+are those of `training.evaluate`. Nothing is trained: features as they come off the shelf.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import faiss
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from ghost_vpr_ros.core.config import PreprocessingConfig
+from ghost_vpr_ros.core.datatypes import Frame
+from ghost_vpr_ros.core.errors import GhostVprError
+from ghost_vpr_ros.core.preprocessing import preprocess
+from ghost_vpr_ros.replay.output_files import write_json
+from training.protocols import PROTOCOLS, Protocol, open_protocol, read_protocols
+from training.selection import recall_of
+from training.teacher import Teacher, open_teacher
+
+GEM_POWER = 3.0
+CLUSTERS = 64
+_SAMPLE = 20_000
+_BATCH = 8
+
+
+def gem(feature_map: Tensor) -> Tensor:
+    """(B, C) unit-norm generalised means, power 3, of (B, C, h, w)."""
+    powers = feature_map.clamp(min=1e-6).pow(GEM_POWER).mean((2, 3))
+    return nn.functional.normalize(powers.pow(1.0 / GEM_POWER), dim=1)
+
+
+def hard_vlad(feature_map: Tensor, centres: Tensor) -> Tensor:
+    """(B, K * C) VLAD with hard assignment of (B, C, h, w), intra-normalised, unit norm."""
+    features = nn.functional.normalize(feature_map.flatten(2), dim=1).transpose(1, 2)
+    nearest = torch.cdist(features, centres[None].expand(len(features), -1, -1)).argmin(dim=2)
+    assignment = nn.functional.one_hot(nearest, len(centres)).to(features.dtype)
+    sums = assignment.transpose(1, 2) @ features
+    residuals = sums - assignment.sum(dim=1)[..., None] * centres
+    return nn.functional.normalize(
+        nn.functional.normalize(residuals, dim=2).flatten(1), dim=1
+    )  # fmt: skip
+
+
+def baseline(teacher: Teacher, protocol: Protocol, size_px: int) -> dict[str, dict[int, float]]:
+    """Recall by N of both poolings under one protocol.
+
+    Raises:
+        ImageError: an image cannot be read.
+    """
+    database = _feature_maps(teacher, protocol.database, size_px)
+    centres = _centres(database)
+    queries = _feature_maps(teacher, protocol.queries, size_px)
+    poolings = {'GeM': gem, 'VLAD': lambda maps: hard_vlad(maps, centres)}
+    return {
+        name: recall_of(_pooled(queries, pool), _pooled(database, pool), protocol.truth)
+        for name, pool in poolings.items()
+    }
+
+
+def _feature_maps(teacher: Teacher, frames: Sequence[Frame], size_px: int) -> list[Tensor]:
+    config = PreprocessingConfig(width_px=size_px, height_px=size_px)
+    maps = []
+    for start in tqdm(range(0, len(frames), _BATCH), 'describe', leave=False, disable=None):
+        images = [preprocess(f.load(), config) for f in frames[start : start + _BATCH]]
+        maps.append(teacher(torch.from_numpy(np.concatenate(images))).half())
+    return maps
+
+
+def _pooled(maps: Sequence[Tensor], pool: object) -> NDArray[np.float32]:
+    assert callable(pool)
+    return np.concatenate([pool(each.float()).numpy() for each in maps])
+
+
+def _centres(maps: Sequence[Tensor]) -> Tensor:
+    """(K, C) k-means centres of a sample of the database's local features."""
+    features = torch.cat([each.float().permute(0, 2, 3, 1).flatten(0, 2) for each in maps])
+    generator = torch.Generator().manual_seed(0)
+    sample = features[torch.randperm(len(features), generator=generator)[:_SAMPLE]]
+    kmeans = faiss.Kmeans(sample.shape[1], CLUSTERS, niter=15, seed=1)
+    kmeans.train(nn.functional.normalize(sample, dim=1).numpy())
+    return torch.from_numpy(kmeans.centroids)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; 1 after a known error, which is one line on stderr."""
+    parser = argparse.ArgumentParser(prog='training.teacher_baseline', description=__doc__)
+    parser.add_argument('--teacher', default='efficientnet-lite0', help='see training.distill')
+    parser.add_argument('--size-px', type=int, default=320, help='side of the input')
+    parser.add_argument('--only', nargs='+', default=[], metavar='NAME', help='these protocols')
+    parser.add_argument('--out', type=Path, help='JSON file to write')
+    args = parser.parse_args(arguments)
+    rows = []
+    try:
+        teacher = open_teacher(args.teacher)
+        for name, config in read_protocols(PROTOCOLS, args.only).items():
+            for pooling, recall in baseline(
+                teacher, open_protocol(name, config), args.size_px
+            ).items():  # fmt: skip
+                rows.append({'protocol': name, 'pooling': pooling, 'recall': recall})
+                values = ' / '.join(f'{value:.1f}' for value in recall.values())
+                sys.stdout.write(f'{name:22s}{pooling:5s} r@1/5/10 {values}\n')
+        if args.out is not None:
+            write_json(args.out, {'teacher': args.teacher, 'size_px': args.size_px, 'rows': rows})
+    except GhostVprError as error:
+        sys.stderr.write(f'training.teacher_baseline: error: {error}\n')
+        return 1
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
