@@ -1,6 +1,6 @@
 """Measure a trained network of others as it is: GeM, and VLAD with clusters of the database.
 
-Use: `python -m training.teacher_baseline --teacher efficientnet-lite0 --size-px 320`. The protocols
+Use: `python -m training.teacher_baseline --teacher efficientnet-lite0 --size-px 320`. Protocols
 are those of `training.evaluate`. Nothing is trained: features as they come off the shelf.
 """
 
