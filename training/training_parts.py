@@ -90,47 +90,58 @@ def assemble(
         SourceError: queries without positives, in training or validation.
         OutputError: no space for the cache.
     """
-    schedule = experiment.section(ScheduleConfig)
-    optimiser_config = experiment.section(OptimiserConfig)
     labels = weak_labels(train_set, experiment.section(TupleConfig))
-    device = processes.device
-    model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    trained = freeze_below(model, optimiser_config.train_from)
-    optimiser = build_optimiser(model, optimiser_config)
-    precision = chosen_precision(schedule.precision, device)
-    run_trunk_in(precision, model, device)
-    scaler = make_scaler(precision, device)
-    pool = open_pool(schedule.workers)
+    trained, optimiser, scaler = _prepared(experiment, model, processes.device)
+    pool = open_pool(experiment.section(ScheduleConfig).workers)
+    describe = _describer(experiment, train_set, model, processes, pool, mining=True)
+    describe_val = _describer(experiment, val_set, model, processes, pool, mining=False)
+    configs = experiment.section(LossConfig), experiment.section(OptimiserConfig)
     selection = experiment.section(SelectionConfig)
-
-    def describer(places: PlaceSet, quick: bool) -> Describer:
-        limit_gb = schedule.images_in_memory_gb
-        store = ImageStore(places.frames, model.preprocessing, device, limit_gb, pool)
-        return Describer(model, store, processes, schedule.describe_batch, quick=quick)
-
+    sentence = f'{len(labels.queries)} queries of {train_set.name}, {trained} trained parameters'
     return TrainingParts(
-        experiment,
-        processes,
-        model,
-        optimiser,
-        scaler,
-        _miner(experiment, labels, cache, model.descriptor_dim),
-        _loader(experiment, train_set, pool),
-        TupleStep(
-            model,
-            optimiser,
-            scaler,
-            labels,
-            experiment.section(LossConfig),
-            optimiser_config,
-            processes,
-        ),
-        describer(train_set, schedule.quick_mining),
-        Validation(val_set, describer(val_set, quick=False), selection),
-        Selection(selection, {}),
-        pool,
-        f'{len(labels.queries)} queries of {train_set.name}, {trained} trained parameters',
+        experiment=experiment,
+        processes=processes,
+        model=model,
+        optimiser=optimiser,
+        scaler=scaler,
+        miner=_miner(experiment, labels, cache, model.descriptor_dim),
+        loader=_loader(experiment, train_set, pool),
+        step=TupleStep(model, optimiser, scaler, labels, *configs, processes),
+        describe=describe,
+        validate=Validation(val_set, describe_val, selection),
+        selection=Selection(selection, {}),
+        pool=pool,
+        sentence=sentence,
     )
+
+
+def _prepared(
+    experiment: Experiment, model: VprModel, device: torch.device
+) -> tuple[int, torch.optim.Optimizer, torch.amp.GradScaler]:
+    """Number of trained parameters, optimiser and scaler of the model, which is on the device."""
+    config = experiment.section(OptimiserConfig)
+    model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    trained = freeze_below(model, config.train_from)
+    precision = chosen_precision(experiment.section(ScheduleConfig).precision, device)
+    run_trunk_in(precision, model, device)
+    return trained, build_optimiser(model, config), make_scaler(precision, device)
+
+
+def _describer(
+    experiment: Experiment,
+    places: PlaceSet,
+    model: VprModel,
+    processes: Processes,
+    pool: ThreadPoolExecutor,
+    *,
+    mining: bool,
+) -> Describer:
+    schedule = experiment.section(ScheduleConfig)
+    store = ImageStore(
+        places.frames, model.preprocessing, processes.device, schedule.images_in_memory_gb, pool
+    )
+    quick = mining and schedule.quick_mining
+    return Describer(model, store, processes, schedule.describe_batch, quick=quick)
 
 
 def _miner(experiment: Experiment, labels: WeakLabels, cache: Path, descriptor_dim: int) -> Miner:

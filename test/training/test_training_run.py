@@ -53,7 +53,6 @@ def test_a_finished_run_leaves_everything(undisturbed: Path) -> None:
         'config.yaml',
         'log.csv',
         'MODEL_CARD.md',
-        'MODEL_CARD.md',
         'curves.png',
         'metrics.json',
         'checkpoint.safetensors',
