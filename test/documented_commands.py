@@ -19,7 +19,7 @@ FENCE = re.compile(r'^ *```(\S*) *(.*)$')
 LANGUAGES = ('console', 'bash', 'sh')
 INSTALLERS = {'apt', 'apt-get', 'colcon', 'docker', 'pip', 'pre-commit', 'rosdep', 'sudo', 'uv'}
 SHELL = {'cat', 'cd', 'cp', 'export', 'git', 'ls', 'mkdir', 'python', 'python3', 'source'}
-OTHERS = {*INSTALLERS, *SHELL, 'ros2', 'rviz2', 'sqlite3'}
+OTHERS = {*INSTALLERS, *SHELL, 'ros2', 'rviz2', 'sqlite3', 'torchrun'}
 
 
 @dataclass(frozen=True)
