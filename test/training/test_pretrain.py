@@ -5,44 +5,24 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 import torch
 
 from ghost_vpr_ros.core.errors import WeightsError
 from ghost_vpr_ros.core.model.weights import load_model
 from test.training.tiny_places import write_places
+from test.training.tiny_scenes import write_scenes
 from training.datasets.data_config import DataConfig
 from training.datasets.open_place_set import open_place_set
-from training.datasets.scene_folders import read_scenes
 from training.experiment import read_experiment
 from training.parallel import Processes
 from training.pretrain import main, pretrain
 from training.pretraining import Pretraining
 from training.run_folder import RunFolder
-from training.scene_batches import TrainingViews, WholeImages, load_batches
 from training.starting_model import starting_model
 
-SETTINGS = """
-seed: 3
-preprocessing: {width_px: 96, height_px: 64}
-model: {crop_channels: 160, clusters: 4, dilation: [1, 1]}
-classification:
-  folders: [FOLDER]
-  crop_px: 32
-  image_px: 32
-  epochs: 12
-  batch_size: 7
-  log_every: 4
-  checkpoint_every: 10
-augmentation: {photometric: 0.2, night: 0, grey: 0, blur: 0}
-"""
-COLOURS_BGR = {'brick': (40, 60, 200), 'water': (200, 120, 40)}
-TRAIN_IMAGES, VAL_IMAGES = 12, 4
 # Twenty-four images make three batches of seven: three are left out of each epoch.
 STEPS = 12 * 3
 KILLED_IN_STEP = 23
@@ -65,18 +45,7 @@ sys.exit(main(sys.argv[1:]))
 @pytest.fixture(scope='module')
 def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The experiment of a two-class problem, beside its images."""
-    folder = tmp_path_factory.mktemp('scenes')
-    generator = np.random.default_rng(0)
-    for part, count in (('train', TRAIN_IMAGES), ('val', VAL_IMAGES)):
-        for name, colour in COLOURS_BGR.items():
-            (folder / part / name).mkdir(parents=True)
-            for number in range(count):
-                pixels = np.array(colour) + generator.normal(0, 20, (40, 48, 3))
-                image = pixels.clip(0, 255).astype(np.uint8)
-                assert cv2.imwrite(str(folder / part / name / f'{number}.png'), image)
-    path = folder / 'experiment.yaml'
-    path.write_text(SETTINGS.replace('FOLDER', str(folder)))
-    return path
+    return write_scenes(tmp_path_factory.mktemp('scenes'))
 
 
 @pytest.fixture(scope='module')
@@ -84,11 +53,6 @@ def finished(config: Path) -> Path:
     """The folder of a run that nothing has interrupted."""
     assert main(['--config', str(config), '--out', str(config.parent / 'run')]) == 0
     return config.parent / 'run'
-
-
-def views_of(config: Path, changes: Sequence[str] = ()) -> TrainingViews:
-    experiment = read_experiment(config, changes)
-    return TrainingViews(read_scenes([config.parent], 0.1, 0).train, experiment)
 
 
 def rows_of(run: Path) -> list[dict[str, str]]:
@@ -224,35 +188,6 @@ def test_time_is_limited_and_brings_the_rate_down(config: Path, tmp_path: Path) 
     assert last == pytest.approx(0.05 * 0.5 * (1 - 0.5**0.5))
 
 
-def test_a_step_sees_the_same_views_whenever_it_is_asked(config: Path) -> None:
-    views = views_of(config)
-    first, again = views[3], views_of(config)[3]
-    assert torch.equal(first.inputs, again.inputs)
-    assert first.inputs.shape == (7, 3, 32, 32)
-    assert not torch.equal(first.inputs, views[4].inputs)
-    assert not torch.equal(first.inputs, views_of(config, ['seed=4'])[3].inputs)
-
-
-def test_an_epoch_sees_no_image_twice(config: Path) -> None:
-    views = views_of(config)
-    orders = []
-    for epoch in range(3):
-        steps = range(epoch * views.steps_in_epoch, (epoch + 1) * views.steps_in_epoch)
-        rows = np.concatenate([views._rows(step) for step in steps]).tolist()
-        assert len(set(rows)) == len(rows) == 21
-        orders.append(rows)
-    assert orders[0] != orders[1] != orders[2]
-
-
-def test_held_out_images_are_seen_whole_and_in_order(config: Path) -> None:
-    experiment = read_experiment(config)
-    scenes = read_scenes([config.parent], 0.1, 0)
-    images = WholeImages(scenes.val, experiment)
-    batches = [images[number] for number in range(len(images))]
-    assert [len(batch.labels) for batch in batches] == [7, 1]
-    assert torch.cat([batch.labels for batch in batches]).tolist() == [0] * 4 + [1] * 4
-
-
 @pytest.mark.parametrize('part', ['train', 'val'])
 def test_an_unreadable_image_is_named(
     config: Path, tmp_path: Path, capsys: pytest.CaptureFixture, part: str
@@ -318,10 +253,3 @@ def test_several_processes_are_refused(
 
 def test_a_configuration_is_needed(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     assert '--config: expected an experiment' in failure(['--out', str(tmp_path)], capsys)
-
-
-def test_workers_make_the_same_batches(config: Path) -> None:
-    views = views_of(config)
-    (made,) = load_batches(views, range(2, 3), workers=1)
-    assert torch.equal(made.inputs, views[2].inputs)
-    assert torch.equal(made.labels, views[2].labels)

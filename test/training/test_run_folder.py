@@ -53,5 +53,5 @@ def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         raise OSError(28, 'No space left on device')
 
     monkeypatch.setattr(Path, 'open', full)
-    with pytest.raises(OutputError, match=r'No space left on device.*the last checkpoint is intact'):
+    with pytest.raises(OutputError, match=r'No space left on device.*checkpoint is intact'):
         folder.log(1, {'loss': 0.5})
