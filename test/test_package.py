@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 import ghost_vpr_ros
+from ghost_vpr_ros.core.model.default_weights import default_weights_path, load_default_model
 
 ROOT = Path(__file__).parent.parent
 LAUNCHERS = sorted((ROOT / 'resource' / 'lib').iterdir())
@@ -136,9 +137,17 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 
 def test_wheel_holds_every_module_and_weight(wheel: zipfile.ZipFile) -> None:
     package = ROOT / 'ghost_vpr_ros'
-    wanted = [*package.rglob('*.py'), *package.rglob('*.safetensors'), package / 'py.typed']
+    wanted = [*package.rglob('*.py'), *(package / 'weights').iterdir(), package / 'py.typed']
     names = {str(path.relative_to(ROOT)) for path in wanted}
     assert names - set(wheel.namelist()) == set()
+
+
+def test_the_shipped_weights_are_small_and_their_card_is_theirs() -> None:
+    path = default_weights_path()
+    model = load_default_model()
+    assert model.descriptor_dim <= 512
+    assert path.stat().st_size < 20e6
+    assert model.model_hash in (path.parent / 'MODEL_CARD.md').read_text()
 
 
 def test_wheel_installs_nothing_under_generic_names(wheel: zipfile.ZipFile) -> None:

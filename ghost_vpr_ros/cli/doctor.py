@@ -19,6 +19,7 @@ from pathlib import Path
 
 from ghost_vpr_ros import __version__
 from ghost_vpr_ros.cli.table import add_json_option, print_result
+from ghost_vpr_ros.core.errors import GhostVprError
 
 _PROBE_TIMEOUT_S = 60
 _ROS_PROBE = (
@@ -101,6 +102,18 @@ def _cuda() -> Finding:
     return Finding(True, f'{torch.cuda.get_device_name(0)}, CUDA {torch.version.cuda}', needed_for)
 
 
+def _weights() -> Finding:
+    """Whether the shipped weights are there and whole."""
+    needed_for = 'every command without --model'
+    try:
+        from ghost_vpr_ros.core.model import default_weights
+
+        model = default_weights.load_default_model()
+    except (ImportError, GhostVprError) as error:
+        return Finding(False, str(error), needed_for)
+    return Finding(True, f'{model.name}, hash {model.model_hash[:12]}', needed_for)
+
+
 def _ros() -> Finding:
     needed_for = 'the node'
     if importlib.util.find_spec('rclpy') is None:
@@ -159,6 +172,7 @@ PROBES: dict[str, Callable[[], Finding]] = {
     'python': _python,
     'torch': _module('torch', 'torch', 'describing images'),
     'torchvision': _module('torchvision', 'torchvision', 'training'),
+    'weights': _weights,
     'cuda': _cuda,
     'faiss': _module('faiss', 'faiss-cpu', 'search'),
     'opencv': _module('cv2', 'opencv-python-headless', 'images'),

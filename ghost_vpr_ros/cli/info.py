@@ -1,4 +1,4 @@
-"""Show what a map or a weights file holds."""
+"""Show what a map or a weights file holds; without a name, the weights of this package."""
 
 from __future__ import annotations
 
@@ -14,15 +14,28 @@ _SQLITE_START = b'SQLite format 3\0'
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
-    parser.add_argument('file', metavar='MAP|WEIGHTS', type=Path, help='map or weights file')
+    parser.add_argument(
+        'file',
+        metavar='MAP|WEIGHTS',
+        type=Path,
+        nargs='?',
+        help='map or weights file; default: the weights of this package',
+    )
     add_json_option(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the description of the file."""
-    describe = _describe_map if _is_sqlite(args.file) else _describe_weights
-    print_result(describe(args.file), args.json)
+    path = _shipped_weights() if args.file is None else args.file
+    describe = _describe_map if _is_sqlite(path) else _describe_weights
+    print_result(describe(path), args.json)
     return 0
+
+
+def _shipped_weights() -> Path:
+    from ghost_vpr_ros.core.model import default_weights
+
+    return default_weights.default_weights_path()
 
 
 def _is_sqlite(path: Path) -> bool:

@@ -34,7 +34,7 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Add `--model WEIGHTS` and, for the untrained network, its architecture and input size."""
     add_model_option(parser)
-    group = parser.add_argument_group('untrained network')
+    group = parser.add_argument_group(f'with --model {UNTRAINED}')
     for config_type in _CONFIGS:
         add_settings(group, config_type)
 
@@ -44,7 +44,7 @@ def add_model_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--model',
         metavar='WEIGHTS',
-        help=f'weights file (.safetensors), or {UNTRAINED}, which is the default',
+        help=f'weights file (.safetensors), or {UNTRAINED}; default: those of this package',
     )
 
 
@@ -54,22 +54,24 @@ def is_weights_file(model: str | None) -> bool:
 
 
 def chosen_model(args: argparse.Namespace, frames: Sequence[Frame], what: str) -> VprModel:
-    """The model of `--model`, or an untrained one that is initialised on images at hand.
+    """The model of `--model`: the shipped weights, a file, or an untrained network.
 
     Args:
         args: with the options of `add_model_options`.
-        frames: images for the initialisation; some, spread evenly, are used.
+        frames: images to initialise an untrained network on; some, spread evenly, are used.
         what: what these images are, for the person at the terminal.
 
     Raises:
-        WeightsError: `--model` is missing, damaged or of another network.
-        ConfigError: `--model` together with an option of the untrained network, or a bad value.
+        WeightsError: the weights are missing, damaged or of another network.
+        ConfigError: an option of the untrained network without `--model untrained`, or a bad
+            value.
         ImageError: an image cannot be read.
     """
     given = [name for config in _CONFIGS for name in given_settings(args, config)]
-    if is_weights_file(args.model) and given:
+    if args.model != UNTRAINED and given:
         raise ConfigError(
-            f'{option_name(given[0])}: fixed by the weights of --model; leave one of the two out'
+            f'{option_name(given[0])}: fixed by the weights; leave it out, or add --model '
+            f'{UNTRAINED} for a network without training'
         )
     return model_or_untrained(args, frames, what)
 
@@ -78,14 +80,15 @@ def model_or_untrained(args: argparse.Namespace, frames: Sequence[Frame], what: 
     """As `chosen_model`, for a command that has `--model` without the untrained network's options.
 
     Raises:
-        WeightsError: `--model` is missing, damaged or of another network.
+        WeightsError: the weights are missing, damaged or of another network.
         ImageError: an image cannot be read.
     """
-    if not is_weights_file(args.model):
+    if args.model == UNTRAINED:
         return _untrained(args, frames, what)
+    from ghost_vpr_ros.core.model.default_weights import load_default_model
     from ghost_vpr_ros.core.model.weights import load_model
 
-    return load_model(args.model)
+    return load_default_model() if args.model is None else load_model(args.model)
 
 
 def _untrained(args: argparse.Namespace, frames: Sequence[Frame], what: str) -> VprModel:

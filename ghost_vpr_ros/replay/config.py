@@ -31,7 +31,7 @@ class EvaluationConfig(Config):
 
 @dataclass(frozen=True)
 class InitialisationConfig(Config):
-    """How an untrained network is set up when no weights are given."""
+    """How an untrained network is set up."""
 
     seed: int = setting(0, 'seed of the random weights and of the clusters', low=0, high=2**31)
     initialisation_images: int = setting(

@@ -12,7 +12,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from test.cli.program import TINY, snapshot, write_images
+from test.cli.program import TINY, UNTRAINED, snapshot, write_images
 
 
 @pytest.fixture
@@ -256,5 +256,5 @@ def test_a_setting_out_of_range(program, built, query_image, tmp_path):
 
 
 def test_more_images_for_the_clusters_than_are_ever_used(program, folder, tmp_path):
-    build = ('build-map', folder, tmp_path / 'a.map', '--initialisation-images', '501')
+    build = ('build-map', folder, tmp_path / 'a.map', *UNTRAINED, '--initialisation-images', '501')
     assert_refused(program, tmp_path, *build, words=['initialisation_images', '1 .. 500', '501'])
