@@ -30,6 +30,8 @@ KILLED_IN_STEP = 23
 
 KILL = f"""
 import os, signal, sys
+import torch
+torch.set_num_threads({torch.get_num_threads()})  # Other tests may have set OMP_NUM_THREADS.
 from training.pretraining import Pretraining
 from training.pretrain import main
 whole = Pretraining.advance
