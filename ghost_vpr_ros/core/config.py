@@ -40,8 +40,8 @@ class PreprocessingConfig(Config):
     )
     brightness: float = setting(
         0.0,
-        'mean grey level that a gamma curve brings each image to, 0 .. 1; 0: images stay as they '
-        'are',
+        'least mean grey level: a gamma curve brings darker images to it, 0 .. 1; 0: none is '
+        'changed',
         low=0.0,
         high=0.9,
     )

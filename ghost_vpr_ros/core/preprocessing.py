@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from ghost_vpr_ros.core.config import PreprocessingConfig
 from ghost_vpr_ros.core.errors import ImageError
 
-_DARKEST, _BRIGHTEST = 0.004, 0.996
-_STRONGEST_GAMMA = 4.0
+_DARKEST = 0.004
+_STRONGEST_GAMMA = 0.25
 """Black frames stay dark: what little they show would be noise."""
 
 
@@ -19,7 +19,7 @@ def preprocess(image: NDArray[np.uint8], config: PreprocessingConfig) -> NDArray
 
     The image is resized to exactly (h, w), as in the papers: its aspect ratio is not kept. Area
     averaging when it shrinks, linear interpolation when it grows. Where the configuration asks
-    for it, a gamma curve then brings its mean grey level to `brightness`.
+    for it, a gamma curve then brings a dark image's mean grey level up to `brightness`.
 
     Deviation: the papers leave the light as it is. Measured in docs/training.md.
 
@@ -51,10 +51,11 @@ def input_pixels(image: NDArray[np.uint8], config: PreprocessingConfig) -> NDArr
 
 
 def _with_brightness(image: NDArray[np.uint8], wanted: float) -> NDArray[np.uint8]:
-    """The image under the gamma that takes its mean grey level (0 .. 1) to the wanted one."""
+    """The image, where it is darker under the gamma that takes its mean (0 .. 1) there."""
     mean = float(cv2.mean(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))[0]) / 255.0
-    gamma = np.log(wanted) / np.log(np.clip(mean, _DARKEST, _BRIGHTEST))
-    gamma = np.clip(gamma, 1.0 / _STRONGEST_GAMMA, _STRONGEST_GAMMA)
+    if mean >= wanted:
+        return image
+    gamma = max(np.log(wanted) / np.log(max(mean, _DARKEST)), _STRONGEST_GAMMA)
     curve = 255.0 * (np.arange(256) / 255.0) ** gamma + 0.5
     return np.asarray(cv2.LUT(image, curve.astype(np.uint8)), np.uint8)
 
