@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from safetensors.torch import save as tensors_to_bytes
 from torch import Tensor
 
 from ghost_vpr_ros.core.errors import OutputError, WeightsError
+from ghost_vpr_ros.core.whole_file import write_whole
 
 FORMAT = 'ghost_vpr_ros_checkpoint/1'
 _SLOT = '.slot.'
@@ -32,15 +32,9 @@ def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], state: Mapping[st
     """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     data = tensors_to_bytes(plain, {'format': FORMAT, 'state': json.dumps(dict(state))})
-    partial = path.with_name(f'.{path.name}.partial')
     try:
-        with partial.open('wb') as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        write_whole(path, data, durable=True)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         kept = 'the one before it is intact' if path.exists() else 'none was written before'
         raise OutputError(
             f'{path}: the checkpoint cannot be written ({error.strerror}), {kept}; make room and '

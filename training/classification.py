@@ -9,7 +9,6 @@ Deviation: the paper names the data and the epochs, not the recipe. SGD with mom
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +19,7 @@ from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.model.ghostcnn import GhostCNN
 from ghost_vpr_ros.core.model.initialisation import draw_random_weights
 from ghost_vpr_ros.core.settings import Config, setting
+from training.optimiser import half_cosine
 
 LAST_STEP_FACTORS = (1.0, 0.1, 0.01)
 """Of the learning rate in the first, second and last third of a training with schedule `step`."""
@@ -97,7 +97,7 @@ class ClassificationConfig(Config):
             third = min(int(3.0 * progress), 2)
             return self.learning_rate * LAST_STEP_FACTORS[third]
         done = (progress - self.warm_up_share) / (1.0 - self.warm_up_share)
-        return self.learning_rate * 0.5 * (1.0 + math.cos(math.pi * min(done, 1.0)))
+        return self.learning_rate * half_cosine(done)
 
 
 class SceneClassifier(nn.Module):

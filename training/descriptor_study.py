@@ -24,12 +24,13 @@ import torch
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.datatypes import Frame
-from ghost_vpr_ros.core.errors import ConfigError, GhostVprError
+from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.model.principal_components import SpanError
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import load_model
 from ghost_vpr_ros.core.model.whitening import Whitening
 from ghost_vpr_ros.replay.output_files import make_output_folder, write_file, write_json
+from training.command import finish, new_parser
 from training.descriptor_picture import draw_study
 from training.evaluate import DATA_VARIABLE
 from training.experiment import Experiment
@@ -39,7 +40,7 @@ from training.selection import recall_of
 from training.storage_formats import FORMATS
 from training.unwhitened import unwhitened_descriptors
 from training.whiten import (
-    add_experiment_options,
+    add_whitening_options,
     input_of,
     read_whitening_experiment,
     training_descriptors,
@@ -236,12 +237,8 @@ def _name_of(path: Path) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 1 after a known error, which is one line on stderr."""
-    parser = argparse.ArgumentParser(
-        prog='training.descriptor_study',
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_experiment_options(parser)
+    parser = new_parser('descriptor_study', __doc__)
+    add_whitening_options(parser)
     parser.add_argument('--weights', type=Path, nargs='+', required=True, help='weights files')
     parser.add_argument('--out', type=Path, required=True, help='folder for the results')
     parser.add_argument('--dims', type=int, nargs='+', default=DIMS, help='sizes D')
@@ -253,13 +250,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error('--dims: expected sizes from 1')
     if args.data is not None:
         os.environ[DATA_VARIABLE] = str(args.data)
-    try:
-        table = _run(args)
-    except GhostVprError as error:
-        sys.stderr.write(f'training.descriptor_study: error: {error}\n')
-        return 1
-    sys.stdout.write(table)
-    return 0
+    return finish('descriptor_study', lambda: _run(args))
 
 
 if __name__ == '__main__':

@@ -11,18 +11,18 @@ import contextlib
 import math
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
-from ghost_vpr_ros.core.errors import GhostVprError, WeightsError
+from ghost_vpr_ros.core.errors import WeightsError
 from ghost_vpr_ros.core.model.weights import save_model
 from training.augmentation import AugmentationConfig
+from training.command import add_run_options, finish, new_parser, open_run_folder, run_experiment
 from training.determinism import make_deterministic
 from training.distillation import Distillation, DistillationConfig
-from training.experiment import Experiment, read_experiment
+from training.experiment import Experiment
 from training.parallel import Processes
 from training.photo_views import ViewBatches, open_photos
 from training.run_folder import RunFolder
@@ -81,40 +81,21 @@ def _dataset(experiment: Experiment, run: Distillation, rank: int) -> ViewBatche
     )
 
 
-def _open_folder(
-    path: Path, experiment: Experiment, resume: bool, processes: Processes
-) -> RunFolder:
-    """The run's folder: the first process makes it, the others open it afterwards."""
-    if processes.writes:
-        folder = RunFolder(path, experiment.to_dict(), resume=resume)
-    processes.wait()
-    return folder if processes.writes else RunFolder(path, experiment.to_dict(), resume=True)
+def _run(args: argparse.Namespace) -> str:
+    experiment = run_experiment(args)
+    processes = Processes.start(args.device)
+    with contextlib.closing(open_run_folder(args, experiment, processes)) as folder:
+        distill(experiment, folder, processes)
+    processes.leave()
+    return f'{folder.weights}: the distilled trunk\n' if processes.writes else ''
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 1 after a known error, which is one line on stderr."""
-    parser = argparse.ArgumentParser(prog='training.distill', description=__doc__)
-    parser.add_argument('--config', type=Path, required=True, help='experiment, YAML')
-    parser.add_argument('--out', type=Path, required=True, help='folder of the run')
-    parser.add_argument('--resume', action='store_true', help='continue an interrupted run')
-    parser.add_argument('--device', default='auto', help='auto, cpu, cuda, cuda:1, ...')
-    parser.add_argument(
-        '--set', action='append', default=[], metavar='SECTION.KEY=VALUE', help='change a setting'
-    )
+    parser = new_parser('distill', __doc__)
+    add_run_options(parser)
     args = parser.parse_args(arguments)
-    try:
-        processes = Processes.start(args.device)
-        experiment = read_experiment(args.config, args.set)
-        folder = _open_folder(args.out, experiment, args.resume, processes)
-        with contextlib.closing(folder):
-            distill(experiment, folder, processes)
-        processes.leave()
-    except GhostVprError as error:
-        sys.stderr.write(f'training.distill: error: {error}\n')
-        return 1
-    if processes.writes:
-        sys.stdout.write(f'{folder.weights}: the distilled trunk\n')
-    return 0
+    return finish('distill', lambda: _run(args))
 
 
 if __name__ == '__main__':

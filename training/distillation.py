@@ -10,7 +10,6 @@ Deviation: the papers pre-train on Places-365 labels. Measured against that and 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +34,9 @@ from training.checkpoint import (
     save_checkpoint,
     unnamed,
 )
+from training.datasets.data_config import expanded
 from training.experiment import Experiment
+from training.optimiser import half_cosine, set_learning_rate
 from training.parallel import Processes
 from training.teacher import STRIDE, Teacher
 
@@ -48,6 +49,9 @@ class DistillationConfig(Config):
         (), 'sources, each `WEIGHT PATH [COLUMN=VALUE ...]`; $VARIABLES are expanded'
     )
     teacher: str = setting('efficientnet-lite0', 'whose feature maps are learnt')
+    continue_from: str = setting(
+        '', 'checkpoint of an earlier distillation whose student goes on with these settings'
+    )
     steps: int = setting(3000, 'optimiser steps', low=1, high=10_000_000)
     batch_size: int = setting(32, 'views in a step', low=2, high=4096)
     view_px: int = setting(128, 'side of a view', unit='px', low=64, high=1024)
@@ -82,7 +86,7 @@ class DistillationConfig(Config):
         if step < warm_up:
             return self.learning_rate * (step + 1) / warm_up
         done = (step - warm_up) / max(1, self.steps - warm_up)
-        return self.learning_rate * 0.5 * (1.0 + math.cos(math.pi * done))
+        return self.learning_rate * half_cosine(done)
 
 
 class Student(nn.Module):
@@ -129,6 +133,21 @@ class Distillation:
         self.network = processes.wrap(self.student, same_buffers=True)
         self.step = 0
         self.views = 0
+        self.steps_before = 0
+        if self.config.continue_from:
+            self._continue_from(expanded(self.config.continue_from))
+
+    def _continue_from(self, path: Path) -> None:
+        """Start at the averaged student of an earlier run, with a fresh optimiser.
+
+        Raises:
+            WeightsError: it is missing, damaged or of another architecture.
+        """
+        tensors, state = load_checkpoint(path)
+        load_into(self.average, unnamed('average', tensors), path)
+        self.student.load_state_dict(self.average.module.state_dict())
+        self.steps_before = int(state['step']) + int(state.get('steps_before', 0))
+        self.views = int(state['views'])
 
     @property
     def rate(self) -> float:
@@ -141,8 +160,7 @@ class Distillation:
 
     def advance(self, clean: Tensor, changed: Tensor) -> float:
         """One optimiser step; the loss before it."""
-        for group in self.optimiser.param_groups:
-            group['lr'] = self.config.rate_at(self.step)
+        set_learning_rate(self.optimiser, self.config.rate_at(self.step))
         device = self.processes.device
         target = self.teacher(clean.to(device))
         inputs = changed.to(device).contiguous(memory_format=torch.channels_last)
@@ -162,7 +180,8 @@ class Distillation:
             **named('average', self.average.state_dict()),
             **named('optimiser', flatten_optimiser(self.optimiser)),
         }
-        save_checkpoint(path, tensors, {'step': self.step, 'views': self.views})
+        state = {'step': self.step, 'views': self.views, 'steps_before': self.steps_before}
+        save_checkpoint(path, tensors, state)
 
     def restore(self, path: Path) -> None:
         """Continue from a checkpoint.
@@ -175,6 +194,7 @@ class Distillation:
         load_into(self.average, unnamed('average', tensors), path)
         restore_optimiser(self.optimiser, unnamed('optimiser', tensors))
         self.step, self.views = int(state['step']), int(state['views'])
+        self.steps_before = int(state.get('steps_before', 0))
 
     def result(self, views: Iterable[Tensor]) -> VprModel:
         """The network with the averaged trunk; its clusters are not initialised.
@@ -197,7 +217,7 @@ class Distillation:
             projected = torch.cat([projection.sample(average.trunk, view) for view in views])
             projection.then_components(projected, self.model.reduction)
         self.model.provenance = (
-            f'trunk distilled from {self.teacher.name} in {self.step} steps '
+            f'trunk distilled from {self.teacher.name} in {self.steps_before + self.step} steps '
             f'({self.views} views), seed {self.experiment.seed}; '
             'not yet trained on places'
         )

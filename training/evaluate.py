@@ -21,11 +21,12 @@ from tqdm import tqdm
 from ghost_vpr_ros.core.config import EngineConfig
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.engine import create_engine
-from ghost_vpr_ros.core.errors import ConfigError, GhostVprError
+from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.extraction import extract_descriptors
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import load_model
 from ghost_vpr_ros.replay.output_files import without_nan, write_json
+from training.command import finish, new_parser
 from training.protocols import PROTOCOLS, Protocol, open_protocol, read_protocols
 from training.selection import VALIDATION_RANKS, recall_of
 
@@ -154,13 +155,17 @@ def _results(args: argparse.Namespace) -> list[dict[str, Any]]:
     return results
 
 
+def _run(args: argparse.Namespace) -> str:
+    results = _results(args)
+    if args.out is not None:
+        write_json(args.out, results)
+    text = json.dumps(without_nan(results), indent=2) if args.json else table(results)
+    return f'{text}\n'
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 1 after a known error, which is one line on stderr."""
-    parser = argparse.ArgumentParser(
-        prog='training.evaluate',
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = new_parser('evaluate', __doc__)
     parser.add_argument('--weights', type=Path, nargs='+', required=True, help='weights files')
     parser.add_argument('--protocols', type=Path, default=PROTOCOLS, help='YAML; default: ours')
     parser.add_argument('--only', nargs='+', default=[], metavar='NAME', help='these protocols')
@@ -174,16 +179,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error('--dims: expected sizes from 1')
     if args.data is not None:
         os.environ[DATA_VARIABLE] = str(args.data)
-    try:
-        results = _results(args)
-        if args.out is not None:
-            write_json(args.out, results)
-    except GhostVprError as error:
-        sys.stderr.write(f'training.evaluate: error: {error}\n')
-        return 1
-    text = json.dumps(without_nan(results), indent=2) if args.json else table(results)
-    sys.stdout.write(text + '\n')
-    return 0
+    return finish('evaluate', lambda: _run(args))
 
 
 if __name__ == '__main__':

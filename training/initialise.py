@@ -16,10 +16,11 @@ from pathlib import Path
 
 from ghost_vpr_ros.core.config import MAX_INITIALISATION_IMAGES
 from ghost_vpr_ros.core.datatypes import Frame
-from ghost_vpr_ros.core.errors import GhostVprError, OutputError
+from ghost_vpr_ros.core.errors import OutputError
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import save_model
 from ghost_vpr_ros.replay.image_sources import open_source
+from training.command import add_experiment_options, finish, new_parser
 from training.datasets.open_place_set import open_place_set
 from training.experiment import Experiment, read_experiment
 from training.starting_model import starting_model
@@ -53,33 +54,25 @@ def _frames(experiment: Experiment, images: str | None) -> tuple[Sequence[Frame]
     return frames, ', '.join(places.name for places in sets)
 
 
+def _run(args: argparse.Namespace) -> str:
+    if args.out.exists():
+        raise OutputError(f'{args.out}: exists already and is left as it is; name another')
+    changes = [*args.set, *([f'init={args.init}'] if args.init else [])]
+    experiment = read_experiment(args.config, changes)
+    model = initialise(experiment, *_frames(experiment, args.images))
+    save_model(model, args.out)
+    return f'{args.out}: {model.name}, {model.provenance}\n'
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 1 after a known error, which is one line on stderr."""
-    parser = argparse.ArgumentParser(
-        prog='training.initialise',
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument('--config', type=Path, required=True, help='experiment, YAML')
+    parser = new_parser('initialise', __doc__)
+    add_experiment_options(parser)
     parser.add_argument('--images', help='folder, manifest or bag; default: data.train')
     parser.add_argument('--out', type=Path, required=True, help='weights file to write')
     parser.add_argument('--init', help='weights whose trunk is taken; default: a random one')
-    parser.add_argument(
-        '--set', action='append', default=[], metavar='SECTION.KEY=VALUE', help='change a setting'
-    )
     args = parser.parse_args(arguments)
-    try:
-        if args.out.exists():
-            raise OutputError(f'{args.out}: exists already and is left as it is; name another')
-        changes = [*args.set, *([f'init={args.init}'] if args.init else [])]
-        experiment = read_experiment(args.config, changes)
-        model = initialise(experiment, *_frames(experiment, args.images))
-        save_model(model, args.out)
-    except GhostVprError as error:
-        sys.stderr.write(f'training.initialise: error: {error}\n')
-        return 1
-    sys.stdout.write(f'{args.out}: {model.name}, {model.provenance}\n')
-    return 0
+    return finish('initialise', lambda: _run(args))
 
 
 if __name__ == '__main__':

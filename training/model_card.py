@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from ghost_vpr_ros.core.errors import GhostVprError, SourceError, WeightsError
+from ghost_vpr_ros.core.errors import SourceError, WeightsError
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import load_model
 from ghost_vpr_ros.replay.output_files import write_file
@@ -32,6 +32,7 @@ from training.card_sources import (
     read_notes,
     sources_of,
 )
+from training.command import add_experiment_options, finish, new_parser
 from training.experiment import Experiment, read_experiment
 from training.protocols import PROTOCOLS, open_protocol, read_protocols
 from training.study_plan import STAGES
@@ -255,15 +256,16 @@ def _facts(args: argparse.Namespace) -> CardFacts:
     )
 
 
+def _run(args: argparse.Namespace) -> str:
+    write_file(args.out, model_card(_facts(args)))
+    return f'{args.out}\n'
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 1 after a known error, which is one line on stderr."""
-    parser = argparse.ArgumentParser(
-        prog='training.model_card',
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = new_parser('model_card', __doc__)
+    add_experiment_options(parser)
     parser.add_argument('--weights', type=Path, required=True, help='finished weights')
-    parser.add_argument('--config', type=Path, required=True, help='their experiment, YAML')
     parser.add_argument('--stages', nargs='+', required=True, choices=STAGES, help='that were run')
     parser.add_argument('--figures', type=Path, required=True, help='of training.evaluate')
     parser.add_argument('--out', type=Path, required=True, help='Markdown file to write')
@@ -273,17 +275,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--protocols', type=Path, default=PROTOCOLS, help='YAML; default: ours')
     parser.add_argument('--out-name', help='what the weights file is called in the package')
     parser.add_argument('--command', action='append', default=[], help='that made it; repeatable')
-    parser.add_argument(
-        '--set', action='append', default=[], metavar='SECTION.KEY=VALUE', help='change a setting'
-    )
     args = parser.parse_args(arguments)
-    try:
-        write_file(args.out, model_card(_facts(args)))
-    except GhostVprError as error:
-        sys.stderr.write(f'training.model_card: error: {error}\n')
-        return 1
-    sys.stdout.write(f'{args.out}\n')
-    return 0
+    return finish('model_card', lambda: _run(args))
 
 
 if __name__ == '__main__':

@@ -58,13 +58,18 @@ class OptimiserConfig(Config):
     )
 
 
+def half_cosine(progress: float) -> float:
+    """The share of the highest rate after a share of the way: from 1 down to 0."""
+    return 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0)))
+
+
 def learning_rate_at(config: OptimiserConfig, progress: float, epochs: int) -> float:
     """The learning rate after `progress` epochs (a fraction counts) of `epochs`."""
     rate = config.learning_rate
     if config.schedule == 'halve':
         rate *= 0.5 ** (int(progress) // config.halve_every_epochs)
     elif config.schedule == 'cosine':
-        rate *= 0.5 * (1.0 + math.cos(math.pi * min(progress / epochs, 1.0)))
+        rate *= half_cosine(progress / epochs)
     if progress < config.warm_up_epochs:
         rate *= progress / config.warm_up_epochs
     return rate

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from ghost_vpr_ros.core.errors import ConfigError, ImageError
 from ghost_vpr_ros.core.preprocessing import preprocess
 from ghost_vpr_ros.replay.image_sources import open_source
 from training.augmentation import AugmentationConfig, augment, random_view
+from training.datasets.data_config import expanded
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def open_unweighted(sources: Sequence[str]) -> list[Frame]:
 
 def _parse(text: str) -> tuple[float, str, dict[str, str]]:
     """Weight, path and manifest filter of one source."""
-    weight, _, rest = os.path.expandvars(text).partition(' ')
+    weight, _, rest = text.partition(' ')
     path, *filters = rest.split() or ['']
     pairs = [each.partition('=') for each in filters]
     try:
@@ -80,7 +80,7 @@ def _parse(text: str) -> tuple[float, str, dict[str, str]]:
             f'photos: expected `WEIGHT PATH [COLUMN=VALUE ...]`, found {text!r}; for example '
             '`2 my_photos split=train`'
         )
-    return number, path, {column: value for column, _, value in pairs}
+    return number, str(expanded(path)), {column: value for column, _, value in pairs}
 
 
 class ViewBatches(Dataset[tuple[Tensor, Tensor]]):
@@ -141,7 +141,5 @@ class ViewBatches(Dataset[tuple[Tensor, Tensor]]):
         raise ImageError(f'ten photos in a row cannot be read, the last: {error}') from error
 
     def _inputs(self, views: Sequence[NDArray[np.uint8]], size_px: int) -> Tensor:
-        config = PreprocessingConfig.from_dict(
-            {**self._preprocessing.to_dict(), 'width_px': size_px, 'height_px': size_px}
-        )
+        config = replace(self._preprocessing, width_px=size_px, height_px=size_px)
         return torch.from_numpy(np.concatenate([preprocess(view, config) for view in views]))

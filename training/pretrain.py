@@ -20,16 +20,17 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from ghost_vpr_ros.core.errors import ConfigError, GhostVprError
+from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.model.weights import save_model
 from ghost_vpr_ros.replay.output_files import write_json
 from training.classification import ClassificationConfig
+from training.command import add_run_options, finish, new_parser, run_experiment
 from training.datasets.scene_folders import SceneSet, read_scenes
 from training.determinism import make_deterministic
-from training.experiment import Experiment, read_experiment
+from training.experiment import Experiment
 from training.parallel import Processes
 from training.pretraining import Pretraining
-from training.run_folder import CONFIG_NAME, RunFolder
+from training.run_folder import RunFolder
 from training.scene_batches import TrainingViews, WholeImages, load_batches
 
 METRICS_NAME = 'metrics.json'
@@ -94,17 +95,6 @@ def _folders(config: ClassificationConfig) -> list[Path]:
     return [Path(folder).expanduser() for folder in folders]
 
 
-def _experiment(args: argparse.Namespace) -> Experiment:
-    """Of --config, or of an interrupted run's own file.
-
-    Raises:
-        ConfigError: neither is there, or it cannot be used.
-    """
-    if args.config is None and not args.resume:
-        raise ConfigError('--config: expected an experiment, found none; only --resume needs none')
-    return read_experiment(args.config or args.out / CONFIG_NAME, args.set)
-
-
 def _device(name: str) -> torch.device:
     """Of the only process.
 
@@ -122,34 +112,23 @@ def _device(name: str) -> torch.device:
     return processes.device
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; 1 after a known error, which is one line on stderr."""
-    parser = argparse.ArgumentParser(
-        prog='training.pretrain',
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument('--config', type=Path, help='experiment, YAML; not needed with --resume')
-    parser.add_argument('--out', type=Path, required=True, help='folder of the run')
-    parser.add_argument('--resume', action='store_true', help='continue an interrupted run')
-    parser.add_argument('--device', default='auto', help='auto, cpu, cuda, cuda:1, ...')
-    parser.add_argument(
-        '--set', action='append', default=[], metavar='SECTION.KEY=VALUE', help='change a setting'
-    )
-    args = parser.parse_args(arguments)
-    try:
-        device = _device(args.device)
-        experiment = _experiment(args)
-        folder = RunFolder(args.out, experiment.to_dict(), resume=args.resume)
-        with contextlib.closing(folder):
-            run = pretrain(experiment, folder, device)
-    except GhostVprError as error:
-        sys.stderr.write(f'training.pretrain: error: {error}\n')
-        return 1
+def _run(args: argparse.Namespace) -> str:
+    experiment, device = run_experiment(args), _device(args.device)
+    with contextlib.closing(
+        RunFolder(args.out, experiment.to_dict(), resume=args.resume)
+    ) as folder:
+        run = pretrain(experiment, folder, device)
     if run.unreadable:
         sys.stderr.write(f'training.pretrain: {len(run.unreadable)} unreadable images skipped\n')
-    sys.stdout.write(f'{folder.weights}: {run.provenance()}\n')
-    return 0
+    return f'{folder.weights}: {run.provenance()}\n'
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; 1 after a known error, which is one line on stderr."""
+    parser = new_parser('pretrain', __doc__)
+    add_run_options(parser)
+    args = parser.parse_args(arguments)
+    return finish('pretrain', lambda: _run(args))
 
 
 if __name__ == '__main__':

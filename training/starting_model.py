@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import load_model
 from ghost_vpr_ros.core.preprocessing import preprocess
 from ghost_vpr_ros.core.sampling import evenly_spaced
+from training.datasets.data_config import expanded
 from training.experiment import Experiment
 from training.schedule import ScheduleConfig
 
@@ -55,7 +55,7 @@ def starting_model(experiment: Experiment, database: Sequence[Frame]) -> VprMode
         return build_untrained(
             experiment.model, experiment.preprocessing, _images(database), experiment.seed
         )
-    path = Path(os.path.expandvars(experiment.init)).expanduser()
+    path = expanded(experiment.init)
     given = load_model(path)
     model = _bare_model(experiment)
     model.provenance = given.provenance

@@ -8,7 +8,6 @@ Markdown.
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
@@ -19,8 +18,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ghost_vpr_ros.core.errors import GhostVprError, SourceError
-from ghost_vpr_ros.replay.output_files import write_json
+from ghost_vpr_ros.core.errors import SourceError
+from ghost_vpr_ros.replay.output_files import write_file, write_json
+from training.command import finish, new_parser
 from training.study_plan import RESULT_NAME, Run, Stage, Study, read_study
 from training.study_table import study_table
 
@@ -74,22 +74,21 @@ def _timed(run: Run, stage: Stage) -> float:
     return round(time.monotonic() - start, 1)
 
 
+def _run(file: Path, out: Path) -> str:
+    study = read_study(file)
+    table = run_study(study, out)
+    write_json(out / f'{study.name}.json', table)
+    write_file(out / f'{study.name}.md', table['markdown'])
+    return str(table['markdown'])
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 1 after a known error, which is one line on stderr."""
-    parser = argparse.ArgumentParser(prog='training.study', description=__doc__)
+    parser = new_parser('study', __doc__)
     parser.add_argument('study', type=Path, help='study, YAML')
     parser.add_argument('--out', type=Path, required=True, help='folder for all runs')
     args = parser.parse_args(arguments)
-    try:
-        study = read_study(args.study)
-        table = run_study(study, args.out)
-        write_json(args.out / f'{study.name}.json', table)
-        (args.out / f'{study.name}.md').write_text(table['markdown'])
-    except GhostVprError as error:
-        sys.stderr.write(f'training.study: error: {error}\n')
-        return 1
-    sys.stdout.write(table['markdown'])
-    return 0
+    return finish('study', lambda: _run(args.study, args.out))
 
 
 if __name__ == '__main__':

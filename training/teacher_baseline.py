@@ -20,9 +20,9 @@ from tqdm import tqdm
 
 from ghost_vpr_ros.core.config import PreprocessingConfig
 from ghost_vpr_ros.core.datatypes import Frame
-from ghost_vpr_ros.core.errors import GhostVprError
 from ghost_vpr_ros.core.preprocessing import preprocess
 from ghost_vpr_ros.replay.output_files import write_json
+from training.command import finish, new_parser
 from training.protocols import PROTOCOLS, Protocol, open_protocol, read_protocols
 from training.selection import recall_of
 from training.teacher import Teacher, open_teacher
@@ -91,30 +91,29 @@ def _centres(maps: Sequence[Tensor]) -> Tensor:
     return torch.from_numpy(kmeans.centroids)
 
 
+def _run(args: argparse.Namespace) -> str:
+    teacher = open_teacher(args.teacher)
+    rows, lines = [], []
+    for name, config in read_protocols(PROTOCOLS, args.only).items():
+        found = baseline(teacher, open_protocol(name, config), args.size_px)
+        for pooling, recall in found.items():
+            rows.append({'protocol': name, 'pooling': pooling, 'recall': recall})
+            values = ' / '.join(f'{value:.1f}' for value in recall.values())
+            lines.append(f'{name:22s}{pooling:5s} r@1/5/10 {values}\n')
+    if args.out is not None:
+        write_json(args.out, {'teacher': args.teacher, 'size_px': args.size_px, 'rows': rows})
+    return ''.join(lines)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 1 after a known error, which is one line on stderr."""
-    parser = argparse.ArgumentParser(prog='training.teacher_baseline', description=__doc__)
+    parser = new_parser('teacher_baseline', __doc__)
     parser.add_argument('--teacher', default='efficientnet-lite0', help='see training.distill')
     parser.add_argument('--size-px', type=int, default=320, help='side of the input')
     parser.add_argument('--only', nargs='+', default=[], metavar='NAME', help='these protocols')
     parser.add_argument('--out', type=Path, help='JSON file to write')
     args = parser.parse_args(arguments)
-    rows = []
-    try:
-        teacher = open_teacher(args.teacher)
-        for name, config in read_protocols(PROTOCOLS, args.only).items():
-            for pooling, recall in baseline(
-                teacher, open_protocol(name, config), args.size_px
-            ).items():  # fmt: skip
-                rows.append({'protocol': name, 'pooling': pooling, 'recall': recall})
-                values = ' / '.join(f'{value:.1f}' for value in recall.values())
-                sys.stdout.write(f'{name:22s}{pooling:5s} r@1/5/10 {values}\n')
-        if args.out is not None:
-            write_json(args.out, {'teacher': args.teacher, 'size_px': args.size_px, 'rows': rows})
-    except GhostVprError as error:
-        sys.stderr.write(f'training.teacher_baseline: error: {error}\n')
-        return 1
-    return 0
+    return finish('teacher_baseline', lambda: _run(args))
 
 
 if __name__ == '__main__':

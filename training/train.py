@@ -21,17 +21,17 @@ from typing import Any
 
 import torch
 
-from ghost_vpr_ros.core.errors import ConfigError, GhostVprError
 from ghost_vpr_ros.replay.output_files import write_file, write_json
+from training.command import add_run_options, finish, new_parser, open_run_folder, run_experiment
 from training.curves import draw_curves
 from training.datasets.joined_sets import join_sets
 from training.datasets.open_place_set import open_place_set
 from training.datasets.place_set import PlaceSet
 from training.determinism import make_deterministic
-from training.experiment import Experiment, read_experiment
+from training.experiment import Experiment
 from training.model_card import run_card
 from training.parallel import Processes
-from training.run_folder import CONFIG_NAME, LOG_NAME, RunFolder
+from training.run_folder import LOG_NAME, RunFolder
 from training.starting_model import interrupted_model, starting_model
 from training.training_parts import TrainingParts, assemble
 from training.training_run import TrainingRun
@@ -104,56 +104,25 @@ def _metrics(parts: TrainingParts, run: TrainingRun, ended: str) -> dict[str, An
     }
 
 
-def _experiment(args: argparse.Namespace) -> Experiment:
-    """Of --config, or of an interrupted run's own file.
-
-    Raises:
-        ConfigError: neither is there, or it cannot be used.
-    """
-    if args.config is None and not args.resume:
-        raise ConfigError('--config: expected an experiment, found none; only --resume needs none')
-    changes = [*args.set, *([f'init={args.init}'] if args.init else [])]
-    return read_experiment(args.config or args.out / CONFIG_NAME, changes)
-
-
-def _run(args: argparse.Namespace, processes: Processes) -> None:
-    experiment = _experiment(args)
-    if processes.writes:
-        folder = RunFolder(args.out, experiment.to_dict(), resume=args.resume)
-    processes.wait()
-    if not processes.writes:
-        folder = RunFolder(args.out, experiment.to_dict(), resume=True)
-    with contextlib.closing(folder):
+def _run(args: argparse.Namespace) -> str:
+    experiment = run_experiment(args, [f'init={args.init}'] if args.init else [])
+    processes = Processes.start(args.device)
+    with contextlib.closing(open_run_folder(args, experiment, processes)) as folder:
         metrics = train(experiment, folder, processes)
-    if processes.writes:
-        recall = ', '.join(f'r@{n} {value:.1f}' for n, value in metrics['val_recall'].items())
-        sys.stdout.write(f'{folder.weights}: {recall} on the validation set; {metrics["ended"]}\n')
+    processes.leave()
+    if not processes.writes:
+        return ''
+    recall = ', '.join(f'r@{n} {value:.1f}' for n, value in metrics['val_recall'].items())
+    return f'{folder.weights}: {recall} on the validation set; {metrics["ended"]}\n'
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 1 after a known error, which is one line on stderr."""
-    parser = argparse.ArgumentParser(
-        prog='training.train',
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument('--config', type=Path, help='experiment, YAML; not needed with --resume')
-    parser.add_argument('--out', type=Path, required=True, help='folder of the run')
+    parser = new_parser('train', __doc__)
+    add_run_options(parser)
     parser.add_argument('--init', help='weights to start from; default: an untrained network')
-    parser.add_argument('--resume', action='store_true', help='continue an interrupted run')
-    parser.add_argument('--device', default='auto', help='auto, cpu, cuda, cuda:1, ...')
-    parser.add_argument(
-        '--set', action='append', default=[], metavar='SECTION.KEY=VALUE', help='change a setting'
-    )
     args = parser.parse_args(arguments)
-    try:
-        processes = Processes.start(args.device)
-        _run(args, processes)
-        processes.leave()
-    except GhostVprError as error:
-        sys.stderr.write(f'training.train: error: {error}\n')
-        return 1
-    return 0
+    return finish('train', lambda: _run(args))
 
 
 if __name__ == '__main__':

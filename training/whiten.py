@@ -22,12 +22,13 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.config import PreprocessingConfig
 from ghost_vpr_ros.core.datatypes import Frame
-from ghost_vpr_ros.core.errors import GhostVprError, OutputError
+from ghost_vpr_ros.core.errors import OutputError
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import load_model, save_model
 from ghost_vpr_ros.core.sampling import evenly_spaced
 from ghost_vpr_ros.replay.output_files import check_writable
 from training.augmentation import AugmentationConfig, augment
+from training.command import add_device_option, add_experiment_options, finish, new_parser
 from training.datasets.open_place_set import open_place_set
 from training.experiment import Experiment, read_experiment
 from training.photo_views import open_unweighted
@@ -121,14 +122,11 @@ def under_other_light(
     return changed, f'{source}, seed {experiment.seed}, {config.to_dict()}'
 
 
-def add_experiment_options(parser: argparse.ArgumentParser) -> None:
+def add_whitening_options(parser: argparse.ArgumentParser) -> None:
     """Add what `read_whitening_experiment` reads, and where the network runs."""
-    parser.add_argument('--config', type=Path, required=True, help='experiment, YAML')
+    add_experiment_options(parser)
     parser.add_argument('--images', nargs='+', help='images to learn from, PATH [COLUMN=VALUE ..]')
-    parser.add_argument('--device', default='auto', help='auto, cpu, cuda, cuda:1, ...')
-    parser.add_argument(
-        '--set', action='append', default=[], metavar='SECTION.KEY=VALUE', help='change a setting'
-    )
+    add_device_option(parser)
 
 
 def read_whitening_experiment(args: argparse.Namespace) -> Experiment:
@@ -145,7 +143,7 @@ def read_whitening_experiment(args: argparse.Namespace) -> Experiment:
     return replace(experiment, sections=sections)
 
 
-def _run(args: argparse.Namespace) -> VprModel:
+def _run(args: argparse.Namespace) -> str:
     if args.out.exists():
         raise OutputError(f'{args.out}: exists already and is left as it is; name another')
     check_writable(args.out.parent)
@@ -157,31 +155,21 @@ def _run(args: argparse.Namespace) -> VprModel:
         with tempfile.TemporaryDirectory(prefix='.whiten-', dir=args.out.parent) as folder:
             result = whiten(model, experiment, Path(folder), args.device)
     save_model(result, args.out, half=args.half)
-    return load_model(args.out)
+    size_mb = args.out.stat().st_size / 1e6
+    return f'{args.out}: {load_model(args.out).name}, {size_mb:.1f} MB, {result.provenance}\n'
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 1 after a known error, which is one line on stderr."""
-    parser = argparse.ArgumentParser(
-        prog='training.whiten',
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_experiment_options(parser)
+    parser = new_parser('whiten', __doc__)
+    add_whitening_options(parser)
     parser.add_argument('--weights', type=Path, required=True, help='trained weights')
     parser.add_argument('--out', type=Path, required=True, help='weights file to write')
     parser.add_argument('--dim', type=int, help='size of the descriptor; default: whitening.dim')
     parser.add_argument('--half', action='store_true', help='round all weights to float16')
     parser.add_argument('--cache', type=Path, help='folder that keeps the descriptors for later')
     args = parser.parse_args(arguments)
-    try:
-        model = _run(args)
-    except GhostVprError as error:
-        sys.stderr.write(f'training.whiten: error: {error}\n')
-        return 1
-    size_mb = args.out.stat().st_size / 1e6
-    sys.stdout.write(f'{args.out}: {model.name}, {size_mb:.1f} MB, {model.provenance}\n')
-    return 0
+    return finish('whiten', lambda: _run(args))
 
 
 if __name__ == '__main__':

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import json
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ghost_vpr_ros.core.errors import OutputError
+from ghost_vpr_ros.core.whole_file import write_whole
 
 
 def make_output_folder(path: Path) -> Path:
@@ -50,13 +50,9 @@ def write_file(path: Path, data: bytes | str) -> None:
         OutputError: no space, no permission, or no such folder.
     """
     raw = data.encode() if isinstance(data, str) else data
-    partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
     try:
-        partial.write_bytes(raw)
-        partial.replace(path)
+        write_whole(path, raw, durable=False)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
         raise _refused(path, error, 'file') from error
 
 

@@ -137,6 +137,43 @@ def test_a_killed_run_goes_on_to_the_same_weights(config: Path, tmp_path: Path) 
     assert whole.model_hash == killed.model_hash
 
 
+def test_another_run_goes_on_where_an_earlier_one_ended(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distill, 'open_teacher', tiny_teacher)
+    first, second = tmp_path / 'first', tmp_path / 'second'
+    assert distill.main(['--config', str(config), '--out', str(first)]) == 0
+    changes = [
+        f'distillation.continue_from={first / "checkpoint.safetensors"}',
+        'distillation.steps=2',
+        'distillation.learning_rate=0.0',
+    ]
+    more = [text for change in changes for text in ('--set', change)]
+    assert distill.main(['--config', str(config), '--out', str(second), *more]) == 0
+    before, after = (load_model(run / 'weights.safetensors') for run in (first, second))
+    for old, new in zip(before.backbone.parameters(), after.backbone.parameters(), strict=True):
+        assert torch.equal(old, new)
+    assert 'in 10 steps (40 views)' in after.provenance
+
+
+def test_an_earlier_run_of_another_architecture_is_refused(
+    config: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(distill, 'open_teacher', tiny_teacher)
+    first = tmp_path / 'first'
+    assert distill.main(['--config', str(config), '--out', str(first)]) == 0
+    changes = [
+        f'distillation.continue_from={first / "checkpoint.safetensors"}',
+        'model.squeeze_excite=false',
+    ]
+    more = [text for change in changes for text in ('--set', change)]
+    assert distill.main(['--config', str(config), '--out', str(tmp_path / 'b'), *more]) == 1
+    assert 'another architecture' in capsys.readouterr().err
+
+
 def test_a_teacher_by_torchvision_needs_a_known_name() -> None:
     with pytest.raises(ConfigError, match='teacher torchvision:nothing'):
         teacher.open_teacher('torchvision:nothing')

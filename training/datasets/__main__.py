@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from types import ModuleType
 
-from ghost_vpr_ros.core.errors import GhostVprError
+from training.command import finish
 from training.datasets import build_command, doctor_command, render_command
 
 COMMANDS: dict[str, ModuleType] = {
@@ -15,8 +15,6 @@ COMMANDS: dict[str, ModuleType] = {
     'render': render_command,
     'doctor': doctor_command,
 }
-
-EXIT_INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,15 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         module.add_arguments(sub)
         sub.set_defaults(run=module.run)
     args = parser.parse_args(arguments)
-    try:
-        status: int = args.run(args)
-    except GhostVprError as error:
-        sys.stderr.write(f'training.datasets: error: {" ".join(str(error).split())}\n')
-        return 1
-    except KeyboardInterrupt:
-        sys.stderr.write('training.datasets: interrupted; run again to go on\n')
-        return EXIT_INTERRUPTED
-    return status
+    return finish('datasets', lambda: args.run(args))
 
 
 if __name__ == '__main__':

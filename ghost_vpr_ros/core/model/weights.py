@@ -9,9 +9,7 @@ in maps too, and its hash, which is taken over the float32 numbers, never change
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -26,6 +24,7 @@ from ghost_vpr_ros.core.errors import ConfigError, OutputError, WeightsError
 from ghost_vpr_ros.core.model.reduction import Reduction
 from ghost_vpr_ros.core.model.vpr_model import VprModel, content_hash
 from ghost_vpr_ros.core.model.whitening import Whitening
+from ghost_vpr_ros.core.whole_file import write_whole
 
 FORMAT = 'ghost_vpr_ros/1'
 _LENGTH_BYTES = 8
@@ -137,20 +136,12 @@ def save_model(model: VprModel, path: Path | str, half: bool = False) -> None:
     """
     path = Path(path)
     data = model_to_bytes(model, half)
-    partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
     try:
-        with partial.open('wb') as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        write_whole(path, data, durable=True)
     except OSError as error:
         raise OutputError(
             f'{path}: the weights cannot be written ({error.strerror}); choose another place'
         ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink()
 
 
 def load_model(path: Path | str) -> VprModel:

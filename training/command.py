@@ -1,0 +1,102 @@
+"""What all commands of this folder share: options, the run's folder, and how errors end them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ghost_vpr_ros.core.errors import ConfigError, GhostVprError
+from training.experiment import Experiment, read_experiment
+from training.parallel import Processes
+from training.run_folder import CONFIG_NAME, RunFolder
+
+EXIT_INTERRUPTED = 130
+
+
+def new_parser(name: str, description: str | None) -> argparse.ArgumentParser:
+    """The parser of `python -m training.NAME`."""
+    return argparse.ArgumentParser(
+        prog=f'training.{name}',
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def add_experiment_options(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """Add `--config` and `--set`.
+
+    Args:
+        parser: of a command that reads an experiment.
+        required: False where an interrupted run has its own configuration.
+    """
+    text = 'experiment, YAML' if required else 'experiment, YAML; not needed with --resume'
+    parser.add_argument('--config', type=Path, required=required, help=text)
+    parser.add_argument(
+        '--set', action='append', default=[], metavar='SECTION.KEY=VALUE', help='change a setting'
+    )
+
+
+def add_device_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--device`."""
+    parser.add_argument('--device', default='auto', help='auto, cpu, cuda, cuda:1, ...')
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a run that has a folder and can be resumed."""
+    add_experiment_options(parser, required=False)
+    parser.add_argument('--out', type=Path, required=True, help='folder of the run')
+    parser.add_argument('--resume', action='store_true', help='continue an interrupted run')
+    add_device_option(parser)
+
+
+def run_experiment(args: argparse.Namespace, changes: Sequence[str] = ()) -> Experiment:
+    """The experiment of `--config`, or of an interrupted run's own file.
+
+    Raises:
+        ConfigError: neither is there, or it cannot be used.
+    """
+    if args.config is None and not args.resume:
+        raise ConfigError('--config: expected an experiment, found none; only --resume needs none')
+    return read_experiment(args.config or args.out / CONFIG_NAME, [*args.set, *changes])
+
+
+def open_run_folder(
+    args: argparse.Namespace, experiment: Experiment, processes: Processes
+) -> RunFolder:
+    """The run's folder: the first process makes it, the others open it afterwards.
+
+    Raises:
+        OutputError: it cannot be written, or another run is there.
+        ConfigError: it belongs to another experiment.
+    """
+    config = experiment.to_dict()
+    if processes.writes:
+        folder = RunFolder(args.out, config, resume=args.resume)
+    processes.wait()
+    return folder if processes.writes else RunFolder(args.out, config, resume=True)
+
+
+def finish(name: str, work: Callable[[], str | int]) -> int:
+    """Do a command's work and print what it answers; the exit status.
+
+    Args:
+        name: of the command, for messages.
+        work: its answer is the text for stdout, or an exit status where it has talked itself.
+
+    Returns:
+        1 after a known error, which is one line on stderr; 130 after Ctrl-C.
+    """
+    try:
+        answer = work()
+    except GhostVprError as error:
+        sys.stderr.write(f'training.{name}: error: {" ".join(str(error).split())}\n')
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write(f'training.{name}: interrupted; run again to go on\n')
+        return EXIT_INTERRUPTED
+    if isinstance(answer, int):
+        return answer
+    sys.stdout.write(answer)
+    return 0
