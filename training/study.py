@@ -8,6 +8,7 @@ Markdown.
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 import sys
@@ -16,11 +17,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.replay.output_files import write_file, write_json
 from training.command import finish, new_parser
+from training.run_folder import LOG_NAME
 from training.study_plan import RESULT_NAME, Run, Stage, Study, read_study
 from training.study_table import study_table
 
@@ -40,7 +43,7 @@ def run_study(study: Study, out: Path) -> dict[str, Any]:
 
 
 def _result(run: Run) -> dict[str, Any]:
-    """Recall of a run by protocol, and the seconds of its stages."""
+    """Recall of a run by protocol, the seconds of its stages, its last loss."""
     run.folder.mkdir(parents=True, exist_ok=True)
     file = run.folder / TIMES_NAME
     seconds: dict[str, float] = json.loads(file.read_text()) if file.exists() else {}
@@ -50,7 +53,18 @@ def _result(run: Run) -> dict[str, Any]:
             write_json(file, seconds)
     rows = json.loads((run.folder / RESULT_NAME).read_text())[0]['rows']
     recall = {row['protocol']: row['recall'] for row in rows}
-    return {'seed': run.seed, 'recall': recall, 'seconds': seconds}
+    return {'seed': run.seed, 'recall': recall, 'seconds': seconds, 'loss': _last_loss(run)}
+
+
+def _last_loss(run: Run) -> float | None:
+    """Mean loss of the last tenth of a run's last training; None where nothing was trained."""
+    logs = [run.folder / stage.name / LOG_NAME for stage in run.stages]
+    trained = [log for log in logs if log.exists()]
+    if not trained:
+        return None
+    with trained[-1].open(newline='') as file:
+        losses = [float(row['loss']) for row in csv.DictReader(file) if row['loss']]
+    return float(np.mean(losses[-max(1, len(losses) // 10) :]))
 
 
 def _timed(run: Run, stage: Stage) -> float:

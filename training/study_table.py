@@ -17,7 +17,8 @@ def study_table(study: Study, results: Results) -> dict[str, Any]:
 
     Args:
         study: whose question and variants these are.
-        results: by variant, one for each seed: `recall` by protocol and N, `seconds` by stage.
+        results: by variant, one for each seed: `recall` by protocol and N, `seconds` by stage,
+            `loss` of the last training or None.
     """
     rows = [_row(name, found) for name, found in results.items()]
     return {
@@ -39,30 +40,34 @@ def _row(variant: str, found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         for protocol in protocols
     }
     seconds = [sum(each['seconds'].values()) for each in found]
+    losses = [each['loss'] for each in found if each['loss'] is not None]
     return {
         'variant': variant,
         'seeds': [each['seed'] for each in found],
         'recall': recall,
         'seconds': _mean_and_spread(seconds),
+        'loss': _mean_and_spread(losses, 4) if losses else None,
     }
 
 
-def _mean_and_spread(values: Sequence[float]) -> dict[str, float]:
+def _mean_and_spread(values: Sequence[float], digits: int = 2) -> dict[str, float]:
     """Mean and sample standard deviation (0 for a single value)."""
     spread = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-    return {'mean': round(float(np.mean(values)), 2), 'spread': round(spread, 2)}
+    return {'mean': round(float(np.mean(values)), digits), 'spread': round(spread, digits)}
 
 
 def _markdown(study: Study, rows: Sequence[Mapping[str, Any]]) -> str:
-    """A Markdown table: r@1 / r@5 with the spread of r@1 in brackets."""
+    """A Markdown table: r@1 / r@5, loss and minutes, with the spread over seeds."""
     protocols = list(rows[0]['recall'])
     lines = [
-        f'| {study.name} | {" | ".join(protocols)} | minutes |',
-        '|---' * (len(protocols) + 2) + '|',
+        f'| {study.name} | {" | ".join(protocols)} | loss | minutes |',
+        '|---' * (len(protocols) + 3) + '|',
     ]
     for row in rows:
         cells = [_cell(row['recall'][protocol]) for protocol in protocols]
         minutes = row['seconds']['mean'] / 60.0
+        loss = row['loss']
+        cells.append(f'{loss["mean"]:.3f} ± {loss["spread"]:.3f}' if loss else '')
         lines.append(f'| {row["variant"]} | {" | ".join(cells)} | {minutes:.1f} |')
     return '\n'.join([*lines, ''])
 

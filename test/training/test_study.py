@@ -75,15 +75,16 @@ def test_a_wrong_plan_is_refused(plan: Path, change: tuple[str, str], message: s
 def test_the_table_has_mean_and_spread(plan: Path) -> None:
     def result(seed: int, first: float) -> dict[str, object]:
         recall = {name: {'1': first, '5': 90.0} for name in ('one', 'two')}
-        return {'seed': seed, 'recall': recall, 'seconds': {'train': 60.0, 'evaluate': 30.0}}
+        seconds = {'train': 60.0, 'evaluate': 30.0}
+        return {'seed': seed, 'recall': recall, 'seconds': seconds, 'loss': first / 100.0}
 
     table = study_table(read_study(plan), {'all of it': [result(3, 70.0), result(4, 74.0)]})
     row = table['rows'][0]
     assert row['recall']['two']['1'] == {'mean': 72.0, 'spread': 2.83}
     assert row['seconds']['mean'] == 90.0
     assert (
-        '| all of it | 72.0 ± 2.8 / 90.0 ± 0.0 | 72.0 ± 2.8 / 90.0 ± 0.0 | 1.5 |'
-        in (table['markdown'])
+        '| all of it | 72.0 ± 2.8 / 90.0 ± 0.0 | 72.0 ± 2.8 / 90.0 ± 0.0 '
+        '| 0.720 ± 0.028 | 1.5 |' in (table['markdown'])
     )
 
 
@@ -96,6 +97,9 @@ def test_finished_stages_are_not_run_again(
     def run(command: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
         started.append(command[2])
         out = Path(command[command.index('--out') + 1])
+        if command[2] == 'training.train':
+            out.mkdir(exist_ok=True)
+            (out / 'log.csv').write_text('step,loss\n1,9.0\n2,0.25\n')
         if command[2] == 'training.evaluate':
             rows = [{'protocol': 'one', 'recall': {'1': 50.0, '5': 60.0}}]
             out.write_text(json.dumps([{'rows': rows}]))
@@ -112,7 +116,9 @@ def test_finished_stages_are_not_run_again(
     started.clear()
     assert study.main([str(plan), '--out', str(tmp_path / 'out')]) == 0
     assert started == []
-    assert (tmp_path / 'out' / 'small.md').read_text().startswith('| small | one | minutes |')
+    text = (tmp_path / 'out' / 'small.md').read_text()
+    assert text.startswith('| small | one | loss | minutes |')
+    assert '| 0.250 ± 0.000 | 0.0 |' in text
 
 
 def test_a_failed_stage_names_its_log(tmp_path: Path) -> None:
