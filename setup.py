@@ -57,6 +57,7 @@ setup(
         'opencv-python-headless',
         'pyproj',
         'safetensors',
+        'scipy',
         'torch>=2.1',
         'tqdm',
     ],

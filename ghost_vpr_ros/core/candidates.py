@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.datatypes import Candidate, Keyframe
-from ghost_vpr_ros.core.geodesy import horizontal_distance_m
+from ghost_vpr_ros.core.geodesy import horizontal_distance_m, quaternion_to_yaw
 from ghost_vpr_ros.core.likelihood import PlaceLikelihood
 
 
@@ -36,7 +36,7 @@ def make_candidates(
         margins = margins_of(positions, similarities.astype(np.float64), radius_m, count)
         probabilities = likelihood.probability(margins)
     return tuple(
-        Candidate(keyframe, float(similarity), float(probability))
+        Candidate(keyframe, float(similarity), float(probability), by_itself=float(probability))
         for keyframe, similarity, probability in zip(
             keyframes[:count], similarities[:count], probabilities, strict=True
         )
@@ -81,3 +81,16 @@ def positions_of(keyframes: Sequence[Keyframe]) -> NDArray[np.float64]:
     unknown = np.full(3, np.nan)
     rows = [unknown if k.pose is None else k.pose.position_m for k in keyframes]
     return np.array(rows, dtype=np.float64).reshape(-1, 3)
+
+
+def yaws_of(keyframes: Sequence[Keyframe]) -> NDArray[np.float64]:
+    """(n,) float64 headings in the map frame, radians from east; NaN where unknown."""
+    poses = [keyframe.pose for keyframe in keyframes]
+    return np.array(
+        [
+            np.nan if pose is None or pose.quaternion_xyzw is None
+            else quaternion_to_yaw(pose.quaternion_xyzw)
+            for pose in poses
+        ],
+        dtype=np.float64,
+    )  # fmt: skip

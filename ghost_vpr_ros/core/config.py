@@ -162,6 +162,74 @@ class RecognizerConfig(Config):
         high=3.2,
         runtime=True,
     )
+    temporal: bool = setting(
+        True, 'let the frames before take part: a Bayes filter over the places', runtime=True
+    )
+    miss_probability: float = setting(
+        0.3,
+        'how often the best match is elsewhere although the camera is at a place of the map',
+        low=0.01,
+        high=0.49,
+        runtime=True,
+    )
+    wrong_persistence: float = setting(
+        0.5,
+        'how often a wrong match is followed by another at the same place',
+        low=0.0,
+        high=1.0,
+        runtime=True,
+    )
+    leave_probability: float = setting(
+        0.02, 'how often the camera leaves the map from frame to frame', low=0.0, high=0.5,
+        runtime=True,
+    )  # fmt: skip
+    enter_probability: float = setting(
+        0.05, 'how often it comes back to the map', low=0.0, high=0.5, runtime=True
+    )
+    max_speed_m_s: float = setting(
+        15.0,
+        'fastest the camera moves; odometry that is faster has jumped',
+        unit='m/s',
+        low=0.1,
+        high=200.0,
+        runtime=True,
+    )
+    odometry_error: float = setting(
+        0.2, 'largest error of odometry between two frames, share of the way', low=0.0, high=1.0,
+        runtime=True,
+    )  # fmt: skip
+    match_spread_m: float = setting(
+        5.0,
+        'how far from a keyframe the camera may be that sees its place',
+        unit='m',
+        low=0.1,
+        high=1e3,
+        runtime=True,
+    )
+    evidence_distance_m: float = setting(
+        2.0,
+        'distance after which a frame is worth a whole observation, with odometry',
+        unit='m',
+        low=1e-3,
+        high=1e3,
+        runtime=True,
+    )
+    evidence_interval_s: float = setting(
+        0.3,
+        'time after which a frame is worth a whole observation, without odometry',
+        unit='s',
+        low=1e-3,
+        high=1e3,
+        runtime=True,
+    )
+    memory_s: float = setting(
+        10.0,
+        'longest time between two frames that belong together',
+        unit='s',
+        low=0.0,
+        high=1e4,
+        runtime=True,
+    )
     min_contrast: float = setting(
         3.0,
         'grey-level deviation below which an image is unusable (0-255)',

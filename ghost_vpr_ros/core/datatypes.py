@@ -94,14 +94,17 @@ class Candidate:
     Attributes:
         keyframe: what was retrieved.
         similarity: cosine of the two descriptors, -1 to 1, higher is better.
-        probability: that this is the place, 0 to 1; NaN where the map cannot tell.
+        probability: that this is the place, given this image and those before it, 0 to 1; NaN
+            where the map cannot tell.
         inliers: of the geometric verification; -1 where it did not run.
+        by_itself: that this is the place, given this image alone; NaN as above.
     """
 
     keyframe: Keyframe
     similarity: float
     probability: float = float('nan')
     inliers: int = -1
+    by_itself: float = float('nan')
 
 
 class State(enum.Enum):
@@ -120,6 +123,7 @@ class Reason(enum.Enum):
     EMPTY_MAP = 'EMPTY_MAP'
     LOW_SCORE = 'LOW_SCORE'
     AMBIGUOUS = 'AMBIGUOUS'
+    TEMPORAL = 'TEMPORAL'
     UNCALIBRATED = 'UNCALIBRATED'
     IMAGE_QUALITY = 'IMAGE_QUALITY'
     STALE = 'STALE'

@@ -30,17 +30,22 @@ def decide(
 ) -> tuple[State, Reason]:
     """State and reason for candidates, best first.
 
-    Without a likelihood nothing can be accepted: the best candidate stays tentative. A best
-    candidate that is as similar as right matches are, but hardly more than one elsewhere, is
-    ambiguous; one that is not even that is an unknown place.
+    Without a likelihood nothing can be accepted: the best candidate stays tentative. So does one
+    that only this image shows, or only the frames before it, and one of middling probability. A
+    place is accepted where both agree: the belief is sure, and the image shows it. One that is as
+    similar as right matches are, but hardly more than one elsewhere, is ambiguous; one that is not
+    even that is an unknown place.
     """
     if not candidates:
         return State.UNKNOWN_PLACE, Reason.EMPTY_MAP
     best = candidates[0]
     if likelihood is None or np.isnan(best.probability):
         return State.TENTATIVE, Reason.UNCALIBRATED
-    if best.probability >= config.min_probability:
+    shows_it = best.by_itself >= config.tentative_probability
+    if shows_it and best.probability >= config.min_probability:
         return State.ACCEPTED, Reason.NONE
+    if max(best.probability, *(c.by_itself for c in candidates)) >= config.min_probability:
+        return State.TENTATIVE, Reason.TEMPORAL
     if best.probability >= config.tentative_probability:
         return State.TENTATIVE, Reason.LOW_SCORE
     if best.similarity >= likelihood.right_similarity:

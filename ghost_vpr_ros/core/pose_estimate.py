@@ -22,9 +22,9 @@ UNKNOWN_HEIGHT_VARIANCE_M2 = 1e4
 def estimate_pose(candidates: Sequence[Candidate], config: RecognizerConfig) -> Pose | None:
     """Pose in the map frame with its (6, 6) covariance; None if the best has no position.
 
-    Position and covariance are mean and scatter, weighted by probability, of the candidates
-    within `group_radius_m` of the best one, plus the floor. Roll and pitch get the heading's
-    floor. The orientation is the best candidate's; its spread comes from the same group.
+    Position and covariance are mean and scatter, weighted by what this image says, of the
+    candidates within `group_radius_m` of the best one, plus the floor. Roll and pitch get the
+    heading's floor. The orientation is the best candidate's; its spread comes from the same group.
     """
     if not candidates or candidates[0].keyframe.pose is None:
         return None
@@ -54,7 +54,7 @@ def _height_variance_m2(group: Sequence[Candidate]) -> float:
 
 def _weights(group: Sequence[Candidate]) -> NDArray[np.float64]:
     """(n,) shares that sum to 1; equal where the map gives no probabilities."""
-    probability = np.array([c.probability for c in group])
+    probability = np.array([c.by_itself for c in group])
     if not np.isfinite(probability).all() or probability.sum() <= 0.0:
         probability = np.ones(len(group))
     return probability / probability.sum()

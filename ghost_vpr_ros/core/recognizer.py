@@ -13,9 +13,10 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.candidates import make_candidates, reaches_elsewhere
+from ghost_vpr_ros.core.candidates import make_candidates, reaches_elsewhere, yaws_of
 from ghost_vpr_ros.core.config import EngineConfig, RecognizerConfig
 from ghost_vpr_ros.core.datatypes import (
+    UNKNOWN_STAMP_NS,
     Candidate,
     GeoPoint,
     Hypothesis,
@@ -30,11 +31,13 @@ from ghost_vpr_ros.core.geodesy import LocalFrame
 from ghost_vpr_ros.core.likelihood import PlaceLikelihood, learn_likelihood
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import load_model, model_from_bytes
+from ghost_vpr_ros.core.motion import motion_between
 from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.core.pose_estimate import estimate_pose
 from ghost_vpr_ros.core.preprocessing import preprocess
 from ghost_vpr_ros.core.search_index import SearchIndex
 from ghost_vpr_ros.core.stage_clock import StageClock
+from ghost_vpr_ros.core.temporal_filter import TemporalFilter
 
 MOST_REMEMBERED_DEPTH = 256
 """Deeper searches, as at a dock with thousands of keyframes, do not slow down the next ones."""
@@ -73,6 +76,8 @@ class PlaceRecognizer:
         self._positions = place_map.positions()
         self._depth = config.top_k
         self._likelihood = self._learn()
+        self._filter = TemporalFilter(self._positions, yaws_of(self._keyframes))
+        self._before: tuple[int, Pose | None] = (UNKNOWN_STAMP_NS, None)
         self._local_frame = None if place_map.origin is None else LocalFrame(place_map.origin)
 
     @property
@@ -122,12 +127,16 @@ class PlaceRecognizer:
             place_map.close()
             raise
 
-    def recognize(self, image: NDArray[np.uint8], stamp_ns: int) -> Hypothesis:
-        """The hypothesis for one image.
+    def recognize(
+        self, image: NDArray[np.uint8], stamp_ns: int, odometry: Pose | None = None
+    ) -> Hypothesis:
+        """The hypothesis for one image, given those before it.
 
         Args:
             image: RGB uint8 (H, W, 3).
-            stamp_ns: time of capture in nanoseconds; the hypothesis carries it on.
+            stamp_ns: time of capture in nanoseconds; the hypothesis carries it on. An image
+                without a stamp, or not later than the one before, is judged by itself.
+            odometry: pose of the camera's body in the odometry's frame at that time.
 
         Raises:
             ImageError: the array is not such an image.
@@ -149,10 +158,27 @@ class PlaceRecognizer:
                 self.config.group_radius_m,
                 self.config.top_k,
             )
-            # Here, before the decision: temporal filter, geometric verification.
+            candidates = self._with_frames_before(candidates, stamp_ns, odometry)
+            # Here, before the decision: geometric verification.
             state, reason = decide(candidates, self._likelihood, self.config)
             pose = estimate_pose(candidates, self.config)
         return self._answer(stamp_ns, state, reason, clock, candidates, pose)
+
+    def _with_frames_before(
+        self, candidates: tuple[Candidate, ...], stamp_ns: int, odometry: Pose | None
+    ) -> tuple[Candidate, ...]:
+        """The candidates with what the frames before say of them, where they are asked."""
+        before_ns, odometry_before = self._before
+        self._before = (stamp_ns, odometry)
+        if not self.config.temporal:
+            return candidates
+        motion = motion_between(before_ns, stamp_ns, odometry_before, odometry, self.config)
+        return self._filter.update(candidates, motion, self.config)
+
+    def reset(self) -> None:
+        """Forget the frames before: what comes next is of another time or place."""
+        self._before = (UNKNOWN_STAMP_NS, None)
+        self._filter.reset()
 
     def _search(
         self, descriptor: NDArray[np.float32]

@@ -123,6 +123,17 @@ def status_message(
     return message
 
 
+def pose_from_message(message: PoseMessage) -> Pose | None:
+    """Position and unit quaternion of a pose; None where a number is not finite or all are 0."""
+    point, rotation = message.position, message.orientation
+    position_m = np.array([point.x, point.y, point.z])
+    quaternion_xyzw = np.array([rotation.x, rotation.y, rotation.z, rotation.w])
+    length = float(np.linalg.norm(quaternion_xyzw))
+    if not np.isfinite(position_m).all() or not math.isfinite(length) or length == 0.0:
+        return None
+    return Pose(position_m, quaternion_xyzw / length)
+
+
 def pose_message(pose: Pose, stamp_ns: int, map_frame: str) -> PoseWithCovarianceStamped:
     """`~/pose`: an accepted pose in the map frame with its covariance.
 

@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Callable, Sequence
 
 from diagnostic_msgs.msg import DiagnosticArray
+from nav_msgs.msg import Odometry
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -49,6 +50,7 @@ class PlaceRecognitionNode(LifecycleNode):
         self._answers: AnswerPublishers | None = None
         self._recognition: Recognition | None = None
         self._subscription: Subscription | None = None
+        self._odometry: Subscription | None = None
         self._statistics = Statistics()
         self.parameters = NodeParameters(
             self, is_unconfigured=lambda: self._loaded is None, on_change=self._use_changes
@@ -132,6 +134,9 @@ class PlaceRecognitionNode(LifecycleNode):
             self, self._loaded, self._answers, self._statistics, self.parameters
         )
         self._answers.publish_keyframes()
+        self._odometry = self.create_subscription(
+            Odometry, 'odom', self._on_odometry, odometry_qos()
+        )
         self._subscription = self._subscribe()
         self.get_logger().info(
             f'answering images on {self._subscription.topic_name} ({self.parameters.node.device})'
@@ -141,6 +146,9 @@ class PlaceRecognitionNode(LifecycleNode):
         if self._subscription is not None:
             self.destroy_subscription(self._subscription)
             self._subscription = None
+        if self._odometry is not None:
+            self.destroy_subscription(self._odometry)
+            self._odometry = None
         if self._recognition is not None:
             self._recognition.close()
             self._recognition = None
@@ -173,6 +181,10 @@ class PlaceRecognitionNode(LifecycleNode):
             self._statistics.count('received')
             self._recognition.offer(message)
 
+    def _on_odometry(self, message: Odometry) -> None:
+        if self._recognition is not None:
+            self._recognition.add_odometry(message)
+
     def _on_lost(self, lost: QoSMessageLostInfo) -> None:
         self._statistics.count('lost', lost.total_count_change)
 
@@ -204,6 +216,11 @@ class PlaceRecognitionNode(LifecycleNode):
 def image_qos() -> QoSProfile:
     """Newest image only, best effort: what camera drivers offer."""
     return QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+
+def odometry_qos() -> QoSProfile:
+    """Best effort: takes odometry from reliable and from unreliable publishers."""
+    return QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 def _map_values(place_map: PlaceMap, sessions: Sequence[str]) -> dict[str, str]:

@@ -38,7 +38,7 @@ class Statistics:
         self.is_receiving = False
 
     def count(self, event: str, number: int = 1) -> None:
-        """Add to `received`, `overtaken`, `lost`, `bad_images`, `clock_resets` or `failures`."""
+        """Add to one of the counters that `values` shows."""
         with self._lock:
             self._counts[event] += number
 
@@ -66,6 +66,8 @@ class Statistics:
                 'frames dropped (overtaken)': str(self._counts['overtaken']),
                 'frames lost in transport': str(self._counts['lost']),
                 'bad images': str(self._counts['bad_images']),
+                'odometry received': str(self._counts['odometry']),
+                'bad odometry': str(self._counts['bad_odometry']),
                 'clock resets': str(self._counts['clock_resets']),
                 'failures': str(self._counts['failures']),
                 'memory [MiB]': f'{memory_mib():.0f}',

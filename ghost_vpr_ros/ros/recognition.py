@@ -7,14 +7,17 @@ import time
 import traceback
 
 import numpy as np
+from nav_msgs.msg import Odometry
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CompressedImage, Image
 
 from ghost_vpr_ros.core.config import PreprocessingConfig, RecognizerConfig
 from ghost_vpr_ros.core.datatypes import Hypothesis
 from ghost_vpr_ros.core.engine import Engine, create_engine
+from ghost_vpr_ros.core.odometry import OdometryMemory
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
 from ghost_vpr_ros.ros.answer_publishers import AnswerPublishers
+from ghost_vpr_ros.ros.conversions import pose_from_message, stamp_to_ns
 from ghost_vpr_ros.ros.frame_processor import FrameProcessor, ReceivedImage
 from ghost_vpr_ros.ros.fresh_answers import FreshAnswers
 from ghost_vpr_ros.ros.image_conversions import RgbImage
@@ -52,6 +55,7 @@ class Recognition:
         self._processor = FrameProcessor(
             self, publishers, statistics, node.get_clock(), self._logger, lambda: parameters.node
         )
+        self._odometry = OdometryMemory(config.max_odometry_age_s)
         self.fresh_answers = FreshAnswers()
         self._worker = LatestFrameWorker(self._process, self._report_defect)
 
@@ -60,10 +64,19 @@ class Recognition:
         if self._worker.offer(ReceivedImage(message, time.monotonic_ns())):
             self._statistics.count('overtaken')
 
+    def add_odometry(self, message: Odometry) -> None:
+        """Remember where the odometry says that the robot is; one without a pose is counted."""
+        pose = pose_from_message(message.pose.pose)
+        if pose is None:
+            self._statistics.count('bad_odometry')
+        else:
+            self._statistics.count('odometry')
+            self._odometry.add(stamp_to_ns(message.header.stamp), pose)
+
     def recognize(self, image: RgbImage, stamp_ns: int) -> Hypothesis:
         """The recogniser's answer; one caller at a time."""
         with self._lock:
-            return self._recognizer.recognize(image, stamp_ns)
+            return self._recognizer.recognize(image, stamp_ns, self._odometry.at(stamp_ns))
 
     @property
     def map_revision(self) -> int:
@@ -73,6 +86,8 @@ class Recognition:
     def reset(self) -> None:
         """Forget the answers before: images from now on are of another time or place."""
         self.fresh_answers.forget()
+        with self._lock:
+            self._recognizer.reset()
 
     def configure(self, config: RecognizerConfig) -> None:
         """Thresholds for the frames from now on."""

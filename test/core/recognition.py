@@ -26,7 +26,8 @@ def candidate(
     yaw_rad: float | None = None,
     similarity: float = 0.9,
 ) -> Candidate:
-    return Candidate(keyframe(1, position_m, yaw_rad), similarity, probability)
+    found = keyframe(1, position_m, yaw_rad)
+    return Candidate(found, similarity, probability, by_itself=probability)
 
 
 class ScriptedEngine:

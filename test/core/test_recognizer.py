@@ -105,7 +105,17 @@ def as_comparable(hypothesis) -> list:
     return [hypothesis.state, numbers, pose.position_m.tolist(), pose.covariance.tolist()]
 
 
-def test_the_same_image_has_the_same_hypothesis_whatever_came_between(recognizer):
+def test_a_place_that_the_image_does_not_show_is_not_accepted_for_the_frames_before(recognizer):
+    for number in range(5):
+        recognizer.recognize(view(5, 0), stamp_ns=number * 10**9)
+    found = recognizer.recognize(view(1, 1), stamp_ns=5 * 10**9)
+    assert (found.state, found.reason) == (State.TENTATIVE, Reason.TEMPORAL)
+    recognizer.reset()
+    assert recognizer.recognize(view(1, 1), stamp_ns=6 * 10**9).state is State.ACCEPTED
+
+
+def test_by_itself_an_image_has_the_same_hypothesis_whatever_came_between(recognizer):
+    recognizer.config = dataclasses.replace(recognizer.config, temporal=False)
     first = recognizer.recognize(view(1, 1), 0)
     for place in range(NUM_PLACES):
         recognizer.recognize(view(place, 0), 1)

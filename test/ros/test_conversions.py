@@ -145,3 +145,24 @@ def test_keyframes_without_pose_are_left_out_of_the_path():
     assert [stamp_to_ns(p.header.stamp) for p in path.poses] == [3, 9, 6]
     assert {p.header.frame_id for p in path.poses} == {'map'}
     assert (stamp_to_ns(path.header.stamp), path.header.frame_id) == (9, 'map')
+
+
+def test_a_pose_comes_back_from_its_message():
+    given = pose()
+    back = conversions.pose_from_message(conversions.to_pose(given))
+    np.testing.assert_allclose(back.position_m, given.position_m)
+    np.testing.assert_allclose(back.quaternion_xyzw, given.quaternion_xyzw)
+
+
+@pytest.mark.parametrize('number', [float('nan'), float('inf')])
+def test_a_pose_message_that_is_not_finite_is_no_pose(number):
+    message = conversions.to_pose(pose())
+    message.position.x = number
+    assert conversions.pose_from_message(message) is None
+
+
+def test_a_pose_message_without_rotation_is_no_pose():
+    message = conversions.to_pose(pose())
+    message.orientation.x = message.orientation.y = 0.0
+    message.orientation.z = message.orientation.w = 0.0
+    assert conversions.pose_from_message(message) is None

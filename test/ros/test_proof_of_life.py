@@ -10,6 +10,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
+from nav_msgs.msg import Odometry
 from nav_msgs.msg import Path as PathMessage
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters, SetParametersAtomically
@@ -31,6 +32,7 @@ LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 def node(place_map_path):
     """The node, active."""
     arguments = {'map': place_map_path, 'log_period_s': 0.0, 'localize_timeout_s': 2.0}
+    arguments['temporal'] = 'false'  # The camera of these tests jumps from place to place.
     with Executable('place_recognition_node', **arguments) as running:
         running.wait_for(ACTIVE)
         yield running
@@ -127,6 +129,26 @@ def test_a_bad_image_is_reported_and_the_node_lives_on(node, listener, camera, n
     assert (answer['state'], answer['reason']) == ('REJECTED', 'IMAGE_QUALITY')
     node.wait_for(words)
     assert camera.show(image_of(1, 51 * SECOND_NS))['state'] == 'ACCEPTED'
+
+
+def test_odometry_is_taken_and_counted(node, listener, camera):
+    reports = listener.listen(DiagnosticArray, '/diagnostics')
+    publisher = listener.create_publisher(Odometry, 'odom', 10)
+    message = Odometry(header=header_at(5 * SECOND_NS, 'odom'))
+    broken = Odometry(header=header_at(5 * SECOND_NS, 'odom'))
+    broken.pose.pose.position.x = float('nan')
+
+    def counts():
+        values = values_of(reports[-1].status[0]) if reports else {}
+        return [int(values.get(key, 0)) for key in ('odometry received', 'bad odometry')]
+
+    def both_arrive():
+        publisher.publish(message)
+        publisher.publish(broken)
+        return min(counts()) >= 1
+
+    wait_until(both_arrive)
+    assert camera.show(image_of(1, 70 * SECOND_NS))['state'] == 'ACCEPTED'
 
 
 def test_diagnostics_count_bad_images_and_name_the_map(node, listener, camera):

@@ -1,0 +1,210 @@
+"""A Bayes filter over the places of a map: what many frames say together, "off the map" included.
+
+Source: the discrete Bayes filter of Angeli et al., "Fast and Incremental Method for Loop-Closure
+Detection Using Bags of Visual Words" (2008), Section III, with the off-map state and the odometry
+of Xu et al., "Probabilistic Visual Place Recognition for Hierarchical Localization" (2021).
+
+Deviation: a frame's evidence is the place of its best match and the margin of that match, not a
+    likelihood of every keyframe. Off the map the best match is wrong, anywhere in the map, but
+    likely where one of the last was: look-alikes persist. So frames that repeat each other
+    count little, and a frame is worth a whole observation only after some time or distance.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from ghost_vpr_ros.core.candidates import positions_of
+from ghost_vpr_ros.core.config import RecognizerConfig
+from ghost_vpr_ros.core.datatypes import Candidate
+from ghost_vpr_ros.core.motion import Motion
+
+_MOST_ROWS = 256
+"""Rows that are believed in by themselves, at most: the cost does not grow with the map."""
+
+_WINNERS = 10
+"""Best matches before that a wrong one may repeat."""
+
+_EVIDENCE_LIMIT = 1e3
+"""One frame never speaks for or against a place more strongly than this."""
+
+
+@dataclass
+class _Belief:
+    """Shares that sum to 1.
+
+    Attributes:
+        rows: (n,) int64 keyframes that are believed in by themselves.
+        mass: (n,) float64 share of each.
+        anywhere: share that is spread evenly over all keyframes.
+        off_map: share of "not a place of this map".
+    """
+
+    rows: NDArray[np.int64]
+    mass: NDArray[np.float64]
+    anywhere: float
+    off_map: float
+
+    @classmethod
+    def of_nothing(cls, miss_probability: float) -> _Belief:
+        """That of which a first frame makes what it says by itself."""
+        on_map = 0.5 / (1.0 - miss_probability)
+        return cls(np.empty(0, np.int64), np.empty(0), on_map, 1.0 - on_map)
+
+
+class TemporalFilter:
+    """The belief where the camera is, carried from frame to frame.
+
+    Keyframes without a position take no part.
+    """
+
+    def __init__(self, positions: NDArray[np.float64], yaws: NDArray[np.float64]) -> None:
+        """Know the map.
+
+        Args:
+            positions: (N, 3) float64 of the keyframes, map frame, metres; NaN where unknown.
+            yaws: (N,) float64 of the keyframes, map frame, radians; NaN where unknown.
+        """
+        located = np.isfinite(positions).all(axis=1)
+        self._points = positions[located, :2]
+        self._yaws = yaws[located]
+        self._tree = cKDTree(self._points)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all frames: what comes next is of another time or place."""
+        self._belief: _Belief | None = None
+        self._winners: deque[NDArray[np.float64]] = deque(maxlen=_WINNERS)
+
+    @property
+    def off_map(self) -> float:
+        """Probability that the camera is at no place of the map, 0 to 1; NaN before a frame."""
+        return math.nan if self._belief is None else self._belief.off_map
+
+    def update(
+        self, candidates: Sequence[Candidate], motion: Motion | None, config: RecognizerConfig
+    ) -> tuple[Candidate, ...]:
+        """The candidates with the probability that all frames together give, best first.
+
+        Args:
+            candidates: of one frame, best first, with probabilities by this frame alone.
+            motion: since the frame before; None: these frames have nothing to do with it.
+            config: the filter's settings.
+
+        Returns:
+            Each candidate's probability is that the camera is within `group_radius_m` of it.
+            Unchanged where the best one has no position or no probability.
+        """
+        if not candidates or np.isnan(candidates[0].probability) or not len(self._points):
+            return tuple(candidates)
+        if motion is None:
+            self.reset()
+        if motion is None or self._belief is None:
+            belief = _Belief.of_nothing(config.miss_probability)
+        else:
+            belief = self._predicted(self._belief, motion, config)
+        points = positions_of([c.keyframe for c in candidates])[:, :2]
+        weight = 1.0 if motion is None else motion.independence(config)
+        evidence = self._evidence(points[0], candidates[0].probability, weight, config)
+        self._belief = self._weighed(belief, *evidence)
+        probability = [self._mass_near(point, config.group_radius_m) for point in points]
+        found = [
+            replace(candidate, probability=value)
+            for candidate, value in zip(candidates, probability, strict=True)
+        ]
+        return _best_first(found, points, config.group_radius_m)
+
+    def _predicted(self, belief: _Belief, motion: Motion, config: RecognizerConfig) -> _Belief:
+        """The belief moved, with some of it leaving and entering the map."""
+        rows, mass, lost = self._moved(belief, motion, config)
+        leaves, enters = config.leave_probability, config.enter_probability
+        arrived = belief.off_map * enters + lost * (1.0 - leaves)
+        return _Belief(
+            rows,
+            mass * (1.0 - leaves),
+            belief.anywhere * (1.0 - leaves) + arrived,
+            belief.off_map * (1.0 - enters) + leaves * (1.0 - belief.off_map),
+        )
+
+    def _moved(
+        self, belief: _Belief, motion: Motion, config: RecognizerConfig
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64], float]:
+        """Rows (n,), shares (n,) after the motion, and the share that no keyframe can take."""
+        points, yaws = self._points[belief.rows], self._yaws[belief.rows]
+        near = self._tree.query_ball_point(*motion.targets(points, yaws, config))
+        counts = np.array([len(neighbours) for neighbours in near], dtype=np.int64)
+        lost = float(belief.mass[counts == 0].sum())
+        if not counts.any():
+            return np.empty(0, np.int64), np.empty(0), lost
+        reached = np.concatenate([np.asarray(each, np.int64) for each in near])
+        rows, place = np.unique(reached, return_inverse=True)
+        shares = np.repeat(belief.mass / np.maximum(counts, 1), counts)
+        moved = np.bincount(place, shares, len(rows)).astype(np.float64)
+        return rows.astype(np.int64), moved, lost
+
+    def _evidence(
+        self,
+        winner: NDArray[np.float64],
+        probability: float,
+        weight: float,
+        config: RecognizerConfig,
+    ) -> tuple[NDArray[np.int64], float, float]:
+        """What "the best match is at `winner`" says: keyframes there, factors there and elsewhere.
+
+        Factors are relative to being off the map.
+        """
+        radius_m = config.group_radius_m
+        group = np.array(self._tree.query_ball_point(winner, radius_m), dtype=np.int64)
+        chance = by_error = len(group) / len(self._points)
+        if self._winners:
+            won_before = any(np.hypot(*(winner - each)) <= radius_m for each in self._winners)
+            persistence = config.wrong_persistence
+            by_error = persistence * won_before + (1.0 - persistence) * chance
+        self._winners.append(winner)
+        odds = probability / max(1.0 - probability, 1.0 / _EVIDENCE_LIMIT)
+        hit = odds * (1.0 - config.miss_probability) / by_error
+        hit = min(max(hit, 1.0 / _EVIDENCE_LIMIT), _EVIDENCE_LIMIT / chance)
+        return group, hit**weight, config.miss_probability**weight
+
+    def _weighed(
+        self, belief: _Belief, group: NDArray[np.int64], hit: float, miss: float
+    ) -> _Belief:
+        """Bayes' rule: belief in the group times `hit`, in other places times `miss`."""
+        each = belief.anywhere / len(self._points)
+        rows = np.union1d(belief.rows, group)
+        mass = np.zeros(len(rows))
+        mass[np.searchsorted(rows, belief.rows)] = belief.mass
+        inside = np.isin(rows, group)
+        mass = np.where(inside, (mass + each) * hit, mass * miss)
+        kept = np.sort(np.argsort(-mass, kind='stable')[:_MOST_ROWS])
+        anywhere = (belief.anywhere - each * len(group)) * miss + mass.sum() - mass[kept].sum()
+        total = mass[kept].sum() + anywhere + belief.off_map
+        return _Belief(rows[kept], mass[kept] / total, anywhere / total, belief.off_map / total)
+
+    def _mass_near(self, point: NDArray[np.float64], radius_m: float) -> float:
+        """Belief in the keyframes within a radius of a point; NaN for an unknown point."""
+        if not np.isfinite(point).all():
+            return float('nan')
+        belief = self._belief
+        assert belief is not None
+        near = np.hypot(*(self._points[belief.rows] - point).T) <= radius_m
+        around = len(self._tree.query_ball_point(point, radius_m)) / len(self._points)
+        return float(min(belief.mass[near].sum() + belief.anywhere * around, 1.0))
+
+
+def _best_first(
+    candidates: Sequence[Candidate], points: NDArray[np.float64], radius_m: float
+) -> tuple[Candidate, ...]:
+    """Those of the most probable place in their order, then all others by probability."""
+    probability = np.array([c.probability for c in candidates])
+    best = points[int(np.nanargmax(probability))]
+    near = np.hypot(*(points - best).T) <= radius_m
+    order = np.lexsort((np.where(near, 0.0, -np.nan_to_num(probability)), ~near))
+    return tuple(candidates[number] for number in order)
