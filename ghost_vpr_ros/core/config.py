@@ -208,7 +208,7 @@ class RecognizerConfig(Config):
     )
     evidence_distance_m: float = setting(
         2.0,
-        'distance after which a frame is worth a whole observation, with odometry',
+        'with odometry: a frame that is nearer to the last one that counted says nothing new',
         unit='m',
         low=1e-3,
         high=1e3,
@@ -216,7 +216,7 @@ class RecognizerConfig(Config):
     )
     evidence_interval_s: float = setting(
         0.3,
-        'time after which a frame is worth a whole observation, without odometry',
+        'without odometry: a frame that comes sooner after the last one says nothing new',
         unit='s',
         low=1e-3,
         high=1e3,

@@ -25,17 +25,15 @@ class Motion:
     seconds: float
     forward_left_m: NDArray[np.float64] | None = None
 
-    def independence(self, config: RecognizerConfig) -> float:
-        """What share of a whole observation the second frame is worth, 0 to 1.
+    def repeats(self, config: RecognizerConfig) -> bool:
+        """Whether the second frame says nothing new: too near, or too soon without odometry.
 
-        Frames seen one after the other are wrong together: a camera that stands still before a
-        look-alike learns nothing new.
+        Frames seen one after the other are wrong together; a camera that stands still before a
+        look-alike learns nothing.
         """
         if self.forward_left_m is None:
-            share = self.seconds / config.evidence_interval_s
-        else:
-            share = float(np.hypot(*self.forward_left_m)) / config.evidence_distance_m
-        return min(share, 1.0)
+            return self.seconds < config.evidence_interval_s
+        return float(np.hypot(*self.forward_left_m)) < config.evidence_distance_m
 
     def targets(
         self, points: NDArray[np.float64], yaws: NDArray[np.float64], config: RecognizerConfig
@@ -62,31 +60,50 @@ class Motion:
         return points + steps, config.match_spread_m + config.odometry_error * travelled_m
 
 
-def motion_between(
+class FrameSequence:
+    """Which frames belong together, and the motion since the last one that counted."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """The next frame begins anew."""
+        self._last_ns = UNKNOWN_STAMP_NS
+        self._counted: tuple[int, Pose | None] = (UNKNOWN_STAMP_NS, None)
+
+    def motion_to(
+        self, stamp_ns: int, odometry: Pose | None, config: RecognizerConfig
+    ) -> Motion | None:
+        """The motion to this frame, which becomes the last one; None where it begins anew.
+
+        It does so without a stamp, with one that is not later than the frame before, and more
+        than `memory_s` after it.
+
+        Args:
+            stamp_ns: of this frame.
+            odometry: pose in the odometry's frame, or None.
+            config: limits.
+        """
+        last_ns, self._last_ns = self._last_ns, stamp_ns
+        since_last_s = (stamp_ns - last_ns) / 1e9
+        is_known = UNKNOWN_STAMP_NS not in (last_ns, stamp_ns)
+        motion = None
+        if is_known and 0.0 < since_last_s <= config.memory_s:
+            motion = _motion(*self._counted, stamp_ns, odometry, config)
+        if motion is None or not motion.repeats(config):
+            self._counted = (stamp_ns, odometry)
+        return motion
+
+
+def _motion(
     before_ns: int,
-    now_ns: int,
     odometry_before: Pose | None,
+    now_ns: int,
     odometry_now: Pose | None,
     config: RecognizerConfig,
-) -> Motion | None:
-    """The motion from the frame before to this one; None where they do not belong together.
-
-    That is so for frames without a stamp, of the same or an earlier time, or further apart in
-    time than `memory_s`. Odometry that is faster than `max_speed_m_s` allows has jumped, and is
-    not used.
-
-    Args:
-        before_ns: stamp of the frame before.
-        now_ns: stamp of this frame.
-        odometry_before: pose in the odometry's frame then, or None.
-        odometry_now: the same now.
-        config: limits.
-    """
-    if UNKNOWN_STAMP_NS in (before_ns, now_ns) or now_ns <= before_ns:
-        return None
+) -> Motion:
+    """By odometry, unless that is faster than `max_speed_m_s`: then it has jumped."""
     seconds = (now_ns - before_ns) / 1e9
-    if seconds > config.memory_s:
-        return None
     step = _body_step(odometry_before, odometry_now)
     if step is None or float(np.hypot(*step)) > config.max_speed_m_s * seconds:
         return Motion(seconds)

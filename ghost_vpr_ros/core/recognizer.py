@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from ghost_vpr_ros.core.candidates import make_candidates, reaches_elsewhere, yaws_of
 from ghost_vpr_ros.core.config import EngineConfig, RecognizerConfig
 from ghost_vpr_ros.core.datatypes import (
-    UNKNOWN_STAMP_NS,
     Candidate,
     GeoPoint,
     Hypothesis,
@@ -31,7 +30,7 @@ from ghost_vpr_ros.core.geodesy import LocalFrame
 from ghost_vpr_ros.core.likelihood import PlaceLikelihood, learn_likelihood
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import load_model, model_from_bytes
-from ghost_vpr_ros.core.motion import motion_between
+from ghost_vpr_ros.core.motion import FrameSequence
 from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.core.pose_estimate import estimate_pose
 from ghost_vpr_ros.core.preprocessing import preprocess
@@ -77,7 +76,7 @@ class PlaceRecognizer:
         self._depth = config.top_k
         self._likelihood = self._learn()
         self._filter = TemporalFilter(self._positions, yaws_of(self._keyframes))
-        self._before: tuple[int, Pose | None] = (UNKNOWN_STAMP_NS, None)
+        self._sequence = FrameSequence()
         self._local_frame = None if place_map.origin is None else LocalFrame(place_map.origin)
 
     @property
@@ -168,16 +167,14 @@ class PlaceRecognizer:
         self, candidates: tuple[Candidate, ...], stamp_ns: int, odometry: Pose | None
     ) -> tuple[Candidate, ...]:
         """The candidates with what the frames before say of them, where they are asked."""
-        before_ns, odometry_before = self._before
-        self._before = (stamp_ns, odometry)
+        motion = self._sequence.motion_to(stamp_ns, odometry, self.config)
         if not self.config.temporal:
             return candidates
-        motion = motion_between(before_ns, stamp_ns, odometry_before, odometry, self.config)
         return self._filter.update(candidates, motion, self.config)
 
     def reset(self) -> None:
         """Forget the frames before: what comes next is of another time or place."""
-        self._before = (UNKNOWN_STAMP_NS, None)
+        self._sequence.reset()
         self._filter.reset()
 
     def _search(

@@ -6,8 +6,8 @@ of Xu et al., "Probabilistic Visual Place Recognition for Hierarchical Localizat
 
 Deviation: a frame's evidence is the place of its best match and the margin of that match, not a
     likelihood of every keyframe. Off the map the best match is wrong, anywhere in the map, but
-    likely where one of the last was: look-alikes persist. So frames that repeat each other
-    count little, and a frame is worth a whole observation only after some time or distance.
+    likely where one of the last was: look-alikes persist. A frame that
+    repeats the one before, by time and distance, says nothing new.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class TemporalFilter:
 
         Args:
             candidates: of one frame, best first, with probabilities by this frame alone.
-            motion: since the frame before; None: these frames have nothing to do with it.
+            motion: since the last frame that counted; None: it has nothing to do with this one.
             config: the filter's settings.
 
         Returns:
@@ -104,22 +104,32 @@ class TemporalFilter:
         """
         if not candidates or np.isnan(candidates[0].probability) or not len(self._points):
             return tuple(candidates)
+        points = positions_of([c.keyframe for c in candidates])[:, :2]
         if motion is None:
             self.reset()
-        if motion is None or self._belief is None:
-            belief = _Belief.of_nothing(config.miss_probability)
-        else:
-            belief = self._predicted(self._belief, motion, config)
-        points = positions_of([c.keyframe for c in candidates])[:, :2]
-        weight = 1.0 if motion is None else motion.independence(config)
-        evidence = self._evidence(points[0], candidates[0].probability, weight, config)
-        self._belief = self._weighed(belief, *evidence)
+        if self._belief is None or motion is None or not motion.repeats(config):
+            self._observe(points[0], candidates[0].probability, motion, config)
         probability = [self._mass_near(point, config.group_radius_m) for point in points]
         found = [
             replace(candidate, probability=value)
             for candidate, value in zip(candidates, probability, strict=True)
         ]
         return _best_first(found, points, config.group_radius_m)
+
+    def _observe(
+        self,
+        winner: NDArray[np.float64],
+        probability: float,
+        motion: Motion | None,
+        config: RecognizerConfig,
+    ) -> None:
+        """Move the belief, then weigh it by a best match at `winner` of this probability."""
+        if self._belief is None or motion is None:
+            belief = _Belief.of_nothing(config.miss_probability)
+        else:
+            belief = self._predicted(self._belief, motion, config)
+        group, hit = self._evidence(winner, probability, config)
+        self._belief = self._weighed(belief, group, hit, config.miss_probability)
 
     def _predicted(self, belief: _Belief, motion: Motion, config: RecognizerConfig) -> _Belief:
         """The belief moved, with some of it leaving and entering the map."""
@@ -153,13 +163,9 @@ class TemporalFilter:
         self,
         winner: NDArray[np.float64],
         probability: float,
-        weight: float,
         config: RecognizerConfig,
-    ) -> tuple[NDArray[np.int64], float, float]:
-        """What "the best match is at `winner`" says: keyframes there, factors there and elsewhere.
-
-        Factors are relative to being off the map.
-        """
+    ) -> tuple[NDArray[np.int64], float]:
+        """The keyframes at `winner`; how much likelier such a match is there than off the map."""
         radius_m = config.group_radius_m
         group = np.array(self._tree.query_ball_point(winner, radius_m), dtype=np.int64)
         chance = by_error = len(group) / len(self._points)
@@ -170,8 +176,7 @@ class TemporalFilter:
         self._winners.append(winner)
         odds = probability / max(1.0 - probability, 1.0 / _EVIDENCE_LIMIT)
         hit = odds * (1.0 - config.miss_probability) / by_error
-        hit = min(max(hit, 1.0 / _EVIDENCE_LIMIT), _EVIDENCE_LIMIT / chance)
-        return group, hit**weight, config.miss_probability**weight
+        return group, min(max(hit, 1.0 / _EVIDENCE_LIMIT), _EVIDENCE_LIMIT / chance)
 
     def _weighed(
         self, belief: _Belief, group: NDArray[np.int64], hit: float, miss: float

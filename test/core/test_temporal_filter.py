@@ -75,12 +75,14 @@ def test_odometry_carries_the_belief_along_the_street() -> None:
     assert found[0].probability > 0.8
 
 
-def test_a_camera_that_stands_still_learns_nothing_new() -> None:
+@pytest.mark.parametrize('probability', [0.1, 0.6, 0.95])
+def test_a_camera_that_stands_still_learns_nothing_and_forgets_nothing(probability) -> None:
     places = street()
-    places.update([at(100.0, 0.6)], None, CONFIG)
-    for _ in range(50):
-        found = places.update([at(100.0, 0.6)], step(0.0), CONFIG)
-    assert found[0].probability < 0.7
+    for n in range(5):
+        moving = places.update([at(100.0 + 2.0 * n, 0.8)], step(2.0) if n else None, CONFIG)
+    for _ in range(300):
+        standing = places.update([at(108.0, probability)], step(0.01), CONFIG)
+    assert standing[0].probability == moving[0].probability > 0.9
 
 
 def test_without_odometry_the_belief_spreads_as_fast_as_the_camera_may_go() -> None:
