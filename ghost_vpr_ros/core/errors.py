@@ -29,6 +29,10 @@ class MapError(GhostVprError):
     """A map is missing, damaged, of another schema, or of another model."""
 
 
+class CalibrationError(GhostVprError):
+    """A drive cannot teach a calibration, or a stored one cannot be read."""
+
+
 class BagError(GhostVprError):
     """A bag is missing, truncated, or lacks the topic that was asked for."""
 
