@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ghost_vpr_ros.core.calibration import Calibration
 from ghost_vpr_ros.core.config import PreprocessingConfig
 from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, GeoPoint, Keyframe
 from ghost_vpr_ros.core.errors import MapError
+from ghost_vpr_ros.core.map_calibration import read_calibration
 from ghost_vpr_ros.core.map_file import explained
 from ghost_vpr_ros.core.map_frame import MapFrame
 from ghost_vpr_ros.core.map_rows import SELECT_KEYFRAMES, keyframe_from_row, read_descriptors
@@ -59,11 +61,11 @@ class MapReader:
         self._lock = threading.RLock()
         with explained(path):
             model = read_model(connection, path)
-        self._load_state()
         self.model_name = model.name
         self.model_hash = model.model_hash
         self.descriptor_dim = model.descriptor_dim
         self.preprocessing: PreprocessingConfig = model.preprocessing
+        self._load_state()
 
     def __len__(self) -> int:
         return self._count
@@ -82,6 +84,11 @@ class MapReader:
     def origin(self) -> GeoPoint | None:
         """WGS84 position of the map frame's origin; None unless `map_frame` is 'enu'."""
         return self._frame.origin
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What a validation drive taught about this map; None where it is not calibrated."""
+        return self._calibration
 
     @property
     def fingerprint(self) -> str:
@@ -198,6 +205,7 @@ class MapReader:
             'origin_longitude_deg, origin_altitude_m FROM map'
         )[0]
         self._frame = MapFrame(kind, None if origin[0] is None else GeoPoint(*origin))
+        self._calibration = read_calibration(self._connection, self.path, self.model_hash)
 
     def _unknown_keyframe(self, keyframe_id: int) -> MapError:
         return MapError(f'{self.path} has no keyframe {keyframe_id}; it holds {self._count}')

@@ -9,9 +9,11 @@ from types import TracebackType
 
 from numpy.typing import ArrayLike
 
+from ghost_vpr_ros.core.calibration import Calibration
 from ghost_vpr_ros.core.config import MapConfig, PreprocessingConfig
 from ghost_vpr_ros.core.datatypes import GeoPoint, Pose
 from ghost_vpr_ros.core.errors import MapError
+from ghost_vpr_ros.core.map_calibration import check_fits, write_calibration
 from ghost_vpr_ros.core.map_file import (
     check_size,
     connect_readonly,
@@ -229,6 +231,21 @@ class PlaceMap(MapReader):
                     execute('INSERT INTO views VALUES (?, ?)', (keyframe_id, jpeg))
                 self._advance(execute, keyframe_id, frame)
             return keyframe_id
+
+    def set_calibration(self, calibration: Calibration | None) -> None:
+        """Store what a drive taught in place of what was there; None takes it away.
+
+        Raises:
+            MapError: it was learnt with other weights, or the map is read-only.
+            OutputError: disk full or read-only.
+        """
+        if calibration is not None:
+            check_fits(calibration, self.path, self.model_hash)
+        with self._lock:
+            with self._require_writer().change() as execute:
+                write_calibration(execute, calibration)
+            self._calibration = calibration
+            self.commit()
 
     def _advance(self, execute: Execute, keyframe_id: int, frame: MapFrame) -> None:
         # The token tells apart two maps (a copy, a lost commit) that reached the same revision.
