@@ -65,8 +65,15 @@ def _describe_map(path: Path) -> dict[str, Any]:
             'frame': place_map.map_frame,
             'origin': None if origin is None else vars(origin),
             'sessions': {s.name: _session(s) for s in place_map.sessions()},
+            'calibration': _calibration(place_map.calibration),
             'model': _model_values(model),
         }
+
+
+def _calibration(calibration: Any) -> str | dict[str, Any]:
+    if calibration is None:
+        return 'none: probabilities are learnt from the map alone, see ghost-vpr calibrate'
+    return dict(vars(calibration))
 
 
 def _session(session: Any) -> dict[str, Any]:

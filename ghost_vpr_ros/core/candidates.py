@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.datatypes import Candidate, Keyframe
 from ghost_vpr_ros.core.geodesy import horizontal_distance_m, quaternion_to_yaw
-from ghost_vpr_ros.core.likelihood import PlaceLikelihood
+from ghost_vpr_ros.core.likelihood import Likelihood
 
 
 def make_candidates(
     keyframes: Sequence[Keyframe],
     similarities: NDArray[np.float32],
-    likelihood: PlaceLikelihood | None,
+    likelihood: Likelihood | None,
     radius_m: float,
     count: int,
 ) -> tuple[Candidate, ...]:
@@ -25,20 +25,29 @@ def make_candidates(
         keyframes: n retrieved keyframes, best first; those behind the first `count` only serve
             to find what is elsewhere.
         similarities: (n,) float32, falling.
-        likelihood: of the map; None where it cannot tell: probabilities are NaN.
+        likelihood: of the map or of its calibration; None where it cannot tell: probabilities
+            are NaN.
         radius_m: keyframes this near to each other show the same place.
         count: how many candidates at most.
     """
     count = min(count, len(keyframes))
+    if count == 0:
+        return ()
+    positions = positions_of(keyframes)
+    margins = margins_of(positions, similarities.astype(np.float64), radius_m, count)
     probabilities = np.full(count, np.nan)
-    if likelihood is not None and count > 0:
-        positions = positions_of(keyframes)
-        margins = margins_of(positions, similarities.astype(np.float64), radius_m, count)
+    if likelihood is not None:
         probabilities = likelihood.probability(margins)
     return tuple(
-        Candidate(keyframe, float(similarity), float(probability), by_itself=float(probability))
-        for keyframe, similarity, probability in zip(
-            keyframes[:count], similarities[:count], probabilities, strict=True
+        Candidate(
+            keyframe,
+            float(similarity),
+            float(probability),
+            by_itself=float(probability),
+            margin=float(margin),
+        )
+        for keyframe, similarity, probability, margin in zip(
+            keyframes[:count], similarities[:count], probabilities, margins, strict=True
         )
     )
 

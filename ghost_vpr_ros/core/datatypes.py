@@ -98,6 +98,7 @@ class Candidate:
             where the map cannot tell.
         inliers: of the geometric verification; -1 where it did not run.
         by_itself: that this is the place, given this image alone; NaN as above.
+        margin: how much more similar than the best one elsewhere; NaN without a position.
     """
 
     keyframe: Keyframe
@@ -105,6 +106,7 @@ class Candidate:
     probability: float = float('nan')
     inliers: int = -1
     by_itself: float = float('nan')
+    margin: float = float('nan')
 
 
 class State(enum.Enum):
@@ -143,6 +145,7 @@ class Hypothesis:
         geo: the same position in WGS84, for geotagged maps.
         map_revision: revision of the map that answered.
         stage_ms: milliseconds spent in each stage, by the stage's name.
+        is_calibrated: whether a validation drive taught the probabilities, not the map alone.
     """
 
     stamp_ns: int
@@ -153,3 +156,4 @@ class Hypothesis:
     geo: GeoPoint | None = None
     map_revision: int = 0
     stage_ms: Mapping[str, float] = field(default_factory=dict)
+    is_calibrated: bool = False

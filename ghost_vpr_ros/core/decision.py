@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.config import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import Candidate, Reason, State
-from ghost_vpr_ros.core.likelihood import PlaceLikelihood
+from ghost_vpr_ros.core.likelihood import Likelihood
 
 _CONTRAST_STEP_PX = 4
 
@@ -25,7 +25,7 @@ def is_usable(image: NDArray[np.uint8], min_contrast: float) -> bool:
 
 def decide(
     candidates: Sequence[Candidate],
-    likelihood: PlaceLikelihood | None,
+    likelihood: Likelihood | None,
     config: RecognizerConfig,
 ) -> tuple[State, Reason]:
     """State and reason for candidates, best first.

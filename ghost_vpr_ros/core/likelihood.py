@@ -10,6 +10,7 @@ hidden as well, it can only find a wrong place: the margins at unknown places.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,19 @@ from ghost_vpr_ros.core.geodesy import horizontal_distance_m
 
 MAX_SAMPLES = 500
 MIN_SAMPLES = 10
+
+
+class Likelihood(Protocol):
+    """What turns margins into probabilities: learnt from the map itself, or on a drive."""
+
+    @property
+    def right_similarity(self) -> float:
+        """Least similarity, at the 10th percentile, of right matches."""
+        ...
+
+    def probability(self, margin: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Probability (n,) that matches of these margins (n,) are right."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
+from ghost_vpr_ros.core.calibration import Calibration, decision_config
 from ghost_vpr_ros.core.candidates import make_candidates, reaches_elsewhere, yaws_of
 from ghost_vpr_ros.core.config import EngineConfig, RecognizerConfig
 from ghost_vpr_ros.core.datatypes import (
@@ -27,7 +28,7 @@ from ghost_vpr_ros.core.decision import decide, is_usable
 from ghost_vpr_ros.core.engine import Engine, create_engine
 from ghost_vpr_ros.core.errors import MapError
 from ghost_vpr_ros.core.geodesy import LocalFrame
-from ghost_vpr_ros.core.likelihood import PlaceLikelihood, learn_likelihood
+from ghost_vpr_ros.core.likelihood import Likelihood, learn_likelihood
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import load_model, model_from_bytes
 from ghost_vpr_ros.core.motion import FrameSequence
@@ -54,7 +55,7 @@ class PlaceRecognizer:
     def __init__(
         self, model: VprModel, engine: Engine, place_map: PlaceMap, config: RecognizerConfig
     ) -> None:
-        """Read the map and learn its margins.
+        """Read the map and its calibration, or learn its margins where it has none.
 
         Raises:
             MapError: the engine runs another model than the one that made the map.
@@ -74,6 +75,7 @@ class PlaceRecognizer:
         self._index = SearchIndex.from_map(place_map)
         self._positions = place_map.positions()
         self._depth = config.top_k
+        self._calibration = place_map.calibration
         self._likelihood = self._learn()
         self._filter = TemporalFilter(self._positions, yaws_of(self._keyframes))
         self._sequence = FrameSequence()
@@ -91,8 +93,20 @@ class PlaceRecognizer:
         if radius_changed:
             self._likelihood = self._learn()
 
-    def _learn(self) -> PlaceLikelihood | None:
-        return learn_likelihood(
+    @property
+    def calibration(self) -> Calibration | None:
+        """The one in use: the map's; None where it has none, or one for another radius."""
+        learnt = self._calibration
+        fits = learnt is not None and learnt.group_radius_m == self._config.group_radius_m
+        return learnt if fits else None
+
+    def use_calibration(self, calibration: Calibration | None) -> None:
+        """Judge by this calibration from now on instead of the map's; None: by the map alone."""
+        self._calibration = calibration
+        self._likelihood = self._learn()
+
+    def _learn(self) -> Likelihood | None:
+        return self.calibration or learn_likelihood(
             self.place_map.descriptors(), self._positions, self._config.group_radius_m
         )
 
@@ -127,7 +141,11 @@ class PlaceRecognizer:
             raise
 
     def recognize(
-        self, image: NDArray[np.uint8], stamp_ns: int, odometry: Pose | None = None
+        self,
+        image: NDArray[np.uint8],
+        stamp_ns: int,
+        odometry: Pose | None = None,
+        hidden_rows: NDArray[np.bool_] | None = None,
     ) -> Hypothesis:
         """The hypothesis for one image, given those before it.
 
@@ -136,6 +154,7 @@ class PlaceRecognizer:
             stamp_ns: time of capture in nanoseconds; the hypothesis carries it on. An image
                 without a stamp, or not later than the one before, is judged by itself.
             odometry: pose of the camera's body in the odometry's frame at that time.
+            hidden_rows: (N,) keyframes to answer without, as if the map did not have them.
 
         Raises:
             ImageError: the array is not such an image.
@@ -148,7 +167,7 @@ class PlaceRecognizer:
         with clock('describe'):
             descriptor = self._engine.describe(batch)
         with clock('search'):
-            rows, similarities = self._search(descriptor)
+            rows, similarities = self._search(descriptor, hidden_rows)
         with clock('decide'):
             candidates = make_candidates(
                 [self._keyframes[row] for row in rows],
@@ -159,7 +178,8 @@ class PlaceRecognizer:
             )
             candidates = self._with_frames_before(candidates, stamp_ns, odometry)
             # Here, before the decision: geometric verification.
-            state, reason = decide(candidates, self._likelihood, self.config)
+            config = decision_config(self.config, self.calibration)
+            state, reason = decide(candidates, self._likelihood, config)
             pose = estimate_pose(candidates, self.config)
         return self._answer(stamp_ns, state, reason, clock, candidates, pose)
 
@@ -178,7 +198,7 @@ class PlaceRecognizer:
         self._filter.reset()
 
     def _search(
-        self, descriptor: NDArray[np.float32]
+        self, descriptor: NDArray[np.float32], hidden_rows: NDArray[np.bool_] | None
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Rows (n,) and similarities (n,), best first: `top_k` and on until one is elsewhere.
 
@@ -186,12 +206,17 @@ class PlaceRecognizer:
         The depth that was needed, within reason, is where the next search begins: answers do not
         depend on it.
         """
+        if hidden_rows is not None:
+            rows, similarities = self._index.search(descriptor, len(self._index))
+            is_seen = ~hidden_rows[rows[0]]
+            return rows[0][is_seen], similarities[0][is_seen]
         count, radius_m = self.config.top_k, self.config.group_radius_m
         depth = max(self._depth, count)
         while True:
             rows, similarities = self._index.search(descriptor, depth)
-            is_deep_enough = self._likelihood is None or depth >= len(self._index)
-            if is_deep_enough or reaches_elsewhere(self._positions[rows[0]], radius_m, count):
+            if depth >= len(self._index) or reaches_elsewhere(
+                self._positions[rows[0]], radius_m, count
+            ):
                 return rows[0], similarities[0]
             depth *= 2
             self._depth = min(depth, MOST_REMEMBERED_DEPTH)
@@ -207,7 +232,12 @@ class PlaceRecognizer:
     ) -> Hypothesis:
         geo = self._geo(pose, candidates)
         revision = self.place_map.revision
-        return Hypothesis(stamp_ns, state, reason, candidates, pose, geo, revision, clock.stage_ms)
+        is_calibrated = self.calibration is not None
+        return Hypothesis(
+            *(stamp_ns, state, reason, candidates, pose, geo, revision),
+            stage_ms=clock.stage_ms,
+            is_calibrated=is_calibrated,
+        )
 
     def _geo(self, pose: Pose | None, candidates: Sequence[Candidate]) -> GeoPoint | None:
         """The pose in WGS84, for maps in ENU; its altitude as far as the best one's is known."""

@@ -109,6 +109,7 @@ def status_message(
         'stamp_ns': str(hypothesis.stamp_ns),
         'frame_id': frame_id,
         'map_revision': str(hypothesis.map_revision),
+        'calibrated': 'yes' if hypothesis.is_calibrated else 'no',
         'latency_ms': f'{latency_ms:.1f}',
         **{f'{stage}_ms': f'{ms:.1f}' for stage, ms in hypothesis.stage_ms.items()},
         **_best_candidate_values(hypothesis),

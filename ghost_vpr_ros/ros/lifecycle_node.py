@@ -127,6 +127,11 @@ class PlaceRecognitionNode(LifecycleNode):
             f'map {config.map}: {len(place_map)} keyframes in {len(sessions)} '
             f'sessions, revision {place_map.revision}, {place_map.descriptor_dim}-D descriptors'
         )
+        if place_map.calibration is None:
+            self.get_logger().warning(
+                f'map {config.map} is not calibrated: probabilities are learnt from the map alone '
+                'and few places are accepted; run `ghost-vpr calibrate`'
+            )
 
     def _begin(self) -> None:
         assert self._loaded is not None and self._answers is not None
@@ -223,11 +228,22 @@ def odometry_qos() -> QoSProfile:
     return QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
+def _calibration_text(place_map: PlaceMap) -> str:
+    learnt = place_map.calibration
+    if learnt is None:
+        return 'none'
+    return (
+        f'{100 * learnt.stated_precision:g} % precision, accepted from probability '
+        f'{learnt.min_probability:.3f}, learnt on {learnt.learnt_on}'
+    )
+
+
 def _map_values(place_map: PlaceMap, sessions: Sequence[str]) -> dict[str, str]:
     """What `/diagnostics` says about a map; read once, since the node never changes it."""
     return {
         'map': str(place_map.path),
         'map keyframes': str(len(place_map)),
         'map revision': str(place_map.revision),
+        'map calibration': _calibration_text(place_map),
         **{f'session {number}': name for number, name in enumerate(sessions)},
     }
