@@ -12,6 +12,7 @@ from types import FrameType, ModuleType
 from ghost_vpr_ros import __version__
 from ghost_vpr_ros.cli import (
     build_map,
+    calibrate,
     demo,
     doctor,
     evaluate,
@@ -27,6 +28,7 @@ COMMANDS: dict[str, ModuleType] = {
     'build-map': build_map,
     'query': query,
     'evaluate': evaluate,
+    'calibrate': calibrate,
     'make-bag': make_bag,
     'replay': replay,
     'info': info,

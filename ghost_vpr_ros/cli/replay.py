@@ -99,6 +99,7 @@ def replay_and_write(
         'descriptor_dim': recognizer.model.descriptor_dim,
         'model': describe_model(recognizer.model),
         'recognizer': recognizer.config.to_dict(),
+        'is_calibrated': recognizer.calibration is not None,
         'protocol': {
             'bag': str(args.bag),
             'map': str(args.map),

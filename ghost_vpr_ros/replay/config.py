@@ -30,6 +30,25 @@ class EvaluationConfig(Config):
 
 
 @dataclass(frozen=True)
+class CalibrationConfig(Config):
+    """What a calibration aims at."""
+
+    precision: float = setting(
+        0.99, 'share of right answers among the accepted that is aimed at', low=0.5, high=1.0
+    )
+    unknown_share: float = setting(
+        0.2,
+        'share of frames at places that the map lacks, made by hiding the place of each frame; '
+        '0: only the drive as it is',
+        low=0.0,
+        high=0.9,
+    )
+    by_lower_bound: bool = setting(
+        False, 'judge the precision by its one-sided 95 % lower bound instead of as observed'
+    )
+
+
+@dataclass(frozen=True)
 class InitialisationConfig(Config):
     """How an untrained network is set up."""
 

@@ -12,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from ghost_vpr_ros.core.calibration_fit import ReliabilityBins
 from ghost_vpr_ros.core.metrics import RECALL_RANKS, PrecisionRecall
 
 _BLUE = '#2f6fb2'
@@ -91,6 +92,33 @@ def precision_recall_plot(curve: PrecisionRecall, title: str) -> bytes:
     axes.set_ylabel('precision (% of the answers)')
     axes.set_xlim(0, 101)
     axes.set_ylim(0, 103)
+    return _png(figure)
+
+
+def reliability_plot(
+    before: ReliabilityBins, after: ReliabilityBins, threshold: float, title: str
+) -> bytes:
+    """PNG of the share of right answers over the stated probability (Guo et al. 2017).
+
+    Args:
+        before: with the probabilities that the map's own keyframes teach.
+        after: with the calibrated ones; the bars are its share of the answers.
+        threshold: from which answers are accepted.
+        title: what was asked.
+    """
+    figure, axes = _figure(title)
+    axes.bar(after.edges[:-1], after.share, np.diff(after.edges), align='edge', color=_GRID)
+    axes.plot([0, 1], [0, 1], color=_MAP_GREY, linewidth=1)
+    for bins, colour, name in ((before, _RED, 'map alone'), (after, _BLUE, 'calibrated')):
+        filled = bins.count > 0
+        stated, observed = bins.stated[filled], bins.observed[filled]
+        axes.plot(stated, observed, '-o', color=colour, markersize=4, label=name, clip_on=False)
+    axes.axvline(threshold, color=_GREEN, linestyle='--', linewidth=1, label='accepted from here')
+    axes.set_xlabel('stated probability (bars: share of the answers)')
+    axes.set_ylabel('share of right answers')
+    axes.set_xlim(0, 1.01)
+    axes.set_ylim(0, 1.03)
+    axes.legend(loc='upper left', frameon=False, fontsize=9)
     return _png(figure)
 
 

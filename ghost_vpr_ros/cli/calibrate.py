@@ -1,0 +1,180 @@
+"""Calibrate a map on a drive with known positions: probabilities that hold, and a threshold.
+
+Writes calibration.json, per_frame.csv and reliability.png, and stores what was learnt in the map.
+With --from another map's calibration (of the same weights) is taken instead, and checked on the
+drive.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ghost_vpr_ros.cli.model_options import add_engine_options
+from ghost_vpr_ros.cli.options import add_settings, add_where, config_from, where_from
+from ghost_vpr_ros.cli.progress import progress_bar, say
+from ghost_vpr_ros.cli.table import add_json_option, print_result
+from ghost_vpr_ros.core.config import RecognizerConfig
+from ghost_vpr_ros.core.datatypes import Frame
+from ghost_vpr_ros.core.errors import CalibrationError
+from ghost_vpr_ros.core.settings import settings_of
+from ghost_vpr_ros.replay.bag_topics import BagTopics
+from ghost_vpr_ros.replay.config import CalibrationConfig, EvaluationConfig
+from ghost_vpr_ros.replay.output_files import check_writable, make_output_folder
+
+if TYPE_CHECKING:
+    from ghost_vpr_ros.core.calibration import Calibration
+    from ghost_vpr_ros.core.recognizer import PlaceRecognizer
+    from ghost_vpr_ros.replay.calibrator import CalibrationRun
+
+_THRESHOLDS = ('min_probability', 'tentative_probability')
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument('map', metavar='MAP', type=Path, help='the map to calibrate')
+    parser.add_argument(
+        '--source',
+        required=True,
+        metavar='DRIVE',
+        help='folder, CSV manifest or bag: another drive, through places of the map',
+    )
+    add_where(parser)
+    parser.add_argument(
+        '--out', required=True, metavar='DIR', type=Path, help='folder for the report'
+    )
+    parser.add_argument(
+        '--from',
+        dest='from_map',
+        metavar='MAP',
+        type=Path,
+        help="take this map's calibration and check it on the drive; nothing is learnt",
+    )
+    parser.add_argument(
+        '--dry-run', action='store_true', help='write the report, leave the map as it is'
+    )
+    parser.add_argument(
+        '--ground-truth', metavar='FILE', help='TUM trajectory, or CSV with stamp and position'
+    )
+    add_settings(parser, CalibrationConfig)
+    add_settings(parser, EvaluationConfig, ['positive_distance_m'])
+    add_settings(parser.add_argument_group('bags'), BagTopics)
+    stages = [s.name for s in settings_of(RecognizerConfig) if s.name not in _THRESHOLDS]
+    add_settings(parser.add_argument_group('recogniser'), RecognizerConfig, stages)
+    add_engine_options(parser)
+    add_json_option(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Calibrate, write the report, store the result and print the figures."""
+    taken = None if args.from_map is None else _calibration_of(args.from_map)
+    frames = _frames(args)
+    make_output_folder(args.out)
+    if not args.dry_run:
+        check_writable(args.map.parent)
+    with _open_recognizer(args) as recognizer:
+        result = _run(args, frames, recognizer, taken)
+        figures = _write_report(args, recognizer, result)
+    if not args.dry_run:
+        _store(args.map, result.calibration)
+    print_result(figures, args.json)
+    if not args.json:
+        stored = 'left as it is' if args.dry_run else 'now calibrated'
+        print(f'\nwritten to {args.out}; {args.map} is {stored}')
+    return 0
+
+
+def _calibration_of(path: Path) -> Calibration:
+    from ghost_vpr_ros.core.place_map import PlaceMap
+
+    with PlaceMap.open(path) as place_map:
+        if place_map.calibration is None:
+            raise CalibrationError(
+                f'{path}: expected a calibrated map, found one that is not; calibrate it first'
+            )
+        return place_map.calibration
+
+
+def _frames(args: argparse.Namespace) -> Sequence[Frame]:
+    """All frames of the drive, with the positions that they are judged by."""
+    from ghost_vpr_ros.replay.image_sources import open_source
+
+    topics, where = config_from(args, BagTopics), where_from(args.where)
+    if args.ground_truth is None:
+        return open_source(args.source, where=where, topics=topics).frames
+    from ghost_vpr_ros.replay.truth_file import read_trajectory, with_truth
+
+    truth = read_trajectory(args.ground_truth, topics.max_gap_s)
+    without = BagTopics.from_dict({**topics.to_dict(), 'position_topic': 'none'})
+    return with_truth(open_source(args.source, where=where, topics=without).frames, truth)
+
+
+def _open_recognizer(args: argparse.Namespace) -> PlaceRecognizer:
+    from ghost_vpr_ros.core.engine import create_engine
+    from ghost_vpr_ros.core.model.weights import model_from_bytes
+    from ghost_vpr_ros.core.place_map import PlaceMap
+    from ghost_vpr_ros.core.recognizer import PlaceRecognizer
+    from ghost_vpr_ros.replay.remembering_engine import RememberingEngine
+
+    place_map = PlaceMap.open(args.map)
+    try:
+        model = model_from_bytes(place_map.model_bytes(), str(args.map))
+        engine = RememberingEngine(create_engine(model, args.engine, args.device))
+        return PlaceRecognizer(model, engine, place_map, config_from(args, RecognizerConfig))
+    except BaseException:
+        place_map.close()
+        raise
+
+
+def _run(
+    args: argparse.Namespace,
+    frames: Sequence[Frame],
+    recognizer: PlaceRecognizer,
+    taken: Calibration | None,
+) -> CalibrationRun:
+    from ghost_vpr_ros.core.map_calibration import check_fits
+    from ghost_vpr_ros.replay.calibrator import PASSES, calibrate, check
+    from ghost_vpr_ros.replay.judged_drive import judged_drive
+
+    radius_m = config_from(args, EvaluationConfig).positive_distance_m
+    drive = judged_drive(frames, recognizer.place_map, radius_m)
+    if len(drive.frames) < len(frames):
+        without = len(frames) - len(drive.frames)
+        say(f'warning: {without} of {len(frames)} images lack a position, left out')
+    with progress_bar(PASSES * len(drive.frames), 'calibrate') as progress:
+        if taken is not None:
+            check_fits(taken, args.map, recognizer.place_map.model_hash)
+            return check(drive, recognizer, taken, progress)
+        config = config_from(args, CalibrationConfig)
+        return calibrate(drive, recognizer, config, radius_m, _drive_name(args), progress)
+
+
+def _drive_name(args: argparse.Namespace) -> str:
+    """The source's name without its folder, and the rows that were used."""
+    where = (f'{column}={value}' for column, value in args.where)
+    return ' '.join([Path(args.source).resolve().name, *where])
+
+
+def _write_report(
+    args: argparse.Namespace, recognizer: PlaceRecognizer, result: CalibrationRun
+) -> dict[str, Any]:
+    from ghost_vpr_ros.replay.calibration_report import write_calibration_report
+
+    described = {
+        'map': str(args.map),
+        'source': str(args.source),
+        'where': dict(args.where),
+        'learnt_here': args.from_map is None,
+        'recognizer': recognizer.config.to_dict(),
+    }
+    title = f'{_drive_name(args)} asked of {args.map.name}'
+    return write_calibration_report(result, described, title, args.out)
+
+
+def _store(path: Path, calibration: Calibration) -> None:
+    from ghost_vpr_ros.core.place_map import PlaceMap
+
+    with PlaceMap.open(path, writable=True) as place_map:
+        place_map.set_calibration(calibration)

@@ -1,0 +1,39 @@
+"""An engine that runs the network once for each image, for passes over the same images."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.core.engine import Engine
+
+
+class RememberingEngine:
+    """Gives the descriptors of another engine, and those it has given before from memory.
+
+    Attributes:
+        name: of the other engine.
+        model_hash: of the model that it runs.
+        descriptor_dim: D.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._known: dict[bytes, NDArray[np.float32]] = {}
+        self.name = engine.name
+        self.model_hash = engine.model_hash
+        self.descriptor_dim = engine.descriptor_dim
+
+    def describe(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Descriptors (B, D) of network inputs (B, 3, h, w)."""
+        key = hashlib.sha256(np.ascontiguousarray(batch).data).digest()
+        if key not in self._known:
+            self._known[key] = self._engine.describe(batch)
+        return self._known[key]
+
+    def close(self) -> None:
+        """Free the other engine and what is remembered."""
+        self._known.clear()
+        self._engine.close()
