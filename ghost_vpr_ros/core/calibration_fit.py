@@ -20,6 +20,7 @@ _WILSON_Z = 1.6449
 _STEPS = 100
 _TOLERANCE = 1e-10
 _LEAST_STEP = 1e-10
+_SIMULATIONS = 200
 
 
 @dataclass(frozen=True)
@@ -209,6 +210,24 @@ def expected_calibration_error(
     if not bins.count.any():
         return float('nan')
     return float(np.nansum(bins.share * np.abs(bins.stated - bins.observed)))
+
+
+def error_if_perfect(
+    probabilities: NDArray[np.float64], weights: NDArray[np.float64] | None = None
+) -> float:
+    """The calibration error that perfect probabilities (n,) show by chance on so few answers.
+
+    The mean over simulated outcomes, the same in every run; it falls with the root of n, and an
+    error at its height says no more than that nothing is wrong.
+    """
+    generator = np.random.default_rng(0)
+    rounds = [
+        expected_calibration_error(
+            probabilities, generator.random(len(probabilities)) < probabilities, weights
+        )
+        for _ in range(_SIMULATIONS)
+    ]
+    return float(np.mean(rounds))
 
 
 def reliability_bins(

@@ -10,6 +10,7 @@ import numpy as np
 
 from ghost_vpr_ros.core.calibration_fit import (
     ReliabilityBins,
+    error_if_perfect,
     expected_calibration_error,
     operating_point,
     reliability_bins,
@@ -62,12 +63,16 @@ def calibration_figures(run: CalibrationRun) -> dict[str, Any]:
     """The calibration, and how it and the map alone hold on the answers of the run.
 
     `weighted` counts hidden places in with the stated share of unknown ones, `as_driven` leaves
-    them out.
+    them out; `ece_if_perfect` is what chance alone makes of perfect probabilities.
     """
     return {
         'calibration': dataclasses.asdict(run.calibration),
         'ece_before': _errors(run.before),
         'ece_after': _errors(run.after),
+        'ece_if_perfect': {
+            name: error_if_perfect(part.column('probability'), part.weights)
+            for name, part in _parts(run.after)
+        },
         'accepted': _accepted(run.after, run.calibration.min_probability),
     }
 
@@ -77,8 +82,12 @@ def _errors(answers: Answers) -> dict[str, float]:
         name: expected_calibration_error(
             part.column('probability'), part.flags('is_right'), part.weights
         )
-        for name, part in (('weighted', answers), ('as_driven', answers.as_driven()))
+        for name, part in _parts(answers)
     }
+
+
+def _parts(answers: Answers) -> tuple[tuple[str, Answers], ...]:
+    return ('weighted', answers), ('as_driven', answers.as_driven())
 
 
 def _accepted(answers: Answers, threshold: float) -> dict[str, Any]:
