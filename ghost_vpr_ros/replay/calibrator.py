@@ -101,7 +101,7 @@ def calibrate(
     """
     recognizer.use_calibration(None)
     before = ask_all(drive, recognizer, config.unknown_share, progress)
-    check_is_another_drive(before.answers)
+    check_is_another_drive(before.as_driven().answers)
     learnt = _learn(before, recognizer, config, positive_distance_m, learnt_on)
     recognizer.use_calibration(learnt)
     after = ask_all(drive, recognizer, config.unknown_share, progress)
@@ -137,7 +137,7 @@ def check(
     """
     recognizer.use_calibration(None)
     before = ask_all(drive, recognizer, calibration.unknown_share, progress)
-    check_is_another_drive(before.answers)
+    check_is_another_drive(before.as_driven().answers)
     recognizer.use_calibration(calibration)
     after = ask_all(drive, recognizer, calibration.unknown_share, progress)
     return CalibrationRun(calibration, before, after)

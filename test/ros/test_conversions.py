@@ -95,6 +95,12 @@ def test_status_names_state_reason_and_best_candidate():
     assert (values['map_revision'], values['latency_ms']) == ('3', '12.3')
 
 
+@pytest.mark.parametrize(('is_calibrated', 'word'), [(True, 'yes'), (False, 'no')])
+def test_status_says_whether_the_map_is_calibrated(is_calibrated, word):
+    message = conversions.status_message(hypothesis(is_calibrated=is_calibrated), 'front', 1.0)
+    assert values_of(message)['calibrated'] == word
+
+
 @pytest.mark.parametrize(
     ('reason', 'level'),
     [(Reason.LOW_SCORE, DiagnosticStatus.OK), (Reason.STALE, DiagnosticStatus.WARN)],

@@ -1,0 +1,126 @@
+"""Maps are calibrated by the command, and refuse with one sentence."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ghost_vpr_ros.core.place_map import PlaceMap
+from test.cli.program import TINY, write_images
+
+COUNT = 30
+DATA = Path(os.environ.get('GHOST_VPR_DATA', 'no such folder')) / 'gsv_cambridge'
+
+
+def write_drive(folder, gain, count=COUNT):
+    """Images of `count` places 111 m apart."""
+    write_images(folder, range(count), gain)
+    rows = [f'{n:03d}.jpg,{52 + 0.001 * n:.3f},0.1' for n in range(count)]
+    (folder / 'manifest.csv').write_text('\n'.join(['image,latitude,longitude', *rows]))
+    return folder
+
+
+@pytest.fixture(scope='module')
+def town(tmp_path_factory):
+    """A map, and a darker drive through its places."""
+    from ghost_vpr_ros.cli.main import main
+
+    folder = tmp_path_factory.mktemp('calibrate')
+    first, second = write_drive(folder / 'first', 1.0), write_drive(folder / 'second', 0.8)
+    assert main(['build-map', str(first), str(folder / 'town.map'), *TINY]) == 0
+    return folder / 'town.map', second
+
+
+@pytest.fixture
+def place_map(town, tmp_path):
+    """A copy of the map that may be changed."""
+    return shutil.copy(town[0], tmp_path / 'copy.map')
+
+
+def calibration_of(path):
+    with PlaceMap.open(path) as opened:
+        return opened.calibration
+
+
+def test_what_is_learnt_is_stored_reported_and_shown(program, town, place_map, tmp_path):
+    out = tmp_path / 'out'
+    done = program('calibrate', place_map, '--source', town[1], '--out', out, '--json')
+    figures = json.loads(done.out)
+    learnt = calibration_of(place_map)
+    assert figures['calibration']['slope'] == learnt.slope
+    assert learnt.stated_precision == 0.99
+    assert learnt.learnt_on == 'second'
+    assert {p.name for p in out.iterdir()} == {
+        'calibration.json',
+        'per_frame.csv',
+        'reliability.png',
+    }
+    shown = json.loads(program('info', place_map, '--json').out)
+    assert shown['calibration']['learnt_on'] == 'second'
+
+
+def test_a_dry_run_leaves_the_map_as_it_is(program, town, place_map, tmp_path):
+    before = place_map.read_bytes()
+    done = program(
+        'calibrate', place_map, '--source', town[1], '--out', tmp_path / 'out', '--dry-run'
+    )
+    assert done.status == 0
+    assert 'left as it is' in done.out
+    assert place_map.read_bytes() == before
+
+
+def test_a_calibration_is_taken_from_another_map(program, town, place_map, tmp_path):
+    other = shutil.copy(town[0], tmp_path / 'other.map')
+    options = ('--source', town[1], '--out', tmp_path / 'out')
+    program('calibrate', place_map, *options, '--precision', 0.9)
+    assert program('calibrate', other, *options, '--from', place_map).status == 0
+    assert calibration_of(other) == calibration_of(place_map)
+
+
+def test_an_uncalibrated_map_says_so(program, town):
+    shown = json.loads(program('info', town[0], '--json').out)
+    assert shown['calibration'].startswith('none')
+
+
+def refused(program, place_map, tmp_path, *options):
+    before = place_map.read_bytes()
+    error = program('calibrate', place_map, '--out', tmp_path / 'out', *options).error
+    assert place_map.read_bytes() == before
+    return error
+
+
+def test_a_drive_without_positions_is_refused(program, place_map, tmp_path, folder):
+    error = refused(program, place_map, tmp_path, '--source', folder)
+    assert 'expected positions to judge the answers by, found none' in error
+
+
+def test_a_short_drive_is_refused(program, place_map, tmp_path):
+    short = write_drive(tmp_path / 'short', 0.8, count=8)
+    error = refused(program, place_map, tmp_path, '--source', short)
+    assert 'found 8 right and 8 wrong' in error
+
+
+def test_the_images_of_the_map_are_refused(program, town, place_map, tmp_path):
+    error = refused(program, place_map, tmp_path, '--source', town[0].parent / 'first')
+    assert 'expected a drive whose images are not in the map' in error
+
+
+def test_an_uncalibrated_map_has_nothing_to_take(program, town, place_map, tmp_path):
+    error = refused(program, place_map, tmp_path, '--source', town[1], '--from', town[0])
+    assert 'expected a calibrated map' in error
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason='needs GHOST_VPR_DATA')
+def test_on_street_view_the_probabilities_get_better(program, tmp_path):
+    path = tmp_path / 'val.map'
+    where = ('--where', 'split=val', '--where')
+    assert program('build-map', DATA, path, *where, 'role=database').status == 0
+    done = program(
+        *('calibrate', path, '--source', DATA, *where, 'role=query'),
+        *('--out', tmp_path / 'out', '--json'),
+    )
+    figures = json.loads(done.out)
+    assert figures['ece_after']['weighted'] < 0.7 * figures['ece_before']['weighted']
+    assert figures['accepted']['precision'] >= 0.99
