@@ -100,7 +100,8 @@ class TemporalFilter:
 
         Returns:
             Each candidate's probability is that the camera is within `group_radius_m` of it.
-            Unchanged where the best one has no position or no probability.
+            Unchanged where it has nothing to do with frames before, and where the best one has no
+            position or no probability.
         """
         if not candidates or np.isnan(candidates[0].probability) or not len(self._points):
             return tuple(candidates)
@@ -109,6 +110,8 @@ class TemporalFilter:
             self.reset()
         if self._belief is None or motion is None or not motion.repeats(config):
             self._observe(points[0], candidates[0].probability, motion, config)
+        if motion is None:
+            return tuple(candidates)
         probability = [self._mass_near(point, config.group_radius_m) for point in points]
         found = [
             replace(candidate, probability=value)

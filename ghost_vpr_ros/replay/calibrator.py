@@ -1,9 +1,10 @@
 """A map calibrated on a validation drive: margins to probabilities, and a threshold.
 
-The drive is asked twice: the margins of the first pass teach the logistic function, the final
-probabilities of the second pass, behind every stage, teach the threshold. In both passes each
-frame is also asked with its place hidden, since a drive through known places tells little of what
-happens at unknown ones; these answers get the weight of a stated share of the frames.
+The drive is asked twice: the margins of the first pass, each frame by itself, teach the logistic
+function; the final probabilities of the second pass, behind every stage, teach the threshold. In
+both passes each frame is also asked with its place hidden, since a drive through known places
+tells little of what happens at unknown ones; these answers get the weight of a stated share of the
+frames.
 """
 
 from __future__ import annotations
@@ -67,7 +68,8 @@ class CalibrationRun:
 
     Attributes:
         calibration: to be stored in the map.
-        before: with the probabilities that the map's own keyframes teach.
+        before: with the probabilities that the map's own keyframes teach; when learning, of each
+            frame by itself.
         after: with those of the calibration.
     """
 
@@ -100,7 +102,10 @@ def calibrate(
             or the stated precision is out of reach.
     """
     recognizer.use_calibration(None)
+    wanted = recognizer.config
+    recognizer.config = replace(wanted, temporal=False)
     before = ask_all(drive, recognizer, config.unknown_share, progress)
+    recognizer.config = wanted
     check_is_another_drive(before.as_driven().answers)
     learnt = _learn(before, recognizer, config, positive_distance_m, learnt_on)
     recognizer.use_calibration(learnt)

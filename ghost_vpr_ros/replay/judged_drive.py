@@ -110,6 +110,7 @@ def ask(
         progress: called for each frame.
     """
     answers = []
+    recognizer.reset()
     for number in range(len(drive.frames)):
         if not is_hidden or len(drive.right.rows(number)):
             answers.append(_answer(drive, number, recognizer, is_hidden))
@@ -148,5 +149,5 @@ def _best_candidate(
         image = frame.load()
     except ImageError:
         return None
-    candidates = recognizer.recognize(image, frame.stamp_ns, hidden).candidates
+    candidates = recognizer.recognize(image, frame.stamp_ns, hidden_rows=hidden).candidates
     return candidates[0] if candidates else None

@@ -30,11 +30,15 @@ def drive_along(places: np.ndarray, blur: float, seed: int = 1) -> np.ndarray:
     return unit(places + np.linspace(0.1, blur, len(places))[:, np.newaxis] * noise)
 
 
-def drive_frames(count: int) -> list[Frame]:
-    """One frame at each place, 100 m apart along x."""
+def drive_frames(count: int, seconds_apart: float = 0.0) -> list[Frame]:
+    """One frame at each place, 100 m apart along x; without stamps each stands for itself."""
+    stamp_ns = [round(n * seconds_apart * 1e9) if seconds_apart else -1 for n in range(count)]
     return [
         Frame(
-            f'{n}.png', lambda image=image: image, n, pose=Pose(np.array([STEP_M * n, 0.0, 0.0]))
+            f'{n}.png',
+            lambda image=image: image,
+            stamp_ns[n],
+            pose=Pose(np.array([STEP_M * n, 0.0, 0.0])),
         )
         for n, image in enumerate(pictures(count, seed=5))
     ]

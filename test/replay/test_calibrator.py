@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -96,6 +97,22 @@ def test_places_that_the_map_lacks_are_wrong_and_not_hidden_again(asked):
     assert [answer.is_right for answer in seen] == [True] * 90 + [False] * 30
     assert [answer.has_place for answer in seen] == [True] * 90 + [False] * 30
     assert len(ask(drive, recognizer, is_hidden=True)) == 90
+
+
+def test_each_pass_over_a_drive_begins_anew(model, tmp_path):
+    places = street(PLACES)
+    recognizer = street_recognizer(
+        tmp_path / 'street.map', model, places, drive_along(places, 2.5)
+    )
+    frames = drive_frames(PLACES, seconds_apart=8.0)
+    drive = judged_drive(frames, recognizer.place_map, RADIUS_M)
+    learn(drive, recognizer)
+    first = ask(drive, recognizer)
+    assert ask(drive, recognizer) == first
+    recognizer.config = replace(recognizer.config, temporal=False)
+    alone = ask(drive, recognizer)
+    right, right_alone = (sum(answer.is_right for answer in each) for each in (first, alone))
+    assert right > right_alone
 
 
 def test_without_hidden_places_a_good_drive_has_too_few_wrong_matches(asked):
