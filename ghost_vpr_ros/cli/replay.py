@@ -2,6 +2,8 @@
 
 Writes per_query.csv (equal in every run), metrics.json and, where the truth is known, the curves,
 two sheets of pictures and a top-down map. The truth comes from a topic of the bag or from a file.
+With --pose-graph the accepted answers correct the drift of odometry; pose_graph.json, poses.csv
+and a picture of the trajectories show by how much.
 """
 
 from __future__ import annotations
@@ -14,6 +16,12 @@ from typing import TYPE_CHECKING, Any
 from ghost_vpr_ros.cli.evaluate import describe_model, recall_lines
 from ghost_vpr_ros.cli.model_options import add_engine_options
 from ghost_vpr_ros.cli.options import add_settings, config_from
+from ghost_vpr_ros.cli.pose_graph import (
+    add_pose_graph_options,
+    check_pose_graph,
+    pose_graph_and_write,
+    pose_graph_lines,
+)
 from ghost_vpr_ros.cli.progress import progress_bar, say
 from ghost_vpr_ros.cli.table import add_json_option, print_result, table_lines
 from ghost_vpr_ros.core.config import RecognizerConfig
@@ -53,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings(parser.add_argument_group('bag'), BagTopics, bag_settings)
     add_settings(parser.add_argument_group('judgement'), EvaluationConfig, _EVALUATION_SETTINGS)
     add_settings(parser.add_argument_group('recogniser'), RecognizerConfig)
+    add_pose_graph_options(parser)
     add_engine_options(parser)
     add_json_option(parser)
 
@@ -62,6 +71,7 @@ def run(args: argparse.Namespace) -> int:
     from ghost_vpr_ros.core.recognizer import PlaceRecognizer
 
     config = config_from(args, RecognizerConfig)
+    check_pose_graph(args)
     frames = _frames(args)
     make_output_folder(args.out)
     recognizer = PlaceRecognizer.open(
@@ -82,7 +92,10 @@ def run(args: argparse.Namespace) -> int:
 def replay_and_write(
     args: argparse.Namespace, frames: Sequence[Frame], recognizer: PlaceRecognizer
 ) -> dict[str, Any]:
-    """Run the replay, write its files to `args.out` and return the content of metrics.json."""
+    """Run the replay, write its files to `args.out` and return their figures.
+
+    These are the content of metrics.json and, under `pose_graph`, that of pose_graph.json.
+    """
     from ghost_vpr_ros.replay.replay_report import write_replay
     from ghost_vpr_ros.replay.replayer import judge, replay
 
@@ -108,7 +121,11 @@ def replay_and_write(
         },
     }
     title = replay_title(Path(args.bag).name, args.map.name, evaluation, recognizer.model.name)
-    return write_replay(answers, evaluation, described, title, judgement.sheet_rows, args.out)
+    metrics = write_replay(answers, evaluation, described, title, judgement.sheet_rows, args.out)
+    if not args.pose_graph:
+        return metrics
+    graph = pose_graph_and_write(args, answers, recognizer.place_map)
+    return {**metrics, 'pose_graph': graph}
 
 
 def replay_title(bag: str, place_map: str, evaluation: Evaluation | None, model: str) -> str:
@@ -122,7 +139,8 @@ def replay_lines(metrics: dict[str, Any]) -> list[str]:
     keys = ('num_frames', 'num_frames_without_truth', 'states', 'reasons', 'num_accepted_wrong')
     rest = {key: metrics[key] for key in keys if key in metrics}
     recall = recall_lines(metrics['recall']) if 'recall' in metrics else []
-    return [*recall, *table_lines({**rest, 'model': metrics['model']})]
+    graph = pose_graph_lines(metrics['pose_graph']) if 'pose_graph' in metrics else []
+    return [*recall, *table_lines({**rest, 'model': metrics['model']}), *graph]
 
 
 def _frames(args: argparse.Namespace) -> Sequence[Frame]:

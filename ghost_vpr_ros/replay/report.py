@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -31,6 +32,15 @@ ANSWER_STYLES = {
 """Colour of each kind of answer on the top-down map, and whether its dot is filled."""
 
 
+_TRAJECTORY_STYLES: tuple[dict[str, Any], ...] = (
+    {'color': 'black', 'linewidth': 3.0, 'alpha': 0.25},
+    {'color': '#8a8f94', 'linewidth': 1.2, 'linestyle': '--'},
+    {'color': '#d98a1f', 'linewidth': 1.2},
+    {'color': _BLUE, 'linewidth': 1.4},
+)
+"""Truth, odometry, closures without and with the robust kernel."""
+
+
 @dataclass(frozen=True)
 class DrivenAnswer:
     """One query of a replay on the top-down map.
@@ -44,6 +54,19 @@ class DrivenAnswer:
     truth_xy: NDArray[np.float64]
     found_xy: NDArray[np.float64] | None
     kind: str
+
+
+@dataclass(frozen=True)
+class DrawnClosure:
+    """A closure of a pose graph on the picture of the trajectories.
+
+    Attributes:
+        ends_xy: (2, 2) metres, of the query and of its keyframe.
+        is_false: whether they are not the same place.
+    """
+
+    ends_xy: NDArray[np.float64]
+    is_false: bool
 
 
 def recall_plot(recall_percent: Sequence[float], title: str) -> bytes:
@@ -162,6 +185,33 @@ def _draw_answers(axes: Axes, answers: Sequence[DrivenAnswer], kind: str) -> Non
         label=f'{kind}: {len(answers)}',
         zorder=4 if is_filled else 3,
     )
+
+
+def trajectories_plot(
+    trajectories: Mapping[str, NDArray[np.float64]], closures: Sequence[DrawnClosure], title: str
+) -> bytes:
+    """PNG of trajectories from above.
+
+    Args:
+        trajectories: (N, 2) metres by label, NaN where unknown: the truth, the odometry, and what
+            came of it without and with the robust kernel.
+        closures: of the graph; a false one is red.
+        title: what was optimised.
+    """
+    figure, axes = _figure(title, height_in=6.4)
+    for (label, xy), style in zip(trajectories.items(), _TRAJECTORY_STYLES, strict=True):
+        axes.plot(xy[:, 0], xy[:, 1], label=label, zorder=2, **style)
+    for is_false, name in ((False, 'right or unjudged'), (True, 'false')):
+        ends = [closure.ends_xy for closure in closures if closure.is_false is is_false]
+        colour = _RED if is_false else _GREEN
+        for pair in ends:
+            axes.plot(pair[:, 0], pair[:, 1], '-o', color=colour, linewidth=0.8, markersize=2)
+        axes.plot([], [], '-o', color=colour, markersize=2, label=f'closures, {name}: {len(ends)}')
+    axes.set_xlabel('x (m)')
+    axes.set_ylabel('y (m)')
+    axes.set_aspect('equal', adjustable='datalim')
+    axes.legend(loc='upper center', bbox_to_anchor=(0.5, -0.1), ncols=2, frameon=False, fontsize=9)
+    return _png(figure)
 
 
 def _figure(title: str, height_in: float = 4.6) -> tuple[Figure, Axes]:

@@ -1,0 +1,171 @@
+"""The pose graph of a replay: its options, what it needs of the bag, and its figures as text."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ghost_vpr_ros.cli.options import add_settings, config_from
+from ghost_vpr_ros.cli.progress import say
+from ghost_vpr_ros.core.config import RecognizerConfig
+from ghost_vpr_ros.core.datatypes import Frame
+from ghost_vpr_ros.core.errors import BagError, ConfigError
+from ghost_vpr_ros.core.place_map import PlaceMap
+from ghost_vpr_ros.replay.bag_topics import BagTopics
+from ghost_vpr_ros.replay.closures import ClosureConfig
+from ghost_vpr_ros.replay.config import EvaluationConfig
+from ghost_vpr_ros.replay.drift import DriftConfig
+from ghost_vpr_ros.replay.odometry_track import OdometryConfig
+from ghost_vpr_ros.replay.pose_graph import PoseGraphConfig, load_gtsam
+
+if TYPE_CHECKING:
+    from ghost_vpr_ros.replay.odometry_track import OdometryTrack
+    from ghost_vpr_ros.replay.replayer import Answer
+
+
+def add_pose_graph_options(parser: argparse.ArgumentParser) -> None:
+    """Add `--pose-graph` and the settings of what it does."""
+    group = parser.add_argument_group('pose graph (needs the package gtsam)')
+    group.add_argument(
+        '--pose-graph',
+        action='store_true',
+        help='feed odometry and accepted answers to a pose graph; report the trajectory error',
+    )
+    group.add_argument(
+        '--odometry-topic',
+        metavar='TOPIC',
+        default='',
+        help='odometry of the bag; default: its only topic of Odometry',
+    )
+    group.add_argument(
+        '--drift-seed',
+        metavar='N',
+        type=int,
+        nargs='+',
+        help='instead of odometry of the bag: the true poses with drift, one run for each seed',
+    )
+    for settings in (OdometryConfig, DriftConfig, ClosureConfig, PoseGraphConfig):
+        add_settings(group, settings)
+
+
+def check_pose_graph(args: argparse.Namespace) -> None:
+    """Refuse before the replay what would fail after it.
+
+    Raises:
+        ConfigError: GTSAM is not installed, a setting is out of range, or a seed is negative.
+        BagError: the bag has no odometry, or several topics of it to choose from.
+    """
+    if not args.pose_graph:
+        return
+    load_gtsam()
+    for settings in (OdometryConfig, DriftConfig, ClosureConfig, PoseGraphConfig):
+        config_from(args, settings)
+    if args.drift_seed is None:
+        _odometry_topic(args)
+    elif min(args.drift_seed) < 0:
+        raise ConfigError(f'--drift-seed: expected 0 or more, found {min(args.drift_seed)}')
+
+
+def pose_graph_and_write(
+    args: argparse.Namespace, answers: Sequence[Answer], place_map: PlaceMap
+) -> dict[str, Any]:
+    """Run the pose graph, write its files to `args.out`; the content of pose_graph.json."""
+    from ghost_vpr_ros.replay.pose_graph_report import write_pose_graph
+    from ghost_vpr_ros.replay.pose_graph_run import (
+        GraphSettings,
+        run_pose_graph,
+        true_positions,
+    )
+
+    frames = [answer.frame for answer in answers]
+    truth = true_positions(frames, place_map)
+    if args.drift_seed is None and _judges_by_odometry(args):
+        say('note: the positions are the odometry itself; no trajectory error is reported')
+        truth[:] = float('nan')
+    settings = GraphSettings(
+        config_from(args, PoseGraphConfig),
+        config_from(args, ClosureConfig),
+        config_from(args, RecognizerConfig),
+    )
+    runs = [
+        run_pose_graph(name, odometry, answers, place_map, truth, settings)
+        for name, odometry in _odometries(args, frames).items()
+    ]
+    described = {
+        'bag': str(args.bag),
+        'map': str(args.map),
+        'kernel': 'Cauchy on closures',
+        'settings': {
+            **settings.graph.to_dict(),
+            **settings.closures.to_dict(),
+            **config_from(args, OdometryConfig).to_dict(),
+            **({} if args.drift_seed is None else config_from(args, DriftConfig).to_dict()),
+        },
+    }
+    limit_m = config_from(args, EvaluationConfig).positive_distance_m
+    return write_pose_graph(runs, frames, limit_m, described, args.out)
+
+
+def pose_graph_lines(result: dict[str, Any]) -> list[str]:
+    """The figures of all runs as a table, and why links of odometry were left out."""
+    head = 'run         ATE (m): odometry  closures  robust  ratio  used  false  false/km'
+    lines = ['', head]
+    for run in result['runs']:
+        ate, used = run['ate_m'], run['closures_used']
+        lines.append(
+            f'{run["name"]:<20}{ate["odometry"]:9.2f}{ate["closures"]:10.2f}'
+            f'{ate["closures_robust"]:8.2f}{run["ate_ratio"]["closures_robust"]:7.2f}'
+            f'{used["num"]:6d}{used["false"]:7d}{used["false_per_km"]:10.2f}'
+        )
+    for run in result['runs']:
+        lines.append(f'{run["name"]}: odometry {run["odometry"]}')
+        lines.append(f'{run["name"]}: closures from {run["closures_from"]}')
+        lines += [
+            f'{run["name"]}: left out {link["from"]} to {link["to"]}: {link["why"]}'
+            for link in run['odometry_links_left_out']
+        ]
+    return lines
+
+
+def _odometries(args: argparse.Namespace, frames: Sequence[Frame]) -> dict[str, OdometryTrack]:
+    """By name of the run: of the bag, or one for each seed."""
+    from ghost_vpr_ros.replay.odometry_track import read_odometry
+    from ghost_vpr_ros.replay.pose_graph_run import odometry_of_truth
+
+    if args.drift_seed is not None:
+        drift = config_from(args, DriftConfig)
+        return {
+            f'drift_seed_{seed}': odometry_of_truth(frames, drift, seed)
+            for seed in args.drift_seed
+        }
+    stamps = [frame.stamp_ns for frame in frames]
+    gap_s = config_from(args, BagTopics).max_gap_s
+    config = config_from(args, OdometryConfig)
+    return {
+        'odometry': read_odometry(Path(args.bag), _odometry_topic(args), stamps, config, gap_s)
+    }
+
+
+def _odometry_topic(args: argparse.Namespace) -> str:
+    from ghost_vpr_ros.replay.odometry_track import odometry_topic_of
+
+    topic = odometry_topic_of(Path(args.bag), args.odometry_topic)
+    if topic is None:
+        raise BagError(
+            f'{args.bag}: expected a topic of nav_msgs/Odometry, found none; give --drift-seed N '
+            'to make odometry from true poses'
+        )
+    return topic
+
+
+def _judges_by_odometry(args: argparse.Namespace) -> bool:
+    """Whether the truth is the very topic that the odometry comes from."""
+    from ghost_vpr_ros.replay.bag_file import BagFile
+    from ghost_vpr_ros.replay.bag_reader import position_topic_of
+
+    if args.ground_truth is not None:
+        return False
+    topic = position_topic_of(BagFile(Path(args.bag)), config_from(args, BagTopics).position_topic)
+    return topic is not None and topic.name == _odometry_topic(args)
