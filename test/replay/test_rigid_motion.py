@@ -1,0 +1,45 @@
+"""Matrices and quaternions describe the same poses."""
+
+import numpy as np
+import pytest
+
+from ghost_vpr_ros.core.datatypes import Pose
+from ghost_vpr_ros.replay.rigid_motion import matrix_of, quaternion_of, steps_of, travelled_m
+from ghost_vpr_ros.replay.transform_tree import rotate
+from test.replay.circles import circle
+
+
+def test_matrix_turns_vectors_as_the_quaternion_does() -> None:
+    rng = np.random.default_rng(0)
+    for quaternion in rng.normal(size=(20, 4)):
+        unit = quaternion / np.linalg.norm(quaternion)
+        vector = rng.normal(size=3)
+        matrix = matrix_of(Pose(np.array([1.0, 2, 3]), unit))
+        assert matrix[:3, :3] @ vector == pytest.approx(rotate(unit, vector))
+        assert matrix[:3, 3].tolist() == [1, 2, 3]
+
+
+def test_quaternion_comes_back_from_every_matrix_half_turns_included() -> None:
+    rng = np.random.default_rng(1)
+    for quaternion in [
+        *rng.normal(size=(20, 4)),
+        np.array([1.0, 0, 0, 0]),
+        np.array([0, 0, 1, 0]),
+    ]:
+        unit = quaternion / np.linalg.norm(quaternion)
+        found = quaternion_of(matrix_of(Pose(np.zeros(3), unit))[:3, :3])
+        assert abs(found @ unit) == pytest.approx(1.0)
+        assert found[3] >= 0
+
+
+def test_steps_lead_from_the_first_pose_to_the_last() -> None:
+    poses = circle(10, 7)
+    reached = poses[0]
+    for step in steps_of(poses):
+        reached = reached @ step
+    assert reached == pytest.approx(poses[-1])
+
+
+def test_distance_is_summed_over_gaps() -> None:
+    positions = np.array([[0.0, 0, 0], [3, 4, 0], [np.nan] * 3, [3, 4, 2]])
+    assert travelled_m(positions).tolist() == [0, 5, 5, 7]
