@@ -17,7 +17,7 @@ NEVER = ('pickle', 'cPickle', 'dill', 'joblib', 'shelve')
 NETWORK = ('urllib.request', 'http', 'ftplib', 'socket')
 
 CORE = ('numpy', 'torch', 'faiss', 'cv2', 'pyproj', 'scipy', 'safetensors')
-REPLAY = (*CORE, 'rosbags', 'matplotlib', 'PIL')
+REPLAY = (*CORE, 'rosbags', 'matplotlib', 'PIL', 'gtsam')
 MESSAGES = r'\w+_msgs|std_srvs|\w+_interfaces'
 ROS = ('rclpy', 'rosbags.image', 'cv_bridge', 'tf2_ros', 'ament_index_python', MESSAGES)
 

@@ -12,7 +12,7 @@ from ghost_vpr_ros.core.datatypes import Pose
 from ghost_vpr_ros.replay.bag_writer import BagFrame, write_bag
 from ghost_vpr_ros.replay.rigid_motion import quaternion_of
 from test.cli.program import TINY, picture
-from test.replay.drives import circle
+from test.replay.circles import circle
 
 LAP = 24
 START_NS = 10**18
