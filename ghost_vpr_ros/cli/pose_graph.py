@@ -34,12 +34,6 @@ def add_pose_graph_options(parser: argparse.ArgumentParser) -> None:
         help='feed odometry and accepted answers to a pose graph; report the trajectory error',
     )
     group.add_argument(
-        '--odometry-topic',
-        metavar='TOPIC',
-        default='',
-        help='odometry of the bag; default: its only topic of Odometry',
-    )
-    group.add_argument(
         '--drift-seed',
         metavar='N',
         type=int,

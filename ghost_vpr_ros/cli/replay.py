@@ -32,6 +32,7 @@ from ghost_vpr_ros.replay.config import EvaluationConfig
 from ghost_vpr_ros.replay.output_files import make_output_folder
 
 if TYPE_CHECKING:
+    from ghost_vpr_ros.core.odometry import OdometryMemory
     from ghost_vpr_ros.core.recognizer import PlaceRecognizer
     from ghost_vpr_ros.replay.evaluator import Evaluation
 
@@ -58,7 +59,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='positions of the bag; default: its only fix, pose or odometry topic; none: no truth',
     )
     bag_settings = [s.name for s in settings_of(BagTopics) if s.name != 'position_topic']
-    add_settings(parser.add_argument_group('bag'), BagTopics, bag_settings)
+    bag = parser.add_argument_group('bag')
+    bag.add_argument(
+        '--odometry-topic',
+        metavar='TOPIC',
+        default='',
+        help='odometry of the bag; default: its only topic of Odometry; none: without odometry',
+    )
+    add_settings(bag, BagTopics, bag_settings)
     add_settings(parser.add_argument_group('judgement'), EvaluationConfig, _EVALUATION_SETTINGS)
     add_settings(parser.add_argument_group('recogniser'), RecognizerConfig)
     add_pose_graph_options(parser)
@@ -101,7 +109,7 @@ def replay_and_write(
 
     judgement = config_from(args, EvaluationConfig)
     with progress_bar(len(frames), 'replay') as progress:
-        answers = replay(frames, recognizer, progress=progress)
+        answers = replay(frames, recognizer, _odometry(args), progress=progress)
     evaluation = judge(answers, recognizer.place_map, judgement.positive_distance_m)
     if evaluation is None:
         say('note: no positions to judge by; only the answers themselves are reported')
@@ -155,3 +163,19 @@ def _frames(args: argparse.Namespace) -> Sequence[Frame]:
     truth = read_trajectory(args.ground_truth, topics.max_gap_s)
     without = BagTopics.from_dict({**topics.to_dict(), 'position_topic': 'none'})
     return with_truth(open_source(args.bag, topics=without).frames, truth)
+
+
+def _odometry(args: argparse.Namespace) -> OdometryMemory | None:
+    """The odometry that the node would have had; None without any, or with several to choose.
+
+    Raises:
+        BagError: no such topic of odometry, or the bag is damaged.
+    """
+    from ghost_vpr_ros.replay.odometry_track import odometry_topics_of, remembered_odometry
+
+    if args.odometry_topic == 'none':
+        return None
+    topics = odometry_topics_of(Path(args.bag), args.odometry_topic)
+    if len(topics) > 1:
+        say(f'note: no odometry is used; choose one of {", ".join(topics)} with --odometry-topic')
+    return remembered_odometry(Path(args.bag), topics[0]) if len(topics) == 1 else None

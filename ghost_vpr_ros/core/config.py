@@ -198,6 +198,14 @@ class RecognizerConfig(Config):
         0.2, 'largest error of odometry between two frames, share of the way', low=0.0, high=1.0,
         runtime=True,
     )  # fmt: skip
+    max_odometry_age_s: float = setting(
+        0.2,
+        'odometry that is older than this when an image is taken is not used for it',
+        unit='s',
+        low=0.0,
+        high=60.0,
+        runtime=True,
+    )
     match_spread_m: float = setting(
         5.0,
         'how far from a keyframe the camera may be that sees its place',

@@ -8,9 +8,6 @@ from collections import deque
 
 from ghost_vpr_ros.core.datatypes import Pose
 
-_KEPT = 500
-"""Newest poses that are kept: ten seconds of a fast odometry."""
-
 
 class OdometryMemory:
     """Stamped poses in the odometry's own frame; may be filled by another thread.
@@ -19,15 +16,10 @@ class OdometryMemory:
     running node agree as long as odometry is not later than its images.
     """
 
-    def __init__(self, max_age_s: float) -> None:
-        """Start empty.
-
-        Args:
-            max_age_s: longest time between an odometry and the frame it is used for.
-        """
-        self._max_age_ns = round(max_age_s * 1e9)
+    def __init__(self, kept: int | None = None) -> None:
+        """Start empty; `kept` is how many of the newest poses are remembered, None: all."""
         self._lock = threading.Lock()
-        self._stamped: deque[tuple[int, Pose]] = deque(maxlen=_KEPT)
+        self._stamped: deque[tuple[int, Pose]] = deque(maxlen=kept)
 
     def add(self, stamp_ns: int, pose: Pose) -> None:
         """Take the newest pose; one that is not newer than the last begins anew."""
@@ -36,11 +28,11 @@ class OdometryMemory:
                 self._stamped.clear()
             self._stamped.append((stamp_ns, pose))
 
-    def at(self, stamp_ns: int) -> Pose | None:
-        """The last pose at or before a stamp; None where there is none that is recent."""
+    def at(self, stamp_ns: int, max_age_s: float) -> Pose | None:
+        """The last pose at or before a stamp; None where that is older than `max_age_s`."""
         with self._lock:
             number = bisect_right(self._stamped, stamp_ns, key=lambda each: each[0])
             if number == 0:
                 return None
             found_ns, pose = self._stamped[number - 1]
-        return pose if stamp_ns - found_ns <= self._max_age_ns else None
+        return pose if stamp_ns - found_ns <= round(max_age_s * 1e9) else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.datatypes import Pose
 from ghost_vpr_ros.core.errors import BagError
+from ghost_vpr_ros.core.odometry import OdometryMemory
 from ghost_vpr_ros.core.settings import Config, setting
 from ghost_vpr_ros.replay.bag_file import BagFile
 from ghost_vpr_ros.replay.pose_messages import ODOMETRY_TYPE, pose_of_message, stamp_of
@@ -27,7 +28,7 @@ _SAME_M, _SAME_DEG = 1e-3, 1e-2
 class OdometryConfig(Config):
     """What odometry is believed."""
 
-    max_speed_m_s: float = setting(
+    jump_speed_m_s: float = setting(
         50.0, 'odometry that is faster has jumped', unit='m/s', low=0.1, high=1000.0
     )
     max_turn_deg_s: float = setting(
@@ -98,11 +99,7 @@ def read_odometry(
     Raises:
         BagError: damaged, or no message holds a position and an orientation.
     """
-    stamped = []
-    for message in BagFile(path).messages([topic]):
-        pose = pose_of_message(message.content, ODOMETRY_TYPE)
-        if pose is not None and pose.quaternion_xyzw is not None:
-            stamped.append((stamp_of(message.content.header, message.log_ns), pose))
+    stamped = list(_stamped_poses(path, topic))
     if not stamped:
         raise BagError(
             f'{path}: none of the messages on {topic} holds a finite position and an orientation; '
@@ -111,23 +108,58 @@ def read_odometry(
     return make_odometry(stamped, stamps_ns, config, max_gap_s, f'topic {topic}')
 
 
+def remembered_odometry(path: Path, topic: str) -> OdometryMemory:
+    """The odometry of a bag as the node has it: message by message, in their order.
+
+    Raises:
+        BagError: damaged.
+    """
+    memory = OdometryMemory()
+    for stamp_ns, pose in _stamped_poses(path, topic):
+        memory.add(stamp_ns, pose)
+    return memory
+
+
+def _stamped_poses(path: Path, topic: str) -> Iterator[Stamped]:
+    """Those that have a position and an orientation."""
+    for message in BagFile(path).messages([topic]):
+        pose = pose_of_message(message.content, ODOMETRY_TYPE)
+        if pose is not None and pose.quaternion_xyzw is not None:
+            yield stamp_of(message.content.header, message.log_ns), pose
+
+
 def odometry_topic_of(path: Path, wanted: str) -> str | None:
     """The topic that odometry comes from; None where the bag has none and none was named.
 
     Raises:
         BagError: no such topic of odometry, or several to choose from.
     """
+    names = odometry_topics_of(path, wanted)
+    if len(names) > 1:
+        raise BagError(
+            f'{path}: {len(names)} topics hold odometry; choose one with {_choice(names)}'
+        )
+    return names[0] if names else None
+
+
+def odometry_topics_of(path: Path, wanted: str) -> list[str]:
+    """All topics that hold odometry, or the one that is wanted.
+
+    Raises:
+        BagError: the wanted one is not among them.
+    """
     topics = [t for t in BagFile(path).topics() if t.msgtype == ODOMETRY_TYPE and t.count > 0]
     names = [topic.name for topic in topics]
-    choice = ' or '.join(f'--odometry-topic {name}' for name in names) or 'it has no odometry'
-    if wanted:
-        fitting = [name for name in names if name.lstrip('/') == wanted.lstrip('/')]
-        if not fitting:
-            raise BagError(f'{path}: there is no odometry on {wanted}; {choice}')
-        return fitting[0]
-    if len(names) > 1:
-        raise BagError(f'{path}: {len(names)} topics hold odometry; choose one with {choice}')
-    return names[0] if names else None
+    if not wanted:
+        return names
+    fitting = [name for name in names if name.lstrip('/') == wanted.lstrip('/')]
+    if not fitting:
+        raise BagError(f'{path}: there is no odometry on {wanted}; {_choice(names)}')
+    return fitting
+
+
+def _choice(names: Sequence[str]) -> str:
+    return ' or '.join(f'--odometry-topic {name}' for name in names) or 'it has no odometry'
 
 
 def make_odometry(
@@ -179,7 +211,7 @@ def _fault_between(before: Stamped, after: Stamped, config: OdometryConfig) -> s
     metres = float(np.linalg.norm(end[:3, 3] - start[:3, 3]))
     cosine = 0.5 * (np.trace(start[:3, :3].T @ end[:3, :3]) - 1.0)
     degrees = float(np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0))))
-    if metres > config.max_speed_m_s * seconds + _SAME_M:
+    if metres > config.jump_speed_m_s * seconds + _SAME_M:
         return f'jump of {metres:.2f} m in {seconds:.3f} s'
     if degrees > config.max_turn_deg_s * seconds + _SAME_DEG:
         return f'turn by {degrees:.1f} deg in {seconds:.3f} s'

@@ -14,9 +14,10 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.datatypes import Frame, Hypothesis, Keyframe, Reason, State
+from ghost_vpr_ros.core.datatypes import Frame, Hypothesis, Keyframe, Pose, Reason, State
 from ghost_vpr_ros.core.errors import ImageError
 from ghost_vpr_ros.core.image import decode_compressed
+from ghost_vpr_ros.core.odometry import OdometryMemory
 from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
 from ghost_vpr_ros.replay.evaluator import NO_ROW, Evaluation
@@ -36,19 +37,22 @@ class Answer:
 def replay(
     frames: Sequence[Frame],
     recognizer: PlaceRecognizer,
+    odometry: OdometryMemory | None = None,
     *,
     progress: Callable[[int], None] | None = None,
 ) -> list[Answer]:
-    """The answers to all frames, in their order."""
-    answers = []
+    """The answers to all frames, in their order, with the odometry where there is one."""
+    known, answers = odometry or OdometryMemory(), []
+    recognizer.reset()
     for frame in frames:
-        answers.append(_answer(frame, recognizer))
+        pose = known.at(frame.stamp_ns, recognizer.config.max_odometry_age_s)
+        answers.append(_answer(frame, recognizer, pose))
         if progress:
             progress(1)
     return answers
 
 
-def _answer(frame: Frame, recognizer: PlaceRecognizer) -> Answer:
+def _answer(frame: Frame, recognizer: PlaceRecognizer, odometry: Pose | None) -> Answer:
     """The answer to one frame; an image that cannot be decoded is rejected, as in the node."""
     start = time.perf_counter()
     try:
@@ -58,7 +62,7 @@ def _answer(frame: Frame, recognizer: PlaceRecognizer) -> Answer:
         unseen = replace(frame, load=blank_picture)
         return Answer(unseen, rejected, 1e3 * (time.perf_counter() - start))
     load_ms = 1e3 * (time.perf_counter() - start)
-    return Answer(frame, recognizer.recognize(image, frame.stamp_ns), load_ms)
+    return Answer(frame, recognizer.recognize(image, frame.stamp_ns, odometry), load_ms)
 
 
 def judge(

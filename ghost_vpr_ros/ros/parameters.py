@@ -48,13 +48,6 @@ class NodeConfig(Config):
         high=3600.0,
         runtime=True,
     )
-    max_odometry_age_s: float = setting(
-        0.2,
-        'odometry that is older than this when an image is taken is not used for it',
-        unit='s',
-        low=0.0,
-        high=60.0,
-    )
     diagnostics_period_s: float = setting(
         1.0, 'time between two messages on /diagnostics', unit='s', low=0.1, high=60.0
     )

@@ -26,6 +26,9 @@ from ghost_vpr_ros.ros.node_statistics import Statistics
 from ghost_vpr_ros.ros.parameters import NodeParameters
 from ghost_vpr_ros.ros.recognizer_loading import LoadedMap
 
+_ODOMETRY_KEPT = 500
+"""Newest poses of the odometry that are remembered: ten seconds of a fast one."""
+
 
 class Recognition:
     """Answers the newest image on a thread of its own, from construction to `close`."""
@@ -55,7 +58,7 @@ class Recognition:
         self._processor = FrameProcessor(
             self, publishers, statistics, node.get_clock(), self._logger, lambda: parameters.node
         )
-        self._odometry = OdometryMemory(config.max_odometry_age_s)
+        self._odometry = OdometryMemory(_ODOMETRY_KEPT)
         self.fresh_answers = FreshAnswers()
         self._worker = LatestFrameWorker(self._process, self._report_defect)
 
@@ -76,7 +79,9 @@ class Recognition:
     def recognize(self, image: RgbImage, stamp_ns: int) -> Hypothesis:
         """The recogniser's answer; one caller at a time."""
         with self._lock:
-            return self._recognizer.recognize(image, stamp_ns, self._odometry.at(stamp_ns))
+            max_age_s = self._recognizer.config.max_odometry_age_s
+            odometry = self._odometry.at(stamp_ns, max_age_s)
+            return self._recognizer.recognize(image, stamp_ns, odometry)
 
     @property
     def map_revision(self) -> int:
