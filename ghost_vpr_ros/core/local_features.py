@@ -1,0 +1,146 @@
+"""Local features: points of an image that are found again from nearby, and their matches.
+
+SIFT as RootSIFT (Arandjelovic and Zisserman 2012) or ORB (Rublee et al. 2011), both by OpenCV.
+Descriptors are kept as float32 rows, so that one matrix product compares all with all.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.core.config import VerificationConfig
+
+_ORB_BITS = 256
+_SMALLEST_PX = 16
+
+
+@dataclass(frozen=True)
+class LocalFeatures:
+    """Local features of one image.
+
+    Attributes:
+        points: (N, 2) float64 pixels x, y in the image at working size.
+        descriptors: (N, d) float32: RootSIFT of unit norm, or the bits of ORB as -1 and 1.
+        kind: `sift` or `orb`.
+        width: of the image at working size, pixels.
+        height: of the image at working size, pixels.
+    """
+
+    points: NDArray[np.float64]
+    descriptors: NDArray[np.float32]
+    kind: str
+    width: int
+    height: int
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+
+class FeatureExtractor:
+    """Finds the local features of images; not for several threads at once."""
+
+    def __init__(self, config: VerificationConfig) -> None:
+        """Make OpenCV's detector of `config.features`."""
+        self._config = config
+        count = config.max_features
+        self._detector = cv2.SIFT.create(count) if config.features == 'sift' else _orb(count)
+
+    def __call__(self, image: NDArray[np.uint8]) -> LocalFeatures:
+        """At most `max_features` of an RGB uint8 (H, W, 3) image at the working width."""
+        grey = self._working(image)
+        height, width = grey.shape
+        if min(height, width) < _SMALLEST_PX:
+            return self._features([], None, width, height)
+        keypoints, found = self._detector.detectAndCompute(grey, None)
+        return self._features(keypoints, found, width, height)
+
+    def _working(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Grey uint8, no wider than the working width; smaller images are not enlarged."""
+        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        height, width = grey.shape
+        if width > self._config.working_width_px:
+            wanted = self._config.working_width_px
+            size = (wanted, max(1, round(height * wanted / width)))
+            grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+        return np.asarray(grey, np.uint8)
+
+    def _features(
+        self, keypoints: Sequence[cv2.KeyPoint], found: object, width: int, height: int
+    ) -> LocalFeatures:
+        kind, limit = self._config.features, self._config.max_features
+        points = [keypoint.pt for keypoint in keypoints]
+        rows = np.asarray(points, np.float64).reshape(-1, 2)[:limit]
+        size = 128 if kind == 'sift' else _ORB_BITS
+        empty = found is None or len(rows) == 0
+        raw = (
+            np.zeros((0, size), np.float32) if empty else _floats(np.asarray(found)[:limit], kind)
+        )
+        return LocalFeatures(rows, raw, kind, width, height)
+
+
+def _orb(count: int) -> cv2.ORB:
+    """ORB that also finds points near the border of a small picture."""
+    return cv2.ORB.create(nfeatures=count, edgeThreshold=15, fastThreshold=10)
+
+
+def _floats(found: NDArray[np.generic], kind: str) -> NDArray[np.float32]:
+    """(N, 128) roots of SIFT that sums to 1, or (N, 256) bits of ORB as -1 and 1, float32."""
+    if kind == 'orb':
+        bits = np.unpackbits(found.astype(np.uint8), axis=1)
+        return bits.astype(np.float32) * 2.0 - 1.0
+    sift = found.astype(np.float32)
+    return np.asarray(np.sqrt(sift / np.maximum(sift.sum(axis=1, keepdims=True), 1e-9)))
+
+
+def match(a: LocalFeatures, b: LocalFeatures, ratio: float) -> NDArray[np.int64]:
+    """(M, 2) rows of `a` and of `b` that are each other's nearest and clearly nearer than others.
+
+    Lowe's ratio test (2004, Section 7.1) from `a` to `b` on the Euclidean (SIFT) or Hamming (ORB)
+    distance, and mutual nearest neighbours.
+    """
+    if len(a) < 2 or len(b) < 2:
+        return np.zeros((0, 2), np.int64)
+    distance = _distances(a, b)
+    nearest = distance.argmin(axis=1)
+    back = distance.argmin(axis=0)
+    rows = np.arange(len(a))
+    first = distance[rows, nearest]
+    distance[rows, nearest] = np.inf
+    kept = (back[nearest] == rows) & (first < ratio * distance.min(axis=1))
+    return np.column_stack([rows[kept], nearest[kept]]).astype(np.int64)
+
+
+def _distances(a: LocalFeatures, b: LocalFeatures) -> NDArray[np.float32]:
+    products = a.descriptors @ b.descriptors.T
+    if a.kind == 'orb':
+        return np.asarray((_ORB_BITS - products) / 2.0)
+    return np.asarray(np.sqrt(np.maximum(2.0 - 2.0 * products, 0.0)))
+
+
+class FeatureCache:
+    """Local features of the last used keyframes, by keyframe id."""
+
+    def __init__(self, capacity: int) -> None:
+        """Keep at most `capacity` keyframes; 0: none."""
+        self._capacity = capacity
+        self._kept: OrderedDict[int, LocalFeatures] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def get(
+        self, keyframe_id: int, make: Callable[[], LocalFeatures | None]
+    ) -> LocalFeatures | None:
+        """The features of a keyframe, from `make` where they are not kept; None is not kept."""
+        features = self._kept.pop(keyframe_id, None) or make()
+        if features is not None and self._capacity > 0:
+            self._kept[keyframe_id] = features
+            while len(self._kept) > self._capacity:
+                self._kept.popitem(last=False)
+        return features
