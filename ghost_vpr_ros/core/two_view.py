@@ -1,0 +1,183 @@
+"""Two views of one scene: which matches agree with one motion, and what that motion is.
+
+Points are pixels of an undistorted camera with its principal point at 0 where the camera is known,
+else pixels as they are. `keyframe_R_query` takes vectors of the query's frame to the keyframe's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.core.camera import homogeneous, unit_rows
+
+Array = NDArray[np.float64]
+
+_CONFIDENCE = 0.999
+_ITERATIONS = 1000
+_LEAST_POINTS = 8
+_STEP = 1e-6
+_REFINEMENTS = 5
+_ROTATION_ROUNDS = 5
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Relative pose up to scale, in optical frames.
+
+    Attributes:
+        keyframe_R_query: (3, 3) rotation.
+        direction: (3,) unit vector to the query's camera in the keyframe's frame; None where the
+            views differ by a rotation only, so that nothing tells the direction.
+        rotation_covariance: (3, 3) rad^2, about the axes of the keyframe's frame.
+        direction_covariance: (3, 3) of the unit direction, rad^2; 0 along it.
+    """
+
+    keyframe_R_query: Array
+    direction: Array | None
+    rotation_covariance: Array
+    direction_covariance: Array
+
+
+def consistent_matches(query: Array, keyframe: Array, threshold_px: float) -> NDArray[np.bool_]:
+    """(M,) which of the matches (M, 2) and (M, 2) agree with one fundamental matrix (MAGSAC++).
+
+    It needs no calibration, and right from wrong it tells no worse than the essential matrix.
+    """
+    if len(query) < _LEAST_POINTS:
+        return np.zeros(len(query), bool)
+    try:
+        _, mask = cv2.findFundamentalMat(
+            query, keyframe, cv2.USAC_MAGSAC, threshold_px, _CONFIDENCE, _ITERATIONS
+        )
+    except cv2.error:
+        # OpenCV refuses points that all coincide or lie on a line.
+        mask = None
+    if mask is None or len(mask) != len(query):
+        return np.zeros(len(query), bool)
+    return np.asarray(mask.ravel() > 0)
+
+
+def relative_motion(query: Array, keyframe: Array, threshold: float) -> Motion | None:
+    """The motion between consistent normalised points (M, 2) and (M, 2), or None without one.
+
+    Args:
+        query: x / z and y / z in the query's optical frame.
+        keyframe: of the same points in the keyframe's.
+        threshold: in the same unit: pixels by the focal length.
+    """
+    rotation, share = _rotation_only(query, keyframe, threshold)
+    if share >= 0.9:
+        covariance = _rotation_covariance(query, threshold)
+        return Motion(rotation, None, covariance, np.zeros((3, 3)))
+    found = _from_essential(query, keyframe, threshold)
+    if found is None:
+        return None
+    return _refined(*found, threshold)
+
+
+def _rotation_only(query: Array, keyframe: Array, threshold: float) -> tuple[Array, float]:
+    """The rotation that takes most bearings to each other, and the share that it explains.
+
+    Kabsch's solution, again and again on what it explains best (trimmed least squares).
+    """
+    a, b = unit_rows(homogeneous(query)), unit_rows(homogeneous(keyframe))
+    kept = np.ones(len(a), bool)
+    for _ in range(_ROTATION_ROUNDS):
+        u, _, vt = np.linalg.svd(b[kept].T @ a[kept])
+        rotation = u @ np.diag([1.0, 1.0, np.linalg.det(u @ vt)]) @ vt
+        error = np.linalg.norm(a @ rotation.T - b, axis=1)
+        kept = error <= max(threshold, float(np.median(error)))
+    return rotation, float((error <= threshold).mean())
+
+
+def _rotation_covariance(query: Array, noise: float) -> Array:
+    """(3, 3) of a rotation from n bearings with that noise: noise^2 (n I - sum b b^T)^-1."""
+    bearings = unit_rows(homogeneous(query))
+    information = len(bearings) * np.eye(3) - bearings.T @ bearings
+    return np.asarray(noise**2 * np.linalg.pinv(information))
+
+
+def _from_essential(
+    query: Array, keyframe: Array, threshold: float
+) -> tuple[Array, Array, Array, Array] | None:
+    """Rotation, direction, and the points in front of both cameras; five points at least."""
+    if len(query) < _LEAST_POINTS:
+        return None
+    eye = np.eye(3)
+    try:
+        essential, mask = cv2.findEssentialMat(
+            query, keyframe, eye, cv2.USAC_MAGSAC, _CONFIDENCE, threshold
+        )
+        if essential is None or essential.shape != (3, 3):
+            return None
+        _, rotation, direction, mask = cv2.recoverPose(
+            essential, query, keyframe, eye, distanceThresh=1e3, mask=mask
+        )[:4]
+    except cv2.error:
+        return None
+    in_front = mask.ravel() > 0
+    if in_front.sum() < _LEAST_POINTS:
+        return None
+    turn, way = np.asarray(rotation, np.float64), np.asarray(direction, np.float64).ravel()
+    return turn, way, query[in_front], keyframe[in_front]
+
+
+def _refined(
+    rotation: Array, direction: Array, query: Array, keyframe: Array, noise: float
+) -> Motion:
+    """Gauss-Newton on the Sampson error, and the covariance of its minimum."""
+    a, b = homogeneous(query), homogeneous(keyframe)
+    residual = _sampson(rotation, direction, a, b)
+    for _ in range(_REFINEMENTS):
+        jacobian = _jacobian(rotation, direction, a, b)
+        step = np.asarray(-np.linalg.lstsq(jacobian, residual, rcond=1e-9)[0], np.float64)
+        moved = _moved(rotation, direction, step)
+        error = _sampson(*moved, a, b)
+        if error @ error >= residual @ residual:
+            break
+        (rotation, direction), residual = moved, error
+    jacobian = _jacobian(rotation, direction, a, b)
+    # Features are never found better than to a third of the threshold.
+    variance = max(float(residual @ residual) / max(len(a) - 5, 1), (noise / 3.0) ** 2)
+    covariance = variance * np.linalg.pinv(jacobian.T @ jacobian, rcond=1e-12, hermitian=True)
+    basis, covariance = _tangents(direction), np.asarray(covariance, np.float64)
+    return Motion(rotation, direction, covariance[:3, :3], basis @ covariance[3:, 3:] @ basis.T)
+
+
+def _sampson(rotation: Array, direction: Array, a: Array, b: Array) -> Array:
+    """(M,) first-order geometric error (Hartley and Zisserman, equation 11.9, its root)."""
+    essential = cross_matrix(direction) @ rotation
+    lines_b, lines_a = a @ essential.T, b @ essential
+    slope = (lines_b[:, :2] ** 2).sum(axis=1) + (lines_a[:, :2] ** 2).sum(axis=1)
+    return np.asarray((b * lines_b).sum(axis=1) / np.sqrt(np.maximum(slope, 1e-24)))
+
+
+def _jacobian(rotation: Array, direction: Array, a: Array, b: Array) -> Array:
+    """(M, 5) central differences over the rotation's three and the direction's two numbers."""
+    columns = []
+    for step in _STEP * np.eye(5):
+        ahead = _sampson(*_moved(rotation, direction, step), a, b)
+        behind = _sampson(*_moved(rotation, direction, -step), a, b)
+        columns.append((ahead - behind) / (2.0 * _STEP))
+    return np.stack(columns, axis=1)
+
+
+def _moved(rotation: Array, direction: Array, step: Array) -> tuple[Array, Array]:
+    turned = cv2.Rodrigues(step[:3])[0] @ rotation
+    moved = direction + _tangents(direction) @ step[3:]
+    return turned, moved / np.linalg.norm(moved)
+
+
+def _tangents(direction: Array) -> Array:
+    """(3, 2) two unit vectors across a unit direction."""
+    return np.linalg.svd(direction[np.newaxis])[2][1:].T
+
+
+def cross_matrix(vector: Array) -> Array:
+    """(3, 3) that multiplies as the cross product with a vector (3,)."""
+    x, y, z = vector
+    return np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
