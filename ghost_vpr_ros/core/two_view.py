@@ -144,8 +144,9 @@ def _refined(
     # Features are never found better than to a third of the threshold.
     variance = max(float(residual @ residual) / max(len(a) - 5, 1), (noise / 3.0) ** 2)
     covariance = variance * np.linalg.pinv(jacobian.T @ jacobian, rcond=1e-12, hermitian=True)
-    basis, covariance = _tangents(direction), np.asarray(covariance, np.float64)
-    return Motion(rotation, direction, covariance[:3, :3], basis @ covariance[3:, 3:] @ basis.T)
+    basis = _tangents(direction)
+    across = np.asarray(basis @ covariance[3:, 3:] @ basis.T, np.float64)
+    return Motion(rotation, direction, np.asarray(covariance[:3, :3], np.float64), across)
 
 
 def _sampson(rotation: Array, direction: Array, a: Array, b: Array) -> Array:
