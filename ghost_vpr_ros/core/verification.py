@@ -1,0 +1,285 @@
+"""Geometric verification: do the query and a keyframe's stored view show the same things?
+
+Local features of both images are matched; the matches that agree with one motion of the camera
+are counted (inliers). Where both views come from the query's camera, their relative pose follows:
+its rotation and its direction, never its distance, which no two images can tell.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.core.camera import BODY_R_OPTICAL, CameraIntrinsics
+from ghost_vpr_ros.core.config import VerificationConfig
+from ghost_vpr_ros.core.datatypes import Candidate, Pose
+from ghost_vpr_ros.core.errors import ImageError
+from ghost_vpr_ros.core.image import decode_compressed
+from ghost_vpr_ros.core.inlier_evidence import LEARNT
+from ghost_vpr_ros.core.local_features import FeatureCache, FeatureExtractor, LocalFeatures, match
+from ghost_vpr_ros.core.place_map import PlaceMap
+from ghost_vpr_ros.core.two_view import Motion, consistent_matches, relative_motion
+
+Views = Callable[[int], 'NDArray[np.uint8] | None']
+
+_GRID = 4
+_LARGEST_ANGLE_VARIANCE_RAD2 = math.pi**2 / 3.0
+"""Variance of an angle of which nothing is known."""
+
+
+@dataclass(frozen=True)
+class RelativePose:
+    """Pose of the query camera's body frame in the keyframe's body frame, up to scale.
+
+    Attributes:
+        keyframe_R_query: (3, 3) float64 rotation.
+        direction: (3,) float64 unit vector to the query camera; None where the views differ by
+            a rotation only.
+        rotation_covariance: (3, 3) rad^2 about x, y, z of the keyframe's frame.
+        direction_covariance: (3, 3) rad^2 of the unit direction, 0 along it.
+        is_calibrated: False where the camera was assumed: the angles are rough.
+    """
+
+    keyframe_R_query: NDArray[np.float64]
+    direction: NDArray[np.float64] | None
+    rotation_covariance: NDArray[np.float64]
+    direction_covariance: NDArray[np.float64]
+    is_calibrated: bool
+
+    def pose(self, distance_m: float, deviation_m: float) -> Pose:
+        """In the keyframe's body frame, with a distance from odometry, the map or an assumption.
+
+        Without a direction the position is the keyframe's, uncertain in every direction.
+
+        Args:
+            distance_m: between the two cameras, metres.
+            deviation_m: standard deviation of that distance, metres.
+        """
+        covariance = np.zeros((6, 6))
+        covariance[3:, 3:] = self.rotation_covariance
+        quaternion = _quaternion_xyzw(self.keyframe_R_query)
+        if self.direction is None:
+            covariance[:3, :3] = (distance_m**2 + deviation_m**2) * np.eye(3)
+            return Pose(np.zeros(3), quaternion, covariance)
+        square_m2 = distance_m**2 + deviation_m**2
+        covariance[:3, :3] = square_m2 * self.direction_covariance
+        covariance[:3, :3] += deviation_m**2 * np.outer(self.direction, self.direction)
+        return Pose(distance_m * self.direction, quaternion, covariance)
+
+
+@dataclass(frozen=True)
+class VerifiedCandidate:
+    """What the verification of one candidate found.
+
+    Attributes:
+        candidate: with its number of inliers; -1 where it was not verified or has no view.
+        matches: local features that are each other's nearest.
+        ratio: inliers by matches, 0 to 1; 0 without matches.
+        cells: of a 4 x 4 grid with inliers, in the image that has fewer of them.
+        is_verified: enough inliers, widely enough spread.
+        likelihood_ratio: p(inliers | right place) / p(inliers | wrong place); 1: says nothing.
+        relative: of a verified candidate whose view can be the query camera's.
+        pose: the same with the distance that is assumed where nothing tells it.
+    """
+
+    candidate: Candidate
+    matches: int = 0
+    ratio: float = 0.0
+    cells: int = 0
+    is_verified: bool = False
+    likelihood_ratio: float = 1.0
+    relative: RelativePose | None = None
+    pose: Pose | None = None
+
+
+@dataclass(frozen=True)
+class VerifiedCandidates:
+    """All candidates in the order that came in."""
+
+    items: tuple[VerifiedCandidate, ...]
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """The candidates, each with its number of inliers."""
+        return tuple(item.candidate for item in self.items)
+
+    @property
+    def best(self) -> VerifiedCandidate | None:
+        """The verified candidate with the most inliers, or None."""
+        verified = [item for item in self.items if item.is_verified]
+        return max(verified, key=lambda item: item.candidate.inliers, default=None)
+
+
+def views_of(place_map: PlaceMap) -> Views:
+    """A map's stored views as RGB uint8 (H, W, 3) by keyframe id; None where there is none."""
+
+    def view(keyframe_id: int) -> NDArray[np.uint8] | None:
+        jpeg = place_map.view(keyframe_id)
+        return None if jpeg is None else decode_compressed(jpeg, f'view of {keyframe_id}')
+
+    return view
+
+
+class GeometricVerifier:
+    """Verifies the candidates of one map; not for several threads at once."""
+
+    def __init__(
+        self, views: Views, camera: CameraIntrinsics | None, config: VerificationConfig
+    ) -> None:
+        """Make the extractor and an empty cache.
+
+        Args:
+            views: RGB uint8 (H, W, 3) of a keyframe id, or None; may raise `ImageError`.
+            camera: of the query images, and of the map's views in the same shape; None: assumed.
+            config: settings.
+        """
+        self._views = views
+        self._camera = camera
+        self._config = config
+        self._extract = FeatureExtractor(config)
+        self._cache = FeatureCache(config.cache_keyframes)
+        self._evidence = LEARNT[config.features]
+        self._min_inliers = config.min_inliers or self._evidence.min_inliers
+
+    def verify(
+        self, image: NDArray[np.uint8], candidates: Sequence[Candidate]
+    ) -> VerifiedCandidates:
+        """The first `config.candidates` verified, the others as they came.
+
+        Args:
+            image: RGB uint8 (H, W, 3) of the query.
+            candidates: best first.
+        """
+        count = self._config.candidates
+        if not candidates:
+            return VerifiedCandidates(())
+        query = self._extract(image)
+        found = [self._verify_one(query, each) for each in candidates[:count]]
+        rest = [VerifiedCandidate(each) for each in candidates[count:]]
+        return VerifiedCandidates((*found, *rest))
+
+    def likelihood_ratio(self, inliers: int) -> float:
+        """p(inliers | right place) / p(inliers | wrong place); 1 for -1, which says nothing."""
+        return self._evidence.likelihood_ratio(inliers)
+
+    def _verify_one(self, query: LocalFeatures, candidate: Candidate) -> VerifiedCandidate:
+        keyframe_id = candidate.keyframe.keyframe_id
+        keyframe = self._cache.get(keyframe_id, lambda: self._keyframe_features(keyframe_id))
+        if keyframe is None:
+            return VerifiedCandidate(candidate)
+        pairs = match(query, keyframe, self._config.match_ratio)
+        a, b = query.points[pairs[:, 0]], keyframe.points[pairs[:, 1]]
+        keep = self._consistent(query, keyframe, a, b)
+        a, b = a[keep], b[keep]
+        inliers = len(a)
+        cells = min(_cells(a, query), _cells(b, keyframe))
+        is_verified = inliers >= self._min_inliers and cells >= self._config.min_cells
+        relative = self._relative(query, keyframe, a, b) if is_verified else None
+        distance_m = self._config.unknown_distance_m
+        return VerifiedCandidate(
+            replace(candidate, inliers=inliers),
+            len(pairs),
+            inliers / max(len(pairs), 1),
+            cells,
+            is_verified,
+            self.likelihood_ratio(inliers),
+            relative,
+            None if relative is None else relative.pose(distance_m, distance_m),
+        )
+
+    def _keyframe_features(self, keyframe_id: int) -> LocalFeatures | None:
+        """None without a view; a damaged one must not cost the answer."""
+        try:
+            view = self._views(keyframe_id)
+        except ImageError:
+            return None
+        return None if view is None else self._extract(view)
+
+    def _consistent(
+        self,
+        query: LocalFeatures,
+        keyframe: LocalFeatures,
+        a: NDArray[np.float64],
+        b: NDArray[np.float64],
+    ) -> NDArray[np.bool_]:
+        """(M,) which matches agree; a distorted camera's are straightened first."""
+        threshold_px = self._config.threshold_px
+        camera = self._camera
+        if camera is None or not _fit(camera, query, keyframe):
+            return consistent_matches(a, b, threshold_px)
+        scaled = camera.scaled(query.width, query.height)
+        x = scaled.fx * scaled.normalised(a)
+        y = scaled.fx * camera.scaled(keyframe.width, keyframe.height).normalised(b)
+        usable = np.isfinite(np.hstack([x, y])).all(axis=1)
+        keep = np.zeros(len(a), bool)
+        keep[usable] = consistent_matches(x[usable], y[usable], threshold_px)
+        return keep
+
+    def _relative(
+        self,
+        query: LocalFeatures,
+        keyframe: LocalFeatures,
+        a: NDArray[np.float64],
+        b: NDArray[np.float64],
+    ) -> RelativePose | None:
+        camera = self._camera or CameraIntrinsics.assumed(
+            query.width, query.height, self._config.assumed_fov_deg
+        )
+        if not _fit(camera, query, keyframe):
+            return None
+        here = camera.scaled(query.width, query.height)
+        there = camera.scaled(keyframe.width, keyframe.height)
+        threshold = self._config.threshold_px / here.fx
+        motion = relative_motion(here.normalised(a), there.normalised(b), threshold)
+        if motion is None:
+            return None
+        extra_rad = math.radians(self._config.assumed_error_deg) if camera.is_assumed else 0.0
+        return _in_body_frames(motion, extra_rad, not camera.is_assumed)
+
+
+def _fit(camera: CameraIntrinsics, query: LocalFeatures, keyframe: LocalFeatures) -> bool:
+    """Whether both images can be this camera's."""
+    return all(camera.fits(image.width, image.height) for image in (query, keyframe))
+
+
+def _cells(points: NDArray[np.float64], image: LocalFeatures) -> int:
+    """How many cells of the grid hold a point: a repeated window in a corner is no proof."""
+    if len(points) == 0:
+        return 0
+    cells = np.floor((points + 0.5) * _GRID / (image.width, image.height)).astype(np.int64)
+    cells = np.clip(cells, 0, _GRID - 1)
+    return len(np.unique(cells @ np.array([1, _GRID])))
+
+
+def _in_body_frames(motion: Motion, extra_rad: float, is_calibrated: bool) -> RelativePose:
+    """From optical to body frames; `extra_rad` is what an assumed camera adds to each angle."""
+    turn = BODY_R_OPTICAL
+    rotation = turn @ motion.keyframe_R_query @ turn.T
+    about = turn @ motion.rotation_covariance @ turn.T + extra_rad**2 * np.eye(3)
+    direction = None if motion.direction is None else turn @ motion.direction
+    across = np.zeros((3, 3))
+    if direction is not None:
+        across = turn @ motion.direction_covariance @ turn.T
+        across += extra_rad**2 * (np.eye(3) - np.outer(direction, direction))
+    return RelativePose(rotation, direction, _bounded(about), _bounded(across), is_calibrated)
+
+
+def _bounded(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Symmetric, and no variance larger than that of an angle of which nothing is known."""
+    values, vectors = np.linalg.eigh(0.5 * (covariance + covariance.T))
+    root = vectors * np.sqrt(np.clip(values, 0.0, _LARGEST_ANGLE_VARIANCE_RAD2))
+    return np.asarray(root @ root.T)
+
+
+def _quaternion_xyzw(rotation: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(4,) unit quaternion of a rotation matrix."""
+    vector = cv2.Rodrigues(rotation)[0].ravel()
+    angle = float(np.linalg.norm(vector))
+    # sin(a / 2) / a, also at a = 0.
+    factor = 0.5 * np.sinc(angle / (2.0 * np.pi))
+    return np.array([*(factor * vector), np.cos(0.5 * angle)])
