@@ -13,19 +13,22 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+FREE_INLIERS = 8
+"""Eight points determine a fundamental matrix: so many agree with one at any wrong place."""
+
 
 @dataclass(frozen=True)
 class InlierEvidence:
-    """Logistic function of log(1 + inliers), right and wrong equally likely before.
+    """Logistic in the inliers above `FREE_INLIERS`; right and wrong equally likely before.
 
     Attributes:
-        middle: log(1 + inliers) at which right and wrong are equally likely.
-        slope: rise of the logarithm of the ratio.
+        constant: logarithm of the ratio up to `FREE_INLIERS`.
+        slope: its rise with each further inlier.
         cap: largest ratio and, turned over, the smallest; no more than the samples can show.
         min_inliers: least number that at most 1 % of the wrong pairs reach.
     """
 
-    middle: float
+    constant: float
     slope: float
     cap: float
     min_inliers: int
@@ -34,12 +37,12 @@ class InlierEvidence:
         """p(inliers | right) / p(inliers | wrong); 1 where verification did not run (-1)."""
         if inliers < 0:
             return 1.0
-        logarithm = self.slope * (math.log1p(inliers) - self.middle)
+        logarithm = self.constant + self.slope * max(inliers - FREE_INLIERS, 0)
         return math.exp(min(max(logarithm, -math.log(self.cap)), math.log(self.cap)))
 
 
 LEARNT = {
-    'sift': InlierEvidence(2.2, 3.0, 250.0, 11),
-    'orb': InlierEvidence(2.0, 3.0, 250.0, 9),
+    'sift': InlierEvidence(-1.23, 0.59, 560.0, 13),
+    'orb': InlierEvidence(-0.78, 1.85, 560.0, 10),
 }
-"""By kind of local features, at the default settings. Provisional: chosen by hand, not yet learnt."""
+"""By kind of local features, at the default settings."""

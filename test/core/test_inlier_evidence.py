@@ -7,18 +7,20 @@ import pytest
 
 from ghost_vpr_ros.core.inlier_evidence import LEARNT, InlierEvidence
 
-EVIDENCE = InlierEvidence(middle=math.log(10.0), slope=2.0, cap=50.0, min_inliers=9)
+EVIDENCE = InlierEvidence(-math.log(4.0), math.log(2.0), cap=50.0, min_inliers=12)
 
 
-def test_the_ratio_is_that_of_a_logistic_function_of_the_logarithm():
-    assert EVIDENCE.likelihood_ratio(9) == pytest.approx(1.0)
-    assert EVIDENCE.likelihood_ratio(19) == pytest.approx(4.0)
-    assert EVIDENCE.likelihood_ratio(4) == pytest.approx(0.25)
+def test_the_ratio_doubles_with_each_inlier_above_eight():
+    assert EVIDENCE.likelihood_ratio(0) == pytest.approx(0.25)
+    assert EVIDENCE.likelihood_ratio(8) == pytest.approx(0.25)
+    assert EVIDENCE.likelihood_ratio(10) == pytest.approx(1.0)
+    assert EVIDENCE.likelihood_ratio(12) == pytest.approx(4.0)
 
 
 def test_nothing_is_claimed_beyond_what_the_samples_show():
     assert EVIDENCE.likelihood_ratio(10_000) == pytest.approx(50.0)
-    assert EVIDENCE.likelihood_ratio(0) == pytest.approx(1.0 / 50.0)
+    rare = InlierEvidence(-9.0, 1.0, 50.0, 12)
+    assert rare.likelihood_ratio(0) == pytest.approx(1.0 / 50.0)
 
 
 def test_without_verification_it_says_nothing():
