@@ -138,7 +138,9 @@ class FeatureCache:
         self, keyframe_id: int, make: Callable[[], LocalFeatures | None]
     ) -> LocalFeatures | None:
         """The features of a keyframe, from `make` where they are not kept; None is not kept."""
-        features = self._kept.pop(keyframe_id, None) or make()
+        features = self._kept.pop(keyframe_id, None)
+        # Not `or`: an image of fog has features, none, and need not be searched again.
+        features = make() if features is None else features
         if features is not None and self._capacity > 0:
             self._kept[keyframe_id] = features
             while len(self._kept) > self._capacity:

@@ -77,3 +77,11 @@ def test_a_keyframe_without_a_view_is_asked_again():
     cache = FeatureCache(2)
     assert cache.get(1, lambda: None) is None
     assert len(cache) == 0
+
+
+def test_a_view_of_fog_is_not_searched_again():
+    made, fog = [], extract(np.full((240, 320, 3), 128, np.uint8))
+    cache = FeatureCache(2)
+    for _ in range(2):
+        cache.get(1, lambda: made.append(1) or fog)
+    assert made == [1]
