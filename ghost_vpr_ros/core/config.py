@@ -238,6 +238,14 @@ class RecognizerConfig(Config):
         high=1e4,
         runtime=True,
     )
+    verify: bool = setting(
+        False,
+        'look for the same local features in the stored views where the probability is uncertain',
+        runtime=True,
+    )
+    verify_from: float = setting(
+        0.05, 'probability from which a place is verified', low=0.0, high=1.0, runtime=True
+    )
     min_contrast: float = setting(
         3.0,
         'grey-level deviation below which an image is unusable (0-255)',

@@ -47,7 +47,8 @@ def decide(
     if max(best.probability, *(c.by_itself for c in candidates)) >= config.min_probability:
         return State.TENTATIVE, Reason.TEMPORAL
     if best.probability >= config.tentative_probability:
-        return State.TENTATIVE, Reason.LOW_SCORE
+        was_verified = best.inliers >= 0
+        return State.TENTATIVE, Reason.GEOMETRIC if was_verified else Reason.LOW_SCORE
     if best.similarity >= likelihood.right_similarity:
         return State.REJECTED, Reason.AMBIGUOUS
     return State.UNKNOWN_PLACE, Reason.LOW_SCORE

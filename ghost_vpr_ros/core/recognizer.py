@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.calibration import Calibration, decision_config
 from ghost_vpr_ros.core.candidates import make_candidates, reaches_elsewhere, yaws_of
-from ghost_vpr_ros.core.config import EngineConfig, RecognizerConfig
+from ghost_vpr_ros.core.config import EngineConfig, RecognizerConfig, VerificationConfig
 from ghost_vpr_ros.core.datatypes import (
     Candidate,
     GeoPoint,
@@ -28,6 +28,7 @@ from ghost_vpr_ros.core.decision import decide, is_usable
 from ghost_vpr_ros.core.engine import Engine, create_engine
 from ghost_vpr_ros.core.errors import MapError
 from ghost_vpr_ros.core.geodesy import LocalFrame
+from ghost_vpr_ros.core.geometric_evidence import is_uncertain, weighed_by_geometry
 from ghost_vpr_ros.core.likelihood import Likelihood, learn_likelihood
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import load_model, model_from_bytes
@@ -38,6 +39,7 @@ from ghost_vpr_ros.core.preprocessing import preprocess
 from ghost_vpr_ros.core.search_index import SearchIndex
 from ghost_vpr_ros.core.stage_clock import StageClock
 from ghost_vpr_ros.core.temporal_filter import TemporalFilter
+from ghost_vpr_ros.core.verification import GeometricVerifier, views_of
 
 MOST_REMEMBERED_DEPTH = 256
 """Deeper searches, as at a dock with thousands of keyframes, do not slow down the next ones."""
@@ -79,6 +81,7 @@ class PlaceRecognizer:
         self._likelihood = self._learn()
         self._filter = TemporalFilter(self._positions, yaws_of(self._keyframes))
         self._sequence = FrameSequence()
+        self._verifier = GeometricVerifier(views_of(place_map), None, VerificationConfig())
         self._local_frame = None if place_map.origin is None else LocalFrame(place_map.origin)
 
     @property
@@ -177,8 +180,12 @@ class PlaceRecognizer:
                 self.config.top_k,
             )
             candidates = self._with_frames_before(candidates, stamp_ns, odometry)
-            # Here, before the decision: geometric verification.
             config = decision_config(self.config, self.calibration)
+        if config.verify and is_uncertain(candidates, config.verify_from, config.min_probability):
+            with clock('verify'):
+                found = self._verifier.verify(image, candidates)
+                candidates = weighed_by_geometry(found.items, config.group_radius_m)
+        with clock('decide'):
             state, reason = decide(candidates, self._likelihood, config)
             pose = estimate_pose(candidates, self.config)
         return self._answer(stamp_ns, state, reason, clock, candidates, pose)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 class StageClock:
-    """Times named stages; `stage_ms` holds what each took, in milliseconds."""
+    """Times named stages; `stage_ms` holds what each took in all, in milliseconds."""
 
     def __init__(self) -> None:
         self.stage_ms: dict[str, float] = {}
@@ -18,4 +18,5 @@ class StageClock:
         """Time the body of a `with` statement under a stage's name."""
         start = time.perf_counter()
         yield
-        self.stage_ms[stage] = 1e3 * (time.perf_counter() - start)
+        taken_ms = 1e3 * (time.perf_counter() - start)
+        self.stage_ms[stage] = self.stage_ms.get(stage, 0.0) + taken_ms

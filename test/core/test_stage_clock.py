@@ -18,6 +18,14 @@ def test_each_stage_is_timed_in_milliseconds_under_its_name():
     assert 0.0 <= clock.stage_ms['nothing'] < clock.stage_ms['sleep']
 
 
+def test_the_parts_of_a_stage_add_up():
+    clock = StageClock()
+    for _ in range(3):
+        with clock('sleep'):
+            time.sleep(0.01)
+    assert clock.stage_ms['sleep'] >= 29.0
+
+
 def test_a_stage_that_failed_has_no_time():
     clock = StageClock()
     with pytest.raises(KeyError), clock('broken'):
