@@ -9,7 +9,8 @@ frames.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -102,10 +103,8 @@ def calibrate(
             or the stated precision is out of reach.
     """
     recognizer.use_calibration(None)
-    wanted = recognizer.config
-    recognizer.config = replace(wanted, temporal=False)
-    before = ask_all(drive, recognizer, config.unknown_share, progress)
-    recognizer.config = wanted
+    with _without_filter(recognizer):
+        before = ask_all(drive, recognizer, config.unknown_share, progress)
     check_is_another_drive(before.as_driven().answers)
     learnt = _learn(before, recognizer, config, positive_distance_m, learnt_on)
     recognizer.use_calibration(learnt)
@@ -158,10 +157,23 @@ def ask_all(
     seen = ask(drive, recognizer, progress=progress)
     if unknown_share == 0.0:
         return Answers(seen, np.ones(len(seen)))
-    hidden = ask(drive, recognizer, is_hidden=True, progress=progress)
+    # By itself: a hole that travels with the camera would look like a place that does.
+    with _without_filter(recognizer):
+        hidden = ask(drive, recognizer, is_hidden=True, progress=progress)
     weight = unknown_share / (1.0 - unknown_share) * len(seen) / max(1, len(hidden))
     weights = np.concatenate([np.ones(len(seen)), np.full(len(hidden), weight)])
     return Answers([*seen, *hidden], weights)
+
+
+@contextmanager
+def _without_filter(recognizer: PlaceRecognizer) -> Iterator[None]:
+    """Frames are judged by themselves in the body of a `with` statement."""
+    wanted = recognizer.config
+    recognizer.config = replace(wanted, temporal=False)
+    try:
+        yield
+    finally:
+        recognizer.config = wanted
 
 
 def check_is_another_drive(answers: Sequence[JudgedAnswer]) -> None:
