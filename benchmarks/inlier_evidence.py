@@ -23,7 +23,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.config import VerificationConfig
 from ghost_vpr_ros.core.datatypes import Candidate, Frame, Keyframe
 from ghost_vpr_ros.core.engine import create_engine
 from ghost_vpr_ros.core.extraction import extract_descriptors
@@ -31,6 +30,7 @@ from ghost_vpr_ros.core.geodesy import LocalFrame
 from ghost_vpr_ros.core.inlier_evidence import FREE_INLIERS, InlierEvidence
 from ghost_vpr_ros.core.model.default_weights import load_default_model
 from ghost_vpr_ros.core.verification import GeometricVerifier, VerifiedCandidate
+from ghost_vpr_ros.core.verification_config import VerificationConfig
 from ghost_vpr_ros.replay.image_sources import open_source
 
 RIGHT_M = 10.0

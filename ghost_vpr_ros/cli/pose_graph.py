@@ -15,9 +15,8 @@ from ghost_vpr_ros.core.errors import BagError, ConfigError
 from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.replay.bag_topics import BagTopics
 from ghost_vpr_ros.replay.closures import ClosureConfig
-from ghost_vpr_ros.replay.config import EvaluationConfig
+from ghost_vpr_ros.replay.config import EvaluationConfig, OdometryConfig
 from ghost_vpr_ros.replay.drift import DriftConfig
-from ghost_vpr_ros.replay.odometry_track import OdometryConfig
 from ghost_vpr_ros.replay.pose_graph import PoseGraphConfig, load_gtsam
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.config import VerificationConfig
+from ghost_vpr_ros.core.verification_config import VerificationConfig
 
 _ORB_BITS = 256
 _SMALLEST_PX = 16

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.calibration import Calibration, decision_config
 from ghost_vpr_ros.core.candidates import make_candidates, reaches_elsewhere, yaws_of
-from ghost_vpr_ros.core.config import EngineConfig, RecognizerConfig, VerificationConfig
+from ghost_vpr_ros.core.config import EngineConfig, RecognizerConfig
 from ghost_vpr_ros.core.datatypes import (
     Candidate,
     GeoPoint,
@@ -40,6 +40,7 @@ from ghost_vpr_ros.core.search_index import SearchIndex
 from ghost_vpr_ros.core.stage_clock import StageClock
 from ghost_vpr_ros.core.temporal_filter import TemporalFilter
 from ghost_vpr_ros.core.verification import GeometricVerifier, views_of
+from ghost_vpr_ros.core.verification_config import VerificationConfig
 
 MOST_REMEMBERED_DEPTH = 256
 """Deeper searches, as at a dock with thousands of keyframes, do not slow down the next ones."""

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.camera import BODY_R_OPTICAL, CameraIntrinsics
-from ghost_vpr_ros.core.config import VerificationConfig
 from ghost_vpr_ros.core.datatypes import Candidate, Pose
 from ghost_vpr_ros.core.errors import ImageError
 from ghost_vpr_ros.core.image import decode_compressed
@@ -24,6 +23,7 @@ from ghost_vpr_ros.core.inlier_evidence import LEARNT
 from ghost_vpr_ros.core.local_features import FeatureCache, FeatureExtractor, LocalFeatures, match
 from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.core.two_view import Motion, consistent_matches, relative_motion
+from ghost_vpr_ros.core.verification_config import VerificationConfig
 
 Views = Callable[[int], 'NDArray[np.uint8] | None']
 

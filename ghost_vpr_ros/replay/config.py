@@ -72,3 +72,18 @@ class DemoConfig(Config):
     node_rate_hz: float = setting(
         2.0, 'how often the node gets an image', unit='Hz', low=0.1, high=30.0
     )
+
+
+@dataclass(frozen=True)
+class OdometryConfig(Config):
+    """What odometry is believed."""
+
+    jump_speed_m_s: float = setting(
+        50.0, 'odometry that is faster has jumped', unit='m/s', low=0.1, high=1000.0
+    )
+    max_turn_deg_s: float = setting(
+        360.0, 'odometry that turns faster has jumped', unit='deg/s', low=1.0, high=1e5
+    )
+    max_silence_s: float = setting(
+        15.0, 'longest time without odometry that a link may span', unit='s', low=0.1, high=3600.0
+    )

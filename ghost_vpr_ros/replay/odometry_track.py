@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from ghost_vpr_ros.core.datatypes import Pose
 from ghost_vpr_ros.core.errors import BagError
 from ghost_vpr_ros.core.odometry import OdometryMemory
-from ghost_vpr_ros.core.settings import Config, setting
 from ghost_vpr_ros.replay.bag_file import BagFile
+from ghost_vpr_ros.replay.config import OdometryConfig
 from ghost_vpr_ros.replay.pose_messages import ODOMETRY_TYPE, pose_of_message, stamp_of
 from ghost_vpr_ros.replay.position_track import make_track
 from ghost_vpr_ros.replay.rigid_motion import matrix_of
@@ -22,21 +22,6 @@ from ghost_vpr_ros.replay.rigid_motion import matrix_of
 Stamped = tuple[int, Pose]
 
 _SAME_M, _SAME_DEG = 1e-3, 1e-2
-
-
-@dataclass(frozen=True)
-class OdometryConfig(Config):
-    """What odometry is believed."""
-
-    jump_speed_m_s: float = setting(
-        50.0, 'odometry that is faster has jumped', unit='m/s', low=0.1, high=1000.0
-    )
-    max_turn_deg_s: float = setting(
-        360.0, 'odometry that turns faster has jumped', unit='deg/s', low=1.0, high=1e5
-    )
-    max_silence_s: float = setting(
-        15.0, 'longest time without odometry that a link may span', unit='s', low=0.1, high=3600.0
-    )
 
 
 @dataclass(frozen=True)

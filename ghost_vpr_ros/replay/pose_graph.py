@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,10 @@ from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.settings import Config, setting
 from ghost_vpr_ros.replay.closures import Closure
 from ghost_vpr_ros.replay.map_alignment import map_T_odometry
-from ghost_vpr_ros.replay.odometry_track import OdometryTrack
 from ghost_vpr_ros.replay.rigid_motion import matrix_of
+
+if TYPE_CHECKING:
+    from ghost_vpr_ros.replay.odometry_track import OdometryTrack
 
 _FIXED_SIGMA = 1e-3
 _FREE_SIGMA_M = 1e4

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from ghost_vpr_ros.core.config import VerificationConfig
 from ghost_vpr_ros.core.local_features import (
     FeatureCache,
     FeatureExtractor,
     LocalFeatures,
     match,
 )
+from ghost_vpr_ros.core.verification_config import VerificationConfig
 from test.core.two_views import street
 
 KINDS = ('sift', 'orb')

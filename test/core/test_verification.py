@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 
 from ghost_vpr_ros.core.camera import CameraIntrinsics
-from ghost_vpr_ros.core.config import PreprocessingConfig, VerificationConfig
+from ghost_vpr_ros.core.config import PreprocessingConfig
 from ghost_vpr_ros.core.errors import ImageError
 from ghost_vpr_ros.core.image import encode_jpeg, read_image
 from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.core.verification import GeometricVerifier, VerifiedCandidate, views_of
+from ghost_vpr_ros.core.verification_config import VerificationConfig
 from test.core.two_views import CAMERA, angle_deg, candidate, street, yaw
 
 AWAY_M = (1.2, 0.6, 0.0)

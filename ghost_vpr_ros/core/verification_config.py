@@ -1,0 +1,62 @@
+"""Settings of the geometric verification of candidates; defaults live here and only here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ghost_vpr_ros.core.settings import Config, setting
+
+
+@dataclass(frozen=True)
+class VerificationConfig(Config):
+    """Geometric verification of candidates by local features."""
+
+    features: str = setting(
+        'sift',
+        'local features: sift separates better, orb is faster',
+        choices=('sift', 'orb'),
+    )
+    max_features: int = setting(500, 'most local features of an image', low=50, high=10_000)
+    working_width_px: int = setting(
+        320, 'wider images are shrunk to it first', unit='px', low=64, high=4096
+    )
+    candidates: int = setting(3, 'how many of the best candidates are verified', low=1, high=100)
+    match_ratio: float = setting(
+        0.8, 'nearest to second nearest distance below which a match counts', low=0.1, high=1.0
+    )
+    threshold_px: float = setting(
+        1.5, 'error of a consistent match, at working size', unit='px', low=0.1, high=50.0
+    )
+    min_inliers: int = setting(
+        0, 'consistent matches of a verified candidate; 0: the learnt number', low=0, high=10_000
+    )
+    min_cells: int = setting(
+        3,
+        'cells of a 4 x 4 grid that its consistent matches reach in both images',
+        low=1,
+        high=16,
+    )
+    cache_keyframes: int = setting(
+        200, 'keyframes whose local features stay in memory, 0.3 MB each', low=0, high=100_000
+    )
+    assumed_fov_deg: float = setting(
+        70.0,
+        'horizontal field of view where no calibration is known',
+        unit='deg',
+        low=10.0,
+        high=170.0,
+    )
+    assumed_error_deg: float = setting(
+        20.0,
+        'standard deviation of rotation and direction that assuming it adds',
+        unit='deg',
+        low=0.0,
+        high=180.0,
+    )
+    unknown_distance_m: float = setting(
+        5.0,
+        'distance to the keyframe where nothing tells it, and its standard deviation',
+        unit='m',
+        low=1e-3,
+        high=1e4,
+    )
