@@ -35,7 +35,7 @@ def answer(model, path, hidden_rows=None, **config):
     engine = ScriptedEngine(model.model_hash, QUERY)
     settings = RecognizerConfig(**config)
     with PlaceRecognizer(model, engine, PlaceMap.open(path), settings) as recognizer:
-        return recognizer.recognize(IMAGE, 0, hidden_rows)
+        return recognizer.recognize(IMAGE, 0, hidden_rows=hidden_rows)
 
 
 def test_the_probability_is_the_calibrated_one(model, path):
