@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.config import RecognizerConfig
 from ghost_vpr_ros.core.errors import CalibrationError
+from ghost_vpr_ros.core.likelihood import logistic
 
 CALIBRATION_SCHEMA = 1
 """Stored with each calibration; a newer one is refused."""
@@ -109,11 +110,6 @@ class Calibration:
                 f'the calibration is unreadable: missing or unknown {names}; calibrate again'
             )
         return cls(**{name: _typed(name, kinds[name], value) for name, value in values.items()})
-
-
-def logistic(value: NDArray[np.float64]) -> NDArray[np.float64]:
-    """1 / (1 + exp(-value)), without overflow."""
-    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(value, -60.0, 60.0))))
 
 
 def decision_config(config: RecognizerConfig, calibration: Calibration | None) -> RecognizerConfig:

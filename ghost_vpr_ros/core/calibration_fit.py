@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.calibration import logistic
 from ghost_vpr_ros.core.errors import CalibrationError
+from ghost_vpr_ros.core.likelihood import logistic
 
 ECE_BINS = 10
 """Bins of equal width, as the reliability diagrams of Guo et al. 2017."""

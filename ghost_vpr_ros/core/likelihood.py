@@ -61,7 +61,12 @@ class PlaceLikelihood:
         """
         middle = 0.5 * (self.right_margin + self.wrong_margin)
         slope = (self.right_margin - self.wrong_margin) / self.deviation**2
-        return 1.0 / (1.0 + np.exp(np.clip(-slope * (margin - middle), -60.0, 60.0)))
+        return logistic(slope * (margin - middle))
+
+
+def logistic(value: NDArray[np.float64]) -> NDArray[np.float64]:
+    """1 / (1 + exp(-value)), without overflow."""
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(value, -60.0, 60.0))))
 
 
 def learn_likelihood(
