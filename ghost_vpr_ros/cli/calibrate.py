@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ghost_vpr_ros.cli.model_options import add_engine_options
 from ghost_vpr_ros.cli.options import add_settings, add_where, config_from, where_from
+from ghost_vpr_ros.cli.positions import judged_frames
 from ghost_vpr_ros.cli.progress import progress_bar, say
 from ghost_vpr_ros.cli.table import add_json_option, print_result
 from ghost_vpr_ros.core.config import RecognizerConfig
@@ -70,7 +71,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Calibrate, write the report, store the result and print the figures."""
     taken = None if args.from_map is None else _calibration_of(args.from_map)
-    frames = _frames(args)
+    frames = judged_frames(
+        args.source, args.ground_truth, config_from(args, BagTopics), where_from(args.where)
+    )
     make_output_folder(args.out)
     if not args.dry_run:
         check_writable(args.map.parent)
@@ -95,20 +98,6 @@ def _calibration_of(path: Path) -> Calibration:
                 f'{path}: expected a calibrated map, found one that is not; calibrate it first'
             )
         return place_map.calibration
-
-
-def _frames(args: argparse.Namespace) -> Sequence[Frame]:
-    """All frames of the drive, with the positions that they are judged by."""
-    from ghost_vpr_ros.replay.image_sources import open_source
-
-    topics, where = config_from(args, BagTopics), where_from(args.where)
-    if args.ground_truth is None:
-        return open_source(args.source, where=where, topics=topics).frames
-    from ghost_vpr_ros.replay.truth_file import read_trajectory, with_truth
-
-    truth = read_trajectory(args.ground_truth, topics.max_gap_s)
-    without = BagTopics.from_dict({**topics.to_dict(), 'position_topic': 'none'})
-    return with_truth(open_source(args.source, where=where, topics=without).frames, truth)
 
 
 def _open_recognizer(args: argparse.Namespace) -> PlaceRecognizer:

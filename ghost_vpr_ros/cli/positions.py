@@ -1,13 +1,16 @@
-"""Which images of a source a command can place, shared by those that need positions."""
+"""Positions of the images of a source, shared by the commands that need them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ghost_vpr_ros.cli.progress import say
+from ghost_vpr_ros.replay.bag_topics import BagTopics
 
 if TYPE_CHECKING:
+    from ghost_vpr_ros.core.datatypes import Frame
     from ghost_vpr_ros.replay.image_sources import ImageSource
 
 
@@ -25,3 +28,31 @@ def located(source: ImageSource) -> ImageSource:
     without = len(source) - len(frames)
     say(f'warning: {source.name}: {without} of {len(source)} images lack a position, left out')
     return replace(source, frames=frames)
+
+
+def judged_frames(
+    source: str,
+    ground_truth: str | None,
+    topics: BagTopics,
+    where: Mapping[str, str] | None = None,
+) -> Sequence[Frame]:
+    """All frames of a source, with the positions that they are judged by.
+
+    Args:
+        source: folder, manifest or bag.
+        ground_truth: file with the positions; None: those of the source.
+        topics: of a bag.
+        where: columns and the values that rows must have.
+
+    Raises:
+        SourceError: source or file cannot be read.
+    """
+    from ghost_vpr_ros.replay.image_sources import open_source
+
+    if ground_truth is None:
+        return open_source(source, where=where, topics=topics).frames
+    from ghost_vpr_ros.replay.truth_file import read_trajectory, with_truth
+
+    truth = read_trajectory(ground_truth, topics.max_gap_s)
+    without = BagTopics.from_dict({**topics.to_dict(), 'position_topic': 'none'})
+    return with_truth(open_source(source, where=where, topics=without).frames, truth)

@@ -22,6 +22,7 @@ from ghost_vpr_ros.cli.pose_graph import (
     pose_graph_and_write,
     pose_graph_lines,
 )
+from ghost_vpr_ros.cli.positions import judged_frames
 from ghost_vpr_ros.cli.progress import progress_bar, say
 from ghost_vpr_ros.cli.table import add_json_option, print_result, table_lines
 from ghost_vpr_ros.core.config import RecognizerConfig
@@ -80,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
 
     config = config_from(args, RecognizerConfig)
     check_pose_graph(args)
-    frames = _frames(args)
+    frames = judged_frames(args.bag, args.ground_truth, config_from(args, BagTopics))
     make_output_folder(args.out)
     recognizer = PlaceRecognizer.open(
         args.map, args.model, engine=args.engine, device=args.device, config=config
@@ -149,20 +150,6 @@ def replay_lines(metrics: dict[str, Any]) -> list[str]:
     recall = recall_lines(metrics['recall']) if 'recall' in metrics else []
     graph = pose_graph_lines(metrics['pose_graph']) if 'pose_graph' in metrics else []
     return [*recall, *table_lines({**rest, 'model': metrics['model']}), *graph]
-
-
-def _frames(args: argparse.Namespace) -> Sequence[Frame]:
-    """All frames of the bag, with the positions that they are judged by."""
-    from ghost_vpr_ros.replay.image_sources import open_source
-
-    topics = config_from(args, BagTopics)
-    if args.ground_truth is None:
-        return open_source(args.bag, topics=topics).frames
-    from ghost_vpr_ros.replay.truth_file import read_trajectory, with_truth
-
-    truth = read_trajectory(args.ground_truth, topics.max_gap_s)
-    without = BagTopics.from_dict({**topics.to_dict(), 'position_topic': 'none'})
-    return with_truth(open_source(args.bag, topics=without).frames, truth)
 
 
 def _odometry(args: argparse.Namespace) -> OdometryMemory | None:
