@@ -12,6 +12,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pyproj import Transformer
+from scipy.spatial.transform import Rotation
 
 from ghost_vpr_ros.core.datatypes import GeoPoint
 
@@ -199,3 +200,9 @@ def quaternion_to_yaw(quaternion_xyzw: ArrayLike) -> float:
     """ENU yaw (radians, -pi .. pi) of a body's x axis; roll and pitch do not matter."""
     x, y, z, w = (float(value) for value in np.asarray(quaternion_xyzw))
     return math.atan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z))
+
+
+def rotation_to_quaternion(rotation: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(4,) unit quaternion x, y, z, w with w >= 0 of a (3, 3) rotation."""
+    quaternion = Rotation.from_matrix(rotation).as_quat()
+    return np.asarray(quaternion if quaternion[3] >= 0.0 else -quaternion)

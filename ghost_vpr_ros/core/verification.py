@@ -11,13 +11,13 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.camera import BODY_R_OPTICAL, CameraIntrinsics
 from ghost_vpr_ros.core.datatypes import Candidate, Pose
 from ghost_vpr_ros.core.errors import ImageError
+from ghost_vpr_ros.core.geodesy import rotation_to_quaternion
 from ghost_vpr_ros.core.image import decode_compressed
 from ghost_vpr_ros.core.inlier_evidence import LEARNT
 from ghost_vpr_ros.core.local_features import FeatureCache, FeatureExtractor, LocalFeatures, match
@@ -62,7 +62,7 @@ class RelativePose:
         """
         covariance = np.zeros((6, 6))
         covariance[3:, 3:] = self.rotation_covariance
-        quaternion = _quaternion_xyzw(self.keyframe_R_query)
+        quaternion = rotation_to_quaternion(self.keyframe_R_query)
         if self.direction is None:
             covariance[:3, :3] = (distance_m**2 + deviation_m**2) * np.eye(3)
             return Pose(np.zeros(3), quaternion, covariance)
@@ -274,12 +274,3 @@ def _bounded(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
     values, vectors = np.linalg.eigh(0.5 * (covariance + covariance.T))
     root = vectors * np.sqrt(np.clip(values, 0.0, _LARGEST_ANGLE_VARIANCE_RAD2))
     return np.asarray(root @ root.T)
-
-
-def _quaternion_xyzw(rotation: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(4,) unit quaternion of a rotation matrix."""
-    vector = cv2.Rodrigues(rotation)[0].ravel()
-    angle = float(np.linalg.norm(vector))
-    # sin(a / 2) / a, also at a = 0.
-    factor = 0.5 * np.sinc(angle / (2.0 * np.pi))
-    return np.array([*(factor * vector), np.cos(0.5 * angle)])

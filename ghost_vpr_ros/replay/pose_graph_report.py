@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.datatypes import Frame
+from ghost_vpr_ros.core.geodesy import rotation_to_quaternion
 from ghost_vpr_ros.replay.output_files import write_csv, write_file, write_json
 from ghost_vpr_ros.replay.pose_graph_run import GraphRun
 from ghost_vpr_ros.replay.report import DrawnClosure, trajectories_plot
-from ghost_vpr_ros.replay.rigid_motion import quaternion_of
 from ghost_vpr_ros.replay.trajectory_error import aligned
 
 POSE_COLUMNS = (
@@ -61,7 +61,7 @@ def _pose_rows(run: GraphRun, frames: Sequence[Frame]) -> Iterator[list[Any]]:
     for name, poses in run.trajectories.items():
         for frame, pose in zip(frames, poses, strict=True):
             if np.isfinite(pose).all():
-                numbers = [*pose[:3, 3], *quaternion_of(pose[:3, :3])]
+                numbers = [*pose[:3, 3], *rotation_to_quaternion(pose[:3, :3])]
                 shown = [f'{value:.6f}' for value in numbers]
                 yield [run.name, name, frame.name, frame.stamp_ns, *shown]
 

@@ -4,37 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from ghost_vpr_ros.core.datatypes import Pose
 
 
 def matrix_of(pose: Pose) -> NDArray[np.float64]:
     """(4, 4) matrix of a pose; an unknown orientation is taken to be level and along x."""
-    x, y, z, w = np.array([0.0, 0, 0, 1]) if pose.quaternion_xyzw is None else pose.quaternion_xyzw
     matrix = np.eye(4)
-    matrix[:3, :3] = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-    ]
+    if pose.quaternion_xyzw is not None:
+        matrix[:3, :3] = Rotation.from_quat(pose.quaternion_xyzw).as_matrix()
     matrix[:3, 3] = pose.position_m
     return matrix
-
-
-def quaternion_of(rotation: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(4,) unit quaternion x, y, z, w with w >= 0 of a (3, 3) rotation (Bar-Itzhack 2000)."""
-    r = rotation
-    k = np.array(
-        [
-            [r[0, 0] - r[1, 1] - r[2, 2], 0, 0, 0],
-            [r[1, 0] + r[0, 1], r[1, 1] - r[0, 0] - r[2, 2], 0, 0],
-            [r[2, 0] + r[0, 2], r[2, 1] + r[1, 2], r[2, 2] - r[0, 0] - r[1, 1], 0],
-            [r[2, 1] - r[1, 2], r[0, 2] - r[2, 0], r[1, 0] - r[0, 1], np.trace(r)],
-        ]
-    )
-    # eigh reads the lower triangle; the eigenvector of the largest eigenvalue comes last.
-    quaternion = np.linalg.eigh(k)[1][:, -1]
-    return np.asarray(quaternion if quaternion[3] >= 0 else -quaternion)
 
 
 def rotation_about_z(angle_rad: float) -> NDArray[np.float64]:

@@ -9,8 +9,8 @@ import pytest
 
 from ghost_vpr_ros.cli.main import main
 from ghost_vpr_ros.core.datatypes import Pose
+from ghost_vpr_ros.core.geodesy import rotation_to_quaternion
 from ghost_vpr_ros.replay.bag_writer import BagFrame, write_bag
-from ghost_vpr_ros.replay.rigid_motion import quaternion_of
 from test.cli.program import TINY, picture
 from test.replay.circles import circle
 
@@ -25,7 +25,7 @@ def gtsam() -> None:
 
 
 def pose_of(matrix: np.ndarray) -> Pose:
-    return Pose(matrix[:3, 3].copy(), quaternion_of(matrix[:3, :3]))
+    return Pose(matrix[:3, 3].copy(), rotation_to_quaternion(matrix[:3, :3]))
 
 
 def write_laps(path: Path, count: int) -> Path:
