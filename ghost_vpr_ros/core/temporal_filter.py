@@ -19,12 +19,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from ghost_vpr_ros.core.candidates import positions_of
 from ghost_vpr_ros.core.config import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import Candidate
 from ghost_vpr_ros.core.motion import Motion
+from ghost_vpr_ros.core.near_points import NearPoints
 
 _MOST_ROWS = 256
 """Rows that are believed in by themselves, at most: the cost does not grow with the map."""
@@ -73,10 +73,15 @@ class TemporalFilter:
             yaws: (N,) float64 of the keyframes, map frame, radians; NaN where unknown.
         """
         located = np.isfinite(positions).all(axis=1)
-        self._points = positions[located, :2]
-        self._yaws = yaws[located]
-        self._tree = cKDTree(self._points)
+        self._places = NearPoints(positions[located, :2])
+        self._yaws = list(yaws[located])
         self.reset()
+
+    def add(self, position_m: NDArray[np.float64], yaw_rad: float) -> None:
+        """Know one more keyframe: position (3,) in the map frame, NaN where it is unknown."""
+        if np.isfinite(position_m).all():
+            self._places.add(position_m[:2])
+            self._yaws.append(yaw_rad)
 
     def reset(self) -> None:
         """Forget all frames: what comes next is of another time or place."""
@@ -103,7 +108,7 @@ class TemporalFilter:
             Unchanged where it has nothing to do with frames before, and where the best one has no
             position or no probability.
         """
-        if not candidates or np.isnan(candidates[0].probability) or not len(self._points):
+        if not candidates or np.isnan(candidates[0].probability) or not len(self._places):
             return tuple(candidates)
         points = positions_of([c.keyframe for c in candidates])[:, :2]
         if motion is None:
@@ -112,9 +117,9 @@ class TemporalFilter:
             self._observe(points[0], candidates[0].probability, motion, config)
         if motion is None:
             return tuple(candidates)
-        probability = [self._mass_near(point, config.group_radius_m) for point in points]
+        probability = self._mass_near(points, config.group_radius_m)
         found = [
-            replace(candidate, probability=value)
+            replace(candidate, probability=float(value))
             for candidate, value in zip(candidates, probability, strict=True)
         ]
         return _best_first(found, points, config.group_radius_m)
@@ -150,14 +155,14 @@ class TemporalFilter:
         self, belief: _Belief, motion: Motion, config: RecognizerConfig
     ) -> tuple[NDArray[np.int64], NDArray[np.float64], float]:
         """Rows (n,), shares (n,) after the motion, and the share that no keyframe can take."""
-        points, yaws = self._points[belief.rows], self._yaws[belief.rows]
-        near = self._tree.query_ball_point(*motion.targets(points, yaws, config))
+        points = self._places.points[belief.rows]
+        yaws = np.array([self._yaws[row] for row in belief.rows], np.float64)
+        near = self._places.within_each(*motion.targets(points, yaws, config))
         counts = np.array([len(neighbours) for neighbours in near], dtype=np.int64)
         lost = float(belief.mass[counts == 0].sum())
         if not counts.any():
             return np.empty(0, np.int64), np.empty(0), lost
-        reached = np.concatenate([np.asarray(each, np.int64) for each in near])
-        rows, place = np.unique(reached, return_inverse=True)
+        rows, place = np.unique(np.concatenate(near), return_inverse=True)
         shares = np.repeat(belief.mass / np.maximum(counts, 1), counts)
         moved = np.bincount(place, shares, len(rows)).astype(np.float64)
         return rows.astype(np.int64), moved, lost
@@ -170,8 +175,8 @@ class TemporalFilter:
     ) -> tuple[NDArray[np.int64], float]:
         """The keyframes at `winner`; how much likelier such a match is there than off the map."""
         radius_m = config.group_radius_m
-        group = np.array(self._tree.query_ball_point(winner, radius_m), dtype=np.int64)
-        chance = by_error = len(group) / len(self._points)
+        group = self._places.within(winner, radius_m)
+        chance = by_error = len(group) / len(self._places)
         if self._winners:
             won_before = any(np.hypot(*(winner - each)) <= radius_m for each in self._winners)
             persistence = config.wrong_persistence
@@ -185,7 +190,7 @@ class TemporalFilter:
         self, belief: _Belief, group: NDArray[np.int64], hit: float, miss: float
     ) -> _Belief:
         """Bayes' rule: belief in the group times `hit`, in other places times `miss`."""
-        each = belief.anywhere / len(self._points)
+        each = belief.anywhere / len(self._places)
         rows = np.union1d(belief.rows, group)
         mass = np.zeros(len(rows))
         mass[np.searchsorted(rows, belief.rows)] = belief.mass
@@ -196,15 +201,17 @@ class TemporalFilter:
         total = mass[kept].sum() + anywhere + belief.off_map
         return _Belief(rows[kept], mass[kept] / total, anywhere / total, belief.off_map / total)
 
-    def _mass_near(self, point: NDArray[np.float64], radius_m: float) -> float:
-        """Belief in the keyframes within a radius of a point; NaN for an unknown point."""
-        if not np.isfinite(point).all():
-            return float('nan')
+    def _mass_near(self, points: NDArray[np.float64], radius_m: float) -> NDArray[np.float64]:
+        """(n,) belief in the keyframes within a radius of points (n, 2); NaN for an unknown one."""
         belief = self._belief
         assert belief is not None
-        near = np.hypot(*(self._points[belief.rows] - point).T) <= radius_m
-        around = len(self._tree.query_ball_point(point, radius_m)) / len(self._points)
-        return float(min(belief.mass[near].sum() + belief.anywhere * around, 1.0))
+        known = np.isfinite(points).all(axis=1)
+        offsets = self._places.points[belief.rows] - points[known, np.newaxis]
+        near = np.hypot(offsets[..., 0], offsets[..., 1]) <= radius_m
+        around = self._places.count_within(points[known], radius_m) / len(self._places)
+        mass = np.full(len(points), np.nan)
+        mass[known] = np.minimum(near @ belief.mass + belief.anywhere * around, 1.0)
+        return mass
 
 
 def _best_first(
