@@ -202,7 +202,7 @@ class TemporalFilter:
         return _Belief(rows[kept], mass[kept] / total, anywhere / total, belief.off_map / total)
 
     def _mass_near(self, points: NDArray[np.float64], radius_m: float) -> NDArray[np.float64]:
-        """(n,) belief in the keyframes within a radius of points (n, 2); NaN for an unknown one."""
+        """(n,) belief in the keyframes near each of the points (n, 2); NaN for an unknown one."""
         belief = self._belief
         assert belief is not None
         known = np.isfinite(points).all(axis=1)
