@@ -16,13 +16,14 @@ from ghost_vpr_ros.cli.model_options import model_or_untrained
 from ghost_vpr_ros.cli.options import config_from
 from ghost_vpr_ros.cli.progress import progress_bar
 from ghost_vpr_ros.cli.replay import replay_title
-from ghost_vpr_ros.core.config import MapConfig, RecognizerConfig
+from ghost_vpr_ros.core.config import MapConfig
 from ghost_vpr_ros.core.engine import create_engine
 from ghost_vpr_ros.core.image import encode_jpeg
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import model_to_bytes
 from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
+from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
 from ghost_vpr_ros.core.sampling import evenly_spaced
 from ghost_vpr_ros.replay.config import DemoConfig, EvaluationConfig
 from ghost_vpr_ros.replay.evaluation_report import write_evaluation

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from ghost_vpr_ros.cli.options import add_settings, config_from
 from ghost_vpr_ros.cli.progress import say
-from ghost_vpr_ros.core.config import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import BagError, ConfigError
 from ghost_vpr_ros.core.place_map import PlaceMap
+from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
 from ghost_vpr_ros.replay.bag_topics import BagTopics
 from ghost_vpr_ros.replay.closures import ClosureConfig
 from ghost_vpr_ros.replay.config import EvaluationConfig, OdometryConfig

@@ -15,9 +15,9 @@ from typing import Any, get_type_hints
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.config import RecognizerConfig
 from ghost_vpr_ros.core.errors import CalibrationError
 from ghost_vpr_ros.core.likelihood import logistic
+from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
 
 CALIBRATION_SCHEMA = 1
 """Stored with each calibration; a newer one is refused."""

@@ -109,6 +109,26 @@ class Candidate:
     margin: float = float('nan')
 
 
+@dataclass(frozen=True)
+class LoopClosure:
+    """A query camera in the frame of the keyframe that it saw again.
+
+    Attributes:
+        keyframe: of the map.
+        stamp_ns: of the query image.
+        keyframe_T_query: pose of the query camera's body frame in the keyframe's body frame, with
+            its covariance.
+        is_metric: False where nothing tells the distance: the covariance then says so.
+        inliers: local features that prove it; -1 where positions of the map alone tell it.
+    """
+
+    keyframe: Keyframe
+    stamp_ns: int
+    keyframe_T_query: Pose
+    is_metric: bool
+    inliers: int = -1
+
+
 class State(enum.Enum):
     """What became of a query image."""
 
@@ -127,6 +147,9 @@ class Reason(enum.Enum):
     AMBIGUOUS = 'AMBIGUOUS'
     TEMPORAL = 'TEMPORAL'
     GEOMETRIC = 'GEOMETRIC'
+    ODOMETRY = 'ODOMETRY'
+    CONSISTENCY = 'CONSISTENCY'
+    LOCKOUT = 'LOCKOUT'
     UNCALIBRATED = 'UNCALIBRATED'
     IMAGE_QUALITY = 'IMAGE_QUALITY'
     STALE = 'STALE'
@@ -147,6 +170,9 @@ class Hypothesis:
         map_revision: revision of the map that answered.
         stage_ms: milliseconds spent in each stage, by the stage's name.
         is_calibrated: whether a validation drive taught the probabilities, not the map alone.
+        closure: of an accepted answer that says something new; None where the frame repeats the
+            one before, and where no pose relates both cameras.
+        descriptor: (D,) float32 of the image; None where it was unusable.
     """
 
     stamp_ns: int
@@ -158,3 +184,5 @@ class Hypothesis:
     map_revision: int = 0
     stage_ms: Mapping[str, float] = field(default_factory=dict)
     is_calibrated: bool = False
+    closure: LoopClosure | None = None
+    descriptor: NDArray[np.float32] | None = None

@@ -5,22 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.config import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import Candidate, Reason, State
 from ghost_vpr_ros.core.likelihood import Likelihood
-
-_CONTRAST_STEP_PX = 4
-
-
-def is_usable(image: NDArray[np.uint8], min_contrast: float) -> bool:
-    """Whether an RGB uint8 (H, W, 3) image shows anything: a lens cap and a white-out do not.
-
-    The grey levels (0-255) of every fourth pixel must deviate by at least `min_contrast`.
-    """
-    sample = image[::_CONTRAST_STEP_PX, ::_CONTRAST_STEP_PX]
-    return float(sample.mean(axis=2).std()) >= min_contrast
+from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
 
 
 def decide(

@@ -18,12 +18,13 @@ class MapFrame:
         kind: 'none' (no position yet), 'enu' (east-north-up about `origin`), 'local' (that of the
             poses that were given).
         origin: WGS84 position of (0, 0, 0) in an 'enu' map, else None.
+        local_frame: WGS84 to the metres of an 'enu' map and back, else None.
     """
 
     def __init__(self, kind: str = 'none', origin: GeoPoint | None = None) -> None:
         self.kind = kind
         self.origin = origin
-        self._enu = LocalFrame(origin) if origin is not None else None
+        self.local_frame = LocalFrame(origin) if origin is not None else None
 
     def for_keyframe(self, pose: Pose | None, geo: GeoPoint | None) -> MapFrame:
         """The frame of the map once this keyframe is in it.
@@ -61,9 +62,9 @@ class MapFrame:
         its orientation and covariance (a photo with compass heading); a pose with a position is
         in another frame, so nothing of it is used.
         """
-        if self._enu is None or geo is None:
+        if self.local_frame is None or geo is None:
             return pose
-        position_m = self._enu.point_to_enu(geo)
+        position_m = self.local_frame.point_to_enu(geo)
         if pose is None or pose.has_position:
             return Pose(position_m)
         return Pose(position_m, pose.quaternion_xyzw, pose.covariance)

@@ -17,6 +17,7 @@ from ghost_vpr_ros.core.calibration import Calibration
 from ghost_vpr_ros.core.config import PreprocessingConfig
 from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, GeoPoint, Keyframe
 from ghost_vpr_ros.core.errors import MapError
+from ghost_vpr_ros.core.geodesy import LocalFrame
 from ghost_vpr_ros.core.map_calibration import read_calibration
 from ghost_vpr_ros.core.map_file import explained
 from ghost_vpr_ros.core.map_frame import MapFrame
@@ -84,6 +85,11 @@ class MapReader:
     def origin(self) -> GeoPoint | None:
         """WGS84 position of the map frame's origin; None unless `map_frame` is 'enu'."""
         return self._frame.origin
+
+    @property
+    def local_frame(self) -> LocalFrame | None:
+        """WGS84 to the map frame's metres and back; None unless `map_frame` is 'enu'."""
+        return self._frame.local_frame
 
     @property
     def calibration(self) -> Calibration | None:

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.candidates import positions_of
-from ghost_vpr_ros.core.config import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import Candidate, Pose
 from ghost_vpr_ros.core.geodesy import horizontal_distance_m, quaternion_to_yaw
+from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
 
 UNKNOWN_HEADING_VARIANCE_RAD2 = math.pi**2 / 3.0
 """Variance of a heading of which nothing is known: uniform over the circle."""

@@ -14,36 +14,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.calibration import Calibration, decision_config
-from ghost_vpr_ros.core.candidates import make_candidates, reaches_elsewhere, yaws_of
-from ghost_vpr_ros.core.config import EngineConfig, RecognizerConfig
+from ghost_vpr_ros.core.camera import CameraIntrinsics
+from ghost_vpr_ros.core.candidates import make_candidates, positions_of, yaws_of
+from ghost_vpr_ros.core.config import EngineConfig
 from ghost_vpr_ros.core.datatypes import (
     Candidate,
     GeoPoint,
     Hypothesis,
+    Keyframe,
+    LoopClosure,
     Pose,
     Reason,
     State,
 )
-from ghost_vpr_ros.core.decision import decide, is_usable
+from ghost_vpr_ros.core.decision import decide
 from ghost_vpr_ros.core.engine import Engine, create_engine
 from ghost_vpr_ros.core.errors import MapError
-from ghost_vpr_ros.core.geodesy import LocalFrame
+from ghost_vpr_ros.core.frame_memory import FrameMemory
 from ghost_vpr_ros.core.geometric_evidence import is_uncertain, weighed_by_geometry
-from ghost_vpr_ros.core.likelihood import Likelihood, learn_likelihood
+from ghost_vpr_ros.core.image_quality import shows_something
+from ghost_vpr_ros.core.known_places import KnownPlaces
+from ghost_vpr_ros.core.likelihood import MIN_SAMPLES, Likelihood, learn_likelihood
+from ghost_vpr_ros.core.loop_closure import best_checked, make_closure
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import load_model, model_from_bytes
-from ghost_vpr_ros.core.motion import FrameSequence
 from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.core.pose_estimate import estimate_pose
 from ghost_vpr_ros.core.preprocessing import preprocess
-from ghost_vpr_ros.core.search_index import SearchIndex
+from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
 from ghost_vpr_ros.core.stage_clock import StageClock
-from ghost_vpr_ros.core.temporal_filter import TemporalFilter
-from ghost_vpr_ros.core.verification import GeometricVerifier, views_of
+from ghost_vpr_ros.core.verification import GeometricVerifier, VerifiedCandidate, views_of
 from ghost_vpr_ros.core.verification_config import VerificationConfig
 
-MOST_REMEMBERED_DEPTH = 256
-"""Deeper searches, as at a dock with thousands of keyframes, do not slow down the next ones."""
+_RELEARN_SHARE = 1.2
+"""The map teaches its margins again when it has grown by this."""
 
 
 class PlaceRecognizer:
@@ -74,16 +78,11 @@ class PlaceRecognizer:
         self.model = model
         self._preprocessing = model.preprocessing
         self._engine = engine
-        self._keyframes = place_map.keyframes()
-        self._index = SearchIndex.from_map(place_map)
-        self._positions = place_map.positions()
-        self._depth = config.top_k
+        self._places = KnownPlaces(place_map)
         self._calibration = place_map.calibration
         self._likelihood = self._learn()
-        self._filter = TemporalFilter(self._positions, yaws_of(self._keyframes))
-        self._sequence = FrameSequence()
-        self._verifier = GeometricVerifier(views_of(place_map), None, VerificationConfig())
-        self._local_frame = None if place_map.origin is None else LocalFrame(place_map.origin)
+        self._memory = FrameMemory(self._places.positions, yaws_of(self._places.keyframes))
+        self.use_camera(None)
 
     @property
     def config(self) -> RecognizerConfig:
@@ -109,10 +108,33 @@ class PlaceRecognizer:
         self._calibration = calibration
         self._likelihood = self._learn()
 
+    def use_camera(self, camera: CameraIntrinsics | None) -> None:
+        """Verify with this camera's intrinsics from now on; None: with an assumed view angle."""
+        self._verifier = GeometricVerifier(views_of(self.place_map), camera, VerificationConfig())
+
     def _learn(self) -> Likelihood | None:
+        self._learnt_from = max(self._places.num_located, MIN_SAMPLES)
         return self.calibration or learn_likelihood(
-            self.place_map.descriptors(), self._positions, self._config.group_radius_m
+            self.place_map.descriptors(), self.place_map.positions(), self._config.group_radius_m
         )
+
+    @property
+    def num_known(self) -> int:
+        """Keyframes that can answer: the first of the map."""
+        return len(self._places)
+
+    def admit(self, keyframe: Keyframe, descriptor: NDArray[np.float32]) -> None:
+        """Let one more keyframe answer: the next of the map, with its descriptor (D,)."""
+        self._places.add(keyframe, descriptor)
+        self._memory.add_keyframe(positions_of([keyframe])[0], float(yaws_of([keyframe])[0]))
+        if self._places.num_located >= _RELEARN_SHARE * self._learnt_from:
+            self._likelihood = self._learn()
+
+    def locate(self, row: int, pose: Pose) -> None:
+        """Give a keyframe that answers, but had no pose, one in the map frame."""
+        self._places.locate(row, pose)
+        keyframe = self._places.keyframes[row]
+        self._memory.add_keyframe(pose.position_m, float(yaws_of([keyframe])[0]))
 
     @classmethod
     def open(
@@ -163,71 +185,68 @@ class PlaceRecognizer:
         Raises:
             ImageError: the array is not such an image.
         """
-        clock = StageClock()
+        clock, config = StageClock(), self.config
+        memory = self._memory
+        memory.begin(stamp_ns, odometry, config)
         with clock('preprocess'):
             batch = preprocess(image, self._preprocessing)
-        if not is_usable(image, self.config.min_contrast):
+            shows_place = shows_something(image, config.min_contrast)
+        if not shows_place or memory.is_frozen(image, config):
             return self._answer(stamp_ns, State.REJECTED, Reason.IMAGE_QUALITY, clock)
         with clock('describe'):
             descriptor = self._engine.describe(batch)
         with clock('search'):
-            rows, similarities = self._search(descriptor, hidden_rows)
-        with clock('decide'):
-            candidates = make_candidates(
-                [self._keyframes[row] for row in rows],
-                similarities,
-                self._likelihood,
-                self.config.group_radius_m,
-                self.config.top_k,
+            found = self._places.search(
+                descriptor, config.top_k, config.group_radius_m, hidden_rows
             )
-            candidates = self._with_frames_before(candidates, stamp_ns, odometry)
-            config = decision_config(self.config, self.calibration)
+        with clock('decide'):
+            candidates = memory.weighed(self._candidates(*found), config)
+            config = decision_config(config, self.calibration)
+        checked: Sequence[VerifiedCandidate] = ()
         if config.verify and is_uncertain(candidates, config.verify_from, config.min_probability):
             with clock('verify'):
-                found = self._verifier.verify(image, candidates)
-                candidates = weighed_by_geometry(found.items, config.group_radius_m)
+                checked = self._verifier.verify(image, candidates).items
+                candidates = weighed_by_geometry(checked, config.group_radius_m)
         with clock('decide'):
+            pose = estimate_pose(candidates, config)
             state, reason = decide(candidates, self._likelihood, config)
-            pose = estimate_pose(candidates, self.config)
-        return self._answer(stamp_ns, state, reason, clock, candidates, pose)
+            state, reason = memory.judged(state, reason, pose, config)
+        answer = self._answer(stamp_ns, state, reason, clock, candidates, pose)
+        closure = self._closure(image, answer, checked, clock)
+        return replace(answer, descriptor=descriptor[0], closure=closure)
 
-    def _with_frames_before(
-        self, candidates: tuple[Candidate, ...], stamp_ns: int, odometry: Pose | None
+    def _candidates(
+        self, rows: NDArray[np.int64], similarities: NDArray[np.float32]
     ) -> tuple[Candidate, ...]:
-        """The candidates with what the frames before say of them, where they are asked."""
-        motion = self._sequence.motion_to(stamp_ns, odometry, self.config)
-        if not self.config.temporal:
-            return candidates
-        return self._filter.update(candidates, motion, self.config)
+        """Candidates with the probability that this image alone gives, best first."""
+        return make_candidates(
+            [self._places.keyframes[row] for row in rows],
+            similarities,
+            self._likelihood,
+            self.config.group_radius_m,
+            self.config.top_k,
+        )
+
+    def _closure(
+        self,
+        image: NDArray[np.uint8],
+        answer: Hypothesis,
+        checked: Sequence[VerifiedCandidate],
+        clock: StageClock,
+    ) -> LoopClosure | None:
+        """Of an accepted answer that is news; with `verify`, by local features where they tell."""
+        if answer.state is not State.ACCEPTED or not self._memory.is_new(self.config):
+            return None
+        if self.config.verify and not checked:
+            with clock('verify'):
+                checked = self._verifier.verify(image, answer.candidates[:1]).items
+        proof = best_checked(checked)
+        keyframe = (answer.candidates[0] if proof is None else proof.candidate).keyframe
+        return make_closure(answer.stamp_ns, keyframe, answer.pose, proof)
 
     def reset(self) -> None:
         """Forget the frames before: what comes next is of another time or place."""
-        self._sequence.reset()
-        self._filter.reset()
-
-    def _search(
-        self, descriptor: NDArray[np.float32], hidden_rows: NDArray[np.bool_] | None
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Rows (n,) and similarities (n,), best first: `top_k` and on until one is elsewhere.
-
-        Where keyframes stand close, the first `top_k` show one place; the margin needs another.
-        The depth that was needed, within reason, is where the next search begins: answers do not
-        depend on it.
-        """
-        if hidden_rows is not None:
-            rows, similarities = self._index.search(descriptor, len(self._index))
-            is_seen = ~hidden_rows[rows[0]]
-            return rows[0][is_seen], similarities[0][is_seen]
-        count, radius_m = self.config.top_k, self.config.group_radius_m
-        depth = max(self._depth, count)
-        while True:
-            rows, similarities = self._index.search(descriptor, depth)
-            if depth >= len(self._index) or reaches_elsewhere(
-                self._positions[rows[0]], radius_m, count
-            ):
-                return rows[0], similarities[0]
-            depth *= 2
-            self._depth = min(depth, MOST_REMEMBERED_DEPTH)
+        self._memory.reset()
 
     def _answer(
         self,
@@ -249,9 +268,10 @@ class PlaceRecognizer:
 
     def _geo(self, pose: Pose | None, candidates: Sequence[Candidate]) -> GeoPoint | None:
         """The pose in WGS84, for maps in ENU; its altitude as far as the best one's is known."""
-        if pose is None or self._local_frame is None:
+        if pose is None or self.place_map.local_frame is None:
             return None
-        point, best = self._local_frame.point_to_geo(pose.position_m), candidates[0].keyframe.geo
+        local, best = self.place_map.local_frame, candidates[0].keyframe.geo
+        point = local.point_to_geo(pose.position_m)
         is_flat = best is not None and best.altitude_m is None
         return replace(point, altitude_m=None) if is_flat else point
 

@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.candidates import positions_of
-from ghost_vpr_ros.core.config import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import Candidate
 from ghost_vpr_ros.core.motion import Motion
 from ghost_vpr_ros.core.near_points import NearPoints
+from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
 
 _MOST_ROWS = 256
 """Rows that are believed in by themselves, at most: the cost does not grow with the map."""

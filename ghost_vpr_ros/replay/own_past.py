@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.candidates import make_candidates
-from ghost_vpr_ros.core.config import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import (
     UNKNOWN_STAMP_NS,
     Candidate,
@@ -26,6 +25,7 @@ from ghost_vpr_ros.core.errors import MapError
 from ghost_vpr_ros.core.likelihood import PlaceLikelihood, learn_likelihood
 from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.core.pose_estimate import estimate_pose
+from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
 from ghost_vpr_ros.replay.map_builder import SAME_IMAGE_SIMILARITY
 from ghost_vpr_ros.replay.replayer import Answer
 

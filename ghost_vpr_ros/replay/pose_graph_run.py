@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.config import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import BagError
 from ghost_vpr_ros.core.geodesy import LocalFrame, horizontal_distance_m
 from ghost_vpr_ros.core.place_map import PlaceMap
+from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
 from ghost_vpr_ros.replay.closures import Closure, ClosureConfig, closures_of, with_support
 from ghost_vpr_ros.replay.drift import DriftConfig, drifting_odometry
 from ghost_vpr_ros.replay.odometry_track import OdometryTrack

@@ -16,8 +16,9 @@ from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from ghost_vpr_ros.core.config import ENGINES, EngineConfig, RecognizerConfig
+from ghost_vpr_ros.core.config import ENGINES, EngineConfig
 from ghost_vpr_ros.core.errors import ConfigError
+from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
 from ghost_vpr_ros.core.settings import Config, Setting, setting, settings_of
 
 

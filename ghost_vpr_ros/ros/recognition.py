@@ -11,11 +11,12 @@ from nav_msgs.msg import Odometry
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CompressedImage, Image
 
-from ghost_vpr_ros.core.config import PreprocessingConfig, RecognizerConfig
+from ghost_vpr_ros.core.config import PreprocessingConfig
 from ghost_vpr_ros.core.datatypes import Hypothesis
 from ghost_vpr_ros.core.engine import Engine, create_engine
 from ghost_vpr_ros.core.odometry import OdometryMemory
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
+from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
 from ghost_vpr_ros.ros.answer_publishers import AnswerPublishers
 from ghost_vpr_ros.ros.conversions import pose_from_message, stamp_to_ns
 from ghost_vpr_ros.ros.frame_processor import FrameProcessor, ReceivedImage

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ghost_vpr_ros.core.config import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import Candidate, Keyframe, Pose
 from ghost_vpr_ros.core.geodesy import yaw_to_quaternion
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
+from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
 
 
 def keyframe(number: int, position_m=None, yaw_rad: float | None = None) -> Keyframe:

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from ghost_vpr_ros.core.config import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import State
 from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
+from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
 from test.core.calibrations import calibration
 from test.core.model.tiny_model import pictures, tiny_model
 from test.core.recognition import ScriptedEngine, scripted_recognizer

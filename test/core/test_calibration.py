@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from ghost_vpr_ros.core.calibration import Calibration, decision_config
-from ghost_vpr_ros.core.config import RecognizerConfig
 from ghost_vpr_ros.core.errors import CalibrationError
+from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
 from test.core.calibrations import calibration
 
 

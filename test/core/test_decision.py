@@ -1,13 +1,12 @@
 """The table of decisions, and which images are worth asking about."""
 
-import numpy as np
 import pytest
 
-from ghost_vpr_ros.core.config import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import Reason, State
-from ghost_vpr_ros.core.decision import decide, is_usable
+from ghost_vpr_ros.core.decision import decide
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.likelihood import PlaceLikelihood
+from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
 from test.core.recognition import candidate
 
 LEARNT = PlaceLikelihood(0.3, 0.1, 0.05, right_similarity=0.7)
@@ -49,29 +48,6 @@ def test_the_thresholds_are_those_of_the_configuration():
     strict = RecognizerConfig(min_probability=0.99, tentative_probability=0.95)
     assert decide([candidate(probability=0.96)], LEARNT, strict)[0] is State.TENTATIVE
     assert decide([candidate(probability=0.94)], LEARNT, strict)[0] is State.REJECTED
-
-
-@pytest.mark.parametrize('grey', [0, 128, 255])
-def test_an_image_of_one_grey_is_unusable(grey):
-    assert not is_usable(np.full((48, 64, 3), grey, np.uint8), min_contrast=3.0)
-
-
-def test_contrast_is_the_deviation_of_grey_levels():
-    image = np.full((48, 64, 3), 100, np.uint8)
-    image[:24] = 106  # Half of the rows 3 above the mean, half 3 below.
-    assert is_usable(image, min_contrast=2.99)
-    assert is_usable(image, min_contrast=3.0)
-    assert not is_usable(image, min_contrast=3.01)
-
-
-def test_colours_of_equal_brightness_have_no_contrast():
-    image = np.zeros((48, 64, 3), np.uint8)
-    image[:24, :, 0] = image[24:, :, 1] = 200
-    assert not is_usable(image, min_contrast=1.0)
-
-
-def test_a_contrast_of_zero_lets_every_image_pass():
-    assert is_usable(np.zeros((1, 1, 3), np.uint8), min_contrast=0.0)
 
 
 def test_thresholds_that_cross_are_refused() -> None:

@@ -6,10 +6,10 @@ import math
 import numpy as np
 import pytest
 
-from ghost_vpr_ros.core.config import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import GeoPoint
 from ghost_vpr_ros.core.geodesy import quaternion_to_yaw
 from ghost_vpr_ros.core.pose_estimate import UNKNOWN_HEADING_VARIANCE_RAD2, estimate_pose
+from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
 from test.core.recognition import candidate
 
 CONFIG = RecognizerConfig(group_radius_m=10.0, position_floor_m=0.5, heading_floor_rad=0.2)

@@ -5,7 +5,6 @@ import dataclasses
 import numpy as np
 import pytest
 
-from ghost_vpr_ros.core.config import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import Frame, GeoPoint, Pose, Reason, State
 from ghost_vpr_ros.core.engine import create_engine
 from ghost_vpr_ros.core.errors import DeviceError, ImageError, MapError
@@ -13,6 +12,7 @@ from ghost_vpr_ros.core.extraction import extract_descriptors
 from ghost_vpr_ros.core.model.weights import model_to_bytes, save_model
 from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
+from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
 from test.core.model.tiny_model import pictures, tiny_model
 from test.core.recognition import scripted_recognizer
 

@@ -9,9 +9,9 @@ from ghost_vpr_ros.core.config import (
     MapConfig,
     ModelConfig,
     PreprocessingConfig,
-    RecognizerConfig,
 )
 from ghost_vpr_ros.core.errors import ConfigError
+from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
 from ghost_vpr_ros.core.settings import Config, nearest_hint, setting, settings_of
 
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ghost_vpr_ros.core.config import RecognizerConfig
 from ghost_vpr_ros.core.motion import Motion
+from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
 from ghost_vpr_ros.core.temporal_filter import TemporalFilter
 from test.core.recognition import candidate
 
