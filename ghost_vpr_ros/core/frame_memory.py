@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ghost_vpr_ros.core.consistency import Consistency
 from ghost_vpr_ros.core.datatypes import Candidate, Pose, Reason, State
 from ghost_vpr_ros.core.image_quality import FrozenCamera
-from ghost_vpr_ros.core.motion import FrameSequence
+from ghost_vpr_ros.core.motion import FrameSequence, Motion
 from ghost_vpr_ros.core.odometer import Odometer, Reading
 from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
 from ghost_vpr_ros.core.temporal_filter import TemporalFilter
@@ -30,6 +30,7 @@ class FrameMemory:
         self._sequence = FrameSequence()
         self._camera = FrozenCamera()
         self._consistency = Consistency()
+        self._motion: Motion | None = None
 
     def add_keyframe(self, position_m: NDArray[np.float64], yaw_rad: float) -> None:
         """Know one more: position (3,) in the map frame, NaN where it is unknown."""

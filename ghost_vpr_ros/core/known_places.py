@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from bisect import bisect_left
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.candidates import positions_of, reaches_elsewhere
-from ghost_vpr_ros.core.datatypes import Keyframe, Pose
+from ghost_vpr_ros.core.datatypes import Keyframe
 from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.core.search_index import SearchIndex
 
@@ -58,10 +58,11 @@ class KnownPlaces:
         self.keyframes.append(keyframe)
         self.num_located += bool(np.isfinite(self._positions[row]).all())
 
-    def locate(self, row: int, pose: Pose) -> None:
-        """Give a keyframe that had none a pose in the map frame."""
-        self.keyframes[row] = replace(self.keyframes[row], pose=pose)
-        self._positions[row] = pose.position_m
+    def locate(self, keyframe: Keyframe) -> None:
+        """Take over the pose of a keyframe that had none."""
+        row = bisect_left(self.keyframes, keyframe.keyframe_id, key=lambda k: k.keyframe_id)
+        self.keyframes[row] = keyframe
+        self._positions[row] = positions_of([keyframe])[0]
         self.num_located += 1
 
     def search(

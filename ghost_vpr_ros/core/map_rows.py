@@ -25,6 +25,11 @@ INSERT_KEYFRAME = (
     ' VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'
 )
 
+UPDATE_POSITION = (
+    'UPDATE keyframes SET (x_m, y_m, z_m, qx, qy, qz, qw, covariance, latitude_deg,'
+    ' longitude_deg, altitude_m) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE keyframe_id = ?'
+)
+
 SELECT_KEYFRAMES = (
     f'SELECT keyframe_id, sessions.name, {_COLUMNS}'
     ' FROM keyframes JOIN sessions USING (session_id)'

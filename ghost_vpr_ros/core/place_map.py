@@ -25,6 +25,7 @@ from ghost_vpr_ros.core.map_frame import MapFrame, check_position
 from ghost_vpr_ros.core.map_reader import MapReader, SessionInfo
 from ghost_vpr_ros.core.map_rows import (
     INSERT_KEYFRAME,
+    UPDATE_POSITION,
     check_descriptor,
     geo_values,
     position_values,
@@ -176,7 +177,6 @@ class PlaceMap(MapReader):
             OutputError: disk full or read-only.
         """
         with self._lock:
-            writer = self._require_writer()
             name = self._free_session_name() if name is None else storable_text(name)
             if not name.strip():
                 raise MapError(f'{self.path}: a session needs a name that is not empty')
@@ -184,7 +184,7 @@ class PlaceMap(MapReader):
                 raise MapError(
                     f'{self.path} already has a session {name!r}; choose another name for this run'
                 )
-            with writer.change() as execute:
+            with self._require_writer().change() as execute:
                 self._sessions[name] = execute('INSERT INTO sessions (name) VALUES (?)', (name,))
             return name
 
@@ -218,7 +218,6 @@ class PlaceMap(MapReader):
         """
         packed = check_descriptor(descriptor, self.descriptor_dim)
         check_position(pose, geo)
-        jpeg = None if view_jpeg is None else bytes(view_jpeg)
         with self._lock:
             writer = self._require_writer()
             frame = self._frame.for_keyframe(pose, geo)
@@ -227,10 +226,31 @@ class PlaceMap(MapReader):
             with writer.change() as execute:
                 keyframe_id = execute(INSERT_KEYFRAME, row)
                 execute('INSERT INTO descriptors VALUES (?, ?)', (keyframe_id, packed))
-                if jpeg is not None:
-                    execute('INSERT INTO views VALUES (?, ?)', (keyframe_id, jpeg))
+                if view_jpeg is not None:
+                    execute('INSERT INTO views VALUES (?, ?)', (keyframe_id, view_jpeg))
                 self._advance(execute, keyframe_id, frame)
             return keyframe_id
+
+    def locate(self, keyframe_id: int, pose: Pose) -> None:
+        """Give a keyframe its pose in the map frame, in place of what was known before.
+
+        A geotagged map gets the place in WGS84 with it.
+
+        Raises:
+            MapError: no such keyframe, not a valid pose, or the map is read-only.
+            OutputError: disk full or read-only.
+        """
+        check_position(pose, None)
+        self.keyframe(keyframe_id)
+        local = self.local_frame
+        geo = None if local is None else local.point_to_geo(pose.position_m)
+        with self._lock:
+            writer, frame = self._require_writer(), self._frame.for_keyframe(pose, geo)
+            with writer.change() as execute:
+                execute(UPDATE_POSITION, (*position_values(pose, geo), keyframe_id))
+                if frame is not self._frame:
+                    execute(_UPDATE_FRAME, (frame.kind, *geo_values(frame.origin)))
+            self._frame = frame
 
     def set_calibration(self, calibration: Calibration | None) -> None:
         """Store what a drive taught in place of what was there; None takes it away.

@@ -38,6 +38,7 @@ from ghost_vpr_ros.core.likelihood import MIN_SAMPLES, Likelihood, learn_likelih
 from ghost_vpr_ros.core.loop_closure import best_checked, make_closure
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import load_model, model_from_bytes
+from ghost_vpr_ros.core.odometer import Reading
 from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.core.pose_estimate import estimate_pose
 from ghost_vpr_ros.core.preprocessing import preprocess
@@ -118,11 +119,6 @@ class PlaceRecognizer:
             self.place_map.descriptors(), self.place_map.positions(), self._config.group_radius_m
         )
 
-    @property
-    def num_known(self) -> int:
-        """Keyframes that can answer: the first of the map."""
-        return len(self._places)
-
     def admit(self, keyframe: Keyframe, descriptor: NDArray[np.float32]) -> None:
         """Let one more keyframe answer: the next of the map, with its descriptor (D,)."""
         self._places.add(keyframe, descriptor)
@@ -130,11 +126,20 @@ class PlaceRecognizer:
         if self._places.num_located >= _RELEARN_SHARE * self._learnt_from:
             self._likelihood = self._learn()
 
-    def locate(self, row: int, pose: Pose) -> None:
-        """Give a keyframe that answers, but had no pose, one in the map frame."""
-        self._places.locate(row, pose)
-        keyframe = self._places.keyframes[row]
-        self._memory.add_keyframe(pose.position_m, float(yaws_of([keyframe])[0]))
+    def locate(self, keyframe: Keyframe) -> None:
+        """Take over the pose of a keyframe that answers, but had none."""
+        self._places.locate(keyframe)
+        self._memory.add_keyframe(positions_of([keyframe])[0], float(yaws_of([keyframe])[0]))
+
+    @property
+    def reading(self) -> Reading:
+        """Where the last image lies on the way that was driven."""
+        return self._memory.reading
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the last image, if it was usable, says more than the one before."""
+        return self._memory.is_new(self.config)
 
     @classmethod
     def open(
@@ -235,7 +240,7 @@ class PlaceRecognizer:
         clock: StageClock,
     ) -> LoopClosure | None:
         """Of an accepted answer that is news; with `verify`, by local features where they tell."""
-        if answer.state is not State.ACCEPTED or not self._memory.is_new(self.config):
+        if answer.state is not State.ACCEPTED or not self.is_new:
             return None
         if self.config.verify and not checked:
             with clock('verify'):

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,10 +13,10 @@ from ghost_vpr_ros.core.config import MapConfig
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.engine import Engine
 from ghost_vpr_ros.core.errors import MapError
-from ghost_vpr_ros.core.image import encode_jpeg
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.core.preprocessing import preprocess
+from ghost_vpr_ros.core.stored_view import view_of
 
 SAME_IMAGE_SIMILARITY = 0.9999
 """One image described twice is this similar at least, even by another machine or engine."""
@@ -145,15 +144,3 @@ def _add(
         geo=frame.geo,
         view_jpeg=view_jpeg,
     )
-
-
-def view_of(image: NDArray[np.uint8], config: MapConfig) -> bytes | None:
-    """JPEG of an RGB uint8 (H, W, 3) image, shrunk to the map's width; None for width 0."""
-    if config.view_width_px == 0:
-        return None
-    height_px, width_px = image.shape[:2]
-    if width_px > config.view_width_px:
-        new_height_px = max(1, round(height_px * config.view_width_px / width_px))
-        size = (config.view_width_px, new_height_px)
-        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-    return encode_jpeg(image, config.view_quality)

@@ -1,0 +1,201 @@
+"""A robot that maps: every image is answered, and what is new of them is kept.
+
+The map on disk holds a keyframe as soon as it is seen. It answers once the robot has left its
+place behind: loops are closed with the own past, not with the last seconds.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.core.config import MapConfig
+from ghost_vpr_ros.core.datatypes import GeoPoint, Hypothesis, Keyframe, Pose, State
+from ghost_vpr_ros.core.image_quality import sharpness
+from ghost_vpr_ros.core.keyframe_selection import KeyframeSelection
+from ghost_vpr_ros.core.map_tracker import MapTracker, relocated
+from ghost_vpr_ros.core.mapping_config import MappingConfig
+from ghost_vpr_ros.core.odometer import Reading
+from ghost_vpr_ros.core.recognizer import PlaceRecognizer
+from ghost_vpr_ros.core.stored_view import view_of
+
+
+@dataclass(frozen=True)
+class _Recent:
+    """A keyframe that does not answer yet."""
+
+    keyframe: Keyframe
+    descriptor: NDArray[np.float32]
+    reading: Reading
+
+
+class PlaceMapper:
+    """Answers images like the recogniser that it is given, and adds keyframes to its map.
+
+    Attributes:
+        recognizer: answers; its map is open for writing.
+        config: the rules; a new one takes effect with the next image.
+        session: name of this run in the map.
+        num_kept: keyframes added so far.
+    """
+
+    def __init__(
+        self, recognizer: PlaceRecognizer, config: MappingConfig, map_config: MapConfig
+    ) -> None:
+        """Begin a session.
+
+        Raises:
+            MapError: the session's name is taken, or the map is read-only.
+            OutputError: disk full or read-only.
+        """
+        self.recognizer = recognizer
+        self.config = config
+        self._map_config = map_config
+        self._map = recognizer.place_map
+        self._begins_map = self._map.map_frame == 'none'
+        self.session = self._map.add_session(config.session or None)
+        self.num_kept = 0
+        self._selection = KeyframeSelection()
+        self._tracker = MapTracker()
+        self._recent: deque[_Recent] = deque()
+        self._unlocated: dict[int, Reading] = {}
+
+    def recognize(
+        self,
+        image: NDArray[np.uint8],
+        stamp_ns: int,
+        odometry: Pose | None = None,
+        geo: GeoPoint | None = None,
+    ) -> Hypothesis:
+        """The hypothesis for one image, which becomes a keyframe where it shows something new.
+
+        Args:
+            image: RGB uint8 (H, W, 3).
+            stamp_ns: time of capture in nanoseconds.
+            odometry: pose of the camera's body in the odometry's frame at that time.
+            geo: WGS84 position at that time.
+
+        Raises:
+            ImageError: the array is not such an image.
+            OutputError: the map cannot be written; what was added since the last commit is lost.
+        """
+        answer = self.recognizer.recognize(image, stamp_ns, odometry)
+        reading = self.recognizer.reading
+        self._track(answer, reading)
+        self._admit_past(reading)
+        if answer.descriptor is not None:
+            self._consider(image, answer, reading, geo)
+        return answer
+
+    def reset(self) -> None:
+        """Forget the frames before: the robot may be elsewhere."""
+        self.recognizer.reset()
+
+    def _track(self, answer: Hypothesis, reading: Reading) -> None:
+        """Know where the robot is in the map, and then where it was when that was not known."""
+        self._tracker.follow(reading, self.config)
+        if self._begins_map and reading.odometry is not None:
+            self._tracker.start(reading)
+            self._begins_map = False
+        if answer.state is State.ACCEPTED and answer.pose is not None and self.recognizer.is_new:
+            self._tracker.correct(reading, answer.pose)
+        if self._tracker.is_sure and reading.odometry is not None:
+            self._locate_earlier(reading)
+
+    def _locate_earlier(self, reading: Reading) -> None:
+        """Give the keyframes of this stretch of odometry that have none their pose."""
+        assert reading.odometry is not None
+        for keyframe_id, then in list(self._unlocated.items()):
+            if then.stretch == reading.stretch and then.odometry is not None:
+                pose = relocated(self._tracker.pose(), reading.odometry, then.odometry)
+                self._map.locate(keyframe_id, pose)
+                self._relocate(keyframe_id)
+                del self._unlocated[keyframe_id]
+
+    def _relocate(self, keyframe_id: int) -> None:
+        """Tell the recogniser, or whoever waits to be admitted to it."""
+        keyframe = self._map.keyframe(keyframe_id)
+        for place, recent in enumerate(self._recent):
+            if recent.keyframe.keyframe_id == keyframe_id:
+                self._recent[place] = _Recent(keyframe, recent.descriptor, recent.reading)
+                return
+        self.recognizer.locate(keyframe)
+
+    def _admit_past(self, reading: Reading) -> None:
+        """Let the keyframes answer whose place the robot has left."""
+        while self._recent and self._has_left(self._recent[0].reading, reading):
+            past = self._recent.popleft()
+            self.recognizer.admit(past.keyframe, past.descriptor)
+
+    def _has_left(self, then: Reading, now: Reading) -> bool:
+        if then.stretch != now.stretch:
+            return True
+        if then.odometry is None or now.odometry is None:
+            return now.stamp_ns - then.stamp_ns >= round(1e9 * self.config.past_time_s)
+        return now.along_m - then.along_m >= self.config.past_distance_m
+
+    def _consider(
+        self,
+        image: NDArray[np.uint8],
+        answer: Hypothesis,
+        reading: Reading,
+        geo: GeoPoint | None,
+    ) -> None:
+        """Keep the frame if it shows what the last keyframe, and the map, do not."""
+        assert answer.descriptor is not None
+        if not self._selection.wants(reading, answer.descriptor, sharpness(image), self.config):
+            return
+        self._selection.took(reading, answer.descriptor)
+        if not self._is_duplicate(answer):
+            self._keep(image, answer.descriptor, reading, geo)
+
+    def _is_duplicate(self, answer: Hypothesis) -> bool:
+        """Whether the map shows the place already, as alike as can be."""
+        if answer.state is not State.ACCEPTED:
+            return False
+        return answer.candidates[0].similarity >= self.config.duplicate_similarity
+
+    def _keep(
+        self,
+        image: NDArray[np.uint8],
+        descriptor: NDArray[np.float32],
+        reading: Reading,
+        geo: GeoPoint | None,
+    ) -> None:
+        pose, geo = self._position(geo)
+        keyframe_id = self._map.add(
+            self.session,
+            reading.stamp_ns,
+            descriptor,
+            name=f'{reading.stamp_ns}',
+            pose=pose,
+            geo=geo,
+            view_jpeg=view_of(image, self._map_config),
+        )
+        self.num_kept += 1
+        keyframe = self._map.keyframe(keyframe_id)
+        self._recent.append(_Recent(keyframe, descriptor, reading))
+        if keyframe.pose is None or not keyframe.pose.has_position:
+            self._unlocated[keyframe_id] = reading
+
+    def _position(self, geo: GeoPoint | None) -> tuple[Pose | None, GeoPoint | None]:
+        """What the map is told of a keyframe's place, in the map's kind of frame."""
+        pose = self._tracker.pose() if self._tracker.is_sure else None
+        if self._map.map_frame == 'enu':
+            return self._geotagged(pose, geo)
+        if pose is None and self._map.map_frame == 'local':
+            return None, None
+        return pose, geo
+
+    def _geotagged(
+        self, pose: Pose | None, geo: GeoPoint | None
+    ) -> tuple[Pose | None, GeoPoint | None]:
+        """In a geotagged map the place comes from WGS84, measured or else tracked."""
+        if pose is None:
+            return None, geo
+        assert self._map.local_frame is not None
+        measured = geo or self._map.local_frame.point_to_geo(pose.position_m)
+        return Pose(np.full(3, np.nan), pose.quaternion_xyzw, pose.covariance), measured

@@ -1,0 +1,81 @@
+"""Settings of a robot that maps; defaults live here and only here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ghost_vpr_ros.core.settings import Config, setting
+
+MODES = ('localize', 'map', 'localize_and_map')
+"""A prior map that answers; a new map that closes loops with its own past; both at once."""
+
+
+@dataclass(frozen=True)
+class MappingConfig(Config):
+    """Which frames become keyframes, and when they may answer."""
+
+    session: str = setting('', 'name of this mapping run in the map; empty: session-N')
+    keyframe_distance_m: float = setting(
+        2.0,
+        'a frame is kept after so much driving since the last one that was',
+        unit='m',
+        low=1e-3,
+        high=1e4,
+        runtime=True,
+    )
+    keyframe_rotation_rad: float = setting(
+        0.5,
+        'a frame is kept after a turn by this since the last one that was',
+        unit='rad',
+        low=1e-3,
+        high=3.2,
+        runtime=True,
+    )
+    keyframe_similarity: float = setting(
+        0.3,
+        'a frame that is less similar than this to the last one kept is kept; the only rule '
+        'without odometry',
+        low=-1.0,
+        high=1.0,
+        runtime=True,
+    )
+    duplicate_similarity: float = setting(
+        0.9,
+        'a recognised place whose keyframe is as similar as this is not stored again; 1: every '
+        'one is',
+        low=0.0,
+        high=1.0,
+        runtime=True,
+    )
+    past_distance_m: float = setting(
+        30.0,
+        'keyframes of this run answer after so much driving: the robot has left their place',
+        unit='m',
+        low=0.0,
+        high=1e5,
+        runtime=True,
+    )
+    past_time_s: float = setting(
+        30.0,
+        'the same without odometry: they answer after so long',
+        unit='s',
+        low=0.0,
+        high=1e5,
+        runtime=True,
+    )
+    position_drift_m: float = setting(
+        0.1,
+        'standard deviation of the odometry after one metre; it grows with the square root',
+        unit='m',
+        low=0.0,
+        high=10.0,
+        runtime=True,
+    )
+    heading_drift_rad: float = setting(
+        0.01,
+        'the same of its heading',
+        unit='rad',
+        low=0.0,
+        high=1.0,
+        runtime=True,
+    )
