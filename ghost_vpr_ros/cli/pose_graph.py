@@ -9,12 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from ghost_vpr_ros.cli.options import add_settings, config_from
 from ghost_vpr_ros.cli.progress import say
-from ghost_vpr_ros.core.datatypes import Frame
+from ghost_vpr_ros.core.datatypes import Frame, GeoPoint
 from ghost_vpr_ros.core.errors import BagError, ConfigError
-from ghost_vpr_ros.core.place_map import PlaceMap
-from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
 from ghost_vpr_ros.replay.bag_topics import BagTopics
-from ghost_vpr_ros.replay.closures import ClosureConfig
 from ghost_vpr_ros.replay.config import EvaluationConfig, OdometryConfig
 from ghost_vpr_ros.replay.drift import DriftConfig
 from ghost_vpr_ros.replay.pose_graph import PoseGraphConfig, load_gtsam
@@ -39,7 +36,7 @@ def add_pose_graph_options(parser: argparse.ArgumentParser) -> None:
         nargs='+',
         help='instead of odometry of the bag: the true poses with drift, one run for each seed',
     )
-    for settings in (OdometryConfig, DriftConfig, ClosureConfig, PoseGraphConfig):
+    for settings in (OdometryConfig, DriftConfig, PoseGraphConfig):
         add_settings(group, settings)
 
 
@@ -53,46 +50,54 @@ def check_pose_graph(args: argparse.Namespace) -> None:
     if not args.pose_graph:
         return
     load_gtsam()
-    for settings in (OdometryConfig, DriftConfig, ClosureConfig, PoseGraphConfig):
+    for settings in (OdometryConfig, DriftConfig, PoseGraphConfig):
         config_from(args, settings)
     if args.drift_seed is None:
         _odometry_topic(args)
-    elif min(args.drift_seed) < 0:
+        return
+    if min(args.drift_seed) < 0:
         raise ConfigError(f'--drift-seed: expected 0 or more, found {min(args.drift_seed)}')
+    if len(args.drift_seed) > 1 and args.mode != 'localize':
+        raise ConfigError(
+            f'--drift-seed: expected one seed with --mode {args.mode}, found '
+            f'{len(args.drift_seed)}; each odometry makes another map, so run them one by one'
+        )
 
 
 def pose_graph_and_write(
-    args: argparse.Namespace, answers: Sequence[Answer], place_map: PlaceMap
+    args: argparse.Namespace,
+    answers: Sequence[Answer],
+    origin: GeoPoint | None,
+    own_session: str,
 ) -> dict[str, Any]:
-    """Run the pose graph, write its files to `args.out`; the content of pose_graph.json."""
+    """Run the pose graph, write its files to `args.out`; the content of pose_graph.json.
+
+    Args:
+        args: of the command line.
+        answers: to all frames.
+        origin: of the map, where it is geotagged.
+        own_session: of the map that the drive itself filled; empty where it did not.
+    """
     from ghost_vpr_ros.replay.pose_graph_report import write_pose_graph
-    from ghost_vpr_ros.replay.pose_graph_run import (
-        GraphSettings,
-        run_pose_graph,
-        true_positions,
-    )
+    from ghost_vpr_ros.replay.pose_graph_run import run_pose_graph, true_positions
 
     frames = [answer.frame for answer in answers]
-    truth = true_positions(frames, place_map)
+    truth = true_positions(frames, origin)
     if args.drift_seed is None and _judges_by_odometry(args):
         say('note: the positions are the odometry itself; no trajectory error is reported')
         truth[:] = float('nan')
-    settings = GraphSettings(
-        config_from(args, PoseGraphConfig),
-        config_from(args, ClosureConfig),
-        config_from(args, RecognizerConfig),
-    )
+    config = config_from(args, PoseGraphConfig)
     runs = [
-        run_pose_graph(name, odometry, answers, place_map, truth, settings)
-        for name, odometry in _odometries(args, frames).items()
+        run_pose_graph(name, odometry, answers, truth, own_session, config)
+        for name, odometry in odometry_tracks(args, frames).items()
     ]
     described = {
         'bag': str(args.bag),
         'map': str(args.map),
+        'mode': args.mode,
         'kernel': 'Cauchy on closures',
         'settings': {
-            **settings.graph.to_dict(),
-            **settings.closures.to_dict(),
+            **config.to_dict(),
             **config_from(args, OdometryConfig).to_dict(),
             **({} if args.drift_seed is None else config_from(args, DriftConfig).to_dict()),
         },
@@ -122,7 +127,7 @@ def pose_graph_lines(result: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _odometries(args: argparse.Namespace, frames: Sequence[Frame]) -> dict[str, OdometryTrack]:
+def odometry_tracks(args: argparse.Namespace, frames: Sequence[Frame]) -> dict[str, OdometryTrack]:
     """By name of the run: of the bag, or one for each seed."""
     from ghost_vpr_ros.replay.odometry_track import read_odometry
     from ghost_vpr_ros.replay.pose_graph_run import odometry_of_truth

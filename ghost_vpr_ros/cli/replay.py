@@ -1,5 +1,7 @@
 """Replay a bag through the recogniser without ROS: every frame, in order.
 
+A map that is there answers (--mode localize), a new one is made from the drive and closes loops
+with its past (map), or a further drive joins the map (localize_and_map).
 Writes per_query.csv (equal in every run), metrics.json and, where the truth is known, the curves,
 two sheets of pictures and a top-down map. The truth comes from a topic of the bag or from a file.
 With --pose-graph the accepted answers correct the drift of odometry; pose_graph.json, poses.csv
@@ -19,13 +21,16 @@ from ghost_vpr_ros.cli.options import add_settings, config_from
 from ghost_vpr_ros.cli.pose_graph import (
     add_pose_graph_options,
     check_pose_graph,
+    odometry_tracks,
     pose_graph_and_write,
     pose_graph_lines,
 )
 from ghost_vpr_ros.cli.positions import judged_frames
 from ghost_vpr_ros.cli.progress import progress_bar, say
 from ghost_vpr_ros.cli.table import add_json_option, print_result, table_lines
+from ghost_vpr_ros.core.config import MapConfig
 from ghost_vpr_ros.core.datatypes import Frame
+from ghost_vpr_ros.core.mapping_config import MODES, MappingConfig
 from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
 from ghost_vpr_ros.core.settings import settings_of
 from ghost_vpr_ros.replay.bag_topics import BagTopics
@@ -36,6 +41,7 @@ if TYPE_CHECKING:
     from ghost_vpr_ros.core.odometry import OdometryMemory
     from ghost_vpr_ros.core.recognizer import PlaceRecognizer
     from ghost_vpr_ros.replay.evaluator import Evaluation
+    from ghost_vpr_ros.replay.replayer import Answer
 
 _EVALUATION_SETTINGS = ('positive_distance_m', 'sheet_rows')
 
@@ -43,11 +49,24 @@ _EVALUATION_SETTINGS = ('positive_distance_m', 'sheet_rows')
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
     parser.add_argument('bag', metavar='BAG', help='bag of ROS 1 or ROS 2')
-    parser.add_argument('--map', required=True, type=Path, help='map that answers')
+    parser.add_argument(
+        '--map', required=True, type=Path, help='map that answers, or that is to be made'
+    )
+    parser.add_argument(
+        '--mode',
+        choices=MODES,
+        default=MODES[0],
+        help='localize: the map answers; map: a new map is made, and loops are closed with the '
+        'own past; localize_and_map: both, as a further session (default localize)',
+    )
     parser.add_argument(
         '--out', required=True, metavar='DIR', type=Path, help='folder for the results'
     )
-    parser.add_argument('--model', metavar='WEIGHTS', help='weights that made the map')
+    parser.add_argument(
+        '--model',
+        metavar='WEIGHTS',
+        help="weights; default: the map's own, and those of this package for a new map",
+    )
     truth = parser.add_mutually_exclusive_group()
     truth.add_argument(
         '--ground-truth', metavar='FILE', help='TUM trajectory, or CSV with stamp and position'
@@ -70,6 +89,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings(bag, BagTopics, bag_settings)
     add_settings(parser.add_argument_group('judgement'), EvaluationConfig, _EVALUATION_SETTINGS)
     add_settings(parser.add_argument_group('recogniser'), RecognizerConfig)
+    mapping = parser.add_argument_group('with --mode map or localize_and_map')
+    add_settings(mapping, MappingConfig)
+    add_settings(mapping, MapConfig)
     add_pose_graph_options(parser)
     add_engine_options(parser)
     add_json_option(parser)
@@ -77,15 +99,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Replay, write the files and print the figures."""
-    from ghost_vpr_ros.core.recognizer import PlaceRecognizer
-
-    config = config_from(args, RecognizerConfig)
     check_pose_graph(args)
+    for settings in (RecognizerConfig, MappingConfig, MapConfig, EvaluationConfig):
+        config_from(args, settings)
     frames = judged_frames(args.bag, args.ground_truth, config_from(args, BagTopics))
     make_output_folder(args.out)
-    recognizer = PlaceRecognizer.open(
-        args.map, args.model, engine=args.engine, device=args.device, config=config
-    )
+    recognizer = _open(args)
     try:
         metrics = replay_and_write(args, frames, recognizer)
     finally:
@@ -98,6 +117,22 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _open(args: argparse.Namespace) -> PlaceRecognizer:
+    """The recogniser on the map, which is writable in the modes that map."""
+    from ghost_vpr_ros.core.engine import create_engine
+    from ghost_vpr_ros.core.opened_map import open_map
+    from ghost_vpr_ros.core.recognizer import PlaceRecognizer
+
+    config = config_from(args, RecognizerConfig)
+    place_map, model = open_map(args.map, args.model, args.mode, config_from(args, MapConfig))
+    try:
+        engine = create_engine(model, args.engine, args.device)
+        return PlaceRecognizer(model, engine, place_map, config)
+    except BaseException:
+        place_map.close()
+        raise
+
+
 def replay_and_write(
     args: argparse.Namespace, frames: Sequence[Frame], recognizer: PlaceRecognizer
 ) -> dict[str, Any]:
@@ -106,22 +141,56 @@ def replay_and_write(
     These are the content of metrics.json and, under `pose_graph`, that of pose_graph.json.
     """
     from ghost_vpr_ros.replay.replay_report import write_replay
-    from ghost_vpr_ros.replay.replayer import judge, replay
+    from ghost_vpr_ros.replay.replayer import judge
 
     judgement = config_from(args, EvaluationConfig)
-    with progress_bar(len(frames), 'replay') as progress:
-        answers = replay(frames, recognizer, _odometry(args), progress=progress)
-    evaluation = judge(answers, recognizer.place_map, judgement.positive_distance_m)
+    answers, own_session = _answers(args, frames, recognizer)
+    place_map, limit_m = recognizer.place_map, judgement.positive_distance_m
+    evaluation = judge(answers, place_map, limit_m, own_session)
     if evaluation is None:
         say('note: no positions to judge by; only the answers themselves are reported')
-    elif len(evaluation.database) < len(recognizer.place_map):
-        without = len(recognizer.place_map) - len(evaluation.database)
+    elif len(evaluation.database) < len(place_map):
+        without = len(place_map) - len(evaluation.database)
         say(f'note: {without} keyframes lack a position; an answer there does not count as right')
-    described = {
+    described = _described(args, recognizer, evaluation)
+    title = replay_title(Path(args.bag).name, args.map.name, evaluation, recognizer.model.name)
+    metrics = write_replay(answers, evaluation, described, title, judgement.sheet_rows, args.out)
+    if not args.pose_graph:
+        return metrics
+    graph = pose_graph_and_write(args, answers, place_map.origin, own_session)
+    return {**metrics, 'pose_graph': graph}
+
+
+def _answers(
+    args: argparse.Namespace, frames: Sequence[Frame], recognizer: PlaceRecognizer
+) -> tuple[list[Answer], str]:
+    """The answers to all frames, and the session that they filled: empty where they did not."""
+    from ghost_vpr_ros.core.mapper import PlaceMapper
+    from ghost_vpr_ros.replay.replayer import replay
+
+    odometry = _odometry(args, frames)
+    with progress_bar(len(frames), 'replay') as progress:
+        if args.mode == 'localize':
+            return replay(frames, recognizer, odometry, progress=progress), ''
+        mapping = config_from(args, MappingConfig)
+        mapper = PlaceMapper(recognizer, mapping, config_from(args, MapConfig))
+        answers = replay(frames, mapper, odometry, progress=progress)
+        recognizer.place_map.commit()
+        return answers, mapper.session
+
+
+def _described(
+    args: argparse.Namespace, recognizer: PlaceRecognizer, evaluation: Evaluation | None
+) -> dict[str, Any]:
+    """Entries of metrics.json that say what was asked of what."""
+    mapping = {} if args.mode == 'localize' else config_from(args, MappingConfig).to_dict()
+    return {
         'descriptor_dim': recognizer.model.descriptor_dim,
         'model': describe_model(recognizer.model),
-        'recognizer': recognizer.config.to_dict(),
+        'mode': args.mode,
+        'recognizer': {**recognizer.config.to_dict(), **mapping},
         'is_calibrated': recognizer.calibration is not None,
+        'num_keyframes': len(recognizer.place_map),
         'protocol': {
             'bag': str(args.bag),
             'map': str(args.map),
@@ -129,12 +198,6 @@ def replay_and_write(
             **({} if evaluation is None else evaluation.truth.protocol),
         },
     }
-    title = replay_title(Path(args.bag).name, args.map.name, evaluation, recognizer.model.name)
-    metrics = write_replay(answers, evaluation, described, title, judgement.sheet_rows, args.out)
-    if not args.pose_graph:
-        return metrics
-    graph = pose_graph_and_write(args, answers, recognizer.place_map)
-    return {**metrics, 'pose_graph': graph}
 
 
 def replay_title(bag: str, place_map: str, evaluation: Evaluation | None, model: str) -> str:
@@ -152,14 +215,19 @@ def replay_lines(metrics: dict[str, Any]) -> list[str]:
     return [*recall, *table_lines({**rest, 'model': metrics['model']}), *graph]
 
 
-def _odometry(args: argparse.Namespace) -> OdometryMemory | None:
+def _odometry(args: argparse.Namespace, frames: Sequence[Frame]) -> OdometryMemory | None:
     """The odometry that the node would have had; None without any, or with several to choose.
+
+    A map that is made with a drift seed is made with that odometry.
 
     Raises:
         BagError: no such topic of odometry, or the bag is damaged.
     """
     from ghost_vpr_ros.replay.odometry_track import odometry_topics_of, remembered_odometry
 
+    if args.mode != 'localize' and args.pose_graph and args.drift_seed is not None:
+        (track,) = odometry_tracks(args, frames).values()
+        return track.remembered()
     if args.odometry_topic == 'none':
         return None
     topics = odometry_topics_of(Path(args.bag), args.odometry_topic)

@@ -42,7 +42,12 @@ class Consistency:
         self._contradicted_ns: int | None = None
 
     def judge(
-        self, position_m: NDArray[np.float64], reading: Reading, config: RecognizerConfig
+        self,
+        position_m: NDArray[np.float64],
+        reading: Reading,
+        config: RecognizerConfig,
+        *,
+        by_features: bool = False,
     ) -> Reason:
         """Whether an answer that is sure by itself may be accepted.
 
@@ -50,11 +55,12 @@ class Consistency:
             position_m: (3,) of the place that it names, map frame.
             reading: of the odometer at its frame.
             config: the stage's settings.
+            by_features: whether only the local features of its image made it sure.
 
         Returns:
             NONE where it may. ODOMETRY where it contradicts at least as many answers of the last
             metres as it agrees with; LOCKOUT for a while after such a contradiction; CONSISTENCY
-            where it agrees with fewer than `min_support`. Without a stamp: always NONE.
+            where it agrees with fewer than it needs. Without a stamp: always NONE.
         """
         if reading.stamp_ns == UNKNOWN_STAMP_NS:
             return Reason.NONE
@@ -66,7 +72,8 @@ class Consistency:
             return Reason.ODOMETRY
         if self._is_locked_out(reading.stamp_ns, config.lockout_s):
             return Reason.LOCKOUT
-        return Reason.NONE if agreeing >= config.min_support else Reason.CONSISTENCY
+        needed = config.min_verified_support if by_features else config.min_support
+        return Reason.NONE if agreeing >= needed else Reason.CONSISTENCY
 
     def _others(self, vote: _Vote, config: RecognizerConfig) -> list[_Vote]:
         """The remembered votes near by that are no repeats of this one; it is remembered too."""

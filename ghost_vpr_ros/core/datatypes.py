@@ -168,10 +168,11 @@ class Hypothesis:
         pose: estimate in the map frame with covariance, where the candidates carry positions.
         geo: the same position in WGS84, for geotagged maps.
         map_revision: revision of the map that answered.
+        num_known: how many of its keyframes could answer: the first of them.
         stage_ms: milliseconds spent in each stage, by the stage's name.
         is_calibrated: whether a validation drive taught the probabilities, not the map alone.
         closure: of an accepted answer that says something new; None where the frame repeats the
-            one before, and where no pose relates both cameras.
+            one before, and where nothing relates both cameras.
         descriptor: (D,) float32 of the image; None where it was unusable.
     """
 
@@ -182,6 +183,7 @@ class Hypothesis:
     pose: Pose | None = None
     geo: GeoPoint | None = None
     map_revision: int = 0
+    num_known: int = 0
     stage_ms: Mapping[str, float] = field(default_factory=dict)
     is_calibrated: bool = False
     closure: LoopClosure | None = None

@@ -62,12 +62,28 @@ class FrameMemory:
         return self._filter.update(candidates, self._motion, config)
 
     def judged(
-        self, state: State, reason: Reason, pose: Pose | None, config: RecognizerConfig
+        self,
+        state: State,
+        reason: Reason,
+        pose: Pose | None,
+        config: RecognizerConfig,
+        *,
+        by_features: bool,
     ) -> tuple[State, Reason]:
-        """The decision on a frame in the light of those before: it may only get stricter."""
+        """The decision on a frame in the light of those before: it may only get stricter.
+
+        Args:
+            state: of the frame by itself and by the filter.
+            reason: likewise.
+            pose: of the place that it names, in the map frame.
+            config: settings.
+            by_features: whether only the local features of this image made it sure.
+        """
         if not config.consistency or state is not State.ACCEPTED or pose is None:
             return state, reason
-        found = self._consistency.judge(pose.position_m, self.reading, config)
+        found = self._consistency.judge(
+            pose.position_m, self.reading, config, by_features=by_features
+        )
         if found is Reason.NONE:
             return state, reason
         return State.REJECTED if found is Reason.ODOMETRY else State.TENTATIVE, found

@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from ghost_vpr_ros.core.datatypes import Keyframe, LoopClosure, Pose
+from ghost_vpr_ros.core.pose_estimate import UNKNOWN_HEADING_VARIANCE_RAD2
 from ghost_vpr_ros.core.verification import VerifiedCandidate
 
 
 def make_closure(
     stamp_ns: int, keyframe: Keyframe, map_T_query: Pose | None, checked: VerifiedCandidate | None
 ) -> LoopClosure | None:
-    """The closure of an accepted answer; None where nothing relates both cameras.
+    """The closure of an accepted answer; None where the map has no position of the keyframe.
 
     Local features tell rotation and direction, the map tells the distance. Where only one of
     them is there, the covariance says what the other would have told.
@@ -31,9 +32,8 @@ def make_closure(
     if checked is None or checked.relative is None or checked.pose is None:
         return None if by_map is None else LoopClosure(keyframe, stamp_ns, by_map, True)
     inliers = checked.candidate.inliers
-    if by_map is None:
+    if by_map is None or by_map.covariance is None:
         return LoopClosure(keyframe, stamp_ns, checked.pose, False, inliers)
-    assert by_map.covariance is not None
     distance_m = float(np.linalg.norm(by_map.position_m))
     deviation_m = math.sqrt(float(np.linalg.eigvalsh(by_map.covariance[:3, :3])[-1]))
     pose = checked.relative.pose(distance_m, deviation_m)
@@ -47,20 +47,28 @@ def best_checked(checked: Sequence[VerifiedCandidate]) -> VerifiedCandidate | No
 
 
 def _in_frame_of(keyframe: Keyframe, map_T_query: Pose | None) -> Pose | None:
-    """The estimate seen from the keyframe; None where the keyframe's own frame is not known."""
+    """The estimate seen from the keyframe; None where the keyframe's position is not known."""
     here = keyframe.pose
-    if here is None or here.quaternion_xyzw is None or not here.has_position:
+    if here is None or not here.has_position or map_T_query is None:
         return None
-    if map_T_query is None or map_T_query.quaternion_xyzw is None:
-        return None
-    map_R_keyframe = Rotation.from_quat(here.quaternion_xyzw).as_matrix()
-    position = map_R_keyframe.T @ (map_T_query.position_m - here.position_m)
-    turn = Rotation.from_quat(here.quaternion_xyzw).inv() * Rotation.from_quat(
-        map_T_query.quaternion_xyzw
-    )
     assert map_T_query.covariance is not None
-    covariance = _turned(map_T_query.covariance, map_R_keyframe.T)
-    return Pose(position, np.asarray(turn.as_quat(canonical=True)), covariance)
+    offset = map_T_query.position_m - here.position_m
+    if here.quaternion_xyzw is None or map_T_query.quaternion_xyzw is None:
+        return _in_some_direction(offset, map_T_query.covariance)
+    map_R_keyframe = Rotation.from_quat(here.quaternion_xyzw)
+    turn = map_R_keyframe.inv() * Rotation.from_quat(map_T_query.quaternion_xyzw)
+    keyframe_R_map = map_R_keyframe.inv().as_matrix()
+    covariance = _turned(map_T_query.covariance, keyframe_R_map)
+    return Pose(keyframe_R_map @ offset, np.asarray(turn.as_quat(canonical=True)), covariance)
+
+
+def _in_some_direction(offset: NDArray[np.float64], map_covariance: NDArray[np.float64]) -> Pose:
+    """Where the keyframe is, give or take how far off the estimate is; any heading."""
+    covariance = np.zeros((6, 6))
+    spread_m2 = float(np.linalg.eigvalsh(map_covariance[:3, :3])[-1] + offset @ offset)
+    covariance[:3, :3] = spread_m2 * np.eye(3)
+    covariance[3:, 3:] = UNKNOWN_HEADING_VARIANCE_RAD2 * np.eye(3)
+    return Pose(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0]), covariance)
 
 
 def _turned(covariance: NDArray[np.float64], rotation: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -90,6 +90,11 @@ class PlaceMapper:
             self._consider(image, answer, reading, geo)
         return answer
 
+    @property
+    def max_odometry_age_s(self) -> float:
+        """Older odometry is not used for an image, seconds."""
+        return self.recognizer.max_odometry_age_s
+
     def reset(self) -> None:
         """Forget the frames before: the robot may be elsewhere."""
         self.recognizer.reset()

@@ -37,8 +37,8 @@ from ghost_vpr_ros.core.known_places import KnownPlaces
 from ghost_vpr_ros.core.likelihood import MIN_SAMPLES, Likelihood, learn_likelihood
 from ghost_vpr_ros.core.loop_closure import best_checked, make_closure
 from ghost_vpr_ros.core.model.vpr_model import VprModel
-from ghost_vpr_ros.core.model.weights import load_model, model_from_bytes
 from ghost_vpr_ros.core.odometer import Reading
+from ghost_vpr_ros.core.opened_map import open_map
 from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.core.pose_estimate import estimate_pose
 from ghost_vpr_ros.core.preprocessing import preprocess
@@ -157,14 +157,8 @@ class PlaceRecognizer:
             WeightsError: the weights are missing or damaged.
             DeviceError: no such engine or device.
         """
-        given = None if model_path is None else load_model(model_path)
-        place_map = PlaceMap.open(
-            map_path,
-            expected_model_hash=None if given is None else given.model_hash,
-            expected_dim=None if given is None else given.descriptor_dim,
-        )
+        place_map, model = open_map(map_path, model_path)
         try:
-            model = given or model_from_bytes(place_map.model_bytes(), str(map_path))
             runner = create_engine(model, engine, device)
             return cls(model, runner, place_map, config or RecognizerConfig())
         except BaseException:
@@ -215,7 +209,7 @@ class PlaceRecognizer:
         with clock('decide'):
             pose = estimate_pose(candidates, config)
             state, reason = decide(candidates, self._likelihood, config)
-            state, reason = memory.judged(state, reason, pose, config)
+            state, reason = memory.judged(state, reason, pose, config, by_features=bool(checked))
         answer = self._answer(stamp_ns, state, reason, clock, candidates, pose)
         closure = self._closure(image, answer, checked, clock)
         return replace(answer, descriptor=descriptor[0], closure=closure)
@@ -249,6 +243,11 @@ class PlaceRecognizer:
         keyframe = (answer.candidates[0] if proof is None else proof.candidate).keyframe
         return make_closure(answer.stamp_ns, keyframe, answer.pose, proof)
 
+    @property
+    def max_odometry_age_s(self) -> float:
+        """Older odometry is not used for an image, seconds."""
+        return self.config.max_odometry_age_s
+
     def reset(self) -> None:
         """Forget the frames before: what comes next is of another time or place."""
         self._memory.reset()
@@ -266,7 +265,7 @@ class PlaceRecognizer:
         revision = self.place_map.revision
         is_calibrated = self.calibration is not None
         return Hypothesis(
-            *(stamp_ns, state, reason, candidates, pose, geo, revision),
+            *(stamp_ns, state, reason, candidates, pose, geo, revision, len(self._places)),
             stage_ms=clock.stage_ms,
             is_calibrated=is_calibrated,
         )

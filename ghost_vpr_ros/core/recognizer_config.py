@@ -145,8 +145,15 @@ class RecognizerConfig(Config):
         high=100,
         runtime=True,
     )
+    min_verified_support: int = setting(
+        1,
+        'the same for an answer that only local features made sure',
+        low=0,
+        high=100,
+        runtime=True,
+    )
     lockout_s: float = setting(
-        3.0,
+        0.0,
         'after two answers contradicted each other none is accepted for so long',
         unit='s',
         low=0.0,

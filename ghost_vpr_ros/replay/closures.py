@@ -1,38 +1,18 @@
-"""Which answers become closures of a pose graph, and which of them stand alone.
+"""Which answers become closures of a pose graph.
 
-An accepted answer names a place, not a metric pose: the closure says that the query stood where
-the keyframe stands, as surely as the hypothesis' covariance says, with a heading that is
-known only roughly.
+Where local features relate both cameras, the closure is their relative pose. Where they do not,
+the answer names a place: the closure says that the query stood where the keyframe stands, as
+surely as the hypothesis' covariance says, with a heading that is known only roughly.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.datatypes import Hypothesis, Keyframe, Pose, State
-from ghost_vpr_ros.core.settings import Config, setting
-
-
-@dataclass(frozen=True)
-class ClosureConfig(Config):
-    """Which answers become closures."""
-
-    loop_min_m: float = setting(
-        30.0, 'least distance driven between two images of a loop', unit='m', low=0.0, high=1e5
-    )
-    min_support: int = setting(
-        1, 'further closures near by that a closure has to agree with; 0: none', low=0, high=100
-    )
-    support_window_m: float = setting(
-        20.0, 'closures this near along the way are asked', unit='m', low=0.0, high=1e4
-    )
-    support_tolerance_m: float = setting(
-        5.0, 'motion of queries and of keyframes agrees to this', unit='m', low=0.0, high=1e3
-    )
+from ghost_vpr_ros.core.datatypes import Hypothesis, Keyframe, Pose
 
 
 @dataclass(frozen=True)
@@ -46,6 +26,8 @@ class Closure:
             another drive: then it stands where the map says.
         sigma_m: standard deviation of the horizontal position.
         height_sigma_m: standard deviation of the height.
+        relative: pose of the query in the keyframe's frame, with its covariance, where local
+            features tell it.
     """
 
     query: int
@@ -53,24 +35,26 @@ class Closure:
     earlier: int | None
     sigma_m: float
     height_sigma_m: float
+    relative: Pose | None = None
 
 
-def closures_of(
-    hypotheses: Sequence[Hypothesis], image_of_keyframe: Mapping[int, int]
-) -> list[Closure]:
-    """The closures of all accepted hypotheses that carry a covariance.
+def closures_of(hypotheses: Sequence[Hypothesis], own_session: str) -> list[Closure]:
+    """The closures of all accepted hypotheses that say something new, with a covariance.
 
     Args:
         hypotheses: of the images of a drive, in their order.
-        image_of_keyframe: number of the image by keyframe id, for keyframes of the same drive.
+        own_session: of the map that this drive filled: its keyframes are images of the drive.
     """
+    image_at = {hypothesis.stamp_ns: number for number, hypothesis in enumerate(hypotheses)}
     closures = []
     for query, hypothesis in enumerate(hypotheses):
-        pose = hypothesis.pose
-        if hypothesis.state is State.ACCEPTED and pose is not None and pose.covariance is not None:
-            keyframe = hypothesis.candidates[0].keyframe
-            earlier = image_of_keyframe.get(keyframe.keyframe_id)
-            closures.append(Closure(query, keyframe, earlier, *_sigmas(pose, keyframe)))
+        found, pose = hypothesis.closure, hypothesis.pose
+        if found is not None and pose is not None and found.keyframe.pose is not None:
+            is_own = found.keyframe.session == own_session
+            earlier = image_at[found.keyframe.stamp_ns] if is_own else None
+            sigmas = _sigmas(pose, found.keyframe)
+            relative = found.keyframe_T_query if found.inliers >= 0 else None
+            closures.append(Closure(query, found.keyframe, earlier, *sigmas, relative))
     return closures
 
 
@@ -85,41 +69,3 @@ def _sigmas(pose: Pose, keyframe: Keyframe) -> tuple[float, float]:
     horizontal = float(np.linalg.eigvalsh(pose.covariance[:2, :2])[-1])
     spread = horizontal + 0.5 * float(offset[:2] @ offset[:2])
     return float(np.sqrt(spread)), float(np.sqrt(pose.covariance[2, 2] + offset[2] ** 2))
-
-
-def with_support(
-    closures: Sequence[Closure],
-    positions: NDArray[np.float64],
-    along_m: NDArray[np.float64],
-    config: ClosureConfig,
-) -> list[Closure]:
-    """The closures that enough others near by agree with (after Mangelson et al. 2018, PCM).
-
-    Two agree when their queries are as far apart as their keyframes. A wrong match seldom finds
-    company; a right one has it before and after.
-
-    Args:
-        closures: of one drive.
-        positions: (N, 3) metres, of the odometry at its images; NaN where unknown.
-        along_m: (N,) metres driven up to each image.
-        config: what agrees.
-    """
-    if not closures or config.min_support == 0:
-        return list(closures)
-    queries = np.array([closure.query for closure in closures])
-    is_own = np.array([closure.earlier is not None for closure in closures])
-    places = np.array([_place(closure, positions) for closure in closures])
-    apart = np.linalg.norm(positions[queries, np.newaxis] - positions[queries], axis=2)
-    places_apart = np.linalg.norm(places[:, np.newaxis] - places, axis=2)
-    near = np.abs(along_m[queries, np.newaxis] - along_m[queries]) <= config.support_window_m
-    agree = near & (np.abs(apart - places_apart) <= config.support_tolerance_m)
-    agree &= (queries[:, np.newaxis] != queries) & (is_own[:, np.newaxis] == is_own)
-    enough = agree.sum(axis=1) >= config.min_support
-    return [closure for closure, is_enough in zip(closures, enough, strict=True) if is_enough]
-
-
-def _place(closure: Closure, positions: NDArray[np.float64]) -> NDArray[np.float64]:
-    if closure.earlier is not None:
-        return positions[closure.earlier]
-    assert closure.keyframe.pose is not None
-    return closure.keyframe.pose.position_m

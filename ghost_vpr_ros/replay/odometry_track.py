@@ -17,7 +17,7 @@ from ghost_vpr_ros.replay.bag_file import BagFile
 from ghost_vpr_ros.replay.config import OdometryConfig
 from ghost_vpr_ros.replay.pose_messages import ODOMETRY_TYPE, pose_of_message, stamp_of
 from ghost_vpr_ros.replay.position_track import make_track
-from ghost_vpr_ros.replay.rigid_motion import matrix_of
+from ghost_vpr_ros.replay.rigid_motion import matrix_of, pose_of
 
 Stamped = tuple[int, Pose]
 
@@ -53,6 +53,13 @@ class OdometryTrack:
     def known(self) -> NDArray[np.int64]:
         """Numbers of the images with odometry."""
         return np.flatnonzero(np.isfinite(self.odom_T_body[:, 0, 3]))
+
+    def remembered(self) -> OdometryMemory:
+        """The same as the node would have it, image by image."""
+        memory = OdometryMemory()
+        for number in self.known:
+            memory.add(int(self.stamps_ns[number]), pose_of(self.odom_T_body[number]))
+        return memory
 
     def links(self) -> list[tuple[int, int, str]]:
         """Both images of each link and why it is left out: empty for a link to be believed."""

@@ -62,6 +62,11 @@ class Pairs:
         kept = np.setdiff1d(self.keys, other.keys, assume_unique=True)
         return Pairs(kept, self.num_queries, self.num_database)
 
+    def below(self, limits: NDArray[np.int64]) -> Pairs:
+        """Those whose row is below the limit of its query; limits (Q,)."""
+        kept = self.keys % self.num_database < limits[self.keys // self.num_database]
+        return Pairs(self.keys[kept], self.num_queries, self.num_database)
+
 
 def pairs_within(
     query_points: NDArray[np.float64], database_points: NDArray[np.float64], radius_m: float

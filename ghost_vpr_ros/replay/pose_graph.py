@@ -2,8 +2,9 @@
 
 Poses have six degrees of freedom, since not every user's ground is flat. The nodes are the images
 with odometry and the matched keyframes of other drives, which stand where their map says. The
-factors: odometry between images, closures at identity. Robust means Cauchy's kernel on closures;
-it is tried from two starts, the odometry and the plain solution, and the cheaper result counts.
+factors: odometry between images, closures by their relative pose or at identity. Robust means
+Cauchy's kernel on closures; it is tried from two starts, the odometry and the plain solution, and
+the cheaper result counts.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ _FIXED_SIGMA = 1e-3
 _FREE_SIGMA_M = 1e4
 _FREE_SIGMA_RAD = np.pi
 _LEAST_STEP_M = 0.1
+_GTSAM = [3, 4, 5, 0, 1, 2]
+"""Order of a pose's covariance in GTSAM."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,13 @@ class PoseGraphConfig(Config):
     )
     closure_heading_deg: float = setting(
         30.0, 'deviation of the heading of a closure', unit='deg', low=0.1, high=180.0
+    )
+    verified_angle_deg: float = setting(
+        2.0, 'least deviation of the rotation that local features tell', unit='deg', low=0.1,
+        high=180.0,
+    )  # fmt: skip
+    verified_sigma_m: float = setting(
+        0.5, 'least deviation of the position that they tell', unit='m', low=1e-3, high=100.0
     )
     kernel_width: float = setting(
         1.0, "where Cauchy's kernel begins to doubt a closure, in deviations", low=0.01, high=100.0
@@ -158,15 +168,34 @@ class PoseGraph:
             self._add_prior(graph, self._key(closure), matrix_of(pose), turn, _FIXED_SIGMA)
 
     def _add_closure(self, graph: Any, closure: Closure, robust: bool) -> None:
-        heading = np.radians(self._config.closure_heading_deg)
-        position = [closure.sigma_m, closure.sigma_m, closure.height_sigma_m]
-        noise = self._noise([heading] * 3 + position)
+        kinds, noise = self._gtsam.noiseModel, self._closure_noise(closure)
         if robust:
-            kinds = self._gtsam.noiseModel
             kernel = kinds.mEstimator.Cauchy.Create(self._config.kernel_width)
             noise = kinds.Robust.Create(kernel, noise)
-        identity, between = self._gtsam.Pose3(), self._gtsam.BetweenFactorPose3
-        graph.add(between(self._key(closure), closure.query, identity, noise))
+        relative = closure.relative
+        pose = self._gtsam.Pose3(np.eye(4) if relative is None else matrix_of(relative))
+        between = self._gtsam.BetweenFactorPose3
+        graph.add(between(self._key(closure), closure.query, pose, noise))
+
+    def _closure_noise(self, closure: Closure) -> Any:
+        if closure.relative is None:
+            heading = np.radians(self._config.closure_heading_deg)
+            position = [closure.sigma_m, closure.sigma_m, closure.height_sigma_m]
+            return self._noise([heading] * 3 + position)
+        assert closure.relative.covariance is not None
+        # Ours is about the axes of the keyframe, in the order position, rotation; GTSAM's about
+        # those of the query, rotation first.
+        query_R_keyframe = matrix_of(closure.relative)[:3, :3].T
+        turn = np.kron(np.eye(2), query_R_keyframe)
+        covariance = (turn @ closure.relative.covariance @ turn.T)[np.ix_(_GTSAM, _GTSAM)]
+        covariance += np.diag(self._least_variances)
+        return self._gtsam.noiseModel.Gaussian.Covariance(covariance)
+
+    @property
+    def _least_variances(self) -> NDArray[np.float64]:
+        """(6,) in GTSAM's order: what a relative pose is never more certain than."""
+        angle = np.radians(self._config.verified_angle_deg)
+        return np.array([angle**2] * 3 + [self._config.verified_sigma_m**2] * 3)
 
     def _key(self, closure: Closure) -> int:
         """Key of the node that a query matched: an earlier image, or behind all images."""

@@ -9,21 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.datatypes import Frame
+from ghost_vpr_ros.core.datatypes import Frame, GeoPoint
 from ghost_vpr_ros.core.errors import BagError
 from ghost_vpr_ros.core.geodesy import LocalFrame, horizontal_distance_m
-from ghost_vpr_ros.core.place_map import PlaceMap
-from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
-from ghost_vpr_ros.replay.closures import Closure, ClosureConfig, closures_of, with_support
+from ghost_vpr_ros.replay.closures import Closure, closures_of
 from ghost_vpr_ros.replay.drift import DriftConfig, drifting_odometry
 from ghost_vpr_ros.replay.odometry_track import OdometryTrack
-from ghost_vpr_ros.replay.own_past import own_keyframe_rows, past_hypotheses
 from ghost_vpr_ros.replay.pose_graph import PoseGraph, PoseGraphConfig
 from ghost_vpr_ros.replay.replayer import Answer
 from ghost_vpr_ros.replay.rigid_motion import matrix_of, travelled_m
 from ghost_vpr_ros.replay.trajectory_error import absolute_trajectory_error_m
 
-OWN_PAST, PRIOR_MAP = "the drive's own past", 'the map'
+OWN_PAST, PRIOR_MAP = "the drive's own past", 'other drives in the map'
 
 
 @dataclass(frozen=True)
@@ -33,9 +30,9 @@ class GraphRun:
     Attributes:
         name: short, for file names.
         odometry: at the images.
-        accepted: closures of all accepted answers.
-        used: those of them in the graph.
-        closures_from: `OWN_PAST` or `PRIOR_MAP`.
+        accepted: closures of all accepted answers that say something new.
+        used: those of them in the graph: their images have odometry.
+        closures_from: `OWN_PAST`, `PRIOR_MAP` or both.
         trajectories: (N, 4, 4) poses by name: odometry, closures, closures_robust.
         truth: (N, 3) metres, NaN where unknown.
     """
@@ -101,31 +98,26 @@ class GraphRun:
         return {'num': len(closures), 'false': false, 'unjudged': unjudged, 'false_per_km': per_km}
 
 
-@dataclass(frozen=True)
-class GraphSettings:
-    """All settings of the pose graph."""
-
-    graph: PoseGraphConfig
-    closures: ClosureConfig
-    recognizer: RecognizerConfig
-
-
 def run_pose_graph(
     name: str,
     odometry: OdometryTrack,
     answers: Sequence[Answer],
-    place_map: PlaceMap,
     truth: NDArray[np.float64],
-    settings: GraphSettings,
+    own_session: str,
+    config: PoseGraphConfig,
 ) -> GraphRun:
     """Optimise the drive with one odometry, with and without the robust kernel.
 
-    Where the map holds the drive itself, each image is asked for among the drive's earlier images
-    instead of the whole map.
+    Args:
+        name: of the run.
+        odometry: at the images.
+        answers: to the images.
+        truth: (N, 3) metres, NaN where unknown.
+        own_session: of the map that the drive itself filled; empty where it did not.
+        config: of the graph.
 
     Raises:
         BagError: fewer than two images have odometry.
-        MapError: two sessions of the map hold the drive.
         ConfigError: GTSAM is not installed.
     """
     if len(odometry.known) < 2:
@@ -134,33 +126,29 @@ def run_pose_graph(
             f'{len(odometry.known)} of {len(answers)}; compare the stamps of both topics, or '
             'raise --max-gap-s'
         )
-    positions = odometry.odom_T_body[:, :3, 3]
-    along_m = travelled_m(positions)
-    own_rows = own_keyframe_rows(place_map, answers)
-    hypotheses = [answer.hypothesis for answer in answers]
-    if own_rows:
-        least_m = settings.closures.loop_min_m
-        hypotheses = past_hypotheses(place_map, own_rows, along_m, least_m, settings.recognizer)
-    keyframe_ids = place_map.keyframe_ids()
-    image_of = {int(keyframe_ids[row]): number for number, row in own_rows.items()}
-    accepted = closures_of(hypotheses, image_of)
+    accepted = closures_of([answer.hypothesis for answer in answers], own_session)
     known = {None, *odometry.known.tolist()}
-    placed = [c for c in accepted if {c.query, c.earlier} <= known]
-    used = with_support(placed, positions, along_m, settings.closures)
-    graph = PoseGraph(odometry, used, settings.graph)
+    used = [c for c in accepted if {c.query, c.earlier} <= known]
+    graph = PoseGraph(odometry, used, config)
     trajectories = {
         'odometry': odometry.odom_T_body,
         'closures': graph.optimise(robust=False),
         'closures_robust': graph.optimise(robust=True),
     }
-    source = OWN_PAST if own_rows else PRIOR_MAP
-    return GraphRun(name, odometry, accepted, used, source, trajectories, truth)
+    return GraphRun(name, odometry, accepted, used, _sources(accepted), trajectories, truth)
 
 
-def true_positions(frames: Sequence[Frame], place_map: PlaceMap) -> NDArray[np.float64]:
-    """(N, 3) metres in the map's frame; NaN where a frame has no position."""
+def _sources(closures: Sequence[Closure]) -> str:
+    """Where the matched keyframes come from, in words."""
+    is_own = {closure.earlier is not None for closure in closures}
+    found = [name for name, own in ((OWN_PAST, True), (PRIOR_MAP, False)) if own in is_own]
+    return ' and '.join(found) or 'nowhere'
+
+
+def true_positions(frames: Sequence[Frame], origin: GeoPoint | None) -> NDArray[np.float64]:
+    """(N, 3) metres; in WGS84 about an origin, or the first frame; NaN where unknown."""
     geos = [frame.geo for frame in frames if frame.geo is not None]
-    origin = place_map.origin or (geos[0] if geos else None)
+    origin = origin or (geos[0] if geos else None)
     local = None if origin is None else LocalFrame(origin)
     rows = []
     for frame in frames:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,6 @@ from ghost_vpr_ros.core.errors import ImageError
 from ghost_vpr_ros.core.image import decode_compressed
 from ghost_vpr_ros.core.odometry import OdometryMemory
 from ghost_vpr_ros.core.place_map import PlaceMap
-from ghost_vpr_ros.core.recognizer import PlaceRecognizer
 from ghost_vpr_ros.replay.evaluator import NO_ROW, Evaluation
 from ghost_vpr_ros.replay.ground_truth import by_position, has_position
 from ghost_vpr_ros.replay.match_sheet import blank_picture
@@ -34,9 +34,28 @@ class Answer:
     load_ms: float
 
 
+class Recognizer(Protocol):
+    """The part of `PlaceRecognizer` and `PlaceMapper` that answers."""
+
+    @property
+    def max_odometry_age_s(self) -> float:
+        """Older odometry is not used for an image, seconds."""
+        ...
+
+    def recognize(
+        self, image: NDArray[np.uint8], stamp_ns: int, odometry: Pose | None = None
+    ) -> Hypothesis:
+        """The hypothesis for one image."""
+        ...
+
+    def reset(self) -> None:
+        """Forget the frames before."""
+        ...
+
+
 def replay(
     frames: Sequence[Frame],
-    recognizer: PlaceRecognizer,
+    recognizer: Recognizer,
     odometry: OdometryMemory | None = None,
     *,
     progress: Callable[[int], None] | None = None,
@@ -45,14 +64,14 @@ def replay(
     known, answers = odometry or OdometryMemory(), []
     recognizer.reset()
     for frame in frames:
-        pose = known.at(frame.stamp_ns, recognizer.config.max_odometry_age_s)
+        pose = known.at(frame.stamp_ns, recognizer.max_odometry_age_s)
         answers.append(_answer(frame, recognizer, pose))
         if progress:
             progress(1)
     return answers
 
 
-def _answer(frame: Frame, recognizer: PlaceRecognizer, odometry: Pose | None) -> Answer:
+def _answer(frame: Frame, recognizer: Recognizer, odometry: Pose | None) -> Answer:
     """The answer to one frame; an image that cannot be decoded is rejected, as in the node."""
     start = time.perf_counter()
     try:
@@ -66,26 +85,48 @@ def _answer(frame: Frame, recognizer: PlaceRecognizer, odometry: Pose | None) ->
 
 
 def judge(
-    answers: Sequence[Answer], place_map: PlaceMap, positive_distance_m: float
+    answers: Sequence[Answer],
+    place_map: PlaceMap,
+    positive_distance_m: float,
+    own_session: str = '',
 ) -> Evaluation | None:
     """The answers with known truth as an evaluation; None where no frame or keyframe has one.
 
     Keyframes without a position are not in its database: whether an answer that names one is
-    right cannot be told, so it does not count as right.
+    right cannot be told, so it does not count as right. Keyframes that could not answer yet are
+    no positives.
+
+    Args:
+        answers: to all frames of a drive.
+        place_map: that answered.
+        positive_distance_m: an answer this near is right.
+        own_session: that the drive itself filled: the truth of its frames is that of its
+            keyframes, whatever the odometry said.
 
     Raises:
         SourceError: the truth and the map have positions of different kinds.
     """
     judged = [answer for answer in answers if has_position(answer.frame)]
-    keyframes = keyframes_as_frames(place_map)
+    own = {a.frame.stamp_ns: a.frame for a in answers} if own_session else {}
+    keyframes = [
+        _with_truth(frame, own[key.stamp_ns]) if key.session == own_session else frame
+        for key, frame in zip(place_map.keyframes(), keyframes_as_frames(place_map), strict=True)
+    ]
     located = [row for row, frame in enumerate(keyframes) if has_position(frame)]
     if not judged or not located:
         return None
     database = [keyframes[row] for row in located]
     queries = [answer.frame for answer in judged]
     truth = by_position(queries, database, positive_distance_m)
+    num_known = np.searchsorted(located, [a.hypothesis.num_known for a in judged])
+    known = replace(truth, positives=truth.positives.below(num_known))
     rows, similarity = _rankings(judged, place_map.keyframe_ids()[located])
-    return Evaluation(database, queries, truth, rows, similarity, stage_times(judged))
+    return Evaluation(database, queries, known, rows, similarity, stage_times(judged))
+
+
+def _with_truth(keyframe: Frame, frame: Frame) -> Frame:
+    """A keyframe where the frame that it is was in truth."""
+    return replace(keyframe, geo=frame.geo, pose=frame.pose)
 
 
 def stage_times(answers: Iterable[Answer]) -> dict[str, list[float]]:

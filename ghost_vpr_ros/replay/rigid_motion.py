@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from ghost_vpr_ros.core.datatypes import Pose
+from ghost_vpr_ros.core.geodesy import rotation_to_quaternion
 
 
 def matrix_of(pose: Pose) -> NDArray[np.float64]:
@@ -16,6 +17,11 @@ def matrix_of(pose: Pose) -> NDArray[np.float64]:
         matrix[:3, :3] = Rotation.from_quat(pose.quaternion_xyzw).as_matrix()
     matrix[:3, 3] = pose.position_m
     return matrix
+
+
+def pose_of(matrix: NDArray[np.float64]) -> Pose:
+    """The pose of a (4, 4) matrix."""
+    return Pose(matrix[:3, 3].copy(), rotation_to_quaternion(matrix[:3, :3]))
 
 
 def rotation_about_z(angle_rad: float) -> NDArray[np.float64]:

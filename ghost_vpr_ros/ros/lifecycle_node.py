@@ -15,13 +15,14 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 
 from ghost_vpr_ros.core.errors import GhostVprError
+from ghost_vpr_ros.core.opened_map import OpenedMap
 from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.ros.answer_publishers import AnswerPublishers
 from ghost_vpr_ros.ros.conversions import header_at
 from ghost_vpr_ros.ros.node_statistics import Statistics, diagnostics_message
 from ghost_vpr_ros.ros.parameters import NodeParameters
 from ghost_vpr_ros.ros.recognition import Recognition
-from ghost_vpr_ros.ros.recognizer_loading import LoadedMap, open_map_and_model
+from ghost_vpr_ros.ros.recognizer_loading import open_map_and_model
 from ghost_vpr_ros.ros.services import RecognitionServices
 from ghost_vpr_ros.ros.transition_guard import TransitionGuard
 
@@ -45,7 +46,7 @@ class PlaceRecognitionNode(LifecycleNode):
         """
         super().__init__(NODE_NAME)
         self._transitions = TransitionGuard(self)
-        self._loaded: LoadedMap | None = None
+        self._loaded: OpenedMap | None = None
         self._map_values: dict[str, str] = {}
         self._answers: AnswerPublishers | None = None
         self._recognition: Recognition | None = None
@@ -118,7 +119,7 @@ class PlaceRecognitionNode(LifecycleNode):
 
     def _load(self) -> None:
         config = self.parameters.node
-        self._loaded = open_map_and_model(config)
+        self._loaded = open_map_and_model(config, self.parameters.map_storage)
         place_map = self._loaded.place_map
         self._answers = AnswerPublishers(self, place_map, config.map_frame)
         sessions = [session.name for session in place_map.sessions()]

@@ -15,6 +15,7 @@ from ghost_vpr_ros.core.config import PreprocessingConfig
 from ghost_vpr_ros.core.datatypes import Hypothesis
 from ghost_vpr_ros.core.engine import Engine, create_engine
 from ghost_vpr_ros.core.odometry import OdometryMemory
+from ghost_vpr_ros.core.opened_map import OpenedMap
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
 from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
 from ghost_vpr_ros.ros.answer_publishers import AnswerPublishers
@@ -25,7 +26,6 @@ from ghost_vpr_ros.ros.image_conversions import RgbImage
 from ghost_vpr_ros.ros.latest_frame_worker import LatestFrameWorker
 from ghost_vpr_ros.ros.node_statistics import Statistics
 from ghost_vpr_ros.ros.parameters import NodeParameters
-from ghost_vpr_ros.ros.recognizer_loading import LoadedMap
 
 _ODOMETRY_KEPT = 500
 """Newest poses of the odometry that are remembered: ten seconds of a fast one."""
@@ -37,7 +37,7 @@ class Recognition:
     def __init__(
         self,
         node: LifecycleNode,
-        loaded: LoadedMap,
+        loaded: OpenedMap,
         publishers: AnswerPublishers,
         statistics: Statistics,
         parameters: NodeParameters,

@@ -67,6 +67,16 @@ def test_support_is_awaited_where_it_is_asked_for():
     assert judge(steps, strict) == [CONSISTENCY, CONSISTENCY, NONE, NONE]
 
 
+def test_what_only_local_features_made_sure_waits_for_a_second():
+    stage = Consistency()
+    places = [np.array([1000.0 + along, 0.0, 0.0]) for along in (0.0, 5.0)]
+    found = [
+        stage.judge(place, reading(along), CONFIG, by_features=True)
+        for place, along in zip(places, (0.0, 5.0), strict=True)
+    ]
+    assert found == [CONSISTENCY, NONE]
+
+
 def test_a_camera_that_stands_still_gives_itself_no_support():
     strict = RecognizerConfig(**{**CONFIG.to_dict(), 'min_support': 1})
     assert judge([(1.0, 0.0)] * 5, strict) == [CONSISTENCY] * 5

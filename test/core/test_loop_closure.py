@@ -50,15 +50,23 @@ def test_local_features_tell_the_direction_and_the_map_the_distance():
     np.testing.assert_allclose(np.diag(pose.covariance)[:3], [0.0, 9.0, 0.0], atol=1e-12)
 
 
-def test_without_a_heading_in_the_map_the_distance_is_unknown_and_the_covariance_says_so():
-    closure = make_closure(9, keyframe(Pose(HERE.position_m)), ESTIMATE, checked())
+def test_without_a_heading_in_the_map_the_query_may_be_on_any_side_of_the_keyframe():
+    closure = make_closure(9, keyframe(Pose(HERE.position_m)), ESTIMATE, None)
+    np.testing.assert_array_equal(closure.keyframe_T_query.position_m, np.zeros(3))
+    variances = np.diag(closure.keyframe_T_query.covariance)
+    np.testing.assert_allclose(variances[:3], 9.0 + 3.0**2)
+    np.testing.assert_allclose(variances[3:], math.pi**2 / 3.0)
+
+
+def test_without_a_position_local_features_say_so_in_the_covariance():
+    closure = make_closure(9, keyframe(None), None, checked())
     assert not closure.is_metric
     np.testing.assert_allclose(closure.keyframe_T_query.position_m, [0.0, 5.0, 0.0])
     assert closure.keyframe_T_query.covariance[1, 1] == pytest.approx(25.0)
 
 
-@pytest.mark.parametrize('pose', [None, Pose(HERE.position_m), Pose.of_heading(NORTH)])
-def test_nothing_relates_cameras_without_poses_and_features(pose):
+@pytest.mark.parametrize('pose', [None, Pose.of_heading(NORTH)])
+def test_nothing_relates_cameras_without_positions_and_features(pose):
     assert make_closure(9, keyframe(pose), ESTIMATE, None) is None
 
 

@@ -88,7 +88,7 @@ def test_frames_become_keyframes_by_the_way_driven(tmp_path, model):
 
 
 def test_the_second_round_closes_loops_with_the_first(tmp_path, model):
-    answers, keyframes = drive(tmp_path / 'a.map', model, range(2 * PLACES))
+    answers, _ = drive(tmp_path / 'a.map', model, range(2 * PLACES))
     second = answers[PLACES:]
     accepted = [n for n, answer in enumerate(second) if answer.state is State.ACCEPTED]
     assert len(accepted) > 0.6 * PLACES
@@ -166,9 +166,7 @@ def test_sessions_may_have_the_same_stamps(tmp_path, model):
     assert len({k.keyframe_id for k in keyframes}) == len(stamps)
 
 
-def test_after_a_jump_of_the_odometry_the_place_is_unknown_until_it_is_recognised(
-    tmp_path, model
-):
+def test_after_a_jump_of_the_odometry_the_place_is_unknown_until_it_is_recognised(tmp_path, model):
     def jumping(place: float) -> Pose:
         return on_circle(place, (0.0, 0.0, 0.0) if place < 20 else (900.0, 0.0, 0.0))
 

@@ -1,0 +1,74 @@
+"""Opening a map with its network for what the robot is about to do with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from ghost_vpr_ros.core.config import MapConfig
+from ghost_vpr_ros.core.errors import MapError
+from ghost_vpr_ros.core.model.default_weights import load_default_model
+from ghost_vpr_ros.core.model.vpr_model import VprModel
+from ghost_vpr_ros.core.model.weights import load_model, model_from_bytes, model_to_bytes
+from ghost_vpr_ros.core.place_map import PlaceMap
+
+
+class OpenedMap(NamedTuple):
+    """A map and the network that makes its descriptors."""
+
+    place_map: PlaceMap
+    model: VprModel
+
+
+def open_map(
+    path: Path | str,
+    model_path: Path | str | None = None,
+    mode: str = 'localize',
+    config: MapConfig | None = None,
+) -> OpenedMap:
+    """A map for one of `MODES`: for reading, new, or new where there is none.
+
+    Args:
+        path: the map's file.
+        model_path: weights; None: the map's own, and for a new map those of this package.
+        mode: `localize` reads; `map` begins a map; `localize_and_map` continues or begins one.
+        config: of a map that is written.
+
+    Raises:
+        MapError: missing, damaged, of another model, or `map` would mix a new run with an old
+            map.
+        WeightsError: the weights are missing or damaged.
+        OutputError: the map cannot be written.
+    """
+    path = Path(path)
+    given = load_model(model_path) if model_path else None
+    if mode == 'localize' or path.exists():
+        return _existing(path, given, mode, config)
+    model = given or load_default_model()
+    content = (model.preprocessing, model_to_bytes(model), config, model.name)
+    dim = model.descriptor_dim
+    return OpenedMap(PlaceMap.create(path, model.model_hash, dim, *content), model)
+
+
+def _existing(
+    path: Path, given: VprModel | None, mode: str, config: MapConfig | None
+) -> OpenedMap:
+    place_map = PlaceMap.open(
+        path,
+        writable=mode != 'localize',
+        expected_model_hash=None if given is None else given.model_hash,
+        expected_dim=None if given is None else given.descriptor_dim,
+        config=config,
+    )
+    try:
+        if mode == 'map' and len(place_map):
+            raise MapError(
+                f'{path}: expected no map, or an empty one, for mode map, found '
+                f'{len(place_map)} keyframes; name a new file, or continue this map with mode '
+                'localize_and_map'
+            )
+        model = given or model_from_bytes(place_map.model_bytes(), str(path))
+    except BaseException:
+        place_map.close()
+        raise
+    return OpenedMap(place_map, model)
