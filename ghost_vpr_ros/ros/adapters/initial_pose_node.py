@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from nav_msgs.msg import Odometry
+from numpy.typing import NDArray
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_srvs.srv import Trigger
@@ -25,6 +26,7 @@ from ghost_vpr_ros.ros.adapters.initial_pose import (
     OdometryReading,
 )
 from ghost_vpr_ros.ros.adapters.rigid_transform import (
+    Matrix,
     matrix_of_pose,
     write_rotation,
     write_translation,
@@ -85,8 +87,8 @@ class InitialPoseAdapter(Node):
     def _publish(
         self,
         answer: PoseWithCovarianceStamped,
-        map_T_base: np.ndarray,
-        covariance: np.ndarray,
+        map_T_base: Matrix,
+        covariance: Matrix,
     ) -> None:
         message = PoseWithCovarianceStamped(header=answer.header)
         write_translation(map_T_base, message.pose.pose.position)
@@ -106,7 +108,7 @@ class InitialPoseAdapter(Node):
         return response
 
 
-def reading_of(message: Odometry, position_m: np.ndarray) -> OdometryReading:
+def reading_of(message: Odometry, position_m: NDArray[np.float64]) -> OdometryReading:
     """Stamp, position and speeds of an odometry message."""
     linear, angular = message.twist.twist.linear, message.twist.twist.angular
     return OdometryReading(

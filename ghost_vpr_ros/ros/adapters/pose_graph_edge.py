@@ -1,7 +1,8 @@
 """Loop closures as `pose_graph_tools_msgs/PoseGraph`, for Hydra and what else reads it.
 
 Source: MIT-SPARK/Hydra (commit 2e58a35b, `external_loop_closure_receiver.cpp`,
-`backend_module.cpp`), MIT-SPARK/Hydra-ROS (`external_loop_closure_subscriber.cpp`).
+`backend_module.cpp`), MIT-SPARK/Hydra-ROS (`external_loop_closure_subscriber.cpp`, commit 5e206f0,
+still for ROS 1), messages of MIT-SPARK/pose_graph_tools (branch feature/ros2, commit b878bf5).
 - Hydra listens to `external_loop_closures`. `key_from` and `key_to` are stamps in nanoseconds,
   not keys of nodes: the nearest node of `robot_from` or `robot_to` is taken, unless it is
   `external_loop_closures/max_time_difference` (1 s) away or more. It waits where the stamp is

@@ -25,6 +25,7 @@ from ghost_vpr_ros.ros.adapters.rtabmap_link import (
 from ghost_vpr_ros.ros.parameters import declare_settings
 
 NODE_NAME = 'rtabmap_adapter'
+SERVICE = 'rtabmap/rtabmap/add_link'
 
 
 class RtabmapAdapter(Node):
@@ -43,7 +44,7 @@ class RtabmapAdapter(Node):
         self._nodes = NodeStamps()
         self._closures = WaitingClosures(config, self._nodes)
         self._request_type = services.AddLink.Request
-        self._client = self.create_client(services.AddLink, 'rtabmap/rtabmap/add_link')
+        self._client = self.create_client(services.AddLink, SERVICE)
         qos = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
         self.create_subscription(messages.MapData, 'rtabmap/mapData', self._take_nodes, qos)
         subscribe_closures(self, self._take_closure)
@@ -66,8 +67,8 @@ class RtabmapAdapter(Node):
     def _send(self, found: FoundNodes) -> None:
         if not self._client.service_is_ready():
             self.get_logger().warning(
-                f'service {self._client.srv_name} is not there, a closure is dropped; remap '
-                "rtabmap/rtabmap/add_link to RTAB-Map's",
+                f'service {self.resolve_service_name(SERVICE)} is not there, a closure is '
+                f"dropped; remap {SERVICE} to RTAB-Map's",
                 throttle_duration_sec=COMPLAINT_PERIOD_S,
             )
             return

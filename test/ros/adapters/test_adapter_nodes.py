@@ -45,7 +45,6 @@ class Wires:
         return SimpleNamespace(
             publish=sent.append,
             call_async=sent.append,
-            srv_name=name,
             service_is_ready=lambda: self.service_is_there,
         )
 
