@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from ghost_vpr_ros.core.settings import Config, setting
-from ghost_vpr_ros.ros.adapters.closure_message import LoopClosure
+from ghost_vpr_ros.ros.adapters.closure_message import StampedClosure
 from ghost_vpr_ros.ros.adapters.rigid_transform import Matrix, inverse, moved_covariance
 
 
@@ -34,7 +34,7 @@ class MountConfig(Config):
         return matrix
 
 
-def closure_of_base(closure: LoopClosure, base_T_camera: Matrix) -> LoopClosure:
+def closure_of_base(closure: StampedClosure, base_T_camera: Matrix) -> StampedClosure:
     """The same closure between the robot's base at the keyframe and at the query.
 
     The map was made with the camera at the same place of the same base.

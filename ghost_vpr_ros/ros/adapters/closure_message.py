@@ -16,7 +16,7 @@ _FORM = f"'{_PREFIX}<session>/<stamp in ns>'"
 
 
 @dataclass(frozen=True)
-class LoopClosure:
+class StampedClosure:
     """One accepted answer: where the query camera is, seen from the matched keyframe.
 
     Attributes:
@@ -61,7 +61,7 @@ def parse_frame_id(frame_id: str) -> tuple[str, int]:
     return session, int(stamp)
 
 
-def closure_from_message(message: PoseWithCovarianceStamped) -> LoopClosure:
+def closure_from_message(message: PoseWithCovarianceStamped) -> StampedClosure:
     """The values of a message of `~/loop_closure`, checked.
 
     Raises:
@@ -83,6 +83,6 @@ def closure_from_message(message: PoseWithCovarianceStamped) -> LoopClosure:
             f'positive in every direction, found the diagonal {covariance.diagonal().tolist()}; '
             'it has no inverse that a pose graph could weigh the closure with'
         )
-    return LoopClosure(
+    return StampedClosure(
         session, keyframe_stamp_ns, query_stamp_ns, matrix_of_pose(pose), covariance
     )

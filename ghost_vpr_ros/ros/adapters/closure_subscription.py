@@ -9,7 +9,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from ghost_vpr_ros.ros.adapters.camera_mount import MountConfig, closure_of_base
-from ghost_vpr_ros.ros.adapters.closure_message import LoopClosure, closure_from_message
+from ghost_vpr_ros.ros.adapters.closure_message import StampedClosure, closure_from_message
 from ghost_vpr_ros.ros.adapters.errors import ClosureError
 from ghost_vpr_ros.ros.parameters import declare_settings
 
@@ -18,7 +18,7 @@ COMPLAINT_PERIOD_S = 5.0
 """The same complaint is logged at most this often."""
 
 
-def subscribe_closures(node: Node, take: Callable[[LoopClosure], None]) -> None:
+def subscribe_closures(node: Node, take: Callable[[StampedClosure], None]) -> None:
     """Call `take` with each closure, brought from the camera to the robot's base.
 
     What cannot be used is logged and left out.

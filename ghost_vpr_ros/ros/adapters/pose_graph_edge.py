@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ghost_vpr_ros.core.settings import Config, setting
-from ghost_vpr_ros.ros.adapters.closure_message import LoopClosure
+from ghost_vpr_ros.ros.adapters.closure_message import StampedClosure
 from ghost_vpr_ros.ros.adapters.rigid_transform import write_rotation, write_translation
 from ghost_vpr_ros.ros.conversions import header_at
 
@@ -43,7 +43,7 @@ class GraphConfig(Config):
     )
 
 
-def write_graph(closure: LoopClosure, config: GraphConfig, graph: Any, edge: Any) -> None:
+def write_graph(closure: StampedClosure, config: GraphConfig, graph: Any, edge: Any) -> None:
     """Into an empty `PoseGraph` with one empty `PoseGraphEdge`.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
-from ghost_vpr_ros.ros.adapters.closure_message import LoopClosure
+from ghost_vpr_ros.ros.adapters.closure_message import StampedClosure
 from ghost_vpr_ros.ros.adapters.closure_subscription import subscribe_closures
 from ghost_vpr_ros.ros.adapters.message_packages import POSE_GRAPH_TOOLS, load_interfaces
 from ghost_vpr_ros.ros.adapters.pose_graph_edge import GraphConfig, write_graph
@@ -32,7 +32,7 @@ class PoseGraphAdapter(Node):
         self._publisher = self.create_publisher(graph_type, 'external_loop_closures', qos)
         subscribe_closures(self, self._publish)
 
-    def _publish(self, closure: LoopClosure) -> None:
+    def _publish(self, closure: StampedClosure) -> None:
         graph = self._messages.PoseGraph()
         write_graph(closure, self._config, graph, self._messages.PoseGraphEdge())
         self._publisher.publish(graph)

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ghost_vpr_ros.core.settings import Config, setting
-from ghost_vpr_ros.ros.adapters.closure_message import LoopClosure
+from ghost_vpr_ros.ros.adapters.closure_message import StampedClosure
 from ghost_vpr_ros.ros.adapters.errors import ClosureError
 from ghost_vpr_ros.ros.adapters.rigid_transform import (
     Matrix,
@@ -76,7 +76,7 @@ class RtabmapLink:
     information: Matrix
 
 
-def link_of_closure(closure: LoopClosure, query_id: int, keyframe_id: int) -> RtabmapLink:
+def link_of_closure(closure: StampedClosure, query_id: int, keyframe_id: int) -> RtabmapLink:
     """The link of a closure between two bases.
 
     The errors dt, dr of the query's pose are, for the keyframe's pose seen from the query and in
@@ -147,7 +147,7 @@ class NodeStamps:
 class FoundNodes(NamedTuple):
     """A closure and the nodes of its two images."""
 
-    closure: LoopClosure
+    closure: StampedClosure
     query_id: int
     keyframe_id: int
 
@@ -158,9 +158,9 @@ class WaitingClosures:
     def __init__(self, config: LinkConfig, nodes: NodeStamps) -> None:
         self._max_difference_s = config.max_stamp_difference_s
         self._nodes = nodes
-        self._waiting: deque[LoopClosure] = deque(maxlen=config.max_waiting)
+        self._waiting: deque[StampedClosure] = deque(maxlen=config.max_waiting)
 
-    def add(self, closure: LoopClosure) -> None:
+    def add(self, closure: StampedClosure) -> None:
         """Let a closure wait; the oldest goes where too many do."""
         self._waiting.append(closure)
 
@@ -177,7 +177,7 @@ class WaitingClosures:
             else:
                 yield self._find(closure)
 
-    def _find(self, closure: LoopClosure) -> FoundNodes | ClosureError:
+    def _find(self, closure: StampedClosure) -> FoundNodes | ClosureError:
         query_id = self._nodes.nearest(closure.query_stamp_ns, self._max_difference_s)
         keyframe_id = self._nodes.nearest(closure.keyframe_stamp_ns, self._max_difference_s)
         limit = f'within max_stamp_difference_s {self._max_difference_s:g}'

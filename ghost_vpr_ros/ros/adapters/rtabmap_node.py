@@ -7,7 +7,7 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
-from ghost_vpr_ros.ros.adapters.closure_message import LoopClosure
+from ghost_vpr_ros.ros.adapters.closure_message import StampedClosure
 from ghost_vpr_ros.ros.adapters.closure_subscription import (
     COMPLAINT_PERIOD_S,
     subscribe_closures,
@@ -53,7 +53,7 @@ class RtabmapAdapter(Node):
         self._nodes.add_map_data(message)
         self._send_ready()
 
-    def _take_closure(self, closure: LoopClosure) -> None:
+    def _take_closure(self, closure: StampedClosure) -> None:
         self._closures.add(closure)
         self._send_ready()
 

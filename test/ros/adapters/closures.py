@@ -4,7 +4,7 @@ import numpy as np
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from scipy.spatial.transform import Rotation
 
-from ghost_vpr_ros.ros.adapters.closure_message import LoopClosure, keyframe_frame_id
+from ghost_vpr_ros.ros.adapters.closure_message import StampedClosure, keyframe_frame_id
 from ghost_vpr_ros.ros.conversions import header_at
 
 QUERY_NS = 1_700_000_100_123_456_789
@@ -35,7 +35,7 @@ def full_covariance():
 def closure(keyframe_T_query=AHEAD_AND_LEFT, covariance=COVARIANCE, **changes):
     values = {'session': 'town/morning', 'keyframe_stamp_ns': KEYFRAME_NS}
     values |= {'query_stamp_ns': QUERY_NS, **changes}
-    return LoopClosure(keyframe_T_query=keyframe_T_query, covariance=covariance, **values)
+    return StampedClosure(keyframe_T_query=keyframe_T_query, covariance=covariance, **values)
 
 
 def closure_message(given):
