@@ -23,12 +23,12 @@ PATIENCE_S = 20.0
 class Executable:
     """`python -m ghost_vpr_ros.ros.<module>` with ROS parameters; its output as lines."""
 
-    def __init__(self, module, ros_arguments=(), **parameters):
-        """Start; a parameter's value is written as YAML writes it."""
+    def __init__(self, module, ros_arguments=(), words=(), **parameters):
+        """Start; `words` come first, and a parameter's value is written as YAML writes it."""
         given = [part for item in parameters.items() for part in ('-p', '{}:={}'.format(*item))]
         command = [sys.executable, '-u', '-m', f'ghost_vpr_ros.ros.{module}']
         self.process = subprocess.Popen(
-            [*command, '--ros-args', *given, *ros_arguments],
+            [*command, *words, '--ros-args', *given, *ros_arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

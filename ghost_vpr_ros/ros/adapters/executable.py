@@ -1,0 +1,77 @@
+"""The adapters' executables: `python -m ghost_vpr_ros.ros.adapters.executable NAME`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import rclpy
+from rclpy.logging import get_logger
+from rclpy.node import Node
+
+from ghost_vpr_ros.core.errors import GhostVprError
+from ghost_vpr_ros.ros.node_runner import StopRequest, end_ros, spin_until_stopped, start_ros
+
+# The nodes are imported late: SciPy and torch take seconds, in which a signal must already end
+# the process well.
+
+
+def make_initial_pose_adapter() -> Node:
+    """Accepted poses to Nav2."""
+    from ghost_vpr_ros.ros.adapters.initial_pose_node import InitialPoseAdapter
+
+    return InitialPoseAdapter()
+
+
+def make_pose_graph_adapter() -> Node:
+    """Loop closures to Hydra."""
+    from ghost_vpr_ros.ros.adapters.pose_graph_node import PoseGraphAdapter
+
+    return PoseGraphAdapter()
+
+
+def make_rtabmap_adapter() -> Node:
+    """Loop closures to RTAB-Map."""
+    from ghost_vpr_ros.ros.adapters.rtabmap_node import RtabmapAdapter
+
+    return RtabmapAdapter()
+
+
+def make_rtabmap_descriptor_adapter() -> Node:
+    """Descriptors into the images that RTAB-Map gets."""
+    from ghost_vpr_ros.ros.adapters.rtabmap_descriptor_node import RtabmapDescriptorAdapter
+
+    return RtabmapDescriptorAdapter()
+
+
+ADAPTERS: dict[str, Callable[[], Node]] = {
+    'initial_pose_adapter': make_initial_pose_adapter,
+    'pose_graph_adapter': make_pose_graph_adapter,
+    'rtabmap_adapter': make_rtabmap_adapter,
+    'rtabmap_descriptor_adapter': make_rtabmap_descriptor_adapter,
+}
+"""By the name of the executable, which is also that of the node."""
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run an adapter until Ctrl-C or SIGTERM; the exit status is 1 where it could not start.
+
+    Args:
+        args: the adapter's name, then the arguments of ROS.
+    """
+    name, *ros_args = sys.argv[1:] if args is None else args
+    stop = StopRequest()
+    start_ros(ros_args, stop)
+    try:
+        node = ADAPTERS[name]()
+    except GhostVprError as error:
+        get_logger(name).fatal(str(error))
+        rclpy.try_shutdown()
+        return 1
+    exit_status = spin_until_stopped(node, stop)
+    end_ros(node)
+    return exit_status
+
+
+if __name__ == '__main__':
+    sys.exit(main())

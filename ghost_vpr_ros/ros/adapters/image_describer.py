@@ -1,0 +1,47 @@
+"""The network by itself: descriptors of single images, without a map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.core.config import ENGINES, EngineConfig
+from ghost_vpr_ros.core.engine import create_engine
+from ghost_vpr_ros.core.model.default_weights import load_default_model
+from ghost_vpr_ros.core.model.weights import load_model
+from ghost_vpr_ros.core.preprocessing import preprocess
+from ghost_vpr_ros.core.settings import Config, setting
+
+
+@dataclass(frozen=True)
+class DescriberConfig(Config):
+    """Which network, and where it runs."""
+
+    model: str = setting('', 'weights file; empty: the weights that come with the package')
+    engine: str = setting(EngineConfig.engine, 'inference engine', choices=ENGINES)
+    device: str = setting(EngineConfig.device, 'device of the network: cpu, cuda or cuda:N')
+
+
+class ImageDescriber:
+    """Turns an image into its descriptor."""
+
+    def __init__(self, config: DescriberConfig) -> None:
+        """Put the network on its device.
+
+        Raises:
+            WeightsError: the weights are missing or unreadable.
+            DeviceError: the machine lacks the device.
+        """
+        model = load_model(config.model) if config.model else load_default_model()
+        self._preprocessing = model.preprocessing
+        self._engine = create_engine(model, config.engine, config.device)
+
+    def describe(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Descriptor (D,) float32, unit norm, of an RGB uint8 (H, W, 3) image.
+
+        Raises:
+            ImageError: the image is empty or not of that form.
+        """
+        return self._engine.describe(preprocess(image, self._preprocessing))[0]

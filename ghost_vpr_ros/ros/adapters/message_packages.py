@@ -1,0 +1,41 @@
+"""The message packages of SLAM systems: looked for when an adapter starts, never before."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from types import ModuleType
+
+from ghost_vpr_ros.ros.adapters.errors import MessagePackageError
+
+RTABMAP = 'rtabmap_msgs'
+POSE_GRAPH_TOOLS = 'pose_graph_tools_msgs'
+
+_WAYS_TO_INSTALL = {
+    RTABMAP: 'apt install ros-{distro}-rtabmap-msgs',
+    POSE_GRAPH_TOOLS: 'put the ROS 2 branch of https://github.com/MIT-SPARK/pose_graph_tools into '
+    'the src folder of your workspace and run colcon build --packages-select '
+    'pose_graph_tools_msgs',
+}
+
+
+def load_interfaces(package: str, kind: str) -> ModuleType:
+    """The module `package.kind` with the package's message or service classes.
+
+    Args:
+        package: one of those above.
+        kind: `msg` or `srv`.
+
+    Raises:
+        MessagePackageError: the package is not installed; says how to install it.
+    """
+    try:
+        return importlib.import_module(f'{package}.{kind}')
+    except ModuleNotFoundError as error:
+        if error.name != package:
+            raise
+        distro = os.environ.get('ROS_DISTRO', '$ROS_DISTRO')
+        way = _WAYS_TO_INSTALL[package].format(distro=distro)
+        raise MessagePackageError(
+            f'this adapter needs the message package {package}, which is not installed; {way}'
+        ) from error
