@@ -29,7 +29,7 @@ from ghost_vpr_ros.cli.positions import judged_frames
 from ghost_vpr_ros.cli.progress import progress_bar, say
 from ghost_vpr_ros.cli.table import add_json_option, print_result, table_lines
 from ghost_vpr_ros.core.config import MapConfig
-from ghost_vpr_ros.core.datatypes import Frame
+from ghost_vpr_ros.core.datatypes import Frame, Pose
 from ghost_vpr_ros.core.mapping_config import MODES, MappingConfig
 from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
 from ghost_vpr_ros.core.settings import settings_of
@@ -38,8 +38,8 @@ from ghost_vpr_ros.replay.config import EvaluationConfig
 from ghost_vpr_ros.replay.output_files import make_output_folder
 
 if TYPE_CHECKING:
-    from ghost_vpr_ros.core.odometry import OdometryMemory
     from ghost_vpr_ros.core.recognizer import PlaceRecognizer
+    from ghost_vpr_ros.core.stamped_memory import StampedMemory
     from ghost_vpr_ros.replay.evaluator import Evaluation
     from ghost_vpr_ros.replay.replayer import Answer
 
@@ -122,12 +122,15 @@ def _open(args: argparse.Namespace) -> PlaceRecognizer:
     from ghost_vpr_ros.core.engine import create_engine
     from ghost_vpr_ros.core.opened_map import open_map
     from ghost_vpr_ros.core.recognizer import PlaceRecognizer
+    from ghost_vpr_ros.replay.bag_camera import bag_camera
 
     config = config_from(args, RecognizerConfig)
     place_map, model = open_map(args.map, args.model, args.mode, config_from(args, MapConfig))
     try:
         engine = create_engine(model, args.engine, args.device)
-        return PlaceRecognizer(model, engine, place_map, config)
+        recognizer = PlaceRecognizer(model, engine, place_map, config)
+        recognizer.use_camera(bag_camera(Path(args.bag)))
+        return recognizer
     except BaseException:
         place_map.close()
         raise
@@ -215,7 +218,7 @@ def replay_lines(metrics: dict[str, Any]) -> list[str]:
     return [*recall, *table_lines({**rest, 'model': metrics['model']}), *graph]
 
 
-def _odometry(args: argparse.Namespace, frames: Sequence[Frame]) -> OdometryMemory | None:
+def _odometry(args: argparse.Namespace, frames: Sequence[Frame]) -> StampedMemory[Pose] | None:
     """The odometry that the node would have had; None without any, or with several to choose.
 
     A map that is made with a drift seed is made with that odometry.

@@ -105,6 +105,16 @@ class MapReader:
         """The weights file (safetensors) of the model that made the descriptors."""
         return bytes(self._all('SELECT weights FROM model')[0][0])
 
+    @property
+    def session_names(self) -> list[str]:
+        """Names of the mapping runs, oldest first."""
+        return list(self._sessions)
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether keyframes can be added."""
+        return False
+
     def sessions(self) -> list[SessionInfo]:
         """The mapping runs, oldest first."""
         values = {'unknown': UNKNOWN_STAMP_NS, 'last_id': self._last_id}
@@ -205,7 +215,9 @@ class MapReader:
         self._count, self._last_id = self._all(
             'SELECT count(*), coalesce(max(keyframe_id), 0) FROM keyframes'
         )[0]
-        self._sessions: dict[str, int] = dict(self._all('SELECT name, session_id FROM sessions'))
+        self._sessions: dict[str, int] = dict(
+            self._all('SELECT name, session_id FROM sessions ORDER BY session_id')
+        )
         self._uuid, self._revision, self._revision_token, kind, *origin = self._all(
             'SELECT uuid, revision, revision_token, frame, origin_latitude_deg, '
             'origin_longitude_deg, origin_altitude_m FROM map'

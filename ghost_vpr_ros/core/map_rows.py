@@ -25,6 +25,11 @@ INSERT_KEYFRAME = (
     ' VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'
 )
 
+UPDATE_FRAME = (
+    'UPDATE map SET frame = ?, origin_latitude_deg = ?, origin_longitude_deg = ?, '
+    'origin_altitude_m = ?'
+)
+
 UPDATE_POSITION = (
     'UPDATE keyframes SET (x_m, y_m, z_m, qx, qy, qz, qw, covariance, latitude_deg,'
     ' longitude_deg, altitude_m) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE keyframe_id = ?'

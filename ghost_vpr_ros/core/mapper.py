@@ -6,6 +6,7 @@ place behind: loops are closed with the own past, not with the last seconds.
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.config import MapConfig
 from ghost_vpr_ros.core.datatypes import GeoPoint, Hypothesis, Keyframe, Pose, State
+from ghost_vpr_ros.core.errors import MapError
 from ghost_vpr_ros.core.image_quality import sharpness
 from ghost_vpr_ros.core.keyframe_selection import KeyframeSelection
 from ghost_vpr_ros.core.map_tracker import MapTracker, relocated
@@ -38,25 +40,29 @@ class PlaceMapper:
     Attributes:
         recognizer: answers; its map is open for writing.
         config: the rules; a new one takes effect with the next image.
-        session: name of this run in the map.
+        session: name of this run in the map; empty until the first keyframe.
         num_kept: keyframes added so far.
     """
 
     def __init__(
         self, recognizer: PlaceRecognizer, config: MappingConfig, map_config: MapConfig
     ) -> None:
-        """Begin a session.
+        """Be ready; the session begins with the first keyframe.
 
         Raises:
-            MapError: the session's name is taken, or the map is read-only.
-            OutputError: disk full or read-only.
+            MapError: the map is read-only.
         """
+        if not recognizer.place_map.is_writable:
+            raise MapError(
+                f'{recognizer.place_map.path} is open read-only; a robot that maps needs it '
+                'open for writing'
+            )
         self.recognizer = recognizer
         self.config = config
         self._map_config = map_config
         self._map = recognizer.place_map
         self._begins_map = self._map.map_frame == 'none'
-        self.session = self._map.add_session(config.session or None)
+        self.session = ''
         self.num_kept = 0
         self._selection = KeyframeSelection()
         self._tracker = MapTracker()
@@ -171,6 +177,7 @@ class PlaceMapper:
         geo: GeoPoint | None,
     ) -> None:
         pose, geo = self._position(geo)
+        self.session = self.session or self._map.add_session(self._free_name())
         keyframe_id = self._map.add(
             self.session,
             reading.stamp_ns,
@@ -185,6 +192,13 @@ class PlaceMapper:
         self._recent.append(_Recent(keyframe, descriptor, reading))
         if keyframe.pose is None or not keyframe.pose.has_position:
             self._unlocated[keyframe_id] = reading
+
+    def _free_name(self) -> str | None:
+        """The name that is wished for, with a number where an earlier run has it."""
+        wanted, taken = self.config.session, self._map.session_names
+        numbered = (f'{wanted}-{number}' for number in itertools.count(2))
+        names = itertools.chain([wanted], numbered)
+        return next(name for name in names if name not in taken) if wanted else None
 
     def _position(self, geo: GeoPoint | None) -> tuple[Pose | None, GeoPoint | None]:
         """What the map is told of a keyframe's place, in the map's kind of frame."""

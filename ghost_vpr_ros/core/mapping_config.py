@@ -63,6 +63,14 @@ class MappingConfig(Config):
         high=1e5,
         runtime=True,
     )
+    max_fix_age_s: float = setting(
+        0.5,
+        'a GPS fix that is older than this when an image is taken is not used for it',
+        unit='s',
+        low=0.0,
+        high=60.0,
+        runtime=True,
+    )
     position_drift_m: float = setting(
         0.1,
         'standard deviation of the odometry after one metre; it grows with the square root',

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import sqlite3
 from pathlib import Path
@@ -25,6 +26,7 @@ from ghost_vpr_ros.core.map_frame import MapFrame, check_position
 from ghost_vpr_ros.core.map_reader import MapReader, SessionInfo
 from ghost_vpr_ros.core.map_rows import (
     INSERT_KEYFRAME,
+    UPDATE_FRAME,
     UPDATE_POSITION,
     check_descriptor,
     geo_values,
@@ -42,11 +44,6 @@ from ghost_vpr_ros.core.map_schema import (
 from ghost_vpr_ros.core.map_writer import Execute, MapWriter
 
 __all__ = ['PlaceMap', 'SessionInfo']
-
-_UPDATE_FRAME = (
-    'UPDATE map SET frame = ?, origin_latitude_deg = ?, origin_longitude_deg = ?, '
-    'origin_altitude_m = ?'
-)
 
 
 class PlaceMap(MapReader):
@@ -159,6 +156,10 @@ class PlaceMap(MapReader):
             writer.close()
         self._connection.close()
 
+    @property
+    def is_writable(self) -> bool:  # noqa: D102
+        return self._writer is not None
+
     def commit(self) -> None:
         """Put every added keyframe on the disk now; nothing to do for a read-only map.
 
@@ -249,7 +250,7 @@ class PlaceMap(MapReader):
             with writer.change() as execute:
                 execute(UPDATE_POSITION, (*position_values(pose, geo), keyframe_id))
                 if frame is not self._frame:
-                    execute(_UPDATE_FRAME, (frame.kind, *geo_values(frame.origin)))
+                    execute(UPDATE_FRAME, (frame.kind, *geo_values(frame.origin)))
             self._frame = frame
 
     def set_calibration(self, calibration: Calibration | None) -> None:
@@ -272,7 +273,7 @@ class PlaceMap(MapReader):
         token = secrets.token_hex(8)
         execute('UPDATE map SET revision = revision + 1, revision_token = ?', (token,))
         if frame is not self._frame:
-            execute(_UPDATE_FRAME, (frame.kind, *geo_values(frame.origin)))
+            execute(UPDATE_FRAME, (frame.kind, *geo_values(frame.origin)))
         self._frame = frame
         self._last_id = keyframe_id
         self._count += 1
@@ -294,7 +295,5 @@ class PlaceMap(MapReader):
         return self._sessions[session]
 
     def _free_session_name(self) -> str:
-        number = len(self._sessions) + 1
-        while f'session-{number}' in self._sessions:
-            number += 1
-        return f'session-{number}'
+        numbered = (f'session-{n}' for n in itertools.count(len(self._sessions) + 1))
+        return next(name for name in numbered if name not in self._sessions)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.datatypes import Pose
 from ghost_vpr_ros.core.errors import BagError
-from ghost_vpr_ros.core.odometry import OdometryMemory
+from ghost_vpr_ros.core.stamped_memory import StampedMemory
 from ghost_vpr_ros.replay.bag_file import BagFile
 from ghost_vpr_ros.replay.config import OdometryConfig
 from ghost_vpr_ros.replay.pose_messages import ODOMETRY_TYPE, pose_of_message, stamp_of
@@ -54,9 +54,9 @@ class OdometryTrack:
         """Numbers of the images with odometry."""
         return np.flatnonzero(np.isfinite(self.odom_T_body[:, 0, 3]))
 
-    def remembered(self) -> OdometryMemory:
+    def remembered(self) -> StampedMemory[Pose]:
         """The same as the node would have it, image by image."""
-        memory = OdometryMemory()
+        memory: StampedMemory[Pose] = StampedMemory()
         for number in self.known:
             memory.add(int(self.stamps_ns[number]), pose_of(self.odom_T_body[number]))
         return memory
@@ -100,13 +100,13 @@ def read_odometry(
     return make_odometry(stamped, stamps_ns, config, max_gap_s, f'topic {topic}')
 
 
-def remembered_odometry(path: Path, topic: str) -> OdometryMemory:
+def remembered_odometry(path: Path, topic: str) -> StampedMemory[Pose]:
     """The odometry of a bag as the node has it: message by message, in their order.
 
     Raises:
         BagError: damaged.
     """
-    memory = OdometryMemory()
+    memory: StampedMemory[Pose] = StampedMemory()
     for stamp_ns, pose in _stamped_poses(path, topic):
         memory.add(stamp_ns, pose)
     return memory

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from ghost_vpr_ros.core.datatypes import Frame, Hypothesis, Keyframe, Pose, Reason, State
 from ghost_vpr_ros.core.errors import ImageError
 from ghost_vpr_ros.core.image import decode_compressed
-from ghost_vpr_ros.core.odometry import OdometryMemory
 from ghost_vpr_ros.core.place_map import PlaceMap
+from ghost_vpr_ros.core.stamped_memory import StampedMemory
 from ghost_vpr_ros.replay.evaluator import NO_ROW, Evaluation
 from ghost_vpr_ros.replay.ground_truth import by_position, has_position
 from ghost_vpr_ros.replay.match_sheet import blank_picture
@@ -56,12 +56,12 @@ class Recognizer(Protocol):
 def replay(
     frames: Sequence[Frame],
     recognizer: Recognizer,
-    odometry: OdometryMemory | None = None,
+    odometry: StampedMemory[Pose] | None = None,
     *,
     progress: Callable[[int], None] | None = None,
 ) -> list[Answer]:
     """The answers to all frames, in their order, with the odometry where there is one."""
-    known, answers = odometry or OdometryMemory(), []
+    known, answers = odometry or StampedMemory(), []
     recognizer.reset()
     for frame in frames:
         pose = known.at(frame.stamp_ns, recognizer.max_odometry_age_s)

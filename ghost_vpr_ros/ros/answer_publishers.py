@@ -32,25 +32,25 @@ class AnswerPublishers:
         self._node = node
         self._place_map = place_map
         self._map_frame = map_frame
-        self._session_numbers = {s.name: i for i, s in enumerate(place_map.sessions())}
         self._all: list[Any] = []
         self._candidates = self._create(PointCloud2, 'candidates', _RELIABLE)
         self._status = self._create(DiagnosticStatus, 'status', _RELIABLE)
         self._pose = self._create(PoseWithCovarianceStamped, 'pose', _RELIABLE)
         self._fix = self._create(NavSatFix, 'fix', _RELIABLE)
+        self._closure = self._create(PoseWithCovarianceStamped, 'loop_closure', _RELIABLE)
         self._keyframes = self._create(Path, 'keyframes', _LATCHED)
         self._markers = self._create(MarkerArray, 'markers', _RELIABLE)
         self._picture = self._create(CompressedImage, 'match_image/compressed', _RELIABLE)
 
     def publish_keyframes(self) -> None:
-        """The map's keyframes, once, for everyone who joins later too."""
+        """The map's keyframes, for everyone who joins later too."""
         keyframes = self._place_map.keyframes()
         self._keyframes.publish(conversions.keyframes_message(keyframes, self._map_frame))
 
     def publish_answer(
         self, hypothesis: Hypothesis, frame_id: str, latency_ms: float, detail: str
     ) -> None:
-        """Candidates and status for every frame; pose and fix for accepted ones.
+        """Candidates and status for every frame; pose, fix and closure for accepted ones.
 
         Args:
             hypothesis: the answer to one image.
@@ -58,11 +58,14 @@ class AnswerPublishers:
             latency_ms: from the image's stamp to this answer.
             detail: one sentence on an image that could not be used, else empty.
         """
+        sessions = {name: number for number, name in enumerate(self._place_map.session_names)}
         self._candidates.publish(
-            conversions.candidates_message(hypothesis, self._session_numbers, self._map_frame)
+            conversions.candidates_message(hypothesis, sessions, self._map_frame)
         )
         if hypothesis.state is State.ACCEPTED:
             self._publish_position(hypothesis, frame_id)
+        if hypothesis.closure is not None:
+            self._closure.publish(conversions.closure_message(hypothesis.closure))
         # Last, so that whoever waits for the status finds the rest already sent.
         self._status.publish(conversions.status_message(hypothesis, frame_id, latency_ms, detail))
 

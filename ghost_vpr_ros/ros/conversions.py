@@ -14,10 +14,20 @@ from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from geometry_msgs.msg import Point, PoseStamped, PoseWithCovarianceStamped, Quaternion
 from geometry_msgs.msg import Pose as PoseMessage
 from nav_msgs.msg import Path
-from sensor_msgs.msg import NavSatFix, NavSatStatus, PointCloud2, PointField
+from sensor_msgs.msg import CameraInfo, NavSatFix, NavSatStatus, PointCloud2, PointField
 from std_msgs.msg import Header
 
-from ghost_vpr_ros.core.datatypes import Candidate, Hypothesis, Keyframe, Pose, Reason
+from ghost_vpr_ros.core.camera import CameraIntrinsics
+from ghost_vpr_ros.core.datatypes import (
+    Candidate,
+    GeoPoint,
+    Hypothesis,
+    Keyframe,
+    LoopClosure,
+    Pose,
+    Reason,
+)
+from ghost_vpr_ros.core.geodesy import check_geo
 from ghost_vpr_ros.ros.image_conversions import byte_array
 
 _CANDIDATE_FIELDS = {
@@ -41,6 +51,9 @@ _POINT_TYPES = {
     '<i4': PointField.INT32,
 }
 _FIELD_BYTES = 4
+KEYFRAME_PREFIX = 'keyframe/'
+"""Frames of `~/loop_closure` begin with it; session and stamp of the keyframe follow."""
+
 _DEGRADED = (Reason.EMPTY_MAP, Reason.IMAGE_QUALITY, Reason.STALE, Reason.FAILURE)
 
 
@@ -149,6 +162,49 @@ def pose_message(pose: Pose, stamp_ns: int, map_frame: str) -> PoseWithCovarianc
     message.pose.pose = to_pose(pose)
     message.pose.covariance = pose.covariance.reshape(-1)
     return message
+
+
+def closure_message(closure: LoopClosure) -> PoseWithCovarianceStamped:
+    """`~/loop_closure`: pose of the query camera in the frame of the keyframe that it saw again.
+
+    Both cameras' body frames (x forward, y left, z up). The stamp is that of the query image, the
+    frame id names the keyframe: both stamps and the direction are in the message.
+    """
+    keyframe = closure.keyframe
+    frame_id = keyframe_frame_id(keyframe.session, keyframe.stamp_ns)
+    return pose_message(closure.keyframe_T_query, closure.stamp_ns, frame_id)
+
+
+def keyframe_frame_id(session: str, stamp_ns: int) -> str:
+    """`header.frame_id` of `~/loop_closure`."""
+    return f'{KEYFRAME_PREFIX}{session}/{stamp_ns}'
+
+
+def camera_from_message(message: CameraInfo) -> CameraIntrinsics:
+    """The camera of a CameraInfo.
+
+    Raises:
+        ConfigError: it is not filled in, or has an unknown distortion model.
+    """
+    return CameraIntrinsics.from_camera_info(
+        np.asarray(message.k),
+        np.asarray(message.d),
+        message.distortion_model,
+        message.width,
+        message.height,
+    )
+
+
+def geo_from_fix(message: NavSatFix) -> GeoPoint | None:
+    """The position of a fix; None without one, and an unknown altitude where it is NaN."""
+    if message.status.status < NavSatStatus.STATUS_FIX:
+        return None
+    try:
+        check_geo(message.latitude, message.longitude)
+    except ValueError:
+        return None
+    altitude_m = message.altitude if math.isfinite(message.altitude) else None
+    return GeoPoint(message.latitude, message.longitude, altitude_m)
 
 
 def fix_message(hypothesis: Hypothesis, frame_id: str) -> NavSatFix:

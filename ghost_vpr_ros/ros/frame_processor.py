@@ -13,7 +13,7 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 from sensor_msgs.msg import CompressedImage, Image
 
 from ghost_vpr_ros.core.datatypes import Hypothesis, Reason, State
-from ghost_vpr_ros.core.errors import ImageError
+from ghost_vpr_ros.core.errors import GhostVprError, ImageError
 from ghost_vpr_ros.ros.answer_publishers import AnswerPublishers
 from ghost_vpr_ros.ros.conversions import stamp_to_ns
 from ghost_vpr_ros.ros.image_conversions import RgbImage, image_from_message
@@ -92,6 +92,10 @@ class FrameProcessor:
             self._reset_after_clock_jump(stamp_ns)
             answer = self._answer(received.message, stamp_ns)
             self._publish(answer, frame_id)
+        except GhostVprError as error:
+            # The disk is full, or the map was damaged while it was open.
+            answer = self._impossible(stamp_ns, str(error))
+            self._publish(answer, frame_id)
         except Exception:
             # A defect: whoever waits for the answer to this image must not wait for ever.
             answer = self._failed(stamp_ns)
@@ -135,6 +139,12 @@ class FrameProcessor:
         self._statistics.count('bad_images')
         self._logger.error(sentence, throttle_duration_sec=self._config().log_period_s)
         return self._rejected(stamp_ns, Reason.IMAGE_QUALITY, sentence)
+
+    def _impossible(self, stamp_ns: int, sentence: str) -> Answer:
+        """Complain about what a person has to repair."""
+        self._statistics.count('failures')
+        self._logger.error(sentence, throttle_duration_sec=self._config().log_period_s)
+        return self._rejected(stamp_ns, Reason.FAILURE, sentence)
 
     def _failed(self, stamp_ns: int) -> Answer:
         """Complain about the defect that is being handled, with its trace."""

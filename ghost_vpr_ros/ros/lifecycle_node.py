@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from diagnostic_msgs.msg import DiagnosticArray
 from nav_msgs.msg import Odometry
@@ -12,7 +12,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, NavSatFix
 
 from ghost_vpr_ros.core.errors import GhostVprError
 from ghost_vpr_ros.core.opened_map import OpenedMap
@@ -47,11 +47,10 @@ class PlaceRecognitionNode(LifecycleNode):
         super().__init__(NODE_NAME)
         self._transitions = TransitionGuard(self)
         self._loaded: OpenedMap | None = None
-        self._map_values: dict[str, str] = {}
         self._answers: AnswerPublishers | None = None
         self._recognition: Recognition | None = None
         self._subscription: Subscription | None = None
-        self._odometry: Subscription | None = None
+        self._helpers: list[Subscription] = []
         self._statistics = Statistics()
         self.parameters = NodeParameters(
             self, is_unconfigured=lambda: self._loaded is None, on_change=self._use_changes
@@ -119,11 +118,10 @@ class PlaceRecognitionNode(LifecycleNode):
 
     def _load(self) -> None:
         config = self.parameters.node
-        self._loaded = open_map_and_model(config, self.parameters.map_storage)
+        self._loaded = open_map_and_model(config, self.parameters.storage)
         place_map = self._loaded.place_map
         self._answers = AnswerPublishers(self, place_map, config.map_frame)
-        sessions = [session.name for session in place_map.sessions()]
-        self._map_values = _map_values(place_map, sessions)
+        sessions = place_map.session_names
         self.get_logger().info(
             f'map {config.map}: {len(place_map)} keyframes in {len(sessions)} '
             f'sessions, revision {place_map.revision}, {place_map.descriptor_dim}-D descriptors'
@@ -140,9 +138,14 @@ class PlaceRecognitionNode(LifecycleNode):
             self, self._loaded, self._answers, self._statistics, self.parameters
         )
         self._answers.publish_keyframes()
-        self._odometry = self.create_subscription(
-            Odometry, 'odom', self._on_odometry, odometry_qos()
-        )
+        self._helpers = [
+            self.create_subscription(kind, topic, callback, helper_qos())
+            for kind, topic, callback in (
+                (Odometry, 'odom', self._recognition.add_odometry),
+                (NavSatFix, 'fix', self._recognition.add_fix),
+                (CameraInfo, 'camera_info', self._recognition.use_camera),
+            )
+        ]
         self._subscription = self._subscribe()
         self.get_logger().info(
             f'answering images on {self._subscription.topic_name} ({self.parameters.node.device})'
@@ -152,9 +155,9 @@ class PlaceRecognitionNode(LifecycleNode):
         if self._subscription is not None:
             self.destroy_subscription(self._subscription)
             self._subscription = None
-        if self._odometry is not None:
-            self.destroy_subscription(self._odometry)
-            self._odometry = None
+        for helper in self._helpers:
+            self.destroy_subscription(helper)
+        self._helpers.clear()
         if self._recognition is not None:
             self._recognition.close()
             self._recognition = None
@@ -163,7 +166,6 @@ class PlaceRecognitionNode(LifecycleNode):
         if self._answers is not None:
             self._answers.destroy()
             self._answers = None
-        self._map_values = {}
         if self._loaded is not None:
             self._loaded.place_map.close()
             self._loaded = None
@@ -187,23 +189,20 @@ class PlaceRecognitionNode(LifecycleNode):
             self._statistics.count('received')
             self._recognition.offer(message)
 
-    def _on_odometry(self, message: Odometry) -> None:
-        if self._recognition is not None:
-            self._recognition.add_odometry(message)
-
     def _on_lost(self, lost: QoSMessageLostInfo) -> None:
         self._statistics.count('lost', lost.total_count_change)
 
     def _use_changes(self, parameters: NodeParameters) -> None:
         self._timer.timer_period_ns = int(parameters.node.diagnostics_period_s * 1e9)
         if self._recognition is not None:
-            self._recognition.configure(parameters.recognizer)
+            self._recognition.configure(parameters)
 
     def _publish_diagnostics(self) -> None:
         values = self._statistics.values()
         header = header_at(self.get_clock().now().nanoseconds, self.parameters.node.map_frame)
         problem = self._problem()
-        values = {'mode': self.parameters.node.mode, **self._map_values, **values}
+        map_values = {} if self._loaded is None else _map_values(self._loaded.place_map)
+        values = {'mode': self.parameters.node.mode, **map_values, **values}
         self._diagnostics.publish(diagnostics_message(header, NODE_NAME, values, problem))
 
     def _problem(self) -> str:
@@ -224,8 +223,8 @@ def image_qos() -> QoSProfile:
     return QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
-def odometry_qos() -> QoSProfile:
-    """Best effort: takes odometry from reliable and from unreliable publishers."""
+def helper_qos() -> QoSProfile:
+    """Best effort: takes odometry and the like from reliable and from unreliable publishers."""
     return QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
@@ -239,12 +238,12 @@ def _calibration_text(place_map: PlaceMap) -> str:
     )
 
 
-def _map_values(place_map: PlaceMap, sessions: Sequence[str]) -> dict[str, str]:
-    """What `/diagnostics` says about a map; read once, since the node never changes it."""
+def _map_values(place_map: PlaceMap) -> dict[str, str]:
+    """What `/diagnostics` says about a map."""
     return {
         'map': str(place_map.path),
         'map keyframes': str(len(place_map)),
         'map revision': str(place_map.revision),
         'map calibration': _calibration_text(place_map),
-        **{f'session {number}': name for number, name in enumerate(sessions)},
+        **{f'session {number}': name for number, name in enumerate(place_map.session_names)},
     }

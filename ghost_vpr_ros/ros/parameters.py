@@ -16,8 +16,9 @@ from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from ghost_vpr_ros.core.config import ENGINES, EngineConfig
+from ghost_vpr_ros.core.config import ENGINES, EngineConfig, MapConfig
 from ghost_vpr_ros.core.errors import ConfigError
+from ghost_vpr_ros.core.mapping_config import MODES, MappingConfig
 from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
 from ghost_vpr_ros.core.settings import Config, Setting, setting, settings_of
 
@@ -30,7 +31,7 @@ class NodeConfig(Config):
     model: str = setting('', 'weights file; empty: the network that is stored in the map')
     engine: str = setting(EngineConfig.engine, 'inference engine', choices=ENGINES)
     device: str = setting(EngineConfig.device, 'device of the network: cpu, cuda or cuda:N')
-    mode: str = setting('localize', 'what the node does with images', choices=('localize',))
+    mode: str = setting('localize', 'what the node does with images', choices=MODES)
     image_transport: str = setting(
         'raw',
         'raw: sensor_msgs/Image on image; compressed: CompressedImage on image/compressed',
@@ -70,8 +71,16 @@ class NodeConfig(Config):
     )
 
 
-CONFIG_TYPES: tuple[type[Config], ...] = (NodeConfig, RecognizerConfig)
+CONFIG_TYPES: tuple[type[Config], ...] = (
+    NodeConfig,
+    RecognizerConfig,
+    MappingConfig,
+    MapConfig,
+)
 """All parameters of the node, in the order of `config/vpr.yaml`."""
+
+
+_Built = tuple[NodeConfig, RecognizerConfig, MappingConfig, MapConfig]
 
 
 class NodeParameters:
@@ -80,6 +89,8 @@ class NodeParameters:
     Attributes:
         node: settings of the node.
         recognizer: settings of the recogniser.
+        mapping: settings of the modes that map.
+        storage: how a map is written.
     """
 
     def __init__(
@@ -103,8 +114,11 @@ class NodeParameters:
         values: dict[str, Any] = {}
         for config_type in CONFIG_TYPES:
             values |= declare_settings(node, config_type)
-        self.node, self.recognizer = _build(values)
+        self._use(_build(values))
         self._follow(node)
+
+    def _use(self, built: _Built) -> None:
+        self.node, self.recognizer, self.mapping, self.storage = built
 
     def _follow(self, node: Node) -> None:
         if not hasattr(node, 'add_post_set_parameters_callback'):
@@ -133,7 +147,7 @@ class NodeParameters:
     def _apply(self, parameters: Sequence[Parameter]) -> None:
         changes = self._changes(parameters)
         if changes:
-            self.node, self.recognizer = _build(self._merged(changes))
+            self._use(_build(self._merged(changes)))
             self._on_change(self)
 
     def _changes(self, parameters: Sequence[Parameter]) -> dict[str, Any]:
@@ -141,7 +155,10 @@ class NodeParameters:
         return {p.name: _plain(p.value) for p in parameters if p.name in known}
 
     def _merged(self, changes: dict[str, Any]) -> dict[str, Any]:
-        return {**self.node.to_dict(), **self.recognizer.to_dict(), **changes}
+        known: dict[str, Any] = {}
+        for config in (self.node, self.recognizer, self.mapping, self.storage):
+            known |= config.to_dict()
+        return {**known, **changes}
 
     def _refuse_fixed(self, changes: dict[str, Any]) -> None:
         current = self._merged({})
@@ -199,13 +216,18 @@ def default_yaml() -> str:
     return '\n'.join(lines) + '\n'
 
 
-def _build(values: dict[str, Any]) -> tuple[NodeConfig, RecognizerConfig]:
-    """Both configurations out of one flat mapping."""
-    node, recognizer = (
+def _build(values: dict[str, Any]) -> _Built:
+    """All configurations out of one flat mapping."""
+    node, recognizer, mapping, storage = (
         {item.name: values[item.name] for item in settings_of(config_type)}
         for config_type in CONFIG_TYPES
     )
-    return NodeConfig.from_dict(node), RecognizerConfig.from_dict(recognizer)
+    return (
+        NodeConfig.from_dict(node),
+        RecognizerConfig.from_dict(recognizer),
+        MappingConfig.from_dict(mapping),
+        MapConfig.from_dict(storage),
+    )
 
 
 def _comment(item: Setting) -> str:

@@ -9,17 +9,24 @@ import traceback
 import numpy as np
 from nav_msgs.msg import Odometry
 from rclpy.lifecycle import LifecycleNode
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, NavSatFix
 
+from ghost_vpr_ros.core.camera import CameraIntrinsics
 from ghost_vpr_ros.core.config import PreprocessingConfig
-from ghost_vpr_ros.core.datatypes import Hypothesis
+from ghost_vpr_ros.core.datatypes import GeoPoint, Hypothesis, Pose
 from ghost_vpr_ros.core.engine import Engine, create_engine
-from ghost_vpr_ros.core.odometry import OdometryMemory
+from ghost_vpr_ros.core.errors import ConfigError
+from ghost_vpr_ros.core.mapper import PlaceMapper
 from ghost_vpr_ros.core.opened_map import OpenedMap
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
-from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
+from ghost_vpr_ros.core.stamped_memory import StampedMemory
 from ghost_vpr_ros.ros.answer_publishers import AnswerPublishers
-from ghost_vpr_ros.ros.conversions import pose_from_message, stamp_to_ns
+from ghost_vpr_ros.ros.conversions import (
+    camera_from_message,
+    geo_from_fix,
+    pose_from_message,
+    stamp_to_ns,
+)
 from ghost_vpr_ros.ros.frame_processor import FrameProcessor, ReceivedImage
 from ghost_vpr_ros.ros.fresh_answers import FreshAnswers
 from ghost_vpr_ros.ros.image_conversions import RgbImage
@@ -27,8 +34,11 @@ from ghost_vpr_ros.ros.latest_frame_worker import LatestFrameWorker
 from ghost_vpr_ros.ros.node_statistics import Statistics
 from ghost_vpr_ros.ros.parameters import NodeParameters
 
-_ODOMETRY_KEPT = 500
-"""Newest poses of the odometry that are remembered: ten seconds of a fast one."""
+_KEPT = 500
+"""Newest poses and fixes that are remembered: ten seconds of a fast odometry."""
+
+_KEYFRAMES_PER_S = 1000
+"""How many keyframes a second go out on `~/keyframes` while the robot maps."""
 
 
 class Recognition:
@@ -56,10 +66,17 @@ class Recognition:
         self._recognizer = PlaceRecognizer(
             loaded.model, self._engine, loaded.place_map, parameters.recognizer
         )
+        self._mapper: PlaceMapper | None = None
+        if config.mode != 'localize':
+            self._mapper = PlaceMapper(self._recognizer, parameters.mapping, parameters.storage)
+        self._publishers = publishers
+        self._published = (len(loaded.place_map), time.monotonic())
+        self._camera: CameraIntrinsics | None = None
         self._processor = FrameProcessor(
             self, publishers, statistics, node.get_clock(), self._logger, lambda: parameters.node
         )
-        self._odometry = OdometryMemory(_ODOMETRY_KEPT)
+        self._odometry: StampedMemory[Pose] = StampedMemory(_KEPT)
+        self._fixes: StampedMemory[GeoPoint] = StampedMemory(_KEPT)
         self.fresh_answers = FreshAnswers()
         self._worker = LatestFrameWorker(self._process, self._report_defect)
 
@@ -77,12 +94,33 @@ class Recognition:
             self._statistics.count('odometry')
             self._odometry.add(stamp_to_ns(message.header.stamp), pose)
 
+    def add_fix(self, message: NavSatFix) -> None:
+        """Remember where GPS says that the robot is; it geotags new keyframes."""
+        geo = geo_from_fix(message)
+        self._statistics.count('bad_fixes' if geo is None else 'fixes')
+        if geo is not None:
+            self._fixes.add(stamp_to_ns(message.header.stamp), geo)
+
+    def use_camera(self, message: CameraInfo) -> None:
+        """Verify with the camera's own intrinsics, as soon as its driver tells them."""
+        try:
+            camera = camera_from_message(message)
+        except ConfigError as error:
+            self._logger.warning(str(error), throttle_duration_sec=60.0)
+            return
+        if camera != self._camera:
+            with self._lock:
+                self._recognizer.use_camera(camera)
+            self._camera = camera
+
     def recognize(self, image: RgbImage, stamp_ns: int) -> Hypothesis:
         """The recogniser's answer; one caller at a time."""
         with self._lock:
-            max_age_s = self._recognizer.config.max_odometry_age_s
-            odometry = self._odometry.at(stamp_ns, max_age_s)
-            return self._recognizer.recognize(image, stamp_ns, odometry)
+            odometry = self._odometry.at(stamp_ns, self._recognizer.max_odometry_age_s)
+            if self._mapper is None:
+                return self._recognizer.recognize(image, stamp_ns, odometry)
+            geo = self._fixes.at(stamp_ns, self._mapper.config.max_fix_age_s)
+            return self._mapper.recognize(image, stamp_ns, odometry, geo)
 
     @property
     def map_revision(self) -> int:
@@ -95,20 +133,45 @@ class Recognition:
         with self._lock:
             self._recognizer.reset()
 
-    def configure(self, config: RecognizerConfig) -> None:
+    def configure(self, parameters: NodeParameters) -> None:
         """Thresholds for the frames from now on."""
         with self._lock:
-            self._recognizer.config = config
+            self._recognizer.config = parameters.recognizer
+            if self._mapper is not None:
+                self._mapper.config = parameters.mapping
+
+    def save(self) -> tuple[bool, str]:
+        """Put the map on the disk; whether there was something to save, and a sentence.
+
+        Raises:
+            OutputError: the disk is full or read-only.
+        """
+        place_map = self._recognizer.place_map
+        if self._mapper is None:
+            return False, 'mode localize does not change the map; there is nothing to save'
+        with self._lock:
+            place_map.commit()
+        return True, f'{len(place_map)} keyframes are on the disk in {place_map.path}'
 
     def close(self) -> None:
         """Finish the frame in progress, then free the network."""
         self.fresh_answers.close()
         self._worker.stop()
+        self._recognizer.place_map.commit()
         self._engine.close()
 
     def _process(self, received: ReceivedImage) -> None:
         hypothesis = self._processor.process(received)
         self.fresh_answers.add(hypothesis, received.received_ns)
+        self._publish_growth()
+
+    def _publish_growth(self) -> None:
+        """Send the keyframes again when there are more; seldom, where there are many."""
+        count, at_s = self._published
+        now_s, found = time.monotonic(), len(self._recognizer.place_map)
+        if found != count and now_s - at_s >= max(1.0, found / _KEYFRAMES_PER_S):
+            self._publishers.publish_keyframes()
+            self._published = (found, now_s)
 
     def _report_defect(self, error: Exception) -> None:
         """The last resort: the processor answers for defects, so this is one in answering."""

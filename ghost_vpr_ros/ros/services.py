@@ -1,4 +1,4 @@
-"""The node's services: pause, start afresh, and "where am I" with an answer to rely on."""
+"""The node's services: pause, start afresh, save the map, and "where am I" to rely on."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from std_srvs.srv import SetBool, Trigger
 
+from ghost_vpr_ros.core.errors import GhostVprError
 from ghost_vpr_ros.ros.fresh_answers import judge
 from ghost_vpr_ros.ros.parameters import NodeParameters
 from ghost_vpr_ros.ros.recognition import Recognition
@@ -16,7 +17,7 @@ _INACTIVE = 'the node is not active; configure and activate it first'
 
 
 class RecognitionServices:
-    """`~/enable`, `~/reset` and `~/localize`.
+    """`~/enable`, `~/reset`, `~/save_map` and `~/localize`.
 
     Attributes:
         enabled: False while images are to be ignored.
@@ -40,6 +41,7 @@ class RecognitionServices:
         self._recognition = recognition
         node.create_service(SetBool, '~/enable', self._enable)
         node.create_service(Trigger, '~/reset', self._reset)
+        node.create_service(Trigger, '~/save_map', self._save_map)
         # It waits for images, so it must not keep the image callback from running.
         waiting = MutuallyExclusiveCallbackGroup()
         node.create_service(Trigger, '~/localize', self._localize, callback_group=waiting)
@@ -56,6 +58,15 @@ class RecognitionServices:
             return _answer(response, False, _INACTIVE)
         recognition.reset()
         return _answer(response, True, 'the frames before are forgotten')
+
+    def _save_map(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        recognition = self._recognition()
+        if recognition is None:
+            return _answer(response, False, _INACTIVE)
+        try:
+            return _answer(response, *recognition.save())
+        except GhostVprError as error:
+            return _answer(response, False, str(error))
 
     def _localize(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         recognition, config = self._recognition(), self._parameters.node

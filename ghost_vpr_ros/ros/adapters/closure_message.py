@@ -9,10 +9,9 @@ from geometry_msgs.msg import PoseWithCovarianceStamped
 
 from ghost_vpr_ros.ros.adapters.errors import ClosureError
 from ghost_vpr_ros.ros.adapters.rigid_transform import Matrix, is_covariance, matrix_of_pose
-from ghost_vpr_ros.ros.conversions import pose_from_message, stamp_to_ns
+from ghost_vpr_ros.ros.conversions import KEYFRAME_PREFIX, pose_from_message, stamp_to_ns
 
-_PREFIX = 'keyframe/'
-_FORM = f"'{_PREFIX}<session>/<stamp in ns>'"
+_FORM = f"'{KEYFRAME_PREFIX}<session>/<stamp in ns>'"
 
 
 @dataclass(frozen=True)
@@ -35,20 +34,15 @@ class StampedClosure:
     covariance: Matrix
 
 
-def keyframe_frame_id(session: str, stamp_ns: int) -> str:
-    """`header.frame_id` of `~/loop_closure`."""
-    return f'{_PREFIX}{session}/{stamp_ns}'
-
-
 def parse_frame_id(frame_id: str) -> tuple[str, int]:
     """Session and stamp (ns) of the keyframe; a session may hold slashes of its own.
 
     Raises:
         ClosureError: not of that form, or the keyframe has no stamp by which others find it.
     """
-    session, _, stamp = frame_id.removeprefix(_PREFIX).rpartition('/')
+    session, _, stamp = frame_id.removeprefix(KEYFRAME_PREFIX).rpartition('/')
     is_number = stamp.removeprefix('-').isdecimal()
-    if not frame_id.startswith(_PREFIX) or not session or not is_number:
+    if not frame_id.startswith(KEYFRAME_PREFIX) or not session or not is_number:
         raise ClosureError(
             f'loop closure: expected a frame_id of the form {_FORM}, found {frame_id!r}; '
             "subscribe to the node's ~/loop_closure"

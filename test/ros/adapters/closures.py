@@ -4,8 +4,8 @@ import numpy as np
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from scipy.spatial.transform import Rotation
 
-from ghost_vpr_ros.ros.adapters.closure_message import StampedClosure, keyframe_frame_id
-from ghost_vpr_ros.ros.conversions import header_at
+from ghost_vpr_ros.ros.adapters.closure_message import StampedClosure
+from ghost_vpr_ros.ros.conversions import header_at, keyframe_frame_id
 
 QUERY_NS = 1_700_000_100_123_456_789
 KEYFRAME_NS = 1_700_000_000_987_654_321

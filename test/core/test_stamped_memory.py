@@ -1,17 +1,17 @@
 import numpy as np
 
 from ghost_vpr_ros.core.datatypes import Pose
-from ghost_vpr_ros.core.odometry import OdometryMemory
+from ghost_vpr_ros.core.stamped_memory import StampedMemory
 
 
-def filled(*stamps_ns: int, kept: int | None = None) -> OdometryMemory:
-    memory = OdometryMemory(kept)
+def filled(*stamps_ns: int, kept: int | None = None) -> StampedMemory:
+    memory = StampedMemory(kept)
     for stamp_ns in stamps_ns:
         memory.add(stamp_ns, Pose(np.array([float(stamp_ns), 0.0, 0.0])))
     return memory
 
 
-def x_at(memory: OdometryMemory, stamp_ns: int, max_age_s: float = 1e-6) -> float | None:
+def x_at(memory: StampedMemory, stamp_ns: int, max_age_s: float = 1e-6) -> float | None:
     pose = memory.at(stamp_ns, max_age_s)
     return None if pose is None else float(pose.position_m[0])
 
