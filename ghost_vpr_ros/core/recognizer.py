@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.calibration import Calibration, decision_config
-from ghost_vpr_ros.core.candidates import make_candidates, reaches_elsewhere, yaws_of
+from ghost_vpr_ros.core.candidates import make_candidates, reaches_elsewhere
 from ghost_vpr_ros.core.config import EngineConfig, RecognizerConfig
 from ghost_vpr_ros.core.datatypes import (
     Candidate,
@@ -27,18 +27,17 @@ from ghost_vpr_ros.core.datatypes import (
 from ghost_vpr_ros.core.decision import decide, is_usable
 from ghost_vpr_ros.core.engine import Engine, create_engine
 from ghost_vpr_ros.core.errors import MapError
+from ghost_vpr_ros.core.frames_before import FrameByItself, FramesBefore
 from ghost_vpr_ros.core.geodesy import LocalFrame
 from ghost_vpr_ros.core.geometric_evidence import is_uncertain, weighed_by_geometry
 from ghost_vpr_ros.core.likelihood import Likelihood, learn_likelihood
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import load_model, model_from_bytes
-from ghost_vpr_ros.core.motion import FrameSequence
 from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.core.pose_estimate import estimate_pose
 from ghost_vpr_ros.core.preprocessing import preprocess
 from ghost_vpr_ros.core.search_index import SearchIndex
 from ghost_vpr_ros.core.stage_clock import StageClock
-from ghost_vpr_ros.core.temporal_filter import TemporalFilter
 from ghost_vpr_ros.core.verification import GeometricVerifier, views_of
 from ghost_vpr_ros.core.verification_config import VerificationConfig
 
@@ -80,8 +79,7 @@ class PlaceRecognizer:
         self._depth = config.top_k
         self._calibration = place_map.calibration
         self._likelihood = self._learn()
-        self._filter = TemporalFilter(self._positions, yaws_of(self._keyframes))
-        self._sequence = FrameSequence()
+        self._frames_before = FramesBefore(self._keyframes)
         self._verifier = GeometricVerifier(views_of(place_map), None, VerificationConfig())
         self._local_frame = None if place_map.origin is None else LocalFrame(place_map.origin)
 
@@ -180,7 +178,8 @@ class PlaceRecognizer:
                 self.config.group_radius_m,
                 self.config.top_k,
             )
-            candidates = self._with_frames_before(candidates, stamp_ns, odometry)
+            alone = FrameByItself(candidates, rows, similarities, self._likelihood)
+            candidates = self._frames_before.update(alone, stamp_ns, odometry, self.config)
             config = decision_config(self.config, self.calibration)
         if config.verify and is_uncertain(candidates, config.verify_from, config.min_probability):
             with clock('verify'):
@@ -191,19 +190,9 @@ class PlaceRecognizer:
             pose = estimate_pose(candidates, self.config)
         return self._answer(stamp_ns, state, reason, clock, candidates, pose)
 
-    def _with_frames_before(
-        self, candidates: tuple[Candidate, ...], stamp_ns: int, odometry: Pose | None
-    ) -> tuple[Candidate, ...]:
-        """The candidates with what the frames before say of them, where they are asked."""
-        motion = self._sequence.motion_to(stamp_ns, odometry, self.config)
-        if not self.config.temporal:
-            return candidates
-        return self._filter.update(candidates, motion, self.config)
-
     def reset(self) -> None:
         """Forget the frames before: what comes next is of another time or place."""
-        self._sequence.reset()
-        self._filter.reset()
+        self._frames_before.reset()
 
     def _search(
         self, descriptor: NDArray[np.float32], hidden_rows: NDArray[np.bool_] | None
@@ -212,11 +201,11 @@ class PlaceRecognizer:
 
         Where keyframes stand close, the first `top_k` show one place; the margin needs another.
         The depth that was needed, within reason, is where the next search begins: answers do not
-        depend on it.
+        depend on it. Sequence matching wants all rows.
         """
-        if hidden_rows is not None:
-            rows, similarities = self._index.search(descriptor, len(self._index))
-            is_seen = ~hidden_rows[rows[0]]
+        if hidden_rows is not None or self.config.temporal == 'sequence':
+            rows, similarities = self._index.search(descriptor, max(1, len(self._index)))
+            is_seen = slice(None) if hidden_rows is None else ~hidden_rows[rows[0]]
             return rows[0][is_seen], similarities[0][is_seen]
         count, radius_m = self.config.top_k, self.config.group_radius_m
         depth = max(self._depth, count)

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from ghost_vpr_ros.core.candidates import positions_of
+from ghost_vpr_ros.core.candidates import most_probable_first, positions_of
 from ghost_vpr_ros.core.config import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import Candidate
 from ghost_vpr_ros.core.motion import Motion
@@ -117,7 +117,7 @@ class TemporalFilter:
             replace(candidate, probability=value)
             for candidate, value in zip(candidates, probability, strict=True)
         ]
-        return _best_first(found, points, config.group_radius_m)
+        return most_probable_first(found, points, config.group_radius_m)
 
     def _observe(
         self,
@@ -205,14 +205,3 @@ class TemporalFilter:
         near = np.hypot(*(self._points[belief.rows] - point).T) <= radius_m
         around = len(self._tree.query_ball_point(point, radius_m)) / len(self._points)
         return float(min(belief.mass[near].sum() + belief.anywhere * around, 1.0))
-
-
-def _best_first(
-    candidates: Sequence[Candidate], points: NDArray[np.float64], radius_m: float
-) -> tuple[Candidate, ...]:
-    """Those of the most probable place in their order, then all others by probability."""
-    probability = np.array([c.probability for c in candidates])
-    best = points[int(np.nanargmax(probability))]
-    near = np.hypot(*(points - best).T) <= radius_m
-    order = np.lexsort((np.where(near, 0.0, -np.nan_to_num(probability)), ~near))
-    return tuple(candidates[number] for number in order)
