@@ -191,8 +191,8 @@ def local_contrast(
 ) -> NDArray[np.float64]:
     """(G,) each of the scores (G,) less the mean of its neighbours, over their deviation.
 
-    The neighbours are the cells within half a window on the same path, itself included (SeqSLAM,
-    equation 2). 0 where they are all alike.
+    The neighbours are the cells within half a window on the same path, itself included.
+    0 where they are all alike.
     """
     number = np.arange(len(cells))
     begin = np.maximum(number - window // 2, cells.first)
@@ -214,7 +214,7 @@ def best_lines(
     shifts: NDArray[np.int64],
     cells: PathCells,
 ) -> Lines:
-    """The line of most contrast that ends at each cell (SeqSLAM, equations 3 to 5).
+    """The line of most contrast that ends at each cell.
 
     Args:
         contrast: (L, G) normalised scores of L frames, the last one last.
