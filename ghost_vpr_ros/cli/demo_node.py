@@ -68,7 +68,7 @@ def run_node(map_path: Path, images: Path, rate_hz: float, folder: Path) -> Node
     with ExitStack() as stack:
         _start(stack, folder, 'answer_printer', {'json_out': str(answer_file)})
         # Single pictures from all over the map: none says anything of the next.
-        node = _start(stack, folder, NODE_MODULE, {'map': str(map_path), 'temporal': 'false'})
+        node = _start(stack, folder, NODE_MODULE, {'map': str(map_path), 'temporal': 'none'})
         camera = _start(stack, folder, 'image_publisher', sending)
         length_s = len(list(images.iterdir())) / rate_hz
         problem = _wait(camera, node, _START_TIMEOUT_S + length_s, folder)

@@ -85,6 +85,23 @@ def _is_elsewhere(
     return np.asarray(distance_m > radius_m)
 
 
+def most_probable_first(
+    candidates: Sequence[Candidate], points: NDArray[np.float64], radius_m: float
+) -> tuple[Candidate, ...]:
+    """Those of the most probable place in their order, then all others by probability.
+
+    Args:
+        candidates: n candidates; at least one has a probability.
+        points: (n, 2) of them, map frame, metres; NaN where unknown.
+        radius_m: candidates this near to each other show the same place.
+    """
+    probability = np.array([c.probability for c in candidates])
+    best = points[int(np.nanargmax(probability))]
+    near = np.hypot(*(points - best).T) <= radius_m
+    order = np.lexsort((np.where(near, 0.0, -np.nan_to_num(probability)), ~near))
+    return tuple(candidates[number] for number in order)
+
+
 def positions_of(keyframes: Sequence[Keyframe]) -> NDArray[np.float64]:
     """(n, 3) float64 positions in the map frame, metres; NaN where unknown."""
     unknown = np.full(3, np.nan)

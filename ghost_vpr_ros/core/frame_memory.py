@@ -2,20 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
+from ghost_vpr_ros.core.candidates import positions_of, yaws_of
 from ghost_vpr_ros.core.consistency import Consistency
-from ghost_vpr_ros.core.datatypes import Candidate, Pose, Reason, State
+from ghost_vpr_ros.core.datatypes import Candidate, Keyframe, Pose, Reason, State
 from ghost_vpr_ros.core.image_quality import FrozenCamera
+from ghost_vpr_ros.core.likelihood import Likelihood
 from ghost_vpr_ros.core.motion import FrameSequence, Motion
 from ghost_vpr_ros.core.odometer import Odometer, Reading
 from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
+from ghost_vpr_ros.core.sequence_matching import SequenceMatcher
 from ghost_vpr_ros.core.temporal_filter import TemporalFilter
 
 
+@dataclass(frozen=True)
+class FrameByItself:
+    """What one frame found in the map.
+
+    Attributes:
+        candidates: best first, with probabilities by this frame alone.
+        rows: (n,) int64 keyframes that were retrieved.
+        similarities: (n,) float32 of them.
+        likelihood: that gave the probabilities.
+    """
+
+    candidates: tuple[Candidate, ...]
+    rows: NDArray[np.int64]
+    similarities: NDArray[np.float32]
+    likelihood: Likelihood | None
+
+
 class FrameMemory:
-    """Filter, consistency and odometry from frame to frame; `begin` comes first for each.
+    """Filter or sequence, consistency and odometry from frame to frame; `begin` comes first.
 
     Attributes:
         reading: of the odometer at the frame in hand.
@@ -23,22 +46,27 @@ class FrameMemory:
 
     reading: Reading
 
-    def __init__(self, positions: NDArray[np.float64], yaws: NDArray[np.float64]) -> None:
-        """Know the keyframes: positions (N, 3), metres, and yaws (N,), radians; NaN if unknown."""
-        self._filter = TemporalFilter(positions, yaws)
+    def __init__(self, keyframes: Sequence[Keyframe]) -> None:
+        """Know the map by its keyframes in row order; `add_keyframe` tells of further ones."""
+        self._keyframes = keyframes
+        self._filter = TemporalFilter(positions_of(keyframes), yaws_of(keyframes))
+        self._matcher: SequenceMatcher | None = None
+        self._matched_count = 0
         self._odometer = Odometer()
         self._sequence = FrameSequence()
         self._camera = FrozenCamera()
         self._consistency = Consistency()
         self._motion: Motion | None = None
+        self._last_way = ''
 
-    def add_keyframe(self, position_m: NDArray[np.float64], yaw_rad: float) -> None:
-        """Know one more: position (3,) in the map frame, NaN where it is unknown."""
-        self._filter.add(position_m, yaw_rad)
+    def add_keyframe(self, keyframe: Keyframe) -> None:
+        """Know one more, or the position of one that had none."""
+        self._filter.add(positions_of([keyframe])[0], float(yaws_of([keyframe])[0]))
 
     def reset(self) -> None:
         """Forget the frames before: what comes next is of another time or place."""
         self._filter.reset()
+        self._matcher = None
         self._odometer.reset()
         self._sequence.reset()
         self._consistency.reset()
@@ -51,15 +79,36 @@ class FrameMemory:
         """Whether the camera gives the same image on and on while the robot drives."""
         return self._camera.is_frozen(image, self.reading, config)
 
-    def weighed(
-        self, candidates: tuple[Candidate, ...], config: RecognizerConfig
-    ) -> tuple[Candidate, ...]:
-        """The candidates with the probability that all frames together give, best first."""
+    def weighed(self, alone: FrameByItself, config: RecognizerConfig) -> tuple[Candidate, ...]:
+        """The candidates with the probability that all frames together give, best first.
+
+        Args:
+            alone: what this frame found.
+            config: says in which way; another one than for the frame before begins anew.
+        """
+        if config.temporal != self._last_way:
+            self._sequence.reset()
+            self._filter.reset()
+            self._matcher, self._last_way = None, config.temporal
         stamp_ns, odometry = self.reading.stamp_ns, self.reading.odometry
         self._motion = self._sequence.motion_to(stamp_ns, odometry, config)
-        if not config.temporal:
-            return candidates
-        return self._filter.update(candidates, self._motion, config)
+        if config.temporal == 'filter':
+            return self._filter.update(alone.candidates, self._motion, config)
+        if config.temporal == 'sequence':
+            return self._matched(alone, config)
+        return alone.candidates
+
+    def _matched(self, alone: FrameByItself, config: RecognizerConfig) -> tuple[Candidate, ...]:
+        if self._matcher is None or self._matched_count != len(self._keyframes):
+            # A finished map is what sequences are matched with; one that grows begins anew.
+            self._matched_count = len(self._keyframes)
+            sessions = [keyframe.session for keyframe in self._keyframes]
+            self._matcher = SequenceMatcher(positions_of(self._keyframes), sessions)
+        similarities = np.full(len(self._keyframes), np.nan, np.float32)
+        similarities[alone.rows] = alone.similarities
+        return self._matcher.update(
+            alone.candidates, self._motion, config, similarities, alone.likelihood
+        )
 
     def judged(
         self,

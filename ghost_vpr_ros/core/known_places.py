@@ -71,6 +71,8 @@ class KnownPlaces:
         count: int,
         radius_m: float,
         hidden_rows: NDArray[np.bool_] | None = None,
+        *,
+        wants_all: bool = False,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Rows (n,) and similarities (n,), best first: `count` and on until one is elsewhere.
 
@@ -83,10 +85,11 @@ class KnownPlaces:
             count: how many are wanted.
             radius_m: keyframes this near to each other show the same place.
             hidden_rows: (N,) keyframes to answer without.
+            wants_all: whether all rows are wanted, as sequence matching does.
         """
-        if hidden_rows is not None:
-            rows, similarities = self._index.search(descriptor, len(self))
-            is_seen = ~hidden_rows[rows[0]]
+        if hidden_rows is not None or wants_all:
+            rows, similarities = self._index.search(descriptor, max(1, len(self)))
+            is_seen = slice(None) if hidden_rows is None else ~hidden_rows[rows[0]]
             return rows[0][is_seen], similarities[0][is_seen]
         depth = max(self._depth, count)
         while True:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.calibration import Calibration, decision_config
 from ghost_vpr_ros.core.camera import CameraIntrinsics
-from ghost_vpr_ros.core.candidates import make_candidates, positions_of, yaws_of
+from ghost_vpr_ros.core.candidates import make_candidates
 from ghost_vpr_ros.core.config import EngineConfig
 from ghost_vpr_ros.core.datatypes import (
     Candidate,
@@ -30,7 +30,7 @@ from ghost_vpr_ros.core.datatypes import (
 from ghost_vpr_ros.core.decision import decide
 from ghost_vpr_ros.core.engine import Engine, create_engine
 from ghost_vpr_ros.core.errors import MapError
-from ghost_vpr_ros.core.frame_memory import FrameMemory
+from ghost_vpr_ros.core.frame_memory import FrameByItself, FrameMemory
 from ghost_vpr_ros.core.geometric_evidence import is_uncertain, weighed_by_geometry
 from ghost_vpr_ros.core.image_quality import shows_something
 from ghost_vpr_ros.core.known_places import KnownPlaces
@@ -82,7 +82,7 @@ class PlaceRecognizer:
         self._places = KnownPlaces(place_map)
         self._calibration = place_map.calibration
         self._likelihood = self._learn()
-        self._memory = FrameMemory(self._places.positions, yaws_of(self._places.keyframes))
+        self._memory = FrameMemory(self._places.keyframes)
         self.use_camera(None)
 
     @property
@@ -122,14 +122,14 @@ class PlaceRecognizer:
     def admit(self, keyframe: Keyframe, descriptor: NDArray[np.float32]) -> None:
         """Let one more keyframe answer: the next of the map, with its descriptor (D,)."""
         self._places.add(keyframe, descriptor)
-        self._memory.add_keyframe(positions_of([keyframe])[0], float(yaws_of([keyframe])[0]))
+        self._memory.add_keyframe(keyframe)
         if self._places.num_located >= _RELEARN_SHARE * self._learnt_from:
             self._likelihood = self._learn()
 
     def locate(self, keyframe: Keyframe) -> None:
         """Take over the pose of a keyframe that answers, but had none."""
         self._places.locate(keyframe)
-        self._memory.add_keyframe(positions_of([keyframe])[0], float(yaws_of([keyframe])[0]))
+        self._memory.add_keyframe(keyframe)
 
     @property
     def reading(self) -> Reading:
@@ -195,11 +195,13 @@ class PlaceRecognizer:
         with clock('describe'):
             descriptor = self._engine.describe(batch)
         with clock('search'):
-            found = self._places.search(
-                descriptor, config.top_k, config.group_radius_m, hidden_rows
-            )
+            rows, similarities = self._places.search(
+                descriptor, config.top_k, config.group_radius_m, hidden_rows,
+                wants_all=config.temporal == 'sequence',
+            )  # fmt: skip
         with clock('decide'):
-            candidates = memory.weighed(self._candidates(*found), config)
+            alone = self._by_itself(rows, similarities)
+            candidates = memory.weighed(alone, config)
             config = decision_config(config, self.calibration)
         checked: Sequence[VerifiedCandidate] = ()
         if config.verify and is_uncertain(candidates, config.verify_from, config.min_probability):
@@ -214,17 +216,18 @@ class PlaceRecognizer:
         closure = self._closure(image, answer, checked, clock)
         return replace(answer, descriptor=descriptor[0], closure=closure)
 
-    def _candidates(
+    def _by_itself(
         self, rows: NDArray[np.int64], similarities: NDArray[np.float32]
-    ) -> tuple[Candidate, ...]:
+    ) -> FrameByItself:
         """Candidates with the probability that this image alone gives, best first."""
-        return make_candidates(
+        candidates = make_candidates(
             [self._places.keyframes[row] for row in rows],
             similarities,
             self._likelihood,
             self.config.group_radius_m,
             self.config.top_k,
         )
+        return FrameByItself(candidates, rows, similarities, self._likelihood)
 
     def _closure(
         self,

@@ -43,9 +43,35 @@ class RecognizerConfig(Config):
         high=3.2,
         runtime=True,
     )
-    temporal: bool = setting(
-        True, 'let the frames before take part: a Bayes filter over the places', runtime=True
+    temporal: str = setting(
+        'filter',
+        'how the frames before take part; filter: a Bayes filter over the places; sequence: '
+        'sequence matching against all keyframes, its cost grows with the map; none: not at all',
+        choices=('filter', 'sequence', 'none'),
+        runtime=True,
     )
+    sequence_frames: int = setting(
+        10, 'sequence matching: length of a sequence', low=1, high=100, runtime=True
+    )
+    sequence_window: int = setting(
+        10,
+        'sequence matching: neighbours on the path by which a similarity is normalised',
+        unit='keyframes',
+        low=2,
+        high=1000,
+        runtime=True,
+    )
+    sequence_min_ratio: float = setting(
+        0.8,
+        'sequence matching with odometry: least way along the map, share of the way driven',
+        low=0.0,
+        high=10.0,
+        runtime=True,
+    )
+    sequence_max_ratio: float = setting(
+        1.2, 'sequence matching with odometry: greatest such share', low=0.0, high=10.0,
+        runtime=True,
+    )  # fmt: skip
     miss_probability: float = setting(
         0.3,
         'how often the best match is elsewhere although the camera is at a place of the map',
@@ -182,4 +208,9 @@ class RecognizerConfig(Config):
             raise ConfigError(
                 f'tentative_probability: expected at most min_probability '
                 f'{self.min_probability:g}, found {self.tentative_probability:g}'
+            )
+        if self.sequence_min_ratio > self.sequence_max_ratio:
+            raise ConfigError(
+                f'sequence_min_ratio: expected at most sequence_max_ratio '
+                f'{self.sequence_max_ratio:g}, found {self.sequence_min_ratio:g}'
             )

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.candidates import positions_of
+from ghost_vpr_ros.core.candidates import most_probable_first, positions_of
 from ghost_vpr_ros.core.datatypes import Candidate
 from ghost_vpr_ros.core.motion import Motion
 from ghost_vpr_ros.core.near_points import NearPoints
@@ -122,7 +122,7 @@ class TemporalFilter:
             replace(candidate, probability=float(value))
             for candidate, value in zip(candidates, probability, strict=True)
         ]
-        return _best_first(found, points, config.group_radius_m)
+        return most_probable_first(found, points, config.group_radius_m)
 
     def _observe(
         self,
@@ -212,14 +212,3 @@ class TemporalFilter:
         mass = np.full(len(points), np.nan)
         mass[known] = np.minimum(near @ belief.mass + belief.anywhere * around, 1.0)
         return mass
-
-
-def _best_first(
-    candidates: Sequence[Candidate], points: NDArray[np.float64], radius_m: float
-) -> tuple[Candidate, ...]:
-    """Those of the most probable place in their order, then all others by probability."""
-    probability = np.array([c.probability for c in candidates])
-    best = points[int(np.nanargmax(probability))]
-    near = np.hypot(*(points - best).T) <= radius_m
-    order = np.lexsort((np.where(near, 0.0, -np.nan_to_num(probability)), ~near))
-    return tuple(candidates[number] for number in order)

@@ -169,7 +169,7 @@ def ask_all(
 def _without_filter(recognizer: PlaceRecognizer) -> Iterator[None]:
     """Frames are judged by themselves in the body of a `with` statement."""
     wanted = recognizer.config
-    recognizer.config = replace(wanted, temporal=False)
+    recognizer.config = replace(wanted, temporal='none')
     try:
         yield
     finally:

@@ -115,7 +115,7 @@ def test_a_place_that_the_image_does_not_show_is_not_accepted_for_the_frames_bef
 
 
 def test_by_itself_an_image_has_the_same_hypothesis_whatever_came_between(recognizer):
-    recognizer.config = dataclasses.replace(recognizer.config, temporal=False)
+    recognizer.config = dataclasses.replace(recognizer.config, temporal='none')
     first = recognizer.recognize(view(1, 1), 0)
     for place in range(NUM_PLACES):
         recognizer.recognize(view(place, 0), 1)

@@ -109,7 +109,7 @@ def test_each_pass_over_a_drive_begins_anew(model, tmp_path):
     learn(drive, recognizer)
     first = ask(drive, recognizer)
     assert ask(drive, recognizer) == first
-    recognizer.config = replace(recognizer.config, temporal=False)
+    recognizer.config = replace(recognizer.config, temporal='none')
     alone = ask(drive, recognizer)
     right, right_alone = (sum(answer.is_right for answer in each) for each in (first, alone))
     assert right > right_alone
