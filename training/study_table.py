@@ -57,21 +57,27 @@ def _mean_and_spread(values: Sequence[float], digits: int = 2) -> dict[str, floa
 
 
 def _markdown(study: Study, rows: Sequence[Mapping[str, Any]]) -> str:
-    """A Markdown table: r@1 / r@5, loss and minutes, with the spread over seeds."""
+    """A Markdown table: r@1 / r@5, loss and minutes, with the spread over seeds if there are two."""
     protocols = list(rows[0]['recall'])
     lines = [
         f'| {study.name} | {" | ".join(protocols)} | loss | minutes |',
         '|---' * (len(protocols) + 3) + '|',
     ]
     for row in rows:
-        cells = [_cell(row['recall'][protocol]) for protocol in protocols]
+        several = len(row['seeds']) > 1
+        cells = [_cell(row['recall'][protocol], several) for protocol in protocols]
         minutes = row['seconds']['mean'] / 60.0
         loss = row['loss']
-        cells.append(f'{loss["mean"]:.3f} ± {loss["spread"]:.3f}' if loss else '')
+        cells.append(_figure(loss, 3, several) if loss else '')
         lines.append(f'| {row["variant"]} | {" | ".join(cells)} | {minutes:.1f} |')
     return '\n'.join([*lines, ''])
 
 
-def _cell(recall: Mapping[str, Mapping[str, float]]) -> str:
-    values = [f'{recall[n]["mean"]:.1f} ± {recall[n]["spread"]:.1f}' for n in ('1', '5')]
-    return ' / '.join(values)
+def _cell(recall: Mapping[str, Mapping[str, float]], several: bool) -> str:
+    return ' / '.join(_figure(recall[n], 1, several) for n in ('1', '5'))
+
+
+def _figure(value: Mapping[str, float], digits: int, several: bool) -> str:
+    """The mean, and the spread where there is one to speak of."""
+    mean = f'{value["mean"]:.{digits}f}'
+    return f'{mean} ± {value["spread"]:.{digits}f}' if several else mean
