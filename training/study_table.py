@@ -57,7 +57,7 @@ def _mean_and_spread(values: Sequence[float], digits: int = 2) -> dict[str, floa
 
 
 def _markdown(study: Study, rows: Sequence[Mapping[str, Any]]) -> str:
-    """A Markdown table: r@1 / r@5, loss and minutes, with the spread over seeds if there are two."""
+    """A Markdown table: r@1 / r@5, loss and minutes, with the spread over several seeds."""
     protocols = list(rows[0]['recall'])
     lines = [
         f'| {study.name} | {" | ".join(protocols)} | loss | minutes |',

@@ -10,6 +10,7 @@ import pytest
 from ghost_vpr_ros.cli.main import main
 from ghost_vpr_ros.core.datatypes import Pose
 from ghost_vpr_ros.core.geodesy import rotation_to_quaternion
+from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.replay.bag_writer import BagFrame, write_bag
 from test.cli.program import TINY, picture
 from test.replay.circles import circle
@@ -44,42 +45,66 @@ def write_laps(path: Path, count: int) -> Path:
 
 @pytest.fixture(scope='module')
 def two_laps(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The bag, and weights of a tiny network."""
     folder = tmp_path_factory.mktemp('laps')
     bag, place_map = write_laps(folder / 'bag', 2 * LAP), folder / 'laps.map'
     assert main(['build-map', str(bag), str(place_map), *TRUTH, *TINY]) == 0
-    return bag, place_map
+    weights = folder / 'tiny.safetensors'
+    with PlaceMap.open(place_map) as opened:
+        weights.write_bytes(opened.model_bytes())
+    return bag, weights
 
 
 def replay(program, drive, out, *options):
-    return program(
-        *('replay', drive[0], '--map', drive[1], '--out', out, *TRUTH, '--pose-graph', *options)
-    )
+    mapping = ('--map', out.with_suffix('.map'), '--mode', 'map', '--model', drive[1])
+    return program(*('replay', drive[0], '--out', out, *mapping, *TRUTH, '--pose-graph', *options))
 
 
 def graph_of(out: Path) -> dict:
     return json.loads((out / 'pose_graph.json').read_text())
 
 
+@pytest.mark.parametrize('seed', range(3))
 def test_loops_take_the_drift_away_and_the_output_says_that_it_was_made(
-    program, two_laps, tmp_path
+    program, two_laps, tmp_path, seed
 ):
-    outcome = replay(program, two_laps, tmp_path, '--drift-seed', '0', '1', '2')
-    assert outcome.status == 0
-    runs = graph_of(tmp_path)['runs']
-    assert [run['name'] for run in runs] == ['drift_seed_0', 'drift_seed_1', 'drift_seed_2']
-    for run in runs:
-        assert 'made from the true poses with drift' in run['odometry']
-        assert run['closures_used']['num'] >= 5
-        assert run['ate_ratio']['closures_robust'] <= 0.5
-        assert (tmp_path / f'trajectories_{run["name"]}.png').stat().st_size > 10_000
-    assert 'made from the true poses with drift, seed 2' in outcome.out
+    out = tmp_path / 'out'
+    outcome = replay(program, two_laps, out, '--drift-seed', seed)
+    assert outcome.status == 0, outcome.error
+    (run,) = graph_of(out)['runs']
+    assert run['name'] == f'drift_seed_{seed}'
+    assert f'made from the true poses with drift, seed {seed}' in run['odometry']
+    assert run['closures_from'] == "the drive's own past"
+    assert run['closures_used']['num'] >= 5
+    assert run['closures_used']['false'] == 0
+    assert run['ate_ratio']['closures_robust'] <= 0.5
+    assert (out / f'trajectories_{run["name"]}.png').stat().st_size > 10_000
+    assert f'made from the true poses with drift, seed {seed}' in outcome.out
 
 
 def test_the_same_replay_gives_the_same_files(program, two_laps, tmp_path):
     for name in ('a', 'b'):
-        replay(program, two_laps, tmp_path / name, '--drift-seed', '1')
-    for file in ('per_query.csv', 'poses.csv', 'pose_graph.json', 'trajectories_drift_seed_1.png'):
+        assert replay(program, two_laps, tmp_path / name, '--drift-seed', '1').status == 0
+    for file in ('per_query.csv', 'poses.csv', 'trajectories_drift_seed_1.png'):
         assert (tmp_path / 'a' / file).read_bytes() == (tmp_path / 'b' / file).read_bytes(), file
+
+
+def test_another_drive_is_corrected_by_the_map_of_the_first(program, two_laps, tmp_path):
+    out = tmp_path / 'first'
+    assert replay(program, two_laps, out, '--drift-seed', '1').status == 0
+    again = program(
+        *('replay', two_laps[0], '--out', tmp_path / 'again', '--map', out.with_suffix('.map')),
+        *(*TRUTH, '--pose-graph', '--drift-seed', '0', '2'),
+    )
+    assert again.status == 0, again.error
+    for run in graph_of(tmp_path / 'again')['runs']:
+        assert run['closures_from'] == 'other drives in the map'
+
+
+def test_several_drift_seeds_would_make_several_maps(program, two_laps, tmp_path):
+    error = replay(program, two_laps, tmp_path / 'out', '--drift-seed', '0', '1').error
+    assert 'expected one seed with --mode map, found 2' in error
+    assert not (tmp_path / 'out.map').exists()
 
 
 def test_a_bag_without_odometry_is_refused_before_the_replay(program, two_laps, tmp_path):

@@ -1,56 +1,57 @@
-"""Accepted answers become closures, and those that stand alone are left out."""
+"""Accepted answers become closures of a pose graph."""
 
 import numpy as np
 import pytest
 
-from ghost_vpr_ros.core.datatypes import Candidate, Hypothesis, Pose, Reason, State
-from ghost_vpr_ros.replay.closures import ClosureConfig, closures_of, with_support
-from test.replay.circles import keyframe, map_closure, own_closure
+from ghost_vpr_ros.core.datatypes import (
+    Candidate,
+    Hypothesis,
+    Keyframe,
+    LoopClosure,
+    Pose,
+    Reason,
+    State,
+)
+from ghost_vpr_ros.replay.closures import closures_of
+
+ESTIMATE = Pose(np.array([10.0, 0, 0]), None, np.eye(6))
+HERE = Pose(np.array([10.0, 0, 0]))
 
 
-def answer(state: State, number: int, estimate: Pose) -> Hypothesis:
-    found = Candidate(keyframe(number, np.array([10.0, 0, 0])), 0.9)
-    return Hypothesis(0, state, Reason.NONE, (found,), estimate)
+def answer(
+    number: int, session: str = 'map', estimate: Pose = ESTIMATE, inliers: int = -1
+) -> Hypothesis:
+    """An accepted answer at second `number` that names the keyframe of second `number - 5`."""
+    keyframe = Keyframe(100 + number, session, (number - 5) * 10**9, 'k', HERE)
+    closure = LoopClosure(keyframe, number * 10**9, Pose(np.ones(3)), True, inliers)
+    found = (Candidate(keyframe, 0.9),)
+    stamp_ns = number * 10**9
+    return Hypothesis(stamp_ns, State.ACCEPTED, Reason.NONE, found, estimate, closure=closure)
 
 
-def test_only_accepted_answers_are_closures() -> None:
-    pose = Pose(np.array([10.0, 0, 0]), None, np.eye(6))
-    answers = [answer(State.TENTATIVE, 1, pose), answer(State.ACCEPTED, 2, pose)]
-    found = closures_of(answers, {2: 0})
-    assert [(c.query, c.keyframe.keyframe_id, c.earlier) for c in found] == [(1, 2, 0)]
-    assert closures_of(answers, {})[0].earlier is None
+def silent(number: int) -> Hypothesis:
+    return Hypothesis(number * 10**9, State.TENTATIVE, Reason.TEMPORAL)
+
+
+def test_keyframes_of_the_own_session_are_earlier_images_of_the_drive() -> None:
+    answers = [silent(n) for n in range(6)] + [answer(6, 'drive'), answer(7, 'map')]
+    found = closures_of(answers, 'drive')
+    assert [(c.query, c.earlier) for c in found] == [(6, 1), (7, None)]
+    assert [c.earlier for c in closures_of(answers, '')] == [None, None]
+
+
+def test_what_is_not_accepted_or_says_nothing_new_is_no_closure() -> None:
+    assert closures_of([silent(0), silent(1)], '') == []
+
+
+def test_local_features_give_the_relative_pose() -> None:
+    alone, proved = closures_of([answer(0), answer(1, inliers=30)], '')
+    assert alone.relative is None
+    np.testing.assert_array_equal(proved.relative.position_m, np.ones(3))
 
 
 def test_deviation_holds_the_covariance_and_the_distance_to_the_keyframe() -> None:
     covariance = np.diag([4.0, 9.0, 16.0, 1, 1, 1])
-    pose = Pose(np.array([14.0, 0, 3.0]), None, covariance)
-    (closure,) = closures_of([answer(State.ACCEPTED, 1, pose)], {})
+    estimate = Pose(np.array([14.0, 0, 3.0]), None, covariance)
+    (closure,) = closures_of([answer(1, estimate=estimate)], '')
     assert (closure.sigma_m, closure.height_sigma_m) == pytest.approx((17**0.5, 5.0))
-
-
-def line(count: int) -> tuple[np.ndarray, np.ndarray]:
-    along = 5.0 * np.arange(count)
-    return np.stack([along, 0 * along, 0 * along], axis=1), along
-
-
-def test_a_closure_without_company_is_left_out() -> None:
-    positions, along = line(60)
-    right = [own_closure(40, 10), own_closure(41, 11)]
-    lonely, disagreeing = own_closure(55, 3), own_closure(42, 30)
-    kept = with_support([*right, lonely, disagreeing], positions, along, ClosureConfig())
-    assert kept == right
-
-
-def test_company_is_counted_by_the_place_in_the_map() -> None:
-    positions, along = line(20)
-    closures = [map_closure(k, positions[k] + [100.0, 0, 0]) for k in (5, 6)]
-    wrong = map_closure(7, np.array([500.0, 0, 0]))
-    assert with_support([*closures, wrong], positions, along, ClosureConfig()) == closures
-    assert with_support(closures, positions, along, ClosureConfig(min_support=2)) == []
-
-
-def test_no_support_wanted_keeps_all() -> None:
-    positions, along = line(20)
-    lonely, all_kept = [own_closure(9, 1)], ClosureConfig(min_support=0)
-    assert with_support(lonely, positions, along, all_kept) == lonely
-    assert with_support([], positions, along, ClosureConfig()) == []

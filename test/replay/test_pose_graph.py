@@ -1,15 +1,17 @@
 """The pose graph on synthetic drives: closures take the drift away, false ones do no harm."""
 
 import builtins
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from ghost_vpr_ros.core.datatypes import Pose
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.replay.drift import DriftConfig, drifting_odometry
 from ghost_vpr_ros.replay.odometry_track import Break
 from ghost_vpr_ros.replay.pose_graph import PoseGraph, PoseGraphConfig, load_gtsam
-from ghost_vpr_ros.replay.rigid_motion import rotation_about_z
+from ghost_vpr_ros.replay.rigid_motion import pose_of, rotation_about_z
 from ghost_vpr_ros.replay.trajectory_error import absolute_trajectory_error_m
 from test.replay.circles import circle, map_closure, own_closure, track
 
@@ -56,6 +58,29 @@ def test_a_false_closure_on_a_drive_without_loops_changes_little() -> None:
     odometry = drifting_odometry(TRUTH, DriftConfig(), 2)[:LAP]
     found = optimised(track(odometry), [own_closure(40, 15)])
     assert np.abs(found - odometry)[:, :3, 3].max() < 0.5
+
+
+def test_relative_poses_of_local_features_are_used() -> None:
+    odometry = drifting_odometry(TRUTH, DriftConfig(), 0)
+    closures = []
+    for query in range(LAP, COUNT, 5):
+        earlier = query - LAP + 3
+        relative = pose_of(np.linalg.inv(TRUTH[earlier]) @ TRUTH[query])
+        pose = Pose(relative.position_m, relative.quaternion_xyzw, 1e-4 * np.eye(6))
+        closures.append(replace(own_closure(query, earlier), relative=pose))
+    assert error_m(optimised(track(odometry), closures)) <= 0.1 * error_m(odometry)
+
+
+def test_the_covariance_of_a_relative_pose_is_that_of_the_keyframes_axes() -> None:
+    odometry = np.array([np.eye(4), rotation_about_z(np.pi / 2)])
+    odometry[1, 0, 3] = 10.0
+    turned = pose_of(rotation_about_z(np.pi / 2)).quaternion_xyzw
+    covariance = np.diag([1e6, 1e-4, 1e-4, 1e-4, 1e-4, 1e-4])
+    relative = Pose(np.array([12.0, 3.0, 0.0]), turned, covariance)
+    closure = replace(own_closure(1, 0), relative=relative)
+    loose = PoseGraphConfig(odometry_sigma_m=5.0)
+    found = PoseGraph(track(odometry), [closure], loose).optimise(robust=False)
+    np.testing.assert_allclose(found[1, :2, 3], [10.0, 3.0], atol=0.1)
 
 
 def test_closures_with_a_map_put_the_drive_into_its_frame() -> None:
