@@ -144,7 +144,7 @@ class PlaceMapper:
     def _has_left(self, then: Reading, now: Reading) -> bool:
         if then.stretch != now.stretch:
             return True
-        if then.odometry is None or now.odometry is None:
+        if then.odometry is None and now.odometry is None:
             return now.stamp_ns - then.stamp_ns >= round(1e9 * self.config.past_time_s)
         return now.along_m - then.along_m >= self.config.past_distance_m
 

@@ -118,10 +118,13 @@ def judge(
     database = [keyframes[row] for row in located]
     queries = [answer.frame for answer in judged]
     truth = by_position(queries, database, positive_distance_m)
-    num_known = np.searchsorted(located, [a.hypothesis.num_known for a in judged])
-    known = replace(truth, positives=truth.positives.below(num_known))
+    if own_session:
+        # An image that cannot be decoded asks nobody; it counts among those before it.
+        known = np.maximum.accumulate([answer.hypothesis.num_known for answer in judged])
+        positives = truth.positives.below(np.searchsorted(located, known))
+        truth = replace(truth, positives=positives)
     rows, similarity = _rankings(judged, place_map.keyframe_ids()[located])
-    return Evaluation(database, queries, known, rows, similarity, stage_times(judged))
+    return Evaluation(database, queries, truth, rows, similarity, stage_times(judged))
 
 
 def _with_truth(keyframe: Frame, frame: Frame) -> Frame:

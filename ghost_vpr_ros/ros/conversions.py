@@ -197,7 +197,7 @@ def camera_from_message(message: CameraInfo) -> CameraIntrinsics:
 
 def geo_from_fix(message: NavSatFix) -> GeoPoint | None:
     """The position of a fix; None without one, and an unknown altitude where it is NaN."""
-    if message.status.status < NavSatStatus.STATUS_FIX:
+    if message.status.status == NavSatStatus.STATUS_NO_FIX:
         return None
     try:
         check_geo(message.latitude, message.longitude)

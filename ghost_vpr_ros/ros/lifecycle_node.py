@@ -31,6 +31,9 @@ try:
 except ImportError:  # Humble
     from rclpy.qos_event import QoSMessageLostInfo, SubscriptionEventCallbacks
 
+_GROWTH_PERIOD_S = 1.0
+"""How often is looked whether there are new keyframes to publish."""
+
 NODE_NAME = 'place_recognition'
 """Name of the node, and of its topics' namespace."""
 
@@ -61,6 +64,9 @@ class PlaceRecognitionNode(LifecycleNode):
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         period_s = self.parameters.node.diagnostics_period_s
         self._timer = self.create_timer(period_s, self._publish_diagnostics, clock=steady)
+        self._growth_timer = self.create_timer(
+            _GROWTH_PERIOD_S, self._publish_growth, clock=steady
+        )
 
     def start(self) -> bool:
         """Configure and activate without being asked; False where that failed."""
@@ -196,6 +202,10 @@ class PlaceRecognitionNode(LifecycleNode):
         self._timer.timer_period_ns = int(parameters.node.diagnostics_period_s * 1e9)
         if self._recognition is not None:
             self._recognition.configure(parameters)
+
+    def _publish_growth(self) -> None:
+        if self._recognition is not None:
+            self._recognition.publish_growth()
 
     def _publish_diagnostics(self) -> None:
         values = self._statistics.values()

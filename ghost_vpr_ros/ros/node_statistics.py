@@ -68,6 +68,8 @@ class Statistics:
                 'bad images': str(self._counts['bad_images']),
                 'odometry received': str(self._counts['odometry']),
                 'bad odometry': str(self._counts['bad_odometry']),
+                'fixes received': str(self._counts['fixes']),
+                'bad fixes': str(self._counts['bad_fixes']),
                 'clock resets': str(self._counts['clock_resets']),
                 'failures': str(self._counts['failures']),
                 'memory [MiB]': f'{memory_mib():.0f}',

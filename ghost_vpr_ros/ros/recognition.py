@@ -153,6 +153,14 @@ class Recognition:
             place_map.commit()
         return True, f'{len(place_map)} keyframes are on the disk in {place_map.path}'
 
+    def publish_growth(self) -> None:
+        """Send the keyframes again when there are more; seldom, where there are many."""
+        count, at_s = self._published
+        now_s, found = time.monotonic(), len(self._recognizer.place_map)
+        if found != count and now_s - at_s >= found / _KEYFRAMES_PER_S:
+            self._publishers.publish_keyframes()
+            self._published = (found, now_s)
+
     def close(self) -> None:
         """Finish the frame in progress, then free the network."""
         self.fresh_answers.close()
@@ -163,15 +171,6 @@ class Recognition:
     def _process(self, received: ReceivedImage) -> None:
         hypothesis = self._processor.process(received)
         self.fresh_answers.add(hypothesis, received.received_ns)
-        self._publish_growth()
-
-    def _publish_growth(self) -> None:
-        """Send the keyframes again when there are more; seldom, where there are many."""
-        count, at_s = self._published
-        now_s, found = time.monotonic(), len(self._recognizer.place_map)
-        if found != count and now_s - at_s >= max(1.0, found / _KEYFRAMES_PER_S):
-            self._publishers.publish_keyframes()
-            self._published = (found, now_s)
 
     def _report_defect(self, error: Exception) -> None:
         """The last resort: the processor answers for defects, so this is one in answering."""

@@ -16,7 +16,7 @@ def node(ros):
 def test_the_period_of_the_diagnostics_changes_while_unconfigured(node):
     (result,) = node.set_parameters([Parameter('diagnostics_period_s', value=2.5)])
     assert result.successful
-    assert [timer.timer_period_ns for timer in node.timers] == [2_500_000_000]
+    assert [timer.timer_period_ns for timer in node.timers] == [2_500_000_000, 1_000_000_000]
 
 
 def test_stopping_twice_is_harmless(node):

@@ -32,7 +32,8 @@ LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 def node(place_map_path):
     """The node, active."""
     arguments = {'map': place_map_path, 'log_period_s': 0.0, 'localize_timeout_s': 2.0}
-    arguments['temporal'] = 'none'  # The camera of these tests jumps from place to place.
+    # The camera of these tests jumps from place to place.
+    arguments |= {'temporal': 'none', 'consistency': 'false'}
     with Executable('place_recognition_node', **arguments) as running:
         running.wait_for(ACTIVE)
         yield running
