@@ -10,7 +10,7 @@ frames.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -35,18 +35,27 @@ _RIGHT_PERCENTILE = 10.0
 Progress = Callable[[int], object]
 """Called with the number of frames done since the last call."""
 
+Asked = tuple[Drive, PlaceRecognizer]
+"""A drive and the recogniser of the map that is asked for it."""
+
 
 @dataclass(frozen=True)
 class Answers:
     """All judged answers of one pass.
 
     Attributes:
-        answers: n answers, those of hidden places behind the others.
+        answers: n answers; of each drive, those of hidden places behind the others.
         weights: (n,) float64: 1 for a frame as driven.
     """
 
     answers: list[JudgedAnswer]
     weights: NDArray[np.float64]
+
+    @classmethod
+    def joined(cls, parts: Sequence[Answers]) -> Answers:
+        """Those of several drives, one drive behind the other."""
+        answers = [answer for part in parts for answer in part.answers]
+        return cls(answers, np.concatenate([part.weights for part in parts]))
 
     def column(self, name: str) -> NDArray[np.float64]:
         """(n,) float64: one number of each answer."""
@@ -102,13 +111,64 @@ def calibrate(
         CalibrationError: too few right or wrong examples, right ones do not have larger margins,
             or the stated precision is out of reach.
     """
-    recognizer.use_calibration(None)
-    with _without_filter(recognizer):
-        before = ask_all(drive, recognizer, config.unknown_share, progress)
+    return calibrate_together(
+        [(drive, recognizer)], config, positive_distance_m, learnt_on, progress
+    )
+
+
+def calibrate_together(
+    asked: Sequence[Asked],
+    config: CalibrationConfig,
+    positive_distance_m: float,
+    learnt_on: str,
+    progress: Progress | None = None,
+) -> CalibrationRun:
+    """Learn one calibration on several drives, each asked of its own map.
+
+    Args:
+        asked: drives and recognisers of one network and one configuration.
+        config: as for `calibrate`, like the rest.
+        positive_distance_m: likewise.
+        learnt_on: name of the drives.
+        progress: likewise.
+
+    Raises:
+        SourceError, CalibrationError: as `calibrate`.
+    """
+    _use(asked, None)
+    before = _ask_each(asked, config.unknown_share, progress, is_alone=True)
     check_is_another_drive(before.as_driven().answers)
-    learnt = _learn(before, recognizer, config, positive_distance_m, learnt_on)
-    recognizer.use_calibration(learnt)
-    after = ask_all(drive, recognizer, config.unknown_share, progress)
+    learnt = _learn(before, asked[0][1], config, positive_distance_m, learnt_on)
+    _use(asked, learnt)
+    after = _ask_each(asked, config.unknown_share, progress)
+    finished = _with_threshold(learnt, after, config)
+    _use(asked, finished)
+    return CalibrationRun(finished, before, after)
+
+
+def _use(asked: Sequence[Asked], calibration: Calibration | None) -> None:
+    for _, recognizer in asked:
+        recognizer.use_calibration(calibration)
+
+
+def _ask_each(
+    asked: Sequence[Asked],
+    unknown_share: float,
+    progress: Progress | None,
+    *,
+    is_alone: bool = False,
+) -> Answers:
+    parts = []
+    for drive, recognizer in asked:
+        with _without_filter(recognizer) if is_alone else nullcontext():
+            parts.append(ask_all(drive, recognizer, unknown_share, progress))
+    return Answers.joined(parts)
+
+
+def _with_threshold(
+    learnt: Calibration, after: Answers, config: CalibrationConfig
+) -> Calibration:
+    """The calibration with the threshold that its final probabilities teach."""
     point = threshold_for(
         after.column('probability'),
         after.flags('is_right'),
@@ -116,7 +176,7 @@ def calibrate(
         after.weights,
         by_lower_bound=config.by_lower_bound,
     )
-    finished = replace(
+    return replace(
         learnt,
         min_probability=point.threshold,
         achieved_precision=point.precision,
@@ -124,8 +184,6 @@ def calibrate(
         achieved_recall=recall_from(after, point.threshold),
         num_accepted=point.num_accepted,
     )
-    recognizer.use_calibration(finished)
-    return CalibrationRun(finished, before, after)
 
 
 def check(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.datatypes import Candidate, Frame
 from ghost_vpr_ros.core.errors import ImageError, SourceError
+from ghost_vpr_ros.core.odometry import OdometryMemory
 from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
 from ghost_vpr_ros.replay.ground_truth import has_position, horizontal_positions
@@ -30,12 +31,14 @@ class Drive:
         row_of: row of the map by keyframe id.
         right: rows of the map that are a right answer, by frame.
         around: rows of the map that are hidden to make a frame's place unknown.
+        odometry: of the drive, for the filter; None: frames are joined by their stamps alone.
     """
 
     frames: Sequence[Frame]
     row_of: dict[int, int]
     right: Pairs
     around: Pairs
+    odometry: OdometryMemory | None = None
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,10 @@ class JudgedAnswer:
 
 
 def judged_drive(
-    frames: Sequence[Frame], place_map: PlaceMap, positive_distance_m: float
+    frames: Sequence[Frame],
+    place_map: PlaceMap,
+    positive_distance_m: float,
+    odometry: OdometryMemory | None = None,
 ) -> Drive:
     """The frames whose place is known, with the keyframes that show it.
 
@@ -90,7 +96,7 @@ def judged_drive(
 
     row_of = {int(number): row for row, number in enumerate(place_map.keyframe_ids())}
     around = within(_HIDDEN_RADII * positive_distance_m)
-    return Drive(located, row_of, within(positive_distance_m), around)
+    return Drive(located, row_of, within(positive_distance_m), around, odometry)
 
 
 def ask(
@@ -124,7 +130,7 @@ def _answer(
 ) -> JudgedAnswer:
     frame, right = drive.frames[number], drive.right.rows(number)
     hidden = _mask(drive, number) if is_hidden else None
-    best = _best_candidate(frame, recognizer, hidden)
+    best = _best_candidate(frame, recognizer, hidden, drive.odometry)
     has_place = bool(len(right)) and not is_hidden
     if best is None:
         return JudgedAnswer(frame.name, is_hidden, has_place)
@@ -143,11 +149,17 @@ def _mask(drive: Drive, number: int) -> NDArray[np.bool_]:
 
 
 def _best_candidate(
-    frame: Frame, recognizer: PlaceRecognizer, hidden: NDArray[np.bool_] | None
+    frame: Frame,
+    recognizer: PlaceRecognizer,
+    hidden: NDArray[np.bool_] | None,
+    odometry: OdometryMemory | None,
 ) -> Candidate | None:
     try:
         image = frame.load()
     except ImageError:
         return None
-    candidates = recognizer.recognize(image, frame.stamp_ns, hidden_rows=hidden).candidates
-    return candidates[0] if candidates else None
+    pose = None
+    if odometry is not None:
+        pose = odometry.at(frame.stamp_ns, recognizer.config.max_odometry_age_s)
+    answer = recognizer.recognize(image, frame.stamp_ns, pose, hidden_rows=hidden)
+    return answer.candidates[0] if answer.candidates else None
