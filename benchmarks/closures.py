@@ -146,17 +146,18 @@ def main() -> None:
             },
         }
     )
-    for part in chosen.only:
-        questions = questions_of(part, chosen)
-        outcomes, wrong = asked(workshop, part, questions, calibrations, chosen.variants)
-        results.add(part, outcomes, wrong, as_json(outcomes, config.unknown_share))
     timed = drives.town_questions(chosen.work, chosen.towns[0])
     results.described['costs'] = {
         **costs(workshop, timed),
         'threads_of_opencv': cv2.getNumThreads(),
         'load': os.getloadavg()[0],
     }
-    print(write_report(results, config.unknown_share, chosen.out))
+    for part in chosen.only:
+        questions = questions_of(part, chosen)
+        outcomes, wrong = asked(workshop, part, questions, calibrations, chosen.variants)
+        results.add(part, outcomes, wrong, as_json(outcomes, config.unknown_share))
+        # After each part: what is found is not lost where a later one fails.
+        print(write_report(results, config.unknown_share, chosen.out), flush=True)
 
 
 if __name__ == '__main__':

@@ -104,6 +104,7 @@ def test_the_filter_gets_the_odometry_of_the_drive(model, tmp_path):
     standing = OdometryMemory()
     for frame in frames:
         standing.add(frame.stamp_ns, Pose(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0])))
+    recognizer.use_calibration(calibration(model_hash=model.model_hash))
     told, untold = (
         ask(judged_drive(frames, recognizer.place_map, RADIUS_M, odometry), recognizer)
         for odometry in (standing, None)
