@@ -23,7 +23,7 @@ from ghost_vpr_ros.core.recognizer import PlaceRecognizer
 from ghost_vpr_ros.replay.calibrator import calibrate_together
 from ghost_vpr_ros.replay.config import CalibrationConfig
 from ghost_vpr_ros.replay.ground_truth import GroundTruth
-from ghost_vpr_ros.replay.judged_drive import ask, judged_drive
+from ghost_vpr_ros.replay.judged_drive import ask_elsewhere, judged_drive
 from ghost_vpr_ros.replay.match_sheet import Tile, Verdict
 from ghost_vpr_ros.replay.replayer import Answer, keyframes_as_frames, replay, stage_times
 
@@ -69,15 +69,16 @@ def config_of(variant: str) -> RecognizerConfig:
 def answers_to(
     workshop: Workshop, asked: Questions, variant: str, calibration: Calibration | None
 ) -> tuple[Outcome, list[WrongAnswer]]:
-    """One drive through one variant; the frames also with their places hidden, where known."""
+    """One drive through one variant, and what it says of a drive elsewhere where one is known."""
     with workshop.recognizer(asked, config_of(variant)) as recognizer:
         recognizer.use_calibration(calibration)
         answers = replay(asked.frames, recognizer, asked.odometry)
         truth = asked.truth(recognizer.place_map)
         outcome = outcome_of(answers, truth, recognizer)
         wrong = wrong_answers(asked.name, answers, outcome, truth, recognizer)
-        if asked.odometry is not None:
-            outcome = replace(outcome, hidden=hidden_probabilities(asked, recognizer))
+        if asked.elsewhere is not None:
+            found = ask_elsewhere(asked.elsewhere, recognizer)
+            outcome = replace(outcome, unknown=np.array([each.probability for each in found]))
     return outcome, wrong
 
 
@@ -160,13 +161,6 @@ def wrong_answer(
     )
 
 
-def hidden_probabilities(asked: Questions, recognizer: PlaceRecognizer) -> NDArray[np.float64]:
-    """Of the best candidates where each frame, by itself, does not find its place in the map."""
-    recognizer.config = replace(recognizer.config, temporal=False)
-    drive = judged_drive(asked.frames, recognizer.place_map, POSITIVE_DISTANCE_M)
-    return np.array([answer.probability for answer in ask(drive, recognizer, is_hidden=True)])
-
-
 def learn(
     workshop: Workshop, sources: Sequence[Questions], variant: str, config: CalibrationConfig
 ) -> Calibration:
@@ -175,8 +169,11 @@ def learn(
         asked = []
         for each in sources:
             recognizer = stack.enter_context(workshop.recognizer(each, config_of(variant)))
-            place_map, radius_m = recognizer.place_map, POSITIVE_DISTANCE_M
-            drive = judged_drive(each.frames, place_map, radius_m, each.odometry)
+            drive = judged_drive(
+                *(each.frames, recognizer.place_map, POSITIVE_DISTANCE_M),
+                odometry=each.odometry,
+                elsewhere=each.elsewhere,
+            )
             asked.append((drive, recognizer))
         name = ' '.join(each.name for each in sources)
         return calibrate_together(asked, config, POSITIVE_DISTANCE_M, name).calibration

@@ -35,6 +35,7 @@ from ghost_vpr_ros.replay.bag_topics import BagTopics
 from ghost_vpr_ros.replay.bag_writer import ODOMETRY_TOPIC, TRUTH_TOPIC
 from ghost_vpr_ros.replay.ground_truth import GroundTruth, by_index, by_position
 from ghost_vpr_ros.replay.image_sources import open_source
+from ghost_vpr_ros.replay.judged_drive import Elsewhere
 from ghost_vpr_ros.replay.map_builder import add_frames
 from ghost_vpr_ros.replay.odometry_track import remembered_odometry
 from ghost_vpr_ros.replay.remembering_engine import RememberingEngine
@@ -66,6 +67,7 @@ class Questions:
         frames: Q frames, with stamps where the filter is to join them.
         odometry: of the drive; None without any.
         is_by_index: judged by frame numbers instead of positions.
+        elsewhere: a drive through places that the map lacks, in images of the same kind.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Questions:
     frames: Sequence[Frame]
     odometry: OdometryMemory | None = None
     is_by_index: bool = False
+    elsewhere: Elsewhere | None = None
 
     def truth(self, place_map: PlaceMap) -> GroundTruth | None:
         """Which keyframes are right; None where none is, for lack of positions to compare."""
@@ -85,16 +88,33 @@ class Questions:
         return by_position(self.frames, database, POSITIVE_DISTANCE_M)
 
 
-def town_questions(work: Path, seed: int) -> Questions:
-    """Drive 1 of a town asked of drive 0, with exact positions in one frame."""
+def town_questions(work: Path, seed: int, other_seed: int) -> Questions:
+    """Drive 1 of a town asked of drive 0, with exact positions in one frame.
+
+    Drive 1 of another town tells of unknown places: this one is so small that what is left beside
+    a hidden place shows the same street.
+    """
+    mapped, (asked, odometry) = town_drive(work, seed, 0), town_drive(work, seed, 1)
+    return Questions(
+        *(f'town{seed}', f'town{seed}', mapped[0], asked, odometry),
+        elsewhere=Elsewhere(*town_drive(work, other_seed, 1)),
+    )
+
+
+def town_drive(work: Path, seed: int, number: int) -> tuple[Sequence[Frame], OdometryMemory]:
+    """Frames with exact positions, and their odometry; makes the town where it is missing."""
     town, config = work / f'town{seed}', TownConfig(seed=seed)
     if not is_complete(town, config):
         make_town(town, config, storage=['mcap'])
-    topics = BagTopics(position_topic=TRUTH_TOPIC)
-    bags = [town / f'drive_{number}' / 'bag_mcap' for number in (0, 1)]
-    mapped, asked = (open_source(bag, topics=topics).frames for bag in bags)
-    odometry = remembered_odometry(bags[1], ODOMETRY_TOPIC)
-    return Questions(f'town{seed}', f'town{seed}', mapped, asked, odometry)
+    bag = town / f'drive_{number}' / 'bag_mcap'
+    frames = open_source(bag, topics=BagTopics(position_topic=TRUTH_TOPIC)).frames
+    return frames, remembered_odometry(bag, ODOMETRY_TOPIC)
+
+
+def towns_questions(work: Path, seeds: Sequence[int]) -> list[Questions]:
+    """Each town, with the next one of them as the places that its map lacks."""
+    others = [*seeds[1:], seeds[0]]
+    return [town_questions(work, *pair) for pair in zip(seeds, others, strict=True)]
 
 
 def gsv_val_questions(data: Path) -> Questions:
@@ -202,14 +222,17 @@ class Workshop:
     ) -> Iterator[PlaceRecognizer]:
         """A recogniser of the questions' map whose network runs once for each image."""
         engine = RememberingEngine(create_engine(self.model, 'auto', 'cpu'))
-        kept = descriptor_file(self.work, asked.name, self.model.model_hash)
-        read_descriptors(kept, engine)
-        count = len(engine.known)
+        own = descriptor_file(self.work, asked.name, self.model.model_hash)
+        # A town's drive is also asked of another town's map.
+        for path in own.parent.glob(descriptor_file(self.work, '*', self.model.model_hash).name):
+            engine.known.update(kept_descriptors(path))
+        before = set(engine.known)
         place_map = self._map(asked, engine)
         with PlaceRecognizer(self.model, engine, place_map, config) as recognizer:
             yield recognizer
-            if len(engine.known) > count:
-                write_descriptors(kept, engine)
+            new = {key: row for key, row in engine.known.items() if key not in before}
+            if new:
+                keep_descriptors(own, new)
 
     def _map(self, asked: Questions, engine: RememberingEngine) -> PlaceMap:
         """The map of an earlier run of the same network, or a new one."""
@@ -226,17 +249,18 @@ class Workshop:
         return PlaceMap.open(path)
 
 
-def read_descriptors(path: Path, engine: RememberingEngine) -> None:
-    """Let an engine remember what an earlier run has described."""
+def kept_descriptors(path: Path) -> dict[bytes, NDArray[np.float32]]:
+    """(1, D) descriptors by network input, of earlier runs; empty where there was none."""
     if not path.exists():
-        return
+        return {}
     with np.load(path) as kept:
         rows = kept['descriptors'][:, np.newaxis]
-        engine.known.update(zip((key.tobytes() for key in kept['inputs']), rows, strict=True))
+        return dict(zip((key.tobytes() for key in kept['inputs']), rows, strict=True))
 
 
-def write_descriptors(path: Path, engine: RememberingEngine) -> None:
-    """Keep what an engine remembers."""
+def keep_descriptors(path: Path, new: dict[bytes, NDArray[np.float32]]) -> None:
+    """Add descriptors to those of earlier runs."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    inputs = np.array([np.frombuffer(key, np.uint8) for key in engine.known])
-    np.savez(path, inputs=inputs, descriptors=np.concatenate(list(engine.known.values())))
+    every = {**kept_descriptors(path), **new}
+    inputs = np.array([np.frombuffer(key, np.uint8) for key in every])
+    np.savez(path, inputs=inputs, descriptors=np.concatenate(list(every.values())))

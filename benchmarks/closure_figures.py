@@ -31,7 +31,7 @@ class Outcome:
         nees: (Q,) of the published position, for each dimension; NaN where it is not accepted or
             not known.
         stage_ms: milliseconds by stage, of the frames in which it ran.
-        hidden: (H,) probabilities of the best candidates where each frame's place was hidden.
+        unknown: (U,) probabilities of the best candidates of a drive elsewhere.
     """
 
     accepted: NDArray[np.bool_]
@@ -40,7 +40,7 @@ class Outcome:
     probability: NDArray[np.float64]
     nees: NDArray[np.float64]
     stage_ms: dict[str, list[float]]
-    hidden: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    unknown: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
 
 
 def joined(parts: Sequence[Outcome]) -> Outcome:
@@ -49,7 +49,7 @@ def joined(parts: Sequence[Outcome]) -> Outcome:
     columns = [np.concatenate([getattr(part, name) for part in parts]) for name in names]
     stages = sorted({stage for part in parts for stage in part.stage_ms})
     times = {s: [ms for part in parts for ms in part.stage_ms.get(s, [])] for s in stages}
-    return Outcome(*columns, times, np.concatenate([part.hidden for part in parts]))
+    return Outcome(*columns, times, np.concatenate([part.unknown for part in parts]))
 
 
 def nees_per_dimension(error_m: NDArray[np.float64], covariance: NDArray[np.float64]) -> float:
@@ -91,7 +91,7 @@ def figures(outcome: Outcome, unknown_share: float) -> dict[str, Any]:
 
 
 def calibration_errors(outcome: Outcome, unknown_share: float) -> dict[str, float]:
-    """ECE as driven, and with hidden places weighted to a share of unknown ones."""
+    """ECE as driven, and with a drive elsewhere weighted to a share of unknown places."""
     stated, right, weights = reliability_examples(outcome, unknown_share)
     known = np.isfinite(outcome.probability)
     if not known.any():
@@ -106,13 +106,13 @@ def calibration_errors(outcome: Outcome, unknown_share: float) -> dict[str, floa
 def reliability_examples(
     outcome: Outcome, unknown_share: float
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
-    """Probability, verdict and weight of each frame, and of each one with its place hidden."""
-    seen, hidden = len(outcome.right), len(outcome.hidden)
-    weight = unknown_share / (1.0 - unknown_share) * seen / max(1, hidden)
+    """Probability, verdict and weight of each frame, and of each one elsewhere."""
+    seen, unknown = len(outcome.right), len(outcome.unknown)
+    weight = unknown_share / (1.0 - unknown_share) * seen / max(1, unknown)
     return (
-        np.concatenate([outcome.probability, outcome.hidden]),
-        np.concatenate([outcome.right, np.zeros(hidden, bool)]),
-        np.concatenate([np.ones(seen), np.full(hidden, weight)]),
+        np.concatenate([outcome.probability, outcome.unknown]),
+        np.concatenate([outcome.right, np.zeros(unknown, bool)]),
+        np.concatenate([np.ones(seen), np.full(unknown, weight)]),
     )
 
 

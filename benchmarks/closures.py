@@ -59,6 +59,10 @@ def options() -> argparse.Namespace:
         help='stated precision that the calibrations aim at',
     )
     chosen = parser.parse_args()
+    if min(len(chosen.towns), len(chosen.calibration_towns)) < 2:
+        parser.error(
+            '--towns and --calibration-towns: expected two or more: one is unknown to the other'
+        )
     if set(chosen.towns) & set(chosen.calibration_towns):
         parser.error('--towns and --calibration-towns: expected other towns to learn on')
     return chosen
@@ -67,7 +71,7 @@ def options() -> argparse.Namespace:
 def questions_of(part: str, chosen: argparse.Namespace) -> list[Questions]:
     """The drives that a part is judged by."""
     if part == 'town':
-        return [drives.town_questions(chosen.work, seed) for seed in chosen.towns]
+        return drives.towns_questions(chosen.work, chosen.towns)
     if part == 'gardens':
         return [drives.gardens_questions(chosen.data)]
     return [drives.elsewhere_questions(chosen.data, name) for name in drives.SETS_ELSEWHERE]
@@ -82,7 +86,7 @@ def learnt(
     for name in sorted(names):
         sources: list[Questions] = []
         if 'towns' in SOURCES[name]:
-            sources += [drives.town_questions(chosen.work, s) for s in chosen.calibration_towns]
+            sources += drives.towns_questions(chosen.work, chosen.calibration_towns)
         if 'gsv' in SOURCES[name]:
             sources.append(drives.gsv_val_questions(chosen.data))
         for variant in chosen.variants:
@@ -146,7 +150,7 @@ def main() -> None:
             },
         }
     )
-    timed = drives.town_questions(chosen.work, chosen.towns[0])
+    timed = drives.towns_questions(chosen.work, chosen.towns)[0]
     results.described['costs'] = {
         **costs(workshop, timed),
         'threads_of_opencv': cv2.getNumThreads(),

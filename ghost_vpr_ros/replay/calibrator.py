@@ -4,7 +4,8 @@ The drive is asked twice: the margins of the first pass, each frame by itself, t
 function; the final probabilities of the second pass, behind every stage, teach the threshold. In
 both passes each frame is also asked with its place hidden, since a drive through known places
 tells little of what happens at unknown ones; these answers get the weight of a stated share of the
-frames.
+frames. Where a drive through other places is known, it is asked instead: in a small map, what is
+left beside a hidden place still shows the same street.
 """
 
 from __future__ import annotations
@@ -14,14 +15,13 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.calibration import Calibration
 from ghost_vpr_ros.core.calibration_fit import fit_margin_logistic, threshold_for
 from ghost_vpr_ros.core.errors import CalibrationError, SourceError
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
 from ghost_vpr_ros.replay.config import CalibrationConfig
-from ghost_vpr_ros.replay.judged_drive import Drive, JudgedAnswer, ask
+from ghost_vpr_ros.replay.judged_drive import Answers, Drive, JudgedAnswer, ask, ask_elsewhere
 
 MIN_EXAMPLES = 20
 """Fewer right or fewer wrong matches than this teach nothing."""
@@ -37,39 +37,6 @@ Progress = Callable[[int], object]
 
 Asked = tuple[Drive, PlaceRecognizer]
 """A drive and the recogniser of the map that is asked for it."""
-
-
-@dataclass(frozen=True)
-class Answers:
-    """All judged answers of one pass.
-
-    Attributes:
-        answers: n answers; of each drive, those of hidden places behind the others.
-        weights: (n,) float64: 1 for a frame as driven.
-    """
-
-    answers: list[JudgedAnswer]
-    weights: NDArray[np.float64]
-
-    @classmethod
-    def joined(cls, parts: Sequence[Answers]) -> Answers:
-        """Those of several drives, one drive behind the other."""
-        answers = [answer for part in parts for answer in part.answers]
-        return cls(answers, np.concatenate([part.weights for part in parts]))
-
-    def column(self, name: str) -> NDArray[np.float64]:
-        """(n,) float64: one number of each answer."""
-        return np.array([getattr(answer, name) for answer in self.answers], np.float64)
-
-    def flags(self, name: str) -> NDArray[np.bool_]:
-        """(n,) bool: one flag of each answer."""
-        return np.array([getattr(answer, name) for answer in self.answers], bool)
-
-    def as_driven(self) -> Answers:
-        """Those without hidden places."""
-        seen = ~self.flags('is_hidden')
-        kept = [answer for answer in self.answers if not answer.is_hidden]
-        return Answers(kept, self.weights[seen])
 
 
 @dataclass(frozen=True)
@@ -165,9 +132,7 @@ def _ask_each(
     return Answers.joined(parts)
 
 
-def _with_threshold(
-    learnt: Calibration, after: Answers, config: CalibrationConfig
-) -> Calibration:
+def _with_threshold(learnt: Calibration, after: Answers, config: CalibrationConfig) -> Calibration:
     """The calibration with the threshold that its final probabilities teach."""
     point = threshold_for(
         after.column('probability'),
@@ -211,13 +176,19 @@ def ask_all(
     unknown_share: float,
     progress: Progress | None = None,
 ) -> Answers:
-    """The drive as it is and, unless their share is 0, with each frame's place hidden."""
+    """The drive as it is and, unless their share is 0, answers at places that the map lacks.
+
+    Those are the drive's frames with their places hidden, unless it knows frames elsewhere.
+    """
     seen = ask(drive, recognizer, progress=progress)
     if unknown_share == 0.0:
         return Answers(seen, np.ones(len(seen)))
-    # By itself: a hole that travels with the camera would look like a place that does.
-    with _without_filter(recognizer):
-        hidden = ask(drive, recognizer, is_hidden=True, progress=progress)
+    if drive.elsewhere is not None:
+        hidden = ask_elsewhere(drive.elsewhere, recognizer, progress=progress)
+    else:
+        # By itself: a hole that travels with the camera would look like a place that does.
+        with _without_filter(recognizer):
+            hidden = ask(drive, recognizer, is_hidden=True, progress=progress)
     weight = unknown_share / (1.0 - unknown_share) * len(seen) / max(1, len(hidden))
     weights = np.concatenate([np.ones(len(seen)), np.full(len(hidden), weight)])
     return Answers([*seen, *hidden], weights)

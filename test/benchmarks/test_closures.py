@@ -9,8 +9,8 @@ from benchmarks.closure_answers import config_of
 from benchmarks.closure_drives import (
     RememberingVerifier,
     descriptor_file,
-    read_descriptors,
-    write_descriptors,
+    keep_descriptors,
+    kept_descriptors,
 )
 from benchmarks.closure_figures import (
     Outcome,
@@ -25,7 +25,7 @@ from ghost_vpr_ros.core.verification import VerifiedCandidate, VerifiedCandidate
 from ghost_vpr_ros.replay.remembering_engine import RememberingEngine
 
 
-def outcome(accepted, right, has_place, probability, hidden=(), nees=(), **stage_ms):
+def outcome(accepted, right, has_place, probability, unknown=(), nees=(), **stage_ms):
     return Outcome(
         np.array(accepted, bool),
         np.array(right, bool),
@@ -33,7 +33,7 @@ def outcome(accepted, right, has_place, probability, hidden=(), nees=(), **stage
         np.array(probability, float),
         np.array(nees or [np.nan] * len(accepted), float),
         stage_ms,
-        np.array(hidden, float),
+        np.array(unknown, float),
     )
 
 
@@ -66,8 +66,8 @@ def test_recall_counts_only_frames_whose_place_the_map_holds():
     assert (found['accepted'], found['wrong'], found['with_place']) == (3, 2, 3)
 
 
-def test_hidden_places_count_as_their_share_in_the_calibration_error():
-    found = figures(outcome([0] * 4, [1] * 4, [1] * 4, [1.0] * 4, hidden=[1.0, 1.0]), 0.2)
+def test_unknown_places_count_as_their_share_in_the_calibration_error():
+    found = figures(outcome([0] * 4, [1] * 4, [1] * 4, [1.0] * 4, unknown=[1.0, 1.0]), 0.2)
     assert found['ece'] == pytest.approx(0.0)
     assert found['ece_with_unknown'] == pytest.approx(0.2)
 
@@ -86,12 +86,12 @@ def test_nees_is_that_of_accepted_answers_alone():
 
 
 def test_drives_are_joined_frame_by_frame():
-    one = outcome([1], [1], [1], [0.9], hidden=[0.1], search=[1.0])
+    one = outcome([1], [1], [1], [0.9], unknown=[0.1], search=[1.0])
     other = outcome([0, 0], [0, 1], [1, 1], [0.2, 0.3], search=[2.0, 3.0])
     both = joined([one, other])
     assert both.accepted.tolist() == [True, False, False]
     assert both.stage_ms == {'search': [1.0, 2.0, 3.0]}
-    assert both.hidden.tolist() == [0.1]
+    assert both.unknown.tolist() == [0.1]
 
 
 def test_descriptors_of_other_weights_or_sources_are_kept_apart():
@@ -124,10 +124,11 @@ def test_descriptors_that_were_kept_are_not_computed_again(tmp_path):
     path = tmp_path / 'new' / 'kept.npz'
     first = RememberingEngine(CountingEngine())
     told = [first.describe(batch) for batch in batches]
-    write_descriptors(path, first)
+    for key, row in first.known.items():
+        keep_descriptors(path, {key: row})
     inner = CountingEngine()
     again = RememberingEngine(inner)
-    read_descriptors(path, again)
+    again.known.update(kept_descriptors(path))
     for batch, descriptor in zip(batches, told, strict=True):
         np.testing.assert_array_equal(again.describe(batch), descriptor)
     assert inner.count == 0

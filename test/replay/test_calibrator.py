@@ -14,7 +14,7 @@ from ghost_vpr_ros.core.odometry import OdometryMemory
 from ghost_vpr_ros.replay.calibration_report import write_calibration_report
 from ghost_vpr_ros.replay.calibrator import ask_all, calibrate, calibrate_together, check
 from ghost_vpr_ros.replay.config import CalibrationConfig
-from ghost_vpr_ros.replay.judged_drive import ask, judged_drive
+from ghost_vpr_ros.replay.judged_drive import Elsewhere, ask, judged_drive
 from ghost_vpr_ros.replay.replayer import replay
 from test.core.calibrations import calibration
 from test.core.model.tiny_model import tiny_model
@@ -129,6 +129,22 @@ def test_hidden_places_are_never_right_and_have_the_stated_weight(asked):
     assert answers.flags('is_right')[~hidden].all()
     assert not answers.flags('is_right')[hidden].any()
     assert answers.weights[hidden].sum() / answers.weights.sum() == pytest.approx(0.2)
+
+
+def test_a_drive_elsewhere_is_asked_in_place_of_hidden_places(asked):
+    drive, recognizer = asked(blur=0.2, mapped=90)
+    frames = drive.frames
+    known = judged_drive(frames[:90], recognizer.place_map, RADIUS_M)
+    elsewhere = replace(known, elsewhere=Elsewhere(frames[90:]))
+    answers = ask_all(elsewhere, recognizer, unknown_share=0.2)
+    hidden = answers.flags('is_hidden')
+    assert [each.image for each in answers.answers] == [frame.name for frame in frames]
+    assert hidden.tolist() == [False] * 90 + [True] * 30
+    assert not answers.flags('is_right')[hidden].any()
+    assert answers.weights[hidden].sum() / answers.weights.sum() == pytest.approx(0.2)
+    alone = ask(drive, recognizer)
+    margins = [each.margin for each in alone]
+    np.testing.assert_array_equal(answers.column('margin'), margins)
 
 
 def test_places_that_the_map_lacks_are_wrong_and_not_hidden_again(asked):
