@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.closure_answers import config_of
+from benchmarks.closure_answers import WrongAnswer, config_of
 from benchmarks.closure_drives import (
     RememberingVerifier,
     descriptor_file,
@@ -19,6 +19,7 @@ from benchmarks.closure_figures import (
     nees_per_dimension,
     precision_and_bound,
 )
+from benchmarks.closure_report import worst_of
 from benchmarks.closure_variants import CALIBRATIONS, HEADLINE, MAP_ALONE, SOURCES, VARIANTS
 from ghost_vpr_ros.core.datatypes import Candidate, Keyframe
 from ghost_vpr_ros.core.verification import VerifiedCandidate, VerifiedCandidates
@@ -178,3 +179,12 @@ def test_every_variant_is_a_configuration_and_every_calibration_has_sources():
     assert HEADLINE in VARIANTS
     names = {name for each in CALIBRATIONS.values() for name in each} - {MAP_ALONE}
     assert names <= set(SOURCES)
+
+
+def wrong_answer(query, probability):
+    return WrongAnswer('walk', query, 'map/1', 3.0, 'frames', probability, 0.5, 0.5, 0.1, -1, ())
+
+
+def test_the_sheet_shows_each_query_once_the_surest_first():
+    found = worst_of([wrong_answer('a', 0.7), wrong_answer('b', 0.8), wrong_answer('a', 0.9)])
+    assert [(each.query, each.probability) for each in found] == [('a', 0.9), ('b', 0.8)]
