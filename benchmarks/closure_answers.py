@@ -23,7 +23,7 @@ from ghost_vpr_ros.core.recognizer import PlaceRecognizer
 from ghost_vpr_ros.replay.calibrator import calibrate_together
 from ghost_vpr_ros.replay.config import CalibrationConfig
 from ghost_vpr_ros.replay.ground_truth import GroundTruth
-from ghost_vpr_ros.replay.judged_drive import ask_elsewhere, judged_drive
+from ghost_vpr_ros.replay.judged_drive import Elsewhere, judged_drive
 from ghost_vpr_ros.replay.match_sheet import Tile, Verdict
 from ghost_vpr_ros.replay.replayer import Answer, keyframes_as_frames, replay, stage_times
 
@@ -77,9 +77,15 @@ def answers_to(
         outcome = outcome_of(answers, truth, recognizer)
         wrong = wrong_answers(asked.name, answers, outcome, truth, recognizer)
         if asked.elsewhere is not None:
-            found = ask_elsewhere(asked.elsewhere, recognizer)
-            outcome = replace(outcome, unknown=np.array([each.probability for each in found]))
+            outcome = with_elsewhere(outcome, asked.elsewhere, recognizer)
     return outcome, wrong
+
+
+def with_elsewhere(outcome: Outcome, elsewhere: Elsewhere, recognizer: PlaceRecognizer) -> Outcome:
+    """The outcome with what becomes of a drive through places that the map lacks."""
+    answers = replay(elsewhere.frames, recognizer, elsewhere.odometry)
+    told = outcome_of(answers, None, recognizer)
+    return replace(outcome, unknown=told.probability, unknown_accepted=told.accepted)
 
 
 def outcome_of(

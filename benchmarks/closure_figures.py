@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,7 @@ class Outcome:
             not known.
         stage_ms: milliseconds by stage, of the frames in which it ran.
         unknown: (U,) probabilities of the best candidates of a drive elsewhere.
+        unknown_accepted: (U,) bool whether they were accepted all the same.
     """
 
     accepted: NDArray[np.bool_]
@@ -41,15 +42,19 @@ class Outcome:
     nees: NDArray[np.float64]
     stage_ms: dict[str, list[float]]
     unknown: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    unknown_accepted: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
 
 
 def joined(parts: Sequence[Outcome]) -> Outcome:
     """The frames of several drives as if they were one."""
-    names = ('accepted', 'right', 'has_place', 'probability', 'nees')
-    columns = [np.concatenate([getattr(part, name) for part in parts]) for name in names]
+    columns = {
+        each.name: np.concatenate([getattr(part, each.name) for part in parts])
+        for each in fields(Outcome)
+        if each.name != 'stage_ms'
+    }
     stages = sorted({stage for part in parts for stage in part.stage_ms})
     times = {s: [ms for part in parts for ms in part.stage_ms.get(s, [])] for s in stages}
-    return Outcome(*columns, times, np.concatenate([part.unknown for part in parts]))
+    return Outcome(**columns, stage_ms=times)
 
 
 def nees_per_dimension(error_m: NDArray[np.float64], covariance: NDArray[np.float64]) -> float:
@@ -78,6 +83,7 @@ def figures(outcome: Outcome, unknown_share: float) -> dict[str, Any]:
         'accepted_share': float(accepted.mean()),
         'precision': precision,
         'precision_lower_bound': bound,
+        'elsewhere_share': _mean(outcome.unknown_accepted),
         'recall': _mean(good[outcome.has_place]),
         'recall_at_1': _mean(outcome.right[outcome.has_place]),
         **calibration_errors(outcome, unknown_share),

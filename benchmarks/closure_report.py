@@ -26,6 +26,7 @@ COLUMNS = {
     'precision': ('precision', '{:.1%}'),
     'precision_lower_bound': ('at least (95 %)', '{:.1%}'),
     'recall': ('recall', '{:.1%}'),
+    'elsewhere_share': ('accepted elsewhere', '{:.2%}'),
     'ece': ('ECE', '{:.3f}'),
     'ece_with_unknown': ('ECE, 20 % unknown', '{:.3f}'),
     'nees_mean': ('NEES mean', '{:.2f}'),

@@ -1,5 +1,6 @@
 """The figures and the kept files of the benchmark of accepted answers, on numbers made here."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,13 @@ def test_nees_is_that_of_accepted_answers_alone():
     found = figures(outcome([1, 1, 0], [1, 0, 1], [1, 1, 1], [0.9] * 3, nees=nees), 0.2)
     assert found['nees_mean'] == pytest.approx(2.5)
     assert found['nees_mean_of_right'] == pytest.approx(1.0)
+
+
+def test_what_is_accepted_elsewhere_is_counted_apart():
+    one = replace(outcome([1], [1], [1], [0.9]), unknown_accepted=np.array([1, 0, 0, 0], bool))
+    found = figures(one, 0.2)
+    assert found['elsewhere_share'] == pytest.approx(0.25)
+    assert found['precision'] == 1.0
 
 
 def test_drives_are_joined_frame_by_frame():
