@@ -15,8 +15,8 @@ from ghost_vpr_ros.core.calibration_fit import (
     operating_point,
     reliability_bins,
 )
-from ghost_vpr_ros.replay.calibrator import Answers, CalibrationRun, recall_from
-from ghost_vpr_ros.replay.judged_drive import JudgedAnswer
+from ghost_vpr_ros.replay.calibrator import CalibrationRun, recall_from
+from ghost_vpr_ros.replay.judged_drive import Answers, JudgedAnswer
 from ghost_vpr_ros.replay.output_files import write_csv, write_file, write_json
 from ghost_vpr_ros.replay.report import reliability_plot
 

@@ -4,24 +4,24 @@ The drive is asked twice: the margins of the first pass, each frame by itself, t
 function; the final probabilities of the second pass, behind every stage, teach the threshold. In
 both passes each frame is also asked with its place hidden, since a drive through known places
 tells little of what happens at unknown ones; these answers get the weight of a stated share of the
-frames.
+frames. Where a drive through other places is known, it is asked instead: in a small map, what is
+left beside a hidden place still shows the same street.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.calibration import Calibration
 from ghost_vpr_ros.core.calibration_fit import fit_margin_logistic, threshold_for
 from ghost_vpr_ros.core.errors import CalibrationError, SourceError
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
 from ghost_vpr_ros.replay.config import CalibrationConfig
-from ghost_vpr_ros.replay.judged_drive import Drive, JudgedAnswer, ask
+from ghost_vpr_ros.replay.judged_drive import Answers, Drive, JudgedAnswer, ask, ask_elsewhere
 
 MIN_EXAMPLES = 20
 """Fewer right or fewer wrong matches than this teach nothing."""
@@ -35,32 +35,8 @@ _RIGHT_PERCENTILE = 10.0
 Progress = Callable[[int], object]
 """Called with the number of frames done since the last call."""
 
-
-@dataclass(frozen=True)
-class Answers:
-    """All judged answers of one pass.
-
-    Attributes:
-        answers: n answers, those of hidden places behind the others.
-        weights: (n,) float64: 1 for a frame as driven.
-    """
-
-    answers: list[JudgedAnswer]
-    weights: NDArray[np.float64]
-
-    def column(self, name: str) -> NDArray[np.float64]:
-        """(n,) float64: one number of each answer."""
-        return np.array([getattr(answer, name) for answer in self.answers], np.float64)
-
-    def flags(self, name: str) -> NDArray[np.bool_]:
-        """(n,) bool: one flag of each answer."""
-        return np.array([getattr(answer, name) for answer in self.answers], bool)
-
-    def as_driven(self) -> Answers:
-        """Those without hidden places."""
-        seen = ~self.flags('is_hidden')
-        kept = [answer for answer in self.answers if not answer.is_hidden]
-        return Answers(kept, self.weights[seen])
+Asked = tuple[Drive, PlaceRecognizer]
+"""A drive and the recogniser of the map that is asked for it."""
 
 
 @dataclass(frozen=True)
@@ -102,13 +78,62 @@ def calibrate(
         CalibrationError: too few right or wrong examples, right ones do not have larger margins,
             or the stated precision is out of reach.
     """
-    recognizer.use_calibration(None)
-    with _without_filter(recognizer):
-        before = ask_all(drive, recognizer, config.unknown_share, progress)
+    return calibrate_together(
+        [(drive, recognizer)], config, positive_distance_m, learnt_on, progress
+    )
+
+
+def calibrate_together(
+    asked: Sequence[Asked],
+    config: CalibrationConfig,
+    positive_distance_m: float,
+    learnt_on: str,
+    progress: Progress | None = None,
+) -> CalibrationRun:
+    """Learn one calibration on several drives, each asked of its own map.
+
+    Args:
+        asked: drives and recognisers of one network and one configuration.
+        config: as for `calibrate`, like the rest.
+        positive_distance_m: likewise.
+        learnt_on: name of the drives.
+        progress: likewise.
+
+    Raises:
+        SourceError, CalibrationError: as `calibrate`.
+    """
+    _use(asked, None)
+    before = _ask_each(asked, config.unknown_share, progress, is_alone=True)
     check_is_another_drive(before.as_driven().answers)
-    learnt = _learn(before, recognizer, config, positive_distance_m, learnt_on)
-    recognizer.use_calibration(learnt)
-    after = ask_all(drive, recognizer, config.unknown_share, progress)
+    learnt = _learn(before, asked[0][1], config, positive_distance_m, learnt_on)
+    _use(asked, learnt)
+    after = _ask_each(asked, config.unknown_share, progress)
+    finished = _with_threshold(learnt, after, config)
+    _use(asked, finished)
+    return CalibrationRun(finished, before, after)
+
+
+def _use(asked: Sequence[Asked], calibration: Calibration | None) -> None:
+    for _, recognizer in asked:
+        recognizer.use_calibration(calibration)
+
+
+def _ask_each(
+    asked: Sequence[Asked],
+    unknown_share: float,
+    progress: Progress | None,
+    *,
+    is_alone: bool = False,
+) -> Answers:
+    parts = []
+    for drive, recognizer in asked:
+        with _without_filter(recognizer) if is_alone else nullcontext():
+            parts.append(ask_all(drive, recognizer, unknown_share, progress))
+    return Answers.joined(parts)
+
+
+def _with_threshold(learnt: Calibration, after: Answers, config: CalibrationConfig) -> Calibration:
+    """The calibration with the threshold that its final probabilities teach."""
     point = threshold_for(
         after.column('probability'),
         after.flags('is_right'),
@@ -116,7 +141,7 @@ def calibrate(
         after.weights,
         by_lower_bound=config.by_lower_bound,
     )
-    finished = replace(
+    return replace(
         learnt,
         min_probability=point.threshold,
         achieved_precision=point.precision,
@@ -124,8 +149,6 @@ def calibrate(
         achieved_recall=recall_from(after, point.threshold),
         num_accepted=point.num_accepted,
     )
-    recognizer.use_calibration(finished)
-    return CalibrationRun(finished, before, after)
 
 
 def check(
@@ -153,13 +176,19 @@ def ask_all(
     unknown_share: float,
     progress: Progress | None = None,
 ) -> Answers:
-    """The drive as it is and, unless their share is 0, with each frame's place hidden."""
+    """The drive as it is and, unless their share is 0, answers at places that the map lacks.
+
+    Those are the drive's frames with their places hidden, unless it knows frames elsewhere.
+    """
     seen = ask(drive, recognizer, progress=progress)
     if unknown_share == 0.0:
         return Answers(seen, np.ones(len(seen)))
-    # By itself: a hole that travels with the camera would look like a place that does.
-    with _without_filter(recognizer):
-        hidden = ask(drive, recognizer, is_hidden=True, progress=progress)
+    if drive.elsewhere is not None:
+        hidden = ask_elsewhere(drive.elsewhere, recognizer, progress=progress)
+    else:
+        # By itself: a hole that travels with the camera would look like a place that does.
+        with _without_filter(recognizer):
+            hidden = ask(drive, recognizer, is_hidden=True, progress=progress)
     weight = unknown_share / (1.0 - unknown_share) * len(seen) / max(1, len(hidden))
     weights = np.concatenate([np.ones(len(seen)), np.full(len(hidden), weight)])
     return Answers([*seen, *hidden], weights)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.datatypes import Candidate, Frame
 from ghost_vpr_ros.core.errors import ImageError, SourceError
+from ghost_vpr_ros.core.odometry import OdometryMemory
 from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
 from ghost_vpr_ros.replay.ground_truth import has_position, horizontal_positions
@@ -22,6 +23,14 @@ outside the radius still shows the same street, and a place that the map lacks h
 
 
 @dataclass(frozen=True)
+class Elsewhere:
+    """A drive through places that the map lacks, with its odometry where there is one."""
+
+    frames: Sequence[Frame]
+    odometry: OdometryMemory | None = None
+
+
+@dataclass(frozen=True)
 class Drive:
     """Frames with known places, and where the map holds those.
 
@@ -30,12 +39,16 @@ class Drive:
         row_of: row of the map by keyframe id.
         right: rows of the map that are a right answer, by frame.
         around: rows of the map that are hidden to make a frame's place unknown.
+        odometry: of the drive, for the filter; None: frames are joined by their stamps alone.
+        elsewhere: what tells of unknown places; None: hiding those of the frames does.
     """
 
     frames: Sequence[Frame]
     row_of: dict[int, int]
     right: Pairs
     around: Pairs
+    odometry: OdometryMemory | None = None
+    elsewhere: Elsewhere | None = None
 
 
 @dataclass(frozen=True)
@@ -44,7 +57,7 @@ class JudgedAnswer:
 
     Attributes:
         image: the frame's name.
-        is_hidden: whether the frame's place was hidden from it.
+        is_hidden: whether the frame's place was hidden from it, or is not in the map at all.
         has_place: whether the map, without what was hidden, holds the frame's place.
         keyframe_id: what was found; -1 where nothing was.
         similarity: of it; NaN where nothing was found.
@@ -63,8 +76,45 @@ class JudgedAnswer:
     is_right: bool = False
 
 
+@dataclass(frozen=True)
+class Answers:
+    """All judged answers of one pass.
+
+    Attributes:
+        answers: n answers; of each drive, those of hidden places behind the others.
+        weights: (n,) float64: 1 for a frame as driven.
+    """
+
+    answers: list[JudgedAnswer]
+    weights: NDArray[np.float64]
+
+    @classmethod
+    def joined(cls, parts: Sequence[Answers]) -> Answers:
+        """Those of several drives, one drive behind the other."""
+        answers = [answer for part in parts for answer in part.answers]
+        return cls(answers, np.concatenate([part.weights for part in parts]))
+
+    def column(self, name: str) -> NDArray[np.float64]:
+        """(n,) float64: one number of each answer."""
+        return np.array([getattr(answer, name) for answer in self.answers], np.float64)
+
+    def flags(self, name: str) -> NDArray[np.bool_]:
+        """(n,) bool: one flag of each answer."""
+        return np.array([getattr(answer, name) for answer in self.answers], bool)
+
+    def as_driven(self) -> Answers:
+        """Those without hidden places."""
+        seen = ~self.flags('is_hidden')
+        kept = [answer for answer in self.answers if not answer.is_hidden]
+        return Answers(kept, self.weights[seen])
+
+
 def judged_drive(
-    frames: Sequence[Frame], place_map: PlaceMap, positive_distance_m: float
+    frames: Sequence[Frame],
+    place_map: PlaceMap,
+    positive_distance_m: float,
+    odometry: OdometryMemory | None = None,
+    elsewhere: Elsewhere | None = None,
 ) -> Drive:
     """The frames whose place is known, with the keyframes that show it.
 
@@ -90,7 +140,8 @@ def judged_drive(
 
     row_of = {int(number): row for row, number in enumerate(place_map.keyframe_ids())}
     around = within(_HIDDEN_RADII * positive_distance_m)
-    return Drive(located, row_of, within(positive_distance_m), around)
+    right = within(positive_distance_m)
+    return Drive(located, row_of, right, around, odometry, elsewhere)
 
 
 def ask(
@@ -119,20 +170,46 @@ def ask(
     return answers
 
 
+def ask_elsewhere(
+    elsewhere: Elsewhere,
+    recognizer: PlaceRecognizer,
+    *,
+    progress: Callable[[int], object] | None = None,
+) -> list[JudgedAnswer]:
+    """The answers to a drive through places that the map lacks: none of them is right."""
+    answers = []
+    recognizer.reset()
+    for frame in elsewhere.frames:
+        best = _best_candidate(frame, recognizer, None, elsewhere.odometry)
+        answers.append(_judged(frame, best, is_hidden=True))
+        if progress:
+            progress(1)
+    return answers
+
+
 def _answer(
     drive: Drive, number: int, recognizer: PlaceRecognizer, is_hidden: bool
 ) -> JudgedAnswer:
     frame, right = drive.frames[number], drive.right.rows(number)
     hidden = _mask(drive, number) if is_hidden else None
-    best = _best_candidate(frame, recognizer, hidden)
+    best = _best_candidate(frame, recognizer, hidden, drive.odometry)
     has_place = bool(len(right)) and not is_hidden
+    is_right = best is not None and drive.row_of[best.keyframe.keyframe_id] in right
+    return _judged(frame, best, is_hidden, has_place, is_right)
+
+
+def _judged(
+    frame: Frame,
+    best: Candidate | None,
+    is_hidden: bool,
+    has_place: bool = False,
+    is_right: bool = False,
+) -> JudgedAnswer:
     if best is None:
         return JudgedAnswer(frame.name, is_hidden, has_place)
-    number_found = best.keyframe.keyframe_id
     return JudgedAnswer(
-        *(frame.name, is_hidden, has_place, number_found),
-        *(best.similarity, best.margin, best.probability),
-        is_right=drive.row_of[number_found] in right,
+        *(frame.name, is_hidden, has_place, best.keyframe.keyframe_id),
+        *(best.similarity, best.margin, best.probability, is_right),
     )
 
 
@@ -143,11 +220,17 @@ def _mask(drive: Drive, number: int) -> NDArray[np.bool_]:
 
 
 def _best_candidate(
-    frame: Frame, recognizer: PlaceRecognizer, hidden: NDArray[np.bool_] | None
+    frame: Frame,
+    recognizer: PlaceRecognizer,
+    hidden: NDArray[np.bool_] | None,
+    odometry: OdometryMemory | None,
 ) -> Candidate | None:
     try:
         image = frame.load()
     except ImageError:
         return None
-    candidates = recognizer.recognize(image, frame.stamp_ns, hidden_rows=hidden).candidates
-    return candidates[0] if candidates else None
+    pose = None
+    if odometry is not None:
+        pose = odometry.at(frame.stamp_ns, recognizer.config.max_odometry_age_s)
+    answer = recognizer.recognize(image, frame.stamp_ns, pose, hidden_rows=hidden)
+    return answer.candidates[0] if answer.candidates else None

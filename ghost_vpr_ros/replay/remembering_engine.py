@@ -14,6 +14,7 @@ class RememberingEngine:
     """Gives the descriptors of another engine, and those it has given before from memory.
 
     Attributes:
+        known: (B, D) descriptors by the SHA-256 of the network inputs that they belong to.
         name: of the other engine.
         model_hash: of the model that it runs.
         descriptor_dim: D.
@@ -21,7 +22,7 @@ class RememberingEngine:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._known: dict[bytes, NDArray[np.float32]] = {}
+        self.known: dict[bytes, NDArray[np.float32]] = {}
         self.name = engine.name
         self.model_hash = engine.model_hash
         self.descriptor_dim = engine.descriptor_dim
@@ -29,11 +30,11 @@ class RememberingEngine:
     def describe(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Descriptors (B, D) of network inputs (B, 3, h, w)."""
         key = hashlib.sha256(np.ascontiguousarray(batch).data).digest()
-        if key not in self._known:
-            self._known[key] = self._engine.describe(batch)
-        return self._known[key]
+        if key not in self.known:
+            self.known[key] = self._engine.describe(batch)
+        return self.known[key]
 
     def close(self) -> None:
         """Free the other engine and what is remembered."""
-        self._known.clear()
+        self.known.clear()
         self._engine.close()

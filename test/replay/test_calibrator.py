@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 
 from ghost_vpr_ros.core.calibration_fit import expected_calibration_error
+from ghost_vpr_ros.core.datatypes import Pose
 from ghost_vpr_ros.core.errors import CalibrationError, SourceError
+from ghost_vpr_ros.core.odometry import OdometryMemory
 from ghost_vpr_ros.replay.calibration_report import write_calibration_report
-from ghost_vpr_ros.replay.calibrator import ask_all, calibrate, check
+from ghost_vpr_ros.replay.calibrator import ask_all, calibrate, calibrate_together, check
 from ghost_vpr_ros.replay.config import CalibrationConfig
-from ghost_vpr_ros.replay.judged_drive import ask, judged_drive
+from ghost_vpr_ros.replay.judged_drive import Elsewhere, ask, judged_drive
+from ghost_vpr_ros.replay.replayer import replay
 from test.core.calibrations import calibration
 from test.core.model.tiny_model import tiny_model
 from test.replay.drives import drive_along, drive_frames, street, street_recognizer
@@ -75,6 +78,43 @@ def test_the_threshold_reaches_the_stated_precision_and_counts_agree(asked):
     assert learnt.num_right + learnt.num_wrong == 2 * PLACES
 
 
+def test_two_drives_together_teach_one_calibration_of_all_their_frames(model, tmp_path):
+    asked = []
+    for seed in (0, 7):
+        places = street(PLACES, seed=seed)
+        path, script = tmp_path / f'{seed}.map', drive_along(places, 2.5, seed=seed + 1)
+        recognizer = street_recognizer(path, model, places, script)
+        drive = judged_drive(drive_frames(PLACES), recognizer.place_map, RADIUS_M)
+        asked.append((drive, recognizer))
+    run = calibrate_together(asked, CalibrationConfig(), RADIUS_M, 'two drives')
+    learnt = run.calibration
+    assert learnt.num_frames == 2 * PLACES
+    assert learnt.num_right + learnt.num_wrong == len(run.after.answers) == 4 * PLACES
+    assert [recognizer.calibration for _, recognizer in asked] == [learnt, learnt]
+    alone = [learn(*each).calibration.slope for each in asked]
+    assert min(alone) < learnt.slope < max(alone)
+
+
+def test_the_filter_gets_the_odometry_of_the_drive(model, tmp_path):
+    places = street(PLACES)
+    recognizer = street_recognizer(
+        tmp_path / 'street.map', model, places, drive_along(places, 2.5)
+    )
+    frames = drive_frames(PLACES, seconds_apart=8.0)
+    standing = OdometryMemory()
+    for frame in frames:
+        standing.add(frame.stamp_ns, Pose(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0])))
+    recognizer.use_calibration(calibration(model_hash=model.model_hash))
+    told, untold = (
+        ask(judged_drive(frames, recognizer.place_map, RADIUS_M, odometry), recognizer)
+        for odometry in (standing, None)
+    )
+    replayed = replay(frames, recognizer, standing)
+    best = [answer.hypothesis.candidates[0].probability for answer in replayed]
+    assert [answer.probability for answer in told] == best
+    assert [answer.probability for answer in untold] != best
+
+
 def test_the_recogniser_is_left_with_what_was_learnt_and_the_map_as_it_was(asked):
     drive, recognizer = asked()
     learnt = learn(drive, recognizer).calibration
@@ -89,6 +129,22 @@ def test_hidden_places_are_never_right_and_have_the_stated_weight(asked):
     assert answers.flags('is_right')[~hidden].all()
     assert not answers.flags('is_right')[hidden].any()
     assert answers.weights[hidden].sum() / answers.weights.sum() == pytest.approx(0.2)
+
+
+def test_a_drive_elsewhere_is_asked_in_place_of_hidden_places(asked):
+    drive, recognizer = asked(blur=0.2, mapped=90)
+    frames = drive.frames
+    known = judged_drive(frames[:90], recognizer.place_map, RADIUS_M)
+    elsewhere = replace(known, elsewhere=Elsewhere(frames[90:]))
+    answers = ask_all(elsewhere, recognizer, unknown_share=0.2)
+    hidden = answers.flags('is_hidden')
+    assert [each.image for each in answers.answers] == [frame.name for frame in frames]
+    assert hidden.tolist() == [False] * 90 + [True] * 30
+    assert not answers.flags('is_right')[hidden].any()
+    assert answers.weights[hidden].sum() / answers.weights.sum() == pytest.approx(0.2)
+    alone = ask(drive, recognizer)
+    margins = [each.margin for each in alone]
+    np.testing.assert_array_equal(answers.column('margin'), margins)
 
 
 def test_places_that_the_map_lacks_are_wrong_and_not_hidden_again(asked):

@@ -1,0 +1,266 @@
+"""Drives and maps of `benchmarks/closures.py`, kept in a folder so that a second run is short."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.closure_variants import (
+    GARDENS_STEP_M,
+    POSITIVE_DISTANCE_M,
+    STAMP_RATE_HZ,
+    TOLERANCE,
+)
+from ghost_vpr_ros.core.config import MapConfig, RecognizerConfig
+from ghost_vpr_ros.core.datatypes import Candidate, Frame, Pose
+from ghost_vpr_ros.core.engine import create_engine
+from ghost_vpr_ros.core.model.default_weights import load_default_model
+from ghost_vpr_ros.core.model.weights import model_to_bytes
+from ghost_vpr_ros.core.odometry import OdometryMemory
+from ghost_vpr_ros.core.place_map import PlaceMap
+from ghost_vpr_ros.core.recognizer import PlaceRecognizer
+from ghost_vpr_ros.core.verification import (
+    GeometricVerifier,
+    VerifiedCandidate,
+    VerifiedCandidates,
+)
+from ghost_vpr_ros.core.verification_config import VerificationConfig
+from ghost_vpr_ros.replay.bag_topics import BagTopics
+from ghost_vpr_ros.replay.bag_writer import ODOMETRY_TOPIC, TRUTH_TOPIC
+from ghost_vpr_ros.replay.ground_truth import GroundTruth, by_index, by_position
+from ghost_vpr_ros.replay.image_sources import open_source
+from ghost_vpr_ros.replay.judged_drive import Elsewhere
+from ghost_vpr_ros.replay.map_builder import add_frames
+from ghost_vpr_ros.replay.odometry_track import remembered_odometry
+from ghost_vpr_ros.replay.remembering_engine import RememberingEngine
+from ghost_vpr_ros.replay.replayer import keyframes_as_frames
+from ghost_vpr_ros.replay.sample_town.config import TownConfig
+from ghost_vpr_ros.replay.sample_town.export import is_complete, make_town
+from ghost_vpr_ros.replay.source_to_bag import INVENTED_START_NS
+
+SETS_ELSEWHERE = {
+    'bgu_campus': ('bgu_campus',),
+    'gardens_point': ('gardens_point/day_left', 'gardens_point/day_right'),
+    'camvid': ('camvid/train', 'camvid/val', 'camvid/test'),
+}
+"""Images of places that gsv_cambridge does not show."""
+
+
+Pair = tuple[bytes, int]
+"""SHA-256 of an image, and the id of a keyframe."""
+
+
+@dataclass(frozen=True)
+class Questions:
+    """A drive that is asked of a map.
+
+    Attributes:
+        name: for reports and file names.
+        map_name: drives of one name are asked of one map.
+        mapped: frames of the map, with positions.
+        frames: Q frames, with stamps where the filter is to join them.
+        odometry: of the drive; None without any.
+        is_by_index: judged by frame numbers instead of positions.
+        elsewhere: a drive through places that the map lacks, in images of the same kind.
+    """
+
+    name: str
+    map_name: str
+    mapped: Sequence[Frame]
+    frames: Sequence[Frame]
+    odometry: OdometryMemory | None = None
+    is_by_index: bool = False
+    elsewhere: Elsewhere | None = None
+
+    def truth(self, place_map: PlaceMap) -> GroundTruth | None:
+        """Which keyframes are right; None where none is, for lack of positions to compare."""
+        database = keyframes_as_frames(place_map)
+        if self.is_by_index:
+            return by_index(self.frames, database, TOLERANCE)
+        if all(frame.geo is None and frame.pose is None for frame in self.frames):
+            return None
+        return by_position(self.frames, database, POSITIVE_DISTANCE_M)
+
+
+def town_questions(work: Path, seed: int, other_seed: int) -> Questions:
+    """Drive 1 of a town asked of drive 0, with exact positions in one frame.
+
+    Drive 1 of another town tells of unknown places: this one is so small that what is left beside
+    a hidden place shows the same street.
+    """
+    mapped, (asked, odometry) = town_drive(work, seed, 0), town_drive(work, seed, 1)
+    return Questions(
+        *(f'town{seed}', f'town{seed}', mapped[0], asked, odometry),
+        elsewhere=Elsewhere(*town_drive(work, other_seed, 1)),
+    )
+
+
+def town_drive(work: Path, seed: int, number: int) -> tuple[Sequence[Frame], OdometryMemory]:
+    """Frames with exact positions, and their odometry; makes the town where it is missing."""
+    town, config = work / f'town{seed}', TownConfig(seed=seed)
+    if not is_complete(town, config):
+        make_town(town, config, storage=['mcap'])
+    bag = town / f'drive_{number}' / 'bag_mcap'
+    frames = open_source(bag, topics=BagTopics(position_topic=TRUTH_TOPIC)).frames
+    return frames, remembered_odometry(bag, ODOMETRY_TOPIC)
+
+
+def towns_questions(work: Path, seeds: Sequence[int]) -> list[Questions]:
+    """Each town, with the next one of them as the places that its map lacks."""
+    others = [*seeds[1:], seeds[0]]
+    return [town_questions(work, *pair) for pair in zip(seeds, others, strict=True)]
+
+
+def gsv_val_questions(data: Path) -> Questions:
+    """The validation split of gsv_cambridge; photos without order, so without stamps."""
+    mapped, asked = (
+        open_source(data / 'gsv_cambridge', where={'split': 'val', 'role': role}).frames
+        for role in ('database', 'query')
+    )
+    return Questions('gsv_val', 'gsv_val', mapped, asked)
+
+
+def gardens_questions(data: Path) -> Questions:
+    """The walk on the right side asked of the one on the left."""
+    mapped, asked = (
+        open_source(data / 'gardens_point' / side).frames for side in ('day_left', 'day_right')
+    )
+    return Questions(
+        *('gardens', 'gardens', along_a_line(mapped), stamped(asked)), is_by_index=True
+    )
+
+
+def elsewhere_questions(data: Path, name: str) -> Questions:
+    """Images of other places asked of the training split of gsv_cambridge."""
+    mapped = open_source(data / 'gsv_cambridge', where={'split': 'train'}).frames
+    sources = [open_source(data / folder) for folder in SETS_ELSEWHERE[name]]
+    frames = [
+        replace(frame, name=f'{source.short_name}/{frame.name}', geo=None, pose=None)
+        for source in sources
+        for frame in source.frames
+    ]
+    return Questions(f'elsewhere_{name}', 'gsv_train', mapped, stamped(frames))
+
+
+def along_a_line(frames: Sequence[Frame]) -> list[Frame]:
+    """Frames without positions, `GARDENS_STEP_M` apart."""
+    return [
+        replace(frame, pose=Pose(np.array([GARDENS_STEP_M * number, 0.0, 0.0])))
+        for number, frame in enumerate(frames)
+    ]
+
+
+def stamped(frames: Sequence[Frame]) -> list[Frame]:
+    """Frames without stamps, at `STAMP_RATE_HZ`."""
+    return [
+        replace(frame, stamp_ns=INVENTED_START_NS + round(number * 1e9 / STAMP_RATE_HZ))
+        for number, frame in enumerate(frames)
+    ]
+
+
+def descriptor_file(folder: Path, source: str, model_hash: str) -> Path:
+    """Where the descriptors of one source by one network are kept."""
+    return folder / 'descriptors' / f'{source}_{model_hash[:12]}.npz'
+
+
+class RememberingVerifier:
+    """Verifies each pair of image and keyframe once, for variants that ask the same again."""
+
+    def __init__(self, verifier: GeometricVerifier, known: dict[Pair, VerifiedCandidate]) -> None:
+        self._verifier = verifier
+        self._known = known
+
+    def verify(
+        self, image: NDArray[np.uint8], candidates: Sequence[Candidate]
+    ) -> VerifiedCandidates:
+        """As `GeometricVerifier.verify` of the default configuration."""
+        count = VerificationConfig.candidates
+        key = hashlib.sha256(np.ascontiguousarray(image).data).digest()
+        pairs = [(key, each.keyframe.keyframe_id) for each in candidates[:count]]
+        new = [c for c, pair in zip(candidates, pairs, strict=False) if pair not in self._known]
+        for item in self._verifier.verify(image, new).items:
+            self._known[key, item.candidate.keyframe.keyframe_id] = item
+        found = [
+            replace(item, candidate=replace(each, inliers=item.candidate.inliers))
+            for each, item in zip(candidates, map(self._known.__getitem__, pairs), strict=False)
+        ]
+        return VerifiedCandidates((*found, *map(VerifiedCandidate, candidates[count:])))
+
+
+class Workshop:
+    """The shipped network, with maps and descriptors of earlier runs.
+
+    Attributes:
+        work: folder of all that is kept.
+        model: the shipped network.
+    """
+
+    def __init__(self, work: Path) -> None:
+        self.work = work
+        self.model = load_default_model()
+        self._verified: dict[str, dict[Pair, VerifiedCandidate]] = {}
+
+    @contextmanager
+    def recognizer(self, asked: Questions, config: RecognizerConfig) -> Iterator[PlaceRecognizer]:
+        """As `fresh_recognizer`; each pair of images is compared by local features only once."""
+        known = self._verified.setdefault(asked.name, {})
+        with self.fresh_recognizer(asked, config) as recognizer:
+            # No public way in: only this benchmark asks the same pairs over and over.
+            verifier = RememberingVerifier(recognizer._verifier, known)
+            recognizer._verifier = verifier  # type: ignore[assignment]
+            yield recognizer
+
+    @contextmanager
+    def fresh_recognizer(
+        self, asked: Questions, config: RecognizerConfig
+    ) -> Iterator[PlaceRecognizer]:
+        """A recogniser of the questions' map whose network runs once for each image."""
+        engine = RememberingEngine(create_engine(self.model, 'auto', 'cpu'))
+        own = descriptor_file(self.work, asked.name, self.model.model_hash)
+        # A town's drive is also asked of another town's map.
+        for path in own.parent.glob(descriptor_file(self.work, '*', self.model.model_hash).name):
+            engine.known.update(kept_descriptors(path))
+        before = set(engine.known)
+        place_map = self._map(asked, engine)
+        with PlaceRecognizer(self.model, engine, place_map, config) as recognizer:
+            yield recognizer
+            new = {key: row for key, row in engine.known.items() if key not in before}
+            if new:
+                keep_descriptors(own, new)
+
+    def _map(self, asked: Questions, engine: RememberingEngine) -> PlaceMap:
+        """The map of an earlier run of the same network, or a new one."""
+        model = self.model
+        path = self.work / 'maps' / f'{asked.map_name}_{model.model_hash[:12]}.map'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            size, preprocessing = model.descriptor_dim, model.preprocessing
+            data = model_to_bytes(model)
+            PlaceMap.create(path, model.model_hash, size, preprocessing, data).close()
+        with PlaceMap.open(path, writable=True) as place_map:
+            if len(place_map) < len(asked.mapped):
+                add_frames(place_map, 'map', asked.mapped, model, engine, MapConfig())
+        return PlaceMap.open(path)
+
+
+def kept_descriptors(path: Path) -> dict[bytes, NDArray[np.float32]]:
+    """(1, D) descriptors by network input, of earlier runs; empty where there was none."""
+    if not path.exists():
+        return {}
+    with np.load(path) as kept:
+        rows = kept['descriptors'][:, np.newaxis]
+        return dict(zip((key.tobytes() for key in kept['inputs']), rows, strict=True))
+
+
+def keep_descriptors(path: Path, new: dict[bytes, NDArray[np.float32]]) -> None:
+    """Add descriptors to those of earlier runs."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    every = {**kept_descriptors(path), **new}
+    inputs = np.array([np.frombuffer(key, np.uint8) for key in every])
+    np.savez(path, inputs=inputs, descriptors=np.concatenate(list(every.values())))

@@ -1,0 +1,168 @@
+"""How far the answers can be trusted: precision and recall of what is accepted, and what it costs.
+
+Asks a second drive of each of several sample towns, the right side of gardens_point, and images
+of places that the map does not hold; with each stage off and on. What is learnt is learnt on other
+towns and on the validation split of gsv_cambridge, never on a drive that is judged. Writes
+`closures.json`, `closures.md`, a reliability diagram and pictures of the worst false answers.
+
+    python -m benchmarks.closures --work WORK --data DATA --out OUT
+
+Towns, maps and descriptors stay in WORK, so a second run is short; the shipped weights are used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from benchmarks import closure_drives as drives
+from benchmarks.closure_answers import WrongAnswer, answers_to, costs, learn
+from benchmarks.closure_drives import Questions, Workshop
+from benchmarks.closure_figures import Outcome, figures, joined
+from benchmarks.closure_report import Results, write_report
+from benchmarks.closure_variants import CALIBRATIONS, MAP_ALONE, PARTS, SOURCES, VARIANTS
+from ghost_vpr_ros.core.calibration import Calibration
+from ghost_vpr_ros.replay.config import CalibrationConfig
+from ghost_vpr_ros.replay.output_files import make_output_folder
+
+Calibrations = dict[tuple[str, str], Calibration | None]
+"""By name of the calibration and of the variant that it was learnt for."""
+
+
+def options() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--work', type=Path, required=True, help='folder of towns and maps')
+    parser.add_argument(
+        '--data',
+        type=Path,
+        default=os.environ.get('GHOST_VPR_DATA'),
+        help='folder of the data sets (default: GHOST_VPR_DATA)',
+    )
+    parser.add_argument('--out', type=Path, required=True, help='folder for the results')
+    parser.add_argument('--towns', type=int, nargs='+', default=[0, 1, 2, 3, 4])
+    parser.add_argument('--calibration-towns', type=int, nargs='+', default=[5, 6, 7])
+    parser.add_argument('--only', nargs='+', choices=PARTS, default=PARTS)
+    parser.add_argument('--variants', nargs='+', choices=VARIANTS, default=list(VARIANTS))
+    parser.add_argument(
+        '--precision',
+        type=float,
+        default=0.995,
+        help='stated precision that the calibrations aim at',
+    )
+    chosen = parser.parse_args()
+    if min(len(chosen.towns), len(chosen.calibration_towns)) < 2:
+        parser.error(
+            '--towns and --calibration-towns: expected two or more: one is unknown to the other'
+        )
+    if set(chosen.towns) & set(chosen.calibration_towns):
+        parser.error('--towns and --calibration-towns: expected other towns to learn on')
+    return chosen
+
+
+def questions_of(part: str, chosen: argparse.Namespace) -> list[Questions]:
+    """The drives that a part is judged by."""
+    if part == 'town':
+        return drives.towns_questions(chosen.work, chosen.towns)
+    if part == 'gardens':
+        return [drives.gardens_questions(chosen.data)]
+    return [drives.elsewhere_questions(chosen.data, name) for name in drives.SETS_ELSEWHERE]
+
+
+def learnt(
+    workshop: Workshop, chosen: argparse.Namespace, config: CalibrationConfig
+) -> Calibrations:
+    """Every calibration that the chosen parts are asked with, for each variant."""
+    names = {name for part in chosen.only for name in CALIBRATIONS[part]} - {MAP_ALONE}
+    found: Calibrations = {(MAP_ALONE, variant): None for variant in chosen.variants}
+    for name in sorted(names):
+        sources: list[Questions] = []
+        if 'towns' in SOURCES[name]:
+            sources += drives.towns_questions(chosen.work, chosen.calibration_towns)
+        if 'gsv' in SOURCES[name]:
+            sources.append(drives.gsv_val_questions(chosen.data))
+        for variant in chosen.variants:
+            found[name, variant] = learn(workshop, sources, variant, config)
+            print(f'learnt: {name}, {variant}', flush=True)
+    return found
+
+
+def asked(
+    workshop: Workshop,
+    part: str,
+    questions: Sequence[Questions],
+    calibrations: Calibrations,
+    variants: Sequence[str],
+) -> tuple[dict[tuple[str, str], dict[str, Outcome]], dict[tuple[str, str], list[WrongAnswer]]]:
+    """Outcomes by drive, and wrong answers, by calibration and variant."""
+    outcomes: dict[tuple[str, str], dict[str, Outcome]] = {}
+    wrong: dict[tuple[str, str], list[WrongAnswer]] = {}
+    for each in questions:
+        for calibration in CALIBRATIONS[part]:
+            for variant in variants:
+                key = calibration, variant
+                outcome, found = answers_to(workshop, each, variant, calibrations[key])
+                outcomes.setdefault(key, {})[each.name] = outcome
+                wrong.setdefault(key, []).extend(found)
+                print(f'{each.name}, {calibration}, {variant}: {len(found)} wrong', flush=True)
+    return outcomes, wrong
+
+
+def as_json(
+    outcomes: dict[tuple[str, str], dict[str, Outcome]], unknown_share: float
+) -> dict[str, Any]:
+    """Figures by calibration and variant: of all drives together, and of each."""
+    rows: dict[str, Any] = {}
+    for (calibration, variant), by_drive in outcomes.items():
+        parts = {name: figures(outcome, unknown_share) for name, outcome in by_drive.items()}
+        total = figures(joined(list(by_drive.values())), unknown_share)
+        rows.setdefault(calibration, {})[variant] = {'all': total, 'by_drive': parts}
+    return rows
+
+
+def main() -> None:
+    """Learn, ask, judge, write."""
+    chosen = options()
+    config = CalibrationConfig(precision=chosen.precision)
+    make_output_folder(chosen.out)
+    workshop = Workshop(chosen.work)
+    calibrations = learnt(workshop, chosen, config)
+    results = Results(
+        {
+            'weights': workshop.model.model_hash,
+            'towns': chosen.towns,
+            'calibration_towns': chosen.calibration_towns,
+            'stated_precision': config.precision,
+            'unknown_share': config.unknown_share,
+            'variants': {name: VARIANTS[name] for name in chosen.variants},
+            'calibrations': {
+                f'{name}, {variant}': asdict(each)
+                for (name, variant), each in calibrations.items()
+                if each is not None
+            },
+        }
+    )
+    timed = drives.towns_questions(chosen.work, chosen.towns)[0]
+    results.described['costs'] = {
+        **costs(workshop, timed),
+        'threads_of_opencv': cv2.getNumThreads(),
+        'load': os.getloadavg()[0],
+    }
+    for part in chosen.only:
+        questions = questions_of(part, chosen)
+        outcomes, wrong = asked(workshop, part, questions, calibrations, chosen.variants)
+        results.add(part, outcomes, wrong, as_json(outcomes, config.unknown_share))
+        # After each part: what is found is not lost where a later one fails.
+        print(write_report(results, config.unknown_share, chosen.out), flush=True)
+
+
+if __name__ == '__main__':
+    main()
