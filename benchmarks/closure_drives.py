@@ -17,14 +17,15 @@ from benchmarks.closure_variants import (
     STAMP_RATE_HZ,
     TOLERANCE,
 )
-from ghost_vpr_ros.core.config import MapConfig, RecognizerConfig
+from ghost_vpr_ros.core.config import MapConfig
 from ghost_vpr_ros.core.datatypes import Candidate, Frame, Pose
 from ghost_vpr_ros.core.engine import create_engine
 from ghost_vpr_ros.core.model.default_weights import load_default_model
 from ghost_vpr_ros.core.model.weights import model_to_bytes
-from ghost_vpr_ros.core.odometry import OdometryMemory
 from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
+from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
+from ghost_vpr_ros.core.stamped_memory import StampedMemory
 from ghost_vpr_ros.core.verification import (
     GeometricVerifier,
     VerifiedCandidate,
@@ -74,7 +75,7 @@ class Questions:
     map_name: str
     mapped: Sequence[Frame]
     frames: Sequence[Frame]
-    odometry: OdometryMemory | None = None
+    odometry: StampedMemory[Pose] | None = None
     is_by_index: bool = False
     elsewhere: Elsewhere | None = None
 
@@ -101,7 +102,7 @@ def town_questions(work: Path, seed: int, other_seed: int) -> Questions:
     )
 
 
-def town_drive(work: Path, seed: int, number: int) -> tuple[Sequence[Frame], OdometryMemory]:
+def town_drive(work: Path, seed: int, number: int) -> tuple[Sequence[Frame], StampedMemory[Pose]]:
     """Frames with exact positions, and their odometry; makes the town where it is missing."""
     town, config = work / f'town{seed}', TownConfig(seed=seed)
     if not is_complete(town, config):

@@ -4,15 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
+_NOTHING = {'temporal': 'none', 'verify': False, 'consistency': False}
+
 VARIANTS: dict[str, dict[str, Any]] = {
-    'image alone': {'temporal': False, 'verify': False},
-    'filter': {'temporal': True, 'verify': False},
-    'verification': {'temporal': False, 'verify': True},
-    'filter and verification': {'temporal': True, 'verify': True},
+    'image alone': _NOTHING,
+    'filter': {**_NOTHING, 'temporal': 'filter'},
+    'verification': {**_NOTHING, 'verify': True},
+    'consistency': {**_NOTHING, 'consistency': True},
+    'filter and verification': {**_NOTHING, 'temporal': 'filter', 'verify': True},
+    'filter, verification, consistency': {
+        'temporal': 'filter',
+        'verify': True,
+        'consistency': True,
+    },
+    'sequence': {**_NOTHING, 'temporal': 'sequence'},
+    'sequence, verification, consistency': {
+        'temporal': 'sequence',
+        'verify': True,
+        'consistency': True,
+    },
 }
 """Fields of `RecognizerConfig` by the name of the variant; every other field has its default."""
 
-HEADLINE = 'filter and verification'
+HEADLINE = 'filter, verification, consistency'
 """The variant that the targets are checked for."""
 
 MAP_ALONE = 'map alone'

@@ -10,21 +10,51 @@ by the largest clique; and by distances alone, since a place tells a heading onl
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Reason
+from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Pose, Reason
 from ghost_vpr_ros.core.odometer import Reading
 from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
 
 
 @dataclass(frozen=True)
+class Verdict:
+    """What the answers before say of one.
+
+    Attributes:
+        reason: why it may not be accepted; NONE where it may.
+        support: how many that lie `closure_support_m` back agree with it.
+    """
+
+    reason: Reason
+    support: int = 0
+
+
+@dataclass(frozen=True)
 class _Vote:
+    """An answer that was sure enough.
+
+    Attributes:
+        reading: of its frame.
+        place: (2,) where the map has it, metres.
+        sigma_m: deviation of that.
+    """
+
     reading: Reading
     place: NDArray[np.float64]
+    sigma_m: float
+
+    @classmethod
+    def of(cls, pose: Pose, reading: Reading) -> _Vote:
+        """The vote of an answer's pose with its covariance."""
+        assert pose.covariance is not None
+        largest_m2 = float(np.linalg.eigvalsh(pose.covariance[:2, :2])[-1])
+        return cls(reading, pose.position_m[:2], math.sqrt(largest_m2))
 
     def seconds_to(self, other: _Vote) -> float:
         return abs(self.reading.stamp_ns - other.reading.stamp_ns) / 1e9
@@ -43,37 +73,40 @@ class Consistency:
 
     def judge(
         self,
-        position_m: NDArray[np.float64],
+        pose: Pose,
         reading: Reading,
         config: RecognizerConfig,
         *,
         by_features: bool = False,
-    ) -> Reason:
-        """Whether an answer that is sure by itself may be accepted.
+    ) -> Verdict:
+        """Whether an answer that is sure by itself may be accepted, and be a closure.
 
         Args:
-            position_m: (3,) of the place that it names, map frame.
+            pose: of the place that it names, map frame, with its covariance.
             reading: of the odometer at its frame.
             config: the stage's settings.
             by_features: whether only the local features of its image made it sure.
 
         Returns:
-            NONE where it may. ODOMETRY where it contradicts at least as many answers of the last
-            metres as it agrees with; LOCKOUT for a while after such a contradiction; CONSISTENCY
-            where it agrees with fewer than it needs. Without a stamp: always NONE.
+            ODOMETRY where it contradicts at least as many answers of the last metres as it agrees
+            with; LOCKOUT for a while after such a contradiction; CONSISTENCY where only local
+            features made it sure, and it agrees with fewer than `min_support`; NONE else, and
+            always without a stamp.
         """
         if reading.stamp_ns == UNKNOWN_STAMP_NS:
-            return Reason.NONE
-        vote = _Vote(reading, position_m[:2])
+            return Verdict(Reason.NONE)
+        vote = _Vote.of(pose, reading)
         others = self._others(vote, config)
-        agreeing = sum(_agree(vote, other, config) for other in others)
-        if others and 2 * agreeing <= len(others):
+        agreeing = [other for other in others if _agree(vote, other, config)]
+        if others and 2 * len(agreeing) <= len(others):
             self._contradicted_ns = reading.stamp_ns
-            return Reason.ODOMETRY
+            return Verdict(Reason.ODOMETRY)
         if self._is_locked_out(reading.stamp_ns, config.lockout_s):
-            return Reason.LOCKOUT
-        needed = config.min_verified_support if by_features else config.min_support
-        return Reason.NONE if agreeing >= needed else Reason.CONSISTENCY
+            return Verdict(Reason.LOCKOUT)
+        if by_features and len(agreeing) < config.min_support:
+            return Verdict(Reason.CONSISTENCY)
+        support = sum(_lies_back(vote, other, config) for other in agreeing)
+        return Verdict(Reason.NONE, support)
 
     def _others(self, vote: _Vote, config: RecognizerConfig) -> list[_Vote]:
         """The remembered votes near by that are no repeats of this one; it is remembered too."""
@@ -116,4 +149,13 @@ def _agree(vote: _Vote, other: _Vote, config: RecognizerConfig) -> bool:
         return places_m <= reached_m + 2.0 * config.match_spread_m
     frames_m = float(np.linalg.norm((here.position_m - there.position_m)[:2]))
     error_m = config.odometry_error * (vote.reading.along_m - other.reading.along_m)
+    error_m += vote.sigma_m + other.sigma_m
     return abs(places_m - frames_m) <= config.consistency_tolerance_m + error_m
+
+
+def _lies_back(vote: _Vote, other: _Vote, config: RecognizerConfig) -> bool:
+    """Whether one was seen so far before that a place which only looks alike is left behind."""
+    here, there = vote.reading, other.reading
+    if here.odometry is None or there.odometry is None:
+        return True
+    return here.along_m - there.along_m >= config.closure_support_m

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.candidates import positions_of, yaws_of
-from ghost_vpr_ros.core.consistency import Consistency
+from ghost_vpr_ros.core.consistency import Consistency, Verdict
 from ghost_vpr_ros.core.datatypes import Candidate, Keyframe, Pose, Reason, State
 from ghost_vpr_ros.core.image_quality import FrozenCamera
 from ghost_vpr_ros.core.likelihood import Likelihood
@@ -57,6 +57,7 @@ class FrameMemory:
         self._camera = FrozenCamera()
         self._consistency = Consistency()
         self._motion: Motion | None = None
+        self._verdict = Verdict(Reason.NONE)
         self._last_way = ''
 
     def add_keyframe(self, keyframe: Keyframe) -> None:
@@ -128,14 +129,20 @@ class FrameMemory:
             config: settings.
             by_features: whether only the local features of this image made it sure.
         """
+        self._verdict = Verdict(Reason.NONE)
         if not config.consistency or state is not State.ACCEPTED or pose is None:
             return state, reason
-        found = self._consistency.judge(
-            pose.position_m, self.reading, config, by_features=by_features
+        self._verdict = self._consistency.judge(
+            pose, self.reading, config, by_features=by_features
         )
+        found = self._verdict.reason
         if found is Reason.NONE:
             return state, reason
         return State.REJECTED if found is Reason.ODOMETRY else State.TENTATIVE, found
+
+    def is_supported(self, config: RecognizerConfig) -> bool:
+        """Whether the answer to the frame, once judged, may be a loop closure."""
+        return not config.consistency or self._verdict.support >= config.closure_support
 
     def is_new(self, config: RecognizerConfig) -> bool:
         """Whether the frame, once weighed, says something that the one before did not."""

@@ -1,4 +1,4 @@
-"""What local features say for or against the best place, where its probability is uncertain."""
+"""What local features say for or against the best place."""
 
 from __future__ import annotations
 
@@ -11,11 +11,6 @@ from ghost_vpr_ros.core.candidates import positions_of
 from ghost_vpr_ros.core.datatypes import Candidate
 from ghost_vpr_ros.core.geodesy import horizontal_distance_m
 from ghost_vpr_ros.core.verification import VerifiedCandidate
-
-
-def is_uncertain(candidates: Sequence[Candidate], low: float, high: float) -> bool:
-    """Whether the best candidate's probability lies from `low` up to, not including, `high`."""
-    return bool(candidates) and low <= candidates[0].probability < high
 
 
 def weighed_by_geometry(

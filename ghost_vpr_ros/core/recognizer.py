@@ -31,7 +31,7 @@ from ghost_vpr_ros.core.decision import decide
 from ghost_vpr_ros.core.engine import Engine, create_engine
 from ghost_vpr_ros.core.errors import MapError
 from ghost_vpr_ros.core.frame_memory import FrameByItself, FrameMemory
-from ghost_vpr_ros.core.geometric_evidence import is_uncertain, weighed_by_geometry
+from ghost_vpr_ros.core.geometric_evidence import weighed_by_geometry
 from ghost_vpr_ros.core.image_quality import shows_something
 from ghost_vpr_ros.core.known_places import KnownPlaces
 from ghost_vpr_ros.core.likelihood import MIN_SAMPLES, Likelihood, learn_likelihood
@@ -204,7 +204,8 @@ class PlaceRecognizer:
             candidates = memory.weighed(alone, config)
             config = decision_config(config, self.calibration)
         checked: Sequence[VerifiedCandidate] = ()
-        if config.verify and is_uncertain(candidates, config.verify_from, config.min_probability):
+        before = candidates[0].probability if candidates else 0.0
+        if config.verify and before >= config.verify_from:
             with clock('verify'):
                 checked = self._verifier.verify(image, candidates).items
                 candidates = weighed_by_geometry(checked, config.group_radius_m)
@@ -213,7 +214,7 @@ class PlaceRecognizer:
             state, reason = decide(candidates, self._likelihood, config)
             state, reason = memory.judged(state, reason, pose, config, by_features=bool(checked))
         answer = self._answer(stamp_ns, state, reason, clock, candidates, pose)
-        closure = self._closure(image, answer, checked, clock)
+        closure = self._closure(answer, checked)
         return replace(answer, descriptor=descriptor[0], closure=closure)
 
     def _by_itself(
@@ -230,18 +231,12 @@ class PlaceRecognizer:
         return FrameByItself(candidates, rows, similarities, self._likelihood)
 
     def _closure(
-        self,
-        image: NDArray[np.uint8],
-        answer: Hypothesis,
-        checked: Sequence[VerifiedCandidate],
-        clock: StageClock,
+        self, answer: Hypothesis, checked: Sequence[VerifiedCandidate]
     ) -> LoopClosure | None:
-        """Of an accepted answer that is news; with `verify`, by local features where they tell."""
-        if answer.state is not State.ACCEPTED or not self.is_new:
+        """Of an accepted answer that is news and has company; by features where they tell."""
+        is_told = self.is_new and self._memory.is_supported(self.config)
+        if answer.state is not State.ACCEPTED or not is_told:
             return None
-        if self.config.verify and not checked:
-            with clock('verify'):
-                checked = self._verifier.verify(image, answer.candidates[:1]).items
         proof = best_checked(checked)
         keyframe = (answer.candidates[0] if proof is None else proof.candidate).keyframe
         return make_closure(answer.stamp_ns, keyframe, answer.pose, proof)

@@ -28,7 +28,7 @@ class RecognizerConfig(Config):
         runtime=True,
     )
     position_floor_m: float = setting(
-        1.0,
+        0.6,
         'least standard deviation of a published position',
         unit='m',
         low=1e-3,
@@ -157,26 +157,32 @@ class RecognizerConfig(Config):
         runtime=True,
     )
     consistency_tolerance_m: float = setting(
-        10.0,
-        'the way between two frames and that between their places agree to this',
+        3.0,
+        'the way between two frames and that between their places agree to this, the deviations '
+        'of both places and odometry_error',
         unit='m',
         low=0.0,
         high=1e3,
         runtime=True,
     )
     min_support: int = setting(
-        0,
-        'answers of the last metres that one has to agree with before it is accepted',
+        1,
+        'answers of the last metres that one which only local features made sure has to agree '
+        'with before it is accepted',
         low=0,
         high=100,
         runtime=True,
     )
-    min_verified_support: int = setting(
+    closure_support: int = setting(
         1,
-        'the same for an answer that only local features made sure',
+        'answers, seen closure_support_m of driving before, that one has to agree with before it '
+        'is a loop closure',
         low=0,
         high=100,
         runtime=True,
+    )
+    closure_support_m: float = setting(
+        8.0, 'how far such answers lie back', unit='m', low=0.0, high=1e3, runtime=True
     )
     lockout_s: float = setting(
         0.0,
@@ -188,7 +194,7 @@ class RecognizerConfig(Config):
     )
     verify: bool = setting(
         False,
-        'look for the same local features in the stored views where the probability is uncertain',
+        'look for the same local features in the stored views of the best candidates',
         runtime=True,
     )
     verify_from: float = setting(

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.datatypes import Candidate, Frame
+from ghost_vpr_ros.core.datatypes import Candidate, Frame, Pose
 from ghost_vpr_ros.core.errors import ImageError, SourceError
-from ghost_vpr_ros.core.odometry import OdometryMemory
 from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
+from ghost_vpr_ros.core.stamped_memory import StampedMemory
 from ghost_vpr_ros.replay.ground_truth import has_position, horizontal_positions
 from ghost_vpr_ros.replay.pairs import Pairs, pairs_within
 from ghost_vpr_ros.replay.replayer import keyframes_as_frames
@@ -27,7 +27,7 @@ class Elsewhere:
     """A drive through places that the map lacks, with its odometry where there is one."""
 
     frames: Sequence[Frame]
-    odometry: OdometryMemory | None = None
+    odometry: StampedMemory[Pose] | None = None
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Drive:
     row_of: dict[int, int]
     right: Pairs
     around: Pairs
-    odometry: OdometryMemory | None = None
+    odometry: StampedMemory[Pose] | None = None
     elsewhere: Elsewhere | None = None
 
 
@@ -113,7 +113,7 @@ def judged_drive(
     frames: Sequence[Frame],
     place_map: PlaceMap,
     positive_distance_m: float,
-    odometry: OdometryMemory | None = None,
+    odometry: StampedMemory[Pose] | None = None,
     elsewhere: Elsewhere | None = None,
 ) -> Drive:
     """The frames whose place is known, with the keyframes that show it.
@@ -223,7 +223,7 @@ def _best_candidate(
     frame: Frame,
     recognizer: PlaceRecognizer,
     hidden: NDArray[np.bool_] | None,
-    odometry: OdometryMemory | None,
+    odometry: StampedMemory[Pose] | None,
 ) -> Candidate | None:
     try:
         image = frame.load()

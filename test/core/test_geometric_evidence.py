@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ghost_vpr_ros.core.geometric_evidence import is_uncertain, weighed_by_geometry
+from ghost_vpr_ros.core.geometric_evidence import weighed_by_geometry
 from ghost_vpr_ros.core.verification import VerifiedCandidate
 from test.core.recognition import candidate
 
@@ -37,10 +37,3 @@ def test_what_was_not_verified_says_nothing() -> None:
     assert found.probability == 0.6
     (unknown,) = weighed_by_geometry([checked(0.0, np.nan, 50.0)], 25.0)
     assert np.isnan(unknown.probability)
-
-
-def test_only_uncertain_places_are_verified() -> None:
-    assert not is_uncertain([], 0.05, 0.9)
-    found = [is_uncertain([candidate(probability=p)], 0.05, 0.9) for p in (0.04, 0.05, 0.89, 0.9)]
-    assert found == [False, True, True, False]
-    assert not is_uncertain([candidate(probability=np.nan)], 0.05, 0.9)

@@ -10,7 +10,7 @@ import pytest
 from ghost_vpr_ros.core.calibration_fit import expected_calibration_error
 from ghost_vpr_ros.core.datatypes import Pose
 from ghost_vpr_ros.core.errors import CalibrationError, SourceError
-from ghost_vpr_ros.core.odometry import OdometryMemory
+from ghost_vpr_ros.core.stamped_memory import StampedMemory
 from ghost_vpr_ros.replay.calibration_report import write_calibration_report
 from ghost_vpr_ros.replay.calibrator import ask_all, calibrate, calibrate_together, check
 from ghost_vpr_ros.replay.config import CalibrationConfig
@@ -101,7 +101,7 @@ def test_the_filter_gets_the_odometry_of_the_drive(model, tmp_path):
         tmp_path / 'street.map', model, places, drive_along(places, 2.5)
     )
     frames = drive_frames(PLACES, seconds_apart=8.0)
-    standing = OdometryMemory()
+    standing = StampedMemory()
     for frame in frames:
         standing.add(frame.stamp_ns, Pose(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0])))
     recognizer.use_calibration(calibration(model_hash=model.model_hash))
