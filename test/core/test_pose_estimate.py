@@ -13,12 +13,14 @@ from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
 from test.core.recognition import candidate
 
 CONFIG = RecognizerConfig(group_radius_m=10.0, position_floor_m=0.5, heading_floor_rad=0.2)
-UNKNOWN = float('nan')
+A_THIRD = 0.9 - 0.02 * math.log(3.0)
+"""Similarity of a candidate that weighs a third of one of 0.9."""
 
 
 def test_position_and_covariance_are_the_weighted_mean_and_scatter_plus_the_floor():
     """Weights 0.75 and 0.25 at (0, 0, 0) and (4, 8, 0): mean (1, 2, 0)."""
-    pose = estimate_pose([candidate((0, 0, 0), 0.6, 0.0), candidate((4, 8, 0), 0.2, 0.0)], CONFIG)
+    group = [candidate((0, 0, 0), 0.6, 0.0), candidate((4, 8, 0), 0.2, 0.0, A_THIRD)]
+    pose = estimate_pose(group, CONFIG)
     np.testing.assert_allclose(pose.position_m, [1.0, 2.0, 0.0])
     # 0.75 * (-1, -2)^T(-1, -2) + 0.25 * (3, 6)^T(3, 6) = (3, 6; 6, 12); the floor adds 0.25.
     expected = [[3.25, 6.0, 0.0], [6.0, 12.25, 0.0], [0.0, 0.0, 0.25]]
@@ -51,14 +53,14 @@ def test_candidates_elsewhere_do_not_pull_the_pose():
     assert estimate_pose(near + far, CONFIG).position_m[0] == pytest.approx(5.0)
 
 
-def test_without_probabilities_candidates_weigh_the_same():
-    group = [candidate((0, 0, 0), UNKNOWN, 0.0), candidate((6, 0, 0), UNKNOWN, 0.0)]
+def test_candidates_that_are_equally_similar_weigh_the_same_whatever_their_probability():
+    group = [candidate((0, 0, 0), float('nan'), 0.0), candidate((6, 0, 0), 0.2, 0.0)]
     assert estimate_pose(group, CONFIG).position_m[0] == pytest.approx(3.0)
 
 
-def test_probabilities_of_zero_weigh_the_same():
-    group = [candidate((0, 0, 0), 0.0, 0.0), candidate((6, 0, 0), 0.0, 0.0)]
-    assert estimate_pose(group, CONFIG).position_m[0] == pytest.approx(3.0)
+def test_what_is_much_less_similar_does_not_count():
+    group = [candidate((0, 0, 0), 0.5, 0.0), candidate((6, 0, 0), 0.5, 0.0, similarity=0.6)]
+    assert estimate_pose(group, CONFIG).position_m[0] == pytest.approx(0.0, abs=1e-5)
 
 
 def test_without_a_position_of_the_best_there_is_no_pose():
@@ -79,7 +81,7 @@ def test_headings_scatter_on_the_circle():
 
 
 def test_the_scatter_of_headings_is_weighted():
-    group = [candidate(yaw_rad=0.0, probability=0.6), candidate(yaw_rad=0.4, probability=0.2)]
+    group = [candidate(yaw_rad=0.0), candidate(yaw_rad=0.4, similarity=A_THIRD)]
     expected = 0.25 * 0.4**2 + 0.2**2
     assert estimate_pose(group, CONFIG).covariance[5, 5] == pytest.approx(expected)
 
@@ -113,6 +115,7 @@ def test_the_covariance_is_symmetric_and_positive_definite(seed):
             rng.uniform(-1e3, 1e3) + rng.uniform(-4, 4, 3),
             rng.choice([1e-26, 0.3, 1.0]),
             rng.choice([None, *rng.uniform(-4, 4, 3)]),
+            rng.uniform(-1.0, 1.0),
         )
         for _ in range(rng.integers(1, 12))
     ]
