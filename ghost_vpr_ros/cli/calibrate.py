@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ghost_vpr_ros.cli.model_options import add_engine_options
+from ghost_vpr_ros.cli.odometry import add_odometry_option, known_odometry
 from ghost_vpr_ros.cli.options import add_settings, add_where, config_from, where_from
 from ghost_vpr_ros.cli.positions import judged_frames
 from ghost_vpr_ros.cli.progress import progress_bar, say
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from ghost_vpr_ros.core.calibration import Calibration
     from ghost_vpr_ros.core.recognizer import PlaceRecognizer
     from ghost_vpr_ros.replay.calibrator import CalibrationRun
+    from ghost_vpr_ros.replay.judged_drive import Elsewhere
 
 _THRESHOLDS = ('min_probability', 'tentative_probability')
 
@@ -43,6 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='folder, CSV manifest or bag: another drive, through places of the map',
     )
     add_where(parser)
+    parser.add_argument(
+        '--unknown-source',
+        metavar='DRIVE',
+        help='folder, CSV manifest or bag of places that the map lacks: it tells of unknown ones; '
+        'default: the places of each frame are hidden from it',
+    )
     parser.add_argument(
         '--out', required=True, metavar='DIR', type=Path, help='folder for the report'
     )
@@ -61,7 +69,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_settings(parser, CalibrationConfig)
     add_settings(parser, EvaluationConfig, ['positive_distance_m'])
-    add_settings(parser.add_argument_group('bags'), BagTopics)
+    bags = parser.add_argument_group('bags')
+    add_odometry_option(bags)
+    add_settings(bags, BagTopics)
     stages = [s.name for s in settings_of(RecognizerConfig) if s.name not in _THRESHOLDS]
     add_settings(parser.add_argument_group('recogniser'), RecognizerConfig, stages)
     add_engine_options(parser)
@@ -128,16 +138,32 @@ def _run(
     from ghost_vpr_ros.replay.judged_drive import judged_drive
 
     radius_m = config_from(args, EvaluationConfig).positive_distance_m
-    drive = judged_drive(frames, recognizer.place_map, radius_m)
+    odometry = known_odometry(args.source, args.odometry_topic)
+    elsewhere = _elsewhere(args)
+    drive = judged_drive(frames, recognizer.place_map, radius_m, odometry, elsewhere)
     if len(drive.frames) < len(frames):
         without = len(frames) - len(drive.frames)
         say(f'warning: {without} of {len(frames)} images lack a position, left out')
-    with progress_bar(PASSES * len(drive.frames), 'calibrate') as progress:
+    hidden = len(drive.frames) if elsewhere is None else len(elsewhere.frames)
+    count = PASSES // 2 * (len(drive.frames) + hidden)
+    with progress_bar(count, 'calibrate') as progress:
         if taken is not None:
             check_fits(taken, args.map, recognizer.place_map.model_hash)
             return check(drive, recognizer, taken, progress)
         config = config_from(args, CalibrationConfig)
         return calibrate(drive, recognizer, config, radius_m, _drive_name(args), progress)
+
+
+def _elsewhere(args: argparse.Namespace) -> Elsewhere | None:
+    """The drive through places that the map lacks."""
+    from ghost_vpr_ros.replay.image_sources import open_source
+    from ghost_vpr_ros.replay.judged_drive import Elsewhere
+
+    if args.unknown_source is None:
+        return None
+    # Its topics are found by themselves: it may be of another robot.
+    frames = open_source(args.unknown_source, topics=BagTopics(position_topic='none')).frames
+    return Elsewhere(frames, known_odometry(args.unknown_source, ''))
 
 
 def _drive_name(args: argparse.Namespace) -> str:
@@ -155,6 +181,7 @@ def _write_report(
         'map': str(args.map),
         'source': str(args.source),
         'where': dict(args.where),
+        'unknown_source': args.unknown_source,
         'learnt_here': args.from_map is None,
         'recognizer': recognizer.config.to_dict(),
     }

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ghost_vpr_ros.cli.evaluate import describe_model, recall_lines
 from ghost_vpr_ros.cli.model_options import add_engine_options
+from ghost_vpr_ros.cli.odometry import add_odometry_option, known_odometry
 from ghost_vpr_ros.cli.options import add_settings, config_from
 from ghost_vpr_ros.cli.pose_graph import (
     add_pose_graph_options,
@@ -80,12 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     bag_settings = [s.name for s in settings_of(BagTopics) if s.name != 'position_topic']
     bag = parser.add_argument_group('bag')
-    bag.add_argument(
-        '--odometry-topic',
-        metavar='TOPIC',
-        default='',
-        help='odometry of the bag; default: its only topic of Odometry; none: without odometry',
-    )
+    add_odometry_option(bag)
     add_settings(bag, BagTopics, bag_settings)
     add_settings(parser.add_argument_group('judgement'), EvaluationConfig, _EVALUATION_SETTINGS)
     add_settings(parser.add_argument_group('recogniser'), RecognizerConfig)
@@ -226,14 +222,7 @@ def _odometry(args: argparse.Namespace, frames: Sequence[Frame]) -> StampedMemor
     Raises:
         BagError: no such topic of odometry, or the bag is damaged.
     """
-    from ghost_vpr_ros.replay.odometry_track import odometry_topics_of, remembered_odometry
-
     if args.mode != 'localize' and args.pose_graph and args.drift_seed is not None:
         (track,) = odometry_tracks(args, frames).values()
         return track.remembered()
-    if args.odometry_topic == 'none':
-        return None
-    topics = odometry_topics_of(Path(args.bag), args.odometry_topic)
-    if len(topics) > 1:
-        say(f'note: no odometry is used; choose one of {", ".join(topics)} with --odometry-topic')
-    return remembered_odometry(Path(args.bag), topics[0]) if len(topics) == 1 else None
+    return known_odometry(args.bag, args.odometry_topic)

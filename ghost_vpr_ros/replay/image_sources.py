@@ -79,6 +79,15 @@ def open_source(
     return _folder_source(path, frames)
 
 
+def is_bag(path: Path) -> bool:
+    """Whether `open_source` would read a bag there.
+
+    Raises:
+        SourceError: as `open_source`.
+    """
+    return _kind(path)[0] == 'bag'
+
+
 def natural_key(name: str) -> list[tuple[int, int, str]]:
     """Sort key in which numbers count as numbers: `2.jpg` before `10.jpg`."""
     parts = re.split(r'(\d+)', name)

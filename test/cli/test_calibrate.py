@@ -61,6 +61,20 @@ def test_what_is_learnt_is_stored_reported_and_shown(program, town, place_map, t
     assert shown['calibration']['learnt_on'] == 'second'
 
 
+def test_a_drive_elsewhere_tells_of_unknown_places(program, town, place_map, tmp_path):
+    elsewhere = write_images(tmp_path / 'elsewhere', range(100, 100 + COUNT))
+    out = tmp_path / 'out'
+    options = ('--source', town[1], '--unknown-source', elsewhere, '--out', out, '--json')
+    done = program('calibrate', place_map, *options)
+    assert done.status == 0, done.error
+    learnt = calibration_of(place_map)
+    assert learnt.num_wrong >= COUNT
+    report = json.loads((out / 'calibration.json').read_text())
+    assert report['unknown_source'] == str(elsewhere)
+    rows = (out / 'per_frame.csv').read_text().splitlines()
+    assert len(rows) == 1 + 2 * COUNT
+
+
 def test_a_dry_run_leaves_the_map_as_it_is(program, town, place_map, tmp_path):
     before = place_map.read_bytes()
     done = program(

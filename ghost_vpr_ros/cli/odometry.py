@@ -1,0 +1,45 @@
+"""The odometry of a drive, as the node would have it: shared by the commands that ask a drive."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ghost_vpr_ros.cli.progress import say
+from ghost_vpr_ros.core.datatypes import Pose
+
+if TYPE_CHECKING:
+    from ghost_vpr_ros.core.stamped_memory import StampedMemory
+
+
+def add_odometry_option(parser: argparse._ArgumentGroup) -> None:
+    """Add `--odometry-topic`."""
+    parser.add_argument(
+        '--odometry-topic',
+        metavar='TOPIC',
+        default='',
+        help='odometry of the bag; default: its only topic of Odometry; none: without odometry',
+    )
+
+
+def known_odometry(source: str, topic: str) -> StampedMemory[Pose] | None:
+    """Of a bag; None without any, with several to choose, and for what is no bag.
+
+    Args:
+        source: bag, or another source of images.
+        topic: empty for the only one, or `none`.
+
+    Raises:
+        BagError: no such topic of odometry, or the bag is damaged.
+    """
+    from ghost_vpr_ros.replay.image_sources import is_bag
+    from ghost_vpr_ros.replay.odometry_track import odometry_topics_of, remembered_odometry
+
+    path = Path(source)
+    if topic == 'none' or not is_bag(path):
+        return None
+    topics = odometry_topics_of(path, topic)
+    if len(topics) > 1:
+        say(f'note: no odometry is used; choose one of {", ".join(topics)} with --odometry-topic')
+    return remembered_odometry(path, topics[0]) if len(topics) == 1 else None
