@@ -10,66 +10,25 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.camera import BODY_R_OPTICAL, CameraIntrinsics
+from ghost_vpr_ros.core.camera import CameraIntrinsics
 from ghost_vpr_ros.core.datatypes import Candidate, Pose
 from ghost_vpr_ros.core.errors import ImageError
-from ghost_vpr_ros.core.geodesy import rotation_to_quaternion
 from ghost_vpr_ros.core.image import decode_compressed
 from ghost_vpr_ros.core.inlier_evidence import LEARNT
 from ghost_vpr_ros.core.local_features import FeatureCache, FeatureExtractor, LocalFeatures, match
 from ghost_vpr_ros.core.place_map import PlaceMap
-from ghost_vpr_ros.core.two_view import Motion, consistent_matches, relative_motion
+from ghost_vpr_ros.core.relative_pose import RelativePose, in_body_frames
+from ghost_vpr_ros.core.two_view import consistent_matches, relative_motion
 from ghost_vpr_ros.core.verification_config import VerificationConfig
 
 Views = Callable[[int], 'NDArray[np.uint8] | None']
 
 _GRID = 4
-_LARGEST_ANGLE_VARIANCE_RAD2 = math.pi**2 / 3.0
-"""Variance of an angle of which nothing is known."""
-
-
-@dataclass(frozen=True)
-class RelativePose:
-    """Pose of the query camera's body frame in the keyframe's body frame, up to scale.
-
-    Attributes:
-        keyframe_R_query: (3, 3) float64 rotation.
-        direction: (3,) float64 unit vector to the query camera; None where the views differ by
-            a rotation only.
-        rotation_covariance: (3, 3) rad^2 about x, y, z of the keyframe's frame.
-        direction_covariance: (3, 3) rad^2 of the unit direction, 0 along it.
-        is_calibrated: False where the camera was assumed: the angles are rough.
-    """
-
-    keyframe_R_query: NDArray[np.float64]
-    direction: NDArray[np.float64] | None
-    rotation_covariance: NDArray[np.float64]
-    direction_covariance: NDArray[np.float64]
-    is_calibrated: bool
-
-    def pose(self, distance_m: float, deviation_m: float) -> Pose:
-        """In the keyframe's body frame, with a distance from odometry, the map or an assumption.
-
-        Without a direction the position is the keyframe's, uncertain in every direction.
-
-        Args:
-            distance_m: between the two cameras, metres.
-            deviation_m: standard deviation of that distance, metres.
-        """
-        covariance = np.zeros((6, 6))
-        covariance[3:, 3:] = self.rotation_covariance
-        quaternion = rotation_to_quaternion(self.keyframe_R_query)
-        if self.direction is None:
-            covariance[:3, :3] = (distance_m**2 + deviation_m**2) * np.eye(3)
-            return Pose(np.zeros(3), quaternion, covariance)
-        square_m2 = distance_m**2 + deviation_m**2
-        covariance[:3, :3] = square_m2 * self.direction_covariance
-        covariance[:3, :3] += deviation_m**2 * np.outer(self.direction, self.direction)
-        return Pose(distance_m * self.direction, quaternion, covariance)
 
 
 @dataclass(frozen=True)
@@ -83,7 +42,8 @@ class VerifiedCandidate:
         cells: of a 4 x 4 grid with inliers, in the image that has fewer of them.
         is_verified: enough inliers, widely enough spread.
         likelihood_ratio: p(inliers | right place) / p(inliers | wrong place); 1: says nothing.
-        relative: of a verified candidate whose view can be the query camera's.
+        relative: of the verified candidate with the most inliers, if its view can be the query
+            camera's.
         pose: the same with the distance that is assumed where nothing tells it.
     """
 
@@ -95,6 +55,14 @@ class VerifiedCandidate:
     likelihood_ratio: float = 1.0
     relative: RelativePose | None = None
     pose: Pose | None = None
+
+
+class _Pairs(NamedTuple):
+    """Matches that agree with one motion: (n, 2) pixels of the query and of the keyframe."""
+
+    keyframe: LocalFeatures
+    query_px: NDArray[np.float64]
+    keyframe_px: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -159,7 +127,15 @@ class GeometricVerifier:
         if not candidates:
             return VerifiedCandidates(())
         query = self._extract(image)
-        found = [self._verify_one(query, each) for each in candidates[:count]]
+        found, matched = [], []
+        for each in candidates[:count]:
+            item, pairs = self._verify_one(query, each)
+            found.append(item)
+            matched.append(pairs)
+        proved = [number for number, item in enumerate(found) if item.is_verified]
+        if proved:
+            best = max(proved, key=lambda number: found[number].candidate.inliers)
+            found[best] = self._related(found[best], query, matched[best])
         rest = [VerifiedCandidate(each) for each in candidates[count:]]
         return VerifiedCandidates((*found, *rest))
 
@@ -167,11 +143,13 @@ class GeometricVerifier:
         """p(inliers | right place) / p(inliers | wrong place); 1 for -1, which says nothing."""
         return self._evidence.likelihood_ratio(inliers)
 
-    def _verify_one(self, query: LocalFeatures, candidate: Candidate) -> VerifiedCandidate:
+    def _verify_one(
+        self, query: LocalFeatures, candidate: Candidate
+    ) -> tuple[VerifiedCandidate, _Pairs | None]:
         keyframe_id = candidate.keyframe.keyframe_id
         keyframe = self._cache.get(keyframe_id, lambda: self._keyframe_features(keyframe_id))
         if keyframe is None:
-            return VerifiedCandidate(candidate)
+            return VerifiedCandidate(candidate), None
         pairs = match(query, keyframe, self._config.match_ratio)
         a, b = query.points[pairs[:, 0]], keyframe.points[pairs[:, 1]]
         keep = self._consistent(query, keyframe, a, b)
@@ -179,18 +157,25 @@ class GeometricVerifier:
         inliers = len(a)
         cells = min(_cells(a, query), _cells(b, keyframe))
         is_verified = inliers >= self._min_inliers and cells >= self._config.min_cells
-        relative = self._relative(query, keyframe, a, b) if is_verified else None
-        distance_m = self._config.unknown_distance_m
-        return VerifiedCandidate(
+        item = VerifiedCandidate(
             replace(candidate, inliers=inliers),
             len(pairs),
             inliers / max(len(pairs), 1),
             cells,
             is_verified,
             self.likelihood_ratio(inliers),
-            relative,
-            None if relative is None else relative.pose(distance_m, distance_m),
         )
+        return item, _Pairs(keyframe, a, b)
+
+    def _related(
+        self, item: VerifiedCandidate, query: LocalFeatures, pairs: _Pairs | None
+    ) -> VerifiedCandidate:
+        """With the relative pose of both cameras: it costs more than the proof itself."""
+        assert pairs is not None
+        relative = self._relative(query, pairs.keyframe, pairs.query_px, pairs.keyframe_px)
+        distance_m = self._config.unknown_distance_m
+        pose = None if relative is None else relative.pose(distance_m, distance_m)
+        return replace(item, relative=relative, pose=pose)
 
     def _keyframe_features(self, keyframe_id: int) -> LocalFeatures | None:
         """None without a view; a damaged one must not cost the answer."""
@@ -239,7 +224,7 @@ class GeometricVerifier:
         if motion is None:
             return None
         extra_rad = math.radians(self._config.assumed_error_deg) if camera.is_assumed else 0.0
-        return _in_body_frames(motion, extra_rad, not camera.is_assumed)
+        return in_body_frames(motion, extra_rad, not camera.is_assumed)
 
 
 def _fit(camera: CameraIntrinsics, query: LocalFeatures, keyframe: LocalFeatures) -> bool:
@@ -254,23 +239,3 @@ def _cells(points: NDArray[np.float64], image: LocalFeatures) -> int:
     cells = np.floor((points + 0.5) * _GRID / (image.width, image.height)).astype(np.int64)
     cells = np.clip(cells, 0, _GRID - 1)
     return len(np.unique(cells @ np.array([1, _GRID])))
-
-
-def _in_body_frames(motion: Motion, extra_rad: float, is_calibrated: bool) -> RelativePose:
-    """From optical to body frames; `extra_rad` is what an assumed camera adds to each angle."""
-    turn = BODY_R_OPTICAL
-    rotation = turn @ motion.keyframe_R_query @ turn.T
-    about = turn @ motion.rotation_covariance @ turn.T + extra_rad**2 * np.eye(3)
-    direction = None if motion.direction is None else turn @ motion.direction
-    across = np.zeros((3, 3))
-    if direction is not None:
-        across = turn @ motion.direction_covariance @ turn.T
-        across += extra_rad**2 * (np.eye(3) - np.outer(direction, direction))
-    return RelativePose(rotation, direction, _bounded(about), _bounded(across), is_calibrated)
-
-
-def _bounded(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Symmetric, and no variance larger than that of an angle of which nothing is known."""
-    values, vectors = np.linalg.eigh(0.5 * (covariance + covariance.T))
-    root = vectors * np.sqrt(np.clip(values, 0.0, _LARGEST_ANGLE_VARIANCE_RAD2))
-    return np.asarray(root @ root.T)

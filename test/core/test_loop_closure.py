@@ -8,7 +8,8 @@ import pytest
 from ghost_vpr_ros.core.datatypes import Candidate, Keyframe, Pose
 from ghost_vpr_ros.core.geodesy import quaternion_to_yaw, yaw_to_quaternion
 from ghost_vpr_ros.core.loop_closure import best_checked, make_closure
-from ghost_vpr_ros.core.verification import RelativePose, VerifiedCandidate
+from ghost_vpr_ros.core.relative_pose import RelativePose
+from ghost_vpr_ros.core.verification import VerifiedCandidate
 
 NORTH = yaw_to_quaternion(math.pi / 2.0)
 HERE = Pose(np.array([10.0, 20.0, 1.0]), NORTH)
