@@ -6,7 +6,6 @@ import itertools
 import secrets
 import sqlite3
 from pathlib import Path
-from types import TracebackType
 
 from numpy.typing import ArrayLike
 
@@ -137,12 +136,7 @@ class PlaceMap(MapReader):
     def __enter__(self) -> PlaceMap:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

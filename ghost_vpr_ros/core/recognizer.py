@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -200,22 +199,33 @@ class PlaceRecognizer:
                 wants_all=config.temporal == 'sequence',
             )  # fmt: skip
         with clock('decide'):
-            alone = self._by_itself(rows, similarities)
-            candidates = memory.weighed(alone, config)
             config = decision_config(config, self.calibration)
-        checked: Sequence[VerifiedCandidate] = ()
-        before = candidates[0].probability if candidates else 0.0
-        if config.verify and before >= config.verify_from:
-            with clock('verify'):
-                checked = self._verifier.verify(image, candidates).items
-                candidates = weighed_by_geometry(checked, config.group_radius_m)
+            candidates = memory.weighed(self._by_itself(rows, similarities), config)
+            is_sure = bool(candidates) and candidates[0].probability >= config.min_probability
+        checked = self._verified(image, candidates, config, clock)
         with clock('decide'):
+            if checked:
+                candidates = weighed_by_geometry(checked, config.group_radius_m)
             pose = estimate_pose(candidates, config)
             state, reason = decide(candidates, self._likelihood, config)
-            state, reason = memory.judged(state, reason, pose, config, by_features=bool(checked))
+            state, reason = memory.judged(state, reason, pose, config, by_features=not is_sure)
         answer = self._answer(stamp_ns, state, reason, clock, candidates, pose)
         closure = self._closure(answer, checked)
         return replace(answer, descriptor=descriptor[0], closure=closure)
+
+    def _verified(
+        self,
+        image: NDArray[np.uint8],
+        candidates: Sequence[Candidate],
+        config: RecognizerConfig,
+        clock: StageClock,
+    ) -> Sequence[VerifiedCandidate]:
+        """The candidates with their geometry; none where the best is too unlikely to look."""
+        is_likely = bool(candidates) and candidates[0].probability >= config.verify_from
+        if not (config.verify and is_likely):
+            return ()
+        with clock('verify'):
+            return self._verifier.verify(image, candidates).items
 
     def _by_itself(
         self, rows: NDArray[np.int64], similarities: NDArray[np.float32]
@@ -259,13 +269,11 @@ class PlaceRecognizer:
         candidates: tuple[Candidate, ...] = (),
         pose: Pose | None = None,
     ) -> Hypothesis:
-        geo = self._geo(pose, candidates)
-        revision = self.place_map.revision
-        is_calibrated = self.calibration is not None
+        geo, revision = self._geo(pose, candidates), self.place_map.revision
         return Hypothesis(
             *(stamp_ns, state, reason, candidates, pose, geo, revision, len(self._places)),
             stage_ms=clock.stage_ms,
-            is_calibrated=is_calibrated,
+            is_calibrated=self.calibration is not None,
         )
 
     def _geo(self, pose: Pose | None, candidates: Sequence[Candidate]) -> GeoPoint | None:
@@ -285,10 +293,5 @@ class PlaceRecognizer:
     def __enter__(self) -> PlaceRecognizer:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

@@ -174,7 +174,7 @@ class RecognizerConfig(Config):
         runtime=True,
     )
     closure_support: int = setting(
-        1,
+        2,
         'answers, seen closure_support_m of driving before, that one has to agree with before it '
         'is a loop closure',
         low=0,
@@ -193,7 +193,7 @@ class RecognizerConfig(Config):
         runtime=True,
     )
     verify: bool = setting(
-        False,
+        True,
         'look for the same local features in the stored views of the best candidates',
         runtime=True,
     )

@@ -17,7 +17,7 @@ from test.core.model.tiny_model import pictures, tiny_model
 from test.core.recognition import scripted_recognizer
 
 NUM_PLACES, VIEWS = 6, 3
-STAGES = ['preprocess', 'describe', 'search', 'decide']
+STAGES = ['preprocess', 'describe', 'search', 'decide', 'verify']
 
 
 @pytest.fixture(scope='module')
