@@ -163,7 +163,7 @@ def test_a_map_without_keyframes_knows_no_place(model, tmp_path):
         found = opened.recognize(view(0, 0), 4)
     assert (found.state, found.reason) == (State.UNKNOWN_PLACE, Reason.EMPTY_MAP)
     assert (found.candidates, found.pose) == ((), None)
-    assert list(found.stage_ms) == STAGES
+    assert list(found.stage_ms) == STAGES[:4]
 
 
 def test_without_positions_the_best_match_stays_tentative(model, tmp_path):
