@@ -15,6 +15,7 @@ def decide(
     candidates: Sequence[Candidate],
     likelihood: Likelihood | None,
     config: RecognizerConfig,
+    own_session: str = '',
 ) -> tuple[State, Reason]:
     """State and reason for candidates, best first.
 
@@ -30,6 +31,9 @@ def decide(
     if likelihood is None or np.isnan(best.probability):
         return State.TENTATIVE, Reason.UNCALIBRATED
     shows_it = best.by_itself >= config.tentative_probability
+    is_own = best.keyframe.session == own_session
+    if is_own and best.similarity < likelihood.right_similarity:
+        shows_it = False
     if shows_it and best.probability >= config.min_probability:
         return State.ACCEPTED, Reason.NONE
     if max(best.probability, *(c.by_itself for c in candidates)) >= config.min_probability:

@@ -177,7 +177,9 @@ class PlaceMapper:
         geo: GeoPoint | None,
     ) -> None:
         pose, geo = self._position(geo)
-        self.session = self.session or self._map.add_session(self._free_name())
+        if not self.session:
+            self.session = self._map.add_session(self._free_name())
+            self.recognizer.own_session = self.session
         keyframe_id = self._map.add(
             self.session,
             reading.stamp_ns,

@@ -57,6 +57,7 @@ class PlaceRecognizer:
         config: thresholds; a new one takes effect with the next image.
         place_map: the map that answers.
         model: the network, for reports on what answered.
+        own_session: of the map that this run is filling; empty where it fills none.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class PlaceRecognizer:
         self._calibration = place_map.calibration
         self._likelihood = self._learn()
         self._memory = FrameMemory(self._places.keyframes)
+        self.own_session = ''
         self.use_camera(None)
 
     @property
@@ -207,7 +209,7 @@ class PlaceRecognizer:
             if checked:
                 candidates = weighed_by_geometry(checked, config.group_radius_m)
             pose = estimate_pose(candidates, config)
-            state, reason = decide(candidates, self._likelihood, config)
+            state, reason = decide(candidates, self._likelihood, config, self.own_session)
             state, reason = memory.judged(state, reason, pose, config, by_features=not is_sure)
         answer = self._answer(stamp_ns, state, reason, clock, candidates, pose)
         closure = self._closure(answer, checked)

@@ -53,3 +53,21 @@ def test_the_thresholds_are_those_of_the_configuration():
 def test_thresholds_that_cross_are_refused() -> None:
     with pytest.raises(ConfigError, match=r'at most min_probability 0\.4, found 0\.5'):
         RecognizerConfig(min_probability=0.4)
+
+
+@pytest.mark.parametrize(
+    ('session', 'similarity', 'state'),
+    [
+        ('walk', 0.61, State.ACCEPTED),
+        ('walk', 0.59, State.TENTATIVE),
+        ('another', 0.59, State.ACCEPTED),
+        ('', 0.59, State.ACCEPTED),
+    ],
+)
+def test_a_match_in_the_own_run_has_to_be_as_similar_as_neighbours_are(
+    session, similarity, state
+) -> None:
+    """Keyframes of `candidate` are of the session `walk`."""
+    learnt = PlaceLikelihood(0.3, 0.0, 0.1, right_similarity=0.6)
+    found = decide([candidate(probability=0.99, similarity=similarity)], learnt, CONFIG, session)
+    assert found[0] is state
