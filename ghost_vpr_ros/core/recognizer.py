@@ -119,6 +119,11 @@ class PlaceRecognizer:
             self.place_map.descriptors(), self.place_map.positions(), self._config.group_radius_m
         )
 
+    @property
+    def num_known(self) -> int:
+        """How many keyframes can answer: the first of the map."""
+        return len(self._places)
+
     def admit(self, keyframe: Keyframe, descriptor: NDArray[np.float32]) -> None:
         """Let one more keyframe answer: the next of the map, with its descriptor (D,)."""
         self._places.add(keyframe, descriptor)

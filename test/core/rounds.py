@@ -19,6 +19,7 @@ ROUND_M, STEP_M = 200.0, 2.0
 PLACES = round(ROUND_M / STEP_M)
 DIM = 64
 CONFIG = RecognizerConfig(group_radius_m=6.0, top_k=5)
+STORAGE = MapConfig()
 MAPPING = MappingConfig(keyframe_distance_m=3.9, past_distance_m=30.0, duplicate_similarity=1.0)
 
 
@@ -45,15 +46,16 @@ def image(seed: int) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (48, 64, 3), dtype=np.uint8)
 
 
-def open_mapper(path, model, descriptors, mapping=MAPPING) -> PlaceMapper:
+def open_mapper(path, model, descriptors, mapping=MAPPING, storage=STORAGE) -> PlaceMapper:
     """A mapper on a new map, or on the one that is there."""
     if path.exists():
-        place_map = PlaceMap.open(path, writable=True)
+        place_map = PlaceMap.open(path, writable=True, config=storage)
     else:
-        place_map = PlaceMap.create(path, model.model_hash, DIM, model.preprocessing, b'none')
+        content = (model.model_hash, DIM, model.preprocessing, b'none')
+        place_map = PlaceMap.create(path, *content, storage)
     engine = ScriptedEngine(model.model_hash, descriptors)
     recognizer = PlaceRecognizer(model, engine, place_map, CONFIG)
-    return PlaceMapper(recognizer, mapping, MapConfig())
+    return PlaceMapper(recognizer, mapping, storage)
 
 
 def drive(path, model, places, *, seed=0, odometry=on_circle, mapping=MAPPING, geo=None):
