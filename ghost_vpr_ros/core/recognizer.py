@@ -189,8 +189,7 @@ class PlaceRecognizer:
         Raises:
             ImageError: the array is not such an image.
         """
-        clock, config = StageClock(), self.config
-        memory = self._memory
+        clock, config, memory = StageClock(), self.config, self._memory
         memory.begin(stamp_ns, odometry, config)
         with clock('preprocess'):
             batch = preprocess(image, self._preprocessing)
