@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 UNKNOWN_STAMP_NS = -1
 """Stamp of an image whose time of capture is not known."""
 
+QUATERNION_TOLERANCE = 1e-3
+"""How far the length of a quaternion may be from 1."""
+
 
 @dataclass(frozen=True)
 class GeoPoint:

@@ -51,7 +51,6 @@ class FrameMemory:
         self._keyframes = keyframes
         self._filter = TemporalFilter(positions_of(keyframes), yaws_of(keyframes))
         self._matcher: SequenceMatcher | None = None
-        self._matched_count = 0
         self._odometer = Odometer()
         self._sequence = FrameSequence()
         self._camera = FrozenCamera()
@@ -63,6 +62,8 @@ class FrameMemory:
     def add_keyframe(self, keyframe: Keyframe) -> None:
         """Know one more, or the position of one that had none."""
         self._filter.add(positions_of([keyframe])[0], float(yaws_of([keyframe])[0]))
+        # Sequences are matched with a finished map; with one that changes they begin anew.
+        self._matcher = None
 
     def reset(self) -> None:
         """Forget the frames before: what comes next is of another time or place."""
@@ -100,9 +101,7 @@ class FrameMemory:
         return alone.candidates
 
     def _matched(self, alone: FrameByItself, config: RecognizerConfig) -> tuple[Candidate, ...]:
-        if self._matcher is None or self._matched_count != len(self._keyframes):
-            # A finished map is what sequences are matched with; one that grows begins anew.
-            self._matched_count = len(self._keyframes)
+        if self._matcher is None:
             sessions = [keyframe.session for keyframe in self._keyframes]
             self._matcher = SequenceMatcher(positions_of(self._keyframes), sessions)
         similarities = np.full(len(self._keyframes), np.nan, np.float32)

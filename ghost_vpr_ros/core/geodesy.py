@@ -31,13 +31,15 @@ class LocalFrame:
 
     def __init__(self, origin: GeoPoint) -> None:
         check_geo(origin.latitude_deg, origin.longitude_deg, origin.altitude_m)
-        height_m = origin.altitude_m or 0.0
+        # As Python numbers: the text of a numpy number is none that PROJ can read.
+        latitude_deg, longitude_deg = float(origin.latitude_deg), float(origin.longitude_deg)
+        height_m = float(origin.altitude_m or 0.0)
         self.origin = origin
         self._geo_to_enu = Transformer.from_pipeline(
             '+proj=pipeline +step +proj=unitconvert +xy_in=deg +xy_out=rad'
             ' +step +proj=cart +ellps=WGS84'
-            f' +step +proj=topocentric +ellps=WGS84 +lat_0={origin.latitude_deg!r}'
-            f' +lon_0={origin.longitude_deg!r} +h_0={height_m!r}'
+            f' +step +proj=topocentric +ellps=WGS84 +lat_0={latitude_deg!r}'
+            f' +lon_0={longitude_deg!r} +h_0={height_m!r}'
         )
 
     def to_enu(self, geo: ArrayLike) -> NDArray[np.float64]:

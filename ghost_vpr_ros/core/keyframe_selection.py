@@ -50,10 +50,11 @@ class KeyframeSelection:
             return True
         before, kept = self._last
         is_other_view = float(kept @ descriptor) < config.keyframe_similarity
-        if before.stretch != reading.stretch:
-            return True
         if before.odometry is None or reading.odometry is None:
             return is_other_view
+        if before.stretch != reading.stretch:
+            # How far it is from the last one is not known; odometry may jump at every frame.
+            return is_other_view or reading.along_m >= config.keyframe_distance_m
         driven_m = reading.along_m - before.along_m
         if driven_m >= config.keyframe_distance_m:
             return True

@@ -20,6 +20,8 @@ from ghost_vpr_ros.core.map_schema import damaged
 _BUSY_TIMEOUT_S = 5.0
 _WRITER_TIMEOUT_S = 0.2
 
+_GONE = 'moved or removed'
+
 
 @contextlib.contextmanager
 def explained(path: Path) -> Iterator[None]:
@@ -41,6 +43,10 @@ def explain(error: sqlite3.DatabaseError, path: Path) -> GhostVprError:
         return OutputError(f'{path} cannot be written: file or folder is read-only')
     if 'disk I/O' in text:
         return OutputError(f'{path} cannot be read or written ({text}); check disk and free space')
+    if _GONE in text:
+        return OutputError(
+            f'{path} was moved or removed while it was written; put it back, or begin a new map'
+        )
     if 'locked' in text:
         return MapError(
             f'{path} is being written by another process; stop it first or open the map read-only'
@@ -201,6 +207,25 @@ def connect_writable(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def identity_of(path: Path) -> tuple[int, int] | None:
+    """Device and inode of a file; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def check_in_place(path: Path, identity: tuple[int, int] | None) -> None:
+    """Is the open file still the one of that name? SQLite would write on into a removed one.
+
+    Raises:
+        sqlite3.OperationalError: it is not.
+    """
+    if identity_of(path) != identity:
+        raise sqlite3.OperationalError(f'the file was {_GONE}')
 
 
 def close_writable(connection: sqlite3.Connection) -> None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ghost_vpr_ros.core.datatypes import GeoPoint, Pose
+from ghost_vpr_ros.core.datatypes import QUATERNION_TOLERANCE, GeoPoint, Pose
 from ghost_vpr_ros.core.errors import MapError
 from ghost_vpr_ros.core.geodesy import LocalFrame, check_geo
-
-_QUATERNION_TOLERANCE = 1e-3
 
 
 class MapFrame:
@@ -101,7 +99,7 @@ def _check_orientation(pose: Pose) -> None:
     quaternion, covariance = pose.quaternion_xyzw, pose.covariance
     if quaternion is not None:
         unit = quaternion.shape == (4,) and (
-            abs(np.linalg.norm(quaternion) - 1.0) <= _QUATERNION_TOLERANCE
+            abs(np.linalg.norm(quaternion) - 1.0) <= QUATERNION_TOLERANCE
         )
         if not unit:
             raise MapError(f'expected a unit quaternion x, y, z, w, found {quaternion}')

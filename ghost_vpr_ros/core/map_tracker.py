@@ -53,8 +53,9 @@ class MapTracker:
         return self._state is not None and self._answers >= _SURE_AFTER
 
     def start(self, reading: Reading) -> None:
-        """The map begins here: its frame is the odometry's."""
-        assert reading.odometry is not None
+        """The map begins here: its frame is the odometry's. Without one it waits."""
+        if reading.odometry is None:
+            return
         self._state, self._covariance = _state_of(reading.odometry), np.zeros((4, 4))
         self._last, self._answers = reading, _SURE_AFTER
 
@@ -129,13 +130,47 @@ class MapTracker:
         self._covariance = rest @ self._covariance @ rest.T + gain @ noise @ gain.T
 
 
-def relocated(pose: Pose, odometry: Pose, odometry_then: Pose) -> Pose:
-    """Pose in the map at an earlier frame, from that of a later one and the odometry of both."""
-    turn_rad = _state_of(pose)[3] - _state_of(odometry)[3]
-    step = _turned(turn_rad, odometry_then.position_m - odometry.position_m)
-    yaw_rad = _state_of(odometry_then)[3] + turn_rad
-    quaternion = _with_yaw(odometry_then, yaw_rad)
-    return Pose(pose.position_m + step, quaternion, pose.covariance)
+def relocated(pose: Pose, now: Reading, then: Reading, config: MappingConfig) -> Pose:
+    """Pose in the map at an earlier frame of a stretch, from that of a later one.
+
+    Args:
+        pose: at the later frame, with its covariance.
+        now: the later frame, with odometry.
+        then: the earlier one, with odometry.
+        config: how odometry drifts; the way between them adds it to the covariance.
+    """
+    assert now.odometry is not None and then.odometry is not None
+    assert pose.covariance is not None
+    turn_rad = _state_of(pose)[3] - _state_of(now.odometry)[3]
+    step = _turned(turn_rad, then.odometry.position_m - now.odometry.position_m)
+    yaw_rad = _state_of(then.odometry)[3] + turn_rad
+    quaternion = _with_yaw(then.odometry, yaw_rad)
+    covariance = pose.covariance.copy()
+    before = covariance[np.ix_(_STATE, _STATE)]
+    driven_m = now.along_m - then.along_m
+    covariance[np.ix_(_STATE, _STATE)] = _spread(before, step, driven_m, config)
+    return Pose(pose.position_m + step, quaternion, covariance)
+
+
+def _spread(
+    covariance: NDArray[np.float64],
+    step: NDArray[np.float64],
+    driven_m: float,
+    config: MappingConfig,
+) -> NDArray[np.float64]:
+    """Covariance (4, 4) after one long step (3,) in the map: its lever, and the drift on the way.
+
+    The heading drifts all along, so the far end of a straight way swings by a third of what it
+    would with all of the drift at its beginning.
+    """
+    jacobian = np.eye(4)
+    jacobian[:2, 3] = (-step[1], step[0])
+    lever = jacobian[:2, 3]
+    drift = np.diag([config.position_drift_m**2] * 3 + [config.heading_drift_rad**2])
+    turn = config.heading_drift_rad**2
+    drift[:2, :2] += turn / 3.0 * np.outer(lever, lever)
+    drift[:2, 3] = drift[3, :2] = turn / 2.0 * lever
+    return np.asarray(jacobian @ covariance @ jacobian.T + driven_m * drift)
 
 
 def _state_of(pose: Pose) -> NDArray[np.float64]:

@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from ghost_vpr_ros.core.errors import GhostVprError
-from ghost_vpr_ros.core.map_file import close_writable, explain, explained
+from ghost_vpr_ros.core.map_file import (
+    check_in_place,
+    close_writable,
+    explain,
+    explained,
+    identity_of,
+)
 
 _COMMIT_SHARE = 0.5
 """A commit starts after this share of the interval, so that it has also ended within it."""
@@ -45,6 +51,7 @@ class MapWriter:
         self._connection = connection
         self._lock = lock
         self._path = path
+        self._identity = identity_of(path)
         self._interval_s = commit_interval_s
         self._on_rollback = on_rollback
         self._timer: threading.Timer | None = None
@@ -104,11 +111,13 @@ class MapWriter:
         """Put all changes on the disk.
 
         Raises:
-            OutputError: disk full or read-only; all changes since the last commit are undone.
+            OutputError: disk full or read-only, or the file was moved or removed; all changes
+                since the last commit are undone.
         """
         with self._lock:
             self._stop_timer()
             try:
+                check_in_place(self._path, self._identity)
                 if self._connection.in_transaction:
                     self._connection.execute('COMMIT')
                 self._uncommitted = 0

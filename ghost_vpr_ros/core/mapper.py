@@ -14,7 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.config import MapConfig
-from ghost_vpr_ros.core.datatypes import GeoPoint, Hypothesis, Keyframe, Pose, State
+from ghost_vpr_ros.core.datatypes import (
+    UNKNOWN_STAMP_NS,
+    GeoPoint,
+    Hypothesis,
+    Keyframe,
+    Pose,
+    State,
+)
 from ghost_vpr_ros.core.errors import MapError
 from ghost_vpr_ros.core.image_quality import sharpness
 from ghost_vpr_ros.core.keyframe_selection import KeyframeSelection
@@ -61,13 +68,13 @@ class PlaceMapper:
         self.config = config
         self._map_config = map_config
         self._map = recognizer.place_map
-        self._begins_map = self._map.map_frame == 'none'
         self.session = ''
         self.num_kept = 0
         self._selection = KeyframeSelection()
         self._tracker = MapTracker()
         self._recent: deque[_Recent] = deque()
         self._unlocated: dict[int, Reading] = {}
+        self._last_kept_ns = UNKNOWN_STAMP_NS
 
     def recognize(
         self,
@@ -88,6 +95,7 @@ class PlaceMapper:
             ImageError: the array is not such an image.
             OutputError: the map cannot be written; what was added since the last commit is lost.
         """
+        self._drop_lost()
         answer = self.recognizer.recognize(image, stamp_ns, odometry)
         reading = self.recognizer.reading
         self._track(answer, reading)
@@ -108,9 +116,9 @@ class PlaceMapper:
     def _track(self, answer: Hypothesis, reading: Reading) -> None:
         """Know where the robot is in the map, and then where it was when that was not known."""
         self._tracker.follow(reading, self.config)
-        if self._begins_map and reading.odometry is not None:
+        if self._map.map_frame == 'none' and not self._tracker.is_sure:
+            # Nothing has a place yet, whatever was lost before: the frame is this odometry's.
             self._tracker.start(reading)
-            self._begins_map = False
         if answer.state is State.ACCEPTED and answer.pose is not None and self.recognizer.is_new:
             self._tracker.correct(reading, answer.pose)
         if self._tracker.is_sure and reading.odometry is not None:
@@ -118,10 +126,9 @@ class PlaceMapper:
 
     def _locate_earlier(self, reading: Reading) -> None:
         """Give the keyframes of this stretch of odometry that have none their pose."""
-        assert reading.odometry is not None
         for keyframe_id, then in list(self._unlocated.items()):
-            if then.stretch == reading.stretch and then.odometry is not None:
-                pose = relocated(self._tracker.pose(), reading.odometry, then.odometry)
+            if then.stretch == reading.stretch:
+                pose = relocated(self._tracker.pose(), reading, then, self.config)
                 self._map.locate(keyframe_id, pose)
                 self._relocate(keyframe_id)
                 del self._unlocated[keyframe_id]
@@ -138,13 +145,16 @@ class PlaceMapper:
     def _admit_past(self, reading: Reading) -> None:
         """Let the keyframes answer whose place the robot has left."""
         while self._recent and self._has_left(self._recent[0].reading, reading):
+            # On the disk first: what answers can no longer be lost.
+            self._map.commit()
             past = self._recent.popleft()
             self.recognizer.admit(past.keyframe, past.descriptor)
 
     def _has_left(self, then: Reading, now: Reading) -> bool:
         if then.stretch != now.stretch:
             return True
-        if then.odometry is None and now.odometry is None:
+        if now.odometry is None:
+            # Without odometry from the start, or since it stopped.
             return now.stamp_ns - then.stamp_ns >= round(1e9 * self.config.past_time_s)
         return now.along_m - then.along_m >= self.config.past_distance_m
 
@@ -176,10 +186,8 @@ class PlaceMapper:
         reading: Reading,
         geo: GeoPoint | None,
     ) -> None:
-        pose, geo = self._position(geo)
-        if not self.session:
-            self.session = self._map.add_session(self._free_name())
-            self.recognizer.own_session = self.session
+        pose, geo = self._position(reading, geo)
+        self._begin_session(reading)
         keyframe_id = self._map.add(
             self.session,
             reading.stamp_ns,
@@ -189,11 +197,29 @@ class PlaceMapper:
             geo=geo,
             view_jpeg=view_of(image, self._map_config),
         )
-        self.num_kept += 1
+        self.num_kept, self._last_kept_ns = self.num_kept + 1, reading.stamp_ns
         keyframe = self._map.keyframe(keyframe_id)
         self._recent.append(_Recent(keyframe, descriptor, reading))
-        if keyframe.pose is None or not keyframe.pose.has_position:
+        if keyframe.pose is None and reading.odometry is not None:
             self._unlocated[keyframe_id] = reading
+
+    def _begin_session(self, reading: Reading) -> None:
+        """With the first keyframe, and where the stamps run back: they name keyframes within one.
+
+        A session that was lost with its first keyframes begins again.
+        """
+        if 0 < reading.stamp_ns < self._last_kept_ns:
+            self.session = ''
+        if self.session not in self._map.session_names:
+            self.session = self._map.add_session(self.session or self._free_name())
+            self.recognizer.own_session = self.session
+
+    def _drop_lost(self) -> None:
+        """Forget what the map has lost: a failed write takes back all since the last commit."""
+        num_kept = len(self._map) - self.recognizer.num_known
+        while len(self._recent) > num_kept:
+            lost = self._recent.pop().keyframe.keyframe_id
+            self._unlocated.pop(lost, None)
 
     def _free_name(self) -> str | None:
         """The name that is wished for, with a number where an earlier run has it."""
@@ -202,9 +228,12 @@ class PlaceMapper:
         names = itertools.chain([wanted], numbered)
         return next(name for name in names if name not in taken) if wanted else None
 
-    def _position(self, geo: GeoPoint | None) -> tuple[Pose | None, GeoPoint | None]:
+    def _position(
+        self, reading: Reading, geo: GeoPoint | None
+    ) -> tuple[Pose | None, GeoPoint | None]:
         """What the map is told of a keyframe's place, in the map's kind of frame."""
-        pose = self._tracker.pose() if self._tracker.is_sure else None
+        is_tracked = self._tracker.is_sure and reading.odometry is not None
+        pose = self._tracker.pose() if is_tracked else None
         if self._map.map_frame == 'enu':
             return self._geotagged(pose, geo)
         if pose is None and self._map.map_frame == 'local':

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Pose
+from ghost_vpr_ros.core.datatypes import QUATERNION_TOLERANCE, UNKNOWN_STAMP_NS, Pose
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Odometer:
         if stamp_ns < self._last_ns:
             self.reset()
         self._last_ns = stamp_ns
-        known = odometry if odometry is not None and odometry.has_position else None
+        known = odometry if odometry is not None and _is_usable(odometry) else None
         if known is not None:
             self._add(stamp_ns, known, max_speed_m_s)
         return Reading(stamp_ns, self._stretch, self._along_m, known)
@@ -70,3 +70,11 @@ class Odometer:
             else:
                 self._along_m += step_m
         self._last = (stamp_ns, odometry)
+
+
+def _is_usable(odometry: Pose) -> bool:
+    """Whether the position is finite and the orientation, where there is one, a rotation."""
+    quaternion = odometry.quaternion_xyzw
+    if quaternion is None or not odometry.has_position:
+        return odometry.has_position
+    return abs(float(np.linalg.norm(quaternion)) - 1.0) <= QUATERNION_TOLERANCE

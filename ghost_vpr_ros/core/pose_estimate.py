@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.candidates import positions_of
-from ghost_vpr_ros.core.datatypes import Candidate, Pose
-from ghost_vpr_ros.core.geodesy import horizontal_distance_m, quaternion_to_yaw
+from ghost_vpr_ros.core.datatypes import Candidate, GeoPoint, Pose
+from ghost_vpr_ros.core.geodesy import LocalFrame, horizontal_distance_m, quaternion_to_yaw
 from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
 
 UNKNOWN_HEADING_VARIANCE_RAD2 = math.pi**2 / 3.0
@@ -47,6 +48,17 @@ def estimate_pose(candidates: Sequence[Candidate], config: RecognizerConfig) -> 
     covariance[3, 3] = covariance[4, 4] = config.heading_floor_rad**2
     covariance[5, 5] = _yaw_variance_rad2(group, weights) + config.heading_floor_rad**2
     return Pose(mean, candidates[0].keyframe.pose.quaternion_xyzw, covariance)
+
+
+def geo_of(
+    pose: Pose | None, candidates: Sequence[Candidate], local_frame: LocalFrame | None
+) -> GeoPoint | None:
+    """The pose in WGS84, for maps in ENU; its altitude as far as the best one's is known."""
+    if pose is None or local_frame is None:
+        return None
+    point, best = local_frame.point_to_geo(pose.position_m), candidates[0].keyframe.geo
+    is_flat = best is not None and best.altitude_m is None
+    return replace(point, altitude_m=None) if is_flat else point
 
 
 def _height_variance_m2(group: Sequence[Candidate]) -> float:

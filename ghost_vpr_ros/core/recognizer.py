@@ -18,7 +18,6 @@ from ghost_vpr_ros.core.candidates import make_candidates
 from ghost_vpr_ros.core.config import EngineConfig
 from ghost_vpr_ros.core.datatypes import (
     Candidate,
-    GeoPoint,
     Hypothesis,
     Keyframe,
     LoopClosure,
@@ -39,7 +38,7 @@ from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.odometer import Reading
 from ghost_vpr_ros.core.opened_map import open_map
 from ghost_vpr_ros.core.place_map import PlaceMap
-from ghost_vpr_ros.core.pose_estimate import estimate_pose
+from ghost_vpr_ros.core.pose_estimate import estimate_pose, geo_of
 from ghost_vpr_ros.core.preprocessing import preprocess
 from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
 from ghost_vpr_ros.core.stage_clock import StageClock
@@ -120,6 +119,11 @@ class PlaceRecognizer:
             self.place_map.descriptors(), self.place_map.positions(), self._config.group_radius_m
         )
 
+    @property
+    def num_known(self) -> int:
+        """How many keyframes can answer: the first of the map."""
+        return len(self._places)
+
     def admit(self, keyframe: Keyframe, descriptor: NDArray[np.float32]) -> None:
         """Let one more keyframe answer: the next of the map, with its descriptor (D,)."""
         self._places.add(keyframe, descriptor)
@@ -185,8 +189,7 @@ class PlaceRecognizer:
         Raises:
             ImageError: the array is not such an image.
         """
-        clock, config = StageClock(), self.config
-        memory = self._memory
+        clock, config, memory = StageClock(), self.config, self._memory
         memory.begin(stamp_ns, odometry, config)
         with clock('preprocess'):
             batch = preprocess(image, self._preprocessing)
@@ -271,21 +274,13 @@ class PlaceRecognizer:
         candidates: tuple[Candidate, ...] = (),
         pose: Pose | None = None,
     ) -> Hypothesis:
-        geo, revision = self._geo(pose, candidates), self.place_map.revision
+        local, revision = self.place_map.local_frame, self.place_map.revision
+        geo = geo_of(pose, candidates, local)
         return Hypothesis(
             *(stamp_ns, state, reason, candidates, pose, geo, revision, len(self._places)),
             stage_ms=clock.stage_ms,
             is_calibrated=self.calibration is not None,
         )
-
-    def _geo(self, pose: Pose | None, candidates: Sequence[Candidate]) -> GeoPoint | None:
-        """The pose in WGS84, for maps in ENU; its altitude as far as the best one's is known."""
-        if pose is None or self.place_map.local_frame is None:
-            return None
-        local, best = self.place_map.local_frame, candidates[0].keyframe.geo
-        point = local.point_to_geo(pose.position_m)
-        is_flat = best is not None and best.altitude_m is None
-        return replace(point, altitude_m=None) if is_flat else point
 
     def close(self) -> None:
         """Free the network and close the map."""

@@ -53,8 +53,11 @@ def pose_of(point: Any, quaternion: Any) -> Pose | None:
 
 
 def degrees_of_fix(content: Any) -> Pose | None:
-    """Latitude, longitude and altitude (NaN where unknown) of a NavSatFix; None without a fix."""
-    if int(content.status.status) < _STATUS_FIX:
+    """Latitude, longitude and altitude (NaN where unknown) of a NavSatFix; None without a fix.
+
+    Exact zeros are a message that nobody filled in.
+    """
+    if int(content.status.status) < _STATUS_FIX or content.latitude == content.longitude == 0.0:
         return None
     try:
         check_geo(content.latitude, content.longitude)

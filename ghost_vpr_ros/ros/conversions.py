@@ -196,8 +196,13 @@ def camera_from_message(message: CameraInfo) -> CameraIntrinsics:
 
 
 def geo_from_fix(message: NavSatFix) -> GeoPoint | None:
-    """The position of a fix; None without one, and an unknown altitude where it is NaN."""
+    """The position of a fix; None without one, and an unknown altitude where it is NaN.
+
+    Exact zeros are a message that nobody filled in, not a place in the Gulf of Guinea.
+    """
     if message.status.status == NavSatStatus.STATUS_NO_FIX:
+        return None
+    if message.latitude == message.longitude == 0.0:
         return None
     try:
         check_geo(message.latitude, message.longitude)

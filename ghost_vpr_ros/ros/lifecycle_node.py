@@ -173,8 +173,12 @@ class PlaceRecognitionNode(LifecycleNode):
             self._answers.destroy()
             self._answers = None
         if self._loaded is not None:
-            self._loaded.place_map.close()
-            self._loaded = None
+            loaded, self._loaded = self._loaded, None
+            try:
+                loaded.place_map.close()
+            except GhostVprError as error:
+                # The last keyframes are lost; the map is closed all the same.
+                self.get_logger().error(str(error))
 
     def _subscribe(self) -> Subscription:
         """Subscribe as image_transport does: compressed images beside the remapped base topic."""

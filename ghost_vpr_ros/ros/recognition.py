@@ -15,7 +15,7 @@ from ghost_vpr_ros.core.camera import CameraIntrinsics
 from ghost_vpr_ros.core.config import PreprocessingConfig
 from ghost_vpr_ros.core.datatypes import GeoPoint, Hypothesis, Pose
 from ghost_vpr_ros.core.engine import Engine, create_engine
-from ghost_vpr_ros.core.errors import ConfigError
+from ghost_vpr_ros.core.errors import ConfigError, GhostVprError
 from ghost_vpr_ros.core.mapper import PlaceMapper
 from ghost_vpr_ros.core.opened_map import OpenedMap
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
@@ -158,14 +158,25 @@ class Recognition:
         count, at_s = self._published
         now_s, found = time.monotonic(), len(self._recognizer.place_map)
         if found != count and now_s - at_s >= found / _KEYFRAMES_PER_S:
-            self._publishers.publish_keyframes()
             self._published = (found, now_s)
+            self._publish_keyframes()
+
+    def _publish_keyframes(self) -> None:
+        """A map that was damaged while it was open must not end the node's timer."""
+        try:
+            self._publishers.publish_keyframes()
+        except GhostVprError as error:
+            self._logger.error(str(error), throttle_duration_sec=60.0)
 
     def close(self) -> None:
         """Finish the frame in progress, then free the network."""
         self.fresh_answers.close()
         self._worker.stop()
-        self._recognizer.place_map.commit()
+        try:
+            self._recognizer.place_map.commit()
+        except GhostVprError as error:
+            # The node goes on to the next state: there is nothing more that it could do.
+            self._logger.error(str(error))
         self._engine.close()
 
     def _process(self, received: ReceivedImage) -> None:

@@ -86,6 +86,11 @@ def test_single_points_agree_with_arrays():
     assert isinstance(point.latitude_deg, float)
 
 
+def test_an_origin_of_numpy_numbers_is_the_same_place():
+    origin = GeoPoint(np.float64(52.2), np.float64(0.1), np.float64(30.0))
+    np.testing.assert_allclose(LocalFrame(origin).point_to_enu(origin), 0.0, atol=1e-6)
+
+
 def test_points_across_the_antimeridian_are_near():
     enu = LocalFrame(GeoPoint(0.0, 179.9999)).to_enu([[0.0, -179.9999, 0.0]])[0]
     np.testing.assert_allclose(enu, [22.264, 0.0, 0.0], atol=1e-2)

@@ -222,3 +222,21 @@ def test_a_commit_that_fails_in_the_background_is_raised_by_the_next_add(small_d
     (small_disk / 'ballast').unlink()
     place_map.close()
     assert [k.stamp_ns for k in PlaceMap.open(path).keyframes()] == [0, 3]
+
+
+@pytest.mark.parametrize('commit_interval_s', [0.0, 60.0])
+def test_a_map_that_was_moved_is_not_written_into_nowhere(tmp_path, commit_interval_s):
+    path, away = tmp_path / 'town.map', tmp_path / 'away.map'
+    with new_map(path, commit_interval_s=commit_interval_s) as place_map:
+        session = place_map.add_session('walk')
+        place_map.add(session, 1, unit_rows(1)[0])
+        place_map.commit()
+        path.rename(away)
+        with pytest.raises(OutputError, match='was moved or removed while it was written'):
+            place_map.add(session, 2, unit_rows(1)[0])
+            place_map.commit()
+        assert len(place_map) == 1
+        away.rename(path)
+        place_map.add(session, 3, unit_rows(1)[0])
+    with PlaceMap.open(path) as again:
+        assert [k.stamp_ns for k in again.keyframes()] == [1, 3]

@@ -1,6 +1,7 @@
 """The way that was driven, and where it cannot be followed."""
 
 import numpy as np
+import pytest
 
 from ghost_vpr_ros.core.datatypes import Pose
 from ghost_vpr_ros.core.odometer import Odometer
@@ -40,6 +41,12 @@ def test_time_that_runs_back_begins_a_new_stretch():
     before, after = read(odometer, 5, 0.0), read(odometer, 4, 1.0)
     assert after.stretch == before.stretch + 1
     assert after.along_m == 0.0
+
+
+@pytest.mark.parametrize('quaternion', [[0.0] * 4, [float('nan')] * 4, [0.0, 0.0, 0.0, 2.0]])
+def test_an_orientation_that_is_no_rotation_is_none(quaternion):
+    odometry = Pose(np.zeros(3), np.array(quaternion))
+    assert Odometer().read(0, odometry, max_speed_m_s=15.0).odometry is None
 
 
 def test_a_position_that_is_not_finite_is_none():

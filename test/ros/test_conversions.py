@@ -172,3 +172,10 @@ def test_a_pose_message_without_rotation_is_no_pose():
     message.orientation.x = message.orientation.y = 0.0
     message.orientation.z = message.orientation.w = 0.0
     assert conversions.pose_from_message(message) is None
+
+
+def test_a_fix_that_nobody_filled_in_is_none():
+    status = NavSatStatus(status=NavSatStatus.STATUS_FIX)
+    assert conversions.geo_from_fix(NavSatFix(status=status)) is None
+    on_the_equator = conversions.geo_from_fix(NavSatFix(status=status, longitude=9.5))
+    assert on_the_equator.longitude_deg == 9.5

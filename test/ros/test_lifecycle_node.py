@@ -1,9 +1,12 @@
 """The lifecycle node in this process."""
 
 import pytest
+from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
+from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.ros.lifecycle_node import PlaceRecognitionNode
+from test.ros.small_map import make_map, make_model
 
 
 @pytest.fixture
@@ -24,3 +27,32 @@ def test_stopping_twice_is_harmless(node):
     after_once = node._state_machine.current_state
     node.stop()
     assert node._state_machine.current_state == after_once == (4, 'finalized')
+
+
+def test_a_map_that_cannot_be_written_any_more_does_not_keep_the_node_from_ending(node, tmp_path):
+    path = make_map(tmp_path / 'places.map', make_model())
+    node.set_parameters(
+        [Parameter('map', value=str(path)), Parameter('mode', value='localize_and_map')]
+    )
+    success = TransitionCallbackReturn.SUCCESS
+    assert node.trigger_configure() == success and node.trigger_activate() == success
+    path.unlink()
+    assert node.trigger_deactivate() == success
+    assert node.trigger_cleanup() == success
+
+
+def test_activated_again_a_mapping_node_goes_on_with_its_map(node, tmp_path):
+    path = make_map(tmp_path / 'places.map', make_model())
+    with PlaceMap.open(path) as place_map:
+        count = len(place_map)
+    node.set_parameters(
+        [Parameter('map', value=str(path)), Parameter('mode', value='localize_and_map')]
+    )
+    success = TransitionCallbackReturn.SUCCESS
+    assert node.trigger_configure() == success
+    for _ in range(2):
+        assert node.trigger_activate() == success
+        assert node.trigger_deactivate() == success
+    assert node.trigger_cleanup() == success
+    with PlaceMap.open(path) as again:
+        assert again.keyframes() and len(again) == count
