@@ -20,7 +20,7 @@ def drive(path: Path, metres, *, day: int = 0, seconds: float = 1.0) -> Path:
     records = []
     for number, north_m in enumerate(metres):
         stamp_ns = START_NS + day * 86_400 * 10**9 + round(number * seconds * 1e9)
-        records += [image(number, stamp_ns), fix(stamp_ns, north_m * M_IN_DEGREES, 0.0)]
+        records += [image(number, stamp_ns), fix(stamp_ns, north_m * M_IN_DEGREES, 0.1)]
     return write_records(path, records)
 
 
