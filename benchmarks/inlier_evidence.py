@@ -29,8 +29,9 @@ from ghost_vpr_ros.core.extraction import extract_descriptors
 from ghost_vpr_ros.core.geodesy import LocalFrame
 from ghost_vpr_ros.core.inlier_evidence import FREE_INLIERS, InlierEvidence
 from ghost_vpr_ros.core.model.default_weights import load_default_model
+from ghost_vpr_ros.core.patch_features import PatchExtractor
 from ghost_vpr_ros.core.verification import GeometricVerifier, VerifiedCandidate
-from ghost_vpr_ros.core.verification_config import VerificationConfig
+from ghost_vpr_ros.core.verification_config import FEATURES, VerificationConfig
 from ghost_vpr_ros.replay.image_sources import open_source
 
 RIGHT_M = 10.0
@@ -106,12 +107,20 @@ def verified(
 ) -> list[VerifiedCandidate]:
     """Each pair through the verifier, without any calibration; each query's together."""
     most = VerificationConfig(**{**config.to_dict(), 'candidates': 100, 'cache_keyframes': 1000})
-    verifier = GeometricVerifier(lambda number: pairs.images[number], None, most)
+    verifier = GeometricVerifier(
+        lambda number: pairs.images[number], None, most, shipped_network(most)
+    )
     found: list[VerifiedCandidate] = []
     for query, group in groupby(sorted(chosen), key=lambda pair: pair[0]):
         candidates = [Candidate(keyframe(row), 0.5) for _, row in group]
         found += verifier.verify(pairs.images[query], candidates).items
     return found
+
+
+def shipped_network(config: VerificationConfig) -> PatchExtractor:
+    """What describes the cells where `network` is asked for."""
+    model = load_default_model()
+    return PatchExtractor(create_engine(model, 'torch', 'cpu'), model.preprocessing, config)
 
 
 def keyframe(number: int) -> Keyframe:
@@ -157,7 +166,7 @@ def time_three(data: Path, config: VerificationConfig) -> None:
     candidates = [Candidate(keyframe(n), 0.5) for n in (1, 2, 3)]
     for capacity in (0, 10):
         chosen = VerificationConfig(**{**config.to_dict(), 'cache_keyframes': capacity})
-        verifier = GeometricVerifier(lambda n: views[n], None, chosen)
+        verifier = GeometricVerifier(lambda n: views[n], None, chosen, shipped_network(chosen))
         taken_ms = [timed(verifier, images[0], candidates) for _ in range(REPEATS)]
         wall_ms, cpu_ms = (statistics.median(column) for column in zip(*taken_ms, strict=True))
         print(
@@ -187,7 +196,7 @@ def main() -> None:
     options = parser.parse_args()
     cv2.setNumThreads(options.threads)
     data = Path(os.environ['GHOST_VPR_DATA'])
-    configs = [VerificationConfig(features=kind) for kind in ('sift', 'orb')]
+    configs = [VerificationConfig(features=kind) for kind in FEATURES]
     if options.time:
         for config in configs:
             time_three(data, config)

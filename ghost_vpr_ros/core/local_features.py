@@ -1,6 +1,7 @@
 """Local features: points of an image that are found again from nearby, and their matches.
 
-SIFT as RootSIFT (Arandjelovic and Zisserman 2012) or ORB (Rublee et al. 2011), both by OpenCV.
+SIFT as RootSIFT (Arandjelovic and Zisserman 2012) or ORB (Rublee et al. 2011), both by OpenCV;
+`patch_features.py` makes them of the network's feature map.
 Descriptors are kept as float32 rows, so that one matrix product compares all with all.
 """
 
@@ -26,10 +27,12 @@ class LocalFeatures:
 
     Attributes:
         points: (N, 2) float64 pixels x, y in the image at working size.
-        descriptors: (N, d) float32: RootSIFT of unit norm, or the bits of ORB as -1 and 1.
-        kind: `sift` or `orb`.
+        descriptors: (N, d) float32: RootSIFT or network's of unit norm, or the bits of ORB as -1
+            and 1.
+        kind: `sift`, `orb` or `network`.
         width: of the image at working size, pixels.
         height: of the image at working size, pixels.
+        cell_px: of `network`: the longer side of a cell of the grid that the points lie on.
     """
 
     points: NDArray[np.float64]
@@ -37,6 +40,7 @@ class LocalFeatures:
     kind: str
     width: int
     height: int
+    cell_px: float = 0.0
 
     def __len__(self) -> int:
         return len(self.points)
@@ -63,10 +67,8 @@ class FeatureExtractor:
     def _working(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Grey uint8, no wider than the working width; smaller images are not enlarged."""
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-        height, width = grey.shape
-        if width > self._config.working_width_px:
-            wanted = self._config.working_width_px
-            size = (wanted, max(1, round(height * wanted / width)))
+        size = working_size(image, self._config.working_width_px)
+        if size[0] < image.shape[1]:
             grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
         return np.asarray(grey, np.uint8)
 
@@ -82,6 +84,14 @@ class FeatureExtractor:
             np.zeros((0, size), np.float32) if empty else _floats(np.asarray(found)[:limit], kind)
         )
         return LocalFeatures(rows, raw, kind, width, height)
+
+
+def working_size(image: NDArray[np.uint8], most_px: int) -> tuple[int, int]:
+    """Width and height, pixels, of an (H, W, 3) image that is shrunk to at most that width."""
+    height, width = image.shape[:2]
+    if width <= most_px:
+        return width, height
+    return most_px, max(1, round(height * most_px / width))
 
 
 def _orb(count: int) -> cv2.ORB:
@@ -102,7 +112,8 @@ def match(a: LocalFeatures, b: LocalFeatures, ratio: float) -> NDArray[np.int64]
     """(M, 2) rows of `a` and of `b` that are each other's nearest and clearly nearer than others.
 
     Lowe's ratio test (2004, Section 7.1) from `a` to `b` on the Euclidean (SIFT) or Hamming (ORB)
-    distance, and mutual nearest neighbours.
+    distance, and mutual nearest neighbours. `network` goes without the ratio: what a cell sees its
+    neighbours see in part, so that no match would be clear.
     """
     if len(a) < 2 or len(b) < 2:
         return np.zeros((0, 2), np.int64)
@@ -110,9 +121,11 @@ def match(a: LocalFeatures, b: LocalFeatures, ratio: float) -> NDArray[np.int64]
     nearest = distance.argmin(axis=1)
     back = distance.argmin(axis=0)
     rows = np.arange(len(a))
-    first = distance[rows, nearest]
-    distance[rows, nearest] = np.inf
-    kept = (back[nearest] == rows) & (first < ratio * distance.min(axis=1))
+    kept = back[nearest] == rows
+    if a.kind != 'network':
+        first = distance[rows, nearest]
+        distance[rows, nearest] = np.inf
+        kept &= first < ratio * distance.min(axis=1)
     return np.column_stack([rows[kept], nearest[kept]]).astype(np.int64)
 
 

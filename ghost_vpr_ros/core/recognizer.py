@@ -37,6 +37,7 @@ from ghost_vpr_ros.core.loop_closure import best_checked, make_closure
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.odometer import Reading
 from ghost_vpr_ros.core.opened_map import open_map
+from ghost_vpr_ros.core.patch_features import PatchExtractor
 from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.core.pose_estimate import estimate_pose, geo_of
 from ghost_vpr_ros.core.preprocessing import preprocess
@@ -92,9 +93,10 @@ class PlaceRecognizer:
 
     @config.setter
     def config(self, config: RecognizerConfig) -> None:
-        radius_changed = config.group_radius_m != self._config.group_radius_m
-        self._config = config
-        if radius_changed:
+        before, self._config = self._config, config
+        if config.verify_features != before.verify_features:
+            self.use_camera(self._camera)
+        if config.group_radius_m != before.group_radius_m:
             self._likelihood = self._learn()
 
     @property
@@ -111,7 +113,10 @@ class PlaceRecognizer:
 
     def use_camera(self, camera: CameraIntrinsics | None) -> None:
         """Verify with this camera's intrinsics from now on; None: with an assumed view angle."""
-        self._verifier = GeometricVerifier(views_of(self.place_map), camera, VerificationConfig())
+        self._camera = camera
+        config = VerificationConfig(features=self._config.verify_features)
+        network = PatchExtractor(self._engine, self._preprocessing, config)
+        self._verifier = GeometricVerifier(views_of(self.place_map), camera, config, network)
 
     def _learn(self) -> Likelihood | None:
         self._learnt_from = max(self._places.num_located, MIN_SAMPLES)

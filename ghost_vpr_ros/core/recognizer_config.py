@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.settings import Config, setting
+from ghost_vpr_ros.core.verification_config import FEATURES, VerificationConfig
 
 
 @dataclass(frozen=True)
@@ -195,6 +196,13 @@ class RecognizerConfig(Config):
     verify: bool = setting(
         True,
         'look for the same local features in the stored views of the best candidates',
+        runtime=True,
+    )
+    verify_features: str = setting(
+        VerificationConfig.features,
+        'local features; sift: separates best; orb: is faster; network: the feature map of the '
+        'network, too coarse for the direction of a closure',
+        choices=FEATURES,
         runtime=True,
     )
     verify_from: float = setting(

@@ -1,8 +1,9 @@
 """Geometric verification: do the query and a keyframe's stored view show the same things?
 
 Local features of both images are matched; the matches that agree with one motion of the camera
-are counted (inliers). Where both views come from the query's camera, their relative pose follows:
-its rotation and its direction, never its distance, which no two images can tell.
+(cells of the network's feature map: with one homography) are counted (inliers). Where both views
+come from the query's camera, their relative pose follows (not from cells): its rotation and its
+direction, never its distance, which no two images can tell.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.camera import CameraIntrinsics
 from ghost_vpr_ros.core.datatypes import Candidate, Pose
-from ghost_vpr_ros.core.errors import ImageError
+from ghost_vpr_ros.core.errors import ConfigError, ImageError
 from ghost_vpr_ros.core.image import decode_compressed
 from ghost_vpr_ros.core.inlier_evidence import LEARNT
 from ghost_vpr_ros.core.local_features import FeatureCache, FeatureExtractor, LocalFeatures, match
+from ghost_vpr_ros.core.patch_features import PatchExtractor, consistent_patches
 from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.core.relative_pose import RelativePose, in_body_frames
 from ghost_vpr_ros.core.two_view import consistent_matches, relative_motion
@@ -97,7 +99,11 @@ class GeometricVerifier:
     """Verifies the candidates of one map; not for several threads at once."""
 
     def __init__(
-        self, views: Views, camera: CameraIntrinsics | None, config: VerificationConfig
+        self,
+        views: Views,
+        camera: CameraIntrinsics | None,
+        config: VerificationConfig,
+        network: PatchExtractor | None = None,
     ) -> None:
         """Make the extractor and an empty cache.
 
@@ -105,11 +111,15 @@ class GeometricVerifier:
             views: RGB uint8 (H, W, 3) of a keyframe id, or None; may raise `ImageError`.
             camera: of the query images, and of the map's views in the same shape; None: assumed.
             config: settings.
+            network: describes the images where `config.features` is `network`.
+
+        Raises:
+            ConfigError: there should be a network and is none.
         """
         self._views = views
         self._camera = camera
         self._config = config
-        self._extract = FeatureExtractor(config)
+        self._extract = _extractor(config, network)
         self._cache = FeatureCache(config.cache_keyframes)
         self._evidence = LEARNT[config.features]
         self._min_inliers = config.min_inliers or self._evidence.min_inliers
@@ -193,6 +203,8 @@ class GeometricVerifier:
         b: NDArray[np.float64],
     ) -> NDArray[np.bool_]:
         """(M,) which matches agree; a distorted camera's are straightened first."""
+        if query.kind == 'network':
+            return consistent_patches(a, b, keyframe.cell_px)
         threshold_px = self._config.threshold_px
         camera = self._camera
         if camera is None or not _fit(camera, query, keyframe):
@@ -212,6 +224,9 @@ class GeometricVerifier:
         a: NDArray[np.float64],
         b: NDArray[np.float64],
     ) -> RelativePose | None:
+        if query.kind == 'network':
+            # A cell is several degrees wide: too coarse for rotation and direction.
+            return None
         camera = self._camera or CameraIntrinsics.assumed(
             query.width, query.height, self._config.assumed_fov_deg
         )
@@ -225,6 +240,19 @@ class GeometricVerifier:
             return None
         extra_rad = math.radians(self._config.assumed_error_deg) if camera.is_assumed else 0.0
         return in_body_frames(motion, extra_rad, not camera.is_assumed)
+
+
+def _extractor(
+    config: VerificationConfig, network: PatchExtractor | None
+) -> FeatureExtractor | PatchExtractor:
+    if config.features != 'network':
+        return FeatureExtractor(config)
+    if network is None:
+        raise ConfigError(
+            'features: network: expected a network that describes the images, found none; '
+            'give the verifier one, or choose sift or orb'
+        )
+    return network
 
 
 def _fit(camera: CameraIntrinsics, query: LocalFeatures, keyframe: LocalFeatures) -> bool:

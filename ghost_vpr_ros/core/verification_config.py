@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from ghost_vpr_ros.core.settings import Config, setting
 
+FEATURES = ('sift', 'orb', 'network')
+
 
 @dataclass(frozen=True)
 class VerificationConfig(Config):
@@ -13,8 +15,8 @@ class VerificationConfig(Config):
 
     features: str = setting(
         'sift',
-        'local features: sift separates better, orb is faster',
-        choices=('sift', 'orb'),
+        'local features: sift separates best, orb is faster, network is the feature map',
+        choices=FEATURES,
     )
     max_features: int = setting(500, 'most local features of an image', low=50, high=10_000)
     working_width_px: int = setting(
@@ -22,10 +24,17 @@ class VerificationConfig(Config):
     )
     candidates: int = setting(3, 'how many of the best candidates are verified', low=1, high=100)
     match_ratio: float = setting(
-        0.8, 'nearest to second nearest distance below which a match counts', low=0.1, high=1.0
+        0.8,
+        'nearest to second nearest distance below which a match counts; network: any',
+        low=0.1,
+        high=1.0,
     )
     threshold_px: float = setting(
-        1.5, 'error of a consistent match, at working size', unit='px', low=0.1, high=50.0
+        1.5,
+        'error of a consistent match, at working size; network: one cell of its feature map',
+        unit='px',
+        low=0.1,
+        high=50.0,
     )
     min_inliers: int = setting(
         0, 'consistent matches of a verified candidate; 0: the learnt number', low=0, high=10_000
@@ -37,7 +46,10 @@ class VerificationConfig(Config):
         high=16,
     )
     cache_keyframes: int = setting(
-        200, 'keyframes whose local features stay in memory, 0.3 MB each', low=0, high=100_000
+        200,
+        'keyframes whose local features stay in memory, up to 0.3 MB each',
+        low=0,
+        high=100_000,
     )
     assumed_fov_deg: float = setting(
         70.0,

@@ -34,6 +34,10 @@ class RememberingEngine:
             self.known[key] = self._engine.describe(batch)
         return self.known[key]
 
+    def feature_map(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Feature maps (B, C, h', w') of network inputs (B, 3, h, w); not remembered."""
+        return self._engine.feature_map(batch)
+
     def close(self) -> None:
         """Free the other engine and what is remembered."""
         self.known.clear()

@@ -25,6 +25,10 @@ class Engine(Protocol):
         """Descriptors (B, D) float32, unit norm, of network inputs (B, 3, h, w) float32."""
         ...
 
+    def feature_map(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Feature maps (B, C, h', w') float32, as they are pooled, of inputs (B, 3, h, w)."""
+        ...
+
     def close(self) -> None:
         """Free the network and the device's memory; the engine cannot be used afterwards."""
         ...

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ghost_vpr_ros.core.errors import DeviceError
 from ghost_vpr_ros.core.model.vpr_model import VprModel
@@ -32,14 +34,23 @@ class TorchEngine:
 
     def describe(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Descriptors (B, D) float32, unit norm, of network inputs (B, 3, h, w) float32."""
+        return self._run(VprModel.__call__, batch)
+
+    def feature_map(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Feature maps (B, C, h', w') float32, as they are pooled, of inputs (B, 3, h, w)."""
+        return self._run(VprModel.feature_map, batch)
+
+    def _run(
+        self, layers: Callable[[VprModel, Tensor], Tensor], batch: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
         if self._model is None:
             raise DeviceError(f'{self.name}: the engine was closed; create another one')
         inputs = torch.from_numpy(batch).to(
             self._device, memory_format=torch.channels_last, non_blocking=True
         )
         with torch.inference_mode():
-            descriptors: NDArray[np.float32] = self._model(inputs).float().cpu().numpy()
-        return descriptors
+            found: NDArray[np.float32] = layers(self._model, inputs).float().cpu().numpy()
+        return found
 
     def close(self) -> None:
         """Free the network; on CUDA, give the cached memory back to the device."""

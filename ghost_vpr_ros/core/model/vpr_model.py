@@ -56,7 +56,11 @@ class VprModel(nn.Module):
 
     def describe_unwhitened(self, batch: Tensor) -> Tensor:
         """Descriptors (B, K * R), unit norm: what the whitening is given, or learnt from."""
-        return self.pooling(self.reduction(self.backbone(batch)))
+        return self.pooling(self.feature_map(batch))
+
+    def feature_map(self, batch: Tensor) -> Tensor:
+        """(B, R, h', w'): what the pooling is given."""
+        return self.reduction(self.backbone(batch))
 
     @property
     def name(self) -> str:

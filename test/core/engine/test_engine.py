@@ -29,6 +29,16 @@ def test_an_engine_describes_as_the_bare_model_does(model, name):
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1.0, atol=1e-6)
 
 
+@pytest.mark.parametrize('name', ENGINES)
+def test_the_feature_map_is_what_an_engine_pools(model, name):
+    engine = create_engine(model, name)
+    found = engine.feature_map(batch())
+    assert (found.shape, found.dtype) == ((3, 160, 2, 2), np.float32)
+    with torch.no_grad():
+        pooled = model.whitening(model.pooling(torch.from_numpy(found))).numpy()
+    np.testing.assert_allclose(pooled, engine.describe(batch()), atol=1e-5)
+
+
 def test_an_engine_says_what_it_runs(model):
     engine = create_engine(model, 'torch', 'cpu')
     assert engine.model_hash == model.model_hash
