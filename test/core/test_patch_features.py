@@ -146,6 +146,16 @@ def test_points_that_tell_no_homography_do_not_agree(count):
     assert consistent_patches(points, points, 20.0).sum() == 0
 
 
+def test_matches_agree_to_about_one_cell():
+    rng = np.random.default_rng(0)
+    query = rng.uniform(0.0, 280.0, (180, 2))
+    keyframe = query + rng.uniform(-6.0, 6.0, (180, 2))
+    keyframe[150:] += rng.choice([-1.0, 1.0], (30, 2)) * rng.uniform(60.0, 200.0, (30, 2))
+    keep = consistent_patches(query, keyframe, 20.0)
+    assert keep[:150].mean() > 0.95
+    assert not keep[150:].any()
+
+
 def test_a_verifier_by_network_needs_one():
     with pytest.raises(ConfigError, match='network'):
         GeometricVerifier(lambda _: None, None, CONFIG)
