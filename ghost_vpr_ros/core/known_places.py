@@ -42,11 +42,6 @@ class KnownPlaces:
     def __len__(self) -> int:
         return len(self.keyframes)
 
-    @property
-    def positions(self) -> NDArray[np.float64]:
-        """(N, 3) metres in the map frame; NaN where unknown."""
-        return self._positions[: len(self)]
-
     def add(self, keyframe: Keyframe, descriptor: NDArray[np.float32]) -> None:
         """Know one more: the next row of the map, with its descriptor (D,)."""
         row = len(self)

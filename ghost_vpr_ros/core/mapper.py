@@ -48,7 +48,6 @@ class PlaceMapper:
         recognizer: answers; its map is open for writing.
         config: the rules; a new one takes effect with the next image.
         session: name of this run in the map; empty until the first keyframe.
-        num_kept: keyframes added so far.
     """
 
     def __init__(
@@ -69,7 +68,6 @@ class PlaceMapper:
         self._map_config = map_config
         self._map = recognizer.place_map
         self.session = ''
-        self.num_kept = 0
         self._selection = KeyframeSelection()
         self._tracker = MapTracker()
         self._recent: deque[_Recent] = deque()
@@ -144,9 +142,10 @@ class PlaceMapper:
 
     def _admit_past(self, reading: Reading) -> None:
         """Let the keyframes answer whose place the robot has left."""
-        while self._recent and self._has_left(self._recent[0].reading, reading):
+        if self._recent and self._has_left(self._recent[0].reading, reading):
             # On the disk first: what answers can no longer be lost.
             self._map.commit()
+        while self._recent and self._has_left(self._recent[0].reading, reading):
             past = self._recent.popleft()
             self.recognizer.admit(past.keyframe, past.descriptor)
 
@@ -197,7 +196,7 @@ class PlaceMapper:
             geo=geo,
             view_jpeg=view_of(image, self._map_config),
         )
-        self.num_kept, self._last_kept_ns = self.num_kept + 1, reading.stamp_ns
+        self._last_kept_ns = reading.stamp_ns
         keyframe = self._map.keyframe(keyframe_id)
         self._recent.append(_Recent(keyframe, descriptor, reading))
         if keyframe.pose is None and reading.odometry is not None:
