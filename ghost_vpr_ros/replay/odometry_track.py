@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.datatypes import Pose
 from ghost_vpr_ros.core.errors import BagError
+from ghost_vpr_ros.core.pose_matrix import matrix_of
 from ghost_vpr_ros.core.stamped_memory import StampedMemory
 from ghost_vpr_ros.replay.bag_file import BagFile
 from ghost_vpr_ros.replay.config import OdometryConfig
 from ghost_vpr_ros.replay.pose_messages import ODOMETRY_TYPE, pose_of_message, stamp_of
 from ghost_vpr_ros.replay.position_track import make_track
-from ghost_vpr_ros.replay.rigid_motion import matrix_of, pose_of
+from ghost_vpr_ros.replay.rigid_motion import pose_of
 
 Stamped = tuple[int, Pose]
 

@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.errors import ConfigError
+from ghost_vpr_ros.core.pose_matrix import matrix_of
 from ghost_vpr_ros.core.settings import Config, setting
 from ghost_vpr_ros.replay.closures import Closure
 from ghost_vpr_ros.replay.map_alignment import map_T_odometry
-from ghost_vpr_ros.replay.rigid_motion import matrix_of
 
 if TYPE_CHECKING:
     from ghost_vpr_ros.replay.odometry_track import OdometryTrack

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from ghost_vpr_ros.core.datatypes import Frame, GeoPoint
 from ghost_vpr_ros.core.errors import BagError
 from ghost_vpr_ros.core.geodesy import LocalFrame, horizontal_distance_m
+from ghost_vpr_ros.core.pose_matrix import matrix_of
 from ghost_vpr_ros.replay.closures import Closure, closures_of
 from ghost_vpr_ros.replay.drift import DriftConfig, drifting_odometry
 from ghost_vpr_ros.replay.odometry_track import OdometryTrack
 from ghost_vpr_ros.replay.pose_graph import PoseGraph, PoseGraphConfig
 from ghost_vpr_ros.replay.replayer import Answer
-from ghost_vpr_ros.replay.rigid_motion import matrix_of, travelled_m
+from ghost_vpr_ros.replay.rigid_motion import travelled_m
 from ghost_vpr_ros.replay.trajectory_error import absolute_trajectory_error_m
 
 OWN_PAST, PRIOR_MAP = "the drive's own past", 'other drives in the map'

@@ -1,22 +1,12 @@
-"""Poses as (4, 4) matrices and back, and their products over a whole trajectory."""
+"""(4, 4) matrices as poses, and their products over a whole trajectory."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from ghost_vpr_ros.core.datatypes import Pose
 from ghost_vpr_ros.core.geodesy import rotation_to_quaternion
-
-
-def matrix_of(pose: Pose) -> NDArray[np.float64]:
-    """(4, 4) matrix of a pose; an unknown orientation is taken to be level and along x."""
-    matrix = np.eye(4)
-    if pose.quaternion_xyzw is not None:
-        matrix[:3, :3] = Rotation.from_quat(pose.quaternion_xyzw).as_matrix()
-    matrix[:3, 3] = pose.position_m
-    return matrix
 
 
 def pose_of(matrix: NDArray[np.float64]) -> Pose:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from geometry_msgs.msg import PoseWithCovarianceStamped
 
+from ghost_vpr_ros.core.pose_matrix import matrix_of
 from ghost_vpr_ros.ros.adapters.errors import ClosureError
-from ghost_vpr_ros.ros.adapters.rigid_transform import Matrix, is_covariance, matrix_of_pose
+from ghost_vpr_ros.ros.adapters.rigid_transform import Matrix, is_covariance
 from ghost_vpr_ros.ros.conversions import KEYFRAME_PREFIX, pose_from_message, stamp_to_ns
 
 _FORM = f"'{KEYFRAME_PREFIX}<session>/<stamp in ns>'"
@@ -77,6 +78,4 @@ def closure_from_message(message: PoseWithCovarianceStamped) -> StampedClosure:
             f'positive in every direction, found the diagonal {covariance.diagonal().tolist()}; '
             'it has no inverse that a pose graph could weigh the closure with'
         )
-    return StampedClosure(
-        session, keyframe_stamp_ns, query_stamp_ns, matrix_of_pose(pose), covariance
-    )
+    return StampedClosure(session, keyframe_stamp_ns, query_stamp_ns, matrix_of(pose), covariance)

@@ -17,6 +17,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_srvs.srv import Trigger
 
 from ghost_vpr_ros.core.geodesy import quaternion_to_yaw, rotation_to_quaternion
+from ghost_vpr_ros.core.pose_matrix import matrix_of
 from ghost_vpr_ros.ros.adapters.camera_mount import MountConfig, pose_of_base
 from ghost_vpr_ros.ros.adapters.closure_subscription import COMPLAINT_PERIOD_S
 from ghost_vpr_ros.ros.adapters.initial_pose import (
@@ -27,7 +28,6 @@ from ghost_vpr_ros.ros.adapters.initial_pose import (
 )
 from ghost_vpr_ros.ros.adapters.rigid_transform import (
     Matrix,
-    matrix_of_pose,
     write_rotation,
     write_translation,
 )
@@ -69,9 +69,7 @@ class InitialPoseAdapter(Node):
         if pose is None:
             return
         covariance = np.asarray(message.pose.covariance).reshape(6, 6)
-        map_T_base, covariance = pose_of_base(
-            matrix_of_pose(pose), covariance, self._base_T_camera
-        )
+        map_T_base, covariance = pose_of_base(matrix_of(pose), covariance, self._base_T_camera)
         yaw_rad = quaternion_to_yaw(rotation_to_quaternion(map_T_base[:3, :3]))
         stamp_ns = stamp_to_ns(message.header.stamp)
         reason = self._rule.reason_to_wait(AcceptedPose(stamp_ns, map_T_base[:3, 3], yaw_rad))

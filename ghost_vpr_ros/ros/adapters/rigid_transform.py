@@ -11,24 +11,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial.transform import Rotation
 
-from ghost_vpr_ros.core.datatypes import Pose
 from ghost_vpr_ros.core.geodesy import rotation_to_quaternion
 
 Matrix = NDArray[np.float64]
 
 _SMALLEST_SHARE = 1e-12
 """A direction with so small a share of the largest variance is taken to be singular."""
-
-
-def matrix_of_pose(pose: Pose) -> Matrix:
-    """(4, 4) of a pose; no rotation where its heading is unknown, as on `~/pose`."""
-    matrix = np.eye(4)
-    if pose.quaternion_xyzw is not None:
-        matrix[:3, :3] = Rotation.from_quat(pose.quaternion_xyzw).as_matrix()
-    matrix[:3, 3] = pose.position_m
-    return matrix
 
 
 def inverse(a_T_b: Matrix) -> Matrix:
