@@ -6,17 +6,20 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.clock import Clock, ClockType
-from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
-from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.settings import Config, setting
 from ghost_vpr_ros.ros.json_lines import JsonLines
-from ghost_vpr_ros.ros.node_runner import StopRequest, end_ros, spin_until_stopped, start_ros
+from ghost_vpr_ros.ros.node_runner import (
+    StopRequest,
+    end_ros,
+    made_node,
+    spin_until_stopped,
+    start_ros,
+)
 from ghost_vpr_ros.ros.parameters import declare_settings
 
 NODE_NAME = 'answer_printer'
@@ -89,11 +92,8 @@ def main(args: list[str] | None = None) -> int:
     """Print until count, timeout, Ctrl-C or SIGTERM; 1 after a timeout."""
     stop = StopRequest()
     start_ros(args, stop)
-    try:
-        node = AnswerPrinter(stop)
-    except ConfigError as error:
-        get_logger(NODE_NAME).fatal(str(error))
-        rclpy.try_shutdown()
+    node = made_node(NODE_NAME, lambda: AnswerPrinter(stop))
+    if node is None:
         return 1
     exit_status = spin_until_stopped(node, stop)
     end_ros(node)

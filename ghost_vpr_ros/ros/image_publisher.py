@@ -10,20 +10,25 @@ from functools import lru_cache
 from pathlib import Path
 
 import rclpy
-from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from ghost_vpr_ros.core.errors import ConfigError, SourceError
+from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.core.image import IMAGE_SUFFIXES, encode_jpeg, read_image
 from ghost_vpr_ros.core.settings import Config, setting
 from ghost_vpr_ros.ros.conversions import stamp_to_ns
 from ghost_vpr_ros.ros.image_conversions import compressed_message, raw_message
 from ghost_vpr_ros.ros.json_lines import JsonLines
-from ghost_vpr_ros.ros.node_runner import StopRequest, end_ros, spin_until_stopped, start_ros
+from ghost_vpr_ros.ros.node_runner import (
+    StopRequest,
+    end_ros,
+    made_node,
+    spin_until_stopped,
+    start_ros,
+)
 from ghost_vpr_ros.ros.parameters import declare_settings
 
 NODE_NAME = 'image_publisher'
@@ -159,11 +164,8 @@ def main(args: list[str] | None = None) -> int:
     """Publish until the images end, Ctrl-C or SIGTERM; 1 where the folder cannot be used."""
     stop = StopRequest()
     start_ros(args, stop)
-    try:
-        node = ImagePublisher(stop)
-    except (ConfigError, SourceError) as error:
-        get_logger(NODE_NAME).fatal(str(error))
-        rclpy.try_shutdown()
+    node = made_node(NODE_NAME, lambda: ImagePublisher(stop))
+    if node is None:
         return 1
     started = time.monotonic()
     exit_status = spin_until_stopped(node, stop)

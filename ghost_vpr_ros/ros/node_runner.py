@@ -5,12 +5,19 @@ from __future__ import annotations
 import signal
 import threading
 import traceback
+from collections.abc import Callable
 from queue import SimpleQueue
+from typing import TypeVar
 
 import rclpy
 from rclpy.executors import MultiThreadedExecutor
+from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+
+from ghost_vpr_ros.core.errors import GhostVprError
+
+NodeT = TypeVar('NodeT', bound=Node)
 
 
 class StopRequest:
@@ -43,6 +50,16 @@ def start_ros(args: list[str] | None, stop: StopRequest) -> None:
     """Initialise rclpy, with signals that leave its context usable until the end."""
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     stop.on_signals()
+
+
+def made_node(name: str, make: Callable[[], NodeT]) -> NodeT | None:
+    """The node; None where it cannot start, which is said in one sentence, and ROS is left."""
+    try:
+        return make()
+    except GhostVprError as error:
+        get_logger(name).fatal(str(error))
+        rclpy.try_shutdown()
+        return None
 
 
 def spin_until_stopped(node: Node, stop: StopRequest) -> int:

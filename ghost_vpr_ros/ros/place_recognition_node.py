@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import sys
 
-import rclpy
-from rclpy.logging import get_logger
-
-from ghost_vpr_ros.core.errors import ConfigError
-from ghost_vpr_ros.ros.node_runner import StopRequest, end_ros, spin_until_stopped, start_ros
+from ghost_vpr_ros.ros.node_runner import (
+    StopRequest,
+    end_ros,
+    made_node,
+    spin_until_stopped,
+    start_ros,
+)
 
 OPENMP_DEFAULTS = {'OMP_NUM_THREADS': str(max(1, (os.cpu_count() or 1) // 2))}
 """Half of the cores for the network: the camera, the transport and the SLAM run beside it, and a
@@ -26,11 +28,8 @@ def main(args: list[str] | None = None) -> int:
     # and reads the number of threads.
     from ghost_vpr_ros.ros.lifecycle_node import NODE_NAME, PlaceRecognitionNode
 
-    try:
-        node = PlaceRecognitionNode()
-    except ConfigError as error:
-        get_logger(NODE_NAME).fatal(str(error))
-        rclpy.try_shutdown()
+    node = made_node(NODE_NAME, PlaceRecognitionNode)
+    if node is None:
         return 1
     wants_start = node.parameters.node.autostart and not stop.is_requested
     failed = wants_start and not node.start()

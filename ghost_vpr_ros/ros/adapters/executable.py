@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-import rclpy
-from rclpy.logging import get_logger
 from rclpy.node import Node
 
-from ghost_vpr_ros.core.errors import GhostVprError
-from ghost_vpr_ros.ros.node_runner import StopRequest, end_ros, spin_until_stopped, start_ros
+from ghost_vpr_ros.ros.node_runner import (
+    StopRequest,
+    end_ros,
+    made_node,
+    spin_until_stopped,
+    start_ros,
+)
 
 # The nodes are imported late: SciPy and torch take seconds, in which a signal must already end
 # the process well.
@@ -62,11 +65,8 @@ def main(args: list[str] | None = None) -> int:
     name, *ros_args = sys.argv[1:] if args is None else args
     stop = StopRequest()
     start_ros(ros_args, stop)
-    try:
-        node = ADAPTERS[name]()
-    except GhostVprError as error:
-        get_logger(name).fatal(str(error))
-        rclpy.try_shutdown()
+    node = made_node(name, ADAPTERS[name])
+    if node is None:
         return 1
     exit_status = spin_until_stopped(node, stop)
     end_ros(node)
