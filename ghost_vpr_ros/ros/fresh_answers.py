@@ -5,49 +5,70 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from ghost_vpr_ros.core.datatypes import Hypothesis, State
 from ghost_vpr_ros.core.geodesy import horizontal_distance_m
 
 
 class FreshAnswers:
-    """Hands the answers of the worker thread to a thread that waits for them."""
+    """Collects answers of the worker thread for one question at a time; never blocks."""
 
     def __init__(self) -> None:
-        self._condition = threading.Condition()
-        self._since_ns: int | None = None
-        self._collected: list[Hypothesis] = []
+        self._lock = threading.Lock()
+        self._question: _Question | None = None
         self._closed = False
+
+    def ask(self, count: int, done: Callable[[list[Hypothesis]], None]) -> None:
+        """Hand the next `count` answers to images that arrive from now on to `done`.
+
+        It is called once, on whichever thread has the last answer or ends the question; with
+        fewer answers where the question was ended before.
+        """
+        with self._lock:
+            self._question = _Question(time.monotonic_ns(), count, done)
+            closed = self._closed
+        if closed:
+            self.end()
 
     def add(self, hypothesis: Hypothesis, received_ns: int) -> None:
         """Offer the answer to an image that arrived at `received_ns` on the monotonic clock."""
-        with self._condition:
-            if self._since_ns is not None and received_ns >= self._since_ns:
-                self._collected.append(hypothesis)
-                self._condition.notify_all()
+        with self._lock:
+            question = self._question
+            if question is None or received_ns < question.since_ns:
+                return
+            question.collected.append(hypothesis)
+            complete = len(question.collected) >= question.count
+        if complete:
+            self.end()
 
-    def wait_for(self, count: int, timeout_s: float) -> list[Hypothesis]:
-        """The next `count` answers to images that arrive from now on; fewer after the timeout."""
-        with self._condition:
-            self._since_ns = time.monotonic_ns()
-            self._collected = []
-            self._condition.wait_for(
-                lambda: self._closed or len(self._collected) >= count, timeout_s
-            )
-            self._since_ns = None
-            return self._collected[:count]
+    def end(self) -> None:
+        """Hand over what there is: time is up. Nothing where nobody asks."""
+        with self._lock:
+            question, self._question = self._question, None
+        if question is not None:
+            question.done(question.collected)
 
     def forget(self) -> None:
         """Drop what was collected: whoever waits gets only answers from now on."""
-        with self._condition:
-            self._collected.clear()
+        with self._lock:
+            if self._question is not None:
+                self._question.collected.clear()
 
     def close(self) -> None:
         """Let go of whoever waits, and of whoever is going to."""
-        with self._condition:
+        with self._lock:
             self._closed = True
-            self._condition.notify_all()
+        self.end()
+
+
+@dataclass
+class _Question:
+    since_ns: int
+    count: int
+    done: Callable[[list[Hypothesis]], None]
+    collected: list[Hypothesis] = field(default_factory=list)
 
 
 def judge(answers: Sequence[Hypothesis], count: int, radius_m: float) -> tuple[bool, str]:

@@ -10,7 +10,7 @@ from queue import SimpleQueue
 from typing import TypeVar
 
 import rclpy
-from rclpy.executors import MultiThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
@@ -64,8 +64,9 @@ def made_node(name: str, make: Callable[[], NodeT]) -> NodeT | None:
 
 def spin_until_stopped(node: Node, stop: StopRequest) -> int:
     """Serve the node's callbacks until `stop`; the exit status."""
-    # The second thread serves what has a callback group of its own and may wait.
-    executor = MultiThreadedExecutor(num_threads=2)
+    # Not the multi-threaded one: it misses half of the messages of two topics at 20 Hz. What has
+    # to wait is a coroutine, or has a thread of its own.
+    executor = SingleThreadedExecutor()
     executor.add_node(node)
     thread = threading.Thread(target=_spin, args=(executor, node, stop), name='spin')
     thread.start()
@@ -81,7 +82,7 @@ def end_ros(node: Node) -> None:
     rclpy.try_shutdown()
 
 
-def _spin(executor: MultiThreadedExecutor, node: Node, stop: StopRequest) -> None:
+def _spin(executor: SingleThreadedExecutor, node: Node, stop: StopRequest) -> None:
     try:
         executor.spin()
     except Exception:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
+from rclpy.task import Future
 from std_srvs.srv import SetBool, Trigger
 
+from ghost_vpr_ros.core.datatypes import Hypothesis
 from ghost_vpr_ros.core.errors import GhostVprError
 from ghost_vpr_ros.ros.fresh_answers import judge
 from ghost_vpr_ros.ros.parameters import NodeParameters
@@ -37,14 +40,16 @@ class RecognitionServices:
             recognition: what answers now, or None while the node is not active.
         """
         self.enabled = True
+        self._node = node
         self._parameters = parameters
         self._recognition = recognition
         node.create_service(SetBool, '~/enable', self._enable)
         node.create_service(Trigger, '~/reset', self._reset)
         node.create_service(Trigger, '~/save_map', self._save_map)
-        # It waits for images, so it must not keep the image callback from running.
+        # A coroutine in a group of its own: while it waits for images their callback runs.
         waiting = MutuallyExclusiveCallbackGroup()
         node.create_service(Trigger, '~/localize', self._localize, callback_group=waiting)
+        self._awakening = node.create_guard_condition(lambda: None)
 
     def _enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self.enabled = request.data
@@ -68,16 +73,38 @@ class RecognitionServices:
         except GhostVprError as error:
             return _answer(response, False, str(error))
 
-    def _localize(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+    async def _localize(
+        self, _request: Trigger.Request, response: Trigger.Response
+    ) -> Trigger.Response:
         recognition, config = self._recognition(), self._parameters.node
         if recognition is None:
             return _answer(response, False, _INACTIVE)
         if not self.enabled:
             return _answer(response, False, 'images are ignored; call ~/enable with true first')
         count = config.localize_frames
-        answers = recognition.fresh_answers.wait_for(count, config.localize_timeout_s)
+        answers = await self._next_answers(recognition, count, config.localize_timeout_s)
         radius_m = self._parameters.recognizer.group_radius_m
         return _answer(response, *judge(answers, count, radius_m))
+
+    async def _next_answers(
+        self, recognition: Recognition, count: int, timeout_s: float
+    ) -> list[Hypothesis]:
+        """The answers to the next images; fewer after the timeout."""
+        future = Future()
+
+        def finish(answers: list[Hypothesis]) -> None:
+            future.set_result(answers)
+            # The executor looks at its coroutines only after it was woken.
+            self._awakening.trigger()
+
+        fresh = recognition.fresh_answers
+        fresh.ask(count, finish)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        timer = self._node.create_timer(timeout_s, fresh.end, clock=steady)
+        try:
+            return await future
+        finally:
+            self._node.destroy_timer(timer)
 
 
 def _answer(response: Trigger.Response, success: bool, message: str) -> Trigger.Response:

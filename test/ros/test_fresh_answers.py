@@ -1,6 +1,5 @@
 """`~/localize`: only images that arrived after the question count."""
 
-import threading
 import time
 
 import numpy as np
@@ -19,35 +18,45 @@ def accepted(x=0.0, with_pose=True):
 REFUSED = Hypothesis(0, State.REJECTED, Reason.LOW_SCORE)
 
 
-def ask(answers, count, timeout_s=5.0):
-    """Start to wait on a thread of its own; the list fills when the wait is over."""
-    result = []
-    thread = threading.Thread(target=lambda: result.extend(answers.wait_for(count, timeout_s)))
-    thread.start()
-    time.sleep(0.1)
-    return thread, result
+def ask(answers, count):
+    """Ask; the list gets what is handed over, once."""
+    handed_over = []
+    answers.ask(count, handed_over.append)
+    return handed_over
 
 
 def test_answers_to_older_images_do_not_count():
     answers = FreshAnswers()
-    before_ns = time.monotonic_ns()
-    thread, result = ask(answers, 1)
+    before_ns = time.monotonic_ns() - 1
+    result = ask(answers, 1)
     answers.add(REFUSED, before_ns)
+    assert result == []
     answers.add(accepted(), time.monotonic_ns())
-    thread.join(5.0)
-    assert [answer.state for answer in result] == [State.ACCEPTED]
+    assert [answer.state for answer in result[0]] == [State.ACCEPTED]
 
 
-def test_the_timeout_ends_the_wait():
-    assert FreshAnswers().wait_for(1, timeout_s=0.05) == []
-
-
-def test_close_ends_the_wait():
+def test_a_question_is_answered_once():
     answers = FreshAnswers()
-    thread, result = ask(answers, 1, timeout_s=60.0)
+    result = ask(answers, 2)
+    for _ in range(5):
+        answers.add(accepted(), time.monotonic_ns())
+    answers.end()
+    assert [len(found) for found in result] == [2]
+
+
+def test_the_end_of_the_time_hands_over_what_there_is():
+    answers = FreshAnswers()
+    result = ask(answers, 2)
+    answers.add(REFUSED, time.monotonic_ns())
+    answers.end()
+    assert result == [[REFUSED]]
+
+
+def test_close_ends_the_question_and_those_that_follow():
+    answers = FreshAnswers()
+    before = ask(answers, 1)
     answers.close()
-    thread.join(5.0)
-    assert not thread.is_alive() and result == []
+    assert before == [[]] and ask(answers, 1) == [[]]
 
 
 @pytest.mark.parametrize('with_pose', [True, False])
@@ -73,10 +82,9 @@ def test_other_answers_are_not_reliable_and_say_why(answers, reason):
 
 def test_a_reset_drops_what_was_collected():
     answers = FreshAnswers()
-    thread, result = ask(answers, 2)
+    result = ask(answers, 2)
     answers.add(REFUSED, time.monotonic_ns())
     answers.forget()
     answers.add(accepted(1.0), time.monotonic_ns())
     answers.add(accepted(2.0), time.monotonic_ns())
-    thread.join(5.0)
-    assert [answer.state for answer in result] == [State.ACCEPTED, State.ACCEPTED]
+    assert [answer.state for answer in result[0]] == [State.ACCEPTED, State.ACCEPTED]
