@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from ghost_vpr_ros.cli.main import main
 from ghost_vpr_ros.core.place_map import PlaceMap
 from test.cli.program import TINY, write_images
 
 COUNT = 30
 DATA = Path(os.environ.get('GHOST_VPR_DATA', 'no such folder')) / 'gsv_cambridge'
+VAL = ('--where', 'split=val')
 
 
 def write_drive(folder, gain, count=COUNT):
@@ -25,8 +27,6 @@ def write_drive(folder, gain, count=COUNT):
 @pytest.fixture(scope='module')
 def town(tmp_path_factory):
     """A map, and a darker drive through its places."""
-    from ghost_vpr_ros.cli.main import main
-
     folder = tmp_path_factory.mktemp('calibrate')
     first, second = write_drive(folder / 'first', 1.0), write_drive(folder / 'second', 0.8)
     assert main(['build-map', str(first), str(folder / 'town.map'), *TINY]) == 0
@@ -126,15 +126,33 @@ def test_an_uncalibrated_map_has_nothing_to_take(program, town, place_map, tmp_p
     assert 'expected a calibrated map' in error
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason='needs GHOST_VPR_DATA')
-def test_on_street_view_the_probabilities_get_better(program, tmp_path):
-    path = tmp_path / 'val.map'
-    where = ('--where', 'split=val', '--where')
-    assert program('build-map', DATA, path, *where, 'role=database').status == 0
+@pytest.fixture(scope='module')
+def street_view_map(tmp_path_factory):
+    if not DATA.is_dir():
+        pytest.skip('needs GHOST_VPR_DATA')
+    path = tmp_path_factory.mktemp('street_view') / 'val.map'
+    assert main(['build-map', str(DATA), str(path), *VAL, '--where', 'role=database']) == 0
+    return path
+
+
+def calibrated_on_street_view(program, path, tmp_path, *options):
     done = program(
-        *('calibrate', path, '--source', DATA, *where, 'role=query'),
-        *('--out', tmp_path / 'out', '--json'),
+        *('calibrate', path, '--source', DATA, *VAL, '--where', 'role=query', '--dry-run'),
+        *('--out', tmp_path / 'out', '--json', *options),
     )
-    figures = json.loads(done.out)
+    return json.loads(done.out)
+
+
+def test_on_street_view_the_probabilities_get_better(program, street_view_map, tmp_path):
+    figures = calibrated_on_street_view(program, street_view_map, tmp_path, '--no-verify')
     assert figures['ece_after']['weighted'] < 0.7 * figures['ece_before']['weighted']
     assert figures['accepted']['precision'] >= 0.99
+
+
+def test_verified_probabilities_are_as_good_as_so_few_answers_can_tell(
+    program, street_view_map, tmp_path
+):
+    figures = calibrated_on_street_view(program, street_view_map, tmp_path)
+    assert figures['ece_after']['weighted'] <= figures['ece_if_perfect']['weighted']
+    assert figures['accepted']['precision'] >= 0.99
+    assert figures['accepted']['recall'] >= 0.5
