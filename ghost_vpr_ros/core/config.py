@@ -40,6 +40,15 @@ class EngineConfig(Config):
 
 
 @dataclass(frozen=True)
+class QuantisationConfig(Config):
+    """How a network becomes int8."""
+
+    calibration_images: int = setting(
+        64, 'images that the range of every layer is measured on', low=1, high=100_000
+    )
+
+
+@dataclass(frozen=True)
 class PreprocessingConfig(Config):
     """From an RGB image to the network's input; travels in the weights file and in the map."""
 
