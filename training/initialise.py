@@ -36,7 +36,8 @@ def initialise(experiment: Experiment, frames: Sequence[Frame], source: str) -> 
         WeightsError: the weights to start from do not fit.
     """
     model = starting_model(experiment, frames)
-    trunk = model.provenance if experiment.init else f'random weights of seed {experiment.seed}'
+    started = experiment.init or experiment.backbone_weights
+    trunk = model.provenance if started else f'random weights of seed {experiment.seed}'
     count = min(len(frames), MAX_INITIALISATION_IMAGES)
     model.provenance = (
         f'untrained: {trunk}, clusters initialised on {count} of {len(frames)} images of {source}'

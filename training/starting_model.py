@@ -19,11 +19,12 @@ from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import load_model
 from ghost_vpr_ros.core.preprocessing import preprocess
 from ghost_vpr_ros.core.sampling import evenly_spaced
+from training.backbone_weights import take_backbone_weights
 from training.datasets.data_config import expanded
 from training.experiment import Experiment
 from training.schedule import ScheduleConfig
 
-_TRUNK_SETTINGS = ('dilation', 'dilate', 'squeeze_excite')
+_TRUNK_SETTINGS = ('backbone', 'dilation', 'dilate', 'squeeze_excite')
 """What must agree although tensors of the same shapes would fit."""
 
 _REDUCTION_SETTINGS = ('crop_channels', 'reduced_channels')
@@ -36,9 +37,10 @@ _POOLING_SETTINGS = ('clusters', 'netvlad_version')
 def starting_model(experiment: Experiment, database: Sequence[Frame]) -> VprModel:
     """The experiment's network with weights, and with clusters that are initialised.
 
-    The tensors of the weights file `init` are taken over by name; without one the trunk is
-    untrained. Clusters are set from training images where that file has none that fit, or where
-    `schedule.initialise_clusters` asks for it. Its whitening is left behind.
+    The tensors of the weights file `init` are taken over by name, or the trunk alone from the
+    torchvision file `backbone_weights`; without either the trunk is untrained. Clusters are set
+    from training images where `init` has none that fit, or where `schedule.initialise_clusters`
+    asks for it. Its whitening is left behind.
 
     Args:
         experiment: architecture, seed, weights to start from, schedule.
@@ -51,6 +53,11 @@ def starting_model(experiment: Experiment, database: Sequence[Frame]) -> VprMode
         SourceError: too few local features for K clusters.
     """
     _check_whitening(experiment)
+    if experiment.backbone_weights:
+        model = _bare_model(experiment)
+        model.provenance = take_backbone_weights(model.backbone, experiment)
+        _set_clusters(model, experiment, database)
+        return model
     if not experiment.init:
         return build_untrained(
             experiment.model, experiment.preprocessing, _images(database), experiment.seed
@@ -61,9 +68,13 @@ def starting_model(experiment: Experiment, database: Sequence[Frame]) -> VprMode
     model.provenance = given.provenance
     _take_trunk(model, given, path)
     if not _take_pooling(model, given) or experiment.section(ScheduleConfig).initialise_clusters:
-        inputs = [preprocess(image, experiment.preprocessing) for image in _images(database)]
-        initialise_clusters(model, torch.from_numpy(np.concatenate(inputs)), experiment.seed)
+        _set_clusters(model, experiment, database)
     return model
+
+
+def _set_clusters(model: VprModel, experiment: Experiment, database: Sequence[Frame]) -> None:
+    inputs = [preprocess(image, experiment.preprocessing) for image in _images(database)]
+    initialise_clusters(model, torch.from_numpy(np.concatenate(inputs)), experiment.seed)
 
 
 def interrupted_model(experiment: Experiment) -> VprModel:

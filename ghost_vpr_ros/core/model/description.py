@@ -8,6 +8,16 @@ from typing import Protocol
 from ghost_vpr_ros.core.config import ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.settings import settings_of
 
+TITLES = {
+    'ghostcnn': 'Ghost',
+    'alexnet': 'Alex',
+    'alexnet_ungrouped': 'Alex-ungrouped',
+    'vgg16': 'VGG16',
+    'mobilenet_v3_large': 'MobileNetV3',
+    'resnet18': 'ResNet18',
+}
+"""Trunks, as the papers' tables call them."""
+
 
 class DescribedModel(Protocol):
     """A network in memory or in a file: what those who run it through an engine have to know."""
@@ -67,12 +77,14 @@ def architecture_name(
 ) -> str:
     """As it stands in reports: `Ghost-dil-NetVLAD(5-2), ..., 512-D`."""
     a, b = config.dilation
-    kind = 'Ghost-NetVLAD' if (a, b) == (1, 1) else f'Ghost-dil-NetVLAD({a}-{b})'
+    kind = f'{TITLES[config.backbone]}-NetVLAD'
+    if config.backbone == 'ghostcnn' and (a, b) != (1, 1):
+        kind = f'Ghost-dil-NetVLAD({a}-{b})'
     size = f'{preprocessing.width_px}x{preprocessing.height_px}'
     changed = [
         f'{item.name}={getattr(config, item.name)}'
         for item in settings_of(ModelConfig)
-        if item.name not in ('dilation', 'descriptor_dim')
+        if item.name not in ('backbone', 'dilation', 'descriptor_dim')
         and getattr(config, item.name) != item.default
     ]
     return ', '.join([kind, *changed, size, f'{descriptor_dim}-D'])

@@ -10,21 +10,21 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ghost_vpr_ros.core.config import ModelConfig, PreprocessingConfig
+from ghost_vpr_ros.core.model.backbones import build_backbone
 from ghost_vpr_ros.core.model.description import architecture_name
-from ghost_vpr_ros.core.model.ghostcnn import GhostCNN
 from ghost_vpr_ros.core.model.netvlad import NetVLAD
 from ghost_vpr_ros.core.model.reduction import Reduction
 from ghost_vpr_ros.core.model.weights_file import content_hash
 from ghost_vpr_ros.core.model.whitening import Whitening
 from ghost_vpr_ros.core.settings import Config, settings_of
 
-JOINED_LATER = ('reduced_channels', 'brightness')
+JOINED_LATER = ('reduced_channels', 'brightness', 'backbone')
 """Settings younger than the first weights files. At their defaults they are not written, so that
 older files and maps keep their hashes."""
 
 
 class VprModel(nn.Module):
-    """GhostCNN -> reduction (where R > 0) -> NetVLAD -> whitening (where D > 0).
+    """Trunk -> reduction (where R > 0) -> NetVLAD -> whitening (where D > 0).
 
     Attributes:
         config: the architecture.
@@ -40,10 +40,12 @@ class VprModel(nn.Module):
         self.config = config
         self.preprocessing = preprocessing
         self.provenance = provenance
-        self.backbone = GhostCNN(config)
-        channels = config.reduced_channels or config.crop_channels
+        self.backbone = build_backbone(config)
+        channels = config.reduced_channels or config.trunk_channels
         self.reduction = (
-            Reduction(config.crop_channels, channels) if config.reduced_channels else nn.Identity()
+            Reduction(config.trunk_channels, channels)
+            if config.reduced_channels
+            else nn.Identity()
         )
         self.pooling = NetVLAD(channels, config.clusters, config.netvlad_version)
         self.descriptor_dim = config.descriptor_dim or self.pooling.out_dim
