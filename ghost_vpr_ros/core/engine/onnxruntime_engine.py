@@ -91,8 +91,8 @@ def _kind(config: EngineConfig) -> str:
         return 'tensorrt'
     if config.inference_precision == 'half':
         raise DeviceError(
-            'inference_precision half: ONNX Runtime has it through TensorRT only; use engine tensorrt, '
-            'openvino or torch, or precision float32'
+            'inference_precision half: ONNX Runtime has it through TensorRT only; use engine '
+            'tensorrt, openvino or torch, or precision float32'
         )
     return 'cuda' if on_cuda else 'cpu'
 

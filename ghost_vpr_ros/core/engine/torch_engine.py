@@ -35,7 +35,8 @@ class TorchEngine:
         """
         if config.inference_precision == 'int8':
             raise DeviceError(
-                'inference_precision int8: engine torch has none; use engine openvino or onnxruntime'
+                'inference_precision int8: engine torch has none; use engine openvino or '
+                'onnxruntime'
             )
         self._device = checked_device(config.device)
         kind = self._device.type
