@@ -1,0 +1,152 @@
+"""One network under one engine, in a process of its own: its memory is the engine's alone.
+
+    python -m benchmarks.speed_worker JOB      (JSON; started by benchmarks.speed)
+
+Says in JSON lines when it is ready, then, for each line `REPETITIONS SECONDS` that it is given,
+how long each repetition took, and at the end how much memory it needed. Engines other than PyTorch
+run here without PyTorch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+WARM_UP = 3
+LEAST_REPETITIONS = 2
+_KIB = 1024
+
+Pixels = NDArray[np.uint8]
+Runner = Callable[[Pixels], NDArray[np.float32]]
+
+
+def test_image(width_px: int, height_px: int) -> Pixels:
+    """RGB uint8 (1, h, w, 3): soft random blobs, always the same."""
+    rng = np.random.default_rng(0)
+    small = rng.integers(0, 256, (height_px // 8 + 1, width_px // 8 + 1, 3), np.uint8)
+    image = small.repeat(8, axis=0).repeat(8, axis=1)[:height_px, :width_px]
+    return np.ascontiguousarray(image[np.newaxis])
+
+
+def torch_runner(job: dict[str, Any]) -> Runner:
+    """PyTorch, channels last, without gradients; compiled where the engine says so."""
+    import torch
+
+    from benchmarks.speed_networks import Size, build_network
+
+    torch.set_num_threads(job['threads'])
+    network = build_network(job['network'], Size.parse(job['asked_size']), job['part'])
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if job['engine'] == 'torch-compile':
+        network = torch.compile(network)
+
+    def run(pixels: Pixels) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            found: NDArray[np.float32] = network(torch.from_numpy(pixels)).numpy()
+        return found
+
+    return run
+
+
+def onnxruntime_runner(job: dict[str, Any]) -> Runner:
+    """ONNX Runtime on the CPU."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = job['threads']
+    options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(
+        job['graph'], options, providers=['CPUExecutionProvider']
+    )
+
+    def run(pixels: Pixels) -> NDArray[np.float32]:
+        found: NDArray[np.float32] = session.run(None, {'pixels': pixels})[0]
+        return found
+
+    return run
+
+
+def openvino_runner(job: dict[str, Any]) -> Runner:
+    """OpenVINO on the CPU, one stream."""
+    import openvino
+
+    core = openvino.Core()
+    model = core.read_model(job['graph'])
+    options = {
+        'PERFORMANCE_HINT': 'LATENCY',
+        'NUM_STREAMS': 1,
+        'INFERENCE_NUM_THREADS': job['threads'],
+        'INFERENCE_PRECISION_HINT': 'bf16' if job['engine'] == 'openvino-bf16' else 'f32',
+    }
+    request = core.compile_model(model, 'CPU', options).create_infer_request()
+
+    def run(pixels: Pixels) -> NDArray[np.float32]:
+        request.infer({0: pixels}, share_inputs=True)
+        return np.array(request.get_output_tensor(0).data, np.float32)
+
+    return run
+
+
+RUNNERS = {
+    'torch': torch_runner,
+    'torch-compile': torch_runner,
+    'onnxruntime': onnxruntime_runner,
+    'openvino': openvino_runner,
+    'openvino-bf16': openvino_runner,
+}
+
+
+def timed(run: Runner, pixels: Pixels, repetitions: int, seconds: float) -> list[float]:
+    """Milliseconds of each repetition; fewer of them where they would take longer than that."""
+    run(pixels)  # After a pause the caches belong to others.
+    found: list[float] = []
+    began = time.perf_counter()
+    while len(found) < repetitions:
+        started = time.perf_counter()
+        run(pixels)
+        ended = time.perf_counter()
+        found.append(1e3 * (ended - started))
+        if len(found) >= LEAST_REPETITIONS and ended - began > seconds:
+            break
+    return found
+
+
+def memory_mib(key: str) -> float:
+    """A figure of this process: VmHWM is the most memory that it ever had, VmRSS what it has."""
+    for line in Path('/proc/self/status').read_text().splitlines():
+        if line.startswith(f'{key}:'):
+            return int(line.split()[1]) / _KIB
+    raise RuntimeError(f'no {key} in /proc/self/status')
+
+
+def main() -> None:
+    """Serve the job until stdin ends."""
+    answers = os.fdopen(os.dup(1), 'w', buffering=1)
+    os.dup2(2, 1)  # What libraries print must not come between the answers.
+    job = json.loads(sys.argv[1])
+    pixels = test_image(job['width_px'], job['height_px'])
+    started = time.perf_counter()
+    run = RUNNERS[job['engine']](job)
+    first = run(pixels)
+    start_s = time.perf_counter() - started
+    for _ in range(WARM_UP):
+        run(pixels)
+    descriptor = first[0].ravel().tolist() if job['part'] == 'whole' else []
+    answers.write(json.dumps({'start_s': start_s, 'descriptor': descriptor}) + '\n')
+    for line in sys.stdin:
+        repetitions, seconds = line.split()
+        answers.write(json.dumps(timed(run, pixels, int(repetitions), float(seconds))) + '\n')
+    answers.write(json.dumps({'peak_mib': memory_mib('VmHWM'), 'rss_mib': memory_mib('VmRSS')}))
+
+
+if __name__ == '__main__':
+    main()
