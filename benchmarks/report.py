@@ -9,6 +9,7 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmarks import node_report, speed_report
 
@@ -23,7 +24,7 @@ HEAD = [
 ]
 
 
-def page(reports: Sequence[dict[str, object]]) -> str:
+def page(reports: Sequence[dict[str, Any]]) -> str:
     """The text of the page."""
     lines = list(HEAD)
     for kind, section in SECTIONS.items():
@@ -31,6 +32,15 @@ def page(reports: Sequence[dict[str, object]]) -> str:
             if report['benchmark'] == kind:
                 lines += [*section(report), '']
     return '\n'.join(lines).rstrip('\n') + '\n'
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    """A report; ends the program where the file is none."""
+    report: dict[str, Any] = json.loads(path.read_text())
+    if report.get('benchmark') not in SECTIONS:
+        found = report.get('benchmark', 'something else')
+        raise SystemExit(f'{path}: expected one of {", ".join(SECTIONS)}, found {found}')
+    return report
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -41,8 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument('reports', type=Path, nargs='+', help='JSON files of benchmarks')
     parser.add_argument('--out', type=Path, required=True, help='Markdown file to write')
     options = parser.parse_args(arguments)
-    text = page([json.loads(path.read_text()) for path in options.reports])
-    options.out.write_text(text)
+    options.out.write_text(page([read_report(path) for path in options.reports]))
 
 
 if __name__ == '__main__':

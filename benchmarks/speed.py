@@ -23,10 +23,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from benchmarks.machine import cores, describe_machine, load_average
+from benchmarks.speed_graphs import int8_path, write_graphs, write_int8_graph
 from benchmarks.speed_networks import NETWORKS, OUR_NETWORK, Size, build_network
-from benchmarks.speed_processes import Worker, WorkerError, write_graph
+from benchmarks.speed_processes import Worker, WorkerError
 from benchmarks.speed_worker import RUNNERS
 from ghost_vpr_ros.core.model.complexity import count_macs, count_parameters
 
@@ -43,7 +45,9 @@ def engine_problem(engine: str) -> str:
     try:
         if engine == 'torch-compile' and not any(map(shutil.which, ('c++', 'g++', 'clang++'))):
             return 'no C++ compiler'
-        if engine == 'onnxruntime':
+        if not engine.startswith('torch'):
+            import onnx  # noqa: F401
+        if engine == 'onnxruntime' or is_int8(engine):
             import onnxruntime  # noqa: F401
         if engine.startswith('openvino'):
             import openvino
@@ -56,30 +60,33 @@ def engine_problem(engine: str) -> str:
     return ''
 
 
-def describe(name: str, size: Size, folder: Path, with_graphs: bool) -> dict[str, Any]:
+def describe(name: str, size: Size, folder: Path, engines: Sequence[str]) -> dict[str, Any]:
     """What does not depend on an engine: size, parameters, MACs; writes the graphs."""
     network = build_network(name, size, 'whole')
-    trunk_macs = count_macs(network.trunk, network.size.height_px, network.size.width_px)
-    if with_graphs:
-        for part in PARTS:
-            built = build_network(name, size, part)
-            write_graph(built, graph_path(folder, name, part))
+    paths = [graph_path(folder, name, part) for part in PARTS]
+    if any(not engine.startswith('torch') for engine in engines):
+        write_graphs(network, *paths)
+    if any(is_int8(engine) for engine in engines):
+        for path in paths:
+            write_int8_graph(path, network)
     return {
         'network': name,
         'width_px': network.size.width_px,
         'height_px': network.size.height_px,
         'parameters': count_parameters(network),
         'trunk_parameters': count_parameters(network.trunk),
-        'macs': pixel_macs(network, network.size),
-        'trunk_macs': trunk_macs,
+        'macs': normalised_macs(nn.Sequential(network.trunk, network.head), network.size),
+        'trunk_macs': normalised_macs(network.trunk, network.size),
     }
 
 
-def pixel_macs(network: Any, size: Size) -> int:
-    """MACs of a whole network, through its normalised inputs."""
-    import torch
+def is_int8(engine: str) -> bool:
+    """Whether an engine runs the int8 graph."""
+    return engine.endswith('-int8')
 
-    layers = torch.nn.Sequential(network.trunk, network.head)
+
+def normalised_macs(layers: nn.Module, size: Size) -> int:
+    """MACs of one normalised input."""
     return count_macs(layers, size.height_px, size.width_px)
 
 
@@ -132,6 +139,7 @@ def _started(
 def _job(
     engine: str, known: dict[str, Any], part: str, options: argparse.Namespace, folder: Path
 ) -> dict[str, Any]:
+    graph = graph_path(folder, known['network'], part)
     return {
         'engine': engine,
         'network': known['network'],
@@ -139,7 +147,7 @@ def _job(
         'asked_size': str(options.size),
         'width_px': known['width_px'],
         'height_px': known['height_px'],
-        'graph': str(graph_path(folder, known['network'], part)),
+        'graph': str(int8_path(graph) if is_int8(engine) else graph),
         'threads': options.threads,
     }
 
@@ -228,8 +236,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with_graphs = any(not engine.startswith('torch') for engine in options.engines)
-        networks = [describe(each, options.size, folder, with_graphs) for each in options.networks]
+        able = [engine for engine in options.engines if not engine_problem(engine)]
+        networks = [describe(each, options.size, folder, able) for each in options.networks]
         for engine in options.engines:
             rows += measure_engine(engine, networks, options, folder)
             print(f'{engine}: done', file=sys.stderr, flush=True)

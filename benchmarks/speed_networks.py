@@ -52,10 +52,16 @@ class TimedNetwork(nn.Module):
         trunk: normalised inputs (B, 3, h, w) -> feature map (B, C, h', w').
         head: feature map -> descriptors.
         size: of the input.
+        model: whose parts these are, where it is a network of this package.
     """
 
-    def __init__(self, trunk: nn.Module, head: nn.Module, size: Size) -> None:
+    def __init__(
+        self, trunk: nn.Module, head: nn.Module, size: Size, model: VprModel | None = None
+    ) -> None:
         super().__init__()
+        # Its parts are registered already: not a module of this one again.
+        object.__setattr__(self, 'model', model)
+        self.model: VprModel | None
         self.trunk = trunk
         self.head = head
         self.size = size
@@ -125,7 +131,7 @@ def _shipped(asked: Size) -> TimedNetwork:
 
 def _of_model(model: VprModel, size: Size) -> TimedNetwork:
     head = nn.Sequential(model.reduction, model.pooling, model.whitening)
-    return TimedNetwork(model.backbone, head, size)
+    return TimedNetwork(model.backbone, head, size, model)
 
 
 def _with_numbers(module: Any) -> Any:

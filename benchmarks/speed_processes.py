@@ -1,24 +1,16 @@
-"""The processes of the speed benchmark, asked in turn, and the graphs that they load."""
+"""The processes of the speed benchmark: started, asked in turn, ended."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import logging
 import os
 import subprocess
 import sys
 import tempfile
-import warnings
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from benchmarks.speed_networks import TimedNetwork
-
 ROOT = Path(__file__).parents[1]
-_OPSET = 17
 
 
 class WorkerError(Exception):
@@ -86,25 +78,3 @@ class Worker:
             words = self._errors.read().strip().splitlines() or ['no message']
             raise WorkerError(words[-1])
         return json.loads(line)
-
-
-def write_graph(network: TimedNetwork, path: Path) -> Path:
-    """The ONNX file of a network for one image at a time: `pixels` in, `descriptor` out."""
-    size = network.size
-    example = torch.zeros((1, size.height_px, size.width_px, 3), dtype=torch.uint8)
-    logger = logging.getLogger('torch.onnx')
-    with warnings.catch_warnings(), torch.no_grad(), contextlib.ExitStack() as stack:
-        stack.callback(logger.setLevel, logger.level)
-        logger.setLevel(logging.ERROR)
-        # The tracing exporter warns of itself and of constants, which they are for one size.
-        warnings.simplefilter('ignore')
-        torch.onnx.export(
-            network,
-            (example,),
-            str(path),
-            input_names=['pixels'],
-            output_names=['descriptor'],
-            opset_version=_OPSET,
-            dynamo=False,
-        )
-    return path

@@ -13,6 +13,7 @@ TITLES = {
     'onnxruntime': 'ONNX Runtime',
     'openvino': 'OpenVINO',
     'openvino-bf16': 'OpenVINO, bfloat16',
+    'openvino-int8': 'OpenVINO, int8',
 }
 
 
@@ -97,7 +98,7 @@ def _engines(report: dict[str, Any]) -> list[str]:
     for engine in dict.fromkeys(row['engine'] for row in report['rows']):
         rows = [row for row in report['rows'] if row['engine'] == engine]
         lines += [f'### {TITLES[engine]}', '', *_engine(rows), '']
-    return lines
+    return lines[:-1]
 
 
 def _engine(rows: Sequence[dict[str, Any]]) -> list[str]:

@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ghost_vpr_ros.core.config import EngineConfig, PreprocessingConfig
+
 WARM_UP = 3
 LEAST_REPETITIONS = 2
 _KIB = 1024
@@ -28,11 +30,10 @@ Pixels = NDArray[np.uint8]
 Runner = Callable[[Pixels], NDArray[np.float32]]
 
 
-def test_image(width_px: int, height_px: int) -> Pixels:
-    """RGB uint8 (1, h, w, 3): soft random blobs, always the same."""
-    rng = np.random.default_rng(0)
-    small = rng.integers(0, 256, (height_px // 8 + 1, width_px // 8 + 1, 3), np.uint8)
-    image = small.repeat(8, axis=0).repeat(8, axis=1)[:height_px, :width_px]
+def make_image(width_px: int, height_px: int, rng: np.random.Generator) -> Pixels:
+    """RGB uint8 (1, h, w, 3): random blocks of 8 x 8 pixels."""
+    blocks = rng.integers(0, 256, (height_px // 8 + 1, width_px // 8 + 1, 3), np.uint8)
+    image = blocks.repeat(8, axis=0).repeat(8, axis=1)[:height_px, :width_px]
     return np.ascontiguousarray(image[np.newaxis])
 
 
@@ -57,43 +58,21 @@ def torch_runner(job: dict[str, Any]) -> Runner:
 
 
 def onnxruntime_runner(job: dict[str, Any]) -> Runner:
-    """ONNX Runtime on the CPU."""
-    import onnxruntime
+    """The package's engine on ONNX Runtime."""
+    from ghost_vpr_ros.core.engine.onnxruntime_engine import OnnxRuntimeEngine
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = job['threads']
-    options.add_session_config_entry('session.intra_op.allow_spinning', '0')
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(
-        job['graph'], options, providers=['CPUExecutionProvider']
-    )
-
-    def run(pixels: Pixels) -> NDArray[np.float32]:
-        found: NDArray[np.float32] = session.run(None, {'pixels': pixels})[0]
-        return found
-
-    return run
+    config = EngineConfig(engine='onnxruntime', threads=job['threads'])
+    return OnnxRuntimeEngine(Path(job['graph']).read_bytes(), '', 0, config).describe
 
 
 def openvino_runner(job: dict[str, Any]) -> Runner:
-    """OpenVINO on the CPU, one stream."""
-    import openvino
+    """The package's engine on OpenVINO."""
+    from ghost_vpr_ros.core.engine.openvino_engine import OpenVinoEngine
 
-    core = openvino.Core()
-    model = core.read_model(job['graph'])
-    options = {
-        'PERFORMANCE_HINT': 'LATENCY',
-        'NUM_STREAMS': 1,
-        'INFERENCE_NUM_THREADS': job['threads'],
-        'INFERENCE_PRECISION_HINT': 'bf16' if job['engine'] == 'openvino-bf16' else 'f32',
-    }
-    request = core.compile_model(model, 'CPU', options).create_infer_request()
-
-    def run(pixels: Pixels) -> NDArray[np.float32]:
-        request.infer({0: pixels}, share_inputs=True)
-        return np.array(request.get_output_tensor(0).data, np.float32)
-
-    return run
+    precision = 'half' if job['engine'] == 'openvino-bf16' else 'float32'
+    config = EngineConfig(engine='openvino', threads=job['threads'], precision=precision)
+    size = PreprocessingConfig(width_px=job['width_px'], height_px=job['height_px'])
+    return OpenVinoEngine(Path(job['graph']).read_bytes(), '', 0, size, config).describe
 
 
 RUNNERS = {
@@ -102,6 +81,7 @@ RUNNERS = {
     'onnxruntime': onnxruntime_runner,
     'openvino': openvino_runner,
     'openvino-bf16': openvino_runner,
+    'openvino-int8': openvino_runner,
 }
 
 
@@ -133,7 +113,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), 'w', buffering=1)
     os.dup2(2, 1)  # What libraries print must not come between the answers.
     job = json.loads(sys.argv[1])
-    pixels = test_image(job['width_px'], job['height_px'])
+    pixels = make_image(job['width_px'], job['height_px'], np.random.default_rng(0))
     started = time.perf_counter()
     run = RUNNERS[job['engine']](job)
     first = run(pixels)
