@@ -103,12 +103,10 @@ def _engines(report: dict[str, Any]) -> list[str]:
 
 def _engine(rows: Sequence[dict[str, Any]]) -> list[str]:
     measured = [row for row in rows if 'p50_ms' in row]
-    skipped = [
-        f'Not measured: {row["network"]} ({row["skipped"]}).' for row in rows if 'skipped' in row
-    ]
+    skipped = [row for row in rows if 'skipped' in row]
     if not measured:
-        reasons = dict.fromkeys(row['skipped'] for row in rows)
-        return [f'Not measured: {"; ".join(reasons)}.']
+        reasons = dict.fromkeys(row['skipped'] for row in skipped)
+        return paragraph(f'Not measured: {"; ".join(reasons)}.')
     columns = ['network', 'p50 ms', 'p95 ms', 'times', 'head ms', 'D', 'MiB', 'start s', 'cosine']
     lines = table(columns, [_cells(row) for row in measured])
     for row in skipped:
