@@ -8,7 +8,7 @@ from typing import Protocol
 from ghost_vpr_ros.core.config import ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.settings import settings_of
 
-TITLES = {
+BACKBONE_TITLES = {
     'ghostcnn': 'Ghost',
     'alexnet': 'Alex',
     'alexnet_ungrouped': 'Alex-ungrouped',
@@ -17,6 +17,25 @@ TITLES = {
     'resnet18': 'ResNet18',
 }
 """Trunks, as the papers' tables call them."""
+
+POOLING_TITLES = {
+    'netvlad': 'NetVLAD',
+    'vlad': 'VLAD',
+    'max': 'Max',
+    'sum': 'Sum',
+    'gem': 'GeM',
+    'ghostvlad': 'GhostVLAD',
+    'ghostvlad-sc': 'GhostVLAD-SC',
+    'crn': 'CRN',
+    'sralnet': 'SRALNet',
+    'sralnet-sc': 'SRALNet-SC',
+    'spe-netvlad': 'SPE-NetVLAD',
+    'apanet': 'APANet',
+    'rmac': 'R-MAC',
+    'no-pool': 'no-pool',
+    'fc': 'no-pool+FC',
+}
+"""Poolings, likewise."""
 
 
 class DescribedModel(Protocol):
@@ -77,14 +96,15 @@ def architecture_name(
 ) -> str:
     """As it stands in reports: `Ghost-dil-NetVLAD(5-2), ..., 512-D`."""
     a, b = config.dilation
-    kind = f'{TITLES[config.backbone]}-NetVLAD'
+    pooling = POOLING_TITLES[config.pooling]
+    kind = f'{BACKBONE_TITLES[config.backbone]}-{pooling}'
     if config.backbone == 'ghostcnn' and (a, b) != (1, 1):
-        kind = f'Ghost-dil-NetVLAD({a}-{b})'
+        kind = f'Ghost-dil-{pooling}({a}-{b})'
     size = f'{preprocessing.width_px}x{preprocessing.height_px}'
     changed = [
         f'{item.name}={getattr(config, item.name)}'
         for item in settings_of(ModelConfig)
-        if item.name not in ('backbone', 'dilation', 'descriptor_dim')
+        if item.name not in ('backbone', 'dilation', 'descriptor_dim', 'pooling')
         and getattr(config, item.name) != item.default
     ]
     return ', '.join([kind, *changed, size, f'{descriptor_dim}-D'])
