@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ghost_vpr_ros.core.config import ModelConfig, PreprocessingConfig
-from ghost_vpr_ros.core.model.ghostcnn import GhostCNN
+from ghost_vpr_ros.core.model.backbones import build_backbone
+from ghost_vpr_ros.core.model.description import architecture_name
 from ghost_vpr_ros.core.model.poolings.registry import build_pooling
 from ghost_vpr_ros.core.model.reduction import Reduction
+from ghost_vpr_ros.core.model.weights_file import content_hash
 from ghost_vpr_ros.core.model.whitening import Whitening
 from ghost_vpr_ros.core.settings import Config, settings_of
 
@@ -19,13 +22,13 @@ _OF_POOLINGS = (
     *('pooling', 'ghost_clusters', 'shadow_clusters', 'gem_power', 'pyramid_levels'),
     *('local_max', 'fc_dim'),
 )
-JOINED_LATER = ('reduced_channels', 'brightness', *_OF_POOLINGS)
+JOINED_LATER = ('reduced_channels', 'brightness', 'backbone', *_OF_POOLINGS)
 """Settings younger than the first weights files. At their defaults they are not written, so that
 older files and maps keep their hashes."""
 
 
 class VprModel(nn.Module):
-    """GhostCNN -> reduction (where R > 0) -> pooling -> whitening (where D > 0).
+    """Trunk -> reduction (where R > 0) -> pooling -> whitening (where D > 0).
 
     Attributes:
         config: the architecture.
@@ -42,10 +45,12 @@ class VprModel(nn.Module):
         self.config = config
         self.preprocessing = preprocessing
         self.provenance = provenance
-        self.backbone = GhostCNN(config)
-        channels = config.reduced_channels or config.crop_channels
+        self.backbone = build_backbone(config)
+        channels = config.reduced_channels or config.trunk_channels
         self.reduction = (
-            Reduction(config.crop_channels, channels) if config.reduced_channels else nn.Identity()
+            Reduction(config.trunk_channels, channels)
+            if config.reduced_channels
+            else nn.Identity()
         )
         self.pooling = build_pooling(config, channels, self.backbone, preprocessing)
         self.descriptor_dim = config.descriptor_dim or self.pooling.out_dim
@@ -70,17 +75,7 @@ class VprModel(nn.Module):
     @property
     def name(self) -> str:
         """Architecture in words, as it stands in reports: `Ghost-dil-NetVLAD(5-2), ..., 512-D`."""
-        a, b = self.config.dilation
-        pooling = self.pooling.label
-        kind = f'Ghost-{pooling}' if (a, b) == (1, 1) else f'Ghost-dil-{pooling}({a}-{b})'
-        size = f'{self.preprocessing.width_px}x{self.preprocessing.height_px}'
-        changed = [
-            f'{item.name}={getattr(self.config, item.name)}'
-            for item in settings_of(ModelConfig)
-            if item.name not in ('dilation', 'descriptor_dim', 'pooling')
-            and getattr(self.config, item.name) != item.default
-        ]
-        return ', '.join([kind, *changed, size, f'{self.descriptor_dim}-D'])
+        return architecture_name(self.config, self.preprocessing, self.descriptor_dim)
 
     def describe_configuration(self) -> dict[str, str]:
         """Architecture and preprocessing as JSON texts: what a weights file must carry."""
@@ -89,7 +84,7 @@ class VprModel(nn.Module):
     @property
     def model_hash(self) -> str:
         """SHA-256 over configuration and every tensor: equal hashes give equal descriptors."""
-        return content_hash(self.describe_configuration(), self.state_dict())
+        return content_hash(self.describe_configuration(), arrays_of(self.state_dict()))
 
 
 def _text(config: Config) -> str:
@@ -103,10 +98,6 @@ def _text(config: Config) -> str:
     return json.dumps(written, sort_keys=True)
 
 
-def content_hash(configuration: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256, 64 hexadecimal digits, of a configuration and the tensors that run under it."""
-    digest = hashlib.sha256(json.dumps(dict(configuration)).encode())
-    for key, tensor in sorted(tensors.items()):
-        digest.update(key.encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().data)
-    return digest.hexdigest()
+def arrays_of(tensors: Mapping[str, Tensor]) -> dict[str, NDArray[np.float32]]:
+    """The tensors as NumPy arrays on the CPU."""
+    return {key: tensor.detach().cpu().numpy() for key, tensor in tensors.items()}
