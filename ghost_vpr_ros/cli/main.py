@@ -21,6 +21,7 @@ from ghost_vpr_ros.cli import (
     query,
     replay,
     sample_town,
+    share,
 )
 from ghost_vpr_ros.core.errors import GhostVprError
 
@@ -31,6 +32,7 @@ COMMANDS: dict[str, ModuleType] = {
     'calibrate': calibrate,
     'make-bag': make_bag,
     'replay': replay,
+    'share': share,
     'info': info,
     'doctor': doctor,
     'sample-town': sample_town,
