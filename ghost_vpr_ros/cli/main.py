@@ -14,6 +14,7 @@ from ghost_vpr_ros.cli import (
     build_map,
     calibrate,
     demo,
+    describe,
     doctor,
     evaluate,
     info,
@@ -27,6 +28,7 @@ from ghost_vpr_ros.core.errors import GhostVprError
 
 COMMANDS: dict[str, ModuleType] = {
     'build-map': build_map,
+    'describe': describe,
     'query': query,
     'evaluate': evaluate,
     'calibrate': calibrate,
