@@ -1,5 +1,6 @@
 """A map is published with one command, and the shared map answers where a map file would."""
 
+import fcntl
 import json
 import sys
 
@@ -47,6 +48,8 @@ def test_another_model_or_no_server_is_one_sentence(program, built, folder, tmp_
     program('share', built, '--to', fleet)
     program('build-map', folder, other, '--seed', 1, *TINY)
     assert 'was built with model' in program('share', other, '--to', fleet).error
+    (tmp_path / 'file.db').write_text('mine')
+    assert 'found a file' in program('share', built, '--to', tmp_path / 'file.db').error
     nowhere = 'http://127.0.0.1:9'
     assert 'no server answers there' in program('share', built, '--to', nowhere).error
     assert 'no server answers there' in program('info', nowhere).error
@@ -55,15 +58,12 @@ def test_another_model_or_no_server_is_one_sentence(program, built, folder, tmp_
 def test_a_database_in_use_and_a_missing_package_are_one_sentence(
     program, built, tmp_path, monkeypatch
 ):
-    from ghost_vpr_ros.core.shared_address import SharedAddress
-    from ghost_vpr_ros.core.shared_map import SharedMap
-
     fleet = tmp_path / 'fleet.db'
     program('share', built, '--to', fleet)
-    (tmp_path / 'file.db').write_text('mine')
-    assert 'found a file' in program('share', built, '--to', tmp_path / 'file.db').error
-    with SharedMap.at(SharedAddress(str(fleet))):
-        pass
+    with (fleet / 'LOCK').open('w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert 'may be in use by another process' in program('info', fleet).error
+    assert program('info', fleet).status == 0
     monkeypatch.setitem(sys.modules, 'pymilvus', None)
     assert 'ghost_vpr_ros[fleet]' in program('share', built, '--to', fleet).error
 
