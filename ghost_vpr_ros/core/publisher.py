@@ -88,6 +88,8 @@ class Publisher:
             self._publish_session(
                 source, [keyframes[row] for row in session], descriptors[session]
             )
+        if self._counts['added'] or self._counts['updated']:
+            self._store.flush()
         self._store.put_calibration(map_uuid(self._map), self._map.calibration)
         return Published(**self._counts)
 

@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 _SCHEMA = 1
 _ABOUT, _MODEL, _VIEW, _CALIBRATION = 'about', 'model', 'view', 'calibration'
 _ONLY = 'only'
-_CHUNK_BYTES = 4 * 2**20
-_CHUNK_ROWS = 1000
+_ANSWER_BYTES = 16 * 2**20
+_ANSWER_ROWS = 10_000
+"""Of one answer: an embedded database looks at all places for each, so few are asked for."""
+_WRITE_BYTES = 4 * 2**20
+_WRITE_ROWS = 1000
 
 
 class SharedStore:
@@ -105,7 +108,7 @@ class SharedStore:
         """The fields of all places but their descriptors, or of those within a range of ids."""
         with explained(self.address):
             condition = _condition(ids)
-            yield from rows_where(self.client, self.address.name, condition, FIELDS, _CHUNK_ROWS)
+            yield from rows_where(self.client, self.address.name, condition, FIELDS, _ANSWER_ROWS)
 
     def descriptors(self, place_ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """(N, D) descriptors of places (N,) whose ids rise.
@@ -114,7 +117,7 @@ class SharedStore:
             MapError: some were taken away.
         """
         matrix = np.full((len(place_ids), self.model.descriptor_dim), np.nan, dtype=np.float32)
-        chunk = chunk_rows(self.model.descriptor_dim)
+        chunk = _rows_within(_ANSWER_ROWS, _ANSWER_BYTES, self.model.descriptor_dim)
         with explained(self.address):
             fields = (ID, DESCRIPTOR)
             for row in rows_where(self.client, self.address.name, _condition(None), fields, chunk):
@@ -129,6 +132,11 @@ class SharedStore:
         """Write places, each with its descriptor."""
         with explained(self.address):
             self.client.upsert(self.address.name, rows)
+
+    def flush(self) -> None:
+        """Have the database index what was written: a search is slow before that."""
+        with explained(self.address):
+            self.client.flush(self.address.name)
 
     def view(self, place_id: int) -> bytes | None:
         """JPEG of what the camera saw there, or None where it was not published."""
@@ -164,8 +172,12 @@ class SharedStore:
 
 
 def chunk_rows(descriptor_dim: int) -> int:
-    """How many descriptors travel in one message."""
-    return max(1, min(_CHUNK_ROWS, _CHUNK_BYTES // (4 * descriptor_dim)))
+    """How many places are written with one message."""
+    return _rows_within(_WRITE_ROWS, _WRITE_BYTES, descriptor_dim)
+
+
+def _rows_within(most: int, most_bytes: int, descriptor_dim: int) -> int:
+    return max(1, min(most, most_bytes // (4 * descriptor_dim)))
 
 
 def _condition(ids: range | None) -> str:
