@@ -15,17 +15,19 @@ from typing import TYPE_CHECKING
 from ghost_vpr_ros.cli.model_options import (
     add_engine_options,
     add_model_options,
+    bytes_of,
     chosen_model,
 )
 from ghost_vpr_ros.cli.options import add_settings, add_where, config_from, where_from
 from ghost_vpr_ros.cli.progress import progress_bar
 from ghost_vpr_ros.cli.table import add_json_option, print_result
+from ghost_vpr_ros.core.config import EngineConfig
 from ghost_vpr_ros.replay.bag_topics import BagTopics
 from ghost_vpr_ros.replay.config import DescribeConfig
 from ghost_vpr_ros.replay.output_files import make_output_folder
 
 if TYPE_CHECKING:
-    from ghost_vpr_ros.core.model.vpr_model import VprModel
+    from ghost_vpr_ros.core.model.weights_file import StoredModel
     from ghost_vpr_ros.replay.descriptor_plan import DescriptorPlan
     from ghost_vpr_ros.replay.image_sources import ImageSource
 
@@ -80,19 +82,21 @@ def run(args: argparse.Namespace) -> int:
 
 def _plan(
     args: argparse.Namespace, source: ImageSource, config: DescribeConfig
-) -> tuple[DescriptorPlan, VprModel]:
-    """The folder's plan, new or of an earlier run, and its model.
+) -> tuple[DescriptorPlan, StoredModel]:
+    """The folder's plan, new or of an earlier run, and its model as every process reads it.
 
     The images of an earlier run are compared with those that are there now.
     """
     from ghost_vpr_ros.core.engine import create_engine
-    from ghost_vpr_ros.replay.descriptor_plan import make_plan
+    from ghost_vpr_ros.core.model.weights_file import StoredModel
+    from ghost_vpr_ros.replay.descriptor_plan import MODEL_NAME, make_plan
     from ghost_vpr_ros.replay.map_builder import check_described_images
 
-    model = chosen_model(args, source.frames, source.name)
-    plan = make_plan(args.out, source.name, source.frames, model, config)
+    chosen = chosen_model(args, source.frames, source.name)
+    plan = make_plan(args.out, source.name, source.frames, chosen, bytes_of(chosen), config)
     plan.path_of(0).parent.mkdir(exist_ok=True)
-    engine = create_engine(model, args.engine, args.device)
+    model = StoredModel.from_file(plan.folder / MODEL_NAME)
+    engine = create_engine(model, config_from(args, EngineConfig))
     try:
         ends = ((source.frames[row], stored) for row, stored in plan.ends().items())
         check_described_images(ends, plan.folder, model, engine)
@@ -105,13 +109,13 @@ def _describe_here(
     args: argparse.Namespace,
     plan: DescriptorPlan,
     source: ImageSource,
-    model: VprModel,
+    model: StoredModel,
     progress: Callable[[int], object],
 ) -> None:
     from ghost_vpr_ros.core.engine import create_engine
     from ghost_vpr_ros.replay.shard_work import describe_shards
 
-    engine = create_engine(model, args.engine, args.device)
+    engine = create_engine(model, config_from(args, EngineConfig))
     try:
         describe_shards(plan, source.frames, model, engine, progress=progress)
     finally:
@@ -127,6 +131,6 @@ def _describe_in_processes(
 ) -> None:
     from ghost_vpr_ros.replay.shard_processes import DescribeJob, describe_in_processes
 
-    engine = (args.engine, args.device)
-    job = DescribeJob(args.out, args.source, where, topics.to_dict(), *engine, workers)
+    engine = config_from(args, EngineConfig).to_dict()
+    job = DescribeJob(args.out, args.source, where, topics.to_dict(), engine, workers)
     describe_in_processes(job, progress)

@@ -7,9 +7,8 @@ from typing import NamedTuple
 
 from ghost_vpr_ros.core.config import MapConfig
 from ghost_vpr_ros.core.errors import MapError
-from ghost_vpr_ros.core.model.default_weights import load_default_model
-from ghost_vpr_ros.core.model.vpr_model import VprModel
-from ghost_vpr_ros.core.model.weights import load_model, model_from_bytes, model_to_bytes
+from ghost_vpr_ros.core.model.default_weights import default_weights
+from ghost_vpr_ros.core.model.weights_file import StoredModel
 from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.core.shared_address import SharedAddress, shared_address
 from ghost_vpr_ros.core.shared_map import SharedMap
@@ -19,7 +18,7 @@ class OpenedMap(NamedTuple):
     """A map and the network that makes its descriptors."""
 
     place_map: PlaceMap
-    model: VprModel
+    model: StoredModel
 
 
 def open_map(
@@ -42,21 +41,21 @@ def open_map(
         WeightsError: the weights are missing or damaged.
         OutputError: the map cannot be written.
     """
-    given = load_model(model_path) if model_path else None
+    given = StoredModel.from_file(model_path) if model_path else None
     shared = shared_address(path)
     if shared is not None:
         return _shared(shared, given, mode)
     path = Path(path)
     if mode == 'localize' or path.exists():
         return _existing(path, given, mode, config)
-    model = given or load_default_model()
-    content = (model.preprocessing, model_to_bytes(model), config, model.name)
+    model = given or default_weights()
+    content = (model.preprocessing, model.data, config, model.name)
     dim = model.descriptor_dim
     return OpenedMap(PlaceMap.create(path, model.model_hash, dim, *content), model)
 
 
 def _existing(
-    path: Path, given: VprModel | None, mode: str, config: MapConfig | None
+    path: Path, given: StoredModel | None, mode: str, config: MapConfig | None
 ) -> OpenedMap:
     place_map = PlaceMap.open(
         path,
@@ -72,14 +71,14 @@ def _existing(
                 f'{len(place_map)} keyframes; name a new file, or continue this map with mode '
                 'localize_and_map'
             )
-        model = given or model_from_bytes(place_map.model_bytes(), str(path))
+        model = given or StoredModel.from_bytes(place_map.model_bytes(), str(path))
     except BaseException:
         place_map.close()
         raise
     return OpenedMap(place_map, model)
 
 
-def _shared(address: SharedAddress, given: VprModel | None, mode: str) -> OpenedMap:
+def _shared(address: SharedAddress, given: StoredModel | None, mode: str) -> OpenedMap:
     if mode != 'localize':
         raise MapError(
             f'{address}: expected a map file for mode {mode}, found a shared map, which is only '
@@ -88,7 +87,7 @@ def _shared(address: SharedAddress, given: VprModel | None, mode: str) -> Opened
     expected = (None, None) if given is None else (given.model_hash, given.descriptor_dim)
     place_map = SharedMap.at(address, *expected)
     try:
-        model = given or model_from_bytes(place_map.model_bytes(), str(address))
+        model = given or StoredModel.from_bytes(place_map.model_bytes(), str(address))
     except BaseException:
         place_map.close()
         raise

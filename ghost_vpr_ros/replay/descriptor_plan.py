@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import OutputError, SourceError
-from ghost_vpr_ros.core.model.vpr_model import VprModel
-from ghost_vpr_ros.core.model.weights import model_to_bytes
+from ghost_vpr_ros.core.model.description import DescribedModel
 from ghost_vpr_ros.replay.config import DescribeConfig
 from ghost_vpr_ros.replay.output_files import write_file, write_json
 
@@ -142,7 +141,12 @@ def read_plan(folder: Path) -> DescriptorPlan:
 
 
 def make_plan(
-    folder: Path, source: str, frames: Sequence[Frame], model: VprModel, config: DescribeConfig
+    folder: Path,
+    source: str,
+    frames: Sequence[Frame],
+    model: DescribedModel,
+    weights: bytes,
+    config: DescribeConfig,
 ) -> DescriptorPlan:
     """The plan of a folder, written where there is none yet.
 
@@ -168,7 +172,7 @@ def make_plan(
         shard_frames=config.shard_frames,
     )
     write_file(folder / FRAMES_NAME, table)
-    write_file(folder / MODEL_NAME, model_to_bytes(model))
+    write_file(folder / MODEL_NAME, weights)
     values = {name: value for name, value in asdict(plan).items() if name != 'folder'}
     # Last: a folder with a plan is complete but for its shards.
     write_json(folder / PLAN_NAME, {'schema': _SCHEMA, **values})
@@ -188,7 +192,7 @@ def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()
 
 
-def _check_settings(plan: DescriptorPlan, model: VprModel, config: DescribeConfig) -> None:
+def _check_settings(plan: DescriptorPlan, model: DescribedModel, config: DescribeConfig) -> None:
     found = {
         'model': (plan.model_hash[:12], model.model_hash[:12]),
         'dtype': (plan.dtype, config.dtype),

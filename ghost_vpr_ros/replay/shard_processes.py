@@ -7,15 +7,16 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from ghost_vpr_ros.core import errors
+from ghost_vpr_ros.core.config import EngineConfig
 from ghost_vpr_ros.core.engine import create_engine
 from ghost_vpr_ros.core.errors import DeviceError, GhostVprError
-from ghost_vpr_ros.core.model.weights import load_model
+from ghost_vpr_ros.core.model.weights_file import StoredModel
 from ghost_vpr_ros.replay.bag_topics import BagTopics
 from ghost_vpr_ros.replay.descriptor_plan import MODEL_NAME, read_plan
 from ghost_vpr_ros.replay.image_sources import open_source
@@ -34,17 +35,16 @@ class DescribeJob:
         source: folder, manifest or bag.
         where: value or range by column of a manifest.
         topics: of a bag.
-        engine: name of the engine.
-        device: cpu, cuda or cuda:N; with `cuda` the processes spread over all CUDA devices.
-        num_workers: how many processes share this machine's cores.
+        engine: settings of the engine. Where they name no number of threads, the processes share
+            the cores; with the device `cuda` they spread over all CUDA devices.
+        num_workers: how many processes there are on this machine.
     """
 
     folder: Path
     source: str
     where: Mapping[str, str]
     topics: Mapping[str, Any]
-    engine: str
-    device: str
+    engine: Mapping[str, Any]
     num_workers: int
 
 
@@ -119,20 +119,28 @@ def _work(job: DescribeJob, number: int, parent: int, failures: Any) -> None:
 
 
 def _describe(job: DescribeJob, number: int, should_stop: Callable[[], bool]) -> None:
-    import torch
-
-    torch.set_num_threads(threads_of_each(job.num_workers))
     plan = read_plan(job.folder)
     topics = BagTopics.from_dict(dict(job.topics))
     frames = open_source(job.source, where=job.where, topics=topics).frames
     plan.check_frames(frames)
-    model = load_model(job.folder / MODEL_NAME)
-    device = spread_device(job.device, number, torch.cuda.device_count())
-    engine = create_engine(model, job.engine, device)
+    model = StoredModel.from_file(job.folder / MODEL_NAME)
+    engine = create_engine(model, _engine_of(job, number))
     try:
         describe_shards(plan, frames, model, engine, should_stop=should_stop)
     finally:
         engine.close()
+
+
+def _engine_of(job: DescribeJob, number: int) -> EngineConfig:
+    """The settings of one process's engine."""
+    config = EngineConfig.from_dict(job.engine)
+    device = config.device
+    if device == 'cuda':
+        import torch
+
+        device = spread_device(number, torch.cuda.device_count())
+    threads = config.threads or threads_of_each(job.num_workers)
+    return replace(config, device=device, threads=threads)
 
 
 def threads_of_each(num_workers: int) -> int:
@@ -140,6 +148,6 @@ def threads_of_each(num_workers: int) -> int:
     return max(1, len(os.sched_getaffinity(0)) // num_workers)
 
 
-def spread_device(device: str, number: int, num_devices: int) -> str:
-    """The device of one process: `cuda` means each in turn, any other name itself."""
-    return f'cuda:{number % num_devices}' if device == 'cuda' and num_devices else device
+def spread_device(number: int, num_devices: int) -> str:
+    """The CUDA device of one process: each in turn; without any, the name that is refused."""
+    return f'cuda:{number % num_devices}' if num_devices else 'cuda'

@@ -18,7 +18,7 @@ from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.engine import Engine
 from ghost_vpr_ros.core.errors import ImageError, OutputError
 from ghost_vpr_ros.core.extraction import extract_descriptors
-from ghost_vpr_ros.core.model.vpr_model import VprModel
+from ghost_vpr_ros.core.model.description import DescribedModel
 from ghost_vpr_ros.core.whole_file import write_whole
 from ghost_vpr_ros.replay.descriptor_plan import DescriptorPlan
 
@@ -48,7 +48,7 @@ def leased(plan: DescriptorPlan, number: int) -> Iterator[bool]:
 def describe_shards(
     plan: DescriptorPlan,
     frames: Sequence[Frame],
-    model: VprModel,
+    model: DescribedModel,
     engine: Engine,
     *,
     progress: Callable[[int], object] | None = None,
@@ -86,7 +86,7 @@ def _describe_if_free(
     plan: DescriptorPlan,
     number: int,
     frames: Sequence[Frame],
-    model: VprModel,
+    model: DescribedModel,
     engine: Engine,
     progress: Callable[[int], object] | None,
 ) -> bool:

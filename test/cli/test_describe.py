@@ -205,6 +205,5 @@ def test_a_damaged_shard_is_named(described, tmp_path):
 def test_processes_share_cores_and_devices(monkeypatch):
     monkeypatch.setattr('os.sched_getaffinity', lambda _: set(range(8)))
     assert [threads_of_each(n) for n in (1, 3, 8, 20)] == [8, 2, 1, 1]
-    assert [spread_device('cuda', n, 2) for n in range(3)] == ['cuda:0', 'cuda:1', 'cuda:0']
-    assert spread_device('cuda:1', 0, 2) == 'cuda:1'
-    assert spread_device('cpu', 1, 0) == 'cpu'
+    assert [spread_device(n, 2) for n in range(3)] == ['cuda:0', 'cuda:1', 'cuda:0']
+    assert spread_device(0, 0) == 'cuda'
