@@ -18,7 +18,9 @@ NETWORK = ('urllib.request', 'http', 'ftplib', 'socket')
 
 DATABASE = ('pymilvus', 'milvus_lite')
 TORCH = ('torch', 'torchvision')
-CORE = ('numpy', *TORCH, 'faiss', 'cv2', 'pyproj', 'scipy', 'safetensors', *DATABASE)
+ENGINES = ('onnx', 'onnxruntime', 'openvino')
+LIBRARIES = ('numpy', 'faiss', 'cv2', 'pyproj', 'scipy', 'safetensors')
+CORE = (*LIBRARIES, *TORCH, *ENGINES, *DATABASE)
 REPLAY = (*CORE, 'rosbags', 'matplotlib', 'PIL', 'gtsam')
 MESSAGES = r'\w+_msgs|std_srvs|\w+_interfaces'
 ROS = ('rclpy', 'rosbags.image', 'cv_bridge', 'tf2_ros', 'ament_index_python', MESSAGES)
