@@ -139,8 +139,8 @@ def _engine_of(job: DescribeJob, number: int) -> EngineConfig:
         import torch
 
         device = spread_device(number, torch.cuda.device_count())
-    threads = config.threads or threads_of_each(job.num_workers)
-    return replace(config, device=device, threads=threads)
+    threads = config.inference_threads or threads_of_each(job.num_workers)
+    return replace(config, device=device, inference_threads=threads)
 
 
 def threads_of_each(num_workers: int) -> int:
