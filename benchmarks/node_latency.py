@@ -16,6 +16,7 @@ import argparse
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -31,6 +32,7 @@ import rclpy
 
 from benchmarks.machine import describe_machine, load_average
 from benchmarks.node_processes import ROOT, Process, Watcher
+from ghost_vpr_ros.core.config import EngineConfig
 from ghost_vpr_ros.core.image import read_image
 from ghost_vpr_ros.ros.image_publisher import list_images
 
@@ -84,6 +86,7 @@ def start_node(start: Start, variant: Variant, options: argparse.Namespace) -> P
     return start(
         'place_recognition_node',
         map=options.map,
+        engine=options.engine,
         device=options.device,
         image_transport=variant.transport,
     )
@@ -100,6 +103,7 @@ def measure_rate(
         start = starter(variant, folder, stack)
         node = start_node(start, variant, options)
         node.wait_for('answering images')
+        engine = engine_of(node.output.read_text())
         start('answer_printer', json_out=folder / 'answers.jsonl')
         watcher.settle(SETTLE_S)
         publisher = start(
@@ -114,7 +118,14 @@ def measure_rate(
         usage = watcher.watch(node, publisher)
         watcher.settle(3.0)
         found = figures(read_answers(folder), watcher.counts, count)
-    return {'variant': variant.name, 'rate_hz': rate_hz, **found, **usage, 'load': load_average()}
+    run = {'variant': variant.name, 'rate_hz': rate_hz, 'engine': engine}
+    return {**run, **found, **usage, 'load': load_average()}
+
+
+def engine_of(printed: str) -> str:
+    """What runs the network, as the node says it when it begins to answer."""
+    found = re.search(r'answering images on \S+ \((.*)\)', printed)
+    return found.group(1) if found else 'unknown'
 
 
 def measure_start(
@@ -199,7 +210,8 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument('--rates', type=float, nargs='+', help='images per second')
     parser.add_argument('--seconds', type=float, default=30.0, help='of each run')
     parser.add_argument('--starts', type=int, default=5, help='starts of the node that are timed')
-    parser.add_argument('--device', default='cpu', help='device of the network')
+    parser.add_argument('--engine', default=EngineConfig.engine, help='what runs the network')
+    parser.add_argument('--device', default=EngineConfig.device, help='where it runs')
     parser.add_argument('--out', type=Path, required=True, help='JSON file for the results')
     parser.add_argument('--quick', action='store_true', help='one variant and rate, 3 seconds')
     options = parser.parse_args(arguments)

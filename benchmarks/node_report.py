@@ -12,6 +12,7 @@ from benchmarks.markdown import machine_lines, paragraph, table
 def section(report: dict[str, Any]) -> list[str]:
     """The lines of the section."""
     starts_s = report['starts_s']
+    engines = ', '.join(dict.fromkeys(row['engine'] for row in report['rows']))
     return [
         '## From an image message to its hypothesis',
         '',
@@ -19,8 +20,8 @@ def section(report: dict[str, Any]) -> list[str]:
         *paragraph(
             f'Images of {report["size"]} from one process, the node in a second, a listener in a '
             f'third, all on the same machine; {report["seconds"]:g} s for each row, '
-            f'`OMP_NUM_THREADS` {report["threads"]}. Latency is from the stamp of the image to '
-            'the arrival of the hypothesis in the listener. "Lost" is what DDS missed, '
+            f'{engines}, `OMP_NUM_THREADS` {report["threads"]}. Latency is from the stamp of the '
+            'image to the arrival of the hypothesis in the listener. "Lost" is what DDS missed, '
             '"overtaken" gave way to a newer image, in the queue of one of the reader or in the '
             'node. CPU in percent of one core; load is the average of the last minute.'
         ),

@@ -30,6 +30,11 @@ def test_lost_and_overtaken_frames_are_told_apart():
     assert (found['published'], found['received'], found['answered']) == (10, 6, 3)
 
 
+def test_the_engine_is_the_one_that_the_node_names():
+    line = '[INFO] [place_recognition]: answering images on /image (openvino 1.2 on cpu, half)'
+    assert node_latency.engine_of(f'before\n{line}\nafter') == 'openvino 1.2 on cpu, half'
+
+
 def test_by_default_all_variants_are_measured_at_four_rates():
     options = node_latency.parse_arguments(['--out', 'node.json'])
     assert options.rates == (5.0, 10.0, 20.0, 30.0)
@@ -56,6 +61,7 @@ def test_a_quick_run_measures_latency_and_start(tmp_path: Path):
     assert row['overtaken'] == 30 - row['answered'] - row['lost_in_transport']
     assert 0.0 < row['latency_p50_ms'] <= row['latency_p95_ms']
     assert row['node_memory_mib'] > 50.0
+    assert 'on cpu' in row['engine']
     assert all(0.0 < start_s < 120.0 for start_s in found['starts_s'])
     report.main([str(out), '--out', str(tmp_path / 'page.md')])
     assert '| JPEG, shipped profile | 10 | 30 |' in (tmp_path / 'page.md').read_text()
