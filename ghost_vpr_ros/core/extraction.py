@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.engine import Engine
-from ghost_vpr_ros.core.model.vpr_model import VprModel
+from ghost_vpr_ros.core.model.describing_model import DescribingModel
 from ghost_vpr_ros.core.preprocessing import preprocess
 
 BATCH_SIZE = 8
@@ -17,7 +17,7 @@ BATCH_SIZE = 8
 
 def extract_descriptors(
     frames: Sequence[Frame],
-    model: VprModel,
+    model: DescribingModel,
     engine: Engine,
     *,
     progress: Callable[[int], object] | None = None,
@@ -42,7 +42,7 @@ def extract_descriptors(
 
 
 def _batches(
-    frames: Sequence[Frame], model: VprModel
+    frames: Sequence[Frame], model: DescribingModel
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
     for start in range(0, len(frames), BATCH_SIZE):
         loaded = (frame.load() for frame in frames[start : start + BATCH_SIZE])

@@ -21,7 +21,7 @@ from ghost_vpr_ros.core.metrics import (
     precision_recall,
     recall_at,
 )
-from ghost_vpr_ros.core.model.vpr_model import VprModel
+from ghost_vpr_ros.core.model.describing_model import DescribingModel
 from ghost_vpr_ros.core.preprocessing import preprocess
 from ghost_vpr_ros.core.search_index import SearchIndex
 from ghost_vpr_ros.replay.ground_truth import GroundTruth
@@ -95,7 +95,7 @@ def evaluate(
     database: Sequence[Frame],
     queries: Sequence[Frame],
     truth: GroundTruth,
-    model: VprModel,
+    model: DescribingModel,
     engine: Engine,
     *,
     descriptors: NDArray[np.float32] | None = None,
@@ -150,7 +150,7 @@ def _depth(truth: GroundTruth) -> int:
 
 def _retrieve(
     frame: Frame,
-    model: VprModel,
+    model: DescribingModel,
     engine: Engine,
     index: SearchIndex,
     depth: int,

@@ -11,13 +11,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ghost_vpr_ros.core.errors import DeviceError
+from ghost_vpr_ros.core.model.rootsift_vlad import RootSiftVlad
 from ghost_vpr_ros.core.model.vpr_model import VprModel
+
+Model = VprModel | RootSiftVlad
 
 
 class TorchEngine:
     """A private copy of the model in channels-last layout, without gradients."""
 
-    def __init__(self, model: VprModel, device: str) -> None:
+    def __init__(self, model: Model, device: str) -> None:
         """Put the network on its device.
 
         Raises:
@@ -28,20 +31,18 @@ class TorchEngine:
         self.descriptor_dim = model.descriptor_dim
         self.model_hash = model.model_hash
         private = copy.deepcopy(model).eval().requires_grad_(False)
-        self._model: VprModel | None = private.to(self._device).to(
-            memory_format=torch.channels_last
-        )
+        self._model: Model | None = private.to(self._device).to(memory_format=torch.channels_last)
 
     def describe(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Descriptors (B, D) float32, unit norm, of network inputs (B, 3, h, w) float32."""
-        return self._run(VprModel.__call__, batch)
+        return self._run(lambda model, inputs: model(inputs), batch)
 
     def feature_map(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Feature maps (B, C, h', w') float32, as they are pooled, of inputs (B, 3, h, w)."""
-        return self._run(VprModel.feature_map, batch)
+        return self._run(lambda model, inputs: model.feature_map(inputs), batch)
 
     def _run(
-        self, layers: Callable[[VprModel, Tensor], Tensor], batch: NDArray[np.float32]
+        self, layers: Callable[[Model, Tensor], Tensor], batch: NDArray[np.float32]
     ) -> NDArray[np.float32]:
         if self._model is None:
             raise DeviceError(f'{self.name}: the engine was closed; create another one')

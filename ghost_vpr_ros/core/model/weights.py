@@ -80,7 +80,7 @@ def model_from_bytes(data: bytes, where: str) -> VprModel:
         WeightsError: not such a file, damaged, a tensor missing, unknown or of another shape, or
             a content that contradicts its own hash.
     """
-    metadata = _read_metadata(data, where)
+    metadata = read_metadata(data, where)
     try:
         tensors = load_tensors(data)
         model = _empty_model(metadata)
@@ -90,7 +90,7 @@ def model_from_bytes(data: bytes, where: str) -> VprModel:
         raise WeightsError(
             f'{where}: not readable as weights of this version ({error}); train or fetch it again'
         ) from error
-    _check_tensors(model.state_dict(), tensors, where)
+    check_tensors(model.state_dict(), tensors, where)
     tensors = {k: v.float() if v.dtype == torch.float16 else v for k, v in tensors.items()}
     model.load_state_dict(tensors, strict=True, assign=True)
     if isinstance(model.reduction, Reduction):
@@ -134,8 +134,15 @@ def save_model(model: VprModel, path: Path | str, half: bool = False) -> None:
         OutputError: the file cannot be written.
         WeightsError: a number is too large for float16.
     """
-    path = Path(path)
-    data = model_to_bytes(model, half)
+    write_weights(Path(path), model_to_bytes(model, half))
+
+
+def write_weights(path: Path, data: bytes) -> None:
+    """Write the bytes of a weights file; the name appears only when its content is complete.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
     try:
         write_whole(path, data, durable=True)
     except OSError as error:
@@ -150,17 +157,35 @@ def load_model(path: Path | str) -> VprModel:
     Raises:
         WeightsError: as `model_from_bytes`, or the file is missing.
     """
+    return model_from_bytes(read_weights(path), str(path))
+
+
+def read_weights(path: Path | str) -> bytes:
+    """The bytes of a weights file.
+
+    Raises:
+        WeightsError: the file is missing or cannot be read.
+    """
     try:
-        data = Path(path).read_bytes()
+        return Path(path).read_bytes()
     except OSError as error:
         raise WeightsError(
             f'{path}: the weights cannot be read ({error.strerror}); check the path'
         ) from error
-    return model_from_bytes(data, str(path))
 
 
-def _read_metadata(data: bytes, where: str) -> dict[str, str]:
-    """The metadata of the header: 8 bytes of length, then JSON (the safetensors format)."""
+def read_metadata(data: bytes, where: str, *formats: str) -> dict[str, str]:
+    """The metadata of the header: 8 bytes of length, then JSON (the safetensors format).
+
+    Args:
+        data: of the whole file.
+        where: names it in errors.
+        formats: those that the caller reads; none: a network's.
+
+    Raises:
+        WeightsError: not such a file, or of another format.
+    """
+    expected = formats or (FORMAT,)
     length = int.from_bytes(data[:_LENGTH_BYTES], 'little')
     try:
         header = json.loads(data[_LENGTH_BYTES : _LENGTH_BYTES + length])
@@ -171,17 +196,20 @@ def _read_metadata(data: bytes, where: str) -> dict[str, str]:
             f'{where}: expected a safetensors weights file, found something else or a truncated '
             'one; check the path, or fetch it again'
         ) from error
-    if metadata.get('format') != FORMAT:
+    if metadata.get('format') not in expected:
         raise WeightsError(
-            f'{where}: expected weights of format {FORMAT!r}, found '
+            f'{where}: expected weights of format {" or ".join(map(repr, expected))}, found '
             f'{metadata.get("format", "no format")!r}; use weights made by this package'
         )
     return metadata
 
 
-def _check_tensors(
-    expected: Mapping[str, Tensor], found: Mapping[str, Tensor], where: str
-) -> None:
+def check_tensors(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], where: str) -> None:
+    """Check that a file holds every tensor of a model, in its shape, and nothing else.
+
+    Raises:
+        WeightsError: it does not, or a number is not finite.
+    """
     missing = sorted(expected.keys() - found.keys())
     unknown = sorted(found.keys() - expected.keys())
     shapes = [k for k in expected if k in found and not _alike(expected[k], found[k])]
