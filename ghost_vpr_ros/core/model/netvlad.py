@@ -46,12 +46,16 @@ class NetVLAD(nn.Module):
                 'or load trained weights, before the network is run'
             )
         x = nn.functional.normalize(feature_map, dim=1)
-        a = self.assignment(x).flatten(2).softmax(dim=1)
+        a = self.soft_assignment(x).flatten(2)
         # Eq. 4, sum_i a_k(x_i) (x_i - c_k), as two terms so that no (B, K, C, h w) array exists.
         weighted = torch.bmm(a, x.flatten(2).transpose(1, 2))
         v = weighted - a.sum(dim=2, keepdim=True) * self.centres
         v = nn.functional.normalize(v, dim=2)
         return nn.functional.normalize(v.flatten(1), dim=1)
+
+    def soft_assignment(self, features: Tensor) -> Tensor:
+        """a_k(x_i), (B, K, h, w), of unit-norm local features (B, C, h, w)."""
+        return self.assignment(features).softmax(dim=1)
 
     @torch.no_grad()
     def initialise(self, centres: Tensor, local_features: Tensor) -> float:
