@@ -30,7 +30,6 @@ from ghost_vpr_ros.replay.output_files import check_writable
 from training.command import finish, new_parser
 from training.photo_views import open_unweighted
 
-SIDE_PX = 320
 CENTRE_IMAGES = 500
 FEATURES_PER_IMAGE = 100
 _ITERATIONS = 25
@@ -86,7 +85,7 @@ def _run(args: argparse.Namespace) -> str:
     check_writable(args.out.parent)
     frames = open_unweighted(args.images)
     config = RootSiftConfig(clusters=args.clusters, descriptor_dim=args.dim)
-    model = RootSiftVlad(config, SIDE_PX, SIDE_PX)
+    model = RootSiftVlad(config, args.size_px, args.size_px)
     model.provenance = (
         f'centres and whitening learnt on {len(frames)} images of {", ".join(args.images)}, '
         f'seed {args.seed}'
@@ -105,6 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--out', type=Path, required=True, help='file to write, .safetensors')
     parser.add_argument('--dim', type=int, default=RootSiftConfig.descriptor_dim, help='D')
     parser.add_argument('--clusters', type=int, default=RootSiftConfig.clusters, help='K')
+    parser.add_argument('--size-px', type=int, default=320, help='side of the input')
     parser.add_argument('--seed', type=int, default=0, help='of the sample and of k-means')
     args = parser.parse_args(arguments)
     return finish('rootsift', lambda: _run(args))
