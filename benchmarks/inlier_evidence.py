@@ -54,7 +54,7 @@ class Pairs:
 def similarities(frames: Sequence[Frame]) -> NDArray[np.float32]:
     """(N, N) cosine similarities by the shipped network."""
     model = load_default_model()
-    rows = extract_descriptors(frames, model, create_engine(model, 'torch', 'cpu'))
+    rows = extract_descriptors(frames, model, create_engine(model))
     return rows @ rows.T
 
 
@@ -118,7 +118,7 @@ def verified(
 def shipped_verifier(views: Views, config: VerificationConfig) -> Verifier:
     """The verifier of that name, with the shipped network where it asks for one."""
     model = load_default_model()
-    return create_verifier(config, views, None, model, create_engine(model, 'torch', 'cpu'))
+    return create_verifier(config, views, None, model, create_engine(model))
 
 
 def keyframe(number: int) -> Keyframe:

@@ -25,6 +25,7 @@ from ghost_vpr_ros.core.model.principal_components import principal_components
 from ghost_vpr_ros.core.model.reduction import Reduction
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.settings import Config, setting
+from training.backbone_weights import take_backbone_weights
 from training.checkpoint import (
     flatten_optimiser,
     load_checkpoint,
@@ -90,7 +91,10 @@ class DistillationConfig(Config):
 
 
 class Student(nn.Module):
-    """Trunk and 1x1 projection: inputs (B, 3, h, w) to maps (B, C_teacher, h / 32, w / 32)."""
+    """Trunk and 1x1 projection: inputs (B, 3, h, w) to maps (B, C_teacher, h / 32, w / 32).
+
+    A trunk whose cells are smaller (AlexNet, VGG-16, ResNet-18) has them averaged to these.
+    """
 
     def __init__(self, trunk: nn.Module, channels: int, teacher_channels: int) -> None:
         super().__init__()
@@ -99,8 +103,12 @@ class Student(nn.Module):
 
     def forward(self, batch: Tensor) -> Tensor:
         """The projected maps."""
-        features: Tensor = self.projection(self.trunk(batch))
-        return features
+        features: Tensor = self.trunk(batch)
+        cells = (batch.shape[2] // STRIDE, batch.shape[3] // STRIDE)
+        if features.shape[2:] != cells:
+            features = nn.functional.adaptive_avg_pool2d(features, cells)
+        projected: Tensor = self.projection(features)
+        return projected
 
 
 def distillation_loss(student_map: Tensor, teacher_map: Tensor) -> Tensor:
@@ -121,6 +129,7 @@ class Distillation:
             model = VprModel(experiment.model, experiment.preprocessing)
             student = Student(model.backbone, model.backbone.out_channels, teacher.channels)
         draw_random_weights(model.backbone, experiment.seed)
+        self._start = take_backbone_weights(model.backbone, experiment)
         self.model = model
         student.to(processes.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.student = student
@@ -216,9 +225,10 @@ class Distillation:
             projection = _Projection.of(average)
             projected = torch.cat([projection.sample(average.trunk, view) for view in views])
             projection.then_components(projected, self.model.reduction)
+        start = f', started from {self._start}' if self._start else ''
         self.model.provenance = (
             f'trunk distilled from {self.teacher.name} in {self.steps_before + self.step} steps '
-            f'({self.views} views), seed {self.experiment.seed}; '
+            f'({self.views} views), seed {self.experiment.seed}{start}; '
             'not yet trained on places'
         )
         return self.model.eval()

@@ -23,24 +23,32 @@ from ghost_vpr_ros.replay.image_sources import open_source
 from training.command import add_experiment_options, finish, new_parser
 from training.datasets.open_place_set import open_place_set
 from training.experiment import Experiment, read_experiment
+from training.semantics import SemanticsConfig
 from training.starting_model import starting_model
 
 
 def initialise(experiment: Experiment, frames: Sequence[Frame], source: str) -> VprModel:
-    """The experiment's network, its clusters set from at most 500 of the frames, spread evenly.
+    """The experiment's network, its pooling set from at most 500 of the frames, spread evenly.
 
     Raises:
         ImageError: an image cannot be read.
-        SourceError: too few local features for K clusters.
-        ConfigError: whitening is asked for.
+        SourceError: too few local features for K clusters, or label maps that do not fit.
+        ConfigError: whitening is asked for, or no label maps are named for a pooling that starts
+            from them.
         WeightsError: the weights to start from do not fit.
     """
     model = starting_model(experiment, frames)
-    trunk = model.provenance if experiment.init else f'random weights of seed {experiment.seed}'
-    count = min(len(frames), MAX_INITIALISATION_IMAGES)
-    model.provenance = (
-        f'untrained: {trunk}, clusters initialised on {count} of {len(frames)} images of {source}'
-    )
+    started = experiment.init or experiment.backbone_weights
+    trunk = model.provenance if started else f'random weights of seed {experiment.seed}'
+    model.provenance = f'untrained: {trunk}'
+    if model.pooling.needs_roles:
+        labelled = experiment.section(SemanticsConfig).images or source
+        model.provenance += f', clusters initialised on label maps of {labelled}'
+    elif model.pooling.needs_features:
+        count = min(len(frames), MAX_INITIALISATION_IMAGES)
+        model.provenance += (
+            f', clusters initialised on {count} of {len(frames)} images of {source}'
+        )
     return model
 
 

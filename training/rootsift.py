@@ -13,7 +13,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import faiss
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -21,10 +20,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ghost_vpr_ros.core.datatypes import Frame
-from ghost_vpr_ros.core.errors import SourceError
+from ghost_vpr_ros.core.model.kmeans import kmeans_centres
 from ghost_vpr_ros.core.model.rootsift_file import save_rootsift
-from ghost_vpr_ros.core.model.rootsift_vlad import RootSiftConfig, RootSiftVlad
-from ghost_vpr_ros.core.preprocessing import preprocess
+from ghost_vpr_ros.core.model.rootsift_vlad import CHANNELS, RootSiftConfig, RootSiftVlad
+from ghost_vpr_ros.core.preprocessing import pixel_batch
 from ghost_vpr_ros.core.sampling import evenly_spaced
 from ghost_vpr_ros.replay.output_files import check_writable
 from training.command import finish, new_parser
@@ -32,7 +31,6 @@ from training.photo_views import open_unweighted
 
 CENTRE_IMAGES = 500
 FEATURES_PER_IMAGE = 100
-_ITERATIONS = 25
 
 
 @torch.no_grad()
@@ -47,38 +45,25 @@ def learn(model: RootSiftVlad, frames: Sequence[Frame], seed: int) -> None:
         ImageError: an image cannot be read.
     """
     chosen = [frames[i] for i in evenly_spaced(len(frames), CENTRE_IMAGES)]
-    model.set_centres(_centres(_sample(model, chosen, seed), model.config.clusters, seed))
+    model.set_centres(kmeans_centres(_sample(model, chosen, seed), model.config.clusters, seed))
     rows = [model.describe_unwhitened(each)[0].numpy() for each in _inputs(model, frames)]
     model.whitening.fit(np.stack(rows), seed=seed)
 
 
-def _inputs(model: RootSiftVlad, frames: Sequence[Frame]) -> Iterator[Tensor]:
+def _inputs(model: RootSiftVlad, frames: Sequence[Frame]) -> Iterator[NDArray[np.uint8]]:
     for frame in tqdm(frames, 'describe', leave=False, disable=None):
-        yield torch.from_numpy(preprocess(frame.load(), model.preprocessing))
+        yield pixel_batch(frame.load(), model.preprocessing)
 
 
-def _sample(model: RootSiftVlad, frames: Sequence[Frame], seed: int) -> NDArray[np.float32]:
+def _sample(model: RootSiftVlad, frames: Sequence[Frame], seed: int) -> Tensor:
     """(N, 128) RootSIFT at random points of every frame, without empty ones."""
     rng = np.random.default_rng(seed)
     parts = []
     for each in _inputs(model, frames):
-        features = model.feature_map(each)[0].flatten(1).numpy().T
+        features = model.feature_map(each)[0].reshape(CHANNELS, -1).T
         features = features[features.any(axis=1)]
         parts.append(rng.permutation(features)[:FEATURES_PER_IMAGE])
-    return np.ascontiguousarray(np.concatenate(parts))
-
-
-def _centres(sample: NDArray[np.float32], clusters: int, seed: int) -> Tensor:
-    if len(sample) < clusters:
-        raise SourceError(
-            f'RootSIFT-VLAD: expected at least K = {clusters} local features, found '
-            f'{len(sample)}; use more images, or images that show something'
-        )
-    # A negative seed is the time of day to faiss, one beyond 31 bits an error.
-    options = {'niter': _ITERATIONS, 'seed': (seed + 1) % 2**31, 'min_points_per_centroid': 1}
-    kmeans = faiss.Kmeans(128, clusters, max_points_per_centroid=len(sample), **options)
-    kmeans.train(sample)
-    return torch.from_numpy(kmeans.centroids)
+    return torch.from_numpy(np.ascontiguousarray(np.concatenate(parts)))
 
 
 def _run(args: argparse.Namespace) -> str:

@@ -22,6 +22,7 @@ from ghost_vpr_ros.cli.options import (
 from ghost_vpr_ros.cli.positions import located
 from ghost_vpr_ros.cli.progress import progress_bar, say
 from ghost_vpr_ros.cli.table import add_json_option, figure_rows, print_result, table_lines
+from ghost_vpr_ros.core.config import EngineConfig
 from ghost_vpr_ros.core.errors import ConfigError, SourceError
 from ghost_vpr_ros.core.patch_netvlad_config import PatchNetVladConfig
 from ghost_vpr_ros.replay.bag_topics import BagTopics
@@ -29,10 +30,9 @@ from ghost_vpr_ros.replay.config import EvaluationConfig, RerankConfig
 from ghost_vpr_ros.replay.output_files import make_output_folder
 
 if TYPE_CHECKING:
+    from ghost_vpr_ros.cli.model_options import AnyModel
     from ghost_vpr_ros.core.engine import Engine
-    from ghost_vpr_ros.core.model.describing_model import DescribingModel
-    from ghost_vpr_ros.core.model.rootsift_vlad import RootSiftVlad
-    from ghost_vpr_ros.core.model.vpr_model import VprModel
+    from ghost_vpr_ros.core.model.description import DescribedModel
     from ghost_vpr_ros.replay.evaluator import Reranker
     from ghost_vpr_ros.replay.ground_truth import GroundTruth
     from ghost_vpr_ros.replay.image_sources import ImageSource
@@ -102,16 +102,16 @@ def evaluate_and_write(
     database: ImageSource,
     queries: ImageSource,
     truth: GroundTruth,
-    model: VprModel | RootSiftVlad,
+    model: AnyModel,
     config: EvaluationConfig,
     left_out: dict[str, int],
 ) -> dict[str, Any]:
     """Run the evaluation, write its files to `args.out` and return the content of metrics.json."""
-    from ghost_vpr_ros.core.engine import create_engine
+    from ghost_vpr_ros.core.engine.rootsift_engine import create_any_engine
     from ghost_vpr_ros.replay.evaluation_report import write_evaluation
     from ghost_vpr_ros.replay.evaluator import evaluate
 
-    engine = create_engine(model, args.engine, args.device)
+    engine = create_any_engine(model, config_from(args, EngineConfig))
     try:
         with progress_bar(len(database) + len(queries), 'evaluate') as progress:
             evaluation = evaluate(
@@ -134,9 +134,7 @@ def evaluate_and_write(
     return write_evaluation(evaluation, described, title, config.sheet_rows, args.out)
 
 
-def _reranker(
-    args: argparse.Namespace, model: VprModel | RootSiftVlad, engine: Engine
-) -> Reranker | None:
+def _reranker(args: argparse.Namespace, model: AnyModel, engine: Engine) -> Reranker | None:
     from ghost_vpr_ros.replay.reranking import PatchReranker
 
     config = config_from(args, RerankConfig)
@@ -159,7 +157,7 @@ def _rerank_protocol(args: argparse.Namespace) -> dict[str, Any]:
     return {**config.to_dict(), **config_from(args, PatchNetVladConfig).to_dict()}
 
 
-def describe_model(model: DescribingModel) -> dict[str, str]:
+def describe_model(model: DescribedModel) -> dict[str, str]:
     """Name, hash and origin of the weights, as they stand in every result file."""
     return {'name': model.name, 'hash': model.model_hash, 'weights': model.provenance}
 
@@ -223,7 +221,7 @@ def _ground_truth(
 
 
 def picture_title(
-    database: ImageSource, queries: ImageSource, truth: GroundTruth, model: DescribingModel
+    database: ImageSource, queries: ImageSource, truth: GroundTruth, model: DescribedModel
 ) -> str:
     """Heading of the pictures: queries, database, protocol and network."""
     state = ', untrained' if model.provenance.startswith('untrained') else ''

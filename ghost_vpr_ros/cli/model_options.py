@@ -19,6 +19,10 @@ from ghost_vpr_ros.replay.config import InitialisationConfig
 if TYPE_CHECKING:
     from ghost_vpr_ros.core.model.rootsift_vlad import RootSiftVlad
     from ghost_vpr_ros.core.model.vpr_model import VprModel
+    from ghost_vpr_ros.core.model.weights_file import StoredModel
+
+    Model = VprModel | StoredModel
+    AnyModel = Model | RootSiftVlad
 
 UNTRAINED = 'untrained'
 """Said instead of a weights file: a network without training."""
@@ -27,7 +31,7 @@ _CONFIGS = (PreprocessingConfig, ModelConfig, InitialisationConfig)
 
 
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
-    """Add `--engine` and `--device`; not given, they have the defaults of the configuration."""
+    """Add the engine's options; not given, they have the defaults of the configuration."""
     add_settings(parser, EngineConfig)
     parser.set_defaults(**EngineConfig().to_dict())
 
@@ -54,7 +58,7 @@ def is_weights_file(model: str | None) -> bool:
     return model not in (None, UNTRAINED)
 
 
-def chosen_model(args: argparse.Namespace, frames: Sequence[Frame], what: str) -> VprModel:
+def chosen_model(args: argparse.Namespace, frames: Sequence[Frame], what: str) -> Model:
     """The model of `--model`: the shipped weights, a file, or an untrained network.
 
     Args:
@@ -72,9 +76,7 @@ def chosen_model(args: argparse.Namespace, frames: Sequence[Frame], what: str) -
     return model_or_untrained(args, frames, what)
 
 
-def chosen_any_model(
-    args: argparse.Namespace, frames: Sequence[Frame], what: str
-) -> VprModel | RootSiftVlad:
+def chosen_any_model(args: argparse.Namespace, frames: Sequence[Frame], what: str) -> AnyModel:
     """As `chosen_model`, or the baseline RootSIFT-VLAD where `--model` is a file of it.
 
     Raises:
@@ -84,10 +86,10 @@ def chosen_any_model(
     """
     if not is_weights_file(args.model):
         return chosen_model(args, frames, what)
-    from ghost_vpr_ros.core.model.rootsift_file import load_any_model
+    from ghost_vpr_ros.core.model.any_model import open_any_model
 
     _refuse_architecture(args)
-    return load_any_model(args.model)
+    return open_any_model(args.model)
 
 
 def _refuse_architecture(args: argparse.Namespace) -> None:
@@ -100,7 +102,7 @@ def _refuse_architecture(args: argparse.Namespace) -> None:
         )
 
 
-def model_or_untrained(args: argparse.Namespace, frames: Sequence[Frame], what: str) -> VprModel:
+def model_or_untrained(args: argparse.Namespace, frames: Sequence[Frame], what: str) -> Model:
     """As `chosen_model`, for a command that has `--model` without the untrained network's options.
 
     Raises:
@@ -109,10 +111,21 @@ def model_or_untrained(args: argparse.Namespace, frames: Sequence[Frame], what: 
     """
     if args.model == UNTRAINED:
         return _untrained(args, frames, what)
-    from ghost_vpr_ros.core.model.default_weights import load_default_model
-    from ghost_vpr_ros.core.model.weights import load_model
+    from ghost_vpr_ros.core.model.default_weights import default_weights
+    from ghost_vpr_ros.core.model.weights_file import StoredModel
 
-    return load_default_model() if args.model is None else load_model(args.model)
+    return default_weights() if args.model is None else StoredModel.from_file(args.model)
+
+
+def bytes_of(model: Model) -> bytes:
+    """The weights file of a model, as it is stored in a map."""
+    from ghost_vpr_ros.core.model.weights_file import StoredModel
+
+    if isinstance(model, StoredModel):
+        return model.data
+    from ghost_vpr_ros.core.model.weights import model_to_bytes
+
+    return model_to_bytes(model)
 
 
 def _untrained(args: argparse.Namespace, frames: Sequence[Frame], what: str) -> VprModel:
@@ -125,10 +138,11 @@ def _untrained(args: argparse.Namespace, frames: Sequence[Frame], what: str) -> 
     with progress_bar(len(chosen), 'initialise') as progress:
         images = (_counted(frame, progress) for frame in chosen)
         model = build_untrained(config, preprocessing, images, start.seed)
-    model.provenance = (
-        f'untrained: random weights of seed {start.seed}, clusters initialised on '
-        f'{len(chosen)} of {len(frames)} images of {what}'
-    )
+    model.provenance = f'untrained: random weights of seed {start.seed}'
+    if model.pooling.needs_features:
+        model.provenance += (
+            f', clusters initialised on {len(chosen)} of {len(frames)} images of {what}'
+        )
     say(f'note: the network is {model.provenance}')
     return model
 

@@ -9,14 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ghost_vpr_ros.core.errors import ConfigError
-from ghost_vpr_ros.core.settings import Config, setting
+from ghost_vpr_ros.core.settings import Config, setting, settings_of
 
 MAX_INITIALISATION_IMAGES = 500
 """An untrained network is never set up on more images (NetVLAD, Section 5.1)."""
 
 
-ENGINES = ('auto', 'torch')
-"""Names of the engines that can run the network; `auto` is the fastest of them."""
+ENGINES = ('auto', 'openvino', 'onnxruntime', 'tensorrt', 'torch')
+"""Names of the engines that can run the network; `auto` is the fastest one for the device."""
+
+PRECISIONS = ('float32', 'half', 'int8')
+"""What engines compute in; `half` is bfloat16 on a CPU and float16 on CUDA."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,24 @@ class EngineConfig(Config):
 
     engine: str = setting('auto', 'what runs the network', choices=ENGINES)
     device: str = setting('cpu', 'where it runs: cpu, cuda, cuda:1, ...')
+    precision: str = setting(
+        'float32',
+        'what it computes in; half: bfloat16 (cpu) or float16 (cuda); int8: a network that '
+        '`ghost-vpr export --precision int8` made',
+        choices=PRECISIONS,
+    )
+    threads: int = setting(
+        0, 'threads on a CPU; 0: OMP_NUM_THREADS, or one for each core', low=0, high=1024
+    )
+
+
+@dataclass(frozen=True)
+class QuantisationConfig(Config):
+    """How a network becomes int8."""
+
+    calibration_images: int = setting(
+        64, 'images that the range of every layer is measured on', low=1, high=100_000
+    )
 
 
 @dataclass(frozen=True)
@@ -48,10 +69,52 @@ class PreprocessingConfig(Config):
     )
 
 
+_OF_NETVLAD = ('clusters', 'netvlad_version')
+
+POOLING_SETTINGS = {
+    'netvlad': _OF_NETVLAD,
+    'vlad': ('clusters',),
+    'max': (),
+    'sum': (),
+    'gem': ('gem_power',),
+    'ghostvlad': (*_OF_NETVLAD, 'ghost_clusters'),
+    'ghostvlad-sc': (*_OF_NETVLAD, 'ghost_clusters'),
+    'crn': _OF_NETVLAD,
+    'sralnet': (*_OF_NETVLAD, 'shadow_clusters'),
+    'sralnet-sc': (*_OF_NETVLAD, 'shadow_clusters'),
+    'spe-netvlad': (*_OF_NETVLAD, 'pyramid_levels'),
+    'apanet': ('pyramid_levels',),
+    'rmac': ('pyramid_levels',),
+    'no-pool': ('local_max',),
+    'fc': ('local_max', 'fc_dim'),
+}
+"""Poolings -> the settings that they have; docs/poolings.md says what each is."""
+
+SEMANTIC = '-sc'
+"""How the names of poolings end that start from label maps."""
+
+BACKBONE_CHANNELS = {
+    'ghostcnn': 960,
+    'alexnet': 256,
+    'alexnet_ungrouped': 256,
+    'vgg16': 512,
+    'mobilenet_v3_large': 960,
+    'resnet18': 256,
+}
+"""Trunks -> channels C of their feature maps; `crop_channels` cuts those of ghostcnn."""
+
+_OF_GHOSTCNN = ('dilation', 'dilate', 'squeeze_excite', 'crop_channels')
+
+
 @dataclass(frozen=True)
 class ModelConfig(Config):
-    """The network's architecture: GhostCNN, (reduction,) NetVLAD, whitening."""
+    """The network's architecture: trunk, (reduction,) pooling, whitening."""
 
+    backbone: str = setting(
+        'ghostcnn',
+        'trunk; dilation, dilate, squeeze_excite and crop_channels are settings of ghostcnn',
+        choices=tuple(BACKBONE_CHANNELS),
+    )
     dilation: tuple[int, int] = setting(
         (5, 2), 'dilation rate in stages 1-4 and in stage 5', low=1, high=16
     )
@@ -68,7 +131,7 @@ class ModelConfig(Config):
     )
     reduced_channels: int = setting(
         0,
-        'channels R of a learnt 1x1 reduction before NetVLAD; 0: no reduction, R = C',
+        'channels R of a learnt 1x1 reduction before the pooling; 0: no reduction, R = C',
         low=0,
         high=960,
     )
@@ -79,14 +142,75 @@ class ModelConfig(Config):
     descriptor_dim: int = setting(
         0, 'size of the whitened descriptor D; 0: no whitening, D = K * R', low=0, high=65536
     )
+    pooling: str = setting(
+        'netvlad',
+        'what makes one descriptor of the feature map, see docs/poolings.md',
+        choices=tuple(POOLING_SETTINGS),
+    )
+    ghost_clusters: int = setting(
+        8, 'clusters G of ghostvlad that take features in and are left out', low=1, high=1024
+    )
+    shadow_clusters: int = setting(
+        4, 'shadow centroids S of each cluster of sralnet', low=1, high=64
+    )
+    gem_power: float = setting(3.0, 'power p that gem starts with', low=0.5, high=100.0)
+    pyramid_levels: int = setting(
+        0, 'levels of spe-netvlad (0: 2), apanet (0: 3) and rmac (0: 3)', low=0, high=8
+    )
+    local_max: int = setting(
+        5, 'size and stride of the local maxima of no-pool and fc, in cells', low=1, high=64
+    )
+    fc_dim: int = setting(4096, 'outputs of the linear layer of fc', low=1, high=65536)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.reduced_channels > self.crop_channels:
+        if self.backbone != 'ghostcnn':
+            self._check_settings_of_ghostcnn()
+        if self.reduced_channels > self.trunk_channels:
+            limit = 'crop_channels' if self.backbone == 'ghostcnn' else f"{self.backbone}'s"
             raise ConfigError(
-                f'reduced_channels: expected at most crop_channels {self.crop_channels}, found '
+                f'reduced_channels: expected at most {limit} {self.trunk_channels}, found '
                 f'{self.reduced_channels}; a reduction only makes smaller'
             )
+        self._check_settings_of_poolings()
+
+    def _check_settings_of_poolings(self) -> None:
+        """Those of another pooling would change nothing but the hash.
+
+        Raises:
+            ConfigError: one of them is not at its default.
+        """
+        everyones = {name for names in POOLING_SETTINGS.values() for name in names}
+        others = everyones.difference(POOLING_SETTINGS[self.pooling])
+        for item in settings_of(ModelConfig):
+            value = getattr(self, item.name)
+            if item.name in others and value != item.default:
+                raise ConfigError(
+                    f'{item.name}: not a setting of pooling {self.pooling}, expected '
+                    f'{item.default}, found {value}; leave it out, or choose another pooling'
+                )
+
+    @property
+    def trunk_channels(self) -> int:
+        """C of the trunk's feature map."""
+        if self.backbone == 'ghostcnn':
+            return self.crop_channels
+        return BACKBONE_CHANNELS[self.backbone]
+
+    def _check_settings_of_ghostcnn(self) -> None:
+        """They would change nothing but the hash of any other trunk.
+
+        Raises:
+            ConfigError: one of them is not at its default.
+        """
+        for item in settings_of(ModelConfig):
+            value = getattr(self, item.name)
+            if item.name in _OF_GHOSTCNN and value != item.default:
+                raise ConfigError(
+                    f'{item.name}: a setting of ghostcnn, expected {item.default} with backbone '
+                    f'{self.backbone} ({self.trunk_channels} channels), found {value}; leave it '
+                    'out, or choose backbone ghostcnn'
+                )
 
 
 @dataclass(frozen=True)

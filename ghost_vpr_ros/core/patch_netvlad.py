@@ -17,12 +17,13 @@ from torch import Tensor, nn
 
 from ghost_vpr_ros.core.engine import Engine
 from ghost_vpr_ros.core.errors import ConfigError
-from ghost_vpr_ros.core.model.rootsift_vlad import RootSiftVlad
+from ghost_vpr_ros.core.model.description import DescribedModel
 from ghost_vpr_ros.core.model.vpr_model import VprModel
+from ghost_vpr_ros.core.model.weights_file import StoredModel
 from ghost_vpr_ros.core.model.whitening import Whitening
 from ghost_vpr_ros.core.patch_features import consistent_patches
 from ghost_vpr_ros.core.patch_netvlad_config import PatchNetVladConfig
-from ghost_vpr_ros.core.preprocessing import preprocess
+from ghost_vpr_ros.core.preprocessing import pixel_batch
 
 _STRIDE = 1.0
 """Cells from one patch to the next, and the error of a consistent match."""
@@ -30,12 +31,19 @@ _STRIDE = 1.0
 
 @runtime_checkable
 class ClusterPooling(Protocol):
-    """A pooling that sums residuals to K cluster centres, so that patches have sums, too."""
+    """A pooling that sums residuals to K cluster centres, so that patches have sums, too.
+
+    Attributes:
+        centres: (K, C).
+        out_dim: numbers of a descriptor; K * C where the image is one patch.
+    """
 
     centres: nn.Parameter
+    out_dim: int
 
-    def soft_assignment(self, features: Tensor) -> Tensor:
-        """(B, K, h, w) weights of unit-norm local features (B, C, h, w)."""
+    def weights(self, x: Tensor, feature_map: Tensor) -> Tensor:
+        """(B, K, h, w): what each location counts for each cluster; `NetVLAD.weights`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -96,16 +104,14 @@ class PatchComparison:
 class PatchDescriber:
     """Describes the patches of images with one network; not for several threads at once."""
 
-    def __init__(
-        self, model: VprModel | RootSiftVlad, engine: Engine, config: PatchNetVladConfig
-    ) -> None:
+    def __init__(self, model: DescribedModel, engine: Engine, config: PatchNetVladConfig) -> None:
         """Keep the engine, which its owner closes, and the model's pooling and whitening.
 
         Raises:
             ConfigError: the model pools without clusters, or has no such prefix.
         """
-        self._pooling = _cluster_pooling(model)
-        self._whitening = _prefix_of(model, config.patch_dim)
+        network, self._pooling = _network_of(model)
+        self._whitening = _prefix_of(network, config.patch_dim)
         self._preprocessing = model.preprocessing
         self._engine = engine
         self._config = config
@@ -117,7 +123,7 @@ class PatchDescriber:
         Raises:
             ImageError: the array is not such an image.
         """
-        found = self._engine.feature_map(preprocess(image, self._preprocessing))
+        found = self._engine.feature_map(pixel_batch(image, self._preprocessing))
         sums = integral_residuals(self._pooling, torch.from_numpy(found))
         height, width = found.shape[2:]
         sizes = zip(self._config.patch_sizes, self._config.patch_weights, strict=True)
@@ -134,17 +140,21 @@ class PatchDescriber:
         return PatchGrid(descriptors, points, (columns - 1, rows - 1), weight)
 
 
-def _cluster_pooling(model: VprModel | RootSiftVlad) -> ClusterPooling:
-    pooling = model.pooling if isinstance(model, VprModel) else model
-    if not isinstance(pooling, ClusterPooling):
-        raise ConfigError(
-            'patch-netvlad: expected a network that pools by clusters, as NetVLAD does, found '
-            f'{type(pooling).__name__}; choose another network, or go without patches'
-        )
-    return pooling
+def _network_of(model: DescribedModel) -> tuple[VprModel, ClusterPooling]:
+    """The network in memory, and its pooling, which has to be one by clusters."""
+    network = model.load() if isinstance(model, StoredModel) else model
+    if isinstance(network, VprModel) and isinstance(network.pooling, ClusterPooling):
+        pooling = network.pooling
+        # A pyramid stacks several VLADs: its whitening does not fit the one of a patch.
+        if pooling.out_dim == pooling.centres.numel():
+            return network, pooling
+    raise ConfigError(
+        'patch-netvlad: expected a network that pools by clusters, as NetVLAD does, found '
+        f'{model.name}; choose another network, or go without patches'
+    )
 
 
-def _prefix_of(model: VprModel | RootSiftVlad, dim: int) -> nn.Module:
+def _prefix_of(model: VprModel, dim: int) -> nn.Module:
     """The model's whitening to its first `dim` dimensions; 0: as it is."""
     if dim == 0:
         return model.whitening
@@ -165,7 +175,7 @@ def integral_residuals(pooling: ClusterPooling, feature_map: Tensor) -> Tensor:
         feature_map: (1, C, h, w), as it is pooled.
     """
     x = nn.functional.normalize(feature_map, dim=1)
-    a = pooling.soft_assignment(x)[0][:, None]
+    a = pooling.weights(x, feature_map)[0][:, None]
     residuals = a * (x - pooling.centres[:, :, None, None])
     return nn.functional.pad(residuals.cumsum(dim=2).cumsum(dim=3), (1, 0, 1, 0))
 

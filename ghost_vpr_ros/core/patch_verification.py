@@ -17,7 +17,7 @@ from ghost_vpr_ros.core.engine import Engine
 from ghost_vpr_ros.core.errors import ImageError
 from ghost_vpr_ros.core.inlier_evidence import LEARNT
 from ghost_vpr_ros.core.local_features import FeatureCache
-from ghost_vpr_ros.core.model.vpr_model import VprModel
+from ghost_vpr_ros.core.model.description import DescribedModel
 from ghost_vpr_ros.core.patch_netvlad import ImagePatches, PatchDescriber, compare
 from ghost_vpr_ros.core.patch_netvlad_config import PatchNetVladConfig
 from ghost_vpr_ros.core.verification import (
@@ -33,7 +33,7 @@ class PatchNetVladVerifier:
     """Verifies the candidates of one map; not for several threads at once."""
 
     def __init__(
-        self, views: Views, model: VprModel, engine: Engine, config: VerificationConfig
+        self, views: Views, model: DescribedModel, engine: Engine, config: VerificationConfig
     ) -> None:
         """Make an empty cache.
 

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from ghost_vpr_ros.core.camera import CameraIntrinsics
 from ghost_vpr_ros.core.datatypes import Candidate
 from ghost_vpr_ros.core.engine import Engine
-from ghost_vpr_ros.core.model.vpr_model import VprModel
+from ghost_vpr_ros.core.model.description import DescribedModel
 from ghost_vpr_ros.core.patch_features import PatchExtractor
-from ghost_vpr_ros.core.patch_verification import PatchNetVladVerifier
 from ghost_vpr_ros.core.verification import GeometricVerifier, VerifiedCandidates, Views
 from ghost_vpr_ros.core.verification_config import PATCH_NETVLAD, VerificationConfig
 
@@ -25,13 +24,14 @@ class Verifier(Protocol):
         self, image: NDArray[np.uint8], candidates: Sequence[Candidate]
     ) -> VerifiedCandidates:
         """The first candidates, best first, verified against an RGB uint8 (H, W, 3) image."""
+        ...
 
 
 def create_verifier(
     config: VerificationConfig,
     views: Views,
     camera: CameraIntrinsics | None,
-    model: VprModel,
+    model: DescribedModel,
     engine: Engine,
 ) -> Verifier:
     """The verifier of `config.features`.
@@ -47,6 +47,9 @@ def create_verifier(
         ConfigError: patches are asked for, and the network pools without clusters.
     """
     if config.features == PATCH_NETVLAD:
+        # Its network needs PyTorch, which the other verifiers do without.
+        from ghost_vpr_ros.core.patch_verification import PatchNetVladVerifier
+
         return PatchNetVladVerifier(views, model, engine, config)
     network = PatchExtractor(engine, model.preprocessing, config)
     return GeometricVerifier(views, camera, config, network)

@@ -21,8 +21,8 @@ from ghost_vpr_ros.core.metrics import (
     precision_recall,
     recall_at,
 )
-from ghost_vpr_ros.core.model.describing_model import DescribingModel
-from ghost_vpr_ros.core.preprocessing import preprocess
+from ghost_vpr_ros.core.model.description import DescribedModel
+from ghost_vpr_ros.core.preprocessing import pixel_batch
 from ghost_vpr_ros.core.search_index import SearchIndex
 from ghost_vpr_ros.replay.ground_truth import GroundTruth
 
@@ -125,7 +125,7 @@ def evaluate(
     database: Sequence[Frame],
     queries: Sequence[Frame],
     truth: GroundTruth,
-    model: DescribingModel,
+    model: DescribedModel,
     engine: Engine,
     *,
     descriptors: NDArray[np.float32] | None = None,
@@ -191,7 +191,7 @@ def _depth(truth: GroundTruth, width: int) -> int:
 
 def _retrieve(
     frame: Frame,
-    model: DescribingModel,
+    model: DescribedModel,
     engine: Engine,
     index: SearchIndex,
     depth: int,
@@ -202,9 +202,9 @@ def _retrieve(
     marks = [time.perf_counter()]
     image = frame.load()
     marks.append(time.perf_counter())
-    batch = preprocess(image, model.preprocessing)
+    pixels = pixel_batch(image, model.preprocessing)
     marks.append(time.perf_counter())
-    descriptor = engine.describe(batch)
+    descriptor = engine.describe(pixels)
     marks.append(time.perf_counter())
     rows, similarity = index.search(descriptor, depth)
     marks.append(time.perf_counter())

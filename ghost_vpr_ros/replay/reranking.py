@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.engine import Engine
 from ghost_vpr_ros.core.local_features import FeatureCache
-from ghost_vpr_ros.core.model.rootsift_vlad import RootSiftVlad
-from ghost_vpr_ros.core.model.vpr_model import VprModel
+from ghost_vpr_ros.core.model.description import DescribedModel
 from ghost_vpr_ros.core.patch_netvlad import ImagePatches, PatchDescriber, compare
 from ghost_vpr_ros.core.patch_netvlad_config import PatchNetVladConfig
 from ghost_vpr_ros.replay.config import RerankConfig
@@ -28,7 +27,7 @@ class PatchReranker:
 
     def __init__(
         self,
-        model: VprModel | RootSiftVlad,
+        model: DescribedModel,
         engine: Engine,
         config: RerankConfig,
         patches: PatchNetVladConfig,

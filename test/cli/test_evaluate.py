@@ -178,4 +178,4 @@ def test_the_baseline_without_a_network_is_a_model(program, folder, again, roots
     assert metrics['model']['name'] == 'RootSIFT-VLAD, K=2, 64x64, 4-D'
     assert metrics['model']['weights'] == 'centres at random'
     refused = program('evaluate', *sources, *out, '--rerank', 'patch-netvlad').error
-    assert 'found RootSiftVlad' in refused
+    assert 'found RootSIFT-VLAD' in refused

@@ -18,6 +18,7 @@ from ghost_vpr_ros.core.patch_netvlad import (
     rapid_score,
 )
 from ghost_vpr_ros.core.patch_netvlad_config import PatchNetVladConfig
+from ghost_vpr_ros.core.preprocessing import pixel_batch
 from test.core.model.tiny_model import pictures, tiny_model
 
 SIDE = 12
@@ -149,11 +150,21 @@ def test_a_prefix_that_is_not_there_is_refused(dim):
         describer(tiny_model(descriptor_dim=dim), patch_dim=7)
 
 
-def test_a_pooling_without_clusters_is_refused():
-    model = tiny_model()
-    model.pooling = torch.nn.AdaptiveAvgPool2d(1)
-    with pytest.raises(ConfigError, match=r'pools by clusters.* found AdaptiveAvgPool2d'):
-        PatchDescriber(model, create_engine(tiny_model()), PatchNetVladConfig())
+@pytest.mark.parametrize('pooling', ['gem', 'spe-netvlad'])
+def test_a_pooling_without_clusters_or_with_several_vlads_is_refused(pooling):
+    with pytest.raises(ConfigError, match=r'pools by clusters, as NetVLAD does, found Ghost-'):
+        describer(tiny_model(pooling=pooling))
+
+
+@pytest.mark.parametrize('pooling', ['vlad', 'ghostvlad', 'crn', 'sralnet'])
+def test_one_patch_as_large_as_the_map_is_the_descriptor(pooling):
+    """Also for relatives of NetVLAD; CRN's context would differ in a smaller patch."""
+    model = tiny_model(pooling=pooling)
+    (whole,) = describer(model, patch_sizes=(9, 1, 1), patch_weights=(1.0, 0.0, 0.0))(
+        pictures(1)[0]
+    ).grids
+    batch = pixel_batch(pictures(1)[0], model.preprocessing)
+    np.testing.assert_allclose(whole.descriptors, create_engine(model).describe(batch), atol=1e-4)
 
 
 def test_weights_of_zero_alone_are_refused():

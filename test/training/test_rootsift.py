@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from ghost_vpr_ros.core.model.rootsift_file import load_any_model
-from ghost_vpr_ros.core.preprocessing import preprocess
+from ghost_vpr_ros.core.model.any_model import open_any_model
+from ghost_vpr_ros.core.preprocessing import pixel_batch
 from ghost_vpr_ros.replay.image_sources import open_source
 from test.training.tiny_places import write_places
 from training import evaluate
@@ -29,9 +29,9 @@ def learn(places: Path, out: Path, *more: str) -> int:
 def test_the_descriptors_of_the_training_images_are_white(places, tmp_path):
     """Before the unit norm: mean 0 and variance 1 along each of the D directions."""
     assert learn(places, tmp_path / 'file') == 0
-    model = load_any_model(tmp_path / 'file')
+    model = open_any_model(tmp_path / 'file')
     frames = open_source(places, where={'split': 'train'}).frames
-    inputs = [torch.from_numpy(preprocess(f.load(), model.preprocessing)) for f in frames]
+    inputs = [pixel_batch(f.load(), model.preprocessing) for f in frames]
     with torch.no_grad():
         raw = torch.cat([model.describe_unwhitened(each) for each in inputs])
         white = (raw - model.whitening.mean) @ model.whitening.projection.T
@@ -42,10 +42,11 @@ def test_the_descriptors_of_the_training_images_are_white(places, tmp_path):
 
 def test_the_centres_are_those_of_k_means(places, tmp_path):
     learn(places, tmp_path / 'file')
-    model = load_any_model(tmp_path / 'file')
+    model = open_any_model(tmp_path / 'file')
     frames = open_source(places, where={'split': 'train'}).frames
-    inputs = [torch.from_numpy(preprocess(f.load(), model.preprocessing)) for f in frames]
-    features = torch.cat([model.feature_map(each)[0].flatten(1).T for each in inputs]).numpy()
+    inputs = [pixel_batch(f.load(), model.preprocessing) for f in frames]
+    parts = [model.feature_map(each)[0].reshape(128, -1).T for each in inputs]
+    features = np.ascontiguousarray(np.concatenate(parts))
 
     def loss(centres: np.ndarray) -> float:
         index = faiss.IndexFlatL2(128)
@@ -60,7 +61,7 @@ def test_the_centres_are_those_of_k_means(places, tmp_path):
 def test_the_same_seed_gives_the_same_file(places, tmp_path):
     for name, seed in (('a', '0'), ('b', '0'), ('c', '1')):
         learn(places, tmp_path / name, '--seed', seed)
-    first, again, other = (load_any_model(tmp_path / name).model_hash for name in 'abc')
+    first, again, other = (open_any_model(tmp_path / name).model_hash for name in 'abc')
     assert first == again != other
 
 

@@ -10,19 +10,11 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from ghost_vpr_ros.core.config import PreprocessingConfig
-from ghost_vpr_ros.core.errors import ConfigError, WeightsError
+from ghost_vpr_ros.core.errors import ConfigError
+from ghost_vpr_ros.core.model.any_model import ROOTSIFT_FORMAT
 from ghost_vpr_ros.core.model.rootsift_vlad import RootSiftConfig, RootSiftVlad
-from ghost_vpr_ros.core.model.vpr_model import VprModel
-from ghost_vpr_ros.core.model.weights import FORMAT as NETWORK_FORMAT
-from ghost_vpr_ros.core.model.weights import (
-    check_tensors,
-    model_from_bytes,
-    read_metadata,
-    read_weights,
-    write_weights,
-)
-
-FORMAT = 'ghost_vpr_ros_rootsift_vlad/1'
+from ghost_vpr_ros.core.model.weights import check_tensors, write_weights
+from ghost_vpr_ros.core.model.weights_file import check_hash, read_metadata, unreadable
 
 
 def save_rootsift(model: RootSiftVlad, path: Path | str) -> None:
@@ -33,7 +25,7 @@ def save_rootsift(model: RootSiftVlad, path: Path | str) -> None:
     """
     tensors = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
     metadata = {
-        'format': FORMAT,
+        'format': ROOTSIFT_FORMAT,
         **model.describe_configuration(),
         'provenance': model.provenance,
         'model_hash': model.model_hash,
@@ -41,20 +33,13 @@ def save_rootsift(model: RootSiftVlad, path: Path | str) -> None:
     write_weights(Path(path), save_tensors(tensors, metadata))
 
 
-def load_any_model(path: Path | str) -> VprModel | RootSiftVlad:
-    """What a file holds, in evaluation mode: a network's weights, or RootSIFT-VLAD.
+def rootsift_from_bytes(data: bytes, where: str) -> RootSiftVlad:
+    """The baseline, in evaluation mode, of a file's bytes; `where` names it in errors.
 
     Raises:
-        WeightsError: the file is missing, damaged, or neither of the two.
+        WeightsError: not such a file, or damaged.
     """
-    data = read_weights(path)
-    metadata = read_metadata(data, str(path), NETWORK_FORMAT, FORMAT)
-    if metadata['format'] == NETWORK_FORMAT:
-        return model_from_bytes(data, str(path))
-    return _rootsift(data, metadata, str(path))
-
-
-def _rootsift(data: bytes, metadata: dict[str, str], where: str) -> RootSiftVlad:
+    metadata = read_metadata(data, where, ROOTSIFT_FORMAT)
     try:
         tensors = load_tensors(data)
         config = RootSiftConfig.from_dict(json.loads(metadata['config']))
@@ -63,16 +48,9 @@ def _rootsift(data: bytes, metadata: dict[str, str], where: str) -> RootSiftVlad
         model.provenance = metadata['provenance']
         expected_hash = metadata['model_hash']
     except (SafetensorError, ConfigError, KeyError, TypeError, json.JSONDecodeError) as error:
-        raise WeightsError(
-            f'{where}: not readable as RootSIFT-VLAD of this version ({error}); learn it again '
-            'with `python -m training.rootsift`'
-        ) from error
+        raise unreadable(where, error) from error
     check_tensors(model.state_dict(), tensors, where)
     model.load_state_dict(tensors)
     model.initialised = model.whitening.fitted = True
-    if model.model_hash != expected_hash:
-        raise WeightsError(
-            f'{where}: expected content with hash {expected_hash[:12]}, found '
-            f'{model.model_hash[:12]}; the file is damaged, learn it again'
-        )
+    check_hash(expected_hash, model.model_hash, where)
     return model.eval()

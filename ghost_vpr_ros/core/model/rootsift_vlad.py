@@ -18,7 +18,10 @@ from torch import Tensor, nn
 
 from ghost_vpr_ros.core.config import PreprocessingConfig
 from ghost_vpr_ros.core.errors import WeightsError
-from ghost_vpr_ros.core.model.vpr_model import content_hash
+from ghost_vpr_ros.core.model.netvlad import vlad
+from ghost_vpr_ros.core.model.poolings.hard_vlad import nearest_centre
+from ghost_vpr_ros.core.model.vpr_model import arrays_of
+from ghost_vpr_ros.core.model.weights_file import content_hash
 from ghost_vpr_ros.core.model.whitening import Whitening
 from ghost_vpr_ros.core.settings import Config, setting
 
@@ -46,11 +49,11 @@ class RootSiftConfig(Config):
 
 
 class RootSiftVlad(nn.Module):
-    """Dense RootSIFT -> VLAD with hard assignment -> whitening; a `DescribingModel`.
+    """Dense RootSIFT -> VLAD with hard assignment -> whitening; a `DescribedModel`.
 
     Attributes:
         config: how.
-        preprocessing: the input's size; its numbers are grey levels 0 .. 1.
+        preprocessing: the input's size; only that counts.
         provenance: one sentence on what centres and whitening were learnt from.
         descriptor_dim: D.
         initialised: False until `set_centres` or a loaded file has set the centres.
@@ -68,15 +71,15 @@ class RootSiftVlad(nn.Module):
         self.centres = nn.Parameter(torch.zeros(config.clusters, CHANNELS))
         self.whitening = Whitening(config.clusters * CHANNELS, config.descriptor_dim)
 
-    def forward(self, batch: Tensor) -> Tensor:
-        """Descriptors (B, D), unit norm, of inputs (B, 3, h, w) float32, R G B, 0 .. 1.
+    def forward(self, pixels: NDArray[np.uint8]) -> Tensor:
+        """Descriptors (B, D), unit norm, of inputs, RGB uint8 (B, h, w, 3).
 
         Raises:
             WeightsError: centres or whitening were never learnt.
         """
-        return self.whitening(self.describe_unwhitened(batch))
+        return self.whitening(self.describe_unwhitened(pixels))
 
-    def describe_unwhitened(self, batch: Tensor) -> Tensor:
+    def describe_unwhitened(self, pixels: NDArray[np.uint8]) -> Tensor:
         """Descriptors (B, K * 128), unit norm: what the whitening is given, or learnt from.
 
         Raises:
@@ -87,20 +90,18 @@ class RootSiftVlad(nn.Module):
                 'RootSIFT-VLAD: the centres are not learnt; learn them with `python -m '
                 'training.rootsift`, or load a file that has them'
             )
-        features = self.feature_map(batch).flatten(2).transpose(1, 2)
-        return torch.stack([vlad(each, self.centres) for each in features])
+        features = torch.from_numpy(self.feature_map(pixels)).flatten(2)
+        return sift_vlad(features, self.centres)
 
-    def feature_map(self, batch: Tensor) -> Tensor:
+    def feature_map(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(B, 128, 4 * rows, columns): the grids of RootSIFT of the four widths one below another.
 
-        Float32 of unit norm; where the image is even, zeros.
+        Unit norm; where the image is even, zeros.
         """
-        pictures = (batch.permute(0, 2, 3, 1) * 255.0).round().clamp(0, 255).byte().cpu().numpy()
         found = [
-            dense_rootsift(cv2.cvtColor(each, cv2.COLOR_RGB2GRAY), self.config)
-            for each in pictures
+            dense_rootsift(cv2.cvtColor(each, cv2.COLOR_RGB2GRAY), self.config) for each in pixels
         ]
-        return torch.from_numpy(np.stack(found)).permute(0, 3, 1, 2).to(batch.device)
+        return np.ascontiguousarray(np.stack(found).transpose(0, 3, 1, 2))
 
     @torch.no_grad()
     def set_centres(self, centres: Tensor) -> None:
@@ -124,7 +125,7 @@ class RootSiftVlad(nn.Module):
     @property
     def model_hash(self) -> str:
         """SHA-256 over configuration and every tensor."""
-        return content_hash(self.describe_configuration(), self.state_dict())
+        return content_hash(self.describe_configuration(), arrays_of(self.state_dict()))
 
 
 def dense_rootsift(grey: NDArray[np.uint8], config: RootSiftConfig) -> NDArray[np.float32]:
@@ -151,14 +152,10 @@ def _root(sift: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(np.sqrt(sift / np.maximum(sift.sum(axis=1, keepdims=True), 1e-9)))
 
 
-def vlad(features: Tensor, centres: Tensor) -> Tensor:
-    """(K * d,) unit norm: sums of residuals to the nearest centre, each of unit norm first.
+def sift_vlad(features: Tensor, centres: Tensor) -> Tensor:
+    """(B, K * d) VLAD with hard assignment of (B, d, N) to centres (K, d), unit norm.
 
-    Args:
-        features: (N, d) local features; zeros are left out, they describe nothing.
-        centres: (K, d).
+    Features of zeros, which describe nothing, are left out.
     """
-    kept = features[features.any(dim=1)]
-    nearest = torch.cdist(kept, centres).argmin(dim=1)
-    sums = torch.zeros_like(centres).index_add_(0, nearest, kept - centres[nearest])
-    return nn.functional.normalize(nn.functional.normalize(sums, dim=1).flatten(), dim=0)
+    weights = nearest_centre(features, centres) * features.any(dim=1, keepdim=True)
+    return vlad(features, weights, centres)

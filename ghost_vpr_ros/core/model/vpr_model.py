@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ghost_vpr_ros.core.config import ModelConfig, PreprocessingConfig
-from ghost_vpr_ros.core.model.ghostcnn import GhostCNN
-from ghost_vpr_ros.core.model.netvlad import NetVLAD
+from ghost_vpr_ros.core.model.backbones import build_backbone
+from ghost_vpr_ros.core.model.description import architecture_name
+from ghost_vpr_ros.core.model.poolings.registry import build_pooling
 from ghost_vpr_ros.core.model.reduction import Reduction
+from ghost_vpr_ros.core.model.weights_file import content_hash
 from ghost_vpr_ros.core.model.whitening import Whitening
 from ghost_vpr_ros.core.settings import Config, settings_of
 
-JOINED_LATER = ('reduced_channels', 'brightness')
+_OF_POOLINGS = (
+    *('pooling', 'ghost_clusters', 'shadow_clusters', 'gem_power', 'pyramid_levels'),
+    *('local_max', 'fc_dim'),
+)
+JOINED_LATER = ('reduced_channels', 'brightness', 'backbone', *_OF_POOLINGS)
 """Settings younger than the first weights files. At their defaults they are not written, so that
 older files and maps keep their hashes."""
 
 
 class VprModel(nn.Module):
-    """GhostCNN -> reduction (where R > 0) -> NetVLAD -> whitening (where D > 0).
+    """Trunk -> reduction (where R > 0) -> pooling -> whitening (where D > 0).
 
     Attributes:
         config: the architecture.
         preprocessing: what turns an image into this network's input.
         provenance: one sentence on where the weights come from; shown to users.
-        descriptor_dim: D, or K * R without whitening (R = C without reduction).
+        descriptor_dim: D, or without whitening the pooling's: K * R for NetVLAD (R = C without
+            reduction).
     """
 
     def __init__(
@@ -37,12 +45,14 @@ class VprModel(nn.Module):
         self.config = config
         self.preprocessing = preprocessing
         self.provenance = provenance
-        self.backbone = GhostCNN(config)
-        channels = config.reduced_channels or config.crop_channels
+        self.backbone = build_backbone(config)
+        channels = config.reduced_channels or config.trunk_channels
         self.reduction = (
-            Reduction(config.crop_channels, channels) if config.reduced_channels else nn.Identity()
+            Reduction(config.trunk_channels, channels)
+            if config.reduced_channels
+            else nn.Identity()
         )
-        self.pooling = NetVLAD(channels, config.clusters, config.netvlad_version)
+        self.pooling = build_pooling(config, channels, self.backbone, preprocessing)
         self.descriptor_dim = config.descriptor_dim or self.pooling.out_dim
         self.whitening = (
             Whitening(self.pooling.out_dim, config.descriptor_dim)
@@ -55,7 +65,7 @@ class VprModel(nn.Module):
         return self.whitening(self.describe_unwhitened(batch))
 
     def describe_unwhitened(self, batch: Tensor) -> Tensor:
-        """Descriptors (B, K * R), unit norm: what the whitening is given, or learnt from."""
+        """Descriptors, unit norm, of the pooling: what the whitening is given, or learnt from."""
         return self.pooling(self.feature_map(batch))
 
     def feature_map(self, batch: Tensor) -> Tensor:
@@ -65,16 +75,7 @@ class VprModel(nn.Module):
     @property
     def name(self) -> str:
         """Architecture in words, as it stands in reports: `Ghost-dil-NetVLAD(5-2), ..., 512-D`."""
-        a, b = self.config.dilation
-        kind = 'Ghost-NetVLAD' if (a, b) == (1, 1) else f'Ghost-dil-NetVLAD({a}-{b})'
-        size = f'{self.preprocessing.width_px}x{self.preprocessing.height_px}'
-        changed = [
-            f'{item.name}={getattr(self.config, item.name)}'
-            for item in settings_of(ModelConfig)
-            if item.name not in ('dilation', 'descriptor_dim')
-            and getattr(self.config, item.name) != item.default
-        ]
-        return ', '.join([kind, *changed, size, f'{self.descriptor_dim}-D'])
+        return architecture_name(self.config, self.preprocessing, self.descriptor_dim)
 
     def describe_configuration(self) -> dict[str, str]:
         """Architecture and preprocessing as JSON texts: what a weights file must carry."""
@@ -83,7 +84,7 @@ class VprModel(nn.Module):
     @property
     def model_hash(self) -> str:
         """SHA-256 over configuration and every tensor: equal hashes give equal descriptors."""
-        return content_hash(self.describe_configuration(), self.state_dict())
+        return content_hash(self.describe_configuration(), arrays_of(self.state_dict()))
 
 
 def _text(config: Config) -> str:
@@ -97,10 +98,6 @@ def _text(config: Config) -> str:
     return json.dumps(written, sort_keys=True)
 
 
-def content_hash(configuration: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256, 64 hexadecimal digits, of a configuration and the tensors that run under it."""
-    digest = hashlib.sha256(json.dumps(dict(configuration)).encode())
-    for key, tensor in sorted(tensors.items()):
-        digest.update(key.encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().data)
-    return digest.hexdigest()
+def arrays_of(tensors: Mapping[str, Tensor]) -> dict[str, NDArray[np.float32]]:
+    """The tensors as NumPy arrays on the CPU."""
+    return {key: tensor.detach().cpu().numpy() for key, tensor in tensors.items()}
