@@ -108,3 +108,23 @@ class OdometryConfig(Config):
     max_silence_s: float = setting(
         15.0, 'longest time without odometry that a link may span', unit='s', low=0.1, high=3600.0
     )
+
+
+@dataclass(frozen=True)
+class DescribeConfig(Config):
+    """How the descriptors of a large source are made and stored."""
+
+    workers: int = setting(
+        1,
+        'processes that describe at the same time; each gets its share of the cores',
+        low=1,
+        high=1024,
+    )
+    dtype: str = setting(
+        'float32',
+        'type of the stored descriptors; float16 takes half the space',
+        choices=('float32', 'float16'),
+    )
+    shard_frames: int = setting(
+        512, 'images in a file: what is lost at most when a process dies', low=1, high=1_000_000
+    )

@@ -113,7 +113,7 @@ def real(request, data_dir):
 )
 def test_on_real_images_engines_agree_with_torch(real, name, precision):
     model, batch, expected = real
-    engine = engine_named(model, name, precision=precision)
+    engine = engine_named(model, name, inference_precision=precision)
     one_by_one = np.concatenate([engine.describe(one[None]) for one in batch])
     for found in (engine.describe(batch), one_by_one):
         assert (found * expected).sum(axis=1).min() >= PARITY[precision]
@@ -271,9 +271,15 @@ def test_a_cuda_device_that_this_machine_lacks_is_refused(model, device, monkeyp
         ({'engine': 'tensorrt'}, 'engine tensorrt: expected device cuda'),
         ({'engine': 'tensorrt', 'device': 'cuda'}, 'expected TensorrtExecutionProvider'),
         ({'engine': 'onnxruntime', 'device': 'cuda'}, 'expected CUDAExecutionProvider'),
-        ({'engine': 'onnxruntime', 'precision': 'half'}, 'precision half: ONNX Runtime'),
-        ({'engine': 'torch', 'precision': 'int8'}, 'precision int8: engine torch has none'),
-        ({'precision': 'int8'}, 'has no int8 graph of model'),
+        (
+            {'engine': 'onnxruntime', 'inference_precision': 'half'},
+            'inference_precision half: ONNX Runtime',
+        ),
+        (
+            {'engine': 'torch', 'inference_precision': 'int8'},
+            'inference_precision int8: engine torch has none',
+        ),
+        ({'inference_precision': 'int8'}, 'has no int8 graph of model'),
     ],
 )
 @pytest.mark.parametrize('run', [create_engine, prepare_engine])
@@ -294,7 +300,7 @@ def test_threads_come_from_the_setting_or_the_environment(monkeypatch):
 
     monkeypatch.setenv('OMP_NUM_THREADS', '3')
     assert thread_count(EngineConfig()) == 3
-    assert thread_count(EngineConfig(threads=2)) == 2
+    assert thread_count(EngineConfig(inference_threads=2)) == 2
     monkeypatch.setenv('OMP_NUM_THREADS', 'many')
     assert thread_count(EngineConfig()) == os.cpu_count()
 

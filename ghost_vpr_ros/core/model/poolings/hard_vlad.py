@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ghost_vpr_ros.core.model.description import POOLING_TITLES
 from ghost_vpr_ros.core.model.kmeans import kmeans_centres
 from ghost_vpr_ros.core.model.netvlad import vlad
 from ghost_vpr_ros.core.model.poolings.pooling import LocalSample, Pooling
@@ -17,7 +18,7 @@ class HardVLAD(Pooling):
     reach the centres and the trunk through the residuals; which cluster is nearest has none.
     """
 
-    label = 'VLAD'
+    label = POOLING_TITLES['vlad']
     needs_features = True
 
     def __init__(self, channels: int, clusters: int) -> None:
