@@ -150,10 +150,12 @@ def test_a_prefix_that_is_not_there_is_refused(dim):
         describer(tiny_model(descriptor_dim=dim), patch_dim=7)
 
 
-@pytest.mark.parametrize('pooling', ['gem', 'spe-netvlad'])
-def test_a_pooling_without_clusters_or_with_several_vlads_is_refused(pooling):
+@pytest.mark.parametrize(
+    'changes', [{'pooling': 'gem', 'clusters': 64}, {'pooling': 'spe-netvlad'}]
+)
+def test_a_pooling_without_clusters_or_with_several_vlads_is_refused(changes):
     with pytest.raises(ConfigError, match=r'pools by clusters, as NetVLAD does, found Ghost-'):
-        describer(tiny_model(pooling=pooling))
+        describer(tiny_model(**changes))
 
 
 @pytest.mark.parametrize('pooling', ['vlad', 'ghostvlad', 'crn', 'sralnet'])
