@@ -1,4 +1,4 @@
-"""Measure networks by named protocols: recall@1/5/10 in one table.
+"""Measure networks, and the RootSIFT baseline, by named protocols: recall@1/5/10 in one table.
 
 python -m training.evaluate --weights RUN/weights.safetensors [more ...] [--dims 64 128 512]
 python -m training.evaluate --weights W --only gsv_test gardens_left_right --data shared/data
@@ -20,11 +20,13 @@ from tqdm import tqdm
 
 from ghost_vpr_ros.core.config import EngineConfig
 from ghost_vpr_ros.core.datatypes import Frame
-from ghost_vpr_ros.core.engine import create_engine
+from ghost_vpr_ros.core.engine.rootsift_engine import create_any_engine
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.extraction import extract_descriptors
+from ghost_vpr_ros.core.model.any_model import open_any_model
+from ghost_vpr_ros.core.model.rootsift_vlad import RootSiftVlad
 from ghost_vpr_ros.core.model.vpr_model import VprModel
-from ghost_vpr_ros.core.model.weights import load_model
+from ghost_vpr_ros.core.model.weights_file import StoredModel
 from ghost_vpr_ros.replay.output_files import without_nan, write_json
 from training.command import finish, new_parser
 from training.protocols import PROTOCOLS, Protocol, open_protocol, read_protocols
@@ -36,14 +38,14 @@ DATA_VARIABLE = 'GHOST_VPR_DATA'
 class Descriptors:
     """Descriptors of frames by one network; an image that several protocols share is read once."""
 
-    def __init__(self, model: VprModel, device: str) -> None:
+    def __init__(self, model: VprModel | RootSiftVlad, device: str) -> None:
         """Describe with this network.
 
         Raises:
             DeviceError: no such device on this machine.
         """
         self._model = model
-        self._engine = create_engine(model, EngineConfig(device=device))
+        self._engine = create_any_engine(model, EngineConfig(device=device))
         self._known: dict[tuple[str, str], NDArray[np.float32]] = {}
 
     def of(self, frames: Sequence[Frame], root: str) -> NDArray[np.float32]:
@@ -66,7 +68,7 @@ class Descriptors:
 
 
 def evaluate(
-    model: VprModel, protocols: Sequence[Protocol], dims: Sequence[int], device: str
+    model: VprModel | RootSiftVlad, protocols: Sequence[Protocol], dims: Sequence[int], device: str
 ) -> list[dict[str, Any]]:
     """Recall of one network by every protocol and at every size, one row each.
 
@@ -148,7 +150,8 @@ def _results(args: argparse.Namespace) -> list[dict[str, Any]]:
     protocols = [open_protocol(name, config) for name, config in configs.items()]
     results = []
     for path in args.weights:
-        model = load_model(path)
+        found = open_any_model(path)
+        model = found.load() if isinstance(found, StoredModel) else found
         rows = evaluate(model, protocols, args.dims, args.device)
         described = {'model': model.name, 'hash': model.model_hash, 'origin': model.provenance}
         results.append({'weights': str(path), **described, 'rows': rows})

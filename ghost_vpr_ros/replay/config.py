@@ -30,6 +30,27 @@ class EvaluationConfig(Config):
 
 
 @dataclass(frozen=True)
+class RerankConfig(Config):
+    """A second look at what was retrieved."""
+
+    rerank: str = setting(
+        'none',
+        'patch-netvlad: the best candidates are put in the order of their patches; none: as '
+        'retrieved',
+        choices=('none', 'patch-netvlad'),
+    )
+    rerank_candidates: int = setting(
+        100, 'how many candidates of a query are re-ranked', low=1, high=10_000
+    )
+    rerank_cache: int = setting(
+        2000,
+        'database images whose patches stay in memory; each takes 0.7 MB with the shipped network',
+        low=0,
+        high=10**6,
+    )
+
+
+@dataclass(frozen=True)
 class CalibrationConfig(Config):
     """What a calibration aims at."""
 
