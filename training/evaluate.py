@@ -29,6 +29,7 @@ from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights_file import StoredModel
 from ghost_vpr_ros.replay.output_files import without_nan, write_json
 from training.command import finish, new_parser
+from training.datasets.command_options import add_settings, config_from
 from training.protocols import PROTOCOLS, Protocol, open_protocol, read_protocols
 from training.selection import VALIDATION_RANKS, recall_of
 
@@ -38,14 +39,14 @@ DATA_VARIABLE = 'GHOST_VPR_DATA'
 class Descriptors:
     """Descriptors of frames by one network; an image that several protocols share is read once."""
 
-    def __init__(self, model: VprModel | RootSiftVlad, device: str) -> None:
+    def __init__(self, model: VprModel | StoredModel | RootSiftVlad, config: EngineConfig) -> None:
         """Describe with this network.
 
         Raises:
-            DeviceError: no such device on this machine.
+            DeviceError: no such engine or device on this machine.
         """
         self._model = model
-        self._engine = create_any_engine(model, EngineConfig(device=device))
+        self._engine = create_any_engine(model, config)
         self._known: dict[tuple[str, str], NDArray[np.float32]] = {}
 
     def of(self, frames: Sequence[Frame], root: str) -> NDArray[np.float32]:
@@ -68,7 +69,10 @@ class Descriptors:
 
 
 def evaluate(
-    model: VprModel | RootSiftVlad, protocols: Sequence[Protocol], dims: Sequence[int], device: str
+    model: VprModel | StoredModel | RootSiftVlad,
+    protocols: Sequence[Protocol],
+    dims: Sequence[int],
+    config: EngineConfig,
 ) -> list[dict[str, Any]]:
     """Recall of one network by every protocol and at every size, one row each.
 
@@ -76,7 +80,7 @@ def evaluate(
         model: with or without whitening.
         protocols: what is measured.
         dims: sizes of prefixes of the descriptor, re-normalised; empty: the whole descriptor.
-        device: where the network runs.
+        config: what runs the network.
 
     Raises:
         ConfigError: a prefix is longer than the descriptor.
@@ -88,7 +92,7 @@ def evaluate(
             f'--dims: expected at most {model.descriptor_dim}, the size of the descriptor, found '
             f'{too_large[0]}'
         )
-    descriptors = Descriptors(model, device)
+    descriptors = Descriptors(model, config)
     rows = []
     for protocol in protocols:
         database = descriptors.of(protocol.database, protocol.roots[0])
@@ -150,9 +154,8 @@ def _results(args: argparse.Namespace) -> list[dict[str, Any]]:
     protocols = [open_protocol(name, config) for name, config in configs.items()]
     results = []
     for path in args.weights:
-        found = open_any_model(path)
-        model = found.load() if isinstance(found, StoredModel) else found
-        rows = evaluate(model, protocols, args.dims, args.device)
+        model = open_any_model(path)
+        rows = evaluate(model, protocols, args.dims, config_from(args, EngineConfig))
         described = {'model': model.name, 'hash': model.model_hash, 'origin': model.provenance}
         results.append({'weights': str(path), **described, 'rows': rows})
     return results
@@ -174,7 +177,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--only', nargs='+', default=[], metavar='NAME', help='these protocols')
     parser.add_argument('--data', type=Path, help=f'stands for ${DATA_VARIABLE} in the protocols')
     parser.add_argument('--dims', type=int, nargs='+', default=[], help='sizes of prefixes')
-    parser.add_argument('--device', default=EngineConfig.device, help='cpu, cuda, cuda:1, ...')
+    add_settings(parser, EngineConfig)
     parser.add_argument('--out', type=Path, help='JSON file to write')
     parser.add_argument('--json', action='store_true', help='print JSON instead of a table')
     args = parser.parse_args(arguments)
