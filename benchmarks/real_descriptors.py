@@ -65,7 +65,9 @@ def real_images(
     if not file.exists():
         _describe(file, list(_listed(data)), progress)
     with np.load(file) as kept:
-        return RealImages(*(kept[name] for name in ('descriptors', 'groups', 'positions', 'roles')))
+        return RealImages(
+            *(kept[name] for name in ('descriptors', 'groups', 'positions', 'roles'))
+        )
 
 
 def _describe(
