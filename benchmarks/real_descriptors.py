@@ -1,7 +1,7 @@
-"""Descriptors of the real street images at hand, with what is needed to know the same place again.
+"""Descriptors of real street images, with what is needed to know the same place again.
 
-They are made once with the shipped weights and kept in a file; `index_scale` makes maps of any size
-of them.
+They are made once with the shipped weights and kept in a file; `index_scale` makes maps of any
+size of them.
 """
 
 from __future__ import annotations
@@ -65,9 +65,7 @@ def real_images(
     if not file.exists():
         _describe(file, list(_listed(data)), progress)
     with np.load(file) as kept:
-        return RealImages(
-            *(kept[name] for name in ('descriptors', 'groups', 'positions', 'roles'))
-        )
+        return RealImages(**kept)
 
 
 def _describe(

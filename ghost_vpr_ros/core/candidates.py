@@ -65,8 +65,8 @@ def margins_of(
     """(count,) how much more similar each of the first is than the best one elsewhere.
 
     Where all n lie within the radius, whatever was not retrieved is at most as similar as the
-    last one: the margin to that is the least it can be. Something elsewhere is as similar as `least`.
-    NaN without a position.
+    last one: the margin to that is the least it can be. Something elsewhere is as similar as
+    `least`. NaN without a position.
     """
     far = _is_elsewhere(positions, radius_m, count)
     elsewhere = np.where(far, similarities[np.newaxis], similarities[-1]).max(axis=1)

@@ -81,7 +81,7 @@ class FrameMemory:
         self.reading = self._odometer.read(stamp_ns, odometry, config.max_speed_m_s)
 
     def prior(self, config: RecognizerConfig) -> PositionPrior | None:
-        """Where odometry has taken the camera since the last accepted answer, if that is wanted."""
+        """Where odometry can have taken the camera since its last accepted answer."""
         if config.prior_radius_m == 0.0:
             return None
         return self._last_answer.prior(self.reading, config.prior_radius_m)

@@ -6,7 +6,7 @@ import contextlib
 import io
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -26,9 +26,9 @@ _COMPARED_ROWS = 64
 
 
 class CachedIndex(NamedTuple):
-    """An index of the first rows of a map; of all of them if `is_current`."""
+    """Indexes, one behind the other, of the first rows of a map; of all if `is_current`."""
 
-    index: faiss.Index
+    parts: list[faiss.Index]
     is_current: bool
 
 
@@ -56,16 +56,18 @@ def read_cache(
         if found is None:
             return None
         key, file = found
-        is_current = key == _key(place_map, kind)
+        is_current = key == _key(place_map, kind) | {'parts': key.get('parts')}
         if not is_current and not (may_be_older and _has_grown(place_map, kind, key)):
             return None
         # faiss may crash on damaged bytes, so it only sees what was checked.
-        return CachedIndex(faiss.read_index(faiss.PyCallbackIOReader(file.read)), is_current)
+        reader = faiss.PyCallbackIOReader(file.read)  # type: ignore[attr-defined]
+        return CachedIndex([faiss.read_index(reader) for _ in range(key['parts'])], is_current)
 
 
-def write_cache(place_map: RowReader, kind: str, index: faiss.Index) -> None:
-    """Write the index in one step, or leave things as they are (read-only place, full disk)."""
-    _write(cache_path(place_map), _key(place_map, kind), faiss.serialize_index(index).data)
+def write_cache(place_map: RowReader, kind: str, parts: Sequence[faiss.Index]) -> None:
+    """Write indexes in one step, or leave things as they are (read-only place, full disk)."""
+    payload = np.concatenate([faiss.serialize_index(part) for part in parts])
+    _write(cache_path(place_map), _key(place_map, kind) | {'parts': len(parts)}, payload.data)
 
 
 def read_columns(place_map: RowReader) -> Columns | None:
@@ -143,7 +145,8 @@ def _has_grown(place_map: RowReader, kind: str, key: dict[str, Any]) -> bool:
     rows = key.get('rows')
     if not isinstance(rows, int) or not 0 < rows <= len(place_map):
         return False
-    of_then = {'map': key.get('map'), 'rows': rows, 'compared': _compared(place_map, rows)}
+    of_then = {name: key.get(name) for name in ('map', 'rows', 'parts')}
+    of_then['compared'] = _compared(place_map, rows)
     return bool(key == _key(place_map, kind) | of_then)
 
 

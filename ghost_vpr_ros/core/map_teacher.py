@@ -51,6 +51,7 @@ class MapTeacher:
         self._map = place_map
         self._places = places
         self.likelihood: PlaceLikelihood | None = None
+        self._lesson: Lesson | None = None
 
     def learn(self, radius_m: float) -> None:
         """Learn at once; keyframes this near to each other show the same place."""
@@ -78,7 +79,7 @@ class MapTeacher:
 
     def _begin(self, radius_m: float) -> None:
         self._learnt_from = max(len(self._places.located), MIN_SAMPLES)
-        self._lesson: Lesson | None = None
+        self._lesson = None
 
 
 class Margins(NamedTuple):

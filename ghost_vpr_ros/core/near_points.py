@@ -95,5 +95,5 @@ class NearPoints:
         self._trees.append(_Planted(first, self._tree_from(first)))
 
     def _tree_from(self, first: int) -> cKDTree:
-        # Neither is needed for few answers, and a million points are planted in a third of the time.
+        # Balance is not needed, and without it a million points take a third of the time.
         return cKDTree(self.points[first:], balanced_tree=False, compact_nodes=False)

@@ -39,7 +39,8 @@ class PathCells:
         Args:
             positions: (N, 3) float64 of the keyframes, map frame, metres; those with NaN are
                 left out.
-            sessions: (N,) name or number of each keyframe's session; paths do not go on in the next one.
+            sessions: (N,) name or number of each keyframe's session; paths do not go on in the
+                next one.
         """
         located = np.flatnonzero(np.isfinite(positions).all(axis=1))
         if not len(located):

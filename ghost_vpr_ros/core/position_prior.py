@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.datatypes import Pose
+from ghost_vpr_ros.core.datatypes import GeoPoint, Pose
+from ghost_vpr_ros.core.geodesy import LocalFrame
 from ghost_vpr_ros.core.odometer import Reading
 
 _FARTHEST = 3.0
@@ -25,6 +26,15 @@ class PositionPrior:
 
     position_m: NDArray[np.float64]
     radius_m: float
+
+
+def prior_of_fix(
+    geo: GeoPoint | None, frame: LocalFrame | None, radius_m: float
+) -> PositionPrior | None:
+    """The disc around a GPS fix; None without one, in a map that is not geotagged, or for 0 m."""
+    if geo is None or frame is None or radius_m == 0.0:
+        return None
+    return PositionPrior(frame.point_to_enu(geo), radius_m)
 
 
 class LastAnswer:

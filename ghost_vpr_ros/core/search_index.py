@@ -143,10 +143,10 @@ class SearchIndex:
 def _flat(place_map: RowReader, *, cache: bool) -> faiss.Index:
     cached = read_cache(place_map, _KIND) if cache else None
     if cached is not None:
-        return cached.index
+        return cached.parts[0]
     index = faiss.IndexFlatIP(place_map.descriptor_dim)
     if len(place_map) > 0:
         index.add(place_map.descriptors())
     if cache:
-        write_cache(place_map, _KIND, index)
+        write_cache(place_map, _KIND, [index])
     return index

@@ -79,7 +79,8 @@ class SequenceMatcher:
 
         Args:
             positions: (N, 3) float64 of the keyframes, map frame, metres; NaN where unknown.
-            sessions: (N,) name or number of each keyframe's session; within one they are in the order driven.
+            sessions: (N,) name or number of each keyframe's session; within one they are in the
+                order driven.
         """
         self._cells = PathCells.of(positions, sessions)
         self._points = positions[self._cells.rows, :2]
