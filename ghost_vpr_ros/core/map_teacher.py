@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from ghost_vpr_ros.core.geodesy import horizontal_distance_m
 from ghost_vpr_ros.core.known_places import KnownPlaces
 from ghost_vpr_ros.core.likelihood import (
-    MAX_SAMPLES,
     MIN_SAMPLES,
     PlaceLikelihood,
     fit_likelihood,
@@ -32,6 +31,9 @@ MOST_COMPARED = 5000
 
 MOST_AT_ONCE = 1000
 """The same while a robot maps and frames wait: a tenth of that."""
+
+_MOST_SEARCHES = 250
+"""Samples of a larger map: each of them searches it."""
 
 _SAMPLES_A_STEP = 4
 
@@ -62,7 +64,7 @@ class MapTeacher:
             )
             return
         lesson = Lesson(self._places, radius_m)
-        lesson.go_on(MAX_SAMPLES)
+        lesson.go_on(_MOST_SEARCHES)
         self.likelihood = lesson.learnt()
 
     def follow(self, radius_m: float) -> None:
@@ -97,7 +99,7 @@ class Lesson:
         """Choose the samples: evenly spaced among the keyframes that have a position."""
         self._places = places
         self._radius_m = radius_m
-        chosen = evenly_spaced(len(places.located), MAX_SAMPLES)
+        chosen = evenly_spaced(len(places.located), _MOST_SEARCHES)
         self._left = places.located.rows[chosen].tolist()
         self._found: list[Margins] = []
 

@@ -31,13 +31,16 @@ _TRAINED_ON = 20_000
 _SHORTLIST = 256
 """Best rows by the short codes of a part that are compared by the long ones, at least."""
 
-_SHORTLIST_SHARE = 4
+_SHORTLIST_SHARE = 400
+"""Or one of so many rows: the more there are, the more are as alike as the best one."""
+
+_SHORTLIST_FACTOR = 4
 """Or so many for each that is wanted."""
 
 _COMPARED_EXACTLY = 16
 """Best rows by the long codes that are read from the map."""
 
-_ROWS_OF_A_THREAD = 300_000
+_ROWS_OF_A_THREAD = 50_000
 """A map of more rows is searched in two parts at once."""
 
 
@@ -159,7 +162,7 @@ def _fill(
 def _search(part: faiss.Index, queries: NDArray[np.float32], count: int) -> Found:
     """(Q, c) best rows of one part, c = count or all that it has."""
     count = min(count, part.ntotal)
-    shortlist = max(_SHORTLIST, _SHORTLIST_SHARE * count)
+    shortlist = max(_SHORTLIST, part.ntotal // _SHORTLIST_SHARE, _SHORTLIST_FACTOR * count)
     chosen = faiss.IndexRefineSearchParameters(
         k_factor=shortlist / count  # type: ignore[call-arg]
     )

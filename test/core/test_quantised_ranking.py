@@ -58,7 +58,7 @@ def opened(place_map: PlaceMap, **options) -> SearchIndex:
     return SearchIndex.from_map(place_map, cache=True, config=APPROXIMATE, **options)
 
 
-@pytest.fixture(params=[300_000, 1000], ids=['one part', 'two parts'])
+@pytest.fixture(params=[ROWS, ROWS - 1], ids=['one part', 'two parts'])
 def parted(request, monkeypatch):
     """A map of more rows than this is searched in two parts."""
     monkeypatch.setattr(quantised_ranking, '_ROWS_OF_A_THREAD', request.param)
