@@ -25,7 +25,8 @@ def _table(header: list[str], rows: list[list[str]]) -> str:
 
 def _kinds(found: list[dict[str, Any]]) -> str:
     header = ['index', 'places', 'recall@1, %', 'strong, %', 'p10, ms', 'p50, ms', 'p99, ms',
-              'processor, ms', 'build, s', 'load, s', 'add one, ms', 'bytes', 'bytes in RAM',]  # fmt: skip
+              'processor, ms', 'build, s', 'load, s', 'add one, ms', 'bytes',
+              'bytes in RAM']  # fmt: skip
     rows = [
         [
             each['kind'], str(each['rows']), f'{100 * each["recall"]:.1f}',

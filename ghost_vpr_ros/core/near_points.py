@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,10 @@ _LARGEST_MERGED = 4096
 """Trees that are larger than this are never planted again: the cost of a point is bounded."""
 
 
+Pairs: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""(k,) which point asks, and (k,) the number of a point near it."""
+
+
 @dataclass(frozen=True)
 class _Planted:
     """A tree over the points from number `first` on."""
@@ -25,10 +31,12 @@ class _Planted:
     def __len__(self) -> int:
         return int(self.tree.n)
 
-    def near(self, points: NDArray[np.float64], radius_m: float) -> list[NDArray[np.int64]]:
-        """Numbers, ascending, near each of the points (m, 2)."""
-        found = self.tree.query_ball_point(points, radius_m, return_sorted=True)
-        return [np.array(numbers, np.int64) + self.first for numbers in found]
+    def near(self, points: NDArray[np.float64], radius_m: float) -> Pairs:
+        """Which of the points (m, 2) have which numbers near them."""
+        found = self.tree.query_ball_point(points, radius_m)
+        counts = np.fromiter(map(len, found), np.int64, len(found))
+        numbers = np.fromiter(itertools.chain.from_iterable(found), np.int64, counts.sum())
+        return np.repeat(np.arange(len(points)), counts), numbers + self.first
 
 
 class NearPoints:
@@ -61,14 +69,16 @@ class NearPoints:
 
     def within(self, point: NDArray[np.float64], radius_m: float) -> NDArray[np.int64]:
         """(k,) numbers, ascending, of the points within a radius of a point (2,)."""
-        return self.within_each(point[np.newaxis], radius_m)[0]
+        return self.pairs_within(point[np.newaxis], radius_m)[1]
 
-    def within_each(self, points: NDArray[np.float64], radius_m: float) -> list[NDArray[np.int64]]:
-        """The same for each of the points (m, 2)."""
+    def pairs_within(self, points: NDArray[np.float64], radius_m: float) -> Pairs:
+        """The same for each of the points (m, 2): all pairs of point and number, in that order."""
         found = [planted.near(points, radius_m) for planted in self._trees]
-        tail = self._near_in_tail(points, radius_m)
-        found.append([np.flatnonzero(near) + self._num_planted for near in tail])
-        return [np.concatenate(parts) for parts in zip(*found, strict=True)]
+        asking, in_tail = np.nonzero(self._near_in_tail(points, radius_m))
+        found.append((asking, in_tail + self._num_planted))
+        asking, numbers = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        order = np.lexsort((numbers, asking))
+        return asking[order], numbers[order]
 
     def count_within(self, points: NDArray[np.float64], radius_m: float) -> NDArray[np.int64]:
         """(m,) how many points lie within a radius of each of the points (m, 2)."""

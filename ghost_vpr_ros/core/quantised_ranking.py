@@ -135,6 +135,8 @@ def _new_parts(place_map: RowReader, progress: BuildProgress | None) -> list[fai
     index = faiss.index_factory(
         place_map.descriptor_dim, _recipe(place_map.descriptor_dim), faiss.METRIC_INNER_PRODUCT
     )
+    # A small sample is all that there is: no reason for faiss to warn on the console.
+    faiss.downcast_index(index.base_index).pq.cp.min_points_per_centroid = 1
     index.train(sample)
     count = 1 if len(place_map) <= _ROWS_OF_A_THREAD else 2
     return [index, *(faiss.clone_index(index) for _ in range(count - 1))]

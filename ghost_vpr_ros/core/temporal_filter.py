@@ -145,12 +145,12 @@ class TemporalFilter:
         """Rows (n,), shares (n,) after the motion, and the share that no keyframe can take."""
         points = self._places.points[belief.rows]
         yaws = self._located.yaws[belief.rows]
-        near = self._places.within_each(*motion.targets(points, yaws, config))
-        counts = np.array([len(neighbours) for neighbours in near], dtype=np.int64)
+        origins, near = self._places.pairs_within(*motion.targets(points, yaws, config))
+        counts = np.bincount(origins, minlength=len(points))
         lost = float(belief.mass[counts == 0].sum())
         if not counts.any():
             return np.empty(0, np.int64), np.empty(0), lost
-        rows, place = np.unique(np.concatenate(near), return_inverse=True)
+        rows, place = np.unique(near, return_inverse=True)
         shares = np.repeat(belief.mass / np.maximum(counts, 1), counts)
         moved = np.bincount(place, shares, len(rows)).astype(np.float64)
         return rows.astype(np.int64), moved, lost
