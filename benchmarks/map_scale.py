@@ -100,7 +100,7 @@ def _asked(place_map: PlaceMap, places: KnownPlaces, asked: Asked) -> dict[str, 
 
     def add(number: int) -> None:
         keyframe_id = place_map.add(
-            'drive', 0, query(number)[0], pose=Pose(position_of(len(places)))
+            place_map.session_names[0], 0, query(number)[0], pose=Pose(position_of(len(places)))
         )
         places.add(place_map.keyframe(keyframe_id), query(number)[0])
         teacher.follow(settings.group_radius_m)

@@ -60,19 +60,19 @@ def margins_of(
     similarities: NDArray[np.float64],
     radius_m: float,
     count: int,
-    least: float = -math.inf,
+    elsewhere: float = -math.inf,
 ) -> NDArray[np.float64]:
     """(count,) how much more similar each of the first is than the best one elsewhere.
 
     Where all n lie within the radius, whatever was not retrieved is at most as similar as the
-    last one: the margin to that is the least it can be. Something elsewhere is as similar as
-    `least`. NaN without a position.
+    last one: the margin to that is the least it can be. Unless it is known how similar something
+    `elsewhere` is that was not retrieved. NaN without a position.
     """
     far = _is_elsewhere(positions, radius_m, count)
-    elsewhere = np.where(far, similarities[np.newaxis], similarities[-1]).max(axis=1)
-    return (
-        similarities[:count] - np.maximum(elsewhere, least) + 0.0 * positions[:count].sum(axis=1)
-    )
+    least = similarities[-1] if elsewhere == -math.inf else elsewhere
+    best = np.where(far, similarities[np.newaxis], least).max(axis=1)
+    margins = similarities[:count] - np.maximum(best, elsewhere)
+    return np.asarray(margins + 0.0 * positions[:count].sum(axis=1))
 
 
 def reaches_elsewhere(positions: NDArray[np.float64], radius_m: float, count: int) -> bool:

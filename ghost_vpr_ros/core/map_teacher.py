@@ -70,7 +70,7 @@ class MapTeacher:
     def follow(self, radius_m: float) -> None:
         """Learn again, or a little more of it, after the map has grown by one keyframe."""
         located = len(self._places.located)
-        if located >= RELEARN_SHARE * self._learnt_from:
+        if self._lesson is None and located >= RELEARN_SHARE * self._learnt_from:
             if located <= MOST_AT_ONCE:
                 self.learn(radius_m)
                 return

@@ -120,6 +120,8 @@ def test_without_keyframes_there_are_no_candidates():
 def test_what_was_not_retrieved_may_be_more_alike_than_what_was():
     found = margins_of(on_a_line(0, 100), np.array([0.9, 0.5]), RADIUS_M, 2, 0.7)
     np.testing.assert_allclose(found, [0.2, -0.4])
+    alone = margins_of(on_a_line(0, 5), np.array([0.9, 0.8]), RADIUS_M, 2, 0.7)
+    np.testing.assert_allclose(alone, [0.2, 0.1])
 
 
 def test_positions_of_keyframes_are_nan_where_unknown():

@@ -1,4 +1,4 @@
-"""What is searched: keyframes on demand, chosen rows, a disc on the map, growth, files beside it."""
+"""What is searched: keyframes on demand, a disc on the map, growth, and the files beside it."""
 
 import dataclasses
 
