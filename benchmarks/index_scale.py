@@ -54,17 +54,16 @@ def options() -> argparse.Namespace:
 
 def likeness(grower: Grower, rows: NDArray[np.float32], asked: Asked) -> dict[str, list[float]]:
     """Percentiles of similarities, of real images and of the grown map."""
-    _, real = Asked.of(grower.real()[0], asked.queries[: len(asked.queries) // 2]), asked
     rng = np.random.default_rng(3)
     places = rows[rng.integers(len(rows), size=1000)]
     own = faiss.knn(places, rows, 2, metric=faiss.METRIC_INNER_PRODUCT)[0][:, 1]
-    half = len(real.queries) // 2
+    half = len(asked.queries) // 2
     found = {
         'real map: image to its nearest neighbour': grower.between_places.similarities,
         'grown map: row to its nearest neighbour': own,
         'real pictures of one place': grower.between_visits.similarities,
-        'real queries: best match in the grown map': real.similarities[:half],
-        'second visits: best match in the grown map': real.similarities[half:],
+        'real queries: best match in the grown map': asked.similarities[:half],
+        'second visits: best match in the grown map': asked.similarities[half:],
     }
     return {name: np.percentile(each, _PERCENTILES).tolist() for name, each in found.items()}
 

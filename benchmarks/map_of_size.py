@@ -76,10 +76,6 @@ class Grower:
         self._neighbour = _nearest(self._map)
         self.between_places = Changes.of(self._map, self._map[self._neighbour])
 
-    def real(self) -> tuple[Floats, Floats]:
-        """Descriptors of the real map and of the real queries."""
-        return self._map, self._queries
-
     def grown(self, count: int, seed: int = 0) -> Floats:
         """(count, D) float32 unit descriptors in the order of driving; real ones come first."""
         rng = np.random.default_rng(seed)
