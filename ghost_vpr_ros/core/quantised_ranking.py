@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import faiss
 import numpy as np
@@ -132,11 +133,12 @@ def _new_parts(place_map: RowReader, progress: BuildProgress | None) -> list[fai
     _tell(progress, 'training', 0, len(place_map))
     chosen = np.array(evenly_spaced(len(place_map), _TRAINED_ON), np.int64)
     sample = place_map.descriptors_at(chosen)
-    index = faiss.index_factory(
+    index: Any = faiss.index_factory(
         place_map.descriptor_dim, _recipe(place_map.descriptor_dim), faiss.METRIC_INNER_PRODUCT
     )
     # A small sample is all that there is: no reason for faiss to warn on the console.
-    faiss.downcast_index(index.base_index).pq.cp.min_points_per_centroid = 1
+    codes: Any = faiss.downcast_index(index.base_index)
+    codes.pq.cp.min_points_per_centroid = 1
     index.train(sample)
     count = 1 if len(place_map) <= _ROWS_OF_A_THREAD else 2
     return [index, *(faiss.clone_index(index) for _ in range(count - 1))]

@@ -196,8 +196,7 @@ class PlaceRecognizer:
                 without a stamp, or not later than the one before, is judged by itself.
             odometry: pose of the camera's body in the odometry's frame at that time.
             hidden_rows: (N,) keyframes to answer without, as if the map did not have them.
-            prior: where to look for the place; None: by `prior_radius_m` and odometry, or
-                everywhere.
+            prior: where to look; None: by odometry and `prior_radius_m`, or everywhere.
 
         Raises:
             ImageError: the array is not such an image.
@@ -213,10 +212,9 @@ class PlaceRecognizer:
             descriptor = self._engine.describe(batch)
         with clock('search'):
             prior = prior or memory.prior(config)
-            found = self._places.search(
-                descriptor, config.top_k, config.group_radius_m, hidden_rows,
-                wants_all=config.temporal == 'sequence', prior=prior,
-            )  # fmt: skip
+            ask = (descriptor, config.top_k, config.group_radius_m, hidden_rows)
+            wants_all = config.temporal == 'sequence'
+            found = self._places.search(*ask, wants_all=wants_all, prior=prior)
         with clock('decide'):
             config = decision_config(config, self.calibration)
             candidates = memory.weighed(memory.by_itself(found, self._likelihood, config), config)
@@ -226,9 +224,13 @@ class PlaceRecognizer:
             if checked:
                 candidates = weighed_by_geometry(checked, config.group_radius_m)
             pose = estimate_pose(candidates, config)
-            state, reason = decide(candidates, self._likelihood, config, self.own_session)
-            if not candidates and prior is not None:
-                reason = Reason.LOW_SCORE
+            state, reason = decide(
+                candidates,
+                self._likelihood,
+                config,
+                self.own_session,
+                is_limited=prior is not None,
+            )
             state, reason = memory.judged(state, reason, pose, config, by_features=not is_sure)
         answer = self._answer(stamp_ns, state, reason, clock, candidates, pose)
         closure = self._closure(answer, checked)
