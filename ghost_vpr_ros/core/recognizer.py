@@ -224,13 +224,8 @@ class PlaceRecognizer:
             if checked:
                 candidates = weighed_by_geometry(checked, config.group_radius_m)
             pose = estimate_pose(candidates, config)
-            state, reason = decide(
-                candidates,
-                self._likelihood,
-                config,
-                self.own_session,
-                is_limited=prior is not None,
-            )
+            known = (self._likelihood, config, self.own_session)
+            state, reason = decide(candidates, *known, is_limited=prior is not None)
             state, reason = memory.judged(state, reason, pose, config, by_features=not is_sure)
         answer = self._answer(stamp_ns, state, reason, clock, candidates, pose)
         closure = self._closure(answer, checked)
