@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,27 +15,29 @@ from ghost_vpr_ros.core.likelihood import Likelihood
 
 def make_candidates(
     keyframes: Sequence[Keyframe],
+    positions: NDArray[np.float64],
     similarities: NDArray[np.float32],
     likelihood: Likelihood | None,
     radius_m: float,
-    count: int,
+    elsewhere: float = -math.inf,
 ) -> tuple[Candidate, ...]:
-    """The first `count` retrieved keyframes as candidates, each with its probability.
+    """The first retrieved keyframes as candidates, each with its probability.
 
     Args:
-        keyframes: n retrieved keyframes, best first; those behind the first `count` only serve
-            to find what is elsewhere.
+        keyframes: the first of n retrieved keyframes, best first; the others only serve to find
+            what is elsewhere.
+        positions: (n, 3) of all of them, map frame, metres; NaN where unknown.
         similarities: (n,) float32, falling.
         likelihood: of the map or of its calibration; None where it cannot tell: probabilities
             are NaN.
         radius_m: keyframes this near to each other show the same place.
-        count: how many candidates at most.
+        elsewhere: similarity that something elsewhere has that was not retrieved.
     """
-    count = min(count, len(keyframes))
+    count = len(keyframes)
     if count == 0:
         return ()
-    positions = positions_of(keyframes)
-    margins = margins_of(positions, similarities.astype(np.float64), radius_m, count)
+    numbers = similarities.astype(np.float64)
+    margins = margins_of(positions, numbers, radius_m, count, elsewhere)
     probabilities = np.full(count, np.nan)
     if likelihood is not None:
         probabilities = likelihood.probability(margins)
@@ -47,7 +50,7 @@ def make_candidates(
             margin=float(margin),
         )
         for keyframe, similarity, probability, margin in zip(
-            keyframes[:count], similarities[:count], probabilities, margins, strict=True
+            keyframes, similarities[:count], probabilities, margins, strict=True
         )
     )
 
@@ -57,15 +60,19 @@ def margins_of(
     similarities: NDArray[np.float64],
     radius_m: float,
     count: int,
+    elsewhere: float = -math.inf,
 ) -> NDArray[np.float64]:
     """(count,) how much more similar each of the first is than the best one elsewhere.
 
     Where all n lie within the radius, whatever was not retrieved is at most as similar as the
-    last one: the margin to that is the least it can be. NaN without a position.
+    last one: the margin to that is the least it can be. Unless it is known how similar something
+    `elsewhere` is that was not retrieved. NaN without a position.
     """
     far = _is_elsewhere(positions, radius_m, count)
-    elsewhere = np.where(far, similarities[np.newaxis], similarities[-1])
-    return similarities[:count] - elsewhere.max(axis=1) + 0.0 * positions[:count].sum(axis=1)
+    least = similarities[-1] if elsewhere == -math.inf else elsewhere
+    best = np.where(far, similarities[np.newaxis], least).max(axis=1)
+    margins = similarities[:count] - np.maximum(best, elsewhere)
+    return np.asarray(margins + 0.0 * positions[:count].sum(axis=1))
 
 
 def reaches_elsewhere(positions: NDArray[np.float64], radius_m: float, count: int) -> bool:

@@ -48,6 +48,30 @@ class QuantisationConfig(Config):
     )
 
 
+INDEXES = ('auto', 'exact', 'approximate')
+"""Kinds of search index; `auto` goes by the size of the map."""
+
+
+@dataclass(frozen=True)
+class IndexConfig(Config):
+    """What finds the most similar descriptors of a map."""
+
+    index: str = setting(
+        'auto',
+        'which keyframes are compared; exact: all; approximate: those of the most similar lists; '
+        'auto: by the size of the map',
+        choices=INDEXES,
+    )
+    exact_up_to: int = setting(
+        50_000, 'auto is exact up to so many keyframes', unit='keyframes', low=0, high=10_000_000
+    )
+
+    def is_exact(self, count: int) -> bool:
+        """Whether a map of so many keyframes is searched exactly."""
+        by_size = self.index == 'auto' and count <= self.exact_up_to
+        return self.index == 'exact' or by_size
+
+
 @dataclass(frozen=True)
 class PreprocessingConfig(Config):
     """From an RGB image to the network's input; travels in the weights file and in the map."""

@@ -16,6 +16,8 @@ def decide(
     likelihood: Likelihood | None,
     config: RecognizerConfig,
     own_session: str = '',
+    *,
+    is_limited: bool = False,
 ) -> tuple[State, Reason]:
     """State and reason for candidates, best first.
 
@@ -23,10 +25,11 @@ def decide(
     that only this image shows, or only the frames before it, and one of middling probability. A
     place is accepted where both agree: the belief is sure, and the image shows it. One that is as
     similar as right matches are, but hardly more than one elsewhere, is ambiguous; one that is not
-    even that is an unknown place.
+    even that is an unknown place. So is one where nothing is found, in a search that `is_limited`
+    to some of the map or in an empty map.
     """
     if not candidates:
-        return State.UNKNOWN_PLACE, Reason.EMPTY_MAP
+        return State.UNKNOWN_PLACE, Reason.LOW_SCORE if is_limited else Reason.EMPTY_MAP
     best = candidates[0]
     if likelihood is None or np.isnan(best.probability):
         return State.TENTATIVE, Reason.UNCALIBRATED

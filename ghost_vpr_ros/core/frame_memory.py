@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.candidates import positions_of, yaws_of
+from ghost_vpr_ros.core.candidates import make_candidates
 from ghost_vpr_ros.core.consistency import Consistency, Verdict
-from ghost_vpr_ros.core.datatypes import Candidate, Keyframe, Pose, Reason, State
+from ghost_vpr_ros.core.datatypes import Candidate, Pose, Reason, State
 from ghost_vpr_ros.core.image_quality import FrozenCamera
+from ghost_vpr_ros.core.keyframe_rows import KeyframeRows
+from ghost_vpr_ros.core.known_places import Retrieved
 from ghost_vpr_ros.core.likelihood import Likelihood
+from ghost_vpr_ros.core.located_places import LocatedPlaces
 from ghost_vpr_ros.core.motion import FrameSequence, Motion
 from ghost_vpr_ros.core.odometer import Odometer, Reading
+from ghost_vpr_ros.core.position_prior import LastAnswer, PositionPrior
 from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
 from ghost_vpr_ros.core.sequence_matching import SequenceMatcher
 from ghost_vpr_ros.core.temporal_filter import TemporalFilter
@@ -46,23 +49,22 @@ class FrameMemory:
 
     reading: Reading
 
-    def __init__(self, keyframes: Sequence[Keyframe]) -> None:
-        """Know the map by its keyframes in row order; `add_keyframe` tells of further ones."""
-        self._keyframes = keyframes
-        self._filter = TemporalFilter(positions_of(keyframes), yaws_of(keyframes))
+    def __init__(self, rows: KeyframeRows, located: LocatedPlaces) -> None:
+        """Know the map by its rows; `begin_sequence` follows where they change."""
+        self._rows = rows
+        self._filter = TemporalFilter(located)
         self._matcher: SequenceMatcher | None = None
         self._odometer = Odometer()
         self._sequence = FrameSequence()
         self._camera = FrozenCamera()
         self._consistency = Consistency()
+        self._last_answer = LastAnswer()
         self._motion: Motion | None = None
         self._verdict = Verdict(Reason.NONE)
         self._last_way = ''
 
-    def add_keyframe(self, keyframe: Keyframe) -> None:
-        """Know one more, or the position of one that had none."""
-        self._filter.add(positions_of([keyframe])[0], float(yaws_of([keyframe])[0]))
-        # Sequences are matched with a finished map; with one that changes they begin anew.
+    def begin_sequence(self) -> None:
+        """Sequences are matched with a finished map; with one that changes they begin anew."""
         self._matcher = None
 
     def reset(self) -> None:
@@ -72,14 +74,35 @@ class FrameMemory:
         self._odometer.reset()
         self._sequence.reset()
         self._consistency.reset()
+        self._last_answer.forget()
 
     def begin(self, stamp_ns: int, odometry: Pose | None, config: RecognizerConfig) -> None:
         """Take the next frame in hand."""
         self.reading = self._odometer.read(stamp_ns, odometry, config.max_speed_m_s)
 
+    def prior(self, config: RecognizerConfig) -> PositionPrior | None:
+        """Where odometry can have taken the camera since its last accepted answer."""
+        if config.prior_radius_m == 0.0:
+            return None
+        return self._last_answer.prior(self.reading, config.prior_radius_m)
+
     def is_frozen(self, image: NDArray[np.uint8], config: RecognizerConfig) -> bool:
         """Whether the camera gives the same image on and on while the robot drives."""
         return self._camera.is_frozen(image, self.reading, config)
+
+    def by_itself(
+        self, found: Retrieved, likelihood: Likelihood | None, config: RecognizerConfig
+    ) -> FrameByItself:
+        """Candidates with the probability that this image alone gives, best first."""
+        candidates = make_candidates(
+            self._rows.keyframes(found.rows[: config.top_k]),
+            self._rows.positions[found.rows],
+            found.similarities,
+            likelihood,
+            config.group_radius_m,
+            found.elsewhere,
+        )
+        return FrameByItself(candidates, found.rows, found.similarities, likelihood)
 
     def weighed(self, alone: FrameByItself, config: RecognizerConfig) -> tuple[Candidate, ...]:
         """The candidates with the probability that all frames together give, best first.
@@ -102,9 +125,8 @@ class FrameMemory:
 
     def _matched(self, alone: FrameByItself, config: RecognizerConfig) -> tuple[Candidate, ...]:
         if self._matcher is None:
-            sessions = [keyframe.session for keyframe in self._keyframes]
-            self._matcher = SequenceMatcher(positions_of(self._keyframes), sessions)
-        similarities = np.full(len(self._keyframes), np.nan, np.float32)
+            self._matcher = SequenceMatcher(self._rows.positions, self._rows.sessions)
+        similarities = np.full(len(self._rows), np.nan, np.float32)
         similarities[alone.rows] = alone.similarities
         return self._matcher.update(
             alone.candidates, self._motion, config, similarities, alone.likelihood
@@ -129,13 +151,15 @@ class FrameMemory:
             by_features: whether only the local features of this image made it sure.
         """
         self._verdict = Verdict(Reason.NONE)
-        if not config.consistency or state is not State.ACCEPTED or pose is None:
+        if state is not State.ACCEPTED or pose is None:
             return state, reason
-        self._verdict = self._consistency.judge(
-            pose, self.reading, config, by_features=by_features
-        )
+        if config.consistency:
+            self._verdict = self._consistency.judge(
+                pose, self.reading, config, by_features=by_features
+            )
         found = self._verdict.reason
         if found is Reason.NONE:
+            self._last_answer.accept(pose, self.reading)
             return state, reason
         return State.REJECTED if found is Reason.ODOMETRY else State.TENTATIVE, found
 

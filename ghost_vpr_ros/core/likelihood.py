@@ -89,7 +89,7 @@ def learn_likelihood(
         return None
     samples = np.unique(np.linspace(0, len(descriptors) - 1, MAX_SAMPLES).astype(np.int64))
     found = [_margins(row, descriptors, positions, radius_m) for row in samples]
-    return _fit(np.array([m for m in found if m is not None]).reshape(-1, 3))
+    return fit_likelihood(np.array([m for m in found if m is not None]).reshape(-1, 3))
 
 
 def _margins(
@@ -119,7 +119,11 @@ def _margins(
     return right - wrong, wrong - float(third), right
 
 
-def _fit(margins: NDArray[np.float64]) -> PlaceLikelihood | None:
+def fit_likelihood(margins: NDArray[np.float64]) -> PlaceLikelihood | None:
+    """The likelihood of right margins, wrong margins and right similarities (n, 3).
+
+    None where too few find their neighbour, or right margins are not larger than wrong ones.
+    """
     finds = margins[:, 0] > 0.0
     if finds.sum() < MIN_SAMPLES:
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -122,11 +123,20 @@ def read_descriptors(
     chunk = max(1, _CHUNK_BYTES // (descriptor_dim * DESCRIPTOR_ITEM_BYTES))
     # Whole chunks at a time, so that a large map is never in memory twice.
     for start in range(0, count, chunk):
-        joined = b''.join(blob for (blob,) in cursor.fetchmany(min(chunk, count - start)))
-        block = np.frombuffer(joined, dtype='<f4').reshape(-1, descriptor_dim)
-        norms = np.sqrt(np.einsum('nd,nd->n', block, block))
-        if not (np.abs(norms - 1.0) <= _NORM_TOLERANCE).all():
-            raise ValueError('a descriptor is not of unit norm')
-        matrix[start : start + chunk] = block
+        blobs = [blob for (blob,) in cursor.fetchmany(min(chunk, count - start))]
+        matrix[start : start + chunk] = descriptors_of(blobs, descriptor_dim)
     cursor.close()
     return matrix
+
+
+def descriptors_of(blobs: Sequence[bytes], descriptor_dim: int) -> NDArray[np.float32]:
+    """(n, D) float32 of n stored descriptors.
+
+    Raises:
+        ValueError: one has another size, or is not of unit norm.
+    """
+    block = np.frombuffer(b''.join(blobs), dtype='<f4').reshape(-1, descriptor_dim)
+    norms = np.sqrt(np.einsum('nd,nd->n', block, block))
+    if not (np.abs(norms - 1.0) <= _NORM_TOLERANCE).all():
+        raise ValueError('a descriptor is not of unit norm')
+    return block

@@ -68,7 +68,11 @@ CREATE TABLE views (
 );
 """
 
-_CHECKED_TABLES = ('map', 'model', 'sessions', 'keyframes', 'descriptors')
+_SMALL_TABLES = ('map', 'model', 'sessions')
+_CHECKED_TABLES = (*_SMALL_TABLES, 'keyframes', 'descriptors')
+
+_MOST_READ = 200_000
+"""Descriptors that are read to check a map. More would take longer than to open it may take."""
 
 _CONSISTENCY = """
 SELECT (SELECT count(*) FROM keyframes),
@@ -137,16 +141,23 @@ def check_consistent(connection: sqlite3.Connection, path: Path) -> None:
     """Do the tables hold together: B-trees whole, a descriptor of D floats for each keyframe?
 
     The table of views is left out: reading every picture would make opening a large map slow,
-    and a damaged picture does not make a wrong place. `PlaceMap.view` reports it.
+    and a damaged picture does not make a wrong place. `PlaceMap.view` reports it. So are the
+    rows of a very large map: each is checked when it is read, all of them when the search index
+    is built.
 
     Raises:
         MapError: the file is damaged.
     """
-    for table in _CHECKED_TABLES:
+    last_id = connection.execute('SELECT max(keyframe_id) FROM keyframes').fetchone()[0] or 0
+    is_large = last_id > _MOST_READ
+    for table in _SMALL_TABLES if is_large else _CHECKED_TABLES:
         found = connection.execute(f'PRAGMA quick_check({table})').fetchall()
         if found != [('ok',)]:
             raise damaged(path, f'table {table}: {found[0][0] if found else "no answer"}')
     size = read_model(connection, path).descriptor_dim * DESCRIPTOR_ITEM_BYTES
+    if is_large:
+        _check_ends(connection, path, last_id)
+        return
     keyframes, descriptors, sized, joined, revision = connection.execute(
         _CONSISTENCY, {'size': size}
     ).fetchone()
@@ -161,6 +172,13 @@ def check_consistent(connection: sqlite3.Connection, path: Path) -> None:
         )
     if revision is None or revision < keyframes:
         raise damaged(path, f'revision {revision} is lower than its {keyframes} keyframes')
+
+
+def _check_ends(connection: sqlite3.Connection, path: Path, last_id: int) -> None:
+    """Do the keyframes of a large map end where its descriptors end?"""
+    found = connection.execute('SELECT max(keyframe_id) FROM descriptors').fetchone()[0]
+    if found != last_id:
+        raise damaged(path, f'the last keyframe is {last_id}, the last descriptor {found}')
 
 
 def check_model(

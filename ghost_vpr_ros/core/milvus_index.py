@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,6 +34,7 @@ class MilvusIndex:
         address: for messages; its name is the collection's.
         place_ids: (N,) int64, rising: the ids of the rows.
         descriptor_dim: D.
+        descriptors_of: (n, D) of chosen ids (n,), from the database.
     """
 
     def __init__(
@@ -41,11 +43,13 @@ class MilvusIndex:
         address: SharedAddress,
         place_ids: NDArray[np.int64],
         descriptor_dim: int,
+        descriptors_of: Callable[[NDArray[np.int64]], NDArray[np.float32]],
     ) -> None:
         self._client = client
         self._address = address
         self._ids = place_ids
         self._own = SearchIndex(descriptor_dim)
+        self._descriptors_of = descriptors_of
 
     def __len__(self) -> int:
         return len(self._ids) + len(self._own)
@@ -98,6 +102,25 @@ class MilvusIndex:
             these += [found[query]] if found else []
             rows[query], similarities[query] = _best(these, kept)
         return rows, similarities
+
+    @property
+    def is_exact(self) -> bool:
+        """Taken for granted: what the database compares is its own affair."""
+        return True
+
+    def search_among(self, query: ArrayLike, rows: NDArray[np.int64]) -> _Found:
+        """Chosen rows (n,), best first, with exact similarities (n,) to a query (1, D).
+
+        Raises:
+            MapError: another D, not finite, or the database does not answer.
+        """
+        array = np.asarray(query, dtype=np.float32)
+        count = len(self._ids)
+        shared, own = rows[rows < count], rows[rows >= count] - count
+        own_rows, own_similarities = self._own.search_among(array, own)
+        similarities = self._descriptors_of(self._ids[shared]) @ array[0]
+        found = [(shared, similarities), (own_rows + count, own_similarities)]
+        return _best(found, len(rows))
 
     def _shared(self, query: NDArray[np.float32], k: int) -> _Found:
         """The k best of the rows that are known; places published since are passed over."""

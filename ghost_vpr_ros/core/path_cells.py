@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ghost_vpr_ros.core.geodesy import horizontal_distance_m
 
@@ -34,13 +33,14 @@ class PathCells:
         return len(self.rows)
 
     @classmethod
-    def of(cls, positions: NDArray[np.float64], sessions: Sequence[str]) -> PathCells:
+    def of(cls, positions: NDArray[np.float64], sessions: ArrayLike) -> PathCells:
         """The cells of a map whose rows are in the order of driving.
 
         Args:
             positions: (N, 3) float64 of the keyframes, map frame, metres; those with NaN are
                 left out.
-            sessions: name of each keyframe's session; paths do not go on in the next one.
+            sessions: (N,) name or number of each keyframe's session; paths do not go on in the
+                next one.
         """
         located = np.flatnonzero(np.isfinite(positions).all(axis=1))
         if not len(located):

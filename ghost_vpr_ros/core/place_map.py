@@ -22,7 +22,7 @@ from ghost_vpr_ros.core.map_file import (
     explained,
 )
 from ghost_vpr_ros.core.map_frame import MapFrame, check_position
-from ghost_vpr_ros.core.map_reader import MapReader, SessionInfo
+from ghost_vpr_ros.core.map_reader import SessionInfo
 from ghost_vpr_ros.core.map_rows import (
     INSERT_KEYFRAME,
     UPDATE_FRAME,
@@ -41,11 +41,12 @@ from ghost_vpr_ros.core.map_schema import (
     write_schema,
 )
 from ghost_vpr_ros.core.map_writer import Execute, MapWriter
+from ghost_vpr_ros.core.row_reader import RowReader
 
 __all__ = ['PlaceMap', 'SessionInfo']
 
 
-class PlaceMap(MapReader):
+class PlaceMap(RowReader):
     """A robot's map of places; made by `create` or `open`, closed by `close` or `with`.
 
     `row` is a position in `descriptors()`, `keyframe_id` is stable; `keyframe_ids()` joins them.
@@ -243,6 +244,7 @@ class PlaceMap(MapReader):
             writer, frame = self._require_writer(), self._frame.for_keyframe(pose, geo)
             with writer.change() as execute:
                 execute(UPDATE_POSITION, (*position_values(pose, geo), keyframe_id))
+                self._renew_token(execute)
                 if frame is not self._frame:
                     execute(UPDATE_FRAME, (frame.kind, *geo_values(frame.origin)))
             self._frame = frame
@@ -263,15 +265,19 @@ class PlaceMap(MapReader):
             self.commit()
 
     def _advance(self, execute: Execute, keyframe_id: int, frame: MapFrame) -> None:
-        # The token tells apart two maps (a copy, a lost commit) that reached the same revision.
-        token = secrets.token_hex(8)
-        execute('UPDATE map SET revision = revision + 1, revision_token = ?', (token,))
+        execute('UPDATE map SET revision = revision + 1', ())
+        self._revision += 1
+        self._renew_token(execute)
         if frame is not self._frame:
             execute(UPDATE_FRAME, (frame.kind, *geo_values(frame.origin)))
         self._frame = frame
         self._last_id = keyframe_id
         self._count += 1
-        self._revision += 1
+
+    def _renew_token(self, execute: Execute) -> None:
+        # It tells apart two maps (a copy, a lost commit) that reached the same revision.
+        token = secrets.token_hex(8)
+        execute('UPDATE map SET revision_token = ?', (token,))
         self._revision_token = token
 
     def _require_writer(self) -> MapWriter:

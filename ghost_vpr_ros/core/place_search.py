@@ -7,7 +7,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ghost_vpr_ros.core.map_reader import MapReader
+from ghost_vpr_ros.core.config import IndexConfig
+from ghost_vpr_ros.core.quantised_ranking import BuildProgress
+from ghost_vpr_ros.core.row_reader import RowReader
 from ghost_vpr_ros.core.search_index import SearchIndex
 from ghost_vpr_ros.core.shared_map import SharedMap
 
@@ -36,9 +38,37 @@ class PlaceSearch(Protocol):
         """Rows and similarities (Q, min(k, N)) of queries (Q, D), best first."""
         ...
 
+    def search_among(
+        self, query: ArrayLike, rows: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Chosen rows (n,), best first, with their similarities (n,) to a query (1, D)."""
+        ...
 
-def search_of(place_map: MapReader) -> PlaceSearch:
-    """What searches this map: the database of a shared map, for a file an index in memory."""
+    @property
+    def is_exact(self) -> bool:
+        """Whether all descriptors are compared with each query."""
+        ...
+
+
+def is_file(place_map: RowReader) -> bool:
+    """Whether a map is a file on this machine, which may have others beside it."""
+    return not isinstance(place_map, SharedMap)
+
+
+def search_of(
+    place_map: RowReader, config: IndexConfig, progress: BuildProgress | None
+) -> PlaceSearch:
+    """What searches this map: the database of a shared map, for a file an index in memory.
+
+    Args:
+        place_map: the map.
+        config: which index a file gets.
+        progress: called while the index of a large one is built.
+
+    Raises:
+        MapError: the map's file was damaged since it was opened.
+    """
     if isinstance(place_map, SharedMap):
         return place_map.search_index()
-    return SearchIndex.from_map(place_map)
+    is_large = not config.is_exact(len(place_map))
+    return SearchIndex.from_map(place_map, cache=is_large, config=config, progress=progress)

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.calibration import Calibration, decision_config
 from ghost_vpr_ros.core.camera import CameraIntrinsics
-from ghost_vpr_ros.core.candidates import make_candidates
 from ghost_vpr_ros.core.config import EngineConfig
 from ghost_vpr_ros.core.datatypes import (
     Candidate,
@@ -28,26 +27,26 @@ from ghost_vpr_ros.core.datatypes import (
 from ghost_vpr_ros.core.decision import decide
 from ghost_vpr_ros.core.engine import Engine, create_engine
 from ghost_vpr_ros.core.errors import MapError
-from ghost_vpr_ros.core.frame_memory import FrameByItself, FrameMemory
+from ghost_vpr_ros.core.frame_memory import FrameMemory
 from ghost_vpr_ros.core.geometric_evidence import weighed_by_geometry
 from ghost_vpr_ros.core.image_quality import shows_something
 from ghost_vpr_ros.core.known_places import KnownPlaces
-from ghost_vpr_ros.core.likelihood import MIN_SAMPLES, Likelihood, learn_likelihood
+from ghost_vpr_ros.core.likelihood import Likelihood
 from ghost_vpr_ros.core.loop_closure import best_checked, make_closure
+from ghost_vpr_ros.core.map_teacher import MapTeacher
 from ghost_vpr_ros.core.model.description import DescribedModel
 from ghost_vpr_ros.core.odometer import Reading
 from ghost_vpr_ros.core.opened_map import open_map
 from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.core.pose_estimate import estimate_pose, geo_of
+from ghost_vpr_ros.core.position_prior import PositionPrior
 from ghost_vpr_ros.core.preprocessing import pixel_batch
+from ghost_vpr_ros.core.quantised_ranking import BuildProgress
 from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
 from ghost_vpr_ros.core.stage_clock import StageClock
 from ghost_vpr_ros.core.verification import VerifiedCandidate, views_of
 from ghost_vpr_ros.core.verification_config import VerificationConfig
 from ghost_vpr_ros.core.verifiers import create_verifier
-
-_RELEARN_SHARE = 1.2
-"""The map teaches its margins again when it has grown by this."""
 
 
 class PlaceRecognizer:
@@ -61,9 +60,16 @@ class PlaceRecognizer:
     """
 
     def __init__(
-        self, model: DescribedModel, engine: Engine, place_map: PlaceMap, config: RecognizerConfig
+        self,
+        model: DescribedModel,
+        engine: Engine,
+        place_map: PlaceMap,
+        config: RecognizerConfig,
+        progress: BuildProgress | None = None,
     ) -> None:
         """Read the map and its calibration, or learn its margins where it has none.
+
+        `progress` is called while the search index of a large map is built, which is done once.
 
         Raises:
             MapError: the engine runs another model than the one that made the map.
@@ -79,10 +85,10 @@ class PlaceRecognizer:
         self.model = model
         self._preprocessing = model.preprocessing
         self._engine = engine
-        self._places = KnownPlaces(place_map)
-        self._calibration = place_map.calibration
-        self._likelihood = self._learn()
-        self._memory = FrameMemory(self._places.keyframes)
+        self._places = KnownPlaces(place_map, config.index_config, progress)
+        self._memory = FrameMemory(self._places.rows, self._places.located)
+        self._teacher = MapTeacher(place_map, self._places)
+        self.use_calibration(place_map.calibration)
         self.own_session = ''
         self.use_camera(None)
 
@@ -97,7 +103,7 @@ class PlaceRecognizer:
         if config.verify_features != before.verify_features:
             self.use_camera(self._camera)
         if config.group_radius_m != before.group_radius_m:
-            self._likelihood = self._learn()
+            self.use_calibration(self._calibration)
 
     @property
     def calibration(self) -> Calibration | None:
@@ -109,7 +115,12 @@ class PlaceRecognizer:
     def use_calibration(self, calibration: Calibration | None) -> None:
         """Judge by this calibration from now on instead of the map's; None: by the map alone."""
         self._calibration = calibration
-        self._likelihood = self._learn()
+        if self.calibration is None:
+            self._teacher.learn(self._config.group_radius_m)
+
+    @property
+    def _likelihood(self) -> Likelihood | None:
+        return self.calibration or self._teacher.likelihood
 
     def use_camera(self, camera: CameraIntrinsics | None) -> None:
         """Verify with this camera's intrinsics from now on; None: with an assumed view angle."""
@@ -117,12 +128,6 @@ class PlaceRecognizer:
         config = VerificationConfig(features=self._config.verify_features)
         views = views_of(self.place_map)
         self._verifier = create_verifier(config, views, camera, self.model, self._engine)
-
-    def _learn(self) -> Likelihood | None:
-        self._learnt_from = max(self._places.num_located, MIN_SAMPLES)
-        return self.calibration or learn_likelihood(
-            self.place_map.descriptors(), self.place_map.positions(), self._config.group_radius_m
-        )
 
     @property
     def num_known(self) -> int:
@@ -132,14 +137,14 @@ class PlaceRecognizer:
     def admit(self, keyframe: Keyframe, descriptor: NDArray[np.float32]) -> None:
         """Let one more keyframe answer: the next of the map, with its descriptor (D,)."""
         self._places.add(keyframe, descriptor)
-        self._memory.add_keyframe(keyframe)
-        if self._places.num_located >= _RELEARN_SHARE * self._learnt_from:
-            self._likelihood = self._learn()
+        self._memory.begin_sequence()
+        if self.calibration is None:
+            self._teacher.follow(self._config.group_radius_m)
 
     def locate(self, keyframe: Keyframe) -> None:
         """Take over the pose of a keyframe that answers, but had none."""
         self._places.locate(keyframe)
-        self._memory.add_keyframe(keyframe)
+        self._memory.begin_sequence()
 
     @property
     def reading(self) -> Reading:
@@ -180,6 +185,7 @@ class PlaceRecognizer:
         stamp_ns: int,
         odometry: Pose | None = None,
         hidden_rows: NDArray[np.bool_] | None = None,
+        prior: PositionPrior | None = None,
     ) -> Hypothesis:
         """The hypothesis for one image, given those before it.
 
@@ -189,6 +195,7 @@ class PlaceRecognizer:
                 without a stamp, or not later than the one before, is judged by itself.
             odometry: pose of the camera's body in the odometry's frame at that time.
             hidden_rows: (N,) keyframes to answer without, as if the map did not have them.
+            prior: where to look; None: by odometry and `prior_radius_m`, or everywhere.
 
         Raises:
             ImageError: the array is not such an image.
@@ -203,20 +210,21 @@ class PlaceRecognizer:
         with clock('describe'):
             descriptor = self._engine.describe(pixels)
         with clock('search'):
-            rows, similarities = self._places.search(
-                descriptor, config.top_k, config.group_radius_m, hidden_rows,
-                wants_all=config.temporal == 'sequence',
-            )  # fmt: skip
+            prior = prior or memory.prior(config)
+            ask = (descriptor, config.top_k, config.group_radius_m, hidden_rows)
+            wants_all = config.temporal == 'sequence'
+            found = self._places.search(*ask, wants_all=wants_all, prior=prior)
         with clock('decide'):
             config = decision_config(config, self.calibration)
-            candidates = memory.weighed(self._by_itself(rows, similarities), config)
+            candidates = memory.weighed(memory.by_itself(found, self._likelihood, config), config)
             is_sure = bool(candidates) and candidates[0].probability >= config.min_probability
         checked = self._verified(image, candidates, config, clock)
         with clock('decide'):
             if checked:
                 candidates = weighed_by_geometry(checked, config.group_radius_m)
             pose = estimate_pose(candidates, config)
-            state, reason = decide(candidates, self._likelihood, config, self.own_session)
+            known = (self._likelihood, config, self.own_session)
+            state, reason = decide(candidates, *known, is_limited=prior is not None)
             state, reason = memory.judged(state, reason, pose, config, by_features=not is_sure)
         answer = self._answer(stamp_ns, state, reason, clock, candidates, pose)
         closure = self._closure(answer, checked)
@@ -235,19 +243,6 @@ class PlaceRecognizer:
             return ()
         with clock('verify'):
             return self._verifier.verify(image, candidates).items
-
-    def _by_itself(
-        self, rows: NDArray[np.int64], similarities: NDArray[np.float32]
-    ) -> FrameByItself:
-        """Candidates with the probability that this image alone gives, best first."""
-        candidates = make_candidates(
-            [self._places.keyframes[row] for row in rows],
-            similarities,
-            self._likelihood,
-            self.config.group_radius_m,
-            self.config.top_k,
-        )
-        return FrameByItself(candidates, rows, similarities, self._likelihood)
 
     def _closure(
         self, answer: Hypothesis, checked: Sequence[VerifiedCandidate]

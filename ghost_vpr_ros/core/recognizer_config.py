@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ghost_vpr_ros.core.config import INDEXES, IndexConfig
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.settings import Config, setting
 from ghost_vpr_ros.core.verification_config import FEATURES, VerificationConfig
@@ -215,6 +216,33 @@ class RecognizerConfig(Config):
         high=255.0,
         runtime=True,
     )
+    prior_radius_m: float = setting(
+        0.0,
+        'only keyframes this near to where GPS or odometry says that the camera is are looked at; '
+        '0: all, wherever it is',
+        unit='m',
+        low=0.0,
+        high=1e5,
+        runtime=True,
+    )
+    index: str = setting(
+        IndexConfig.index,
+        'which keyframes are compared; exact: all; approximate: those of the most similar lists; '
+        'auto: by the size of the map',
+        choices=INDEXES,
+    )
+    exact_up_to: int = setting(
+        IndexConfig.exact_up_to,
+        'auto is exact up to so many keyframes',
+        unit='keyframes',
+        low=0,
+        high=10_000_000,
+    )
+
+    @property
+    def index_config(self) -> IndexConfig:
+        """What finds the most similar descriptors."""
+        return IndexConfig(self.index, self.exact_up_to)
 
     def __post_init__(self) -> None:
         super().__post_init__()

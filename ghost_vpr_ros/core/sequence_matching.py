@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ghost_vpr_ros.core.candidates import most_probable_first, positions_of
 from ghost_vpr_ros.core.datatypes import Candidate
@@ -74,12 +74,13 @@ class Lines:
 class SequenceMatcher:
     """The last frames against a map; keyframes without a position take no part."""
 
-    def __init__(self, positions: NDArray[np.float64], sessions: Sequence[str]) -> None:
+    def __init__(self, positions: NDArray[np.float64], sessions: ArrayLike) -> None:
         """Know the map.
 
         Args:
             positions: (N, 3) float64 of the keyframes, map frame, metres; NaN where unknown.
-            sessions: name of each keyframe's session; within one they are in the order driven.
+            sessions: (N,) name or number of each keyframe's session; within one they are in the
+                order driven.
         """
         self._cells = PathCells.of(positions, sessions)
         self._points = positions[self._cells.rows, :2]

@@ -82,7 +82,11 @@ class SharedMap(PlaceMap):
     def search_index(self) -> MilvusIndex:
         """The database as the index of the keyframes; row i is row i of `descriptors()`."""
         return MilvusIndex(
-            self.store.client, self.store.address, self.keyframe_ids(), self.descriptor_dim
+            self.store.client,
+            self.store.address,
+            self.keyframe_ids(),
+            self.descriptor_dim,
+            self.store.descriptors_of,
         )
 
     def descriptors(self) -> NDArray[np.float32]:
@@ -92,6 +96,14 @@ class SharedMap(PlaceMap):
             MapError: the database does not answer, or places were taken away.
         """
         return self.store.descriptors(self.keyframe_ids())
+
+    def descriptors_at(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(n, D) float32, unit norm, of rows (n,), in their order; only these travel.
+
+        Raises:
+            MapError: the database does not answer, or places were taken away.
+        """
+        return self.store.descriptors_of(self.keyframe_ids()[rows])
 
     def view(self, keyframe_id: int) -> bytes | None:
         """JPEG of what the camera saw there, or None where it was not published.

@@ -128,6 +128,25 @@ class SharedStore:
             raise MapError(f'{self.address}: places were taken away since it was opened')
         return matrix
 
+    def descriptors_of(self, place_ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(n, D) descriptors of chosen places (n,), in their order.
+
+        Raises:
+            MapError: some were taken away.
+        """
+        wanted = np.unique(place_ids)
+        found = np.full((len(wanted), self.model.descriptor_dim), np.nan, dtype=np.float32)
+        chunk = _rows_within(_ANSWER_ROWS, _ANSWER_BYTES, self.model.descriptor_dim)
+        with explained(self.address):
+            for start in range(0, len(wanted), chunk):
+                part = wanted[start : start + chunk].tolist()
+                name, fields = self.address.name, [ID, DESCRIPTOR]
+                for row in self.client.get(name, ids=part, output_fields=fields):
+                    found[np.searchsorted(wanted, row[ID])] = row[DESCRIPTOR]
+        if np.isnan(found).any():
+            raise MapError(f'{self.address}: places were taken away since it was opened')
+        return found[np.searchsorted(wanted, place_ids)]
+
     def upsert(self, rows: list[dict[str, Any]]) -> None:
         """Write places, each with its descriptor."""
         with explained(self.address):

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.candidates import most_probable_first, positions_of
 from ghost_vpr_ros.core.datatypes import Candidate
+from ghost_vpr_ros.core.located_places import LocatedPlaces
 from ghost_vpr_ros.core.motion import Motion
-from ghost_vpr_ros.core.near_points import NearPoints
 from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
 
 _MOST_ROWS = 256
@@ -41,7 +41,7 @@ class _Belief:
     """Shares that sum to 1.
 
     Attributes:
-        rows: (n,) int64 keyframes that are believed in by themselves.
+        rows: (n,) int64 numbers of the keyframes that are believed in by themselves.
         mass: (n,) float64 share of each.
         anywhere: share that is spread evenly over all keyframes.
         off_map: share of "not a place of this map".
@@ -65,23 +65,11 @@ class TemporalFilter:
     Keyframes without a position take no part.
     """
 
-    def __init__(self, positions: NDArray[np.float64], yaws: NDArray[np.float64]) -> None:
-        """Know the map.
-
-        Args:
-            positions: (N, 3) float64 of the keyframes, map frame, metres; NaN where unknown.
-            yaws: (N,) float64 of the keyframes, map frame, radians; NaN where unknown.
-        """
-        located = np.isfinite(positions).all(axis=1)
-        self._places = NearPoints(positions[located, :2])
-        self._yaws = list(yaws[located])
+    def __init__(self, located: LocatedPlaces) -> None:
+        """Know the map, which may grow."""
+        self._located = located
+        self._places = located.near
         self.reset()
-
-    def add(self, position_m: NDArray[np.float64], yaw_rad: float) -> None:
-        """Know one more keyframe: position (3,) in the map frame, NaN where it is unknown."""
-        if np.isfinite(position_m).all():
-            self._places.add(position_m[:2])
-            self._yaws.append(yaw_rad)
 
     def reset(self) -> None:
         """Forget all frames: what comes next is of another time or place."""
@@ -156,13 +144,13 @@ class TemporalFilter:
     ) -> tuple[NDArray[np.int64], NDArray[np.float64], float]:
         """Rows (n,), shares (n,) after the motion, and the share that no keyframe can take."""
         points = self._places.points[belief.rows]
-        yaws = np.array([self._yaws[row] for row in belief.rows], np.float64)
-        near = self._places.within_each(*motion.targets(points, yaws, config))
-        counts = np.array([len(neighbours) for neighbours in near], dtype=np.int64)
+        yaws = self._located.yaws[belief.rows]
+        origins, near = self._places.pairs_within(*motion.targets(points, yaws, config))
+        counts = np.bincount(origins, minlength=len(points))
         lost = float(belief.mass[counts == 0].sum())
         if not counts.any():
             return np.empty(0, np.int64), np.empty(0), lost
-        rows, place = np.unique(np.concatenate(near), return_inverse=True)
+        rows, place = np.unique(near, return_inverse=True)
         shares = np.repeat(belief.mass / np.maximum(counts, 1), counts)
         moved = np.bincount(place, shares, len(rows)).astype(np.float64)
         return rows.astype(np.int64), moved, lost

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from nav_msgs.msg import Path
@@ -15,6 +16,7 @@ from visualization_msgs.msg import MarkerArray
 from ghost_vpr_ros.core.datatypes import Hypothesis, State
 from ghost_vpr_ros.core.image import decode_compressed, encode_jpeg
 from ghost_vpr_ros.core.place_map import PlaceMap
+from ghost_vpr_ros.core.sampling import evenly_spaced
 from ghost_vpr_ros.ros import conversions, pictures
 from ghost_vpr_ros.ros.image_conversions import RgbImage, compressed_message
 from ghost_vpr_ros.ros.parameters import NodeConfig
@@ -23,6 +25,9 @@ _RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 _LATCHED = QoSProfile(
     depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
 )
+
+_MOST_PUBLISHED = 20_000
+"""Keyframes of one message, spread evenly over a map that has more."""
 
 
 class AnswerPublishers:
@@ -43,8 +48,9 @@ class AnswerPublishers:
         self._picture = self._create(CompressedImage, 'match_image/compressed', _RELIABLE)
 
     def publish_keyframes(self) -> None:
-        """The map's keyframes, for everyone who joins later too."""
-        keyframes = self._place_map.keyframes()
+        """The map's keyframes, for everyone who joins later too; of a large map some of them."""
+        rows = evenly_spaced(len(self._place_map), _MOST_PUBLISHED)
+        keyframes = self._place_map.keyframes_at(np.array(rows, np.int64))
         self._keyframes.publish(conversions.keyframes_message(keyframes, self._map_frame))
 
     def publish_answer(

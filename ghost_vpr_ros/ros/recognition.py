@@ -18,6 +18,7 @@ from ghost_vpr_ros.core.engine import Engine, create_engine
 from ghost_vpr_ros.core.errors import ConfigError, GhostVprError
 from ghost_vpr_ros.core.mapper import PlaceMapper
 from ghost_vpr_ros.core.opened_map import OpenedMap
+from ghost_vpr_ros.core.position_prior import prior_of_fix
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
 from ghost_vpr_ros.core.stamped_memory import StampedMemory
 from ghost_vpr_ros.ros.answer_publishers import AnswerPublishers
@@ -64,7 +65,8 @@ class Recognition:
         self._engine = create_engine(loaded.model, parameters.engine)
         _warm_up(self._engine, loaded.model.preprocessing)
         self._recognizer = PlaceRecognizer(
-            loaded.model, self._engine, loaded.place_map, parameters.recognizer
+            *(loaded.model, self._engine, loaded.place_map, parameters.recognizer),
+            progress=self._report_progress,
         )
         self._mapper: PlaceMapper | None = None
         if config.mode != 'localize':
@@ -77,6 +79,7 @@ class Recognition:
         )
         self._odometry: StampedMemory[Pose] = StampedMemory(_KEPT)
         self._fixes: StampedMemory[GeoPoint] = StampedMemory(_KEPT)
+        self._max_fix_age_s = parameters.mapping.max_fix_age_s
         self.fresh_answers = FreshAnswers()
         self._worker = LatestFrameWorker(self._process, self._report_defect)
 
@@ -95,7 +98,7 @@ class Recognition:
             self._odometry.add(stamp_to_ns(message.header.stamp), pose)
 
     def add_fix(self, message: NavSatFix) -> None:
-        """Remember where GPS says that the robot is; it geotags new keyframes."""
+        """Remember where GPS says that the robot is: for new keyframes, or where to look."""
         geo = geo_from_fix(message)
         self._statistics.count('bad_fixes' if geo is None else 'fixes')
         if geo is not None:
@@ -117,9 +120,11 @@ class Recognition:
         """The recogniser's answer; one caller at a time."""
         with self._lock:
             odometry = self._odometry.at(stamp_ns, self._recognizer.max_odometry_age_s)
+            geo = self._fixes.at(stamp_ns, self._max_fix_age_s)
             if self._mapper is None:
-                return self._recognizer.recognize(image, stamp_ns, odometry)
-            geo = self._fixes.at(stamp_ns, self._mapper.config.max_fix_age_s)
+                frame = self._recognizer.place_map.local_frame
+                prior = prior_of_fix(geo, frame, self._recognizer.config.prior_radius_m)
+                return self._recognizer.recognize(image, stamp_ns, odometry, prior=prior)
             return self._mapper.recognize(image, stamp_ns, odometry, geo)
 
     @property
@@ -142,6 +147,7 @@ class Recognition:
         """Thresholds for the frames from now on."""
         with self._lock:
             self._recognizer.config = parameters.recognizer
+            self._max_fix_age_s = parameters.mapping.max_fix_age_s
             if self._mapper is not None:
                 self._mapper.config = parameters.mapping
 
@@ -183,6 +189,12 @@ class Recognition:
             # The node goes on to the next state: there is nothing more that it could do.
             self._logger.error(str(error))
         self._engine.close()
+
+    def _report_progress(self, what: str, done: int, of: int) -> None:
+        """The first time that a large map is opened takes minutes."""
+        self._logger.info(
+            f'search index of a large map, {what}: {done} of {of}', throttle_duration_sec=5.0
+        )
 
     def _process(self, received: ReceivedImage) -> None:
         hypothesis = self._processor.process(received)

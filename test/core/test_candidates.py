@@ -97,7 +97,7 @@ def test_a_search_is_deep_enough_when_every_candidate_has_an_elsewhere(metres, c
 def test_candidates_keep_order_similarity_and_the_probability_of_their_margin():
     keyframes = [keyframe(7, (0, 0, 0)), keyframe(3, (100, 0, 0)), keyframe(5, (200, 0, 0))]
     similarities = np.array([0.9, 0.7, 0.6], np.float32)
-    found = make_candidates(keyframes, similarities, LEARNT, RADIUS_M, count=2)
+    found = make_candidates(keyframes[:2], positions_of(keyframes), similarities, LEARNT, RADIUS_M)
     assert [c.keyframe.keyframe_id for c in found] == [7, 3]
     assert [c.similarity for c in found] == pytest.approx([0.9, 0.7])
     assert found[0].probability == pytest.approx(0.5)  # Its margin of 0.2 is in the middle.
@@ -106,12 +106,22 @@ def test_candidates_keep_order_similarity_and_the_probability_of_their_margin():
 
 
 def test_without_a_likelihood_probabilities_are_unknown():
-    found = make_candidates([keyframe(1, (0, 0, 0))], np.float32([0.9]), None, RADIUS_M, 5)
+    found = make_candidates(
+        [keyframe(1, (0, 0, 0))], np.zeros((1, 3)), np.float32([0.9]), None, RADIUS_M
+    )
     assert np.isnan(found[0].probability)
 
 
 def test_without_keyframes_there_are_no_candidates():
-    assert make_candidates([], np.empty(0, np.float32), LEARNT, RADIUS_M, 5) == ()
+    nothing = np.empty(0, np.float32)
+    assert make_candidates([], np.empty((0, 3)), nothing, LEARNT, RADIUS_M) == ()
+
+
+def test_what_was_not_retrieved_may_be_more_alike_than_what_was():
+    found = margins_of(on_a_line(0, 100), np.array([0.9, 0.5]), RADIUS_M, 2, 0.7)
+    np.testing.assert_allclose(found, [0.2, -0.4])
+    alone = margins_of(on_a_line(0, 5), np.array([0.9, 0.8]), RADIUS_M, 2, 0.7)
+    np.testing.assert_allclose(alone, [0.2, 0.1])
 
 
 def test_positions_of_keyframes_are_nan_where_unknown():

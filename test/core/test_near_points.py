@@ -6,7 +6,9 @@ import pytest
 from ghost_vpr_ros.core.near_points import NearPoints
 
 
-@pytest.mark.parametrize(('first', 'added'), [(0, 0), (0, 700), (1000, 300), (1000, 1)])
+@pytest.mark.parametrize(
+    ('first', 'added'), [(0, 0), (0, 700), (1000, 300), (1000, 1), (20_000, 9000)]
+)
 def test_it_finds_what_comparing_all_points_finds(first: int, added: int) -> None:
     rng = np.random.default_rng(first + added)
     points = rng.uniform(0.0, 100.0, (first + added, 2))

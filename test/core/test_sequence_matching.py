@@ -42,8 +42,9 @@ def found_alone(similarities: np.ndarray, points: np.ndarray | None = None):
     """The four best keyframes, judged by themselves."""
     points = positions() if points is None else points
     order = np.argsort(-similarities, kind='stable')
-    frames = [keyframe(int(row), points[row]) for row in order]
-    return make_candidates(frames, similarities[order], LIKELIHOOD, CONFIG.group_radius_m, 4)
+    frames = [keyframe(int(row), points[row]) for row in order[:4]]
+    ranked = similarities[order]
+    return make_candidates(frames, points[order], ranked, LIKELIHOOD, CONFIG.group_radius_m)
 
 
 def show(

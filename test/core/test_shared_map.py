@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip('pymilvus')
 pytest.importorskip('milvus_lite')
 
+from ghost_vpr_ros.core.config import IndexConfig
 from ghost_vpr_ros.core.errors import MapError
 from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.core.place_search import search_of
@@ -29,10 +30,27 @@ def test_rows_and_similarities_are_those_of_the_exact_index(robot, fleet):
     queries = unit_rows(7, seed=9)
     with PlaceMap.open(robot) as place_map, SharedMap.at(fleet) as shared:
         expected = SearchIndex.from_map(place_map).search(queries, 12)
-        rows, similarities = search_of(shared).search(queries, 12)
+        rows, similarities = search_of(shared, IndexConfig(), None).search(queries, 12)
     assert rows.tolist() == expected[0].tolist()
     assert np.allclose(similarities, expected[1], atol=TOLERANCE)
     assert (rows.dtype, similarities.dtype) == (np.int64, np.float32)
+
+
+def test_chosen_rows_are_compared_as_by_the_exact_index(robot, fleet):
+    publish(robot, fleet)
+    query, late = unit_rows(1, seed=9), unit_rows(2, seed=4)
+    with PlaceMap.open(robot) as place_map, SharedMap.at(fleet) as shared:
+        count = len(place_map)
+        chosen = np.array([count + 1, 5, 0, count - 1, 3])
+        exact, found = SearchIndex.from_map(place_map), shared.search_index()
+        for index in (exact, found):
+            index.add_all(late)
+        expected = exact.search_among(query, chosen)
+        rows, similarities = found.search_among(query, chosen)
+        some = np.array([4, 1, 4])
+        assert np.allclose(shared.descriptors_at(some), place_map.descriptors()[some])
+    assert rows.tolist() == expected[0].tolist()
+    assert np.allclose(similarities, expected[1], atol=TOLERANCE)
 
 
 def test_a_server_at_an_address_answers_as_the_embedded_database(robot, tmp_path):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ghost_vpr_ros.core.located_places import LocatedPlaces
 from ghost_vpr_ros.core.motion import Motion
 from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
 from ghost_vpr_ros.core.temporal_filter import TemporalFilter
@@ -17,7 +18,7 @@ LENGTH = 200
 def street() -> TemporalFilter:
     positions = np.zeros((LENGTH, 3))
     positions[:, 0] = 2.0 * np.arange(LENGTH)
-    return TemporalFilter(positions, np.zeros(LENGTH))
+    return TemporalFilter(LocatedPlaces(positions, np.zeros(LENGTH)))
 
 
 def at(x_m: float, probability: float):
@@ -120,7 +121,7 @@ def test_frames_that_do_not_belong_together_are_forgotten() -> None:
 def test_what_cannot_be_told_stays_as_it_is() -> None:
     unknown = [candidate((np.nan, np.nan, np.nan), np.nan)]
     assert street().update(unknown, None, CONFIG) == tuple(unknown)
-    empty = TemporalFilter(np.full((3, 3), np.nan), np.full(3, np.nan))
+    empty = TemporalFilter(LocatedPlaces(np.full((3, 3), np.nan), np.full(3, np.nan)))
     assert empty.update([at(0.0, 0.9)], None, CONFIG)[0].probability == 0.9
     assert street().update([], None, CONFIG) == ()
 

@@ -1,0 +1,106 @@
+"""How search, map and filter behave from a thousand places to a million: figures of one run.
+
+Maps of any size are grown out of real images (`map_of_size.py` says how, and the report shows how
+like they are to real ones). Every kind of index is asked the same queries, and then whole maps are
+opened, asked and added to. Writes `index_scale.json` and `index_scale.md`.
+
+    python -m benchmarks.index_scale --data DATA --descriptors FILE --out OUT
+
+The descriptors of the real images are made once, with the shipped weights, and kept in FILE.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import index_kinds, map_scale
+from benchmarks.index_kinds import KINDS, Asked
+from benchmarks.index_report import as_markdown
+from benchmarks.map_of_size import Grower
+from benchmarks.real_descriptors import real_images
+from ghost_vpr_ros.core.config import IndexConfig
+
+_PERCENTILES = [5, 25, 50, 75, 95]
+
+
+def options() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        '--data',
+        type=Path,
+        default=os.environ.get('GHOST_VPR_DATA'),
+        help='folder of the data sets (default: GHOST_VPR_DATA)',
+    )
+    parser.add_argument('--descriptors', type=Path, required=True, help='.npz of real images')
+    parser.add_argument('--out', type=Path, required=True, help='folder for the results')
+    parser.add_argument('--sizes', type=int, nargs='+', default=[10**n for n in (3, 4, 5, 6)])
+    parser.add_argument('--queries', type=int, default=1000)
+    parser.add_argument('--threads', type=int, default=1, help='of faiss, while it searches')
+    parser.add_argument('--only', choices=('kinds', 'maps'), help='one half of the figures')
+    return parser.parse_args()
+
+
+def likeness(grower: Grower, rows: NDArray[np.float32], asked: Asked) -> dict[str, list[float]]:
+    """Percentiles of similarities, of real images and of the grown map."""
+    rng = np.random.default_rng(3)
+    places = rows[rng.integers(len(rows), size=1000)]
+    own = faiss.knn(places, rows, 2, metric=faiss.METRIC_INNER_PRODUCT)[0][:, 1]
+    half = len(asked.queries) // 2
+    found = {
+        'real map: image to its nearest neighbour': grower.between_places.similarities,
+        'grown map: row to its nearest neighbour': own,
+        'real pictures of one place': grower.between_visits.similarities,
+        'real queries: best match in the grown map': asked.similarities[:half],
+        'second visits: best match in the grown map': asked.similarities[half:],
+    }
+    return {name: np.percentile(each, _PERCENTILES).tolist() for name, each in found.items()}
+
+
+def main() -> None:
+    """Grow, ask, write after each size: what is found is not lost where a later one fails."""
+    chosen = options()
+    faiss.omp_set_num_threads(chosen.threads)
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    grower = Grower(real_images(chosen.descriptors, chosen.data, _say))
+    results: dict[str, Any] = {
+        'faiss': faiss.__version__, 'simd': faiss.get_compile_options().strip(),
+        'cores': os.cpu_count(), 'threads': chosen.threads,
+        'kinds': [], 'maps': [], 'likeness': {}, 'load': {},
+    }  # fmt: skip
+    for size in chosen.sizes:
+        rows = grower.grown(size)
+        asked = Asked.of(rows, grower.asked(rows, chosen.queries))
+        results['likeness'][size] = likeness(grower, rows, asked)
+        with tempfile.TemporaryDirectory(dir=chosen.out) as folder:
+            for kind in KINDS if chosen.only != 'maps' else []:
+                if size <= kind.most:
+                    results['kinds'].append(index_kinds.measured(kind, rows, asked, Path(folder)))
+                    _say(kind.name, size)
+            if chosen.only != 'kinds':
+                results['maps'].append(
+                    map_scale.measured(rows, asked, Path(folder), IndexConfig())
+                )
+        results['load'][size] = os.getloadavg()[0]
+        (chosen.out / 'index_scale.json').write_text(json.dumps(results, indent=1) + '\n')
+        (chosen.out / 'index_scale.md').write_text(as_markdown(results))
+        _say('size', size)
+
+
+def _say(*what: object) -> None:
+    print(*what, flush=True)
+
+
+if __name__ == '__main__':
+    main()

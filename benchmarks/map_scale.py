@@ -1,0 +1,137 @@
+"""A whole map of a given size: opened for the first time and again, asked, added to."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.index_kinds import Asked, recalls, resident_bytes, timed
+from ghost_vpr_ros.core.candidates import make_candidates
+from ghost_vpr_ros.core.config import IndexConfig, MapConfig, PreprocessingConfig
+from ghost_vpr_ros.core.datatypes import Pose
+from ghost_vpr_ros.core.geodesy import yaw_to_quaternion
+from ghost_vpr_ros.core.index_cache import cache_path, columns_path
+from ghost_vpr_ros.core.known_places import KnownPlaces
+from ghost_vpr_ros.core.likelihood import Likelihood
+from ghost_vpr_ros.core.map_teacher import MapTeacher
+from ghost_vpr_ros.core.motion import Motion
+from ghost_vpr_ros.core.place_map import PlaceMap
+from ghost_vpr_ros.core.position_prior import PositionPrior
+from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
+from ghost_vpr_ros.core.temporal_filter import TemporalFilter
+
+Floats = NDArray[np.float32]
+
+_DRIVE, _STEP_M, _BETWEEN_DRIVES_M = 500, 2.0, 30.0
+_PRIOR_M = 50.0
+_TIMED, _ADDED = 300, 100
+_HASH = '00' * 32
+
+
+def position_of(row: int) -> NDArray[np.float64]:
+    """(3,) parallel streets, 500 keyframes each."""
+    return np.array([row % _DRIVE * _STEP_M, row // _DRIVE * _BETWEEN_DRIVES_M, 0.0])
+
+
+def measured(rows: Floats, asked: Asked, folder: Path, config: IndexConfig) -> dict[str, Any]:
+    """Figures of a map of these descriptors (N, D)."""
+    path = folder / 'large.map'
+    started = time.perf_counter()
+    _write(path, rows)
+    figures = {'rows': len(rows), 'write_s': time.perf_counter() - started}
+    figures['first_open_s'] = _opened(path, config)['open_s']
+    beside = [cache_path, columns_path]
+    before = resident_bytes()
+    with PlaceMap.open(path, writable=True) as place_map:
+        started = time.perf_counter()
+        places = KnownPlaces(place_map, config)
+        figures['open_s'] = time.perf_counter() - started
+        figures['check_s'] = _opened(path, config, only_check=True)['open_s']
+        figures['bytes_resident'] = (resident_bytes() - before) / len(rows)
+        figures['bytes_beside'] = sum(
+            f(place_map).stat().st_size for f in beside if f(place_map).exists()
+        ) / len(rows)
+        figures |= _asked(place_map, places, asked)
+    for file in (path, *(each(place_map) for each in beside)):
+        file.unlink(missing_ok=True)
+    return figures
+
+
+def _write(path: Path, rows: Floats) -> None:
+    content = (_HASH, rows.shape[1], PreprocessingConfig(), b'none', MapConfig())
+    east = yaw_to_quaternion(0.0)
+    with PlaceMap.create(path, *content) as place_map:
+        session = place_map.add_session('drive')
+        for row, descriptor in enumerate(rows):
+            place_map.add(session, row, descriptor, pose=Pose(position_of(row), east))
+
+
+def _opened(path: Path, config: IndexConfig, *, only_check: bool = False) -> dict[str, float]:
+    started = time.perf_counter()
+    with PlaceMap.open(path) as place_map:
+        if not only_check:
+            KnownPlaces(place_map, config)
+    return {'open_s': time.perf_counter() - started}
+
+
+def _asked(place_map: PlaceMap, places: KnownPlaces, asked: Asked) -> dict[str, Any]:
+    """What each frame costs, and each keyframe that is added."""
+    queries, settings = asked.queries, RecognizerConfig()
+    teacher = MapTeacher(place_map, places)
+    started = time.perf_counter()
+    teacher.learn(settings.group_radius_m)
+    learnt = time.perf_counter() - started
+
+    def query(number: int) -> Floats:
+        return queries[number % len(queries)][np.newaxis]
+
+    def search(number: int) -> None:
+        places._index.search(query(number), settings.top_k)
+
+    def retrieve(number: int, prior: PositionPrior | None = None) -> None:
+        places.search(query(number), settings.top_k, settings.group_radius_m, prior=prior)
+
+    def near(number: int) -> None:
+        retrieve(number, PositionPrior(position_of(number * len(places) // _TIMED), _PRIOR_M))
+
+    def add(number: int) -> None:
+        keyframe_id = place_map.add(
+            place_map.session_names[0], 0, query(number)[0], pose=Pose(position_of(len(places)))
+        )
+        places.add(place_map.keyframe(keyframe_id), query(number)[0])
+        teacher.follow(settings.group_radius_m)
+
+    found = np.concatenate([places._index.search(q[np.newaxis], 1)[0] for q in queries])
+    return {
+        'learn_s': learnt,
+        'is_exact': places._index.is_exact,
+        'search': timed(search, _TIMED) | recalls(found[:, 0] == asked.best, asked),
+        'retrieve': timed(retrieve, _TIMED),
+        'prior': timed(near, _TIMED),
+        'filter': timed(_filtered(places, teacher.likelihood, queries), _TIMED),
+        'add': timed(add, _ADDED),
+    }
+
+
+def _filtered(places: KnownPlaces, likelihood: Likelihood | None, queries: Floats) -> Any:
+    """One frame of the Bayes filter; the candidates are those of a search."""
+    config = RecognizerConfig()
+    belief = TemporalFilter(places.located)
+    candidates = []
+    for query in queries[:_TIMED]:
+        found = places.search(query[np.newaxis], config.top_k, config.group_radius_m)
+        candidates.append(
+            make_candidates(
+                places.rows.keyframes(found.rows[: config.top_k]),
+                places.rows.positions[found.rows],
+                found.similarities,
+                likelihood,
+                config.group_radius_m,
+            )
+        )
+    motion = Motion(0.5, np.array([3.0, 0.0]))
+    return lambda number: belief.update(candidates[number % len(candidates)], motion, config)
