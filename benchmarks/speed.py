@@ -113,7 +113,7 @@ def measure_engine(
                 worker.run_round(options.repetitions, BLOCK_S)
         for worker in workers:
             worker.end()
-        return [*_rows(engine, workers), *failed]
+        return [*(_rows(engine, workers) if workers else ()), *failed]
 
 
 def _started(

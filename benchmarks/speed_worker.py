@@ -61,7 +61,7 @@ def onnxruntime_runner(job: dict[str, Any]) -> Runner:
     """The package's engine on ONNX Runtime."""
     from ghost_vpr_ros.core.engine.onnxruntime_engine import OnnxRuntimeEngine
 
-    config = EngineConfig(engine='onnxruntime', threads=job['threads'])
+    config = EngineConfig(engine='onnxruntime', inference_threads=job['threads'])
     return OnnxRuntimeEngine(Path(job['graph']).read_bytes(), '', 0, config).describe
 
 
@@ -70,7 +70,9 @@ def openvino_runner(job: dict[str, Any]) -> Runner:
     from ghost_vpr_ros.core.engine.openvino_engine import OpenVinoEngine
 
     precision = 'half' if job['engine'] == 'openvino-bf16' else 'float32'
-    config = EngineConfig(engine='openvino', threads=job['threads'], precision=precision)
+    config = EngineConfig(
+        engine='openvino', inference_threads=job['threads'], inference_precision=precision
+    )
     size = PreprocessingConfig(width_px=job['width_px'], height_px=job['height_px'])
     return OpenVinoEngine(Path(job['graph']).read_bytes(), '', 0, size, config).describe
 

@@ -71,6 +71,16 @@ def test_a_worker_that_cannot_start_says_why():
         Worker({**job, 'width_px': 32, 'height_px': 32, 'threads': 1})
 
 
+def test_networks_that_cannot_start_are_rows_with_a_reason(tmp_path: Path):
+    pytest.importorskip('onnxruntime')
+    known = {'network': TINY, 'width_px': 32, 'height_px': 32}
+    options = speed.parse_arguments(['--out', 'speed.json', '--quick'])
+    # No graph was written into this folder.
+    (row,) = speed.measure_engine('onnxruntime', [known], options, tmp_path)
+    assert (row['network'], row['engine']) == (TINY, 'onnxruntime')
+    assert 'No such file' in row['skipped']
+
+
 def test_workers_of_other_engines_do_without_torch():
     code = (
         'import sys; import benchmarks.speed_worker; '
