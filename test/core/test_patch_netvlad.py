@@ -41,7 +41,7 @@ def pooling() -> NetVLAD:
 @pytest.mark.parametrize('size', [1, 2, 4, 6])
 @torch.no_grad()
 def test_each_patch_is_netvlad_of_its_cells(pooling, size, sharpness):
-    """Sharp assignments leave some clusters a millionth of a patch, which counts as much as the rest."""
+    """Sharp assignments leave some clusters next to nothing, which counts as much as the rest."""
     pooling = copy.deepcopy(pooling)
     pooling.assignment.weight *= sharpness
     cells = torch.randn(1, 5, 6, 8, generator=torch.Generator().manual_seed(1))
