@@ -170,18 +170,21 @@ def _prefix_of(model: VprModel, dim: int) -> nn.Module:
 def integral_residuals(pooling: ClusterPooling, feature_map: Tensor) -> Tensor:
     """(K, C, h + 1, w + 1) sums of weighted residuals left of and above each corner (Section 3.5).
 
+    Float64: a patch hardly touches most clusters, and intra-normalisation makes unit vectors of
+    the little that they get; rounding errors of the large sums would take its place.
+
     Args:
         pooling: assigns local features to clusters.
         feature_map: (1, C, h, w), as it is pooled.
     """
     x = nn.functional.normalize(feature_map, dim=1)
     a = pooling.weights(x, feature_map)[0][:, None]
-    residuals = a * (x - pooling.centres[:, :, None, None])
+    residuals = (a * (x - pooling.centres[:, :, None, None])).double()
     return nn.functional.pad(residuals.cumsum(dim=2).cumsum(dim=3), (1, 0, 1, 0))
 
 
 def patch_vlads(sums: Tensor, size: int) -> Tensor:
-    """(h - size + 1, w - size + 1, K * C) NetVLAD descriptors of the square patches, unit norm.
+    """(h - size + 1, w - size + 1, K * C) float32 NetVLAD of the square patches, unit norm.
 
     Args:
         sums: (K, C, h + 1, w + 1), see `integral_residuals`.
@@ -190,7 +193,7 @@ def patch_vlads(sums: Tensor, size: int) -> Tensor:
     inside = sums[..., size:, size:] - sums[..., :-size, size:]
     inside = inside - sums[..., size:, :-size] + sums[..., :-size, :-size]
     v = nn.functional.normalize(inside, dim=1).flatten(0, 1)
-    return nn.functional.normalize(v, dim=0).permute(1, 2, 0)
+    return nn.functional.normalize(v, dim=0).permute(1, 2, 0).float()
 
 
 def compare(query: ImagePatches, reference: ImagePatches, scoring: str) -> PatchComparison:

@@ -1,5 +1,7 @@
 """Patch-NetVLAD: patches against NetVLAD itself, matches and scores by hand, planted shifts."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -35,9 +37,13 @@ def pooling() -> NetVLAD:
     return layer
 
 
+@pytest.mark.parametrize('sharpness', [1.0, 6.0])
 @pytest.mark.parametrize('size', [1, 2, 4, 6])
 @torch.no_grad()
-def test_each_patch_is_netvlad_of_its_cells(pooling, size):
+def test_each_patch_is_netvlad_of_its_cells(pooling, size, sharpness):
+    """Sharp assignments leave some clusters next to nothing, which counts as much as the rest."""
+    pooling = copy.deepcopy(pooling)
+    pooling.assignment.weight *= sharpness
     cells = torch.randn(1, 5, 6, 8, generator=torch.Generator().manual_seed(1))
     found = patch_vlads(integral_residuals(pooling, cells), size)
     assert found.shape == (6 - size + 1, 8 - size + 1, 15)
