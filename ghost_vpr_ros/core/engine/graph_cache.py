@@ -39,6 +39,16 @@ def cache_folder() -> Path:
     return Path(base) / 'ghost_vpr_ros'
 
 
+def compiled_folder() -> Path | None:
+    """Where OpenVINO keeps what it compiled, for a quicker start; None where it cannot."""
+    folder = cache_folder() / 'openvino'
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return folder if os.access(folder, os.W_OK) else None
+
+
 def graph_path(model_hash: str, precision: str = 'float32') -> Path:
     """Where the graph of a model is, or would be; `int8` has one of its own."""
     kind = '-int8' if precision == 'int8' else ''

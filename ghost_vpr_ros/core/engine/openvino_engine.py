@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.config import EngineConfig, PreprocessingConfig
 from ghost_vpr_ros.core.engine.base import closed, thread_count
+from ghost_vpr_ros.core.engine.graph_cache import compiled_folder
 from ghost_vpr_ros.core.errors import DeviceError
 
 _OUTPUTS = ('descriptor', 'feature_map')
@@ -40,6 +41,9 @@ class OpenVinoEngine:
             'INFERENCE_PRECISION_HINT': 'bf16' if config.inference_precision == 'half' else 'f32',
         }
         self._core = openvino.Core()
+        folder = compiled_folder()
+        if folder is not None:
+            self._core.set_property({'CACHE_DIR': str(folder)})
         self._requests = {1: self._compiled(1)}
         version = openvino.__version__.partition('-')[0]
         self.name = f'openvino {version} on cpu, {config.inference_precision}'
