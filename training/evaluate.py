@@ -28,7 +28,9 @@ from ghost_vpr_ros.core.model.weights import load_model
 from ghost_vpr_ros.replay.output_files import without_nan, write_json
 from training.command import finish, new_parser
 from training.protocols import PROTOCOLS, Protocol, open_protocol, read_protocols
-from training.selection import VALIDATION_RANKS, recall_of
+from training.retrieval import Judged, judge
+from training.selection import VALIDATION_RANKS
+from training.trunk_memory import add_maps_option, remember_trunk
 
 DATA_VARIABLE = 'GHOST_VPR_DATA'
 
@@ -92,8 +94,8 @@ def evaluate(
         database = descriptors.of(protocol.database, protocol.roots[0])
         queries = descriptors.of(protocol.queries, protocol.roots[1])
         for dim in dims or [model.descriptor_dim]:
-            recall = recall_of(prefix(queries, dim), prefix(database, dim), protocol.truth)
-            rows.append(_row(protocol, dim, recall))
+            judged = judge(prefix(queries, dim), prefix(database, dim), protocol)
+            rows.append(_row(protocol, dim, judged))
     descriptors.close()
     return rows
 
@@ -107,17 +109,19 @@ def prefix(descriptors: NDArray[np.float32], dim: int) -> NDArray[np.float32]:
     return np.asarray(short / np.maximum(lengths, np.finfo(np.float32).tiny), np.float32)
 
 
-def _row(protocol: Protocol, dim: int, recall: dict[int, float]) -> dict[str, Any]:
-    answerable = int((protocol.truth.positives.counts() > 0).sum())
+def _row(protocol: Protocol, dim: int, judged: Judged) -> dict[str, Any]:
+    recall, answerable = judged.recall, len(judged.correct)
     share = recall[1] / 100.0
     return {
         'protocol': protocol.name,
+        'protocol_id': protocol.identity,
         'descriptor_dim': dim,
         'recall': {str(n): value for n, value in recall.items()},
         'standard_error_at_1': 100.0 * float(np.sqrt(share * (1.0 - share) / answerable)),
         'num_queries': len(protocol.queries),
         'num_queries_without_positives': len(protocol.queries) - answerable,
         'num_database': len(protocol.database),
+        'right_at_1': judged.correct[:, 0].astype(int).tolist(),
     }
 
 
@@ -149,6 +153,7 @@ def _results(args: argparse.Namespace) -> list[dict[str, Any]]:
     results = []
     for path in args.weights:
         model = load_model(path)
+        remember_trunk(model, args.maps)
         rows = evaluate(model, protocols, args.dims, args.device)
         described = {'model': model.name, 'hash': model.model_hash, 'origin': model.provenance}
         results.append({'weights': str(path), **described, 'rows': rows})
@@ -172,6 +177,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--data', type=Path, help=f'stands for ${DATA_VARIABLE} in the protocols')
     parser.add_argument('--dims', type=int, nargs='+', default=[], help='sizes of prefixes')
     parser.add_argument('--device', default=EngineConfig.device, help='cpu, cuda, cuda:1, ...')
+    add_maps_option(parser)
     parser.add_argument('--out', type=Path, help='JSON file to write')
     parser.add_argument('--json', action='store_true', help='print JSON instead of a table')
     args = parser.parse_args(arguments)

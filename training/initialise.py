@@ -24,9 +24,12 @@ from training.command import add_experiment_options, finish, new_parser
 from training.datasets.open_place_set import open_place_set
 from training.experiment import Experiment, read_experiment
 from training.starting_model import starting_model
+from training.trunk_memory import add_maps_option
 
 
-def initialise(experiment: Experiment, frames: Sequence[Frame], source: str) -> VprModel:
+def initialise(
+    experiment: Experiment, frames: Sequence[Frame], source: str, maps: Path | None = None
+) -> VprModel:
     """The experiment's network, its clusters set from at most 500 of the frames, spread evenly.
 
     Raises:
@@ -35,7 +38,7 @@ def initialise(experiment: Experiment, frames: Sequence[Frame], source: str) -> 
         ConfigError: whitening is asked for.
         WeightsError: the weights to start from do not fit.
     """
-    model = starting_model(experiment, frames)
+    model = starting_model(experiment, frames, maps)
     trunk = model.provenance if experiment.init else f'random weights of seed {experiment.seed}'
     count = min(len(frames), MAX_INITIALISATION_IMAGES)
     model.provenance = (
@@ -59,7 +62,7 @@ def _run(args: argparse.Namespace) -> str:
         raise OutputError(f'{args.out}: exists already and is left as it is; name another')
     changes = [*args.set, *([f'init={args.init}'] if args.init else [])]
     experiment = read_experiment(args.config, changes)
-    model = initialise(experiment, *_frames(experiment, args.images))
+    model = initialise(experiment, *_frames(experiment, args.images), args.maps)
     save_model(model, args.out)
     return f'{args.out}: {model.name}, {model.provenance}\n'
 
@@ -71,6 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--images', help='folder, manifest or bag; default: data.train')
     parser.add_argument('--out', type=Path, required=True, help='weights file to write')
     parser.add_argument('--init', help='weights whose trunk is taken; default: a random one')
+    add_maps_option(parser)
     args = parser.parse_args(arguments)
     return finish('initialise', lambda: _run(args))
 

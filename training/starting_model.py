@@ -22,6 +22,7 @@ from ghost_vpr_ros.core.sampling import evenly_spaced
 from training.datasets.data_config import expanded
 from training.experiment import Experiment
 from training.schedule import ScheduleConfig
+from training.trunk_memory import remember_trunk
 
 _TRUNK_SETTINGS = ('dilation', 'dilate', 'squeeze_excite')
 """What must agree although tensors of the same shapes would fit."""
@@ -33,7 +34,9 @@ _POOLING_SETTINGS = ('clusters', 'netvlad_version')
 """What must agree for the clusters to be taken over besides."""
 
 
-def starting_model(experiment: Experiment, database: Sequence[Frame]) -> VprModel:
+def starting_model(
+    experiment: Experiment, database: Sequence[Frame], maps: Path | None = None
+) -> VprModel:
     """The experiment's network with weights, and with clusters that are initialised.
 
     The tensors of the weights file `init` are taken over by name; without one the trunk is
@@ -43,6 +46,7 @@ def starting_model(experiment: Experiment, database: Sequence[Frame]) -> VprMode
     Args:
         experiment: architecture, seed, weights to start from, schedule.
         database: training images; at most 500, spread evenly, set the clusters.
+        maps: folder to keep the maps of a given trunk in, if it is not trained; None: not kept.
 
     Raises:
         ConfigError: the network is to have whitening.
@@ -60,6 +64,7 @@ def starting_model(experiment: Experiment, database: Sequence[Frame]) -> VprMode
     model = _bare_model(experiment)
     model.provenance = given.provenance
     _take_trunk(model, given, path)
+    remember_trunk(model, maps)
     if not _take_pooling(model, given) or experiment.section(ScheduleConfig).initialise_clusters:
         inputs = [preprocess(image, experiment.preprocessing) for image in _images(database)]
         initialise_clusters(model, torch.from_numpy(np.concatenate(inputs)), experiment.seed)

@@ -1,0 +1,110 @@
+"""What a stage of a row depends on, as one digest: a stage is computed once for each digest.
+
+Code is told apart by `RECIPE`, which whoever changes what a command computes has to raise.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from training.datasets.data_config import expanded
+from training.experiment import Experiment
+
+RECIPE = 1
+"""Version of what the stages compute."""
+
+_WHOLE_FILE_BYTES = 10**7
+"""Files up to this size that are no images are told apart by their content."""
+
+_IMAGES = ('.jpg', '.jpeg', '.png', '.bmp', '.ppm', '.pgm')
+
+_SECTIONS = {
+    'pretrain': ('classification', 'augmentation'),
+    'distill': ('distillation', 'augmentation'),
+    'initialise': ('semantics',),
+    'train': (
+        'tuples',
+        'mining',
+        'loss',
+        'optimiser',
+        'schedule',
+        'selection',
+        'alarm',
+        'augmentation',
+        'semantics',
+    ),
+    'whiten': ('whitening', 'deployment', 'augmentation'),
+}
+"""Stage -> sections of the experiment that it reads."""
+
+_USES_PLACES = ('initialise', 'train', 'whiten')
+
+
+def digest_of(values: object) -> str:
+    """16 hexadecimal digits of plain values."""
+    text = json.dumps(values, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def stage_inputs(stage: str, experiment: Experiment, before: str) -> dict[str, Any]:
+    """What a stage's result follows from, in plain values.
+
+    Args:
+        stage: name of a stage.
+        experiment: with the row's changes and its seed.
+        before: digest of the stage that made the weights it starts from; empty: none.
+    """
+    said = experiment.to_dict()
+    kept = ('seed', 'preprocessing', 'model', 'backbone_weights', *_SECTIONS[stage])
+    values = {name: said[name] for name in kept if name in said}
+    sources = [*_photos(said) if stage in ('pretrain', 'distill') else ()]
+    sources += [said['backbone_weights']] if said.get('backbone_weights') else []
+    if stage in _USES_PLACES:
+        values['data'] = said['data']
+        sources += [path for sets in said['data'].values() for each in sets for path in each['path']]
+        sources += said.get('semantics', {}).get('photos', [])
+    if not before and said['init']:
+        values['init'] = said['init']
+        sources.append(said['init'])
+    files = {text: files_digest(_path_of(text)) for text in sources}
+    return {'recipe': RECIPE, 'stage': stage, 'before': before, 'said': values, 'files': files}
+
+
+def _photos(said: Mapping[str, Any]) -> list[str]:
+    """Sources of photos: `WEIGHT PATH [COLUMN=VALUE ...]`, or folders."""
+    weighted = said.get('distillation', {}).get('photos', [])
+    return [text.split()[1] for text in weighted] + list(
+        said.get('classification', {}).get('folders', [])
+    )
+
+
+def _path_of(text: str) -> Path:
+    return expanded(text.split()[0])
+
+
+@cache
+def files_digest(path: Path) -> str:
+    """16 hexadecimal digits of a file's content, or of all files of a folder.
+
+    Images are told apart by name and size, other files (lists, manifests) by their content.
+    """
+    if path.is_file():
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    digest = hashlib.sha256()
+    for file in _files_below(path):
+        size = file.stat().st_size
+        digest.update(f'{file.relative_to(path)} {size}\n'.encode())
+        if file.suffix.lower() not in _IMAGES and size <= _WHOLE_FILE_BYTES:
+            digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _files_below(path: Path) -> Sequence[Path]:
+    found = (Path(folder) / name for folder, _, names in os.walk(path) for name in names)
+    return sorted(found)
