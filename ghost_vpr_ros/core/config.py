@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ghost_vpr_ros.core.errors import ConfigError
-from ghost_vpr_ros.core.settings import Config, setting
+from ghost_vpr_ros.core.settings import Config, setting, settings_of
 
 MAX_INITIALISATION_IMAGES = 500
 """An untrained network is never set up on more images (NetVLAD, Section 5.1)."""
@@ -48,9 +48,31 @@ class PreprocessingConfig(Config):
     )
 
 
+_OF_NETVLAD = ('clusters', 'netvlad_version')
+
+POOLING_SETTINGS = {
+    'netvlad': _OF_NETVLAD,
+    'vlad': ('clusters',),
+    'max': (),
+    'sum': (),
+    'gem': ('gem_power',),
+    'ghostvlad': (*_OF_NETVLAD, 'ghost_clusters'),
+    'ghostvlad-sc': (*_OF_NETVLAD, 'ghost_clusters'),
+    'crn': _OF_NETVLAD,
+    'sralnet': (*_OF_NETVLAD, 'shadow_clusters'),
+    'sralnet-sc': (*_OF_NETVLAD, 'shadow_clusters'),
+    'spe-netvlad': (*_OF_NETVLAD, 'pyramid_levels'),
+    'apanet': ('pyramid_levels',),
+    'rmac': ('pyramid_levels',),
+    'no-pool': ('local_max',),
+    'fc': ('local_max', 'fc_dim'),
+}
+"""Poolings -> the settings that they have; docs/poolings.md says what each is."""
+
+
 @dataclass(frozen=True)
 class ModelConfig(Config):
-    """The network's architecture: GhostCNN, (reduction,) NetVLAD, whitening."""
+    """The network's architecture: GhostCNN, (reduction,) pooling, whitening."""
 
     dilation: tuple[int, int] = setting(
         (5, 2), 'dilation rate in stages 1-4 and in stage 5', low=1, high=16
@@ -68,7 +90,7 @@ class ModelConfig(Config):
     )
     reduced_channels: int = setting(
         0,
-        'channels R of a learnt 1x1 reduction before NetVLAD; 0: no reduction, R = C',
+        'channels R of a learnt 1x1 reduction before the pooling; 0: no reduction, R = C',
         low=0,
         high=960,
     )
@@ -79,6 +101,25 @@ class ModelConfig(Config):
     descriptor_dim: int = setting(
         0, 'size of the whitened descriptor D; 0: no whitening, D = K * R', low=0, high=65536
     )
+    pooling: str = setting(
+        'netvlad',
+        'what makes one descriptor of the feature map, see docs/poolings.md',
+        choices=tuple(POOLING_SETTINGS),
+    )
+    ghost_clusters: int = setting(
+        8, 'clusters G of ghostvlad that take features in and are left out', low=1, high=1024
+    )
+    shadow_clusters: int = setting(
+        4, 'shadow centroids S of each cluster of sralnet', low=1, high=64
+    )
+    gem_power: float = setting(3.0, 'power p that gem starts with', low=0.5, high=100.0)
+    pyramid_levels: int = setting(
+        0, 'levels of spe-netvlad (0: 2), apanet (0: 3) and rmac (0: 3)', low=0, high=8
+    )
+    local_max: int = setting(
+        5, 'size and stride of the local maxima of no-pool and fc, in cells', low=1, high=64
+    )
+    fc_dim: int = setting(4096, 'outputs of the linear layer of fc', low=1, high=65536)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -87,6 +128,23 @@ class ModelConfig(Config):
                 f'reduced_channels: expected at most crop_channels {self.crop_channels}, found '
                 f'{self.reduced_channels}; a reduction only makes smaller'
             )
+        self._check_settings_of_poolings()
+
+    def _check_settings_of_poolings(self) -> None:
+        """Those of another pooling would change nothing but the hash.
+
+        Raises:
+            ConfigError: one of them is not at its default.
+        """
+        everyones = {name for names in POOLING_SETTINGS.values() for name in names}
+        others = everyones.difference(POOLING_SETTINGS[self.pooling])
+        for item in settings_of(ModelConfig):
+            value = getattr(self, item.name)
+            if item.name in others and value != item.default:
+                raise ConfigError(
+                    f'{item.name}: not a setting of pooling {self.pooling}, expected '
+                    f'{item.default}, found {value}; leave it out, or choose another pooling'
+                )
 
 
 @dataclass(frozen=True)

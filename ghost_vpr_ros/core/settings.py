@@ -65,7 +65,7 @@ class Setting:
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             raise self._error(f'a value of type {kind.__name__}', value)
         if self.choices is not None and value not in self.choices:
-            raise self._error('one of ' + ', '.join(map(str, self.choices)), value)
+            raise self._error('one of ' + ', '.join(map(str, self.choices)), value, self.choices)
         if kind is float and not math.isfinite(value):
             raise self._error('a finite number', value)
         below = self.low is not None and value < self.low
@@ -80,8 +80,9 @@ class Setting:
         high = 'inf' if self.high is None else f'{self.high:g}'
         return f'{low} .. {high} {self.unit}'.strip()
 
-    def _error(self, expected: str, found: Any) -> ConfigError:
-        return ConfigError(f'{self.name}: expected {expected}, found {found!r}')
+    def _error(self, expected: str, found: Any, known: tuple[Any, ...] = ()) -> ConfigError:
+        near = _nearest(found, [word for word in known if isinstance(word, str)])
+        return ConfigError(f'{self.name}: expected {expected}, found {found!r}{near}')
 
 
 def setting(
@@ -138,5 +139,10 @@ def settings_of(config_type: type[Config]) -> list[Setting]:
 
 def nearest_hint(word: str, known: list[str]) -> str:
     """`; did you mean X?` when something similar exists, else the list of what is known."""
-    match = difflib.get_close_matches(word, known, n=1)
-    return f'; did you mean {match[0]!r}?' if match else f'; known: {", ".join(sorted(known))}'
+    return _nearest(word, known) or f'; known: {", ".join(sorted(known))}'
+
+
+def _nearest(word: Any, known: list[str]) -> str:
+    """`; did you mean X?` when something similar exists, else nothing."""
+    match = difflib.get_close_matches(word, known, n=1) if isinstance(word, str) else []
+    return f'; did you mean {match[0]!r}?' if match else ''

@@ -1,4 +1,4 @@
-"""A network without training: seeded random weights, clusters from the images at hand.
+"""A network without training: seeded random weights, pooling set from the images at hand.
 
 Source: NetVLAD (journal version), Section 5.1 for the clusters: k-means on local features that are
 sampled evenly from the images (in the paper 50,000, 100 an image, of 500 database images).
@@ -7,9 +7,8 @@ sampled evenly from the images (in the paper 50,000, 100 an image, of 500 databa
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-import faiss
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -20,14 +19,15 @@ from ghost_vpr_ros.core.config import (
     ModelConfig,
     PreprocessingConfig,
 )
-from ghost_vpr_ros.core.errors import SourceError
+from ghost_vpr_ros.core.errors import ConfigError, SourceError
+from ghost_vpr_ros.core.model.label_maps import roles_at_cells
+from ghost_vpr_ros.core.model.poolings.pooling import LocalSample
 from ghost_vpr_ros.core.model.reduction import Reduction
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.whitening import Whitening
 from ghost_vpr_ros.core.preprocessing import preprocess
 
 FEATURES_PER_IMAGE = 100
-KMEANS_ITERATIONS = 25
 BATCH_SIZE = 8
 
 
@@ -36,23 +36,29 @@ def build_untrained(
     preprocessing: PreprocessingConfig,
     images: Iterable[NDArray[np.uint8]],
     seed: int = 0,
+    label_maps: Iterable[NDArray[np.integer]] | None = None,
 ) -> VprModel:
     """A model in evaluation mode whose every number follows from the seed and the images.
 
-    Random convolutions, batch norm as the identity, clusters by k-means on the images' local
-    features, reduction (where R > 0) and whitening (where D > 0) by PCA. Signals shrink from
-    layer to layer, and that is wanted: with He's weights, or with batch norm measured on the
-    images, an untrained trunk is so non-linear that it finds far fewer places.
+    Random convolutions, batch norm as the identity, clusters (where the pooling has some) by
+    k-means on the images' local features, reduction (where R > 0) and whitening (where D > 0) by
+    PCA. Signals shrink from layer to layer, and that is wanted: with He's weights, or with batch
+    norm measured on the images, an untrained trunk is so non-linear that it finds far fewer
+    places.
 
     Args:
         config: the architecture.
         preprocessing: the network's input.
         images: RGB uint8 (H, W, 3) each; the first `MAX_INITIALISATION_IMAGES` are used.
         seed: of the weights, the sample of local features and k-means.
+        label_maps: one of each image that is used, see `label_maps.py`; read after the images, and
+            only by poolings that start from them (their names end in -sc).
 
     Raises:
-        SourceError: no image, too few local features for K clusters, or all alike.
-        ConfigError: too few images for the whitening's D.
+        SourceError: no image, too few local features for K clusters, or all alike; a label map
+            that does not fit.
+        ConfigError: too few images for the whitening's D, or a pooling without the label maps that
+            it needs.
     """
     inputs = _network_inputs(images, preprocessing)
     provenance = f'untrained, seed {seed}, {len(inputs)} images'
@@ -61,7 +67,7 @@ def build_untrained(
         model = VprModel(config, preprocessing, provenance)
     draw_random_weights(model.backbone, seed)
     model.eval()
-    initialise_clusters(model, inputs, seed)
+    initialise_pooling(model, inputs, seed, label_maps)
     if isinstance(model.whitening, Whitening):
         with torch.no_grad():
             raw = [model.describe_unwhitened(batch) for batch in inputs.split(BATCH_SIZE)]
@@ -80,41 +86,53 @@ def draw_random_weights(backbone: nn.Module, seed: int) -> None:
 
 
 @torch.no_grad()
-def initialise_clusters(model: VprModel, inputs: Tensor, seed: int) -> float:
-    """Set NetVLAD's clusters from (N, 3, h, w) inputs, and a reduction without numbers; alpha.
+def initialise_pooling(
+    model: VprModel,
+    inputs: Tensor,
+    seed: int,
+    label_maps: Iterable[NDArray[np.integer]] | None = None,
+) -> None:
+    """Set what the pooling starts from, and a reduction without numbers.
+
+    Args:
+        model: changed in place.
+        inputs: (N, 3, h, w) network inputs.
+        seed: of everything random.
+        label_maps: N, of the same images; read only by poolings that start from them.
 
     Raises:
-        SourceError: fewer local features than clusters, or all alike.
+        SourceError: fewer local features than clusters, or all alike; a label map that does not
+            fit.
+        ConfigError: a pooling without the label maps that it needs.
     """
-    features = sample_local_features(model.backbone, inputs, seed)
-    if isinstance(model.reduction, Reduction):
-        if not model.reduction.initialised:
-            model.reduction.initialise(features)
-        features = model.reduction(features[:, :, None, None]).flatten(1)
-    features = nn.functional.normalize(features, dim=1)
-    clusters = model.config.clusters
-    if len(features) < clusters:
-        raise SourceError(
-            f'cluster initialisation: expected at least K = {clusters} local features, found '
-            f'{len(features)} in {len(inputs)} images; use more or larger images'
+    if model.pooling.needs_roles and label_maps is None:
+        raise ConfigError(
+            f'pooling: {model.config.pooling} starts from label maps, found none; give them in '
+            'training (section semantics), load trained weights, or choose '
+            f'{model.config.pooling.removesuffix("-sc")}'
         )
-    return model.pooling.initialise(_centres(features, clusters, seed), features)
+    sample = None
+    if model.pooling.needs_features or not _is_reduced(model):
+        features = _reduced(model, sample_local_features(model.backbone, inputs, seed))
+        roles = None
+        if model.pooling.needs_roles and label_maps is not None:
+            roles = sample_roles(model.backbone, inputs, list(label_maps), seed)
+        sample = LocalSample(nn.functional.normalize(features, dim=1), roles)
+    model.pooling.initialise_from(sample, seed)
 
 
-def _centres(features: Tensor, clusters: int, seed: int) -> Tensor:
-    """(K, C) float32 k-means centres of (N, C) local features."""
-    kmeans = faiss.Kmeans(
-        features.shape[1],
-        clusters,
-        niter=KMEANS_ITERATIONS,
-        # A negative seed is the time of day to faiss, one beyond 31 bits an error.
-        seed=(seed + 1) % 2**31,
-        min_points_per_centroid=1,
-        # By default faiss would learn from a sample of 256 a cluster, not from all.
-        max_points_per_centroid=len(features),
-    )
-    kmeans.train(features.numpy())
-    return torch.from_numpy(kmeans.centroids)
+def _is_reduced(model: VprModel) -> bool:
+    """Whether the reduction has numbers, or there is none."""
+    return not isinstance(model.reduction, Reduction) or model.reduction.initialised
+
+
+def _reduced(model: VprModel, features: Tensor) -> Tensor:
+    """(N, R) of local features (N, C); a reduction without numbers is set from them."""
+    if not isinstance(model.reduction, Reduction):
+        return features
+    if not model.reduction.initialised:
+        model.reduction.initialise(features)
+    return model.reduction(features[:, :, None, None]).flatten(1)
 
 
 @torch.no_grad()
@@ -124,9 +142,39 @@ def sample_local_features(backbone: nn.Module, inputs: Tensor, seed: int) -> Ten
     sampled = []
     for batch in inputs.split(BATCH_SIZE):
         for feature_map in backbone(batch).flatten(2):
-            order = torch.randperm(feature_map.shape[1], generator=generator)
-            sampled.append(feature_map[:, order[:FEATURES_PER_IMAGE]].T)
+            cells = _sampled_cells(feature_map.shape[1], generator)
+            sampled.append(feature_map[:, cells].T)
     return torch.cat(sampled)
+
+
+@torch.no_grad()
+def sample_roles(
+    backbone: nn.Module, inputs: Tensor, label_maps: Sequence[NDArray[np.integer]], seed: int
+) -> Tensor:
+    """(N * FEATURES_PER_IMAGE at most,) uint8: what each of the sampled local features shows.
+
+    Raises:
+        SourceError: not one label map for each input, or one that does not fit it.
+    """
+    if len(label_maps) != len(inputs):
+        raise SourceError(
+            f'label maps: expected {len(inputs)}, one for each image, found {len(label_maps)}; '
+            'label every image, or leave the others out'
+        )
+    size: tuple[int, int] = (inputs.shape[2], inputs.shape[3])
+    found = backbone(inputs[:1])
+    grid: tuple[int, int] = (found.shape[2], found.shape[3])
+    generator = torch.Generator().manual_seed(seed)
+    sampled = []
+    for label_map in label_maps:
+        roles = torch.from_numpy(roles_at_cells(label_map, size, grid)).flatten()
+        sampled.append(roles[_sampled_cells(len(roles), generator)])
+    return torch.cat(sampled)
+
+
+def _sampled_cells(count: int, generator: torch.Generator) -> Tensor:
+    """Of `count` cells at most FEATURES_PER_IMAGE, each at most once."""
+    return torch.randperm(count, generator=generator)[:FEATURES_PER_IMAGE]
 
 
 def _network_inputs(

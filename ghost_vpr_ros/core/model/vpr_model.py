@@ -10,24 +10,29 @@ from torch import Tensor, nn
 
 from ghost_vpr_ros.core.config import ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.model.ghostcnn import GhostCNN
-from ghost_vpr_ros.core.model.netvlad import NetVLAD
+from ghost_vpr_ros.core.model.poolings.registry import build_pooling
 from ghost_vpr_ros.core.model.reduction import Reduction
 from ghost_vpr_ros.core.model.whitening import Whitening
 from ghost_vpr_ros.core.settings import Config, settings_of
 
-JOINED_LATER = ('reduced_channels', 'brightness')
+_OF_POOLINGS = (
+    *('pooling', 'ghost_clusters', 'shadow_clusters', 'gem_power', 'pyramid_levels'),
+    *('local_max', 'fc_dim'),
+)
+JOINED_LATER = ('reduced_channels', 'brightness', *_OF_POOLINGS)
 """Settings younger than the first weights files. At their defaults they are not written, so that
 older files and maps keep their hashes."""
 
 
 class VprModel(nn.Module):
-    """GhostCNN -> reduction (where R > 0) -> NetVLAD -> whitening (where D > 0).
+    """GhostCNN -> reduction (where R > 0) -> pooling -> whitening (where D > 0).
 
     Attributes:
         config: the architecture.
         preprocessing: what turns an image into this network's input.
         provenance: one sentence on where the weights come from; shown to users.
-        descriptor_dim: D, or K * R without whitening (R = C without reduction).
+        descriptor_dim: D, or without whitening the pooling's: K * R for NetVLAD (R = C without
+            reduction).
     """
 
     def __init__(
@@ -42,7 +47,7 @@ class VprModel(nn.Module):
         self.reduction = (
             Reduction(config.crop_channels, channels) if config.reduced_channels else nn.Identity()
         )
-        self.pooling = NetVLAD(channels, config.clusters, config.netvlad_version)
+        self.pooling = build_pooling(config, channels, self.backbone, preprocessing)
         self.descriptor_dim = config.descriptor_dim or self.pooling.out_dim
         self.whitening = (
             Whitening(self.pooling.out_dim, config.descriptor_dim)
@@ -55,7 +60,7 @@ class VprModel(nn.Module):
         return self.whitening(self.describe_unwhitened(batch))
 
     def describe_unwhitened(self, batch: Tensor) -> Tensor:
-        """Descriptors (B, K * R), unit norm: what the whitening is given, or learnt from."""
+        """Descriptors, unit norm, of the pooling: what the whitening is given, or learnt from."""
         return self.pooling(self.feature_map(batch))
 
     def feature_map(self, batch: Tensor) -> Tensor:
@@ -66,12 +71,13 @@ class VprModel(nn.Module):
     def name(self) -> str:
         """Architecture in words, as it stands in reports: `Ghost-dil-NetVLAD(5-2), ..., 512-D`."""
         a, b = self.config.dilation
-        kind = 'Ghost-NetVLAD' if (a, b) == (1, 1) else f'Ghost-dil-NetVLAD({a}-{b})'
+        pooling = self.pooling.label
+        kind = f'Ghost-{pooling}' if (a, b) == (1, 1) else f'Ghost-dil-{pooling}({a}-{b})'
         size = f'{self.preprocessing.width_px}x{self.preprocessing.height_px}'
         changed = [
             f'{item.name}={getattr(self.config, item.name)}'
             for item in settings_of(ModelConfig)
-            if item.name not in ('dilation', 'descriptor_dim')
+            if item.name not in ('dilation', 'descriptor_dim', 'pooling')
             and getattr(self.config, item.name) != item.default
         ]
         return ', '.join([kind, *changed, size, f'{self.descriptor_dim}-D'])

@@ -8,7 +8,7 @@ import torch
 
 from ghost_vpr_ros.core.config import ModelConfig
 from ghost_vpr_ros.core.errors import ConfigError, SourceError, WeightsError
-from ghost_vpr_ros.core.model.initialisation import initialise_clusters, sample_local_features
+from ghost_vpr_ros.core.model.initialisation import initialise_pooling, sample_local_features
 from ghost_vpr_ros.core.model.reduction import Reduction
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import model_from_bytes, model_to_bytes
@@ -99,10 +99,10 @@ def test_new_clusters_keep_a_reduction_that_has_numbers():
     model = tiny_model(reduced_channels=8)
     before = model.model_hash
     weight = model.reduction.projection.weight.detach().clone()
-    initialise_clusters(model, network_inputs(12), seed=0)
+    initialise_pooling(model, network_inputs(12), seed=0)
     assert model.model_hash == before
     model.reduction.set_projection(2.0 * weight[:, :, 0, 0], torch.zeros(8))
-    initialise_clusters(model, network_inputs(12), seed=0)
+    initialise_pooling(model, network_inputs(12), seed=0)
     assert torch.equal(model.reduction.projection.weight, 2.0 * weight)
 
 

@@ -1,0 +1,56 @@
+"""GhostVLAD: NetVLAD with G more clusters that take locations in and are then left out."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from ghost_vpr_ros.core.model.kmeans import kmeans_centres
+from ghost_vpr_ros.core.model.netvlad import NetVLAD
+from ghost_vpr_ros.core.model.poolings.pooling import LocalSample
+from ghost_vpr_ros.core.model.poolings.semantic_start import by_role, distant_directions
+
+
+class GhostVLAD(NetVLAD):
+    """Pools (B, C, h, w) into (B, K * C); G = 0 is NetVLAD.
+
+    Source: Zhong, Arandjelovic, Zisserman, "GhostVLAD for set-based face recognition": soft
+    assignment by a softmax over K + G clusters, residuals of the first K. The ghosts have no
+    centres: nothing is subtracted from what they take in.
+
+    The start is that of SRALNet, Sections III-E and V-D: k-means for the K, and ghosts in
+    directions distant from them, so that it begins as VLAD does; with `semantic`, ghosts at the
+    k-means centres of what the label maps call dynamic, and the K at those of what is static.
+    """
+
+    label = 'GhostVLAD'
+
+    def __init__(
+        self, channels: int, clusters: int, version: str, ghosts: int, semantic: bool = False
+    ) -> None:
+        super().__init__(channels, clusters, version, further=ghosts)
+        self.ghosts = ghosts
+        self.needs_roles = semantic
+        if semantic:
+            self.label = 'GhostVLAD-SC'
+
+    def weights(self, x: Tensor, feature_map: Tensor) -> Tensor:
+        """What each location counts for each of the K clusters, (B, K, h, w)."""
+        return super().weights(x, feature_map)[:, : len(self.centres)]
+
+    def initialise_from(self, sample: LocalSample | None, seed: int) -> None:
+        """Clusters by k-means; ghosts from dynamic features where they are known.
+
+        Raises:
+            SourceError: fewer local features than clusters, or all alike.
+        """
+        assert sample is not None
+        if self.needs_roles:
+            features, dynamic = by_role(sample)
+            what, other = (f'local features of {kind} classes' for kind in ('static', 'dynamic'))
+            ghosts = kmeans_centres(dynamic, self.ghosts, seed, other)
+        else:
+            features, what = sample.features, 'local features'
+            middle = features.mean(dim=0, keepdim=True)
+            ghosts = distant_directions(middle, self.ghosts, seed)[0]
+        centres = kmeans_centres(features, len(self.centres), seed, what)
+        self.initialise(centres, features, ghosts)

@@ -1,0 +1,70 @@
+"""What all poolings share: their size, and how they come by numbers before any training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from ghost_vpr_ros.core.errors import WeightsError
+
+
+@dataclass(frozen=True)
+class LocalSample:
+    """Local features of some images, from which a pooling starts.
+
+    Attributes:
+        features: (N, C) float32, unit norm.
+        roles: (N,) uint8, VOID, STATIC or DYNAMIC of `label_maps`; None: no labels are there.
+    """
+
+    features: Tensor
+    roles: Tensor | None = None
+
+
+class Pooling(nn.Module):
+    """(B, C, h, w) -> (B, out_dim), float, unit norm.
+
+    Attributes:
+        label: its name in the papers, as it stands in reports.
+        out_dim: numbers of a descriptor.
+        initialised: False until `initialise_from` or loaded weights have set its numbers; poolings
+            that serve as they are made are True from the start.
+        needs_features: `initialise_from` reads local features.
+        needs_roles: it reads what each of them shows, too.
+    """
+
+    label = ''
+    needs_features = False
+    needs_roles = False
+
+    def __init__(self, out_dim: int, *, initialised: bool) -> None:
+        super().__init__()
+        self.out_dim = out_dim
+        self.initialised = initialised
+
+    def initialise_from(self, sample: LocalSample | None, seed: int) -> None:
+        """Set the numbers that a training starts from; nothing where there are none to set.
+
+        Args:
+            sample: local features; None where `needs_features` is False.
+            seed: of everything random.
+
+        Raises:
+            SourceError: the sample does not suffice.
+        """
+
+    def check_initialised(self, what: str) -> None:
+        """Refuse to run on numbers that nobody has set.
+
+        Args:
+            what: those numbers, plural, for the message.
+
+        Raises:
+            WeightsError: they were never initialised.
+        """
+        if not self.initialised:
+            raise WeightsError(
+                f'{self.label}: the {what} are not initialised; initialise them from local '
+                'features, or load trained weights, before the network is run'
+            )

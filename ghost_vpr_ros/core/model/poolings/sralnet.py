@@ -1,0 +1,82 @@
+"""SRALNet: NetVLAD whose clusters each have an informative part and S parts that are left out."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ghost_vpr_ros.core.errors import SourceError
+from ghost_vpr_ros.core.model.kmeans import kmeans_centres
+from ghost_vpr_ros.core.model.netvlad import NetVLAD
+from ghost_vpr_ros.core.model.poolings.pooling import LocalSample
+from ghost_vpr_ros.core.model.poolings.semantic_start import by_role, distant_directions
+
+
+class SRALNet(NetVLAD):
+    """Pools (B, C, h, w) into (B, K * C); S = 0 is NetVLAD.
+
+    Source: SRALNet, Eqs. 3-5. Rows of the assignment: first the K representative centroids, then
+    S shadow centroids of the first cluster, of the second, ... alpha_k is the softmax over the K
+    (Eq. 3), beta_k what the softmax over a cluster's representative and shadows gives the
+    representative (Eq. 4), and V_k = sum_i alpha_k beta_k (x_i - c_k) (Eq. 5). Shadows have no
+    centres.
+
+    Section III-E says how it starts. As NetVLAD, with shadows that are random but distant from
+    their representative; or, with `semantic` (SRALNet-SC), representatives from local features of
+    static classes, and as shadows the S candidates of dynamic classes that are nearest.
+    Deviation: the paper does not say how many candidates there are nor how they are made; ours are
+    K k-means centres of the dynamic features, or as many as there are features.
+    """
+
+    label = 'SRALNet'
+
+    def __init__(
+        self, channels: int, clusters: int, version: str, shadows: int, semantic: bool = False
+    ) -> None:
+        super().__init__(channels, clusters, version, further=clusters * shadows)
+        self.shadows = shadows
+        self.needs_roles = semantic
+        if semantic:
+            self.label = 'SRALNet-SC'
+
+    def weights(self, x: Tensor, feature_map: Tensor) -> Tensor:
+        """alpha_k beta_k of each location, (B, K, h, w)."""
+        clusters = len(self.centres)
+        scores = self.assignment(x)
+        representatives = scores[:, :clusters]
+        alpha = representatives.softmax(dim=1)
+        shadows = scores[:, clusters:].unflatten(1, (clusters, self.shadows))
+        inside = torch.cat([representatives[:, :, None], shadows], dim=2)
+        return alpha * inside.softmax(dim=2)[:, :, 0]
+
+    def initialise_from(self, sample: LocalSample | None, seed: int) -> None:
+        """Centroids by k-means; shadows from dynamic features where they are known.
+
+        Raises:
+            SourceError: fewer local features than centroids, or all alike.
+        """
+        assert sample is not None
+        clusters = len(self.centres)
+        if self.needs_roles:
+            features, dynamic = by_role(sample)
+            what = 'local features of static classes'
+            centres = kmeans_centres(features, clusters, seed, what)
+            shadows = self._nearest_candidates(centres, dynamic, seed)
+        else:
+            features = sample.features
+            centres = kmeans_centres(features, clusters, seed)
+            shadows = distant_directions(centres, self.shadows, seed)
+        self.initialise(centres, features, shadows.flatten(0, 1))
+
+    def _nearest_candidates(self, centres: Tensor, dynamic: Tensor, seed: int) -> Tensor:
+        """(K, S, C): the S nearest shadow candidates of each centre."""
+        if len(dynamic) < self.shadows:
+            raise SourceError(
+                f'{self.label}: expected at least S = {self.shadows} local features of dynamic '
+                f'classes, found {len(dynamic)}; use label maps with sky, people or vehicles, or '
+                'fewer shadow_clusters'
+            )
+        count = min(max(len(centres), self.shadows), len(dynamic))
+        candidates = kmeans_centres(dynamic, count, seed)
+        order = torch.cdist(centres, candidates).argsort(dim=1)
+        return candidates[order[:, : self.shadows]]
