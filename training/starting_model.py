@@ -13,7 +13,7 @@ from tqdm import tqdm
 from ghost_vpr_ros.core.config import MAX_INITIALISATION_IMAGES
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import ConfigError, WeightsError
-from ghost_vpr_ros.core.model.initialisation import build_untrained, initialise_clusters
+from ghost_vpr_ros.core.model.initialisation import build_untrained, initialise_pooling
 from ghost_vpr_ros.core.model.reduction import Reduction
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import load_model
@@ -67,7 +67,7 @@ def starting_model(
     remember_trunk(model, maps)
     if not _take_pooling(model, given) or experiment.section(ScheduleConfig).initialise_clusters:
         inputs = [preprocess(image, experiment.preprocessing) for image in _images(database)]
-        initialise_clusters(model, torch.from_numpy(np.concatenate(inputs)), experiment.seed)
+        initialise_pooling(model, torch.from_numpy(np.concatenate(inputs)), experiment.seed)
     return model
 
 
