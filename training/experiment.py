@@ -32,6 +32,7 @@ SECTIONS = {
     'classification': 'training.classification:ClassificationConfig',
     'whitening': 'training.whitening:WhiteningConfig',
     'deployment': 'training.whitening:DeploymentConfig',
+    'semantics': 'training.semantics:SemanticsConfig',
 }
 """Section of the YAML file -> where its configuration class is."""
 

@@ -23,6 +23,7 @@ from ghost_vpr_ros.replay.image_sources import open_source
 from training.command import add_experiment_options, finish, new_parser
 from training.datasets.open_place_set import open_place_set
 from training.experiment import Experiment, read_experiment
+from training.semantics import SemanticsConfig
 from training.starting_model import starting_model
 from training.trunk_memory import add_maps_option
 
@@ -30,20 +31,26 @@ from training.trunk_memory import add_maps_option
 def initialise(
     experiment: Experiment, frames: Sequence[Frame], source: str, maps: Path | None = None
 ) -> VprModel:
-    """The experiment's network, its clusters set from at most 500 of the frames, spread evenly.
+    """The experiment's network, its pooling set from at most 500 of the frames, spread evenly.
 
     Raises:
         ImageError: an image cannot be read.
-        SourceError: too few local features for K clusters.
-        ConfigError: whitening is asked for.
+        SourceError: too few local features for K clusters, or label maps that do not fit.
+        ConfigError: whitening is asked for, or no label maps are named for a pooling that starts
+            from them.
         WeightsError: the weights to start from do not fit.
     """
     model = starting_model(experiment, frames, maps)
     trunk = model.provenance if experiment.init else f'random weights of seed {experiment.seed}'
-    count = min(len(frames), MAX_INITIALISATION_IMAGES)
-    model.provenance = (
-        f'untrained: {trunk}, clusters initialised on {count} of {len(frames)} images of {source}'
-    )
+    model.provenance = f'untrained: {trunk}'
+    if model.pooling.needs_roles:
+        labelled = experiment.section(SemanticsConfig).images or source
+        model.provenance += f', clusters initialised on label maps of {labelled}'
+    elif model.pooling.needs_features:
+        count = min(len(frames), MAX_INITIALISATION_IMAGES)
+        model.provenance += (
+            f', clusters initialised on {count} of {len(frames)} images of {source}'
+        )
     return model
 
 

@@ -10,10 +10,14 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ghost_vpr_ros.core.config import MAX_INITIALISATION_IMAGES
+from ghost_vpr_ros.core.config import MAX_INITIALISATION_IMAGES, POOLING_SETTINGS, SEMANTIC
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import ConfigError, WeightsError
-from ghost_vpr_ros.core.model.initialisation import build_untrained, initialise_pooling
+from ghost_vpr_ros.core.model.initialisation import (
+    build_untrained,
+    initialise_pooling,
+    needs_local_features,
+)
 from ghost_vpr_ros.core.model.reduction import Reduction
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import load_model
@@ -22,6 +26,7 @@ from ghost_vpr_ros.core.sampling import evenly_spaced
 from training.datasets.data_config import expanded
 from training.experiment import Experiment
 from training.schedule import ScheduleConfig
+from training.semantics import SemanticsConfig, labelled_frames
 from training.trunk_memory import remember_trunk
 
 _TRUNK_SETTINGS = ('dilation', 'dilate', 'squeeze_excite')
@@ -30,34 +35,33 @@ _TRUNK_SETTINGS = ('dilation', 'dilate', 'squeeze_excite')
 _REDUCTION_SETTINGS = ('crop_channels', 'reduced_channels')
 """What must agree for the reduction to be taken over, too."""
 
-_POOLING_SETTINGS = ('clusters', 'netvlad_version')
-"""What must agree for the clusters to be taken over besides."""
-
 
 def starting_model(
     experiment: Experiment, database: Sequence[Frame], maps: Path | None = None
 ) -> VprModel:
-    """The experiment's network with weights, and with clusters that are initialised.
+    """The experiment's network with weights, and with a pooling that is initialised.
 
     The tensors of the weights file `init` are taken over by name; without one the trunk is
-    untrained. Clusters are set from training images where that file has none that fit, or where
-    `schedule.initialise_clusters` asks for it. Its whitening is left behind.
+    untrained. Clusters, and what else a pooling starts from, are set from training images where
+    that file has none that fit, or where `schedule.initialise_clusters` asks for it. Poolings that
+    start from label maps take the images of the section `semantics`. Its whitening is left behind.
 
     Args:
-        experiment: architecture, seed, weights to start from, schedule.
+        experiment: architecture, seed, weights to start from, schedule, label maps.
         database: training images; at most 500, spread evenly, set the clusters.
         maps: folder to keep the maps of a given trunk in, if it is not trained; None: not kept.
 
     Raises:
-        ConfigError: the network is to have whitening.
+        ConfigError: the network is to have whitening, or no label maps are named for it.
         WeightsError: the file is missing, damaged, or of another architecture.
         ImageError: an image cannot be read.
-        SourceError: too few local features for K clusters.
+        SourceError: too few local features for K clusters, or label maps that do not fit.
     """
     _check_whitening(experiment)
     if not experiment.init:
+        images, label_maps = _first_images(experiment, database)
         return build_untrained(
-            experiment.model, experiment.preprocessing, _images(database), experiment.seed
+            experiment.model, experiment.preprocessing, images, experiment.seed, label_maps
         )
     path = expanded(experiment.init)
     given = load_model(path)
@@ -66,9 +70,18 @@ def starting_model(
     _take_trunk(model, given, path)
     remember_trunk(model, maps)
     if not _take_pooling(model, given) or experiment.section(ScheduleConfig).initialise_clusters:
-        inputs = [preprocess(image, experiment.preprocessing) for image in _images(database)]
-        initialise_pooling(model, torch.from_numpy(np.concatenate(inputs)), experiment.seed)
+        _initialise(model, experiment, database)
     return model
+
+
+def _initialise(model: VprModel, experiment: Experiment, database: Sequence[Frame]) -> None:
+    """Set the pooling anew; images are read only where it looks at some."""
+    inputs, label_maps = torch.empty(0), None
+    if needs_local_features(model):
+        images, label_maps = _first_images(experiment, database)
+        made = [preprocess(image, experiment.preprocessing) for image in images]
+        inputs = torch.from_numpy(np.concatenate(made))
+    initialise_pooling(model, inputs, experiment.seed, label_maps)
 
 
 def interrupted_model(experiment: Experiment) -> VprModel:
@@ -124,14 +137,19 @@ def _take_trunk(model: VprModel, given: VprModel, where: Path) -> None:
 
 
 def _take_pooling(model: VprModel, given: VprModel) -> bool:
-    """Take over the reduction, and the clusters; False where there are none, or others."""
+    """Take over the reduction, and the pooling; False where it is not set, or another one."""
     if not _same(model, given, _REDUCTION_SETTINGS):
         return False
     if isinstance(given.reduction, Reduction) and given.reduction.initialised:
         model.reduction = given.reduction
-    if not _same(model, given, _POOLING_SETTINGS) or not given.pooling.initialised:
+    settings = ('pooling', *POOLING_SETTINGS[model.config.pooling])
+    if not _same(model, given, settings) or not given.pooling.initialised:
         return False
-    model.pooling = given.pooling
+    tensors = given.pooling.state_dict()
+    if any(tensors[key].shape != own.shape for key, own in model.pooling.state_dict().items()):
+        return False
+    model.pooling.load_state_dict(tensors)
+    model.pooling.initialised = True
     return True
 
 
@@ -139,8 +157,23 @@ def _same(model: VprModel, given: VprModel, names: Sequence[str]) -> bool:
     return all(getattr(model.config, name) == getattr(given.config, name) for name in names)
 
 
-def _images(database: Sequence[Frame]) -> Iterator[NDArray[np.uint8]]:
-    """At most 500 images, spread evenly."""
-    chosen = [database[i] for i in evenly_spaced(len(database), MAX_INITIALISATION_IMAGES)]
-    for frame in tqdm(chosen, 'clusters', unit='image', disable=None):
+def _first_images(
+    experiment: Experiment, database: Sequence[Frame]
+) -> tuple[Iterator[NDArray[np.uint8]], Iterator[NDArray[np.uint8]] | None]:
+    """What a pooling starts from: images, and their label maps where it looks at them, too."""
+    if not experiment.model.pooling.endswith(SEMANTIC):
+        return _images(_spread(database)), None
+    config = experiment.section(SemanticsConfig)
+    labelled = labelled_frames(config, experiment.preprocessing, database)
+    frames = _spread(labelled.frames)
+    return _images(frames), (labelled.roles(frame) for frame in frames)
+
+
+def _spread(frames: Sequence[Frame]) -> list[Frame]:
+    """At most 500 of them, spread evenly."""
+    return [frames[i] for i in evenly_spaced(len(frames), MAX_INITIALISATION_IMAGES)]
+
+
+def _images(frames: Sequence[Frame]) -> Iterator[NDArray[np.uint8]]:
+    for frame in tqdm(frames, 'clusters', unit='image', disable=None):
         yield frame.load()

@@ -20,6 +20,8 @@ from tqdm import tqdm
 
 from ghost_vpr_ros.core.config import PreprocessingConfig
 from ghost_vpr_ros.core.datatypes import Frame
+from ghost_vpr_ros.core.model.poolings.activations import generalised_mean
+from ghost_vpr_ros.core.model.poolings.hard_vlad import hard_vlad
 from ghost_vpr_ros.core.preprocessing import preprocess
 from ghost_vpr_ros.replay.output_files import write_json
 from training.command import finish, new_parser
@@ -35,20 +37,7 @@ _BATCH = 8
 
 def gem(feature_map: Tensor) -> Tensor:
     """(B, C) unit-norm generalised means, power 3, of (B, C, h, w)."""
-    powers = feature_map.clamp(min=1e-6).pow(GEM_POWER).mean((2, 3))
-    return nn.functional.normalize(powers.pow(1.0 / GEM_POWER), dim=1)
-
-
-def hard_vlad(feature_map: Tensor, centres: Tensor) -> Tensor:
-    """(B, K * C) VLAD with hard assignment of (B, C, h, w), intra-normalised, unit norm."""
-    features = nn.functional.normalize(feature_map.flatten(2), dim=1).transpose(1, 2)
-    nearest = torch.cdist(features, centres[None].expand(len(features), -1, -1)).argmin(dim=2)
-    assignment = nn.functional.one_hot(nearest, len(centres)).to(features.dtype)
-    sums = assignment.transpose(1, 2) @ features
-    residuals = sums - assignment.sum(dim=1)[..., None] * centres
-    return nn.functional.normalize(
-        nn.functional.normalize(residuals, dim=2).flatten(1), dim=1
-    )  # fmt: skip
+    return nn.functional.normalize(generalised_mean(feature_map, GEM_POWER), dim=1)
 
 
 def baseline(teacher: Teacher, protocol: Protocol, size_px: int) -> dict[str, dict[int, float]]:

@@ -101,10 +101,11 @@ def _untrained(args: argparse.Namespace, frames: Sequence[Frame], what: str) -> 
     with progress_bar(len(chosen), 'initialise') as progress:
         images = (_counted(frame, progress) for frame in chosen)
         model = build_untrained(config, preprocessing, images, start.seed)
-    model.provenance = (
-        f'untrained: random weights of seed {start.seed}, clusters initialised on '
-        f'{len(chosen)} of {len(frames)} images of {what}'
-    )
+    model.provenance = f'untrained: random weights of seed {start.seed}'
+    if model.pooling.needs_features:
+        model.provenance += (
+            f', clusters initialised on {len(chosen)} of {len(frames)} images of {what}'
+        )
     say(f'note: the network is {model.provenance}')
     return model
 

@@ -69,6 +69,9 @@ POOLING_SETTINGS = {
 }
 """Poolings -> the settings that they have; docs/poolings.md says what each is."""
 
+SEMANTIC = '-sc'
+"""How the names of poolings end that start from label maps."""
+
 
 @dataclass(frozen=True)
 class ModelConfig(Config):

@@ -8,22 +8,13 @@ from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.replay.ground_truth import by_index
 from training.protocols import Protocol
 from training.teacher import Teacher
-from training.teacher_baseline import baseline, gem, hard_vlad, main
+from training.teacher_baseline import baseline, gem, main
 
 
 def test_gem_is_the_root_of_the_mean_of_cubes() -> None:
     found = gem(torch.tensor([[[[1.0, 2.0]], [[3.0, 3.0]]]]))
     by_hand = torch.tensor([4.5 ** (1 / 3), 3.0])
     torch.testing.assert_close(found[0], by_hand / by_hand.norm())
-
-
-def test_hard_vlad_sums_residuals_to_the_nearest_centre() -> None:
-    centres = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    feature_map = torch.tensor([[[[0.8, 0.6]], [[0.6, 0.8]]]])
-    found = hard_vlad(feature_map, centres)
-    first = torch.tensor([-0.2, 0.6]) / torch.tensor([-0.2, 0.6]).norm()
-    second = torch.tensor([0.6, -0.2]) / torch.tensor([0.6, -0.2]).norm()
-    torch.testing.assert_close(found[0], torch.cat([first, second]) / 2**0.5)
 
 
 def test_a_place_is_found_by_its_own_image() -> None:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ghost_vpr_ros.core.config import (
     MAX_INITIALISATION_IMAGES,
+    SEMANTIC,
     ModelConfig,
     PreprocessingConfig,
 )
@@ -96,7 +97,7 @@ def initialise_pooling(
 
     Args:
         model: changed in place.
-        inputs: (N, 3, h, w) network inputs.
+        inputs: (N, 3, h, w) network inputs; not read unless `needs_local_features`.
         seed: of everything random.
         label_maps: N, of the same images; read only by poolings that start from them.
 
@@ -109,10 +110,10 @@ def initialise_pooling(
         raise ConfigError(
             f'pooling: {model.config.pooling} starts from label maps, found none; give them in '
             'training (section semantics), load trained weights, or choose '
-            f'{model.config.pooling.removesuffix("-sc")}'
+            f'{model.config.pooling.removesuffix(SEMANTIC)}'
         )
     sample = None
-    if model.pooling.needs_features or not _is_reduced(model):
+    if needs_local_features(model):
         features = _reduced(model, sample_local_features(model.backbone, inputs, seed))
         roles = None
         if model.pooling.needs_roles and label_maps is not None:
@@ -121,9 +122,10 @@ def initialise_pooling(
     model.pooling.initialise_from(sample, seed)
 
 
-def _is_reduced(model: VprModel) -> bool:
-    """Whether the reduction has numbers, or there is none."""
-    return not isinstance(model.reduction, Reduction) or model.reduction.initialised
+def needs_local_features(model: VprModel) -> bool:
+    """Whether `initialise_pooling` looks at the inputs: for the pooling, or for a reduction."""
+    reduces = isinstance(model.reduction, Reduction)
+    return model.pooling.needs_features or (reduces and not model.reduction.initialised)
 
 
 def _reduced(model: VprModel, features: Tensor) -> Tensor:

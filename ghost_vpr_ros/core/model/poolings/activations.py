@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ghost_vpr_ros.core.model.poolings.pooling import Pooling
+from ghost_vpr_ros.core.model.poolings.pooling import LocalSample, Pooling
 
 _SMALLEST = 1e-6
 """What GeM raises to a power at least: it is meant for activations that are not negative."""
@@ -58,7 +58,13 @@ class GeM(Pooling):
 
     def __init__(self, channels: int, power: float) -> None:
         super().__init__(channels, initialised=True)
+        self.first_power = power
         self.power = nn.Parameter(torch.tensor([power]))
+
+    @torch.no_grad()
+    def initialise_from(self, sample: LocalSample | None, seed: int) -> None:
+        """Back to the power of the configuration."""
+        self.power.fill_(self.first_power)
 
     def forward(self, feature_map: Tensor) -> Tensor:
         """Descriptors (B, C), float, unit norm, of a feature map (B, C, h, w)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ghost_vpr_ros.core.model.poolings.pooling import Pooling
+from ghost_vpr_ros.core.model.poolings.pooling import LocalSample, Pooling
 from ghost_vpr_ros.core.model.poolings.regions import grid
 
 
@@ -32,8 +32,13 @@ class APANet(Pooling):
         self.levels = levels
         self.query = nn.Parameter(torch.zeros(channels))
         self.next_query = nn.Linear(channels, channels)
-        nn.init.zeros_(self.next_query.weight)
-        nn.init.zeros_(self.next_query.bias)
+        self.initialise_from(None, 0)
+
+    @torch.no_grad()
+    def initialise_from(self, sample: LocalSample | None, seed: int) -> None:
+        """All regions weigh the same."""
+        for parameter in self.parameters():
+            parameter.zero_()
 
     def forward(self, feature_map: Tensor) -> Tensor:
         """Descriptors (B, C), float, unit norm, of a feature map (B, C, h, w)."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import nn
 
-from ghost_vpr_ros.core.config import ModelConfig, PreprocessingConfig
+from ghost_vpr_ros.core.config import SEMANTIC, ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.model.netvlad import NetVLAD
 from ghost_vpr_ros.core.model.poolings.activations import GeM, MaxPooling, SumPooling
 from ghost_vpr_ros.core.model.poolings.apanet import APANet
@@ -29,13 +29,13 @@ OWN_LEVELS = {'spe-netvlad': 2, 'apanet': 3, 'rmac': 3}
 
 
 def _ghostvlad(config: ModelConfig, channels: int, _: Size) -> Pooling:
-    semantic = config.pooling.endswith('-sc')
+    semantic = config.pooling.endswith(SEMANTIC)
     clusters, version = config.clusters, config.netvlad_version
     return GhostVLAD(channels, clusters, version, config.ghost_clusters, semantic)
 
 
 def _sralnet(config: ModelConfig, channels: int, _: Size) -> Pooling:
-    semantic = config.pooling.endswith('-sc')
+    semantic = config.pooling.endswith(SEMANTIC)
     clusters, version = config.clusters, config.netvlad_version
     return SRALNet(channels, clusters, version, config.shadow_clusters, semantic)
 
