@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ghost_vpr_ros.core.config import ModelConfig
 from ghost_vpr_ros.core.errors import ConfigError
-from ghost_vpr_ros.core.model.ghostcnn import GhostCNN
+from ghost_vpr_ros.core.model.backbones import build_backbone
 from ghost_vpr_ros.core.model.initialisation import draw_random_weights
 from ghost_vpr_ros.core.settings import Config, setting
 from training.optimiser import half_cosine
@@ -107,7 +107,7 @@ class SceneClassifier(nn.Module):
         super().__init__()
         # Building draws weights that are replaced at once; the caller's random numbers stay.
         with torch.random.fork_rng(devices=[]):
-            self.trunk = GhostCNN(model)
+            self.trunk = build_backbone(model)
             self.head = nn.Linear(self.trunk.out_channels, classes)
         draw_random_weights(self.trunk, seed)
         generator = torch.Generator().manual_seed(seed)

@@ -25,6 +25,7 @@ from ghost_vpr_ros.core.model.principal_components import principal_components
 from ghost_vpr_ros.core.model.reduction import Reduction
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.settings import Config, setting
+from training.backbone_weights import take_backbone_weights
 from training.checkpoint import (
     flatten_optimiser,
     load_checkpoint,
@@ -38,6 +39,7 @@ from training.datasets.data_config import expanded
 from training.experiment import Experiment
 from training.optimiser import half_cosine, set_learning_rate
 from training.parallel import Processes
+from training.precision import run_trunk_in
 from training.teacher import STRIDE, Teacher
 
 
@@ -65,6 +67,11 @@ class DistillationConfig(Config):
     average_decay: float = setting(
         0.998, 'decay of the running average of weights that is the result', low=0.0, high=1.0
     )
+    precision: str = setting(
+        'float32',
+        "of the student's trunk; its weights, and what is kept of them, stay float32",
+        choices=('float32', 'bfloat16'),
+    )
     checkpoint_every: int = setting(200, 'steps between checkpoints', low=1, high=1_000_000)
 
     def __post_init__(self) -> None:
@@ -90,7 +97,10 @@ class DistillationConfig(Config):
 
 
 class Student(nn.Module):
-    """Trunk and 1x1 projection: inputs (B, 3, h, w) to maps (B, C_teacher, h / 32, w / 32)."""
+    """Trunk and 1x1 projection: inputs (B, 3, h, w) to maps (B, C_teacher, h / 32, w / 32).
+
+    A trunk whose cells are smaller (AlexNet, VGG-16, ResNet-18) has them averaged to these.
+    """
 
     def __init__(self, trunk: nn.Module, channels: int, teacher_channels: int) -> None:
         super().__init__()
@@ -99,8 +109,12 @@ class Student(nn.Module):
 
     def forward(self, batch: Tensor) -> Tensor:
         """The projected maps."""
-        features: Tensor = self.projection(self.trunk(batch))
-        return features
+        features: Tensor = self.trunk(batch)
+        cells = (batch.shape[2] // STRIDE, batch.shape[3] // STRIDE)
+        if features.shape[2:] != cells:
+            features = nn.functional.adaptive_avg_pool2d(features, cells)
+        projected: Tensor = self.projection(features)
+        return projected
 
 
 def distillation_loss(student_map: Tensor, teacher_map: Tensor) -> Tensor:
@@ -121,11 +135,14 @@ class Distillation:
             model = VprModel(experiment.model, experiment.preprocessing)
             student = Student(model.backbone, model.backbone.out_channels, teacher.channels)
         draw_random_weights(model.backbone, experiment.seed)
+        self._start = take_backbone_weights(model.backbone, experiment)
         self.model = model
         student.to(processes.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.student = student
         averaging = get_ema_multi_avg_fn(self.config.average_decay)
         self.average = AveragedModel(self.student, multi_avg_fn=averaging, use_buffers=True)
+        # After the copy for the average, which would otherwise run the trunk of this one.
+        run_trunk_in(self.config.precision, model, processes.device)
         self.optimiser = torch.optim.AdamW(
             self.student.parameters(), weight_decay=self.config.weight_decay
         )
@@ -216,9 +233,10 @@ class Distillation:
             projection = _Projection.of(average)
             projected = torch.cat([projection.sample(average.trunk, view) for view in views])
             projection.then_components(projected, self.model.reduction)
+        start = f', started from {self._start}' if self._start else ''
         self.model.provenance = (
             f'trunk distilled from {self.teacher.name} in {self.steps_before + self.step} steps '
-            f'({self.views} views), seed {self.experiment.seed}; '
+            f'({self.views} views), seed {self.experiment.seed}{start}; '
             'not yet trained on places'
         )
         return self.model.eval()

@@ -39,7 +39,7 @@ SECTIONS = {
 DATA_PARTS = ('train', 'val')
 """Data sets of an experiment: what is learnt from, and what the best weights are chosen by."""
 
-_KNOWN = ['seed', 'init', 'preprocessing', 'model', 'data', *SECTIONS]
+_KNOWN = ['seed', 'init', 'backbone_weights', 'preprocessing', 'model', 'data', *SECTIONS]
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ class Experiment:
         data: the data sets of each part, see `DATA_PARTS`; several are used as one.
         sections: the other sections that the file names, by their name.
         init: weights file that training starts from; empty: an untrained network.
+        backbone_weights: torchvision state dict that the trunk starts from; empty: none.
     """
 
     seed: int
@@ -61,6 +62,7 @@ class Experiment:
     data: Mapping[str, tuple[DataConfig, ...]] = field(default_factory=dict)
     sections: Mapping[str, Config] = field(default_factory=dict)
     init: str = ''
+    backbone_weights: str = ''
 
     def section(self, kind: type[ConfigT]) -> ConfigT:
         """The section of that class; its defaults where the file does not name it."""
@@ -85,6 +87,7 @@ class Experiment:
         return {
             'seed': self.seed,
             'init': self.init,
+            **({'backbone_weights': self.backbone_weights} if self.backbone_weights else {}),
             'preprocessing': self.preprocessing.to_dict(),
             'model': self.model.to_dict(),
             'data': {part: [each.to_dict() for each in sets] for part, sets in self.data.items()},
@@ -117,9 +120,12 @@ def _assemble(values: Mapping[str, Any]) -> Experiment:
     seed = values.get('seed', 0)
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         raise ConfigError(f'seed: expected an integer from 0, found {seed!r}')
-    init = values.get('init') or ''
-    if not isinstance(init, str):
-        raise ConfigError(f'init: expected the path of a weights file, found {init!r}')
+    init, backbone_weights = (_path(values, key) for key in ('init', 'backbone_weights'))
+    if init and backbone_weights:
+        raise ConfigError(
+            f'backbone_weights: expected one start, found init {init!r} besides, which has a '
+            'trunk already; leave one of the two out'
+        )
     data = _section(values, 'data')
     _check_keys('data: ', data, list(DATA_PARTS))
     return Experiment(
@@ -133,7 +139,15 @@ def _assemble(values: Mapping[str, Any]) -> Experiment:
             if name in values
         },
         init,
+        backbone_weights,
     )
+
+
+def _path(values: Mapping[str, Any], key: str) -> str:
+    path = values.get(key) or ''
+    if not isinstance(path, str):
+        raise ConfigError(f'{key}: expected the path of a weights file, found {path!r}')
+    return path
 
 
 def _data_sets(part: str, values: Any) -> tuple[DataConfig, ...]:

@@ -41,7 +41,8 @@ def initialise(
         WeightsError: the weights to start from do not fit.
     """
     model = starting_model(experiment, frames, maps)
-    trunk = model.provenance if experiment.init else f'random weights of seed {experiment.seed}'
+    started = experiment.init or experiment.backbone_weights
+    trunk = model.provenance if started else f'random weights of seed {experiment.seed}'
     model.provenance = f'untrained: {trunk}'
     if model.pooling.needs_roles:
         labelled = experiment.section(SemanticsConfig).images or source

@@ -14,20 +14,15 @@ import torch
 from torch import nn
 
 from ghost_vpr_ros.core.errors import ConfigError
-from ghost_vpr_ros.core.model.ghostcnn import ROWS
+from ghost_vpr_ros.core.model.backbones import BACKBONES
 from ghost_vpr_ros.core.model.vpr_model import VprModel
-from ghost_vpr_ros.core.settings import Config, setting
+from ghost_vpr_ros.core.settings import Config, nearest_hint, setting
 
-STAGES = tuple(f'stage{number}' for number in sorted({row.stage for row in ROWS}))
-LAYERS = (
-    'all',
-    *STAGES,
-    *(f'row{number}' for number in range(1, len(ROWS) + 1)),
-    'last',
-    'pooling',
-)
-"""Where training can begin: everything, a stage or row of GhostCNN's Table 1, the convolution
-behind the rows, or only what follows the trunk (reduction, pooling)."""
+_OF_TRUNKS = dict.fromkeys(name for each in BACKBONES.values() for name in each.layers)
+LAYERS = ('all', *_OF_TRUNKS, 'pooling')
+"""Where training can begin: everything, a layer of the trunk, or only what follows the trunk
+(reduction, pooling). `BACKBONES` says which layers a trunk has: GhostCNN the stages and rows of
+Table 1, and the last convolution behind them."""
 
 
 @dataclass(frozen=True)
@@ -101,10 +96,13 @@ def build_optimiser(module: nn.Module, config: OptimiserConfig) -> torch.optim.O
 
 
 def freeze_below(model: VprModel, layer: str) -> int:
-    """Train only from a layer of `LAYERS` on; return how many parameters that leaves.
+    """Train only from a layer of the network on; return how many parameters that leaves.
 
     Whitening is never trained: it is fitted afterwards. What lies below the first trained layer
     needs no gradient, so its activations are not kept in memory either.
+
+    Raises:
+        ConfigError: this network has no such layer.
     """
     first = trunk_position(model, layer)
     model.requires_grad_(True)
@@ -123,17 +121,19 @@ def training_mode(model: VprModel, config: OptimiserConfig) -> None:
 
 
 def trunk_position(model: VprModel, layer: str) -> int:
-    """How many parts of the trunk lie below a layer: the stem is part 0, row r is part r."""
-    if layer == 'all':
-        return 0
-    if layer == 'pooling':
-        return len(model.backbone)
-    if layer == 'last':
-        return len(ROWS) + 1
-    if layer.startswith('row'):
-        return int(layer.removeprefix('row'))
-    stage = int(layer.removeprefix('stage'))
-    return 1 + next(i for i, row in enumerate(ROWS) if row.stage == stage)
+    """How many parts of the trunk lie below a layer; in GhostCNN row r is part r, the stem part 0.
+
+    Raises:
+        ConfigError: this network has no such layer.
+    """
+    name = model.config.backbone
+    positions = {'all': 0, **BACKBONES[name].layers, 'pooling': len(model.backbone)}
+    if layer not in positions:
+        raise ConfigError(
+            f'train_from: expected a layer of {name}, found {layer!r}'
+            f'{nearest_hint(layer, list(positions))}'
+        )
+    return positions[layer]
 
 
 def _batch_norms(model: nn.Module) -> Iterator[nn.BatchNorm2d]:

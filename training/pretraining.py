@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ghost_vpr_ros.core.errors import ImageError, SourceError, TrainingError
 from ghost_vpr_ros.core.model.vpr_model import VprModel
+from training.backbone_weights import take_backbone_weights
 from training.checkpoint import (
     flatten_optimiser,
     load_checkpoint,
@@ -48,7 +49,7 @@ class Pretraining:
     def __init__(
         self, experiment: Experiment, scenes: SceneSet, steps: int, device: torch.device
     ) -> None:
-        """Build the untrained classifier.
+        """Build the classifier, its trunk untrained or with torchvision's weights.
 
         Args:
             experiment: what is trained, and how.
@@ -71,6 +72,7 @@ class Pretraining:
         self._losses: list[float] = []
         self._saved_step = 0
         network = SceneClassifier(experiment.model, len(scenes.classes), experiment.seed)
+        self._start = take_backbone_weights(network.trunk, experiment)
         self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimiser = make_optimiser(self.network, self.config)
 
@@ -202,10 +204,11 @@ class Pretraining:
 
     def provenance(self) -> str:
         """One sentence on where the weights come from."""
+        start = f', started from {self._start}' if self._start else ''
         return (
             f'trunk trained to classify {len(self._data["classes"])} kinds of scenes in '
             f'{self.step} steps of {self.config.batch_size} views (held-out top-1 '
-            f'{100 * self.val["val_top1"]:.1f} %), seed {self.experiment.seed}; '
+            f'{100 * self.val["val_top1"]:.1f} %), seed {self.experiment.seed}{start}; '
             'not yet trained on places'
         )
 

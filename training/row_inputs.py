@@ -63,29 +63,29 @@ def stage_inputs(stage: str, experiment: Experiment, before: str) -> dict[str, A
     said = experiment.to_dict()
     kept = ('seed', 'preprocessing', 'model', 'backbone_weights', *_SECTIONS[stage])
     values = {name: said[name] for name in kept if name in said}
-    sources = [*_photos(said) if stage in ('pretrain', 'distill') else ()]
-    sources += [said['backbone_weights']] if said.get('backbone_weights') else []
     if stage in _USES_PLACES:
         values['data'] = said['data']
-        sources += [path for sets in said['data'].values() for each in sets for path in each['path']]
-        sources += said.get('semantics', {}).get('photos', [])
     if not before and said['init']:
         values['init'] = said['init']
-        sources.append(said['init'])
-    files = {text: files_digest(_path_of(text)) for text in sources}
+    files = {text: files_digest(expanded(text)) for text in _files_of(values)}
     return {'recipe': RECIPE, 'stage': stage, 'before': before, 'said': values, 'files': files}
 
 
-def _photos(said: Mapping[str, Any]) -> list[str]:
-    """Sources of photos: `WEIGHT PATH [COLUMN=VALUE ...]`, or folders."""
-    weighted = said.get('distillation', {}).get('photos', [])
-    return [text.split()[1] for text in weighted] + list(
-        said.get('classification', {}).get('folders', [])
-    )
-
-
-def _path_of(text: str) -> Path:
-    return expanded(text.split()[0])
+def _files_of(values: Mapping[str, Any]) -> list[str]:
+    """Files and folders that these values name."""
+    sets = [each for part in values.get('data', {}).values() for each in part]
+    semantics = values.get('semantics', {})
+    photos = [text.split()[1] for text in values.get('distillation', {}).get('photos', [])]
+    images = [text.split()[0] for text in values.get('whitening', {}).get('images', [])]
+    named = [
+        *photos,
+        *values.get('classification', {}).get('folders', []),
+        *images,
+        *(path for each in sets for path in each['path']),
+        *(semantics.get(name, '') for name in ('images', 'labels')),
+        *(values.get(name, '') for name in ('init', 'backbone_weights')),
+    ]
+    return sorted({text for text in named if text})
 
 
 @cache

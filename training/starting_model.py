@@ -23,13 +23,14 @@ from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import load_model
 from ghost_vpr_ros.core.preprocessing import preprocess
 from ghost_vpr_ros.core.sampling import evenly_spaced
+from training.backbone_weights import take_backbone_weights
 from training.datasets.data_config import expanded
 from training.experiment import Experiment
 from training.schedule import ScheduleConfig
 from training.semantics import SemanticsConfig, labelled_frames
 from training.trunk_memory import remember_trunk
 
-_TRUNK_SETTINGS = ('dilation', 'dilate', 'squeeze_excite')
+_TRUNK_SETTINGS = ('backbone', 'dilation', 'dilate', 'squeeze_excite')
 """What must agree although tensors of the same shapes would fit."""
 
 _REDUCTION_SETTINGS = ('crop_channels', 'reduced_channels')
@@ -41,10 +42,11 @@ def starting_model(
 ) -> VprModel:
     """The experiment's network with weights, and with a pooling that is initialised.
 
-    The tensors of the weights file `init` are taken over by name; without one the trunk is
-    untrained. Clusters, and what else a pooling starts from, are set from training images where
-    that file has none that fit, or where `schedule.initialise_clusters` asks for it. Poolings that
-    start from label maps take the images of the section `semantics`. Its whitening is left behind.
+    The tensors of the weights file `init` are taken over by name, or the trunk alone from the
+    torchvision file `backbone_weights`; without either the trunk is untrained. Clusters, and what
+    else a pooling starts from, are set from training images where `init` has none that fit, or
+    where `schedule.initialise_clusters` asks for it. Poolings that start from label maps take the
+    images of the section `semantics`. Its whitening is left behind.
 
     Args:
         experiment: architecture, seed, weights to start from, schedule, label maps.
@@ -58,6 +60,11 @@ def starting_model(
         SourceError: too few local features for K clusters, or label maps that do not fit.
     """
     _check_whitening(experiment)
+    if experiment.backbone_weights:
+        model = _bare_model(experiment)
+        model.provenance = take_backbone_weights(model.backbone, experiment)
+        _initialise(model, experiment, database)
+        return model
     if not experiment.init:
         images, label_maps = _first_images(experiment, database)
         return build_untrained(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 CONFIRMED, REFUTED, OPEN = 'confirmed', 'refuted', 'no difference within the noise'
 _ERRORS = 2.0
@@ -65,8 +66,8 @@ def _verdict(
     return Verdict(better, worse, protocol, difference, 100.0 * difference_error(first, second))
 
 
-def _hits(results: Sequence[Mapping[str, Any]], protocol: str) -> np.ndarray[Any, Any]:
-    """(seeds, queries) whether the first answer is right, at the largest size that was measured."""
+def _hits(results: Sequence[Mapping[str, Any]], protocol: str) -> NDArray[np.float64]:
+    """(seeds, queries) whether the first answer is right, at the largest size of descriptor."""
     hits = []
     for result in results:
         rows = [row for row in result['rows'] if row['protocol'] == protocol]
@@ -75,7 +76,7 @@ def _hits(results: Sequence[Mapping[str, Any]], protocol: str) -> np.ndarray[Any
     return np.array(hits, np.float64)
 
 
-def difference_error(first: np.ndarray[Any, Any], second: np.ndarray[Any, Any]) -> float:
+def difference_error(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
     """Standard error of the difference of two shares, from seeds and from queries.
 
     Seeds: variance of the rows' means over their number. Queries: both rows answer the same ones,

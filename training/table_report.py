@@ -59,9 +59,7 @@ def _row(name: str, found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         'seeds': [each['seed'] for each in found],
         'recall': recall,
         'protocol_ids': list(dict.fromkeys(row['protocol_id'] for row in found[0]['rows'])),
-        'queries': {
-            row['protocol_id']: len(row['right_at_1']) for row in found[0]['rows']
-        },
+        'queries': {row['protocol_id']: len(row['right_at_1']) for row in found[0]['rows']},
         'seconds': mean_and_spread([sum(each['seconds'].values()) for each in found]),
         'loss': mean_and_spread(losses, 4) if losses else None,
     }

@@ -39,7 +39,9 @@ class TrunkMemory:
             self._file = sqlite3.connect(self.path, timeout=_WAIT_S, check_same_thread=False)
             self._file.execute('PRAGMA journal_mode=WAL')
             self._file.execute('PRAGMA synchronous=OFF')
-            self._file.execute('CREATE TABLE IF NOT EXISTS maps (input BLOB PRIMARY KEY, map BLOB)')
+            self._file.execute(
+                'CREATE TABLE IF NOT EXISTS maps (input BLOB PRIMARY KEY, map BLOB)'
+            )
             self._file.commit()
         except (OSError, sqlite3.Error) as error:
             raise OutputError(

@@ -72,11 +72,28 @@ POOLING_SETTINGS = {
 SEMANTIC = '-sc'
 """How the names of poolings end that start from label maps."""
 
+BACKBONE_CHANNELS = {
+    'ghostcnn': 960,
+    'alexnet': 256,
+    'alexnet_ungrouped': 256,
+    'vgg16': 512,
+    'mobilenet_v3_large': 960,
+    'resnet18': 256,
+}
+"""Trunks -> channels C of their feature maps; `crop_channels` cuts those of ghostcnn."""
+
+_OF_GHOSTCNN = ('dilation', 'dilate', 'squeeze_excite', 'crop_channels')
+
 
 @dataclass(frozen=True)
 class ModelConfig(Config):
-    """The network's architecture: GhostCNN, (reduction,) pooling, whitening."""
+    """The network's architecture: trunk, (reduction,) pooling, whitening."""
 
+    backbone: str = setting(
+        'ghostcnn',
+        'trunk; dilation, dilate, squeeze_excite and crop_channels are settings of ghostcnn',
+        choices=tuple(BACKBONE_CHANNELS),
+    )
     dilation: tuple[int, int] = setting(
         (5, 2), 'dilation rate in stages 1-4 and in stage 5', low=1, high=16
     )
@@ -126,9 +143,12 @@ class ModelConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.reduced_channels > self.crop_channels:
+        if self.backbone != 'ghostcnn':
+            self._check_settings_of_ghostcnn()
+        if self.reduced_channels > self.trunk_channels:
+            limit = 'crop_channels' if self.backbone == 'ghostcnn' else f"{self.backbone}'s"
             raise ConfigError(
-                f'reduced_channels: expected at most crop_channels {self.crop_channels}, found '
+                f'reduced_channels: expected at most {limit} {self.trunk_channels}, found '
                 f'{self.reduced_channels}; a reduction only makes smaller'
             )
         self._check_settings_of_poolings()
@@ -147,6 +167,28 @@ class ModelConfig(Config):
                 raise ConfigError(
                     f'{item.name}: not a setting of pooling {self.pooling}, expected '
                     f'{item.default}, found {value}; leave it out, or choose another pooling'
+                )
+
+    @property
+    def trunk_channels(self) -> int:
+        """C of the trunk's feature map."""
+        if self.backbone == 'ghostcnn':
+            return self.crop_channels
+        return BACKBONE_CHANNELS[self.backbone]
+
+    def _check_settings_of_ghostcnn(self) -> None:
+        """They would change nothing but the hash of any other trunk.
+
+        Raises:
+            ConfigError: one of them is not at its default.
+        """
+        for item in settings_of(ModelConfig):
+            value = getattr(self, item.name)
+            if item.name in _OF_GHOSTCNN and value != item.default:
+                raise ConfigError(
+                    f'{item.name}: a setting of ghostcnn, expected {item.default} with backbone '
+                    f'{self.backbone} ({self.trunk_channels} channels), found {value}; leave it '
+                    'out, or choose backbone ghostcnn'
                 )
 
 

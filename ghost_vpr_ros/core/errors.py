@@ -41,6 +41,10 @@ class DeviceError(GhostVprError):
     """The requested engine or device does not exist on this machine."""
 
 
+class PackageError(GhostVprError):
+    """What was asked for needs a package that is missing, or does not fit the others."""
+
+
 class TrainingError(GhostVprError):
     """A training cannot go on: its loss is no number, or the network has collapsed."""
 

@@ -4,11 +4,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from training.study_plan import Variant, read_study
+from training.study_table import study_table
 
 from ghost_vpr_ros.core.errors import ConfigError, SourceError
 from training import study
-from training.study_plan import Variant, read_study
-from training.study_table import study_table
 
 STUDY = """
 name: small

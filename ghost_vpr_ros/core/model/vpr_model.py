@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from ghost_vpr_ros.core.config import ModelConfig, PreprocessingConfig
-from ghost_vpr_ros.core.model.ghostcnn import GhostCNN
+from ghost_vpr_ros.core.model.backbones import BACKBONES, build_backbone
 from ghost_vpr_ros.core.model.poolings.registry import build_pooling
 from ghost_vpr_ros.core.model.reduction import Reduction
 from ghost_vpr_ros.core.model.whitening import Whitening
@@ -19,13 +19,13 @@ _OF_POOLINGS = (
     *('pooling', 'ghost_clusters', 'shadow_clusters', 'gem_power', 'pyramid_levels'),
     *('local_max', 'fc_dim'),
 )
-JOINED_LATER = ('reduced_channels', 'brightness', *_OF_POOLINGS)
+JOINED_LATER = ('reduced_channels', 'brightness', 'backbone', *_OF_POOLINGS)
 """Settings younger than the first weights files. At their defaults they are not written, so that
 older files and maps keep their hashes."""
 
 
 class VprModel(nn.Module):
-    """GhostCNN -> reduction (where R > 0) -> pooling -> whitening (where D > 0).
+    """Trunk -> reduction (where R > 0) -> pooling -> whitening (where D > 0).
 
     Attributes:
         config: the architecture.
@@ -42,10 +42,12 @@ class VprModel(nn.Module):
         self.config = config
         self.preprocessing = preprocessing
         self.provenance = provenance
-        self.backbone = GhostCNN(config)
-        channels = config.reduced_channels or config.crop_channels
+        self.backbone = build_backbone(config)
+        channels = config.reduced_channels or config.trunk_channels
         self.reduction = (
-            Reduction(config.crop_channels, channels) if config.reduced_channels else nn.Identity()
+            Reduction(config.trunk_channels, channels)
+            if config.reduced_channels
+            else nn.Identity()
         )
         self.pooling = build_pooling(config, channels, self.backbone, preprocessing)
         self.descriptor_dim = config.descriptor_dim or self.pooling.out_dim
@@ -72,12 +74,14 @@ class VprModel(nn.Module):
         """Architecture in words, as it stands in reports: `Ghost-dil-NetVLAD(5-2), ..., 512-D`."""
         a, b = self.config.dilation
         pooling = self.pooling.label
-        kind = f'Ghost-{pooling}' if (a, b) == (1, 1) else f'Ghost-dil-{pooling}({a}-{b})'
+        kind = f'{BACKBONES[self.config.backbone].title}-{pooling}'
+        if self.config.backbone == 'ghostcnn' and (a, b) != (1, 1):
+            kind = f'Ghost-dil-{pooling}({a}-{b})'
         size = f'{self.preprocessing.width_px}x{self.preprocessing.height_px}'
         changed = [
             f'{item.name}={getattr(self.config, item.name)}'
             for item in settings_of(ModelConfig)
-            if item.name not in ('dilation', 'descriptor_dim', 'pooling')
+            if item.name not in ('backbone', 'dilation', 'descriptor_dim', 'pooling')
             and getattr(self.config, item.name) != item.default
         ]
         return ', '.join([kind, *changed, size, f'{self.descriptor_dim}-D'])

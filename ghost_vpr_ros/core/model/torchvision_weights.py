@@ -1,0 +1,85 @@
+"""Trunks with weights in torchvision's names: of torchvision itself, of Places-365, of a user.
+
+Nothing is downloaded; a user brings the state dict. What follows the trunk in the network that it
+was taken from is left behind.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from ghost_vpr_ros.core.errors import WeightsError
+
+_SOURCES = {
+    'alexnet': ('features.', ('classifier.',)),
+    'alexnet_ungrouped': ('features.', ('classifier.',)),
+    'vgg16': ('features.', ('classifier.',)),
+    'mobilenet_v3_large': ('features.', ('classifier.',)),
+    'resnet18': ('', ('layer4.', 'fc.')),
+}
+"""Trunk -> what stands before its names in torchvision's network, and how the names of the parts
+behind the trunk start."""
+
+_COUNTER = 'num_batches_tracked'
+"""Of batch norm: absent from files of early versions of torch, and of no use here."""
+
+
+def load_torchvision_weights(
+    trunk: nn.Module, backbone: str, tensors: Mapping[str, Tensor], where: str
+) -> None:
+    """Set every number of a trunk from torchvision's state dict of the whole network.
+
+    Args:
+        trunk: built by `build_backbone`.
+        backbone: its name.
+        tensors: by torchvision's names, with or without `module.` before them.
+        where: the file, for messages.
+
+    Raises:
+        WeightsError: the trunk is not torchvision's, or a tensor of it is missing, of another
+            shape or not finite, or one belongs to no part of that network.
+    """
+    if backbone not in _SOURCES:
+        raise WeightsError(
+            f'{where}: expected a backbone of torchvision ({", ".join(_SOURCES)}), found '
+            f'{backbone}; start from weights of this package instead'
+        )
+    prefix, behind = _SOURCES[backbone]
+    given = {name.removeprefix('module.'): tensor for name, tensor in tensors.items()}
+    expected = {prefix + name: tensor for name, tensor in trunk.state_dict().items()}
+    unknown = [k for k in given if k not in expected and not k.startswith(behind)]
+    missing = [k for k in expected if k not in given and not k.endswith(_COUNTER)]
+    if missing:
+        raise _refusal(where, backbone, 'missing', missing[0], unknown)
+    if unknown:
+        raise _refusal(where, backbone, 'unknown', unknown[0], list(expected))
+    _check_numbers(expected, given, backbone, where)
+    loaded = {k.removeprefix(prefix): given.get(k, old) for k, old in expected.items()}
+    trunk.load_state_dict(loaded)
+
+
+def _check_numbers(
+    expected: Mapping[str, Tensor], given: Mapping[str, Tensor], backbone: str, where: str
+) -> None:
+    for name, tensor in expected.items():
+        found = given.get(name, tensor)
+        if found.shape != tensor.shape:
+            raise WeightsError(
+                f'{where}: expected {name!r} of {backbone} in shape {tuple(tensor.shape)}, found '
+                f'{tuple(found.shape)}; these weights belong to another network'
+            )
+        if not found.isfinite().all():
+            raise WeightsError(f'{where}: {name!r} is not finite; fetch the file again')
+
+
+def _refusal(where: str, backbone: str, what: str, name: str, others: list[str]) -> WeightsError:
+    near = difflib.get_close_matches(name, others, n=1, cutoff=0.8)
+    hint = f' (found {near[0]!r})' if near and what == 'missing' else ''
+    hint = f' (expected {near[0]!r})' if near and what == 'unknown' else hint
+    return WeightsError(
+        f'{where}: the tensor {name!r} is {what}{hint}; expected the names of torchvision for '
+        f'{backbone}, use its state dict, or choose the backbone that the file belongs to'
+    )
