@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 from ghost_vpr_ros.core.model.complexity import count_macs, count_parameters
+from ghost_vpr_ros.core.model.reduction import Reduction
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from training.experiment import read_experiment
 from training.table_plan import Row, Table
@@ -35,8 +38,11 @@ def network_size(table: Table, row: Row) -> dict[str, Any]:
         2^20, the latter without centres, as Ghost-dil-NetVLAD counts; `gmacs` in 10^9.
     """
     experiment = read_experiment(table.base, row.changes)
-    model = VprModel(experiment.model, experiment.preprocessing)
+    with torch.device('meta'):  # Nothing is computed, so no numbers are needed.
+        model = VprModel(experiment.model, experiment.preprocessing)
     model.pooling.initialised = True
+    if isinstance(model.reduction, Reduction):
+        model.reduction.initialised = True
     total = count_parameters(model)
     centres = getattr(model.pooling, 'centres', None)
     without = total - (0 if centres is None else centres.numel())

@@ -25,7 +25,7 @@ from training.experiment import read_mapping
 from training.selection import place_set_truth
 
 LIGHTS = ('day', 'sunset', 'night')
-"""Order of the three queries of each place in the lists of Tokyo 24/7, as its authors number them."""
+"""Order of the three queries of each place in the lists of Tokyo 24/7."""
 
 PROTOCOLS = Path(__file__).parent / 'configs' / 'protocols.yaml'
 

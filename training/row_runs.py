@@ -30,8 +30,8 @@ MAPS_NAME = 'maps'
 _RUN_FOLDERS = ('pretrain', 'distill', 'train')
 """Stages that write a folder and can be resumed; the others write one file."""
 
-_KEEPS_TRUNK = ('initialise', 'train', 'evaluate')
-"""Stages that can look the maps of a frozen trunk up."""
+_KEEPS_TRUNK = ('initialise', 'train', 'whiten')
+"""Stages that can look the maps of a frozen trunk up, besides the evaluation."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def _maps_option(experiment: Experiment, row: Row, out: Path) -> tuple[str, ...]
     is_frozen = sections.get('optimiser', {}).get('train_from') == 'pooling'
     makes_trunk = 'distill' in row.stages or 'pretrain' in row.stages
     kept = experiment.init and not makes_trunk and (is_frozen or 'train' not in row.stages)
-    return ('--maps', str(out / MAPS_NAME)) if kept and 'whiten' not in row.stages else ()
+    return ('--maps', str(out / MAPS_NAME)) if kept else ()
 
 
 def _evaluation(
