@@ -77,7 +77,7 @@ def _our_table(rows: Sequence[Mapping[str, Any]]) -> str:
         return ''
     protocols = list(rows[0]['recall'])
     lines = [
-        f'| row | D | {" | ".join(protocols)} | seeds | loss | minutes |',
+        f'| row | D | {" | ".join(protocols)} | seeds | loss | CPU minutes |',
         '|---|--:' + '|---' * len(protocols) + '|--:|---|--:|',
     ]
     for row in rows:
