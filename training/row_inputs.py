@@ -1,6 +1,7 @@
 """What a stage of a row depends on, as one digest: a stage is computed once for each digest.
 
-Code is told apart by `RECIPE`, which whoever changes what a command computes has to raise.
+Settings at their defaults are left out, so that a new setting changes no digest. Code and defaults
+are told apart by `RECIPE`: whoever changes what a command computes has to raise it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ghost_vpr_ros.core.settings import Config, settings_of
 from training.datasets.data_config import expanded
 from training.experiment import Experiment
 
@@ -60,15 +62,31 @@ def stage_inputs(stage: str, experiment: Experiment, before: str) -> dict[str, A
         experiment: with the row's changes and its seed.
         before: digest of the stage that made the weights it starts from; empty: none.
     """
-    said = experiment.to_dict()
-    kept = ('seed', 'preprocessing', 'model', 'backbone_weights', *_SECTIONS[stage])
-    values = {name: said[name] for name in kept if name in said}
+    values: dict[str, Any] = {
+        'seed': experiment.seed,
+        'preprocessing': changed_settings(experiment.preprocessing),
+        'model': changed_settings(experiment.model),
+    }
+    for name, section in experiment.sections.items():
+        if name in _SECTIONS[stage]:
+            values[name] = changed_settings(section)
     if stage in _USES_PLACES:
-        values['data'] = said['data']
-    if not before and said['init']:
-        values['init'] = said['init']
+        values['data'] = {
+            part: [changed_settings(each) for each in sets]
+            for part, sets in experiment.data.items()
+        }
+    starts = {} if before else {'init': experiment.init}
+    starts['backbone_weights'] = experiment.backbone_weights
+    values.update({name: path for name, path in starts.items() if path})
     files = {text: files_digest(expanded(text)) for text in _files_of(values)}
     return {'recipe': RECIPE, 'stage': stage, 'before': before, 'said': values, 'files': files}
+
+
+def changed_settings(config: Config) -> dict[str, Any]:
+    """The settings that are not at their defaults, in plain values."""
+    plain = config.to_dict()
+    default = {item.name: item.default for item in settings_of(type(config))}
+    return {name: value for name, value in plain.items() if getattr(config, name) != default[name]}
 
 
 def _files_of(values: Mapping[str, Any]) -> list[str]:

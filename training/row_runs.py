@@ -19,7 +19,7 @@ from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.replay.output_files import write_json
 from training.experiment import Experiment, read_experiment
 from training.protocols import PROTOCOLS, read_protocols
-from training.row_inputs import RECIPE, digest_of, files_digest, stage_inputs
+from training.row_inputs import RECIPE, changed_settings, digest_of, files_digest, stage_inputs
 from training.run_folder import LOG_NAME
 from training.table_plan import Row, Table
 
@@ -98,7 +98,7 @@ def _evaluation(
     inputs = {
         'recipe': RECIPE,
         'before': before,
-        'protocols': {name: each.to_dict() for name, each in protocols.items()},
+        'protocols': {name: changed_settings(each) for name, each in protocols.items()},
         'dims': table.dims,
         'files': {str(path): files_digest(path) for path in sorted(paths)},
     }
