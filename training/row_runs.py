@@ -8,7 +8,7 @@ import importlib
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,6 +127,12 @@ def run_stage(stage: Stage) -> float:
     return seconds
 
 
+def command_of(stage: str) -> Callable[[Sequence[str]], int]:
+    """`main` of the module of a stage."""
+    main: Callable[[Sequence[str]], int] = importlib.import_module(f'training.{stage}').main
+    return main
+
+
 def _processor_seconds() -> float:
     """Of this process and the children that have ended: what other work does not lengthen."""
     return sum(os.times()[:4])
@@ -140,7 +146,7 @@ def _run_command(stage: Stage) -> None:
         arguments.append('--resume')
     elif made.is_file():
         made.unlink()  # Left by a command that was killed before it was done.
-    main = importlib.import_module(f'training.{stage.name}').main
+    main = command_of(stage.name)
     with (
         log.open('w') as stream,
         contextlib.redirect_stdout(stream),

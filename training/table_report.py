@@ -138,7 +138,7 @@ def _published(reference: PublishedTable | None, table: Table) -> str:
         f'| row | {" | ".join(f"{name} {_head(reference)}" for name in reference.sets)} |',
         '|---' * (len(reference.sets) + 1) + '|',
     ]
-    for name in wanted or next(iter(reference.sets.values())):
+    for name in wanted or list(next(iter(reference.sets.values()))):
         cells = [_printed(reference.row(data_set, name)) for data_set in reference.sets]
         lines.append(f'| {name} | {" | ".join(cells)} |')
     return '\n'.join([*lines, ''])

@@ -1,7 +1,7 @@
 """Benchmarks of image retrieval: who is asked, what is right, and what does not count.
 
-Formats: Oxford 5k and Paris 6k (four text files for each query), and INRIA Holidays (the numbers in
-the names of the images).
+Formats: Oxford 5k and Paris 6k (four text files for each query), and INRIA Holidays (the numbers
+in the names of the images).
 """
 
 from __future__ import annotations

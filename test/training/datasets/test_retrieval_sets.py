@@ -22,7 +22,9 @@ def write_photos(folder: Path, names: list[str]) -> Path:
 
 @pytest.fixture
 def oxford(tmp_path: Path) -> Path:
-    folder = write_photos(tmp_path / 'oxford5k', ['hall_1', 'hall_2', 'hall_3', 'gate_1', 'lawn_1'])
+    folder = write_photos(
+        tmp_path / 'oxford5k', ['hall_1', 'hall_2', 'hall_3', 'gate_1', 'lawn_1']
+    )
     lists = {
         'hall_a_query': 'oxc1_hall_1 2.0 1.0 6.0 5.0\n',
         'hall_a_good': 'hall_1\nhall_2\n',
