@@ -67,6 +67,7 @@ setup(
             *(f'ros-jazzy-{name}; {HAS_ROS_WHEELS}' for name in ROS_WHEELS),
         ],
         'replay': ['matplotlib', 'pillow', 'rosbags', 'rosbags-image'],
+        'engines': ['onnx', 'onnxruntime', 'openvino'],
         'backbones': ['torchvision'],
         'pose-graph': ['gtsam>=4.2'],
         'train': ['pyyaml', 'scipy', 'tensorboard', 'torchvision'],

@@ -8,7 +8,7 @@ set -eu
 
 venv=$1
 finished=$venv/.finished
-extras=ros,replay,train,test
+extras=ros,replay,engines,train,test
 
 fail() {
     echo "make setup: $*" >&2

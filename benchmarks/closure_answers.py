@@ -187,7 +187,7 @@ def learn(
 
 def costs(workshop: Workshop, asked: Questions) -> dict[str, float]:
     """Medians over single images, in milliseconds: on the clock, and of CPU (all threads)."""
-    engine = create_engine(workshop.model, 'auto', 'cpu')
+    engine = create_engine(workshop.model)
     frames = asked.frames[:TIMED_IMAGES]
     images = [frame.load() for frame in frames]
     batches = [preprocess(image, workshop.model.preprocessing) for image in images]

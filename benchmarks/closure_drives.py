@@ -222,7 +222,7 @@ class Workshop:
         self, asked: Questions, config: RecognizerConfig
     ) -> Iterator[PlaceRecognizer]:
         """A recogniser of the questions' map whose network runs once for each image."""
-        engine = RememberingEngine(create_engine(self.model, 'auto', 'cpu'))
+        engine = RememberingEngine(create_engine(self.model))
         own = descriptor_file(self.work, asked.name, self.model.model_hash)
         # A town's drive is also asked of another town's map.
         for path in own.parent.glob(descriptor_file(self.work, '*', self.model.model_hash).name):

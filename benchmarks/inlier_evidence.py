@@ -54,7 +54,7 @@ class Pairs:
 def similarities(frames: Sequence[Frame]) -> NDArray[np.float32]:
     """(N, N) cosine similarities by the shipped network."""
     model = load_default_model()
-    rows = extract_descriptors(frames, model, create_engine(model, 'torch', 'cpu'))
+    rows = extract_descriptors(frames, model, create_engine(model))
     return rows @ rows.T
 
 
@@ -120,7 +120,7 @@ def verified(
 def shipped_network(config: VerificationConfig) -> PatchExtractor:
     """What describes the cells where `network` is asked for."""
     model = load_default_model()
-    return PatchExtractor(create_engine(model, 'torch', 'cpu'), model.preprocessing, config)
+    return PatchExtractor(create_engine(model), model.preprocessing, config)
 
 
 def keyframe(number: int) -> Keyframe:

@@ -1,6 +1,7 @@
-"""What every test shares: the data folder, and a ROS domain of their own on this machine only."""
+"""What every test shares: data folder, cache, and a ROS domain on this machine only."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,10 @@ import pytest
 # Set when the tests are collected, before anything starts ROS; processes of a test inherit it.
 os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 100)
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+
+# Exported networks: none of the user's are used, and none are left behind.
+_CACHE = tempfile.TemporaryDirectory(prefix='ghost_vpr_test_')
+os.environ['GHOST_VPR_CACHE'] = _CACHE.name
 
 
 @pytest.fixture(scope='session')

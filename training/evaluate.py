@@ -45,7 +45,7 @@ class Descriptors:
             DeviceError: no such device on this machine.
         """
         self._model = model
-        self._engine = create_engine(model, device=device)
+        self._engine = create_engine(model, EngineConfig(device=device))
         self._known: dict[tuple[str, str], NDArray[np.float32]] = {}
 
     def of(self, frames: Sequence[Frame], root: str) -> NDArray[np.float32]:

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from ghost_vpr_ros.core.errors import ConfigError, OutputError
-from ghost_vpr_ros.core.model.vpr_model import VprModel, content_hash
+from ghost_vpr_ros.core.model.vpr_model import VprModel, arrays_of
+from ghost_vpr_ros.core.model.weights_file import content_hash
 
 _WAIT_S = 60.0
 """How long a process waits for another that writes the same file."""
@@ -32,7 +33,7 @@ class TrunkMemory:
             OutputError: the folder cannot be written.
         """
         architecture = {'trunk': str(model.backbone)}
-        digest = content_hash(architecture, model.backbone.state_dict())
+        digest = content_hash(architecture, arrays_of(model.backbone.state_dict()))
         self.path = folder / f'{digest[:16]}.db'
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ghost_vpr_ros.cli.model_options import (
     add_engine_options,
     add_model_options,
+    bytes_of,
     chosen_model,
     is_weights_file,
 )
@@ -20,13 +21,13 @@ from ghost_vpr_ros.cli.options import add_settings, add_where, config_from, wher
 from ghost_vpr_ros.cli.positions import located
 from ghost_vpr_ros.cli.progress import progress_bar
 from ghost_vpr_ros.cli.table import add_json_option, print_result
-from ghost_vpr_ros.core.config import MapConfig
+from ghost_vpr_ros.core.config import EngineConfig, MapConfig
 from ghost_vpr_ros.core.errors import GhostVprError, MapError
 from ghost_vpr_ros.replay.bag_topics import BagTopics
 from ghost_vpr_ros.replay.output_files import check_writable
 
 if TYPE_CHECKING:
-    from ghost_vpr_ros.core.model.vpr_model import VprModel
+    from ghost_vpr_ros.cli.model_options import Model
     from ghost_vpr_ros.core.place_map import PlaceMap
     from ghost_vpr_ros.replay.image_sources import ImageSource
     from ghost_vpr_ros.replay.map_builder import BuildResult
@@ -83,12 +84,11 @@ def _check_place(path: Path, append: bool) -> None:
 
 def _open_map(
     args: argparse.Namespace, source: ImageSource, config: MapConfig
-) -> tuple[PlaceMap, VprModel]:
+) -> tuple[PlaceMap, Model]:
     from ghost_vpr_ros.core.place_map import PlaceMap
 
     if args.map.exists():
         return _open_existing(args, config)
-    from ghost_vpr_ros.core.model.weights import model_to_bytes
 
     model = chosen_model(args, source.frames, source.name)
     place_map = PlaceMap.create(
@@ -96,27 +96,27 @@ def _open_map(
         model.model_hash,
         model.descriptor_dim,
         model.preprocessing,
-        model_to_bytes(model),
+        bytes_of(model),
         config,
         model.name,
     )
     return place_map, model
 
 
-def _open_existing(args: argparse.Namespace, config: MapConfig) -> tuple[PlaceMap, VprModel]:
+def _open_existing(args: argparse.Namespace, config: MapConfig) -> tuple[PlaceMap, Model]:
     """The map with its own model; a weights file may be given again, but must be the same one."""
-    from ghost_vpr_ros.core.model.weights import load_model, model_from_bytes
+    from ghost_vpr_ros.core.model.weights_file import StoredModel
     from ghost_vpr_ros.core.place_map import PlaceMap
 
-    wanted = load_model(args.model).model_hash if is_weights_file(args.model) else None
+    wanted = StoredModel.from_file(args.model).model_hash if is_weights_file(args.model) else None
     place_map = PlaceMap.open(args.map, writable=True, expected_model_hash=wanted, config=config)
-    return place_map, model_from_bytes(place_map.model_bytes(), f'the model in {args.map}')
+    return place_map, StoredModel.from_bytes(place_map.model_bytes(), f'the model in {args.map}')
 
 
 def _fill(
     args: argparse.Namespace,
     place_map: PlaceMap,
-    model: VprModel,
+    model: Model,
     source: ImageSource,
     config: MapConfig,
 ) -> BuildResult:
@@ -124,7 +124,7 @@ def _fill(
     from ghost_vpr_ros.replay.map_builder import add_frames
 
     session = args.session or source.short_name
-    engine = create_engine(model, args.engine, args.device)
+    engine = create_engine(model, config_from(args, EngineConfig))
     try:
         with progress_bar(len(source), 'build map') as progress:
             return add_frames(
@@ -159,7 +159,7 @@ def _remove_if_empty(path: Path) -> None:
         path.unlink()
 
 
-def _summary(place_map: PlaceMap, model: VprModel, result: BuildResult) -> dict[str, object]:
+def _summary(place_map: PlaceMap, model: Model, result: BuildResult) -> dict[str, object]:
     return {
         'map': str(place_map.path),
         'session': result.session,

@@ -18,6 +18,7 @@ from ghost_vpr_ros.cli.options import add_settings, add_where, config_from, wher
 from ghost_vpr_ros.cli.positions import judged_frames
 from ghost_vpr_ros.cli.progress import progress_bar, say
 from ghost_vpr_ros.cli.table import add_json_option, print_result
+from ghost_vpr_ros.core.config import EngineConfig
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import CalibrationError
 from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
@@ -112,15 +113,15 @@ def _calibration_of(path: Path) -> Calibration:
 
 def _open_recognizer(args: argparse.Namespace) -> PlaceRecognizer:
     from ghost_vpr_ros.core.engine import create_engine
-    from ghost_vpr_ros.core.model.weights import model_from_bytes
+    from ghost_vpr_ros.core.model.weights_file import StoredModel
     from ghost_vpr_ros.core.place_map import PlaceMap
     from ghost_vpr_ros.core.recognizer import PlaceRecognizer
     from ghost_vpr_ros.replay.remembering_engine import RememberingEngine
 
     place_map = PlaceMap.open(args.map)
     try:
-        model = model_from_bytes(place_map.model_bytes(), str(args.map))
-        engine = RememberingEngine(create_engine(model, args.engine, args.device))
+        model = StoredModel.from_bytes(place_map.model_bytes(), str(args.map))
+        engine = RememberingEngine(create_engine(model, config_from(args, EngineConfig)))
         return PlaceRecognizer(model, engine, place_map, config_from(args, RecognizerConfig))
     except BaseException:
         place_map.close()

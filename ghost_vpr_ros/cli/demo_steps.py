@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,15 +12,13 @@ from numpy.typing import NDArray
 from ghost_vpr_ros.cli.demo_data import DemoData, town_data, user_data
 from ghost_vpr_ros.cli.demo_node import NodeRun, ros_is_missing, run_node
 from ghost_vpr_ros.cli.evaluate import describe_model, picture_title, recall_lines
-from ghost_vpr_ros.cli.model_options import model_or_untrained
+from ghost_vpr_ros.cli.model_options import bytes_of, model_or_untrained
 from ghost_vpr_ros.cli.options import config_from
 from ghost_vpr_ros.cli.progress import progress_bar
 from ghost_vpr_ros.cli.replay import replay_title
-from ghost_vpr_ros.core.config import MapConfig
+from ghost_vpr_ros.core.config import EngineConfig, MapConfig
 from ghost_vpr_ros.core.engine import create_engine
 from ghost_vpr_ros.core.image import encode_jpeg
-from ghost_vpr_ros.core.model.vpr_model import VprModel
-from ghost_vpr_ros.core.model.weights import model_to_bytes
 from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
 from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
@@ -33,6 +31,9 @@ from ghost_vpr_ros.replay.map_builder import add_frames, remove_map
 from ghost_vpr_ros.replay.output_files import make_output_folder, write_file, write_json
 from ghost_vpr_ros.replay.replay_report import write_replay
 from ghost_vpr_ros.replay.replayer import judge, replay
+
+if TYPE_CHECKING:
+    from ghost_vpr_ros.cli.model_options import Model
 
 _NUM_STEPS = 5
 _NODE_JPEG_QUALITY = 95
@@ -75,20 +76,20 @@ def _counts(states: dict[str, int]) -> str:
     return ', '.join(f'{count} {state}' for state, count in states.items() if count)
 
 
-def _build(args: argparse.Namespace, data: DemoData) -> tuple[Path, VprModel]:
+def _build(args: argparse.Namespace, data: DemoData) -> tuple[Path, Model]:
     """A new map of the database; that of an earlier demonstration is replaced."""
     frames = data.division.database.frames
     model = model_or_untrained(args, frames, data.name)
     make_output_folder(data.folder)
     map_path = data.folder / 'places.map'
     remove_map(map_path)
-    engine = create_engine(model, args.engine, args.device)
+    engine = create_engine(model, config_from(args, EngineConfig))
     place_map = PlaceMap.create(
         map_path,
         model.model_hash,
         model.descriptor_dim,
         model.preprocessing,
-        model_to_bytes(model),
+        bytes_of(model),
         model_name=model.name,
     )
     with place_map, progress_bar(len(frames), 'build map') as progress:
@@ -101,13 +102,13 @@ def _evaluate(
     args: argparse.Namespace,
     data: DemoData,
     map_path: Path,
-    model: VprModel,
+    model: Model,
     judgement: EvaluationConfig,
 ) -> dict[str, Any]:
     division = data.division
     with PlaceMap.open(map_path) as place_map:
         descriptors = place_map.descriptors()
-    engine = create_engine(model, args.engine, args.device)
+    engine = create_engine(model, config_from(args, EngineConfig))
     with progress_bar(len(division.queries), 'evaluate') as progress:
         evaluation = evaluate(
             division.database.frames,
@@ -134,7 +135,7 @@ def _replay(
 ) -> dict[str, Any]:
     frames = open_source(data.bag).frames
     with PlaceRecognizer.open(
-        map_path, engine=args.engine, device=args.device, config=RecognizerConfig()
+        map_path, engine=config_from(args, EngineConfig), config=RecognizerConfig()
     ) as recognizer:
         with progress_bar(len(frames), 'replay') as progress:
             answers = replay(frames, recognizer, progress=progress)

@@ -108,7 +108,7 @@ def _weights() -> Finding:
     try:
         from ghost_vpr_ros.core.model import default_weights
 
-        model = default_weights.load_default_model()
+        model = default_weights.default_weights()
     except (ImportError, GhostVprError) as error:
         return Finding(False, str(error), needed_for)
     return Finding(True, f'{model.name}, hash {model.model_hash[:12]}', needed_for)
@@ -170,8 +170,10 @@ def _transports() -> Finding:
 PROBES: dict[str, Callable[[], Finding]] = {
     'ghost_vpr_ros': _package,
     'python': _python,
-    'torch': _module('torch', 'torch', 'describing images'),
+    'torch': _module('torch', 'torch', 'training, and exporting networks to engines'),
     'torchvision': _module('torchvision', 'torchvision', 'training'),
+    'openvino': _module('openvino', 'openvino', 'the fastest engine on a CPU'),
+    'onnxruntime': _module('onnxruntime', 'onnxruntime', 'the second fastest engine'),
     'weights': _weights,
     'cuda': _cuda,
     'faiss': _module('faiss', 'faiss-cpu', 'search'),

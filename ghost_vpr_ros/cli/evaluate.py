@@ -15,13 +15,15 @@ from ghost_vpr_ros.cli.options import add_settings, add_where, config_from, wher
 from ghost_vpr_ros.cli.positions import located
 from ghost_vpr_ros.cli.progress import progress_bar, say
 from ghost_vpr_ros.cli.table import add_json_option, figure_rows, print_result, table_lines
+from ghost_vpr_ros.core.config import EngineConfig
 from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.replay.bag_topics import BagTopics
 from ghost_vpr_ros.replay.config import EvaluationConfig
 from ghost_vpr_ros.replay.output_files import make_output_folder
 
 if TYPE_CHECKING:
-    from ghost_vpr_ros.core.model.vpr_model import VprModel
+    from ghost_vpr_ros.cli.model_options import Model
+    from ghost_vpr_ros.core.model.description import DescribedModel
     from ghost_vpr_ros.replay.ground_truth import GroundTruth
     from ghost_vpr_ros.replay.image_sources import ImageSource
 
@@ -87,7 +89,7 @@ def evaluate_and_write(
     database: ImageSource,
     queries: ImageSource,
     truth: GroundTruth,
-    model: VprModel,
+    model: Model,
     config: EvaluationConfig,
     left_out: dict[str, int],
 ) -> dict[str, Any]:
@@ -96,7 +98,7 @@ def evaluate_and_write(
     from ghost_vpr_ros.replay.evaluation_report import write_evaluation
     from ghost_vpr_ros.replay.evaluator import evaluate
 
-    engine = create_engine(model, args.engine, args.device)
+    engine = create_engine(model, config_from(args, EngineConfig))
     try:
         with progress_bar(len(database) + len(queries), 'evaluate') as progress:
             evaluation = evaluate(
@@ -114,7 +116,7 @@ def evaluate_and_write(
     return write_evaluation(evaluation, described, title, config.sheet_rows, args.out)
 
 
-def describe_model(model: VprModel) -> dict[str, str]:
+def describe_model(model: DescribedModel) -> dict[str, str]:
     """Name, hash and origin of the weights, as they stand in every result file."""
     return {'name': model.name, 'hash': model.model_hash, 'weights': model.provenance}
 
@@ -169,7 +171,7 @@ def _ground_truth(
 
 
 def picture_title(
-    database: ImageSource, queries: ImageSource, truth: GroundTruth, model: VprModel
+    database: ImageSource, queries: ImageSource, truth: GroundTruth, model: Model
 ) -> str:
     """Heading of the pictures: queries, database, protocol and network."""
     state = ', untrained' if model.provenance.startswith('untrained') else ''

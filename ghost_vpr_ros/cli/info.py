@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the description of the file."""
     path = _shipped_weights() if args.file is None else args.file
-    describe = _describe_map if _is_sqlite(path) else _describe_weights
+    describe = _describe_map if is_map(path) else _describe_weights
     print_result(describe(path), args.json)
     return 0
 
@@ -38,7 +38,12 @@ def _shipped_weights() -> Path:
     return default_weights.default_weights_path()
 
 
-def _is_sqlite(path: Path) -> bool:
+def is_map(path: Path) -> bool:
+    """Whether a file is a map, or else is taken for weights.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
     try:
         with path.open('rb') as file:
             return file.read(len(_SQLITE_START)) == _SQLITE_START

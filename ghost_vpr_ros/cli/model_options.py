@@ -18,6 +18,9 @@ from ghost_vpr_ros.replay.config import InitialisationConfig
 
 if TYPE_CHECKING:
     from ghost_vpr_ros.core.model.vpr_model import VprModel
+    from ghost_vpr_ros.core.model.weights_file import StoredModel
+
+    Model = VprModel | StoredModel
 
 UNTRAINED = 'untrained'
 """Said instead of a weights file: a network without training."""
@@ -26,7 +29,7 @@ _CONFIGS = (PreprocessingConfig, ModelConfig, InitialisationConfig)
 
 
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
-    """Add `--engine` and `--device`; not given, they have the defaults of the configuration."""
+    """Add the engine's options; not given, they have the defaults of the configuration."""
     add_settings(parser, EngineConfig)
     parser.set_defaults(**EngineConfig().to_dict())
 
@@ -53,7 +56,7 @@ def is_weights_file(model: str | None) -> bool:
     return model not in (None, UNTRAINED)
 
 
-def chosen_model(args: argparse.Namespace, frames: Sequence[Frame], what: str) -> VprModel:
+def chosen_model(args: argparse.Namespace, frames: Sequence[Frame], what: str) -> Model:
     """The model of `--model`: the shipped weights, a file, or an untrained network.
 
     Args:
@@ -76,7 +79,7 @@ def chosen_model(args: argparse.Namespace, frames: Sequence[Frame], what: str) -
     return model_or_untrained(args, frames, what)
 
 
-def model_or_untrained(args: argparse.Namespace, frames: Sequence[Frame], what: str) -> VprModel:
+def model_or_untrained(args: argparse.Namespace, frames: Sequence[Frame], what: str) -> Model:
     """As `chosen_model`, for a command that has `--model` without the untrained network's options.
 
     Raises:
@@ -85,10 +88,21 @@ def model_or_untrained(args: argparse.Namespace, frames: Sequence[Frame], what: 
     """
     if args.model == UNTRAINED:
         return _untrained(args, frames, what)
-    from ghost_vpr_ros.core.model.default_weights import load_default_model
-    from ghost_vpr_ros.core.model.weights import load_model
+    from ghost_vpr_ros.core.model.default_weights import default_weights
+    from ghost_vpr_ros.core.model.weights_file import StoredModel
 
-    return load_default_model() if args.model is None else load_model(args.model)
+    return default_weights() if args.model is None else StoredModel.from_file(args.model)
+
+
+def bytes_of(model: Model) -> bytes:
+    """The weights file of a model, as it is stored in a map."""
+    from ghost_vpr_ros.core.model.weights_file import StoredModel
+
+    if isinstance(model, StoredModel):
+        return model.data
+    from ghost_vpr_ros.core.model.weights import model_to_bytes
+
+    return model_to_bytes(model)
 
 
 def _untrained(args: argparse.Namespace, frames: Sequence[Frame], what: str) -> VprModel:

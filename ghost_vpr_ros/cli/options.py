@@ -47,7 +47,7 @@ def given_settings(args: argparse.Namespace, config_type: type[Config]) -> dict[
     return {name: value for name, value in values.items() if value is not None}
 
 
-def add_where(parser: argparse.ArgumentParser, option: str = '--where', what: str = '') -> None:
+def add_where(parser: argparse._ActionsContainer, option: str = '--where', what: str = '') -> None:
     """Add a repeatable filter of a manifest's rows: `COLUMN=VALUE` or `COLUMN=LOW..HIGH`."""
     parser.add_argument(
         option,

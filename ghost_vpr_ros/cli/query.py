@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ghost_vpr_ros.cli.model_options import add_engine_options
 from ghost_vpr_ros.cli.options import add_settings, config_from
+from ghost_vpr_ros.core.config import EngineConfig
 from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Candidate, Hypothesis
 from ghost_vpr_ros.core.errors import OutputError
 from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
@@ -45,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     if args.sheet is not None:
         _check_sheet(args)
     recognizer = PlaceRecognizer.open(
-        args.map, args.model, engine=args.engine, device=args.device, config=config
+        args.map, args.model, config_from(args, EngineConfig), config
     )
     rows = []
     try:

@@ -29,7 +29,7 @@ from ghost_vpr_ros.cli.pose_graph import (
 from ghost_vpr_ros.cli.positions import judged_frames
 from ghost_vpr_ros.cli.progress import progress_bar, say
 from ghost_vpr_ros.cli.table import add_json_option, print_result, table_lines
-from ghost_vpr_ros.core.config import MapConfig
+from ghost_vpr_ros.core.config import EngineConfig, MapConfig
 from ghost_vpr_ros.core.datatypes import Frame, Pose
 from ghost_vpr_ros.core.mapping_config import MODES, MappingConfig
 from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
@@ -123,7 +123,7 @@ def _open(args: argparse.Namespace) -> PlaceRecognizer:
     config = config_from(args, RecognizerConfig)
     place_map, model = open_map(args.map, args.model, args.mode, config_from(args, MapConfig))
     try:
-        engine = create_engine(model, args.engine, args.device)
+        engine = create_engine(model, config_from(args, EngineConfig))
         recognizer = PlaceRecognizer(model, engine, place_map, config)
         recognizer.use_camera(bag_camera(Path(args.bag)))
         return recognizer

@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.engine import Engine
-from ghost_vpr_ros.core.model.vpr_model import VprModel
-from ghost_vpr_ros.core.preprocessing import preprocess
+from ghost_vpr_ros.core.model.description import DescribedModel
+from ghost_vpr_ros.core.preprocessing import pixel_batch
 
 BATCH_SIZE = 8
 
 
 def extract_descriptors(
     frames: Sequence[Frame],
-    model: VprModel,
+    model: DescribedModel,
     engine: Engine,
     *,
     progress: Callable[[int], object] | None = None,
@@ -42,8 +42,8 @@ def extract_descriptors(
 
 
 def _batches(
-    frames: Sequence[Frame], model: VprModel
-) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    frames: Sequence[Frame], model: DescribedModel
+) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     for start in range(0, len(frames), BATCH_SIZE):
         loaded = (frame.load() for frame in frames[start : start + BATCH_SIZE])
-        yield start, np.concatenate([preprocess(i, model.preprocessing) for i in loaded])
+        yield start, np.concatenate([pixel_batch(i, model.preprocessing) for i in loaded])

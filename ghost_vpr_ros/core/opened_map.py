@@ -7,9 +7,8 @@ from typing import NamedTuple
 
 from ghost_vpr_ros.core.config import MapConfig
 from ghost_vpr_ros.core.errors import MapError
-from ghost_vpr_ros.core.model.default_weights import load_default_model
-from ghost_vpr_ros.core.model.vpr_model import VprModel
-from ghost_vpr_ros.core.model.weights import load_model, model_from_bytes, model_to_bytes
+from ghost_vpr_ros.core.model.default_weights import default_weights
+from ghost_vpr_ros.core.model.weights_file import StoredModel
 from ghost_vpr_ros.core.place_map import PlaceMap
 
 
@@ -17,7 +16,7 @@ class OpenedMap(NamedTuple):
     """A map and the network that makes its descriptors."""
 
     place_map: PlaceMap
-    model: VprModel
+    model: StoredModel
 
 
 def open_map(
@@ -41,17 +40,17 @@ def open_map(
         OutputError: the map cannot be written.
     """
     path = Path(path)
-    given = load_model(model_path) if model_path else None
+    given = StoredModel.from_file(model_path) if model_path else None
     if mode == 'localize' or path.exists():
         return _existing(path, given, mode, config)
-    model = given or load_default_model()
-    content = (model.preprocessing, model_to_bytes(model), config, model.name)
+    model = given or default_weights()
+    content = (model.preprocessing, model.data, config, model.name)
     dim = model.descriptor_dim
     return OpenedMap(PlaceMap.create(path, model.model_hash, dim, *content), model)
 
 
 def _existing(
-    path: Path, given: VprModel | None, mode: str, config: MapConfig | None
+    path: Path, given: StoredModel | None, mode: str, config: MapConfig | None
 ) -> OpenedMap:
     place_map = PlaceMap.open(
         path,
@@ -67,7 +66,7 @@ def _existing(
                 f'{len(place_map)} keyframes; name a new file, or continue this map with mode '
                 'localize_and_map'
             )
-        model = given or model_from_bytes(place_map.model_bytes(), str(path))
+        model = given or StoredModel.from_bytes(place_map.model_bytes(), str(path))
     except BaseException:
         place_map.close()
         raise

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ghost_vpr_ros.core.config import PreprocessingConfig
 from ghost_vpr_ros.core.engine import Engine
 from ghost_vpr_ros.core.local_features import LocalFeatures, working_size
-from ghost_vpr_ros.core.preprocessing import preprocess
+from ghost_vpr_ros.core.preprocessing import pixel_batch
 from ghost_vpr_ros.core.verification_config import VerificationConfig
 
 _CONFIDENCE = 0.999
@@ -40,7 +40,7 @@ class PatchExtractor:
         Raises:
             ImageError: the array is not such an image.
         """
-        found = self._engine.feature_map(preprocess(image, self._preprocessing))[0]
+        found = self._engine.feature_map(pixel_batch(image, self._preprocessing))[0]
         _, rows, columns = found.shape
         columns_first = found.reshape(len(found), -1).T
         norm = np.linalg.norm(columns_first, axis=1, keepdims=True)

@@ -1,4 +1,8 @@
-"""The one function that turns an image into the network's input, from training to the node."""
+"""From an image to the network's input, from training to the node.
+
+Engines take the pixels and normalise them on their device; training and tests take the normalised
+input. Both are made of the same pixels by the same two numbers for each channel.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +33,15 @@ def preprocess(image: NDArray[np.uint8], config: PreprocessingConfig) -> NDArray
     scale, offset = scale_and_offset(config)
     normalised = input_pixels(image, config) * scale + offset
     return np.ascontiguousarray(normalised.transpose(2, 0, 1)[np.newaxis])
+
+
+def pixel_batch(image: NDArray[np.uint8], config: PreprocessingConfig) -> NDArray[np.uint8]:
+    """What an engine is given: RGB uint8 (1, h, w, 3) of an RGB uint8 (H, W, 3) image.
+
+    Raises:
+        ImageError: as `preprocess`.
+    """
+    return np.ascontiguousarray(input_pixels(image, config)[np.newaxis])
 
 
 def input_pixels(image: NDArray[np.uint8], config: PreprocessingConfig) -> NDArray[np.uint8]:

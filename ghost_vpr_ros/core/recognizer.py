@@ -34,13 +34,13 @@ from ghost_vpr_ros.core.image_quality import shows_something
 from ghost_vpr_ros.core.known_places import KnownPlaces
 from ghost_vpr_ros.core.likelihood import MIN_SAMPLES, Likelihood, learn_likelihood
 from ghost_vpr_ros.core.loop_closure import best_checked, make_closure
-from ghost_vpr_ros.core.model.vpr_model import VprModel
+from ghost_vpr_ros.core.model.description import DescribedModel
 from ghost_vpr_ros.core.odometer import Reading
 from ghost_vpr_ros.core.opened_map import open_map
 from ghost_vpr_ros.core.patch_features import PatchExtractor
 from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.core.pose_estimate import estimate_pose, geo_of
-from ghost_vpr_ros.core.preprocessing import preprocess
+from ghost_vpr_ros.core.preprocessing import pixel_batch
 from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
 from ghost_vpr_ros.core.stage_clock import StageClock
 from ghost_vpr_ros.core.verification import GeometricVerifier, VerifiedCandidate, views_of
@@ -61,7 +61,7 @@ class PlaceRecognizer:
     """
 
     def __init__(
-        self, model: VprModel, engine: Engine, place_map: PlaceMap, config: RecognizerConfig
+        self, model: DescribedModel, engine: Engine, place_map: PlaceMap, config: RecognizerConfig
     ) -> None:
         """Read the map and its calibration, or learn its margins where it has none.
 
@@ -156,8 +156,7 @@ class PlaceRecognizer:
         cls,
         map_path: Path | str,
         model_path: Path | str | None = None,
-        engine: str = EngineConfig.engine,
-        device: str = EngineConfig.device,
+        engine: EngineConfig | None = None,
         config: RecognizerConfig | None = None,
     ) -> PlaceRecognizer:
         """A recogniser for a map on disk, with the map's own network or the one at `model_path`.
@@ -169,7 +168,7 @@ class PlaceRecognizer:
         """
         place_map, model = open_map(map_path, model_path)
         try:
-            runner = create_engine(model, engine, device)
+            runner = create_engine(model, engine)
             return cls(model, runner, place_map, config or RecognizerConfig())
         except BaseException:
             place_map.close()
@@ -197,12 +196,12 @@ class PlaceRecognizer:
         clock, config, memory = StageClock(), self.config, self._memory
         memory.begin(stamp_ns, odometry, config)
         with clock('preprocess'):
-            batch = preprocess(image, self._preprocessing)
+            pixels = pixel_batch(image, self._preprocessing)
             shows_place = shows_something(image, config.min_contrast)
         if not shows_place or memory.is_frozen(image, config):
             return self._answer(stamp_ns, State.REJECTED, Reason.IMAGE_QUALITY, clock)
         with clock('describe'):
-            descriptor = self._engine.describe(batch)
+            descriptor = self._engine.describe(pixels)
         with clock('search'):
             rows, similarities = self._places.search(
                 descriptor, config.top_k, config.group_radius_m, hidden_rows,

@@ -21,8 +21,8 @@ from ghost_vpr_ros.core.metrics import (
     precision_recall,
     recall_at,
 )
-from ghost_vpr_ros.core.model.vpr_model import VprModel
-from ghost_vpr_ros.core.preprocessing import preprocess
+from ghost_vpr_ros.core.model.description import DescribedModel
+from ghost_vpr_ros.core.preprocessing import pixel_batch
 from ghost_vpr_ros.core.search_index import SearchIndex
 from ghost_vpr_ros.replay.ground_truth import GroundTruth
 
@@ -95,7 +95,7 @@ def evaluate(
     database: Sequence[Frame],
     queries: Sequence[Frame],
     truth: GroundTruth,
-    model: VprModel,
+    model: DescribedModel,
     engine: Engine,
     *,
     descriptors: NDArray[np.float32] | None = None,
@@ -150,7 +150,7 @@ def _depth(truth: GroundTruth) -> int:
 
 def _retrieve(
     frame: Frame,
-    model: VprModel,
+    model: DescribedModel,
     engine: Engine,
     index: SearchIndex,
     depth: int,
@@ -161,9 +161,9 @@ def _retrieve(
     marks = [time.perf_counter()]
     image = frame.load()
     marks.append(time.perf_counter())
-    batch = preprocess(image, model.preprocessing)
+    pixels = pixel_batch(image, model.preprocessing)
     marks.append(time.perf_counter())
-    descriptor = engine.describe(batch)
+    descriptor = engine.describe(pixels)
     marks.append(time.perf_counter())
     rows, similarity = index.search(descriptor, depth)
     marks.append(time.perf_counter())

@@ -13,9 +13,9 @@ from ghost_vpr_ros.core.config import MapConfig
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.engine import Engine
 from ghost_vpr_ros.core.errors import MapError
-from ghost_vpr_ros.core.model.vpr_model import VprModel
+from ghost_vpr_ros.core.model.description import DescribedModel
 from ghost_vpr_ros.core.place_map import PlaceMap
-from ghost_vpr_ros.core.preprocessing import preprocess
+from ghost_vpr_ros.core.preprocessing import pixel_batch
 from ghost_vpr_ros.core.stored_view import view_of
 
 SAME_IMAGE_SIMILARITY = 0.9999
@@ -55,7 +55,11 @@ def remaining_frames(place_map: PlaceMap, session: str, frames: Sequence[Frame])
 
 
 def check_held_images(
-    place_map: PlaceMap, session: str, frames: Sequence[Frame], model: VprModel, engine: Engine
+    place_map: PlaceMap,
+    session: str,
+    frames: Sequence[Frame],
+    model: DescribedModel,
+    engine: Engine,
 ) -> None:
     """Describe the first and the last of the frames that the session holds already once more.
 
@@ -81,16 +85,18 @@ def check_held_images(
             )
 
 
-def _describe(image: NDArray[np.uint8], model: VprModel, engine: Engine) -> NDArray[np.float32]:
+def _describe(
+    image: NDArray[np.uint8], model: DescribedModel, engine: Engine
+) -> NDArray[np.float32]:
     """(D,) descriptor of an RGB uint8 (H, W, 3) image."""
-    return engine.describe(preprocess(image, model.preprocessing))[0]
+    return engine.describe(pixel_batch(image, model.preprocessing))[0]
 
 
 def add_frames(
     place_map: PlaceMap,
     session: str,
     frames: Sequence[Frame],
-    model: VprModel,
+    model: DescribedModel,
     engine: Engine,
     config: MapConfig,
     *,

@@ -27,16 +27,16 @@ class RememberingEngine:
         self.model_hash = engine.model_hash
         self.descriptor_dim = engine.descriptor_dim
 
-    def describe(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Descriptors (B, D) of network inputs (B, 3, h, w)."""
-        key = hashlib.sha256(np.ascontiguousarray(batch).data).digest()
+    def describe(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Descriptors (B, D) of network inputs, RGB uint8 (B, h, w, 3)."""
+        key = hashlib.sha256(np.ascontiguousarray(pixels).data).digest()
         if key not in self.known:
-            self.known[key] = self._engine.describe(batch)
+            self.known[key] = self._engine.describe(pixels)
         return self.known[key]
 
-    def feature_map(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Feature maps (B, C, h', w') of network inputs (B, 3, h, w); not remembered."""
-        return self._engine.feature_map(batch)
+    def feature_map(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Feature maps (B, C, h', w') of the same inputs; not remembered."""
+        return self._engine.feature_map(pixels)
 
     def close(self) -> None:
         """Free the other engine and what is remembered."""

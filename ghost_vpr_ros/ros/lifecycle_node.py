@@ -124,7 +124,7 @@ class PlaceRecognitionNode(LifecycleNode):
 
     def _load(self) -> None:
         config = self.parameters.node
-        self._loaded = open_map_and_model(config, self.parameters.storage)
+        self._loaded = open_map_and_model(self.parameters)
         place_map = self._loaded.place_map
         self._answers = AnswerPublishers(self, place_map, config.map_frame)
         sessions = place_map.session_names
@@ -153,9 +153,8 @@ class PlaceRecognitionNode(LifecycleNode):
             )
         ]
         self._subscription = self._subscribe()
-        self.get_logger().info(
-            f'answering images on {self._subscription.topic_name} ({self.parameters.node.device})'
-        )
+        topic, engine = self._subscription.topic_name, self._recognition.engine_name
+        self.get_logger().info(f'answering images on {topic} ({engine})')
 
     def _end(self) -> None:
         if self._subscription is not None:

@@ -16,7 +16,7 @@ from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from ghost_vpr_ros.core.config import ENGINES, EngineConfig, MapConfig
+from ghost_vpr_ros.core.config import EngineConfig, MapConfig
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.mapping_config import MODES, MappingConfig
 from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
@@ -25,12 +25,10 @@ from ghost_vpr_ros.core.settings import Config, Setting, setting, settings_of
 
 @dataclass(frozen=True)
 class NodeConfig(Config):
-    """What the node needs beyond the recogniser: files, device, topics, periods."""
+    """What the node needs beyond the recogniser: files, topics, periods."""
 
     map: str = setting('', 'map file that answers (made by ghost-vpr build-map)')
     model: str = setting('', 'weights file; empty: the network that is stored in the map')
-    engine: str = setting(EngineConfig.engine, 'inference engine', choices=ENGINES)
-    device: str = setting(EngineConfig.device, 'device of the network: cpu, cuda or cuda:N')
     mode: str = setting('localize', 'what the node does with images', choices=MODES)
     image_transport: str = setting(
         'raw',
@@ -73,6 +71,7 @@ class NodeConfig(Config):
 
 CONFIG_TYPES: tuple[type[Config], ...] = (
     NodeConfig,
+    EngineConfig,
     RecognizerConfig,
     MappingConfig,
     MapConfig,
@@ -80,7 +79,7 @@ CONFIG_TYPES: tuple[type[Config], ...] = (
 """All parameters of the node, in the order of `config/vpr.yaml`."""
 
 
-_Built = tuple[NodeConfig, RecognizerConfig, MappingConfig, MapConfig]
+_Built = tuple[NodeConfig, EngineConfig, RecognizerConfig, MappingConfig, MapConfig]
 
 
 class NodeParameters:
@@ -88,6 +87,7 @@ class NodeParameters:
 
     Attributes:
         node: settings of the node.
+        engine: what runs the network.
         recognizer: settings of the recogniser.
         mapping: settings of the modes that map.
         storage: how a map is written.
@@ -118,7 +118,7 @@ class NodeParameters:
         self._follow(node)
 
     def _use(self, built: _Built) -> None:
-        self.node, self.recognizer, self.mapping, self.storage = built
+        self.node, self.engine, self.recognizer, self.mapping, self.storage = built
 
     def _follow(self, node: Node) -> None:
         if not hasattr(node, 'add_post_set_parameters_callback'):
@@ -156,7 +156,7 @@ class NodeParameters:
 
     def _merged(self, changes: dict[str, Any]) -> dict[str, Any]:
         known: dict[str, Any] = {}
-        for config in (self.node, self.recognizer, self.mapping, self.storage):
+        for config in (self.node, self.engine, self.recognizer, self.mapping, self.storage):
             known |= config.to_dict()
         return {**known, **changes}
 
@@ -218,12 +218,13 @@ def default_yaml() -> str:
 
 def _build(values: dict[str, Any]) -> _Built:
     """All configurations out of one flat mapping."""
-    node, recognizer, mapping, storage = (
+    node, engine, recognizer, mapping, storage = (
         {item.name: values[item.name] for item in settings_of(config_type)}
         for config_type in CONFIG_TYPES
     )
     return (
         NodeConfig.from_dict(node),
+        EngineConfig.from_dict(engine),
         RecognizerConfig.from_dict(recognizer),
         MappingConfig.from_dict(mapping),
         MapConfig.from_dict(storage),

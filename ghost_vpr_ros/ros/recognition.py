@@ -61,7 +61,7 @@ class Recognition:
         self._logger = node.get_logger()
         self._lock = threading.Lock()
         config = parameters.node
-        self._engine = create_engine(loaded.model, config.engine, config.device)
+        self._engine = create_engine(loaded.model, parameters.engine)
         _warm_up(self._engine, loaded.model.preprocessing)
         self._recognizer = PlaceRecognizer(
             loaded.model, self._engine, loaded.place_map, parameters.recognizer
@@ -121,6 +121,11 @@ class Recognition:
                 return self._recognizer.recognize(image, stamp_ns, odometry)
             geo = self._fixes.at(stamp_ns, self._mapper.config.max_fix_age_s)
             return self._mapper.recognize(image, stamp_ns, odometry, geo)
+
+    @property
+    def engine_name(self) -> str:
+        """What runs the network, on which device."""
+        return self._engine.name
 
     @property
     def map_revision(self) -> int:
@@ -192,4 +197,4 @@ class Recognition:
 
 def _warm_up(engine: Engine, preprocessing: PreprocessingConfig) -> None:
     """The first run sets up buffers and kernels, several times as slow as the next."""
-    engine.describe(np.zeros((1, 3, preprocessing.height_px, preprocessing.width_px), np.float32))
+    engine.describe(np.zeros((1, preprocessing.height_px, preprocessing.width_px, 3), np.uint8))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-from ghost_vpr_ros.core.config import MapConfig
-from ghost_vpr_ros.core.engine import create_engine
+from ghost_vpr_ros.core.engine import prepare_engine
 from ghost_vpr_ros.core.errors import MapError
 from ghost_vpr_ros.core.opened_map import OpenedMap, open_map
-from ghost_vpr_ros.ros.parameters import NodeConfig
+from ghost_vpr_ros.ros.parameters import NodeParameters
 
 
-def open_map_and_model(config: NodeConfig, map_config: MapConfig) -> OpenedMap:
+def open_map_and_model(parameters: NodeParameters) -> OpenedMap:
     """The map for the node's mode, and its network; they fit, and the network runs on the device.
 
     Raises:
@@ -20,12 +19,13 @@ def open_map_and_model(config: NodeConfig, map_config: MapConfig) -> OpenedMap:
         DeviceError: the machine lacks the device.
         OutputError: the map cannot be written.
     """
+    config = parameters.node
     if not config.map:
         raise MapError('parameter map: expected a map file, found none; set map:=FILE')
     with ExitStack() as stack:
-        loaded = open_map(config.map, config.model or None, config.mode, map_config)
+        loaded = open_map(config.map, config.model or None, config.mode, parameters.storage)
         stack.callback(loaded.place_map.close)
-        # Made and closed: the device is known to work, its memory stays free until activation.
-        create_engine(loaded.model, config.engine, config.device).close()
+        # The device is known to be there; its memory stays free until activation.
+        prepare_engine(loaded.model, parameters.engine)
         stack.pop_all()
     return loaded

@@ -8,7 +8,7 @@ from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.engine import create_engine
 from ghost_vpr_ros.core.errors import ImageError
 from ghost_vpr_ros.core.extraction import extract_descriptors
-from ghost_vpr_ros.core.preprocessing import preprocess
+from ghost_vpr_ros.core.preprocessing import pixel_batch
 from test.core.model.tiny_model import pictures, tiny_model
 
 
@@ -31,7 +31,7 @@ def frames(count: int) -> list[Frame]:
 def test_row_i_describes_frame_i_whatever_the_batches(model, engine, count):
     found = extract_descriptors(frames(count), model, engine)
     one_by_one = [
-        engine.describe(preprocess(f.load(), model.preprocessing)) for f in frames(count)
+        engine.describe(pixel_batch(f.load(), model.preprocessing)) for f in frames(count)
     ]
     assert found.shape == (count, model.descriptor_dim)
     assert found.dtype == np.float32

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from ghost_vpr_ros.core.config import EngineConfig
 from ghost_vpr_ros.core.datatypes import Frame, GeoPoint, Pose, Reason, State
 from ghost_vpr_ros.core.engine import create_engine
 from ghost_vpr_ros.core.errors import DeviceError, ImageError, MapError
@@ -189,7 +190,7 @@ def test_weights_of_another_model_are_refused(map_path, tmp_path):
 
 def test_an_unknown_device_is_refused(map_path):
     with pytest.raises(DeviceError, match="device 'gpu'"):
-        PlaceRecognizer.open(map_path, device='gpu')
+        PlaceRecognizer.open(map_path, engine=EngineConfig(device='gpu'))
 
 
 def test_an_engine_of_another_model_is_refused(model, map_path):

@@ -2,6 +2,7 @@
 
 import json
 import signal
+from pathlib import Path
 
 import pytest
 from rclpy.qos import qos_profile_sensor_data
@@ -21,6 +22,14 @@ def test_signals_end_the_node_with_status_0(place_map_path, number):
         node.wait_for(ACTIVE)
         assert node.stop(number) == 0
         assert 'Traceback' not in node.text and 'rror' not in node.text
+
+
+def test_the_node_runs_the_network_without_torch(place_map_path):
+    with Executable('place_recognition_node', map=place_map_path) as node:
+        node.wait_for(ACTIVE)
+        assert '(openvino ' in node.text
+        libraries = Path(f'/proc/{node.process.pid}/maps').read_text()
+        assert 'openvino' in libraries and 'libtorch' not in libraries
 
 
 def test_a_signal_while_the_node_still_starts_ends_it_with_status_0(place_map_path):

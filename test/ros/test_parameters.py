@@ -93,14 +93,16 @@ def test_a_bad_choice_is_rejected_with_the_choices(fixture):
     assert result.reason == "image_transport: expected one of raw, compressed, found 'theora'"
 
 
-@pytest.mark.parametrize('name', ['map', 'model', 'device'])
-def test_files_and_devices_are_fixed_once_configured(fixture, name):
+@pytest.mark.parametrize(
+    ('config', 'name'), [('node', 'map'), ('node', 'model'), ('engine', 'device')]
+)
+def test_files_and_devices_are_fixed_once_configured(fixture, config, name):
     assert fixture.set(**{name: 'first'}).successful
     fixture.unconfigured = False
     result = fixture.set(**{name: 'second'})
     assert not result.successful
     assert 'only while the node is unconfigured' in result.reason
-    assert getattr(fixture.parameters.node, name) == 'first'
+    assert getattr(getattr(fixture.parameters, config), name) == 'first'
 
 
 def test_a_wrong_type_is_rejected(fixture):

@@ -1,26 +1,89 @@
-"""Engines that run the network: images in, descriptors out."""
+"""Engines that run the network: pixels in, descriptors out."""
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
 from ghost_vpr_ros.core.config import ENGINES, EngineConfig
-from ghost_vpr_ros.core.engine.base import Engine
-from ghost_vpr_ros.core.errors import DeviceError
-from ghost_vpr_ros.core.model.vpr_model import VprModel
-from ghost_vpr_ros.core.settings import nearest_hint
+from ghost_vpr_ros.core.engine.base import Engine, device_index
+from ghost_vpr_ros.core.engine.graph_cache import cached_graph, graph_of
+from ghost_vpr_ros.core.model.weights_file import StoredModel
 
-__all__ = ['ENGINES', 'Engine', 'create_engine']
+if TYPE_CHECKING:
+    from ghost_vpr_ros.core.model.vpr_model import VprModel
+
+__all__ = ['ENGINES', 'Engine', 'chosen_engine', 'create_engine', 'prepare_engine']
+
+_BY_SPEED_ON_CPU = ('openvino', 'onnxruntime')
+"""docs/benchmarks.md; PyTorch comes after them."""
 
 
-def create_engine(
-    model: VprModel, engine: str = EngineConfig.engine, device: str = EngineConfig.device
-) -> Engine:
-    """The engine of that name, ready to run; `auto` is the fastest that this package has.
+def create_engine(model: VprModel | StoredModel, config: EngineConfig | None = None) -> Engine:
+    """An engine that is ready to run a network.
+
+    Args:
+        model: a weights file, or a network in memory.
+        config: which engine, on what, in which precision; the defaults where not given.
 
     Raises:
-        DeviceError: no such engine, or no such device on this machine.
+        DeviceError: this machine lacks the engine or the device, or they do not go together.
+        WeightsError: the weights are not those of the architecture.
     """
-    if engine not in ENGINES:
-        raise DeviceError(f'engine {engine!r} is unknown{nearest_hint(engine, list(ENGINES))}')
-    from ghost_vpr_ros.core.engine.torch_engine import TorchEngine
+    config = config or EngineConfig()
+    name = chosen_engine(model, config)
+    if name == 'torch':
+        from ghost_vpr_ros.core.engine.torch_engine import TorchEngine
 
-    return TorchEngine(model, device)
+        return TorchEngine(model.load() if isinstance(model, StoredModel) else model, config)
+    graph = graph_of(model, config.precision)
+    known = (graph, model.model_hash, model.descriptor_dim)
+    if name == 'openvino':
+        from ghost_vpr_ros.core.engine.openvino_engine import OpenVinoEngine
+
+        return OpenVinoEngine(*known, model.preprocessing, config)
+    from ghost_vpr_ros.core.engine.onnxruntime_engine import OnnxRuntimeEngine
+
+    return OnnxRuntimeEngine(*known, config)
+
+
+def chosen_engine(model: VprModel | StoredModel, config: EngineConfig) -> str:
+    """The engine that `auto` means here, or the one that was named.
+
+    A network in memory may change with the next step of a training: it is run by PyTorch unless
+    its graph is known already.
+
+    Raises:
+        DeviceError: the device's name is none.
+    """
+    if config.engine != 'auto':
+        return config.engine
+    if device_index(config.device) >= 0:
+        return 'torch'
+    needs_graph = config.precision == 'int8' or isinstance(model, StoredModel)
+    if needs_graph or cached_graph(model.model_hash) is not None:
+        for name in _BY_SPEED_ON_CPU:
+            if find_spec(name) is not None:
+                return name
+    return 'torch'
+
+
+def prepare_engine(model: VprModel | StoredModel, config: EngineConfig) -> None:
+    """Do now what may fail or take long, so that `create_engine` is quick; holds no memory.
+
+    Raises:
+        DeviceError, WeightsError: as `create_engine`.
+    """
+    name = chosen_engine(model, config)
+    if name == 'torch':
+        create_engine(model, config).close()
+        return
+    if name == 'openvino':
+        from ghost_vpr_ros.core.engine.openvino_engine import check_openvino
+
+        check_openvino(config)
+    else:
+        from ghost_vpr_ros.core.engine.onnxruntime_engine import check_onnxruntime
+
+        check_onnxruntime(config)
+    graph_of(model, config.precision)

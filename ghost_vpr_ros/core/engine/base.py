@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ghost_vpr_ros.core.config import EngineConfig
+from ghost_vpr_ros.core.errors import DeviceError
+
 
 class Engine(Protocol):
-    """Runs one network: inputs in, descriptors out.
+    """Runs one network: pixels in, descriptors out; for one thread at a time.
 
     Attributes:
-        name: engine and device in words, for reports.
+        name: engine, device and precision in words, for reports.
         descriptor_dim: D.
         model_hash: of the model it runs.
     """
@@ -21,14 +25,40 @@ class Engine(Protocol):
     descriptor_dim: int
     model_hash: str
 
-    def describe(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Descriptors (B, D) float32, unit norm, of network inputs (B, 3, h, w) float32."""
+    def describe(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Descriptors (B, D) float32, unit norm, of network inputs, RGB uint8 (B, h, w, 3)."""
         ...
 
-    def feature_map(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Feature maps (B, C, h', w') float32, as they are pooled, of inputs (B, 3, h, w)."""
+    def feature_map(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Feature maps (B, C, h', w') float32, as they are pooled, of the same inputs."""
         ...
 
     def close(self) -> None:
         """Free the network and the device's memory; the engine cannot be used afterwards."""
         ...
+
+
+def closed(name: str) -> DeviceError:
+    """The error of an engine that is used after its end."""
+    return DeviceError(f'{name}: the engine was closed; create another one')
+
+
+def thread_count(config: EngineConfig) -> int:
+    """How many threads an engine on the CPU starts."""
+    asked = os.environ.get('OMP_NUM_THREADS', '')
+    default = int(asked) if asked.isdecimal() and int(asked) > 0 else os.cpu_count()
+    return config.threads or default or 1
+
+
+def device_index(device: str) -> int:
+    """N of cuda:N, 0 of cuda, -1 of cpu.
+
+    Raises:
+        DeviceError: the name is none of these.
+    """
+    if device == 'cpu':
+        return -1
+    kind, _, index = device.partition(':')
+    if kind != 'cuda' or not (index.isdecimal() or device == 'cuda'):
+        raise DeviceError(f'device {device!r}: expected cpu, cuda or cuda:N')
+    return int(index or 0)

@@ -41,12 +41,10 @@ class Backbone(NamedTuple):
     """One architecture.
 
     Attributes:
-        title: as the papers' tables call it.
         layers: layers that a training can begin at -> the number of the part where they start.
         build: the trunk with random numbers.
     """
 
-    title: str
     layers: dict[str, int]
     build: Callable[[ModelConfig], GhostCNN | Trunk]
 
@@ -158,10 +156,10 @@ _MOBILENET_LAYERS = {
 _RESNET_LAYERS = {'conv1': 0, 'conv2': 4, 'conv3': 5, 'conv4': 6}
 
 BACKBONES = {
-    'ghostcnn': Backbone('Ghost', _GHOSTCNN_LAYERS, GhostCNN),
-    'alexnet': Backbone('Alex', _ALEXNET_LAYERS, _build_alexnet),
-    'alexnet_ungrouped': Backbone('Alex-ungrouped', _ALEXNET_LAYERS, _build_alexnet_ungrouped),
-    'vgg16': Backbone('VGG16', _VGG16_LAYERS, _build_vgg16),
-    'mobilenet_v3_large': Backbone('MobileNetV3', _MOBILENET_LAYERS, _build_mobilenet_v3_large),
-    'resnet18': Backbone('ResNet18', _RESNET_LAYERS, _build_resnet18),
+    'ghostcnn': Backbone(_GHOSTCNN_LAYERS, GhostCNN),
+    'alexnet': Backbone(_ALEXNET_LAYERS, _build_alexnet),
+    'alexnet_ungrouped': Backbone(_ALEXNET_LAYERS, _build_alexnet_ungrouped),
+    'vgg16': Backbone(_VGG16_LAYERS, _build_vgg16),
+    'mobilenet_v3_large': Backbone(_MOBILENET_LAYERS, _build_mobilenet_v3_large),
+    'resnet18': Backbone(_RESNET_LAYERS, _build_resnet18),
 }

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ghost_vpr_ros.core.errors import WeightsError
-from ghost_vpr_ros.core.model.vpr_model import VprModel
-from ghost_vpr_ros.core.model.weights import load_model
+from ghost_vpr_ros.core.model.weights_file import StoredModel
+
+if TYPE_CHECKING:
+    from ghost_vpr_ros.core.model.vpr_model import VprModel
 
 NAME = 'ghost_vpr.safetensors'
 
@@ -17,8 +20,8 @@ def default_weights_path() -> Path:
     return Path(str(resources.files('ghost_vpr_ros'))) / 'weights' / NAME
 
 
-def load_default_model() -> VprModel:
-    """The shipped network, in evaluation mode.
+def default_weights() -> StoredModel:
+    """The shipped weights.
 
     Raises:
         WeightsError: the file is missing from this installation, or damaged.
@@ -29,4 +32,13 @@ def load_default_model() -> VprModel:
             f'{path}: expected the weights that come with ghost_vpr_ros, found none; this '
             'installation is not complete: install the package again, or name a weights file'
         )
-    return load_model(path)
+    return StoredModel.from_file(path)
+
+
+def load_default_model() -> VprModel:
+    """The shipped network, in evaluation mode.
+
+    Raises:
+        WeightsError: as `default_weights`.
+    """
+    return default_weights().load()

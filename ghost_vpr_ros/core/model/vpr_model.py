@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ghost_vpr_ros.core.config import ModelConfig, PreprocessingConfig
-from ghost_vpr_ros.core.model.backbones import BACKBONES, build_backbone
+from ghost_vpr_ros.core.model.backbones import build_backbone
+from ghost_vpr_ros.core.model.description import architecture_name
 from ghost_vpr_ros.core.model.poolings.registry import build_pooling
 from ghost_vpr_ros.core.model.reduction import Reduction
+from ghost_vpr_ros.core.model.weights_file import content_hash
 from ghost_vpr_ros.core.model.whitening import Whitening
 from ghost_vpr_ros.core.settings import Config, settings_of
 
@@ -72,19 +75,7 @@ class VprModel(nn.Module):
     @property
     def name(self) -> str:
         """Architecture in words, as it stands in reports: `Ghost-dil-NetVLAD(5-2), ..., 512-D`."""
-        a, b = self.config.dilation
-        pooling = self.pooling.label
-        kind = f'{BACKBONES[self.config.backbone].title}-{pooling}'
-        if self.config.backbone == 'ghostcnn' and (a, b) != (1, 1):
-            kind = f'Ghost-dil-{pooling}({a}-{b})'
-        size = f'{self.preprocessing.width_px}x{self.preprocessing.height_px}'
-        changed = [
-            f'{item.name}={getattr(self.config, item.name)}'
-            for item in settings_of(ModelConfig)
-            if item.name not in ('backbone', 'dilation', 'descriptor_dim', 'pooling')
-            and getattr(self.config, item.name) != item.default
-        ]
-        return ', '.join([kind, *changed, size, f'{self.descriptor_dim}-D'])
+        return architecture_name(self.config, self.preprocessing, self.descriptor_dim)
 
     def describe_configuration(self) -> dict[str, str]:
         """Architecture and preprocessing as JSON texts: what a weights file must carry."""
@@ -93,7 +84,7 @@ class VprModel(nn.Module):
     @property
     def model_hash(self) -> str:
         """SHA-256 over configuration and every tensor: equal hashes give equal descriptors."""
-        return content_hash(self.describe_configuration(), self.state_dict())
+        return content_hash(self.describe_configuration(), arrays_of(self.state_dict()))
 
 
 def _text(config: Config) -> str:
@@ -107,10 +98,6 @@ def _text(config: Config) -> str:
     return json.dumps(written, sort_keys=True)
 
 
-def content_hash(configuration: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256, 64 hexadecimal digits, of a configuration and the tensors that run under it."""
-    digest = hashlib.sha256(json.dumps(dict(configuration)).encode())
-    for key, tensor in sorted(tensors.items()):
-        digest.update(key.encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().data)
-    return digest.hexdigest()
+def arrays_of(tensors: Mapping[str, Tensor]) -> dict[str, NDArray[np.float32]]:
+    """The tensors as NumPy arrays on the CPU."""
+    return {key: tensor.detach().cpu().numpy() for key, tensor in tensors.items()}

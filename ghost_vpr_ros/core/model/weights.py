@@ -19,15 +19,23 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from ghost_vpr_ros.core.config import ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.errors import ConfigError, OutputError, WeightsError
+from ghost_vpr_ros.core.model.description import ModelDescription
 from ghost_vpr_ros.core.model.reduction import Reduction
-from ghost_vpr_ros.core.model.vpr_model import VprModel, content_hash
+from ghost_vpr_ros.core.model.vpr_model import VprModel, arrays_of
+from ghost_vpr_ros.core.model.weights_file import (
+    CONFIGURATION,
+    FORMAT,
+    check_hash,
+    content_hash,
+    described,
+    read_file,
+    read_metadata,
+    unreadable,
+)
 from ghost_vpr_ros.core.model.whitening import Whitening
 from ghost_vpr_ros.core.whole_file import write_whole
 
-FORMAT = 'ghost_vpr_ros/1'
-_LENGTH_BYTES = 8
 _STATISTICS = ('running_mean', 'running_var')
 """Of batch norm: a few numbers over many powers of ten, never rounded."""
 
@@ -47,7 +55,8 @@ def model_to_bytes(model: VprModel, half: bool = False) -> bytes:
         **configuration,
         'clusters_initialised': json.dumps(model.pooling.initialised),
         'provenance': model.provenance,
-        'model_hash': content_hash(configuration, tensors),
+        'descriptor_dim': json.dumps(model.descriptor_dim),
+        'model_hash': content_hash(configuration, arrays_of(tensors)),
     }
     return save_tensors({name: _compact(tensor) for name, tensor in tensors.items()}, metadata)
 
@@ -80,16 +89,14 @@ def model_from_bytes(data: bytes, where: str) -> VprModel:
         WeightsError: not such a file, damaged, a tensor missing, unknown or of another shape, or
             a content that contradicts its own hash.
     """
-    metadata = _read_metadata(data, where)
+    metadata = read_metadata(data, where)
+    description = described(metadata, where)
     try:
         tensors = load_tensors(data)
-        model = _empty_model(metadata)
+        model = _empty_model(description)
         model.pooling.initialised = bool(json.loads(metadata['clusters_initialised']))
-        expected_hash = metadata['model_hash']
     except (SafetensorError, ConfigError, KeyError, TypeError, json.JSONDecodeError) as error:
-        raise WeightsError(
-            f'{where}: not readable as weights of this version ({error}); train or fetch it again'
-        ) from error
+        raise unreadable(where, error) from error
     _check_tensors(model.state_dict(), tensors, where)
     tensors = {k: v.float() if v.dtype == torch.float16 else v for k, v in tensors.items()}
     model.load_state_dict(tensors, strict=True, assign=True)
@@ -98,27 +105,19 @@ def model_from_bytes(data: bytes, where: str) -> VprModel:
     if isinstance(model.whitening, Whitening):
         model.whitening.fitted = bool(model.whitening.projection.any())
     # Over the texts of the file: later versions may write the same configuration in other words.
-    configuration = {name: metadata[name] for name in model.describe_configuration()}
-    found_hash = content_hash(configuration, model.state_dict())
-    if found_hash != expected_hash:
-        raise WeightsError(
-            f'{where}: expected content with hash {expected_hash[:12]}, found '
-            f'{found_hash[:12]}; the file is damaged, fetch it again'
-        )
+    configuration = {name: metadata[name] for name in CONFIGURATION}
+    found_hash = content_hash(configuration, arrays_of(model.state_dict()))
+    check_hash(description.model_hash, found_hash, where)
     return model.eval()
 
 
-def _empty_model(metadata: Mapping[str, str]) -> VprModel:
+def _empty_model(description: ModelDescription) -> VprModel:
     """The network of a weights file, without memory for its numbers until they are loaded.
 
     Nothing is drawn at random for it, and a damaged size is found before it is allocated.
     """
     with torch.device('meta'):
-        return VprModel(
-            ModelConfig.from_dict(json.loads(metadata['config'])),
-            PreprocessingConfig.from_dict(json.loads(metadata['preprocessing'])),
-            metadata['provenance'],
-        )
+        return VprModel(description.config, description.preprocessing, description.provenance)
 
 
 def save_model(model: VprModel, path: Path | str, half: bool = False) -> None:
@@ -150,33 +149,7 @@ def load_model(path: Path | str) -> VprModel:
     Raises:
         WeightsError: as `model_from_bytes`, or the file is missing.
     """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise WeightsError(
-            f'{path}: the weights cannot be read ({error.strerror}); check the path'
-        ) from error
-    return model_from_bytes(data, str(path))
-
-
-def _read_metadata(data: bytes, where: str) -> dict[str, str]:
-    """The metadata of the header: 8 bytes of length, then JSON (the safetensors format)."""
-    length = int.from_bytes(data[:_LENGTH_BYTES], 'little')
-    try:
-        header = json.loads(data[_LENGTH_BYTES : _LENGTH_BYTES + length])
-        metadata: dict[str, str] = dict(header.get('__metadata__', {}))
-    # ValueError: not UTF-8, not JSON, or not pairs. The others: JSON of some other kind.
-    except (ValueError, AttributeError, TypeError, RecursionError) as error:
-        raise WeightsError(
-            f'{where}: expected a safetensors weights file, found something else or a truncated '
-            'one; check the path, or fetch it again'
-        ) from error
-    if metadata.get('format') != FORMAT:
-        raise WeightsError(
-            f'{where}: expected weights of format {FORMAT!r}, found '
-            f'{metadata.get("format", "no format")!r}; use weights made by this package'
-        )
-    return metadata
+    return model_from_bytes(read_file(path), str(path))
 
 
 def _check_tensors(

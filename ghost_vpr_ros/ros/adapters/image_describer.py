@@ -7,36 +7,34 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.config import ENGINES, EngineConfig
+from ghost_vpr_ros.core.config import EngineConfig
 from ghost_vpr_ros.core.engine import create_engine
-from ghost_vpr_ros.core.model.default_weights import load_default_model
-from ghost_vpr_ros.core.model.weights import load_model
-from ghost_vpr_ros.core.preprocessing import preprocess
+from ghost_vpr_ros.core.model.default_weights import default_weights
+from ghost_vpr_ros.core.model.weights_file import StoredModel
+from ghost_vpr_ros.core.preprocessing import pixel_batch
 from ghost_vpr_ros.core.settings import Config, setting
 
 
 @dataclass(frozen=True)
 class DescriberConfig(Config):
-    """Which network, and where it runs."""
+    """Which network."""
 
     model: str = setting('', 'weights file; empty: the weights that come with the package')
-    engine: str = setting(EngineConfig.engine, 'inference engine', choices=ENGINES)
-    device: str = setting(EngineConfig.device, 'device of the network: cpu, cuda or cuda:N')
 
 
 class ImageDescriber:
     """Turns an image into its descriptor."""
 
-    def __init__(self, config: DescriberConfig) -> None:
+    def __init__(self, config: DescriberConfig, engine: EngineConfig) -> None:
         """Put the network on its device.
 
         Raises:
             WeightsError: the weights are missing or unreadable.
             DeviceError: the machine lacks the device.
         """
-        model = load_model(config.model) if config.model else load_default_model()
+        model = StoredModel.from_file(config.model) if config.model else default_weights()
         self._preprocessing = model.preprocessing
-        self._engine = create_engine(model, config.engine, config.device)
+        self._engine = create_engine(model, engine)
 
     def describe(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Descriptor (D,) float32, unit norm, of an RGB uint8 (H, W, 3) image.
@@ -44,4 +42,4 @@ class ImageDescriber:
         Raises:
             ImageError: the image is empty or not of that form.
         """
-        return self._engine.describe(preprocess(image, self._preprocessing))[0]
+        return self._engine.describe(pixel_batch(image, self._preprocessing))[0]

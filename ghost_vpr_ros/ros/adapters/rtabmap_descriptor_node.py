@@ -31,11 +31,13 @@ class RtabmapDescriptorAdapter(Node):
         """
         rgbd_type = load_interfaces(RTABMAP, 'msg').RGBDImage
         # Imported late: torch takes seconds, in which a missing package would not be told.
+        from ghost_vpr_ros.core.config import EngineConfig
         from ghost_vpr_ros.ros.adapters.image_describer import DescriberConfig, ImageDescriber
 
         super().__init__(NODE_NAME)
         config = DescriberConfig.from_dict(declare_settings(self, DescriberConfig))
-        self._describer = ImageDescriber(config)
+        engine = EngineConfig.from_dict(declare_settings(self, EngineConfig))
+        self._describer = ImageDescriber(config, engine)
         newest = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         reliable = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
         self._publisher = self.create_publisher(rgbd_type, 'rgbd_image_described', reliable)

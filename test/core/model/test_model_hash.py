@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from ghost_vpr_ros.core.config import ModelConfig, PreprocessingConfig
-from ghost_vpr_ros.core.model.vpr_model import VprModel, content_hash
+from ghost_vpr_ros.core.model.vpr_model import VprModel, arrays_of
 from ghost_vpr_ros.core.model.weights import model_from_bytes, model_to_bytes
+from ghost_vpr_ros.core.model.weights_file import content_hash
 from test.core.model.test_weights import rewritten
 from test.core.model.tiny_model import PREPROCESSING, tiny_model
 
@@ -104,7 +105,9 @@ def test_a_setting_that_is_written_or_left_out_at_its_default_is_the_same(model)
         model_to_bytes(model),
         change_metadata=lambda metadata: metadata.update(
             preprocessing=said,
-            model_hash=content_hash({**texts, 'preprocessing': said}, model.state_dict()),
+            model_hash=content_hash(
+                {**texts, 'preprocessing': said}, arrays_of(model.state_dict())
+            ),
         ),
     )
     assert model_from_bytes(data, 'here').model_hash == model.model_hash

@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from ghost_vpr_ros.core.config import ModelConfig, PreprocessingConfig
+from ghost_vpr_ros.core.config import POOLING_SETTINGS, ModelConfig, PreprocessingConfig
+from ghost_vpr_ros.core.model.description import POOLING_TITLES
 from ghost_vpr_ros.core.model.vpr_model import VprModel
-from test.core.model.tiny_model import tiny_model
+from test.core.model.tiny_model import PREPROCESSING, tiny_model
 
 VGA = PreprocessingConfig(width_px=640, height_px=480)
 
@@ -52,3 +53,10 @@ def test_the_descriptor_is_that_of_trunk_pooling_and_whitening_in_a_row():
 def test_the_name_says_network_input_and_size(config, name):
     with torch.device('meta'):
         assert VprModel(ModelConfig(**config), VGA).name == name
+
+
+@pytest.mark.parametrize('pooling', POOLING_SETTINGS)
+def test_a_pooling_has_one_name_with_and_without_torch(pooling):
+    model = VprModel(ModelConfig(pooling=pooling, crop_channels=160), PREPROCESSING)
+    assert POOLING_TITLES[pooling] == model.pooling.label
+    assert model.pooling.label in model.name

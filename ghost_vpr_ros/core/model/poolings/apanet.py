@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ghost_vpr_ros.core.model.poolings.pooling import LocalSample, Pooling
-from ghost_vpr_ros.core.model.poolings.regions import grid
+from ghost_vpr_ros.core.model.poolings.regions import grid, map_size
 
 
 class APANet(Pooling):
@@ -42,16 +42,16 @@ class APANet(Pooling):
 
     def forward(self, feature_map: Tensor) -> Tensor:
         """Descriptors (B, C), float, unit norm, of a feature map (B, C, h, w)."""
-        size = feature_map.shape[2], feature_map.shape[3]
+        size = map_size(feature_map)
         cells = [cell for side in range(1, self.levels + 1) for cell in grid(*size, side)]
         regions = torch.stack([cell.of(feature_map).amax((2, 3)) for cell in cells], dim=1)
         regions = nn.functional.normalize(regions, dim=2)
-        first = _attended(regions, self.query.expand(len(regions), -1))
+        first = _attended(regions, self.query[None])
         second = _attended(regions, self.next_query(first).tanh())
         return nn.functional.normalize(second, dim=1)
 
 
 def _attended(regions: Tensor, query: Tensor) -> Tensor:
-    """(B, C): the mean of regions (B, R, C), weighted by the softmax of their dot with (B, C)."""
+    """(B, C): mean of regions (B, R, C), weighted by the softmax of their dot with (1 or B, C)."""
     weights = (regions @ query[:, :, None]).softmax(dim=1)
     return (weights * regions).sum(dim=1)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from ghost_vpr_ros.core.model.netvlad import NetVLAD
 from ghost_vpr_ros.core.model.poolings.pooling import LocalSample
+from ghost_vpr_ros.core.model.poolings.regions import map_size
 
 FILTERS = ((3, 32), (5, 32), (7, 20))
 """Size of the context filters and how many of each."""
@@ -39,8 +40,9 @@ class CRN(NetVLAD):
         coarse = nn.functional.avg_pool2d(feature_map, 3, 2, padding=1, count_include_pad=False)
         seen = torch.cat([each(coarse).relu() for each in self.context], dim=1)
         summed = self.accumulate(seen).relu()
-        size = feature_map.shape[2:]
-        return nn.functional.interpolate(summed, size, mode='bilinear', align_corners=False)
+        return nn.functional.interpolate(
+            summed, map_size(feature_map), mode='bilinear', align_corners=False
+        )
 
     def weights(self, x: Tensor, feature_map: Tensor) -> Tensor:
         """m_i a_k(x_i), (B, K, h, w)."""

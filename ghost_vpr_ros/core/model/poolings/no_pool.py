@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ghost_vpr_ros.core.errors import ConfigError, WeightsError
 from ghost_vpr_ros.core.model.poolings.pooling import LocalSample, Pooling
+from ghost_vpr_ros.core.model.poolings.regions import map_size
 
 
 class NoPool(Pooling):
@@ -48,10 +49,11 @@ class NoPool(Pooling):
 
     def flattened(self, feature_map: Tensor) -> Tensor:
         """(B, C * h' * w'), before it is normalised."""
-        if feature_map.shape[2:] != self.size:
+        height, width = map_size(feature_map)
+        if (height, width) != self.size:
             raise WeightsError(
                 f'{self.label}: expected a feature map of {self.size[1]}x{self.size[0]}, found '
-                f'{feature_map.shape[3]}x{feature_map.shape[2]}; without pooling a network knows '
+                f'{width}x{height}; without pooling a network knows '
                 'only the size of input that it was made for'
             )
         return nn.functional.max_pool2d(feature_map, self.local_max).flatten(1)

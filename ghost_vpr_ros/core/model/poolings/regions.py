@@ -27,6 +27,11 @@ class Region(NamedTuple):
         return feature_map[:, :, self.top : self.bottom, self.left : self.right]
 
 
+def map_size(feature_map: Tensor) -> tuple[int, int]:
+    """(h, w) of (B, C, h, w), as plain numbers also while a network is being exported."""
+    return int(feature_map.shape[2]), int(feature_map.shape[3])
+
+
 def grid(height: int, width: int, parts: int) -> list[Region]:
     """Cells, parts x parts, row by row, that cover all; none is empty, however small the map."""
     rows, columns = _split(height, parts), _split(width, parts)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ghost_vpr_ros.core.model.poolings.pooling import Pooling
-from ghost_vpr_ros.core.model.poolings.regions import squares
+from ghost_vpr_ros.core.model.poolings.regions import map_size, squares
 
 
 class RMAC(Pooling):
@@ -28,6 +28,6 @@ class RMAC(Pooling):
 
     def forward(self, feature_map: Tensor) -> Tensor:
         """Descriptors (B, C), float, unit norm, of a feature map (B, C, h, w)."""
-        regions = squares(feature_map.shape[2], feature_map.shape[3], self.levels)
+        regions = squares(*map_size(feature_map), self.levels)
         each = torch.stack([region.of(feature_map).amax((2, 3)) for region in regions], dim=1)
         return nn.functional.normalize(nn.functional.normalize(each, dim=2).sum(dim=1), dim=1)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ghost_vpr_ros.core.model.netvlad import NetVLAD, vlad
-from ghost_vpr_ros.core.model.poolings.regions import grid
+from ghost_vpr_ros.core.model.poolings.regions import grid, map_size
 
 
 class SPENetVLAD(NetVLAD):
@@ -35,7 +35,7 @@ class SPENetVLAD(NetVLAD):
         self.check_initialised('clusters')
         x = nn.functional.normalize(feature_map, dim=1)
         weights = self.weights(x, feature_map)
-        size = feature_map.shape[2], feature_map.shape[3]
+        size = map_size(feature_map)
         regions = [region for side in self.sides for region in grid(*size, side)]
         stacked = [
             vlad(region.of(x).flatten(2), region.of(weights).flatten(2), self.centres)

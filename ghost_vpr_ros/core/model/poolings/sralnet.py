@@ -25,7 +25,7 @@ class SRALNet(NetVLAD):
     their representative; or, with `semantic` (SRALNet-SC), representatives from local features of
     static classes, and as shadows the S candidates of dynamic classes that are nearest.
     Deviation: the paper does not say how many candidates there are nor how they are made; ours are
-    K k-means centres of the dynamic features, or as many as there are features.
+    K * S k-means centres of the dynamic features, or the features themselves where they are fewer.
     """
 
     label = 'SRALNet'
@@ -76,7 +76,7 @@ class SRALNet(NetVLAD):
                 f'classes, found {len(dynamic)}; use label maps with sky, people or vehicles, or '
                 'fewer shadow_clusters'
             )
-        count = min(max(len(centres), self.shadows), len(dynamic))
+        count = min(len(centres) * self.shadows, len(dynamic))
         candidates = kmeans_centres(dynamic, count, seed)
         order = torch.cdist(centres, candidates).argsort(dim=1)
         return candidates[order[:, : self.shadows]]

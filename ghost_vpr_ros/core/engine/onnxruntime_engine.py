@@ -1,0 +1,128 @@
+"""ONNX Runtime as the engine: on the CPU, on CUDA, or through TensorRT."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.core.config import EngineConfig
+from ghost_vpr_ros.core.engine.base import closed, device_index, thread_count
+from ghost_vpr_ros.core.engine.graph_cache import cache_folder
+from ghost_vpr_ros.core.errors import DeviceError
+
+_PROVIDERS = {
+    'cpu': 'CPUExecutionProvider',
+    'cuda': 'CUDAExecutionProvider',
+    'tensorrt': 'TensorrtExecutionProvider',
+}
+
+
+class OnnxRuntimeEngine:
+    """One session on a graph."""
+
+    def __init__(
+        self, graph: bytes, model_hash: str, descriptor_dim: int, config: EngineConfig
+    ) -> None:
+        """Put the graph on its device.
+
+        Raises:
+            DeviceError: ONNX Runtime is missing, or cannot use the device in that precision.
+        """
+        ort = check_onnxruntime(config)
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = thread_count(config)
+        # Idle threads that spin take the core from the camera and the SLAM system.
+        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+        options.log_severity_level = 3
+        self._session = ort.InferenceSession(
+            graph, options, providers=_providers(_kind(config), config, model_hash)
+        )
+        where = config.device if config.engine != 'tensorrt' else f'TensorRT, {config.device}'
+        self.name = f'onnxruntime {ort.__version__} on {where}, {config.precision}'
+        self.descriptor_dim = descriptor_dim
+        self.model_hash = model_hash
+
+    def describe(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Descriptors (B, D) float32, unit norm, of network inputs, RGB uint8 (B, h, w, 3)."""
+        return self._run('descriptor', pixels)
+
+    def feature_map(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Feature maps (B, C, h', w') float32, as they are pooled, of the same inputs."""
+        return self._run('feature_map', pixels)
+
+    def _run(self, output: str, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        if self._session is None:
+            raise closed(self.name)
+        found: NDArray[np.float32] = self._session.run([output], {'pixels': pixels})[0]
+        return found
+
+    def close(self) -> None:
+        """Free the session."""
+        self._session = None
+
+
+def check_onnxruntime(config: EngineConfig) -> Any:
+    """The module of ONNX Runtime.
+
+    Raises:
+        DeviceError: it is missing, or lacks what the configuration needs.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise DeviceError(
+            'engine onnxruntime: ONNX Runtime is not installed; pip install onnxruntime '
+            '(onnxruntime-gpu for CUDA and TensorRT), or choose another engine'
+        ) from error
+    _check_offered(onnxruntime, _kind(config), config)
+    return onnxruntime
+
+
+def _kind(config: EngineConfig) -> str:
+    """Which provider the configuration means."""
+    on_cuda = device_index(config.device) >= 0
+    if config.engine == 'tensorrt':
+        if not on_cuda:
+            raise DeviceError(
+                f'engine tensorrt: expected device cuda or cuda:N, found {config.device!r}'
+            )
+        return 'tensorrt'
+    if config.precision == 'half':
+        raise DeviceError(
+            'precision half: ONNX Runtime has it through TensorRT only; use engine tensorrt, '
+            'openvino or torch, or precision float32'
+        )
+    return 'cuda' if on_cuda else 'cpu'
+
+
+def _check_offered(ort: Any, kind: str, config: EngineConfig) -> None:
+    offered = ort.get_available_providers()
+    if _PROVIDERS[kind] not in offered:
+        raise DeviceError(
+            f'engine {config.engine} on {config.device}: expected {_PROVIDERS[kind]} in ONNX '
+            f'Runtime {ort.__version__}, found {", ".join(offered)}; install onnxruntime-gpu on a '
+            'machine with CUDA, or use device cpu'
+        )
+
+
+def _providers(kind: str, config: EngineConfig, model_hash: str) -> list[Any]:
+    """The provider with its options, and what it may fall back on for single operators."""
+    cuda = (_PROVIDERS['cuda'], {'device_id': max(0, device_index(config.device))})
+    if kind == 'cpu':
+        return [_PROVIDERS['cpu']]
+    if kind == 'cuda':
+        return [cuda, _PROVIDERS['cpu']]
+    built = cache_folder() / f'tensorrt-{model_hash[:32]}-{config.precision}'
+    options = {
+        'device_id': max(0, device_index(config.device)),
+        'trt_fp16_enable': config.precision == 'half',
+        'trt_int8_enable': config.precision == 'int8',
+        # Building takes minutes; the engines are kept under the hash of the weights.
+        'trt_engine_cache_enable': True,
+        'trt_engine_cache_path': str(built),
+        'trt_timing_cache_enable': True,
+        'trt_timing_cache_path': str(built),
+    }
+    return [(_PROVIDERS['tensorrt'], options), cuda, _PROVIDERS['cpu']]

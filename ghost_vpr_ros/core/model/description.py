@@ -1,0 +1,110 @@
+"""What a network says of itself, without its numbers and without PyTorch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from ghost_vpr_ros.core.config import ModelConfig, PreprocessingConfig
+from ghost_vpr_ros.core.settings import settings_of
+
+BACKBONE_TITLES = {
+    'ghostcnn': 'Ghost',
+    'alexnet': 'Alex',
+    'alexnet_ungrouped': 'Alex-ungrouped',
+    'vgg16': 'VGG16',
+    'mobilenet_v3_large': 'MobileNetV3',
+    'resnet18': 'ResNet18',
+}
+"""Trunks, as the papers' tables call them."""
+
+POOLING_TITLES = {
+    'netvlad': 'NetVLAD',
+    'vlad': 'VLAD',
+    'max': 'Max',
+    'sum': 'Sum',
+    'gem': 'GeM',
+    'ghostvlad': 'GhostVLAD',
+    'ghostvlad-sc': 'GhostVLAD-SC',
+    'crn': 'CRN',
+    'sralnet': 'SRALNet',
+    'sralnet-sc': 'SRALNet-SC',
+    'spe-netvlad': 'SPE-NetVLAD',
+    'apanet': 'APANet',
+    'rmac': 'R-MAC',
+    'no-pool': 'no-pool',
+    'fc': 'no-pool+FC',
+}
+"""Poolings, likewise."""
+
+
+class DescribedModel(Protocol):
+    """A network in memory or in a file: what those who run it through an engine have to know."""
+
+    @property
+    def preprocessing(self) -> PreprocessingConfig:
+        """What turns an image into this network's input."""
+        ...
+
+    @property
+    def provenance(self) -> str:
+        """Where the weights come from."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """Architecture in words."""
+        ...
+
+    @property
+    def descriptor_dim(self) -> int:
+        """D."""
+        ...
+
+    @property
+    def model_hash(self) -> str:
+        """Equal hashes give equal descriptors."""
+        ...
+
+
+@dataclass(frozen=True)
+class ModelDescription:
+    """The head of a weights file.
+
+    Attributes:
+        config: the architecture.
+        preprocessing: what turns an image into this network's input.
+        provenance: one sentence on where the weights come from; shown to users.
+        descriptor_dim: D of what leaves the network.
+        model_hash: equal hashes give equal descriptors.
+    """
+
+    config: ModelConfig
+    preprocessing: PreprocessingConfig
+    provenance: str
+    descriptor_dim: int
+    model_hash: str
+
+    @property
+    def name(self) -> str:
+        """Architecture in words."""
+        return architecture_name(self.config, self.preprocessing, self.descriptor_dim)
+
+
+def architecture_name(
+    config: ModelConfig, preprocessing: PreprocessingConfig, descriptor_dim: int
+) -> str:
+    """As it stands in reports: `Ghost-dil-NetVLAD(5-2), ..., 512-D`."""
+    a, b = config.dilation
+    pooling = POOLING_TITLES[config.pooling]
+    kind = f'{BACKBONE_TITLES[config.backbone]}-{pooling}'
+    if config.backbone == 'ghostcnn' and (a, b) != (1, 1):
+        kind = f'Ghost-dil-{pooling}({a}-{b})'
+    size = f'{preprocessing.width_px}x{preprocessing.height_px}'
+    changed = [
+        f'{item.name}={getattr(config, item.name)}'
+        for item in settings_of(ModelConfig)
+        if item.name not in ('backbone', 'dilation', 'descriptor_dim', 'pooling')
+        and getattr(config, item.name) != item.default
+    ]
+    return ', '.join([kind, *changed, size, f'{descriptor_dim}-D'])

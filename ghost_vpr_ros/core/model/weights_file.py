@@ -1,0 +1,201 @@
+"""Reading a weights file without PyTorch: what it says of itself, and whether it is whole.
+
+The format is `safetensors`; `weights.py` makes the network of it, and writes it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_arrays
+
+from ghost_vpr_ros.core.config import ModelConfig, PreprocessingConfig
+from ghost_vpr_ros.core.errors import ConfigError, WeightsError
+from ghost_vpr_ros.core.model.description import ModelDescription
+
+if TYPE_CHECKING:
+    from ghost_vpr_ros.core.model.vpr_model import VprModel
+
+FORMAT = 'ghost_vpr_ros/1'
+CONFIGURATION = ('config', 'preprocessing')
+"""The texts of a file's metadata that are hashed together with the tensors."""
+_LENGTH_BYTES = 8
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A whole weights file in memory; the network itself is made on request.
+
+    Attributes:
+        data: the file's bytes.
+        where: names it in errors.
+        description: what the file says of its network.
+    """
+
+    data: bytes
+    where: str
+    description: ModelDescription
+
+    @classmethod
+    def from_bytes(cls, data: bytes, where: str) -> StoredModel:
+        """Check a file's bytes.
+
+        Raises:
+            WeightsError: not such a file, damaged, or a content that contradicts its hash.
+        """
+        metadata = read_metadata(data, where)
+        description = described(metadata, where)
+        try:
+            arrays = load_arrays(data)
+        except SafetensorError as error:
+            raise unreadable(where, error) from error
+        configuration = {name: metadata[name] for name in CONFIGURATION}
+        check_hash(description.model_hash, content_hash(configuration, arrays), where)
+        return cls(data, where, description)
+
+    @classmethod
+    def from_file(cls, path: Path | str) -> StoredModel:
+        """Read and check a file.
+
+        Raises:
+            WeightsError: as `from_bytes`, or the file is missing.
+        """
+        return cls.from_bytes(read_file(path), str(path))
+
+    def load(self) -> VprModel:
+        """The network, in evaluation mode; this needs PyTorch.
+
+        Raises:
+            WeightsError: the tensors are not those of the architecture.
+        """
+        from ghost_vpr_ros.core.model.weights import model_from_bytes
+
+        return model_from_bytes(self.data, self.where)
+
+    @property
+    def preprocessing(self) -> PreprocessingConfig:
+        """What turns an image into this network's input."""
+        return self.description.preprocessing
+
+    @property
+    def provenance(self) -> str:
+        """Where the weights come from."""
+        return self.description.provenance
+
+    @property
+    def name(self) -> str:
+        """Architecture in words."""
+        return self.description.name
+
+    @property
+    def descriptor_dim(self) -> int:
+        """D."""
+        return self.description.descriptor_dim
+
+    @property
+    def model_hash(self) -> str:
+        """Equal hashes give equal descriptors."""
+        return self.description.model_hash
+
+
+def read_file(path: Path | str) -> bytes:
+    """The bytes of a weights file.
+
+    Raises:
+        WeightsError: it cannot be read.
+    """
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise WeightsError(
+            f'{path}: the weights cannot be read ({error.strerror}); check the path'
+        ) from error
+
+
+def read_metadata(data: bytes, where: str) -> dict[str, str]:
+    """The metadata of the header: 8 bytes of length, then JSON (the safetensors format).
+
+    Raises:
+        WeightsError: not a weights file, or of another format.
+    """
+    length = int.from_bytes(data[:_LENGTH_BYTES], 'little')
+    try:
+        header = json.loads(data[_LENGTH_BYTES : _LENGTH_BYTES + length])
+        metadata: dict[str, str] = dict(header.get('__metadata__', {}))
+    # ValueError: not UTF-8, not JSON, or not pairs. The others: JSON of some other kind.
+    except (ValueError, AttributeError, TypeError, RecursionError) as error:
+        raise WeightsError(
+            f'{where}: expected a safetensors weights file, found something else or a truncated '
+            'one; check the path, or fetch it again'
+        ) from error
+    if metadata.get('format') != FORMAT:
+        raise WeightsError(
+            f'{where}: expected weights of format {FORMAT!r}, found '
+            f'{metadata.get("format", "no format")!r}; use weights made by this package'
+        )
+    return metadata
+
+
+def described(metadata: Mapping[str, str], where: str) -> ModelDescription:
+    """What the metadata says of the network.
+
+    Raises:
+        WeightsError: a part is missing, or is no valid configuration.
+    """
+    try:
+        config = ModelConfig.from_dict(json.loads(metadata['config']))
+        dim = json.loads(metadata['descriptor_dim']) if 'descriptor_dim' in metadata else 0
+        return ModelDescription(
+            config,
+            PreprocessingConfig.from_dict(json.loads(metadata['preprocessing'])),
+            metadata['provenance'],
+            int(dim) or _dim_of_first_files(config),
+            metadata['model_hash'],
+        )
+    except (ConfigError, KeyError, TypeError, ValueError) as error:
+        raise unreadable(where, error) from error
+
+
+def _dim_of_first_files(config: ModelConfig) -> int:
+    """D of files that do not tell it: all of them are GhostCNN with NetVLAD."""
+    channels = config.reduced_channels or config.trunk_channels
+    return config.descriptor_dim or config.clusters * channels
+
+
+def content_hash(
+    configuration: Mapping[str, str], arrays: Mapping[str, NDArray[np.float32]]
+) -> str:
+    """SHA-256, 64 hexadecimal digits, of a configuration and the tensors that run under it.
+
+    Numbers that a file keeps as float16 count as the float32 numbers that they become.
+    """
+    digest = hashlib.sha256(json.dumps(dict(configuration)).encode())
+    for key, array in sorted(arrays.items()):
+        digest.update(key.encode())
+        wide = array.astype(np.float32) if array.dtype == np.float16 else array
+        digest.update(np.ascontiguousarray(wide).data)
+    return digest.hexdigest()
+
+
+def check_hash(expected: str, found: str, where: str) -> None:
+    """Raise `WeightsError` where the content is not what its hash was taken of."""
+    if found != expected:
+        raise WeightsError(
+            f'{where}: expected content with hash {expected[:12]}, found '
+            f'{found[:12]}; the file is damaged, fetch it again'
+        )
+
+
+def unreadable(where: str, error: Exception) -> WeightsError:
+    """The error for a file of the right kind that this version cannot use."""
+    return WeightsError(
+        f'{where}: not readable as weights of this version ({error}); train or fetch it again'
+    )
