@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-CONFIRMED, REFUTED, OPEN = 'confirmed', 'refuted', 'no difference within the noise'
+CONFIRMED, REFUTED, OPEN = 'confirmed', 'refuted', 'no difference'
 _ERRORS = 2.0
 """A difference counts beyond so many standard errors."""
 
@@ -35,7 +35,7 @@ class Verdict:
 
     @property
     def text(self) -> str:
-        """`confirmed`, `refuted` or `no difference within the noise`."""
+        """`confirmed`, `refuted`, or `no difference` where it is within the noise."""
         if abs(self.difference) <= _ERRORS * self.error:
             return OPEN
         return CONFIRMED if self.difference > 0 else REFUTED

@@ -112,16 +112,24 @@ def _protocol_lines(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _verdict_table(found: Sequence[Verdict]) -> str:
-    """What the paper claims, and what our rows say to it."""
+    """What the paper claims, and what our rows say to it: one line for each claim."""
     if not found:
         return ''
+    protocols = list(dict.fromkeys(each.protocol for each in found))
+    claims = dict.fromkeys((each.better, each.worse) for each in found)
+    cells = {
+        (each.better, each.worse, each.protocol): (
+            f'{each.difference:+.1f} ± {each.error:.1f}, {each.text}'
+        )
+        for each in found
+    }
     lines = [
-        '| claim of the paper | protocol | difference of r@1, points | verdict |',
-        '|---|---|---|---|',
+        'Claims of the paper, difference of r@1 in points with its standard error:\n',
+        f'| claim | {" | ".join(protocols)} |',
+        '|---' * (len(protocols) + 1) + '|',
         *(
-            f'| {each.better} >= {each.worse} | {each.protocol} | {each.difference:+.1f} ± '
-            f'{each.error:.1f} | {each.text} |'
-            for each in found
+            f'| {a} >= {b} | ' + ' | '.join(cells.get((a, b, p), '') for p in protocols) + ' |'
+            for a, b in claims
         ),
     ]
     return '\n'.join([*lines, ''])

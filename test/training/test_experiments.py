@@ -96,7 +96,7 @@ def test_rows_share_their_stages_and_finish_once(
     text = capsys.readouterr().out
     assert '| plain | 8 | 25.0 ± 0.0 / 100.0 ± 0.0 | 2 |' in text
     assert '| trained | 8 | 100.0 ± 0.0 / 100.0 ± 0.0 | 2 | 0.250 ± 0.000 |' in text
-    assert '| trained >= plain | gsv_val | +75.0 ± 25.0 | confirmed |' in text
+    assert '| trained >= plain | +75.0 ± 25.0, confirmed |' in text
     assert '`gsv_val#12345678` (4 queries)' in text
     assert '#### Published (sralnet/table1)' in text
     assert '| SRALNet | 84.4 / 92.5 / 94.8 |' in text

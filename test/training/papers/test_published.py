@@ -27,6 +27,7 @@ TESTED_MISPRINTS = {
         'table4-gain',
         'fig5-units',
         'fig5-share',
+        'fig5-mobilenet',
         'fig3-receptive-field',
     },
     N: {'off-the-shelf-r10', 'supplement-16-lost'},
@@ -138,6 +139,14 @@ def test_misprints_of_sizes() -> None:
     assert round(100 * (1 - ghost[0] / vgg[0]), 2) == said['macs_reduction_percent']
     share = 100 * ghost[1] / vgg[1]
     assert round(share, 1) == 18.6 and round(share) != said['parameter_share_percent']
+
+
+def test_misprint_of_mobilenet() -> None:
+    """torchvision's MobileNetV3-Large: 5,483,032 parameters, 2,971,952 before its pooling."""
+    printed = published_table(f'{G}/fig5').figure('network', 'MobileNetV3-NetVLAD', 'parameters_m')
+    assignment = 64 * (960 + 1)
+    assert round((5_483_032 + assignment) / 2**20, 2) == printed
+    assert round((2_971_952 + assignment) / 2**20, 2) == 2.89
 
 
 def test_misprint_of_receptive_fields() -> None:
