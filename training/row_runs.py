@@ -18,7 +18,7 @@ import numpy as np
 from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.replay.output_files import write_json
 from training.experiment import Experiment, read_experiment
-from training.protocols import PROTOCOLS, read_protocols
+from training.protocols import read_protocols
 from training.row_inputs import RECIPE, changed_settings, digest_of, files_digest, stage_inputs
 from training.run_folder import LOG_NAME
 from training.table_plan import Row, Table
@@ -93,7 +93,7 @@ def _maps_option(experiment: Experiment, row: Row, out: Path) -> tuple[str, ...]
 def _evaluation(
     table: Table, weights: str, before: str, maps: tuple[str, ...], out: Path
 ) -> Stage:
-    protocols = read_protocols(PROTOCOLS, table.protocols)
+    protocols = read_protocols(table.protocols_file, table.protocols)
     paths = {path for each in protocols.values() for path in each.paths}
     inputs = {
         'recipe': RECIPE,
@@ -103,7 +103,8 @@ def _evaluation(
         'files': {str(path): files_digest(path) for path in sorted(paths)},
     }
     folder = out / 'stages' / f'evaluate-{digest_of(inputs)}'
-    arguments = ['--weights', weights, '--only', *table.protocols, *maps]
+    arguments = ['--weights', weights, '--protocols', str(table.protocols_file)]
+    arguments += ['--only', *table.protocols, *maps]
     arguments += ['--dims', *map(str, table.dims)] if table.dims else []
     result = str(folder / RESULT_NAME)
     return Stage('evaluate', (*arguments, '--out', result), folder, inputs)

@@ -11,6 +11,7 @@ from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.settings import nearest_hint
 from training.experiment import read_mapping
 from training.papers.published import PublishedTable, published_table
+from training.protocols import PROTOCOLS
 
 TABLES = Path(__file__).parent / 'configs' / 'tables'
 
@@ -28,6 +29,7 @@ _KEYS = [
     'base',
     'seeds',
     'protocols',
+    'protocols_file',
     'dims',
     'claims',
     'full_size',
@@ -67,6 +69,7 @@ class Table:
         base: experiment that all rows change: one recipe and one budget.
         seeds: each row runs with each of them.
         protocols: names of the evaluation protocols.
+        protocols_file: where they are.
         dims: sizes of prefixes of the descriptor; empty: the whole descriptor.
         claims: pairs of rows; the papers say that the first finds at least as much.
         full_size: what a user must bring for the row as it is published.
@@ -80,6 +83,7 @@ class Table:
     base: Path
     seeds: tuple[int, ...]
     protocols: tuple[str, ...]
+    protocols_file: Path
     dims: tuple[int, ...]
     claims: tuple[tuple[str, str], ...]
     full_size: str
@@ -138,11 +142,17 @@ def read_table(path: Path) -> Table:
         base=path.parent / values['base'],
         seeds=tuple(values.get('seeds', (0, 1, 2))),
         protocols=tuple(values.get('protocols', ())),
+        protocols_file=_protocols_file(path, values.get('protocols_file', '')),
         dims=tuple(values.get('dims', ())),
         claims=claims,
         full_size=' '.join(str(values.get('full_size', '')).split()),
         rows=rows,
     )
+
+
+def _protocols_file(path: Path, named: str) -> Path:
+    """The project's own protocols where the table names no file."""
+    return path.parent / named if named else PROTOCOLS
 
 
 def _check_keys(values: Mapping[str, Any], known: list[str], where: str) -> None:

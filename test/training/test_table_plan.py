@@ -46,6 +46,11 @@ def test_a_table_is_read(plan: Path) -> None:
     assert table.reference is not None and table.reference.name == 'table1'
 
 
+def test_a_table_may_have_protocols_of_its_own(plan: Path) -> None:
+    plan.write_text(TABLE + 'protocols_file: ../mine.yaml\n')
+    assert read_table(plan).protocols_file == plan.parent / '../mine.yaml'
+
+
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
@@ -79,8 +84,8 @@ def test_the_tables_of_the_project_can_be_run(name: str) -> None:
     for row in table.rows:
         experiment = read_experiment(table.base, row.changes)
         assert not experiment.model.descriptor_dim
-    known = read_protocols(PROTOCOLS)
-    assert set(table.protocols) <= set(known)
+    assert table.protocols_file == PROTOCOLS
+    assert set(table.protocols) <= set(read_protocols(PROTOCOLS))
 
 
 @pytest.mark.parametrize(
