@@ -270,7 +270,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--figures', type=Path, required=True, help='of training.evaluate')
     parser.add_argument('--out', type=Path, required=True, help='Markdown file to write')
     parser.add_argument(
-        '--study', type=Path, help='JSON of training.experiments, for several seeds'
+        '--study', type=Path, help='JSON of a table with several seeds'
     )
     parser.add_argument('--runs', type=Path, nargs='+', default=[], help='folders of its runs')
     parser.add_argument('--notes', type=Path, default=NOTES, help='YAML; default: ours')
