@@ -1,13 +1,13 @@
 # All commands of the project; continuous integration runs the same ones and nothing else.
 # `make help` lists them. Overrides: PYTHON=python3.12 (interpreter), UV= (pip although uv is there),
-# VENV=folder (where the environment goes), DATA=... (images for the demo).
+# VENV=folder (where the environment goes), DATA=... (images for the demo), BENCH=quick (a trial).
 
 VENV := .venv
 UV := $(shell command -v uv 2>/dev/null)
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types format clean
+.PHONY: help setup demo test bench check lint types format clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -20,6 +20,19 @@ demo: setup ## build a map and find places: DATA=<folder of images or manifest.c
 
 test: setup check ## everything that continuous integration checks
 	@$(BIN)/python -m pytest
+
+ifeq ($(BENCH),quick)
+bench: BENCH_FLAGS := --quick
+bench: BENCH_OUT := build/bench
+bench: BENCH_PAGE := build/bench/benchmarks.md
+else
+bench: BENCH_OUT := benchmarks/results
+bench: BENCH_PAGE := docs/benchmarks.md
+endif
+bench: setup ## time us and others, write docs/benchmarks.md; BENCH=quick: a trial in build/bench
+	@$(BIN)/python -m benchmarks.speed $(BENCH_FLAGS) --out $(BENCH_OUT)/speed.json
+	@$(BIN)/python -m benchmarks.node_latency $(BENCH_FLAGS) --out $(BENCH_OUT)/node.json
+	@$(BIN)/python -m benchmarks.report $(BENCH_OUT)/*.json --out $(BENCH_PAGE)
 
 check: lint types
 

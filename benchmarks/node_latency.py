@@ -1,22 +1,26 @@
-"""Frames lost and latency of the node: images of one process, answers of another, over Fast DDS.
+"""Latency and lost frames of the node: images of one process, answers in another, over Fast DDS.
 
-Publishes 640x480 images at a fixed rate and reports, for raw and JPEG images, each without and
-with the shipped Fast DDS profile, how many frames were published, received, processed and lost,
-the latency from an image's stamp to its answer, and what the node takes of CPU and memory.
+    python -m benchmarks.node_latency --out node.json
+    python -m benchmarks.node_latency --map town.map --images town/drive_1/images --out node.json
 
-    python benchmarks/node_latency.py --map town.vprmap --images town/images --out latency.json
+Publishes 640x480 images, raw and JPEG, each without and with the shipped Fast DDS profile, at
+several rates, and reports the latency from an image's stamp to its hypothesis, how many frames
+were lost on the way or overtaken by a newer one, and what the node takes of CPU and memory;
+besides how long it takes from the start of the node to its first hypothesis. Without `--map` the
+map is made of the sample town. `python -m benchmarks.report` makes the page of it.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
-import signal
+import re
 import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,20 +28,21 @@ from typing import Any
 
 import cv2
 import numpy as np
-import psutil
 import rclpy
-from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.node import Node
 
+from benchmarks.machine import describe_machine, load_average
+from benchmarks.node_processes import ROOT, Process, Watcher
+from ghost_vpr_ros.core.config import EngineConfig
 from ghost_vpr_ros.core.image import read_image
 from ghost_vpr_ros.ros.image_publisher import list_images
 
-ROOT = Path(__file__).parents[1]
 PROFILE = ROOT / 'config' / 'fastdds_large_images.xml'
 PROFILE_VARIABLE = 'FASTRTPS_DEFAULT_PROFILES_FILE'
 SIZE_PX = (640, 480)
 NUM_IMAGES = 60
-START_S = 120.0
+RATES_HZ = (5.0, 10.0, 20.0, 30.0)
+START_RATE_HZ = 10.0
+SETTLE_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,11 @@ class Variant:
     transport: str
     with_profile: bool
 
+    def environment(self) -> dict[str, str]:
+        """For all processes of a run."""
+        found = {k: v for k, v in os.environ.items() if k != PROFILE_VARIABLE}
+        return {**found, PROFILE_VARIABLE: str(PROFILE)} if self.with_profile else found
+
 
 VARIANTS = (
     Variant('raw, default transport', 'raw', False),
@@ -56,138 +66,111 @@ VARIANTS = (
     Variant('JPEG, shipped profile', 'compressed', True),
 )
 
-
-class Process:
-    """An executable of this package; `output` is a file that collects what it prints."""
-
-    def __init__(
-        self,
-        module: str,
-        output: Path,
-        parameters: dict[str, Any],
-        environment: dict[str, str],
-    ) -> None:
-        """Start it."""
-        given = [part for item in parameters.items() for part in ('-p', '{}:={}'.format(*item))]
-        command = [sys.executable, '-u', '-m', f'ghost_vpr_ros.ros.{module}', '--ros-args', *given]
-        self.output = output
-        with output.open('w') as file:
-            self._process = subprocess.Popen(
-                command, stdout=file, stderr=subprocess.STDOUT, cwd=ROOT, env=environment
-            )
-        self.usage = psutil.Process(self._process.pid)
-
-    def wait_for(self, words: str) -> None:
-        """Return when the words were printed."""
-        deadline = time.monotonic() + START_S
-        while words not in self.output.read_text():
-            if not self.is_running() or time.monotonic() > deadline:
-                raise RuntimeError(f'no {words!r}:\n{self.output.read_text()}')
-            time.sleep(0.1)
-
-    def is_running(self) -> bool:
-        """Whether it has not ended yet."""
-        return self._process.poll() is None
-
-    def stop(self) -> None:
-        """Ctrl-C."""
-        if self.is_running():
-            self._process.send_signal(signal.SIGINT)
-            self._process.wait()
+Start = Callable[..., Process]
 
 
-class Watcher(Node):
-    """Keeps the node's latest `/diagnostics` and samples what its process takes."""
+def starter(variant: Variant, folder: Path, stack: ExitStack) -> Start:
+    """What starts an executable with parameters; it is stopped when the stack is left."""
 
-    def __init__(self) -> None:
-        super().__init__('latency_benchmark')
-        self.counts: dict[str, str] = {}
-        self.create_subscription(DiagnosticArray, '/diagnostics', self._keep, 10)
+    def start(module: str, **parameters: Any) -> Process:
+        output = folder / f'{module}.txt'
+        process = Process(module, output, parameters, variant.environment())
+        stack.callback(process.stop)
+        return process
 
-    def _keep(self, message: DiagnosticArray) -> None:
-        self.counts = {item.key: item.value for item in message.status[0].values}
-
-    def watch(self, node: Process, publisher: Process) -> dict[str, float]:
-        """CPU seconds, time and memory of the node until the publisher has ended."""
-        started, cpu_before = time.monotonic(), cpu_seconds(node)
-        peak_bytes = 0
-        while publisher.is_running():
-            rclpy.spin_once(self, timeout_sec=0.2)
-            peak_bytes = max(peak_bytes, node.usage.memory_info().rss)
-        seconds = time.monotonic() - started
-        cpu_percent = 100.0 * (cpu_seconds(node) - cpu_before) / seconds
-        return {'node_cpu_percent': cpu_percent, 'node_memory_mib': peak_bytes / 2**20}
-
-    def settle(self, seconds: float) -> None:
-        """Listen on, so that the last counts arrive."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            rclpy.spin_once(self, timeout_sec=0.2)
+    return start
 
 
-def cpu_seconds(process: Process) -> float:
-    """CPU time of a process so far, all its threads."""
-    times = process.usage.cpu_times()
-    return float(times.user + times.system)
+def start_node(start: Start, variant: Variant, options: argparse.Namespace) -> Process:
+    """The node that is measured."""
+    return start(
+        'place_recognition_node',
+        map=options.map,
+        engine=options.engine,
+        device=options.device,
+        image_transport=variant.transport,
+    )
 
 
-def measure(
-    variant: Variant, images: Path, options: argparse.Namespace, folder: Path
+def measure_rate(
+    variant: Variant, rate_hz: float, images: Path, options: argparse.Namespace, folder: Path
 ) -> dict[str, Any]:
-    """One run; the row of the report."""
-    environment = {k: v for k, v in os.environ.items() if k != PROFILE_VARIABLE}
-    if variant.with_profile:
-        environment[PROFILE_VARIABLE] = str(PROFILE)
+    """One run at a steady rate; a row of the report."""
+    count = max(1, round(rate_hz * options.seconds))
     with ExitStack() as stack:
         watcher = Watcher()
         stack.callback(watcher.destroy_node)
-
-        def start(module: str, **parameters: Any) -> Process:
-            process = Process(module, folder / f'{module}.txt', parameters, environment)
-            stack.callback(process.stop)
-            return process
-
-        node = start(
-            'place_recognition_node',
-            map=options.map,
-            device=options.device,
-            image_transport=variant.transport,
-        )
+        start = starter(variant, folder, stack)
+        node = start_node(start, variant, options)
         node.wait_for('answering images')
+        engine = engine_of(node.output.read_text())
         start('answer_printer', json_out=folder / 'answers.jsonl')
-        watcher.settle(5.0)
+        watcher.settle(SETTLE_S)
         publisher = start(
             'image_publisher',
             folder=images,
-            rate_hz=options.rate,
+            rate_hz=rate_hz,
             transport=variant.transport,
             repeat='true',
-            count=options.count,
+            count=count,
             wait_for_subscribers=1,
         )
         usage = watcher.watch(node, publisher)
         watcher.settle(3.0)
-        found = row(variant, folder, watcher.counts, options)
-        return {**found, **usage, 'load_average_1min': os.getloadavg()[0]}
+        found = figures(read_answers(folder), watcher.counts, count)
+    run = {'variant': variant.name, 'rate_hz': rate_hz, 'engine': engine}
+    return {**run, **found, **usage, 'load': load_average()}
 
 
-def row(
-    variant: Variant, folder: Path, counts: dict[str, str], options: argparse.Namespace
-) -> dict[str, Any]:
-    """Counts and latencies of one run."""
-    lines = (folder / 'answers.jsonl').read_text().splitlines()
-    answers = [json.loads(line) for line in lines]
+def engine_of(printed: str) -> str:
+    """What runs the network, as the node says it when it begins to answer."""
+    found = re.search(r'answering images on \S+ \((.*)\)', printed)
+    return found.group(1) if found else 'unknown'
+
+
+def measure_start(
+    variant: Variant, images: Path, options: argparse.Namespace, folder: Path
+) -> float:
+    """Seconds from the start of the node to its first hypothesis, while images are coming."""
+    with ExitStack() as stack:
+        start = starter(variant, folder, stack)
+        publisher = start(
+            'image_publisher',
+            folder=images,
+            rate_hz=START_RATE_HZ,
+            transport=variant.transport,
+            repeat='true',
+        )
+        printer = start('answer_printer', json_out=folder / 'answers.jsonl', count=1)
+        printer.wait_until((folder / 'answers.jsonl').exists, 'the printer does not start')
+        node = start_node(start, variant, options)
+        node.wait_until(lambda: not printer.is_running(), 'no answer of the node')
+        assert publisher.is_running()
+        first = read_answers(folder)[0]
+    return int(first['stamp_ns']) / 1e9 + float(first['received_after_ms']) / 1e3 - node.started_s
+
+
+def read_answers(folder: Path) -> list[dict[str, Any]]:
+    """What the printer has written."""
+    return [json.loads(line) for line in (folder / 'answers.jsonl').read_text().splitlines()]
+
+
+def figures(
+    answers: Sequence[dict[str, Any]], counts: dict[str, str], published: int
+) -> dict[str, float]:
+    """Counts and latencies of one run.
+
+    Lost is what DDS misses. The rest gave way to a newer frame, in the reader's queue of one or in
+    the node.
+    """
     latency_ms = [float(answer['received_after_ms']) for answer in answers]
-    received = int(counts['frames received'])
-    # What DDS misses. The rest gave way to a newer frame, in the reader's queue of one or here.
     lost = int(counts['frames lost in transport'])
     return {
-        'variant': variant.name,
-        'published': options.count,
-        'received': received,
-        'processed': len(answers),
+        'published': published,
+        'received': int(counts['frames received']),
+        'answered': len(answers),
         'lost_in_transport': lost,
-        'overtaken': options.count - lost - len(answers),
+        'overtaken': published - lost - len(answers),
         'latency_p50_ms': float(np.percentile(latency_ms, 50)),
         'latency_p95_ms': float(np.percentile(latency_ms, 95)),
         'inference_p50_ms': float(counts['inference p50 [ms]']),
@@ -204,34 +187,76 @@ def write_vga_images(source: Path, folder: Path) -> Path:
     return folder
 
 
-def parse_arguments() -> argparse.Namespace:
+def make_town(folder: Path, frames: int) -> tuple[Path, Path]:
+    """Map of the sample town's first drive, images of its second."""
+    town, place_map = folder / 'town', folder / 'town.map'
+    command = [sys.executable, '-m', 'ghost_vpr_ros.cli.main']
+    commands = (
+        ['sample-town', str(town), '--frames', str(frames)],
+        ['build-map', str(town / 'drive_0'), str(place_map)],
+    )
+    for words in commands:
+        subprocess.run([*command, *words], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+    return place_map, town / 'drive_1' / 'images'
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--map', required=True, help='map file that answers')
-    parser.add_argument('--images', required=True, type=Path, help='folder of images to publish')
-    parser.add_argument('--count', type=int, default=600, help='images in each run')
-    parser.add_argument('--rate', type=float, default=20.0, help='images per second')
-    parser.add_argument('--device', default='cpu', help='device of the network')
+    parser.add_argument('--map', type=Path, help='map file that answers; default: sample town')
+    parser.add_argument('--images', type=Path, help='folder of images to publish, with --map')
+    parser.add_argument('--rates', type=float, nargs='+', help='images per second')
+    parser.add_argument('--seconds', type=float, default=30.0, help='of each run')
+    parser.add_argument('--starts', type=int, default=5, help='starts of the node that are timed')
+    parser.add_argument('--engine', default=EngineConfig.engine, help='what runs the network')
+    parser.add_argument('--device', default=EngineConfig.device, help='where it runs')
     parser.add_argument('--out', type=Path, required=True, help='JSON file for the results')
-    return parser.parse_args()
+    parser.add_argument('--quick', action='store_true', help='one variant and rate, 3 seconds')
+    options = parser.parse_args(arguments)
+    if (options.map is None) != (options.images is None):
+        parser.error('--map and --images belong together')
+    options.variants = VARIANTS[-1:] if options.quick else VARIANTS
+    if options.quick:
+        options.seconds, options.starts = 3.0, 1
+    options.rates = options.rates or (RATES_HZ[1:2] if options.quick else RATES_HZ)
+    return options
 
 
-def main() -> None:
-    """Measure all variants and write the report."""
-    options = parse_arguments()
-    rclpy.init(args=[])
+def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """All runs."""
+    if options.map is None:
+        options.map, options.images = make_town(folder, 20 if options.quick else 150)
+    options.map = options.map.resolve()
+    images = write_vga_images(options.images, folder / 'images')
     rows = []
+    for rate_hz, variant in itertools.product(options.rates, options.variants):
+        rows.append(measure_rate(variant, rate_hz, images, options, folder))
+        print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
+    variant = options.variants[-1]
+    starts_s = [measure_start(variant, images, options, folder) for _ in range(options.starts)]
+    return {'rows': rows, 'start_variant': variant.name, 'starts_s': starts_s}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure all variants at all rates and write the report."""
+    options = parse_arguments(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    rclpy.init(args=[])
     with tempfile.TemporaryDirectory() as name:
-        images = write_vga_images(options.images, Path(name) / 'images')
-        for variant in VARIANTS:
-            rows.append(measure(variant, images, options, Path(name)))
-            print(json.dumps(rows[-1]), flush=True)
+        found = measure(options, Path(name))
     rclpy.try_shutdown()
-    machine = {'cores': os.cpu_count(), 'threads': os.environ.get('OMP_NUM_THREADS', 'default')}
-    setup = {'rate_hz': options.rate, 'size_px': SIZE_PX, 'map': str(options.map)}
-    report = {'machine': machine, **setup, 'command': sys.argv, 'runs': rows}
+    report = {
+        'benchmark': 'node',
+        'machine': describe_machine(),
+        'threads': os.environ.get('OMP_NUM_THREADS', 'default'),
+        'size': '{}x{}'.format(*SIZE_PX),
+        'seconds': options.seconds,
+        **found,
+        'command': ' '.join(['python -m benchmarks.node_latency', *words]),
+    }
+    options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(report, indent=2) + '\n')
 
 

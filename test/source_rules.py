@@ -16,7 +16,11 @@ VAGUE_NAMES = ('utils', 'util', 'helpers', 'helper', 'common', 'misc', 'manager'
 NEVER = ('pickle', 'cPickle', 'dill', 'joblib', 'shelve')
 NETWORK = ('urllib.request', 'http', 'ftplib', 'socket')
 
-CORE = ('numpy', 'torch', 'torchvision', 'faiss', 'cv2', 'pyproj', 'scipy', 'safetensors')
+DATABASE = ('pymilvus', 'milvus_lite')
+TORCH = ('torch', 'torchvision')
+ENGINES = ('onnx', 'onnxruntime', 'openvino')
+LIBRARIES = ('numpy', 'faiss', 'cv2', 'pyproj', 'scipy', 'safetensors')
+CORE = (*LIBRARIES, *TORCH, *ENGINES, *DATABASE)
 REPLAY = (*CORE, 'rosbags', 'matplotlib', 'PIL', 'gtsam')
 MESSAGES = r'\w+_msgs|std_srvs|\w+_interfaces'
 ROS = ('rclpy', 'rosbags.image', 'cv_bridge', 'tf2_ros', 'ament_index_python', MESSAGES)

@@ -1,4 +1,4 @@
-"""Measure networks by named protocols: recall@1/5/10 in one table.
+"""Measure networks, and the RootSIFT baseline, by named protocols: recall@1/5/10 in one table.
 
 python -m training.evaluate --weights RUN/weights.safetensors [more ...] [--dims 64 128 512]
 python -m training.evaluate --weights W --only gsv_test gardens_left_right --data shared/data
@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,17 @@ from tqdm import tqdm
 
 from ghost_vpr_ros.core.config import EngineConfig
 from ghost_vpr_ros.core.datatypes import Frame
-from ghost_vpr_ros.core.engine import create_engine
+from ghost_vpr_ros.core.engine.rootsift_engine import create_any_engine
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.extraction import extract_descriptors
+from ghost_vpr_ros.core.model.any_model import open_any_model
+from ghost_vpr_ros.core.model.rootsift_vlad import RootSiftVlad
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import load_model
+from ghost_vpr_ros.core.model.weights_file import StoredModel
 from ghost_vpr_ros.replay.output_files import without_nan, write_json
 from training.command import finish, new_parser
+from training.datasets.command_options import add_settings, config_from
 from training.protocols import PROTOCOLS, Protocol, open_protocol, read_protocols
 from training.retrieval import Judged, judge
 from training.selection import VALIDATION_RANKS
@@ -38,14 +43,14 @@ DATA_VARIABLE = 'GHOST_VPR_DATA'
 class Descriptors:
     """Descriptors of frames by one network; an image that several protocols share is read once."""
 
-    def __init__(self, model: VprModel, device: str) -> None:
+    def __init__(self, model: VprModel | StoredModel | RootSiftVlad, config: EngineConfig) -> None:
         """Describe with this network.
 
         Raises:
-            DeviceError: no such device on this machine.
+            DeviceError: no such engine or device on this machine.
         """
         self._model = model
-        self._engine = create_engine(model, EngineConfig(device=device))
+        self._engine = create_any_engine(model, config)
         self._known: dict[tuple[str, str], NDArray[np.float32]] = {}
 
     def of(self, frames: Sequence[Frame], root: str) -> NDArray[np.float32]:
@@ -68,7 +73,10 @@ class Descriptors:
 
 
 def evaluate(
-    model: VprModel, protocols: Sequence[Protocol], dims: Sequence[int], device: str
+    model: VprModel | StoredModel | RootSiftVlad,
+    protocols: Sequence[Protocol],
+    dims: Sequence[int],
+    config: EngineConfig,
 ) -> list[dict[str, Any]]:
     """Recall of one network by every protocol and at every size, one row each.
 
@@ -76,7 +84,7 @@ def evaluate(
         model: with or without whitening.
         protocols: what is measured.
         dims: sizes of prefixes of the descriptor, re-normalised; empty: the whole descriptor.
-        device: where the network runs.
+        config: what runs the network.
 
     Raises:
         ConfigError: a prefix is longer than the descriptor.
@@ -88,7 +96,7 @@ def evaluate(
             f'--dims: expected at most {model.descriptor_dim}, the size of the descriptor, found '
             f'{too_large[0]}'
         )
-    descriptors = Descriptors(model, device)
+    descriptors = Descriptors(model, config)
     rows = []
     for protocol in protocols:
         database = descriptors.of(protocol.database, protocol.roots[0])
@@ -147,14 +155,34 @@ def _cells(row: dict[str, Any]) -> str:
     )
 
 
+def _opened(
+    path: Path, args: argparse.Namespace
+) -> tuple[VprModel | StoredModel | RootSiftVlad, EngineConfig]:
+    """The weights of a file, and what runs them; kept feature maps need PyTorch's trunk.
+
+    Raises:
+        WeightsError: the file is missing, damaged, or holds no weights.
+        ConfigError: maps are kept and another engine is asked for.
+    """
+    config = config_from(args, EngineConfig)
+    if args.maps is None:
+        return open_any_model(path), config
+    if config.engine not in ('auto', 'torch'):
+        raise ConfigError(
+            f'--maps: expected the engine torch, found {config.engine!r}; leave --maps out'
+        )
+    model = load_model(path)
+    remember_trunk(model, args.maps)
+    return model, replace(config, engine='torch')
+
+
 def _results(args: argparse.Namespace) -> list[dict[str, Any]]:
     configs = read_protocols(args.protocols, args.only)
     protocols = [open_protocol(name, config) for name, config in configs.items()]
     results = []
     for path in args.weights:
-        model = load_model(path)
-        remember_trunk(model, args.maps)
-        rows = evaluate(model, protocols, args.dims, args.device)
+        model, config = _opened(path, args)
+        rows = evaluate(model, protocols, args.dims, config)
         described = {'model': model.name, 'hash': model.model_hash, 'origin': model.provenance}
         results.append({'weights': str(path), **described, 'rows': rows})
     return results
@@ -176,7 +204,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--only', nargs='+', default=[], metavar='NAME', help='these protocols')
     parser.add_argument('--data', type=Path, help=f'stands for ${DATA_VARIABLE} in the protocols')
     parser.add_argument('--dims', type=int, nargs='+', default=[], help='sizes of prefixes')
-    parser.add_argument('--device', default=EngineConfig.device, help='cpu, cuda, cuda:1, ...')
+    add_settings(parser, EngineConfig)
     add_maps_option(parser)
     parser.add_argument('--out', type=Path, help='JSON file to write')
     parser.add_argument('--json', action='store_true', help='print JSON instead of a table')

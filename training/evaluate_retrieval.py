@@ -20,17 +20,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.config import EngineConfig
-from ghost_vpr_ros.core.model.vpr_model import VprModel
-from ghost_vpr_ros.core.model.weights import load_model
+from ghost_vpr_ros.core.model.any_model import open_any_model
+from ghost_vpr_ros.core.model.rootsift_vlad import RootSiftVlad
+from ghost_vpr_ros.core.model.weights_file import StoredModel
 from ghost_vpr_ros.replay.output_files import write_json
 from training.average_precision import average_precision, mean_average_precision
 from training.command import finish, new_parser
+from training.datasets.command_options import add_settings, config_from
 from training.datasets.retrieval_sets import RETRIEVAL_FORMATS, RetrievalSet, open_retrieval_set
 from training.evaluate import Descriptors, prefix
 
 
 def evaluate_retrieval(
-    model: VprModel, benchmark: RetrievalSet, dims: Sequence[int], device: str
+    model: StoredModel | RootSiftVlad,
+    benchmark: RetrievalSet,
+    dims: Sequence[int],
+    config: EngineConfig,
 ) -> list[dict[str, Any]]:
     """Mean average precision of one network at every size, one row each.
 
@@ -38,12 +43,12 @@ def evaluate_retrieval(
         model: with or without whitening.
         benchmark: what is measured.
         dims: sizes of prefixes of the descriptor, re-normalised; empty: the whole descriptor.
-        device: where the network runs.
+        config: what runs the network.
 
     Raises:
         ImageError: an image cannot be read.
     """
-    descriptors = Descriptors(model, device)
+    descriptors = Descriptors(model, config)
     database = descriptors.of(benchmark.database, 'database')
     queries = descriptors.of([each.frame for each in benchmark.queries], 'queries')
     descriptors.close()
@@ -85,7 +90,8 @@ def _run(args: argparse.Namespace) -> str:
     benchmark = open_retrieval_set(args.format, args.images, args.truth, args.crop)
     results = []
     for path in args.weights:
-        rows = evaluate_retrieval(load_model(path), benchmark, args.dims, args.device)
+        model = open_any_model(path)
+        rows = evaluate_retrieval(model, benchmark, args.dims, config_from(args, EngineConfig))
         results.append({'weights': str(path), 'rows': rows})
     if args.out is not None:
         write_json(args.out, results)
@@ -101,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--truth', type=Path, help='folder of *_query.txt; default: --images')
     parser.add_argument('--crop', action='store_true', help='ask with the box of the object only')
     parser.add_argument('--dims', type=int, nargs='+', default=[], help='sizes of prefixes')
-    parser.add_argument('--device', default=EngineConfig.device, help='cpu, cuda, cuda:1, ...')
+    add_settings(parser, EngineConfig)
     parser.add_argument('--out', type=Path, help='JSON file to write')
     parser.add_argument('--json', action='store_true', help='print JSON instead of a table')
     args = parser.parse_args(arguments)

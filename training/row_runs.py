@@ -104,7 +104,7 @@ def _evaluation(
     }
     folder = out / 'stages' / f'evaluate-{digest_of(inputs)}'
     arguments = ['--weights', weights, '--protocols', str(table.protocols_file)]
-    arguments += ['--only', *table.protocols, *maps]
+    arguments += ['--only', *table.protocols, '--engine', 'torch', *maps]
     arguments += ['--dims', *map(str, table.dims)] if table.dims else []
     result = str(folder / RESULT_NAME)
     return Stage('evaluate', (*arguments, '--out', result), folder, inputs)

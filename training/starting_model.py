@@ -46,7 +46,7 @@ def starting_model(
     torchvision file `backbone_weights`; without either the trunk is untrained. Clusters, and what
     else a pooling starts from, are set from training images where `init` has none that fit, or
     where `schedule.initialise_clusters` asks for it. Poolings that start from label maps take the
-    images of the section `semantics`. Its whitening is left behind.
+    images of the section `semantics`. The whitening of `init` is left behind.
 
     Args:
         experiment: architecture, seed, weights to start from, schedule, label maps.
@@ -63,7 +63,7 @@ def starting_model(
     if experiment.backbone_weights:
         model = _bare_model(experiment)
         model.provenance = take_backbone_weights(model.backbone, experiment)
-        _initialise(model, experiment, database)
+        _set_pooling(model, experiment, database)
         return model
     if not experiment.init:
         images, label_maps = _first_images(experiment, database)
@@ -77,11 +77,11 @@ def starting_model(
     _take_trunk(model, given, path)
     remember_trunk(model, maps)
     if not _take_pooling(model, given) or experiment.section(ScheduleConfig).initialise_clusters:
-        _initialise(model, experiment, database)
+        _set_pooling(model, experiment, database)
     return model
 
 
-def _initialise(model: VprModel, experiment: Experiment, database: Sequence[Frame]) -> None:
+def _set_pooling(model: VprModel, experiment: Experiment, database: Sequence[Frame]) -> None:
     """Set the pooling anew; images are read only where it looks at some."""
     inputs, label_maps = torch.empty(0), None
     if needs_local_features(model):

@@ -22,7 +22,7 @@ from ghost_vpr_ros.cli.positions import located
 from ghost_vpr_ros.cli.progress import progress_bar
 from ghost_vpr_ros.cli.table import add_json_option, print_result
 from ghost_vpr_ros.core.config import EngineConfig, MapConfig
-from ghost_vpr_ros.core.errors import GhostVprError, MapError
+from ghost_vpr_ros.core.errors import ConfigError, GhostVprError, MapError
 from ghost_vpr_ros.replay.bag_topics import BagTopics
 from ghost_vpr_ros.replay.output_files import check_writable
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ghost_vpr_ros.core.place_map import PlaceMap
     from ghost_vpr_ros.replay.image_sources import ImageSource
     from ghost_vpr_ros.replay.map_builder import BuildResult
+    from ghost_vpr_ros.replay.stored_descriptors import StoredDescriptors
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,6 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--session', help="name of this run in the map (default: the source's name)"
+    )
+    parser.add_argument(
+        '--descriptors',
+        metavar='DIR',
+        type=Path,
+        help='take the descriptors, and the network, from this folder of ghost-vpr describe',
     )
     add_where(parser)
     add_json_option(parser)
@@ -60,10 +67,11 @@ def run(args: argparse.Namespace) -> int:
     config, topics = config_from(args, MapConfig), config_from(args, BagTopics)
     _check_place(args.map, args.append)
     source = located(open_source(args.source, where=where_from(args.where), topics=topics))
+    stored = _stored(args)
     place_map, model = _open_map(args, source, config)
     try:
         with place_map:
-            result = _fill(args, place_map, model, source, config)
+            result = _fill(args, place_map, model, source, config, stored)
             summary = _summary(place_map, model, result)
     except BaseException:
         _remove_if_empty(args.map)
@@ -80,6 +88,22 @@ def _check_place(path: Path, append: bool) -> None:
             'add --append to continue or extend that map'
         )
     check_writable(path.parent)
+
+
+def _stored(args: argparse.Namespace) -> StoredDescriptors | None:
+    """The descriptors of --descriptors; their network becomes that of --model."""
+    if args.descriptors is None:
+        return None
+    from ghost_vpr_ros.replay.stored_descriptors import StoredDescriptors
+
+    stored = StoredDescriptors(args.descriptors)
+    if args.model is not None:
+        raise ConfigError(
+            f'--model {args.model}: the descriptors in {args.descriptors} have their network with '
+            'them; leave one of both options out'
+        )
+    args.model = str(stored.model_path)
+    return stored
 
 
 def _open_map(
@@ -119,16 +143,22 @@ def _fill(
     model: Model,
     source: ImageSource,
     config: MapConfig,
+    stored: StoredDescriptors | None,
 ) -> BuildResult:
     from ghost_vpr_ros.core.engine import create_engine
-    from ghost_vpr_ros.replay.map_builder import add_frames
+    from ghost_vpr_ros.replay.map_builder import add_frames, check_described_images
 
     session = args.session or source.short_name
     engine = create_engine(model, config_from(args, EngineConfig))
     try:
+        if stored is not None:
+            ends = [(frame, stored.of(frame)) for frame in source.frames[:: len(source) - 1 or 1]]
+            check_described_images(ends, args.descriptors, model, engine)
         with progress_bar(len(source), 'build map') as progress:
             return add_frames(
-                place_map, session, source.frames, model, engine, config, progress=progress
+                *(place_map, session, source.frames, model, engine, config),
+                stored=stored,
+                progress=progress,
             )
     except GhostVprError as error:
         raise _explained(error, place_map) from error

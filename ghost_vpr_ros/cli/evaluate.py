@@ -10,20 +10,30 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ghost_vpr_ros.cli.model_options import add_engine_options, add_model_options, chosen_model
-from ghost_vpr_ros.cli.options import add_settings, add_where, config_from, where_from
+from ghost_vpr_ros.cli.model_options import add_engine_options, add_model_options, chosen_any_model
+from ghost_vpr_ros.cli.options import (
+    add_settings,
+    add_where,
+    config_from,
+    given_settings,
+    option_name,
+    where_from,
+)
 from ghost_vpr_ros.cli.positions import located
 from ghost_vpr_ros.cli.progress import progress_bar, say
 from ghost_vpr_ros.cli.table import add_json_option, figure_rows, print_result, table_lines
 from ghost_vpr_ros.core.config import EngineConfig
-from ghost_vpr_ros.core.errors import SourceError
+from ghost_vpr_ros.core.errors import ConfigError, SourceError
+from ghost_vpr_ros.core.patch_netvlad_config import PatchNetVladConfig
 from ghost_vpr_ros.replay.bag_topics import BagTopics
-from ghost_vpr_ros.replay.config import EvaluationConfig
+from ghost_vpr_ros.replay.config import EvaluationConfig, RerankConfig
 from ghost_vpr_ros.replay.output_files import make_output_folder
 
 if TYPE_CHECKING:
-    from ghost_vpr_ros.cli.model_options import Model
+    from ghost_vpr_ros.cli.model_options import AnyModel
+    from ghost_vpr_ros.core.engine import Engine
     from ghost_vpr_ros.core.model.description import DescribedModel
+    from ghost_vpr_ros.replay.evaluator import Reranker
     from ghost_vpr_ros.replay.ground_truth import GroundTruth
     from ghost_vpr_ros.replay.image_sources import ImageSource
 
@@ -45,6 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--out', required=True, metavar='DIR', type=Path, help='folder for the results'
     )
     add_settings(parser, EvaluationConfig)
+    second_look = parser.add_argument_group('second look at the candidates')
+    add_settings(second_look, RerankConfig)
+    add_settings(second_look, PatchNetVladConfig)
     add_settings(parser.add_argument_group('bags'), BagTopics)
     add_json_option(parser)
     add_engine_options(parser)
@@ -57,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     database, queries, left_out = _sources(args)
     truth = _ground_truth(args.ground_truth, queries, database, config)
     make_output_folder(args.out)
-    model = chosen_model(args, database.frames, f'the database {database.name}')
+    model = chosen_any_model(args, database.frames, f'the database {database.name}')
     metrics = evaluate_and_write(args, database, queries, truth, model, config, left_out)
     if args.json:
         print_result(metrics, as_json=True)
@@ -89,31 +102,59 @@ def evaluate_and_write(
     database: ImageSource,
     queries: ImageSource,
     truth: GroundTruth,
-    model: Model,
+    model: AnyModel,
     config: EvaluationConfig,
     left_out: dict[str, int],
 ) -> dict[str, Any]:
     """Run the evaluation, write its files to `args.out` and return the content of metrics.json."""
-    from ghost_vpr_ros.core.engine import create_engine
+    from ghost_vpr_ros.core.engine.rootsift_engine import create_any_engine
     from ghost_vpr_ros.replay.evaluation_report import write_evaluation
     from ghost_vpr_ros.replay.evaluator import evaluate
 
-    engine = create_engine(model, config_from(args, EngineConfig))
+    engine = create_any_engine(model, config_from(args, EngineConfig))
     try:
         with progress_bar(len(database) + len(queries), 'evaluate') as progress:
             evaluation = evaluate(
-                database.frames, queries.frames, truth, model, engine, progress=progress
+                *(database.frames, queries.frames, truth, model, engine),
+                reranker=_reranker(args, model, engine),
+                progress=progress,
             )
     finally:
         engine.close()
     described = {
         'descriptor_dim': model.descriptor_dim,
         'model': describe_model(model),
-        'protocol': {'database': database.name, 'queries': queries.name, **truth.protocol},
+        'protocol': {
+            **{'database': database.name, 'queries': queries.name, **truth.protocol},
+            **_rerank_protocol(args),
+        },
         **left_out,
     }
     title = picture_title(database, queries, truth, model)
     return write_evaluation(evaluation, described, title, config.sheet_rows, args.out)
+
+
+def _reranker(args: argparse.Namespace, model: AnyModel, engine: Engine) -> Reranker | None:
+    from ghost_vpr_ros.replay.reranking import PatchReranker
+
+    config = config_from(args, RerankConfig)
+    given = [*given_settings(args, RerankConfig), *given_settings(args, PatchNetVladConfig)]
+    if config.rerank != 'none':
+        return PatchReranker(model, engine, config, config_from(args, PatchNetVladConfig))
+    if given and given != ['rerank']:
+        raise ConfigError(
+            f'{option_name(next(name for name in given if name != "rerank"))}: nothing is '
+            're-ranked; leave it out, or add --rerank patch-netvlad'
+        )
+    return None
+
+
+def _rerank_protocol(args: argparse.Namespace) -> dict[str, Any]:
+    """How candidates were re-ranked, for the protocol; nothing where they were not."""
+    config = config_from(args, RerankConfig)
+    if config.rerank == 'none':
+        return {}
+    return {**config.to_dict(), **config_from(args, PatchNetVladConfig).to_dict()}
 
 
 def describe_model(model: DescribedModel) -> dict[str, str]:
@@ -147,7 +188,16 @@ def metrics_lines(metrics: dict[str, Any]) -> list[str]:
         ['latency (ms)', 'p50', 'p95'], [[name, s['p50'], s['p95']] for name, s in stages]
     )
     model = {'model': metrics['model']['name'], 'weights': metrics['model']['weights']}
-    return [*recall_lines(metrics['recall']), '', *table_lines({**rest, **model}), '', *latency]
+    before = metrics.get('recall_before_reranking')
+    first = [] if before is None else ['before re-ranking', *recall_lines(before), '', 'after']
+    return [
+        *first,
+        *recall_lines(metrics['recall']),
+        '',
+        *table_lines({**rest, **model}),
+        '',
+        *latency,
+    ]
 
 
 def _ground_truth(
@@ -171,7 +221,7 @@ def _ground_truth(
 
 
 def picture_title(
-    database: ImageSource, queries: ImageSource, truth: GroundTruth, model: Model
+    database: ImageSource, queries: ImageSource, truth: GroundTruth, model: DescribedModel
 ) -> str:
     """Heading of the pictures: queries, database, protocol and network."""
     state = ', untrained' if model.provenance.startswith('untrained') else ''

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ghost_vpr_ros.cli.table import add_json_option, print_result
 from ghost_vpr_ros.core.errors import SourceError
+from ghost_vpr_ros.core.shared_address import SharedAddress, shared_address
+
+if TYPE_CHECKING:
+    from ghost_vpr_ros.core.place_map import PlaceMap
 
 _SQLITE_START = b'SQLite format 3\0'
 
@@ -19,7 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='MAP|WEIGHTS',
         type=Path,
         nargs='?',
-        help='map or weights file; default: the weights of this package',
+        help='map or weights file, or address of a shared map; default: the weights of this '
+        'package',
     )
     add_json_option(parser)
 
@@ -27,6 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the description of the file."""
     path = _shipped_weights() if args.file is None else args.file
+    shared = shared_address(path)
+    if shared is not None:
+        print_result(_describe_shared(shared), args.json)
+        return 0
     describe = _describe_map if is_map(path) else _describe_weights
     print_result(describe(path), args.json)
     return 0
@@ -55,24 +64,34 @@ def is_map(path: Path) -> bool:
 
 
 def _describe_map(path: Path) -> dict[str, Any]:
-    from ghost_vpr_ros.core.model.weights import model_from_bytes
     from ghost_vpr_ros.core.place_map import PlaceMap
 
     with PlaceMap.open(path) as place_map:
-        model = model_from_bytes(place_map.model_bytes(), f'the model in {path}')
-        origin = place_map.origin
-        return {
-            'kind': 'map',
-            'path': str(path),
-            'size_mb': round(path.stat().st_size / 1e6, 2),
-            'keyframes': len(place_map),
-            'revision': place_map.revision,
-            'frame': place_map.map_frame,
-            'origin': None if origin is None else vars(origin),
-            'sessions': {s.name: _session(s) for s in place_map.sessions()},
-            'calibration': _calibration(place_map.calibration),
-            'model': _model_values(model),
-        }
+        size_mb = round(path.stat().st_size / 1e6, 2)
+        return {'kind': 'map', 'path': str(path), 'size_mb': size_mb, **_map_values(place_map)}
+
+
+def _describe_shared(address: SharedAddress) -> dict[str, Any]:
+    from ghost_vpr_ros.core.shared_map import SharedMap
+
+    with SharedMap.at(address) as shared:
+        return {'kind': 'shared map', 'address': str(address), **_map_values(shared)}
+
+
+def _map_values(place_map: PlaceMap) -> dict[str, Any]:
+    from ghost_vpr_ros.core.model.weights import model_from_bytes
+
+    model = model_from_bytes(place_map.model_bytes(), f'the model in {place_map.path}')
+    origin = place_map.origin
+    return {
+        'keyframes': len(place_map),
+        'revision': place_map.revision,
+        'frame': place_map.map_frame,
+        'origin': None if origin is None else vars(origin),
+        'sessions': {s.name: _session(s) for s in place_map.sessions()},
+        'calibration': _calibration(place_map.calibration),
+        'model': _model_values(model),
+    }
 
 
 def _calibration(calibration: Any) -> str | dict[str, Any]:

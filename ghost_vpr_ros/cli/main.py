@@ -14,6 +14,7 @@ from ghost_vpr_ros.cli import (
     build_map,
     calibrate,
     demo,
+    describe,
     doctor,
     evaluate,
     export,
@@ -22,16 +23,19 @@ from ghost_vpr_ros.cli import (
     query,
     replay,
     sample_town,
+    share,
 )
 from ghost_vpr_ros.core.errors import GhostVprError
 
 COMMANDS: dict[str, ModuleType] = {
     'build-map': build_map,
+    'describe': describe,
     'query': query,
     'evaluate': evaluate,
     'calibrate': calibrate,
     'make-bag': make_bag,
     'replay': replay,
+    'share': share,
     'export': export,
     'info': info,
     'doctor': doctor,

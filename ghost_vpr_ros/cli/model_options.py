@@ -17,10 +17,12 @@ from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.replay.config import InitialisationConfig
 
 if TYPE_CHECKING:
+    from ghost_vpr_ros.core.model.rootsift_vlad import RootSiftVlad
     from ghost_vpr_ros.core.model.vpr_model import VprModel
     from ghost_vpr_ros.core.model.weights_file import StoredModel
 
     Model = VprModel | StoredModel
+    AnyModel = Model | RootSiftVlad
 
 UNTRAINED = 'untrained'
 """Said instead of a weights file: a network without training."""
@@ -70,13 +72,34 @@ def chosen_model(args: argparse.Namespace, frames: Sequence[Frame], what: str) -
             value.
         ImageError: an image cannot be read.
     """
+    _refuse_architecture(args)
+    return model_or_untrained(args, frames, what)
+
+
+def chosen_any_model(args: argparse.Namespace, frames: Sequence[Frame], what: str) -> AnyModel:
+    """As `chosen_model`, or the baseline RootSIFT-VLAD where `--model` is a file of it.
+
+    Raises:
+        WeightsError: the file is missing, damaged or of another network.
+        ConfigError: as `chosen_model`.
+        ImageError: an image cannot be read.
+    """
+    if not is_weights_file(args.model):
+        return chosen_model(args, frames, what)
+    from ghost_vpr_ros.core.model.any_model import open_any_model
+
+    _refuse_architecture(args)
+    return open_any_model(args.model)
+
+
+def _refuse_architecture(args: argparse.Namespace) -> None:
+    """What only an untrained network has."""
     given = [name for config in _CONFIGS for name in given_settings(args, config)]
     if args.model != UNTRAINED and given:
         raise ConfigError(
             f'{option_name(given[0])}: fixed by the weights; leave it out, or add --model '
             f'{UNTRAINED} for a network without training'
         )
-    return model_or_untrained(args, frames, what)
 
 
 def model_or_untrained(args: argparse.Namespace, frames: Sequence[Frame], what: str) -> Model:

@@ -27,7 +27,9 @@ _TILES_IN_ROW = 6
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
-    parser.add_argument('map', metavar='MAP', type=Path, help='map file')
+    parser.add_argument(
+        'map', metavar='MAP', type=Path, help='map file, or address of a shared map'
+    )
     parser.add_argument('images', metavar='IMAGE', nargs='+', type=Path, help='image files')
     parser.add_argument('--model', metavar='WEIGHTS', help='weights that made the map')
     parser.add_argument(

@@ -51,7 +51,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
     parser.add_argument('bag', metavar='BAG', help='bag of ROS 1 or ROS 2')
     parser.add_argument(
-        '--map', required=True, type=Path, help='map that answers, or that is to be made'
+        '--map',
+        required=True,
+        type=Path,
+        help='map that answers (or the address of a shared map), or that is to be made',
     )
     parser.add_argument(
         '--mode',

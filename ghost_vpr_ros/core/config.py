@@ -28,13 +28,13 @@ class EngineConfig(Config):
 
     engine: str = setting('auto', 'what runs the network', choices=ENGINES)
     device: str = setting('cpu', 'where it runs: cpu, cuda, cuda:1, ...')
-    precision: str = setting(
+    inference_precision: str = setting(
         'float32',
         'what it computes in; half: bfloat16 (cpu) or float16 (cuda); int8: a network that '
         '`ghost-vpr export --precision int8` made',
         choices=PRECISIONS,
     )
-    threads: int = setting(
+    inference_threads: int = setting(
         0, 'threads on a CPU; 0: OMP_NUM_THREADS, or one for each core', low=0, high=1024
     )
 

@@ -45,6 +45,7 @@ LEARNT = {
     'sift': InlierEvidence(-1.23, 0.59, 560.0, 13),
     'orb': InlierEvidence(-0.78, 1.85, 560.0, 10),
     'network': InlierEvidence(-1.11, 0.11, 560.0, 35),
+    'patch-netvlad': InlierEvidence(-1.11, 0.11, 560.0, 35),
 }
 """By kind of local features, at the default settings; `network` is the shipped one, 14 x 14 cells.
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ghost_vpr_ros.core.candidates import positions_of, reaches_elsewhere
 from ghost_vpr_ros.core.datatypes import Keyframe
 from ghost_vpr_ros.core.place_map import PlaceMap
-from ghost_vpr_ros.core.search_index import SearchIndex
+from ghost_vpr_ros.core.place_search import search_of
 
 MOST_REMEMBERED_DEPTH = 256
 """Deeper searches, as at a dock with thousands of keyframes, do not slow down the next ones."""
@@ -34,7 +34,7 @@ class KnownPlaces:
             MapError: the map's file was damaged since it was opened.
         """
         self.keyframes = place_map.keyframes()
-        self._index = SearchIndex.from_map(place_map)
+        self._index = search_of(place_map)
         self._positions = place_map.positions()
         self.num_located = int(np.isfinite(self._positions).all(axis=1).sum())
         self._depth = 1

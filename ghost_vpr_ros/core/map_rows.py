@@ -25,6 +25,11 @@ INSERT_KEYFRAME = (
     ' VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'
 )
 
+INSERT_KEYFRAME_AT = INSERT_KEYFRAME.replace('(session', '(keyframe_id, session').replace(
+    'VALUES (', 'VALUES (?, '
+)
+"""The same with the id as the first value."""
+
 UPDATE_FRAME = (
     'UPDATE map SET frame = ?, origin_latitude_deg = ?, origin_longitude_deg = ?, '
     'origin_altitude_m = ?'

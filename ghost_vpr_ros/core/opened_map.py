@@ -10,6 +10,8 @@ from ghost_vpr_ros.core.errors import MapError
 from ghost_vpr_ros.core.model.default_weights import default_weights
 from ghost_vpr_ros.core.model.weights_file import StoredModel
 from ghost_vpr_ros.core.place_map import PlaceMap
+from ghost_vpr_ros.core.shared_address import SharedAddress, shared_address
+from ghost_vpr_ros.core.shared_map import SharedMap
 
 
 class OpenedMap(NamedTuple):
@@ -28,7 +30,7 @@ def open_map(
     """A map for one of `MODES`: for reading, new, or new where there is none.
 
     Args:
-        path: the map's file.
+        path: the map's file, or the address of a fleet's shared map, which is only read.
         model_path: weights; None: the map's own, and for a new map those of this package.
         mode: `localize` reads; `map` begins a map; `localize_and_map` continues or begins one.
         config: of a map that is written.
@@ -39,8 +41,11 @@ def open_map(
         WeightsError: the weights are missing or damaged.
         OutputError: the map cannot be written.
     """
-    path = Path(path)
     given = StoredModel.from_file(model_path) if model_path else None
+    shared = shared_address(path)
+    if shared is not None:
+        return _shared(shared, given, mode)
+    path = Path(path)
     if mode == 'localize' or path.exists():
         return _existing(path, given, mode, config)
     model = given or default_weights()
@@ -67,6 +72,22 @@ def _existing(
                 'localize_and_map'
             )
         model = given or StoredModel.from_bytes(place_map.model_bytes(), str(path))
+    except BaseException:
+        place_map.close()
+        raise
+    return OpenedMap(place_map, model)
+
+
+def _shared(address: SharedAddress, given: StoredModel | None, mode: str) -> OpenedMap:
+    if mode != 'localize':
+        raise MapError(
+            f'{address}: expected a map file for mode {mode}, found a shared map, which is only '
+            'read; map into a file and publish it with `ghost-vpr share`'
+        )
+    expected = (None, None) if given is None else (given.model_hash, given.descriptor_dim)
+    place_map = SharedMap.at(address, *expected)
+    try:
+        model = given or StoredModel.from_bytes(place_map.model_bytes(), str(address))
     except BaseException:
         place_map.close()
         raise

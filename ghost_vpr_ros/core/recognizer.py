@@ -37,14 +37,14 @@ from ghost_vpr_ros.core.loop_closure import best_checked, make_closure
 from ghost_vpr_ros.core.model.description import DescribedModel
 from ghost_vpr_ros.core.odometer import Reading
 from ghost_vpr_ros.core.opened_map import open_map
-from ghost_vpr_ros.core.patch_features import PatchExtractor
 from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.core.pose_estimate import estimate_pose, geo_of
 from ghost_vpr_ros.core.preprocessing import pixel_batch
 from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
 from ghost_vpr_ros.core.stage_clock import StageClock
-from ghost_vpr_ros.core.verification import GeometricVerifier, VerifiedCandidate, views_of
+from ghost_vpr_ros.core.verification import VerifiedCandidate, views_of
 from ghost_vpr_ros.core.verification_config import VerificationConfig
+from ghost_vpr_ros.core.verifiers import create_verifier
 
 _RELEARN_SHARE = 1.2
 """The map teaches its margins again when it has grown by this."""
@@ -115,8 +115,8 @@ class PlaceRecognizer:
         """Verify with this camera's intrinsics from now on; None: with an assumed view angle."""
         self._camera = camera
         config = VerificationConfig(features=self._config.verify_features)
-        network = PatchExtractor(self._engine, self._preprocessing, config)
-        self._verifier = GeometricVerifier(views_of(self.place_map), camera, config, network)
+        views = views_of(self.place_map)
+        self._verifier = create_verifier(config, views, camera, self.model, self._engine)
 
     def _learn(self) -> Likelihood | None:
         self._learnt_from = max(self._places.num_located, MIN_SAMPLES)

@@ -120,7 +120,7 @@ class GeometricVerifier:
         self._camera = camera
         self._config = config
         self._extract = _extractor(config, network)
-        self._cache = FeatureCache(config.cache_keyframes)
+        self._cache: FeatureCache[LocalFeatures] = FeatureCache(config.cache_keyframes)
         self._evidence = LEARNT[config.features]
         self._min_inliers = config.min_inliers or self._evidence.min_inliers
 
@@ -165,7 +165,10 @@ class GeometricVerifier:
         keep = self._consistent(query, keyframe, a, b)
         a, b = a[keep], b[keep]
         inliers = len(a)
-        cells = min(_cells(a, query), _cells(b, keyframe))
+        cells = min(
+            occupied_cells(points, image.width, image.height)
+            for points, image in ((a, query), (b, keyframe))
+        )
         is_verified = inliers >= self._min_inliers and cells >= self._config.min_cells
         item = VerifiedCandidate(
             replace(candidate, inliers=inliers),
@@ -260,10 +263,13 @@ def _fit(camera: CameraIntrinsics, query: LocalFeatures, keyframe: LocalFeatures
     return all(camera.fits(image.width, image.height) for image in (query, keyframe))
 
 
-def _cells(points: NDArray[np.float64], image: LocalFeatures) -> int:
-    """How many cells of the grid hold a point: a repeated window in a corner is no proof."""
+def occupied_cells(points: NDArray[np.float64], width: int, height: int) -> int:
+    """How many cells of a 4 x 4 grid over the image hold one of (n, 2) pixels x, y.
+
+    A repeated window in a corner is no proof.
+    """
     if len(points) == 0:
         return 0
-    cells = np.floor((points + 0.5) * _GRID / (image.width, image.height)).astype(np.int64)
+    cells = np.floor((points + 0.5) * _GRID / (width, height)).astype(np.int64)
     cells = np.clip(cells, 0, _GRID - 1)
     return len(np.unique(cells @ np.array([1, _GRID])))

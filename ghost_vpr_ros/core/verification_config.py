@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from ghost_vpr_ros.core.settings import Config, setting
 
-FEATURES = ('sift', 'orb', 'network')
+PATCH_NETVLAD = 'patch-netvlad'
+FEATURES = ('sift', 'orb', 'network', PATCH_NETVLAD)
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,8 @@ class VerificationConfig(Config):
 
     features: str = setting(
         'sift',
-        'local features: sift separates best, orb is faster, network is the feature map',
+        'local features: sift separates best, orb is faster, network is the feature map, '
+        'patch-netvlad its patches',
         choices=FEATURES,
     )
     max_features: int = setting(500, 'most local features of an image', low=50, high=10_000)

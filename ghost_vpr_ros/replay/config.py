@@ -30,6 +30,27 @@ class EvaluationConfig(Config):
 
 
 @dataclass(frozen=True)
+class RerankConfig(Config):
+    """A second look at what was retrieved."""
+
+    rerank: str = setting(
+        'none',
+        'patch-netvlad: the best candidates are put in the order of their patches; none: as '
+        'retrieved',
+        choices=('none', 'patch-netvlad'),
+    )
+    rerank_candidates: int = setting(
+        100, 'how many candidates of a query are re-ranked', low=1, high=10_000
+    )
+    rerank_cache: int = setting(
+        2000,
+        'database images whose patches stay in memory; each takes 0.7 MB with the shipped network',
+        low=0,
+        high=10**6,
+    )
+
+
+@dataclass(frozen=True)
 class CalibrationConfig(Config):
     """What a calibration aims at."""
 
@@ -86,4 +107,24 @@ class OdometryConfig(Config):
     )
     max_silence_s: float = setting(
         15.0, 'longest time without odometry that a link may span', unit='s', low=0.1, high=3600.0
+    )
+
+
+@dataclass(frozen=True)
+class DescribeConfig(Config):
+    """How the descriptors of a large source are made and stored."""
+
+    workers: int = setting(
+        1,
+        'processes that describe at the same time; each gets its share of the cores',
+        low=1,
+        high=1024,
+    )
+    dtype: str = setting(
+        'float32',
+        'type of the stored descriptors; float16 takes half the space',
+        choices=('float32', 'float16'),
+    )
+    shard_frames: int = setting(
+        512, 'images in a file: what is lost at most when a process dies', low=1, high=1_000_000
     )

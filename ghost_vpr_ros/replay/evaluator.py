@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,25 @@ NO_ROW = -1
 """Filler of a ranking that is shorter than the widest one."""
 
 
+class Reranker(Protocol):
+    """Puts the first rows of each query into another order.
+
+    Attributes:
+        num_candidates: how many rows of a query it looks at.
+    """
+
+    num_candidates: int
+
+    def rerank(
+        self,
+        queries: Sequence[Frame],
+        database: Sequence[Frame],
+        rows: NDArray[np.int64],
+        stage_ms: dict[str, list[float]],
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Rows (Q, k) in the new order, and their scores; times are appended to `stage_ms`."""
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """What was retrieved for each query, and whether it was right.
@@ -42,8 +61,10 @@ class Evaluation:
         queries: Q frames.
         truth: positives and excluded pairs of these two.
         rows: (Q, k) int64 database rows, best first, `NO_ROW` where there are no more.
-        similarity: (Q, k) float32 of those rows, NaN where there are no more.
+        similarity: (Q, k) float32 of those rows, NaN where there are no more; re-ranked: the
+            score instead, which is not one of cosines.
         stage_ms: milliseconds of each query by stage.
+        retrieved: (Q, k) the rows before re-ranking; None where nothing was re-ranked.
     """
 
     database: Sequence[Frame]
@@ -52,6 +73,7 @@ class Evaluation:
     rows: NDArray[np.int64]
     similarity: NDArray[np.float32]
     stage_ms: dict[str, list[float]]
+    retrieved: NDArray[np.int64] | None = None
 
     @cached_property
     def correct(self) -> NDArray[np.bool_]:
@@ -82,6 +104,7 @@ class Evaluation:
         """The figures by their names in `metrics.json`, without those of the model."""
         return {
             'recall': {str(n): value for n, value in self.recall().items()},
+            **self._recall_before(),
             'average_precision': self.curve.average_precision,
             'recall_at_100_precision': 100.0 * self.curve.recall_at_100_precision,
             'num_queries': len(self.queries),
@@ -89,6 +112,13 @@ class Evaluation:
             'num_database': len(self.database),
             'latency_ms': latency_percentiles(self.stage_ms),
         }
+
+    def _recall_before(self) -> dict[str, dict[str, float]]:
+        if self.retrieved is None:
+            return {}
+        correct = self.truth.positives.mask(self.retrieved)
+        recall = recall_at(correct, self.has_positives, RECALL_RANKS)
+        return {'recall_before_reranking': {str(n): value for n, value in recall.items()}}
 
 
 def evaluate(
@@ -99,6 +129,7 @@ def evaluate(
     engine: Engine,
     *,
     descriptors: NDArray[np.float32] | None = None,
+    reranker: Reranker | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Describe the database, retrieve candidates for each query, one at a time and timed.
@@ -110,6 +141,7 @@ def evaluate(
         model: whose preprocessing is applied.
         engine: runs the model.
         descriptors: (N, D) of the database where they are known already (from a map).
+        reranker: puts the first rows of each query into another order; None: they stay.
         progress: called for each frame of the database, then of the queries.
 
     Raises:
@@ -119,13 +151,21 @@ def evaluate(
         descriptors = extract_descriptors(database, model, engine, progress=progress)
     index = SearchIndex(engine.descriptor_dim)
     index.add_all(descriptors)
-    depth = _depth(truth)
+    width = max(max(RECALL_RANKS), reranker.num_candidates if reranker else 0)
+    depth = _depth(truth, width)
     stage_ms: dict[str, list[float]] = {}
     found = [
         _retrieve(frame, model, engine, index, depth, stage_ms, progress) for frame in queries
     ]
-    rows, similarity = _without_excluded(truth, *map(np.concatenate, zip(*found, strict=True)))
-    return Evaluation(database, queries, truth, rows, similarity, stage_ms)
+    retrieved, cosines = map(np.concatenate, zip(*found, strict=True))
+    rows, similarity = _without_excluded(truth, retrieved, cosines, width)
+    best = np.s_[:, : max(RECALL_RANKS)]
+    if reranker is None:
+        return Evaluation(database, queries, truth, rows[best], similarity[best], stage_ms)
+    ordered, scores = reranker.rerank(queries, database, rows, stage_ms)
+    return Evaluation(
+        *(database, queries, truth, ordered[best], scores[best], stage_ms), retrieved=rows[best]
+    )
 
 
 def rank_database(
@@ -140,12 +180,13 @@ def rank_database(
     """
     index = SearchIndex(database.shape[1])
     index.add_all(database)
-    return _without_excluded(truth, *index.search(queries, _depth(truth)))
+    width = max(RECALL_RANKS)
+    return _without_excluded(truth, *index.search(queries, _depth(truth, width)), width)
 
 
-def _depth(truth: GroundTruth) -> int:
-    """How many rows are retrieved so that enough are left without the excluded ones."""
-    return max(RECALL_RANKS) + int(truth.excluded.counts().max(initial=0))
+def _depth(truth: GroundTruth, width: int) -> int:
+    """How many rows are retrieved so that `width` are left without the excluded ones."""
+    return width + int(truth.excluded.counts().max(initial=0))
 
 
 def _retrieve(
@@ -177,13 +218,12 @@ def _retrieve(
 
 
 def _without_excluded(
-    truth: GroundTruth, rows: NDArray[np.int64], similarity: NDArray[np.float32]
+    truth: GroundTruth, rows: NDArray[np.int64], similarity: NDArray[np.float32], width: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The rankings with excluded rows taken out and the gaps closed, at most 20 wide."""
+    """The rankings with excluded rows taken out and the gaps closed, at most `width` wide."""
     excluded = truth.excluded.mask(rows)
     order = np.argsort(excluded, axis=1, kind='stable')
     gone = np.take_along_axis(excluded, order, axis=1)
     closed = np.where(gone, NO_ROW, np.take_along_axis(rows, order, axis=1))
     scores = np.where(gone, np.nan, np.take_along_axis(similarity, order, axis=1))
-    width = max(RECALL_RANKS)
     return closed[:, :width], scores[:, :width].astype(np.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from ghost_vpr_ros.core.config import MapConfig
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.engine import Engine
-from ghost_vpr_ros.core.errors import MapError
+from ghost_vpr_ros.core.errors import MapError, SourceError
 from ghost_vpr_ros.core.model.description import DescribedModel
 from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.core.preprocessing import pixel_batch
 from ghost_vpr_ros.core.stored_view import view_of
+from ghost_vpr_ros.replay.stored_descriptors import StoredDescriptors
 
 SAME_IMAGE_SIMILARITY = 0.9999
 """One image described twice is this similar at least, even by another machine or engine."""
@@ -85,6 +86,33 @@ def check_held_images(
             )
 
 
+def check_described_images(
+    described: Iterable[tuple[Frame, NDArray[np.float32]]],
+    folder: Path,
+    model: DescribedModel,
+    engine: Engine,
+) -> None:
+    """Describe images once more whose descriptors lie in a folder of `ghost-vpr describe`.
+
+    Args:
+        described: frames with the descriptor (D,) that is stored.
+        folder: of the descriptors, for the message.
+        model: that described them.
+        engine: runs the model.
+
+    Raises:
+        SourceError: an image of that name shows something else now.
+        ImageError: an image cannot be read.
+    """
+    for frame, stored in described:
+        similarity = float(stored @ _describe(frame.load(), model, engine))
+        if similarity < SAME_IMAGE_SIMILARITY:
+            raise SourceError(
+                f'{folder}: {frame.name} is another image than the one that was described '
+                f'(similarity {similarity:.4f}, expected 1); describe it into a new folder'
+            )
+
+
 def _describe(
     image: NDArray[np.uint8], model: DescribedModel, engine: Engine
 ) -> NDArray[np.float32]:
@@ -100,6 +128,7 @@ def add_frames(
     engine: Engine,
     config: MapConfig,
     *,
+    stored: StoredDescriptors | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> BuildResult:
     """Add every frame that the session lacks; a killed run is continued by calling this again.
@@ -111,10 +140,13 @@ def add_frames(
         model: whose preprocessing is applied.
         engine: runs the model.
         config: of the stored views.
+        stored: descriptors of these frames where they are known already; images are then read
+            for their views only.
         progress: called with the number of frames since the last call.
 
     Raises:
         MapError: the session holds other images under the same names.
+        SourceError: a frame is not among the stored descriptors.
         ImageError: an image cannot be read; what was added before it stays in the map.
         OutputError: the disk is full.
     """
@@ -124,13 +156,27 @@ def add_frames(
     if progress:
         progress(present)
     for frame in remaining:
-        image = frame.load()
-        descriptor = _describe(image, model, engine)
-        _add(place_map, session, frame, descriptor, view_of(image, config))
+        descriptor, view = _described(frame, model, engine, config, stored)
+        _add(place_map, session, frame, descriptor, view)
         if progress:
             progress(1)
     place_map.commit()
     return BuildResult(session, len(remaining), present)
+
+
+def _described(
+    frame: Frame,
+    model: DescribedModel,
+    engine: Engine,
+    config: MapConfig,
+    stored: StoredDescriptors | None,
+) -> tuple[NDArray[np.float32], bytes | None]:
+    """Descriptor (D,) and view of a frame."""
+    if stored is None:
+        image = frame.load()
+        return _describe(image, model, engine), view_of(image, config)
+    view = view_of(frame.load(), config) if config.view_width_px else None
+    return stored.of(frame), view
 
 
 def _add(

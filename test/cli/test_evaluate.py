@@ -4,8 +4,11 @@ import csv
 import json
 
 import pytest
+import torch
 
 from ghost_vpr_ros.core.image import read_image
+from ghost_vpr_ros.core.model.rootsift_file import save_rootsift
+from ghost_vpr_ros.core.model.rootsift_vlad import RootSiftConfig, RootSiftVlad
 from test.cli.program import TINY, write_images
 
 
@@ -134,3 +137,45 @@ def test_weights_and_an_architecture_contradict_each_other(program, folder, agai
         program, tmp_path / 'out', folder, again, 'index', '--model', 'a.safetensors'
     ).error
     assert 'fixed by the weights' in error
+
+
+def test_re_ranking_tells_recall_before_and_after(program, folder, again, tmp_path):
+    second_look = ['--rerank', 'patch-netvlad', '--rerank-candidates', 3, '--patch-sizes', 1, 2, 2]
+    outcome = evaluate(
+        program, tmp_path / 'out', folder, again, 'index', '--tolerance', 0, *second_look
+    )
+    metrics = json.loads((tmp_path / 'out' / 'metrics.json').read_text())
+    assert metrics['recall_before_reranking']['1'] == 100.0
+    assert metrics['protocol']['rerank_candidates'] == 3
+    assert metrics['protocol']['patch_sizes'] == [1, 2, 2]
+    assert {'patches', 'rerank'} < set(metrics['latency_ms'])
+    assert 'before re-ranking' in outcome.out
+
+
+def test_settings_of_a_second_look_without_one_are_refused(program, folder, again, tmp_path):
+    error = evaluate(
+        program, tmp_path / 'out', folder, again, 'index', '--patch-scoring', 'rapid'
+    ).error
+    assert error.startswith('--patch-scoring: nothing is re-ranked')
+
+
+@pytest.fixture
+def rootsift(tmp_path):
+    model = RootSiftVlad(RootSiftConfig(step_px=16, clusters=2, descriptor_dim=4), 64, 64)
+    generator = torch.Generator().manual_seed(0)
+    model.set_centres(torch.rand(2, 128, generator=generator) / 8.0)
+    model.whitening.fit(torch.randn(8, 256, generator=generator))
+    model.provenance = 'centres at random'
+    save_rootsift(model, tmp_path / 'rootsift.safetensors')
+    return tmp_path / 'rootsift.safetensors'
+
+
+def test_the_baseline_without_a_network_is_a_model(program, folder, again, rootsift, tmp_path):
+    sources = ['--database', folder, '--queries', again, '--ground-truth', 'index']
+    out = ['--out', tmp_path / 'out', '--model', rootsift]
+    metrics = json.loads(program('evaluate', *sources, *out, '--tolerance', 0, '--json').out)
+    assert metrics['recall']['1'] == 100.0
+    assert metrics['model']['name'] == 'RootSIFT-VLAD, K=2, 64x64, 4-D'
+    assert metrics['model']['weights'] == 'centres at random'
+    refused = program('evaluate', *sources, *out, '--rerank', 'patch-netvlad').error
+    assert 'found RootSIFT-VLAD' in refused

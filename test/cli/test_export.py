@@ -45,14 +45,20 @@ def test_int8_is_measured_on_the_images_that_are_named(program, folder, tmp_path
     figures = json.loads(program('export', folder / 'places.map', *source, '--json').out)
     assert figures['cache'].endswith('-int8.onnx') and figures['file'] is None
     done = program(
-        *('query', folder / 'places.map', folder / 'images' / '003.jpg', '--precision', 'int8')
+        *(
+            'query',
+            folder / 'places.map',
+            folder / 'images' / '003.jpg',
+            '--inference-precision',
+            'int8',
+        )
     )
     assert json.loads(done.out.splitlines()[0])['name'].endswith('003.jpg')
 
 
 def test_int8_that_nobody_made_is_refused(program, folder):
     image = folder / 'images' / '003.jpg'
-    error = program('query', folder / 'places.map', image, '--precision', 'int8').error
+    error = program('query', folder / 'places.map', image, '--inference-precision', 'int8').error
     assert 'make it with `ghost-vpr export --precision int8`' in error
 
 

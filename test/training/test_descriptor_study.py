@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ghost_vpr_ros.core.config import EngineConfig
 from ghost_vpr_ros.core.image import read_image
 from ghost_vpr_ros.core.model.weights import load_model, save_model
 from test.core.model.tiny_model import tiny_model
@@ -79,7 +80,9 @@ def test_recall_is_that_of_weights_that_whiten_writes(arguments, tmp_path, more)
     configs = read_protocols(tmp_path / 'protocols.yaml')
     protocols = [open_protocol(name, config) for name, config in configs.items()]
     assert rows[1]['descriptor_dim'] == 3
-    assert rows[1]['recall'] == evaluate(load_model(made), protocols, [], 'cpu')[0]['recall']
+    assert (
+        rows[1]['recall'] == evaluate(load_model(made), protocols, [], EngineConfig())[0]['recall']
+    )
 
 
 def test_networks_of_one_name_are_refused(arguments, capsys):

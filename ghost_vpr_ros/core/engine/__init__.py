@@ -36,7 +36,7 @@ def create_engine(model: VprModel | StoredModel, config: EngineConfig | None = N
         from ghost_vpr_ros.core.engine.torch_engine import TorchEngine
 
         return TorchEngine(model.load() if isinstance(model, StoredModel) else model, config)
-    graph = graph_of(model, config.precision)
+    graph = graph_of(model, config.inference_precision)
     known = (graph, model.model_hash, model.descriptor_dim)
     if name == 'openvino':
         from ghost_vpr_ros.core.engine.openvino_engine import OpenVinoEngine
@@ -60,7 +60,7 @@ def chosen_engine(model: VprModel | StoredModel, config: EngineConfig) -> str:
         return config.engine
     if device_index(config.device) >= 0:
         return 'torch'
-    needs_graph = config.precision == 'int8' or isinstance(model, StoredModel)
+    needs_graph = config.inference_precision == 'int8' or isinstance(model, StoredModel)
     if needs_graph or cached_graph(model.model_hash) is not None:
         for name in _BY_SPEED_ON_CPU:
             if find_spec(name) is not None:
@@ -86,4 +86,4 @@ def prepare_engine(model: VprModel | StoredModel, config: EngineConfig) -> None:
         from ghost_vpr_ros.core.engine.onnxruntime_engine import check_onnxruntime
 
         check_onnxruntime(config)
-    graph_of(model, config.precision)
+    graph_of(model, config.inference_precision)

@@ -47,7 +47,7 @@ def thread_count(config: EngineConfig) -> int:
     """How many threads an engine on the CPU starts."""
     asked = os.environ.get('OMP_NUM_THREADS', '')
     default = int(asked) if asked.isdecimal() and int(asked) > 0 else os.cpu_count()
-    return config.threads or default or 1
+    return config.inference_threads or default or 1
 
 
 def device_index(device: str) -> int:

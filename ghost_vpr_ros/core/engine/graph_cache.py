@@ -64,8 +64,9 @@ def graph_of(model: VprModel | StoredModel, precision: str) -> bytes:
         return found
     if precision == 'int8':
         raise DeviceError(
-            f'precision int8: {cache_folder()} has no int8 graph of model {model.model_hash[:12]};'
-            ' make it with `ghost-vpr export --precision int8`, or use another precision'
+            f'inference_precision int8: {cache_folder()} has no int8 graph of model '
+            f'{model.model_hash[:12]}; make it with `ghost-vpr export '
+            '--precision int8`, or use another precision'
         )
     graph = _exported(model)
     keep_graph(model.model_hash, precision, graph)

@@ -40,7 +40,7 @@ class OnnxRuntimeEngine:
             graph, options, providers=_providers(_kind(config), config, model_hash)
         )
         where = config.device if config.engine != 'tensorrt' else f'TensorRT, {config.device}'
-        self.name = f'onnxruntime {ort.__version__} on {where}, {config.precision}'
+        self.name = f'onnxruntime {ort.__version__} on {where}, {config.inference_precision}'
         self.descriptor_dim = descriptor_dim
         self.model_hash = model_hash
 
@@ -89,10 +89,10 @@ def _kind(config: EngineConfig) -> str:
                 f'engine tensorrt: expected device cuda or cuda:N, found {config.device!r}'
             )
         return 'tensorrt'
-    if config.precision == 'half':
+    if config.inference_precision == 'half':
         raise DeviceError(
-            'precision half: ONNX Runtime has it through TensorRT only; use engine tensorrt, '
-            'openvino or torch, or precision float32'
+            'inference_precision half: ONNX Runtime has it through TensorRT only; use engine '
+            'tensorrt, openvino or torch, or precision float32'
         )
     return 'cuda' if on_cuda else 'cpu'
 
@@ -114,11 +114,11 @@ def _providers(kind: str, config: EngineConfig, model_hash: str) -> list[Any]:
         return [_PROVIDERS['cpu']]
     if kind == 'cuda':
         return [cuda, _PROVIDERS['cpu']]
-    built = cache_folder() / f'tensorrt-{model_hash[:32]}-{config.precision}'
+    built = cache_folder() / f'tensorrt-{model_hash[:32]}-{config.inference_precision}'
     options = {
         'device_id': max(0, device_index(config.device)),
-        'trt_fp16_enable': config.precision == 'half',
-        'trt_int8_enable': config.precision == 'int8',
+        'trt_fp16_enable': config.inference_precision == 'half',
+        'trt_int8_enable': config.inference_precision == 'int8',
         # Building takes minutes; the engines are kept under the hash of the weights.
         'trt_engine_cache_enable': True,
         'trt_engine_cache_path': str(built),

@@ -37,12 +37,12 @@ class OpenVinoEngine:
             'PERFORMANCE_HINT': 'LATENCY',
             'NUM_STREAMS': 1,
             'INFERENCE_NUM_THREADS': thread_count(config),
-            'INFERENCE_PRECISION_HINT': 'bf16' if config.precision == 'half' else 'f32',
+            'INFERENCE_PRECISION_HINT': 'bf16' if config.inference_precision == 'half' else 'f32',
         }
         self._core = openvino.Core()
         self._requests = {1: self._compiled(1)}
         version = openvino.__version__.partition('-')[0]
-        self.name = f'openvino {version} on cpu, {config.precision}'
+        self.name = f'openvino {version} on cpu, {config.inference_precision}'
         self.descriptor_dim = descriptor_dim
         self.model_hash = model_hash
 

@@ -33,19 +33,20 @@ class TorchEngine:
         Raises:
             DeviceError: the name is not a device, this machine lacks it, or int8 is asked for.
         """
-        if config.precision == 'int8':
+        if config.inference_precision == 'int8':
             raise DeviceError(
-                'precision int8: engine torch has none; use engine openvino or onnxruntime'
+                'inference_precision int8: engine torch has none; use engine openvino or '
+                'onnxruntime'
             )
         self._device = checked_device(config.device)
         kind = self._device.type
         half = torch.float16 if kind == 'cuda' else torch.bfloat16
-        self.name = f'torch {torch.__version__} on {self._device}, {config.precision}'
+        self.name = f'torch {torch.__version__} on {self._device}, {config.inference_precision}'
         self.descriptor_dim = model.descriptor_dim
         self.model_hash = model.model_hash
         private = copy.deepcopy(model).eval().requires_grad_(False)
         self._layers: _PixelLayers | None = _PixelLayers(
-            private, torch.autocast(kind, half, enabled=config.precision == 'half')
+            private, torch.autocast(kind, half, enabled=config.inference_precision == 'half')
         )
         self._layers.to(self._device).to(memory_format=torch.channels_last)
         self._one_image: _CapturedRun | None = None

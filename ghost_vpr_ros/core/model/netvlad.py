@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ghost_vpr_ros.core.errors import SourceError
+from ghost_vpr_ros.core.model.description import POOLING_TITLES
 from ghost_vpr_ros.core.model.kmeans import kmeans_centres
 from ghost_vpr_ros.core.model.poolings.pooling import LocalSample, Pooling
 
@@ -30,7 +31,7 @@ class NetVLAD(Pooling):
     behind the K.
     """
 
-    label = 'NetVLAD'
+    label = POOLING_TITLES['netvlad']
     needs_features = True
 
     def __init__(

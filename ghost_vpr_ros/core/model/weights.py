@@ -97,7 +97,7 @@ def model_from_bytes(data: bytes, where: str) -> VprModel:
         model.pooling.initialised = bool(json.loads(metadata['clusters_initialised']))
     except (SafetensorError, ConfigError, KeyError, TypeError, json.JSONDecodeError) as error:
         raise unreadable(where, error) from error
-    _check_tensors(model.state_dict(), tensors, where)
+    check_tensors(model.state_dict(), tensors, where)
     tensors = {k: v.float() if v.dtype == torch.float16 else v for k, v in tensors.items()}
     model.load_state_dict(tensors, strict=True, assign=True)
     if isinstance(model.reduction, Reduction):
@@ -133,8 +133,15 @@ def save_model(model: VprModel, path: Path | str, half: bool = False) -> None:
         OutputError: the file cannot be written.
         WeightsError: a number is too large for float16.
     """
-    path = Path(path)
-    data = model_to_bytes(model, half)
+    write_weights(Path(path), model_to_bytes(model, half))
+
+
+def write_weights(path: Path, data: bytes) -> None:
+    """Write the bytes of a weights file; the name appears only when its content is complete.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
     try:
         write_whole(path, data, durable=True)
     except OSError as error:
@@ -152,9 +159,12 @@ def load_model(path: Path | str) -> VprModel:
     return model_from_bytes(read_file(path), str(path))
 
 
-def _check_tensors(
-    expected: Mapping[str, Tensor], found: Mapping[str, Tensor], where: str
-) -> None:
+def check_tensors(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], where: str) -> None:
+    """Check that a file holds every tensor of a model, in its shape, and nothing else.
+
+    Raises:
+        WeightsError: it does not, or a number is not finite.
+    """
     missing = sorted(expected.keys() - found.keys())
     unknown = sorted(found.keys() - expected.keys())
     shapes = [k for k in expected if k in found and not _alike(expected[k], found[k])]

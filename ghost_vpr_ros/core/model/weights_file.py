@@ -120,8 +120,13 @@ def read_file(path: Path | str) -> bytes:
         ) from error
 
 
-def read_metadata(data: bytes, where: str) -> dict[str, str]:
+def read_metadata(data: bytes, where: str, *others: str) -> dict[str, str]:
     """The metadata of the header: 8 bytes of length, then JSON (the safetensors format).
+
+    Args:
+        data: of the whole file.
+        where: names it in errors.
+        others: formats that the caller reads besides a network's.
 
     Raises:
         WeightsError: not a weights file, or of another format.
@@ -136,7 +141,7 @@ def read_metadata(data: bytes, where: str) -> dict[str, str]:
             f'{where}: expected a safetensors weights file, found something else or a truncated '
             'one; check the path, or fetch it again'
         ) from error
-    if metadata.get('format') != FORMAT:
+    if metadata.get('format') not in (FORMAT, *others):
         raise WeightsError(
             f'{where}: expected weights of format {FORMAT!r}, found '
             f'{metadata.get("format", "no format")!r}; use weights made by this package'

@@ -1,7 +1,6 @@
 """Engines: the same descriptors as the bare model, and clear words for what does not exist."""
 
 import os
-import subprocess
 import sys
 
 import numpy as np
@@ -10,7 +9,6 @@ import torch
 
 from ghost_vpr_ros.core.config import EngineConfig, ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.engine import chosen_engine, create_engine, prepare_engine
-from ghost_vpr_ros.core.engine.graph_cache import graph_path, keep_graph
 from ghost_vpr_ros.core.engine.graph_export import PixelNetwork
 from ghost_vpr_ros.core.errors import DeviceError
 from ghost_vpr_ros.core.image import read_image
@@ -113,7 +111,7 @@ def real(request, data_dir):
 )
 def test_on_real_images_engines_agree_with_torch(real, name, precision):
     model, batch, expected = real
-    engine = engine_named(model, name, precision=precision)
+    engine = engine_named(model, name, inference_precision=precision)
     one_by_one = np.concatenate([engine.describe(one[None]) for one in batch])
     for found in (engine.describe(batch), one_by_one):
         assert (found * expected).sum(axis=1).min() >= PARITY[precision]
@@ -134,67 +132,6 @@ def test_auto_takes_the_fastest_engine_for_weights_that_stay_as_they_are(stored)
     assert chosen_engine(stored, EngineConfig(device='cuda')) == 'torch'
     create_engine(fresh, EngineConfig(engine='onnxruntime'))
     assert chosen_engine(fresh, EngineConfig()) == 'openvino'
-
-
-def test_a_graph_is_exported_once(stored, monkeypatch):
-    prepare_engine(stored, EngineConfig())
-    assert graph_path(stored.model_hash).is_file()
-    monkeypatch.setattr('ghost_vpr_ros.core.engine.graph_export.export_graph', None)
-    assert create_engine(stored).describe(pixels(1)).shape == (1, 6)
-
-
-def test_a_cache_that_cannot_be_written_costs_time_only(stored, monkeypatch, tmp_path):
-    (tmp_path / 'file').write_bytes(b'')
-    monkeypatch.setenv('GHOST_VPR_CACHE', str(tmp_path / 'file' / 'below'))
-    assert keep_graph('0' * 64, 'float32', b'graph') is None
-    assert create_engine(stored, EngineConfig(engine='openvino')).describe(pixels(1)).shape
-
-
-def test_another_process_runs_the_network_without_torch(stored, tmp_path):
-    weights = tmp_path / 'tiny.safetensors'
-    weights.write_bytes(stored.data)
-    np.save(tmp_path / 'pixels.npy', pixels())
-    program = (
-        'import sys, numpy as np\n'
-        'from ghost_vpr_ros.core.engine import create_engine\n'
-        'from ghost_vpr_ros.core.model.weights_file import StoredModel\n'
-        'from ghost_vpr_ros.core import recognizer\n'
-        'engine = create_engine(StoredModel.from_file(sys.argv[1]))\n'
-        "found = engine.describe(np.load(sys.argv[2] + '/pixels.npy'))\n"
-        "np.save(sys.argv[2] + '/found.npy', found)\n"
-        "assert 'torch' not in sys.modules, 'torch was loaded'\n"
-    )
-    # Nothing is cached yet: the graph comes from a third process.
-    environment = {**os.environ, 'GHOST_VPR_CACHE': str(tmp_path / 'cache')}
-    command = [sys.executable, '-c', program, str(weights), str(tmp_path)]
-    subprocess.run(command, check=True, env=environment)
-    expected = engine_named(stored, 'torch').describe(pixels())
-    np.testing.assert_allclose(np.load(tmp_path / 'found.npy'), expected, atol=1e-4)
-
-
-def test_without_torch_and_without_a_graph_the_error_says_where_to_put_one(stored, tmp_path):
-    (tmp_path / 'torch.py').write_text('raise ImportError("no torch here")')
-    program = (
-        'import sys\n'
-        'from ghost_vpr_ros.core.engine import create_engine\n'
-        'from ghost_vpr_ros.core.errors import DeviceError\n'
-        'from ghost_vpr_ros.core.model.weights_file import StoredModel\n'
-        'try:\n'
-        '    create_engine(StoredModel.from_file(sys.argv[1]))\n'
-        'except DeviceError as error:\n'
-        '    print(error)\n'
-    )
-    (tmp_path / 'tiny.safetensors').write_bytes(stored.data)
-    folders = [str(tmp_path), os.environ.get('PYTHONPATH', '')]
-    environment = {
-        **os.environ,
-        'GHOST_VPR_CACHE': str(tmp_path / 'cache'),
-        'PYTHONPATH': os.pathsep.join(folders),
-    }
-    command = [sys.executable, '-c', program, str(tmp_path / 'tiny.safetensors')]
-    done = subprocess.run(command, check=True, env=environment, capture_output=True, text=True)
-    assert 'expected PyTorch to export the network' in done.stdout
-    assert 'no torch here' in done.stdout and '.onnx' in done.stdout
 
 
 def test_the_model_is_left_as_it_was(model):
@@ -271,9 +208,15 @@ def test_a_cuda_device_that_this_machine_lacks_is_refused(model, device, monkeyp
         ({'engine': 'tensorrt'}, 'engine tensorrt: expected device cuda'),
         ({'engine': 'tensorrt', 'device': 'cuda'}, 'expected TensorrtExecutionProvider'),
         ({'engine': 'onnxruntime', 'device': 'cuda'}, 'expected CUDAExecutionProvider'),
-        ({'engine': 'onnxruntime', 'precision': 'half'}, 'precision half: ONNX Runtime'),
-        ({'engine': 'torch', 'precision': 'int8'}, 'precision int8: engine torch has none'),
-        ({'precision': 'int8'}, 'has no int8 graph of model'),
+        (
+            {'engine': 'onnxruntime', 'inference_precision': 'half'},
+            'inference_precision half: ONNX Runtime',
+        ),
+        (
+            {'engine': 'torch', 'inference_precision': 'int8'},
+            'inference_precision int8: engine torch has none',
+        ),
+        ({'inference_precision': 'int8'}, 'has no int8 graph of model'),
     ],
 )
 @pytest.mark.parametrize('run', [create_engine, prepare_engine])
@@ -294,7 +237,7 @@ def test_threads_come_from_the_setting_or_the_environment(monkeypatch):
 
     monkeypatch.setenv('OMP_NUM_THREADS', '3')
     assert thread_count(EngineConfig()) == 3
-    assert thread_count(EngineConfig(threads=2)) == 2
+    assert thread_count(EngineConfig(inference_threads=2)) == 2
     monkeypatch.setenv('OMP_NUM_THREADS', 'many')
     assert thread_count(EngineConfig()) == os.cpu_count()
 

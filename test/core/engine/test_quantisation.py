@@ -53,7 +53,7 @@ def test_wide_convolutions_alone_become_int8(quantised):
 def test_an_engine_finds_the_int8_graph_in_the_cache(model, quantised, name):
     keep_graph(model.model_hash, 'int8', quantised)
     batch = np.concatenate([pixel_batch(image, model.preprocessing) for image in pictures(3)])
-    engine = create_engine(model, EngineConfig(engine=name, precision='int8'))
+    engine = create_engine(model, EngineConfig(engine=name, inference_precision='int8'))
     found = engine.describe(batch)
     assert engine.name.endswith('int8')
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1.0, atol=1e-5)
@@ -74,16 +74,14 @@ def test_an_image_that_cannot_be_read_is_named(model):
 
 def test_the_shipped_network_in_int8_describes_alike(data_dir):
     weights = default_weights()
-    folder = data_dir / 'gardens_point' / 'day_right'
-    training = [
-        Frame(path.name, lambda path=path: read_image(path))
-        for path in sorted(folder.glob('*.jpg'))[::20]
-    ]
+    images = sorted((data_dir / 'camvid' / 'train').glob('*.[jp][pn]g'))[::40]
+    training = [Frame(path.name, lambda path=path: read_image(path)) for path in images]
+    assert len(training) >= 8
     graph = quantised_graph(graph_of(weights, 'float32'), training, weights.preprocessing)
     keep_graph(weights.model_hash, 'int8', graph)
     others = sorted((data_dir / 'gardens_point' / 'day_left').glob('*.jpg'))[::60]
     batch = np.concatenate([pixel_batch(read_image(p), weights.preprocessing) for p in others])
     exact = create_engine(weights, EngineConfig(engine='openvino')).describe(batch)
     for name in ENGINES_WITH_INT8:
-        found = create_engine(weights, EngineConfig(engine=name, precision='int8'))
+        found = create_engine(weights, EngineConfig(engine=name, inference_precision='int8'))
         assert (found.describe(batch) * exact).sum(axis=1).min() >= 0.99

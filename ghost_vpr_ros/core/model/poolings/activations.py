@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ghost_vpr_ros.core.model.description import POOLING_TITLES
 from ghost_vpr_ros.core.model.poolings.pooling import LocalSample, Pooling
 
 _SMALLEST = 1e-6
@@ -20,7 +21,7 @@ class MaxPooling(Pooling):
     Source: NetVLAD (journal version), f_max of Section 3; MAC of Tolias et al. 2016.
     """
 
-    label = 'Max'
+    label = POOLING_TITLES['max']
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, initialised=True)
@@ -37,7 +38,7 @@ class SumPooling(Pooling):
     2015 without its centring prior, which the papers here leave out, too.
     """
 
-    label = 'Sum'
+    label = POOLING_TITLES['sum']
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, initialised=True)
@@ -54,7 +55,7 @@ class GeM(Pooling):
     Eq. 3: f_c = (mean_i x_ic^p)^(1/p). p = 1 is the mean, p -> infinity the largest activation.
     """
 
-    label = 'GeM'
+    label = POOLING_TITLES['gem']
 
     def __init__(self, channels: int, power: float) -> None:
         super().__init__(channels, initialised=True)

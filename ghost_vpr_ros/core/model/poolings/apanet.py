@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ghost_vpr_ros.core.model.description import POOLING_TITLES
 from ghost_vpr_ros.core.model.poolings.pooling import LocalSample, Pooling
 from ghost_vpr_ros.core.model.poolings.regions import grid, map_size
 
@@ -25,7 +26,7 @@ class APANet(Pooling):
     et al. 2017), which a cascade of attention over a set of vectors is; the cells are our choice.
     """
 
-    label = 'APANet'
+    label = POOLING_TITLES['apanet']
 
     def __init__(self, channels: int, levels: int) -> None:
         super().__init__(channels, initialised=True)

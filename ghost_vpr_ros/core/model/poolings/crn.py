@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ghost_vpr_ros.core.model.description import POOLING_TITLES
 from ghost_vpr_ros.core.model.netvlad import NetVLAD
 from ghost_vpr_ros.core.model.poolings.pooling import LocalSample
 from ghost_vpr_ros.core.model.poolings.regions import map_size
@@ -26,7 +27,7 @@ class CRN(NetVLAD):
     starts with ones, as the authors' does, and is then trained with the rest.
     """
 
-    label = 'CRN'
+    label = POOLING_TITLES['crn']
 
     def __init__(self, channels: int, clusters: int, version: str) -> None:
         super().__init__(channels, clusters, version)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from ghost_vpr_ros.core.model.description import POOLING_TITLES
 from ghost_vpr_ros.core.model.kmeans import kmeans_centres
 from ghost_vpr_ros.core.model.netvlad import NetVLAD
 from ghost_vpr_ros.core.model.poolings.pooling import LocalSample
@@ -22,7 +23,7 @@ class GhostVLAD(NetVLAD):
     k-means centres of what the label maps call dynamic, and the K at those of what is static.
     """
 
-    label = 'GhostVLAD'
+    label = POOLING_TITLES['ghostvlad']
 
     def __init__(
         self, channels: int, clusters: int, version: str, ghosts: int, semantic: bool = False
@@ -31,7 +32,7 @@ class GhostVLAD(NetVLAD):
         self.ghosts = ghosts
         self.needs_roles = semantic
         if semantic:
-            self.label = 'GhostVLAD-SC'
+            self.label = POOLING_TITLES['ghostvlad-sc']
 
     def weights(self, x: Tensor, feature_map: Tensor) -> Tensor:
         """What each location counts for each of the K clusters, (B, K, h, w)."""

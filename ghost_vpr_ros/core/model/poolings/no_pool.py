@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ghost_vpr_ros.core.errors import ConfigError, WeightsError
+from ghost_vpr_ros.core.model.description import POOLING_TITLES
 from ghost_vpr_ros.core.model.poolings.pooling import LocalSample, Pooling
 from ghost_vpr_ros.core.model.poolings.regions import map_size
 
@@ -20,7 +21,7 @@ class NoPool(Pooling):
     and stride 5, vectorised, L2.
     """
 
-    label = 'no-pool'
+    label = POOLING_TITLES['no-pool']
 
     def __init__(self, channels: int, size: tuple[int, int], local_max: int) -> None:
         """Take feature maps of `size` (h, w).
@@ -65,7 +66,7 @@ class FullyConnected(NoPool):
     Source: NetVLAD (journal version), appendix, "no-pool+FC": behind L2, and then L2 again.
     """
 
-    label = 'no-pool+FC'
+    label = POOLING_TITLES['fc']
 
     def __init__(self, channels: int, size: tuple[int, int], local_max: int, out_dim: int) -> None:
         """Take feature maps of `size` (h, w).

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ghost_vpr_ros.core.model.description import POOLING_TITLES
 from ghost_vpr_ros.core.model.poolings.pooling import Pooling
 from ghost_vpr_ros.core.model.poolings.regions import map_size, squares
 
@@ -20,7 +21,7 @@ class RMAC(Pooling):
     descriptor, comes behind the pooling as it does for all others.
     """
 
-    label = 'R-MAC'
+    label = POOLING_TITLES['rmac']
 
     def __init__(self, channels: int, levels: int) -> None:
         super().__init__(channels, initialised=True)

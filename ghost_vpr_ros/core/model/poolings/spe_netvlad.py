@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ghost_vpr_ros.core.model.description import POOLING_TITLES
 from ghost_vpr_ros.core.model.netvlad import NetVLAD, vlad
 from ghost_vpr_ros.core.model.poolings.regions import grid, map_size
 
@@ -19,7 +20,7 @@ class SPENetVLAD(NetVLAD):
     Deviation: each regional VLAD is of unit norm before they are stacked, all weigh the same.
     """
 
-    label = 'SPE-NetVLAD'
+    label = POOLING_TITLES['spe-netvlad']
 
     def __init__(self, channels: int, clusters: int, version: str, levels: int) -> None:
         super().__init__(channels, clusters, version)

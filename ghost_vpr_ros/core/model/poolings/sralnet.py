@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ghost_vpr_ros.core.errors import SourceError
+from ghost_vpr_ros.core.model.description import POOLING_TITLES
 from ghost_vpr_ros.core.model.kmeans import kmeans_centres
 from ghost_vpr_ros.core.model.netvlad import NetVLAD
 from ghost_vpr_ros.core.model.poolings.pooling import LocalSample
@@ -28,7 +29,7 @@ class SRALNet(NetVLAD):
     K * S k-means centres of the dynamic features, or the features themselves where they are fewer.
     """
 
-    label = 'SRALNet'
+    label = POOLING_TITLES['sralnet']
 
     def __init__(
         self, channels: int, clusters: int, version: str, shadows: int, semantic: bool = False
@@ -37,7 +38,7 @@ class SRALNet(NetVLAD):
         self.shadows = shadows
         self.needs_roles = semantic
         if semantic:
-            self.label = 'SRALNet-SC'
+            self.label = POOLING_TITLES['sralnet-sc']
 
     def weights(self, x: Tensor, feature_map: Tensor) -> Tensor:
         """alpha_k beta_k of each location, (B, K, h, w)."""

@@ -3,7 +3,12 @@
 import pytest
 import torch
 
-from ghost_vpr_ros.core.model.poolings.activations import GeM, MaxPooling, SumPooling
+from ghost_vpr_ros.core.model.poolings.activations import (
+    GeM,
+    MaxPooling,
+    SumPooling,
+    generalised_mean,
+)
 from test.core.model.poolings.layers import CHANNELS, feature_map
 
 TWO_BY_TWO = torch.tensor([[[[1.0, 2.0], [3.0, 6.0]], [[4.0, 4.0], [4.0, 4.0]]]])
@@ -26,8 +31,13 @@ def test_sum_is_the_mean_of_each_channel_at_unit_norm():
     torch.testing.assert_close(SumPooling(2)(TWO_BY_TWO), torch.tensor([[0.6, 0.8]]))
 
 
-def test_gem_is_the_root_of_the_mean_of_powers():
+def test_the_generalised_mean_is_the_root_of_the_mean_of_powers():
     # p = 2: sqrt((1 + 4 + 9 + 36) / 4) = sqrt(12.5), and 4.
+    expected = torch.tensor([[12.5**0.5, 4.0]])
+    torch.testing.assert_close(generalised_mean(TWO_BY_TWO, 2.0), expected)
+
+
+def test_gem_is_the_generalised_mean_at_unit_norm():
     expected = torch.tensor([[12.5**0.5, 4.0]]) / 28.5**0.5
     torch.testing.assert_close(GeM(2, 2.0)(TWO_BY_TWO), expected)
 

@@ -1,0 +1,100 @@
+"""Processes of this package, and a node that watches one of them: for the node's benchmark."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.node import Node
+
+ROOT = Path(__file__).parents[1]
+START_S = 120.0
+
+
+class Process:
+    """An executable of this package; `output` is a file that collects what it prints."""
+
+    def __init__(
+        self,
+        module: str,
+        output: Path,
+        parameters: dict[str, Any],
+        environment: dict[str, str],
+    ) -> None:
+        """Start it."""
+        given = [part for item in parameters.items() for part in ('-p', '{}:={}'.format(*item))]
+        command = [sys.executable, '-u', '-m', f'ghost_vpr_ros.ros.{module}', '--ros-args', *given]
+        self.output = output
+        self.started_s = time.time()
+        with output.open('w') as file:
+            self._process = subprocess.Popen(
+                command, stdout=file, stderr=subprocess.STDOUT, cwd=ROOT, env=environment
+            )
+        self.usage = psutil.Process(self._process.pid)
+
+    def wait_for(self, words: str) -> None:
+        """Return when the words were printed."""
+        self.wait_until(lambda: words in self.output.read_text(), f'no {words!r}')
+
+    def wait_until(self, condition: Any, complaint: str) -> None:
+        """Return when the condition holds.
+
+        Raises:
+            RuntimeError: the process has ended, or it takes too long.
+        """
+        deadline = time.monotonic() + START_S
+        while not condition():
+            if not self.is_running() or time.monotonic() > deadline:
+                raise RuntimeError(f'{complaint}:\n{self.output.read_text()}')
+            time.sleep(0.1)
+
+    def is_running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._process.poll() is None
+
+    def cpu_seconds(self) -> float:
+        """CPU time so far, all its threads."""
+        times = self.usage.cpu_times()
+        return float(times.user + times.system)
+
+    def stop(self) -> None:
+        """Ctrl-C."""
+        if self.is_running():
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait()
+
+
+class Watcher(Node):
+    """Keeps the node's latest `/diagnostics` and samples what its process takes."""
+
+    def __init__(self) -> None:
+        super().__init__('latency_benchmark')
+        self.counts: dict[str, str] = {}
+        self.create_subscription(DiagnosticArray, '/diagnostics', self._keep, 10)
+
+    def _keep(self, message: DiagnosticArray) -> None:
+        self.counts = {item.key: item.value for item in message.status[0].values}
+
+    def watch(self, node: Process, publisher: Process) -> dict[str, float]:
+        """CPU, in percent of one core, and memory of the node until the publisher has ended."""
+        started, cpu_before = time.monotonic(), node.cpu_seconds()
+        peak_bytes = 0
+        while publisher.is_running():
+            rclpy.spin_once(self, timeout_sec=0.2)
+            peak_bytes = max(peak_bytes, node.usage.memory_info().rss)
+        seconds = time.monotonic() - started
+        cpu_percent = 100.0 * (node.cpu_seconds() - cpu_before) / seconds
+        return {'node_cpu_percent': cpu_percent, 'node_memory_mib': peak_bytes / 2**20}
+
+    def settle(self, seconds: float) -> None:
+        """Listen on, so that the last counts arrive."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            rclpy.spin_once(self, timeout_sec=0.2)

@@ -1,0 +1,269 @@
+"""How fast networks turn an image into a descriptor: ours and others, side by side in one run.
+
+    python -m benchmarks.speed --out speed.json
+    python -m benchmarks.speed --out quick.json --quick
+
+For each engine every network gets a process of its own. They are asked in turn, a block of
+repetitions each, round after round, so that whatever else the machine does hits all alike; a pass
+over the trunks alone, in the same rounds, shows what the head costs. One image at a time, from its
+bytes to the descriptor. `python -m benchmarks.report` makes the page of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from benchmarks.machine import cores, describe_machine, load_average
+from benchmarks.speed_graphs import int8_path, write_graphs, write_int8_graph
+from benchmarks.speed_networks import NETWORKS, OUR_NETWORK, Size, build_network
+from benchmarks.speed_processes import Worker, WorkerError
+from benchmarks.speed_worker import RUNNERS
+from ghost_vpr_ros.core.model.complexity import count_macs, count_parameters
+
+PARTS = ('whole', 'trunk')
+BLOCK_S = 2.0
+PAUSE_S = 0.1
+"""Before each block: threads of the process before it stop to spin."""
+
+QUICK_NETWORKS = (OUR_NETWORK, 'MobileNetV3-NetVLAD')
+
+
+def engine_problem(engine: str) -> str:
+    """Why this machine cannot run an engine; empty where it can."""
+    try:
+        if engine == 'torch-compile' and not any(map(shutil.which, ('c++', 'g++', 'clang++'))):
+            return 'no C++ compiler'
+        if not engine.startswith('torch'):
+            import onnx  # noqa: F401
+        if engine == 'onnxruntime' or is_int8(engine):
+            import onnxruntime  # noqa: F401
+        if engine.startswith('openvino'):
+            import openvino
+
+            able = openvino.Core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
+            if engine == 'openvino-bf16' and 'BF16' not in able:
+                return 'this CPU does not compute in bfloat16'
+    except ImportError as error:
+        return f'not installed: {error.name}'
+    return ''
+
+
+def describe(name: str, size: Size, folder: Path, engines: Sequence[str]) -> dict[str, Any]:
+    """What does not depend on an engine: size, parameters, MACs; writes the graphs."""
+    network = build_network(name, size, 'whole')
+    paths = [graph_path(folder, name, part) for part in PARTS]
+    if any(not engine.startswith('torch') for engine in engines):
+        write_graphs(network, *paths)
+    if any(is_int8(engine) for engine in engines):
+        for path in paths:
+            write_int8_graph(path, network)
+    return {
+        'network': name,
+        'width_px': network.size.width_px,
+        'height_px': network.size.height_px,
+        'parameters': count_parameters(network),
+        'trunk_parameters': count_parameters(network.trunk),
+        'macs': normalised_macs(nn.Sequential(network.trunk, network.head), network.size),
+        'trunk_macs': normalised_macs(network.trunk, network.size),
+    }
+
+
+def is_int8(engine: str) -> bool:
+    """Whether an engine runs the int8 graph."""
+    return engine.endswith('-int8')
+
+
+def normalised_macs(layers: nn.Module, size: Size) -> int:
+    """MACs of one normalised input."""
+    return count_macs(layers, size.height_px, size.width_px)
+
+
+def graph_path(folder: Path, name: str, part: str) -> Path:
+    """Where the graph of a network is."""
+    return folder / f'{list(NETWORKS).index(name)}_{part}.onnx'
+
+
+def measure_engine(
+    engine: str, networks: Sequence[dict[str, Any]], options: argparse.Namespace, folder: Path
+) -> list[dict[str, Any]]:
+    """One row for each network under this engine."""
+    problem = engine_problem(engine)
+    if problem:
+        return [
+            {'network': known['network'], 'engine': engine, 'skipped': problem}
+            for known in networks
+        ]
+    with contextlib.ExitStack() as stack:
+        workers, failed = _started(engine, networks, options, folder, stack)
+        for number in range(options.rounds):
+            for worker in workers if number % 2 == 0 else reversed(workers):
+                time.sleep(PAUSE_S)
+                worker.run_round(options.repetitions, BLOCK_S)
+        for worker in workers:
+            worker.end()
+        return [*_rows(engine, workers), *failed]
+
+
+def _started(
+    engine: str,
+    networks: Sequence[dict[str, Any]],
+    options: argparse.Namespace,
+    folder: Path,
+    stack: contextlib.ExitStack,
+) -> tuple[list[Worker], list[dict[str, Any]]]:
+    """The workers that are ready, and a row for each network that cannot run."""
+    workers, failed = [], []
+    for known in networks:
+        try:
+            for part in PARTS:
+                workers.append(Worker(_job(engine, known, part, options, folder)))
+                stack.callback(workers[-1].kill)
+        except WorkerError as error:
+            workers = [w for w in workers if w.job['network'] != known['network']]
+            failed.append({'network': known['network'], 'engine': engine, 'skipped': str(error)})
+    return workers, failed
+
+
+def _job(
+    engine: str, known: dict[str, Any], part: str, options: argparse.Namespace, folder: Path
+) -> dict[str, Any]:
+    graph = graph_path(folder, known['network'], part)
+    return {
+        'engine': engine,
+        'network': known['network'],
+        'part': part,
+        'asked_size': str(options.size),
+        'width_px': known['width_px'],
+        'height_px': known['height_px'],
+        'graph': str(int8_path(graph) if is_int8(engine) else graph),
+        'threads': options.threads,
+    }
+
+
+def _rows(engine: str, workers: Sequence[Worker]) -> list[dict[str, Any]]:
+    by_part = {(w.job['network'], w.job['part']): w for w in workers}
+    names = list(dict.fromkeys(worker.job['network'] for worker in workers))
+    reference = by_part[OUR_NETWORK if OUR_NETWORK in names else names[0], 'whole']
+    rows = []
+    for name in names:
+        whole, trunk = by_part[name, 'whole'], by_part[name, 'trunk']
+        rows.append(
+            {
+                'network': name,
+                'engine': engine,
+                **figures(whole.round_ms),
+                'ratio': ratio(whole.round_ms, reference.round_ms),
+                'ratio_to': reference.job['network'],
+                'trunk_p50_ms': figures(trunk.round_ms)['p50_ms'],
+                'start_s': whole.ready['start_s'],
+                **whole.memory,
+                'descriptor': whole.ready['descriptor'],
+            }
+        )
+    return rows
+
+
+def figures(round_ms: Sequence[Sequence[float]]) -> dict[str, float]:
+    """Percentiles over all repetitions of all rounds."""
+    all_ms = np.concatenate([np.asarray(each) for each in round_ms])
+    p50_ms, p95_ms = np.percentile(all_ms, (50, 95))
+    return {
+        'p50_ms': float(p50_ms),
+        'p95_ms': float(p95_ms),
+        'least_ms': float(all_ms.min()),
+        'repetitions': len(all_ms),
+    }
+
+
+def ratio(round_ms: Sequence[Sequence[float]], reference_ms: Sequence[Sequence[float]]) -> float:
+    """How many times as long as the reference: the median over rounds of the ratio of medians."""
+    medians = [np.median(each) for each in round_ms]
+    others = [np.median(each) for each in reference_ms]
+    return float(np.median(np.divide(medians, others)))
+
+
+def compare_descriptors(rows: list[dict[str, Any]]) -> None:
+    """Replace each descriptor by its cosine to the first engine's of the same network."""
+    first: dict[str, np.ndarray] = {}
+    for row in rows:
+        if 'descriptor' in row:
+            descriptor = np.asarray(row.pop('descriptor'))
+            known = first.setdefault(row['network'], descriptor)
+            row['descriptor_dim'] = len(descriptor)
+            row['cosine'] = float(known @ descriptor)
+
+
+def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--out', type=Path, required=True, help='JSON file for the results')
+    parser.add_argument('--size', type=Size.parse, default=Size(640, 480), help='of the input')
+    parser.add_argument('--networks', nargs='+', choices=NETWORKS, help='default: all')
+    parser.add_argument('--engines', nargs='+', choices=RUNNERS, help='default: all but compile')
+    parser.add_argument('--compile', action='store_true', help='torch.compile, too')
+    parser.add_argument('--rounds', type=int, default=15, help='blocks of each network')
+    parser.add_argument('--repetitions', type=int, default=10, help='of a block')
+    parser.add_argument('--threads', type=int, default=cores(), help='of each engine')
+    parser.add_argument('--quick', action='store_true', help='two networks, few repetitions')
+    options = parser.parse_args(arguments)
+    if options.quick:
+        options.networks = options.networks or list(QUICK_NETWORKS)
+        options.rounds, options.repetitions = 2, 2
+    options.networks = options.networks or list(NETWORKS)
+    options.engines = options.engines or [
+        engine for engine in RUNNERS if options.compile or engine != 'torch-compile'
+    ]
+    return options
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """The whole report."""
+    load_before = load_average()
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        able = [engine for engine in options.engines if not engine_problem(engine)]
+        networks = [describe(each, options.size, folder, able) for each in options.networks]
+        for engine in options.engines:
+            rows += measure_engine(engine, networks, options, folder)
+            print(f'{engine}: done', file=sys.stderr, flush=True)
+    compare_descriptors(rows)
+    return {
+        'benchmark': 'speed',
+        'machine': describe_machine(),
+        'threads': options.threads,
+        'size': str(options.size),
+        'rounds': options.rounds,
+        'repetitions': options.repetitions,
+        'load_average': [load_before, load_average()],
+        'networks': networks,
+        'rows': rows,
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and write."""
+    options = parse_arguments(arguments)
+    report = measure(options)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    report['command'] = ' '.join(['python -m benchmarks.speed', *words])
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps(report, indent=2) + '\n')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,79 @@
+"""The networks as files for the engines other than PyTorch: `pixels` in, `descriptor` out.
+
+Ours are exported by the package itself; those of others in the same way, so that all have the same
+input and the same normalisation inside the graph.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import logging
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from benchmarks.speed_networks import TimedNetwork
+from benchmarks.speed_worker import make_image
+from ghost_vpr_ros.core.config import PreprocessingConfig
+from ghost_vpr_ros.core.datatypes import Frame
+from ghost_vpr_ros.core.engine.graph_export import PixelNetwork, export_graph
+from ghost_vpr_ros.core.engine.quantisation import quantised_graph
+
+_OPSET = 17
+_CALIBRATION_IMAGES = 4
+"""Enough for the ranges of random images: the time does not depend on the numbers."""
+
+
+def write_graphs(network: TimedNetwork, whole: Path, trunk: Path) -> None:
+    """Export a network, and its trunk alone."""
+    if network.model is None:
+        whole.write_bytes(_exported(network))
+        trunk.write_bytes(_exported(network.without_head()))
+        return
+    whole.write_bytes(export_graph(network.model))
+    layers = PixelNetwork(copy.deepcopy(network.model).eval())
+    trunk.write_bytes(_exported(TimedNetwork(layers.backbone, nn.Identity(), network.size)))
+
+
+def write_int8_graph(path: Path, network: TimedNetwork) -> Path:
+    """An int8 copy of a graph, beside it, as `ghost-vpr export --precision int8` makes it."""
+    size = network.size
+    rng = np.random.default_rng(0)
+    images = [make_image(*size, rng)[0] for _ in range(_CALIBRATION_IMAGES)]
+    frames = [Frame(str(n), lambda image=image: image) for n, image in enumerate(images)]
+    found = int8_path(path)
+    preprocessing = PreprocessingConfig(**size._asdict())
+    found.write_bytes(quantised_graph(path.read_bytes(), frames, preprocessing))
+    return found
+
+
+def int8_path(path: Path) -> Path:
+    """Where the int8 copy of a graph is."""
+    return path.with_suffix('.int8.onnx')
+
+
+def _exported(network: TimedNetwork) -> bytes:
+    example = torch.zeros((1, network.size.height_px, network.size.width_px, 3), dtype=torch.uint8)
+    buffer = io.BytesIO()
+    logger = logging.getLogger('torch.onnx')
+    with warnings.catch_warnings(), torch.no_grad(), contextlib.ExitStack() as stack:
+        stack.callback(logger.setLevel, logger.level)
+        logger.setLevel(logging.ERROR)
+        # The tracing exporter warns of itself and of constants, which they are for one size.
+        warnings.simplefilter('ignore')
+        torch.onnx.export(
+            network.eval(),
+            (example,),
+            buffer,
+            input_names=['pixels'],
+            output_names=['descriptor'],
+            dynamic_axes={'pixels': {0: 'batch'}, 'descriptor': {0: 'batch'}},
+            opset_version=_OPSET,
+            dynamo=False,
+        )
+    return buffer.getvalue()

@@ -1,0 +1,136 @@
+"""Describe the images of a large source with several processes, into memory-mapped files.
+
+Killed at any moment, it continues when the same command is given again; given on several
+machines with one shared folder, they share the work. `ghost-vpr build-map --descriptors DIR`
+makes a map of the result.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ghost_vpr_ros.cli.model_options import (
+    add_engine_options,
+    add_model_options,
+    bytes_of,
+    chosen_model,
+)
+from ghost_vpr_ros.cli.options import add_settings, add_where, config_from, where_from
+from ghost_vpr_ros.cli.progress import progress_bar
+from ghost_vpr_ros.cli.table import add_json_option, print_result
+from ghost_vpr_ros.core.config import EngineConfig
+from ghost_vpr_ros.replay.bag_topics import BagTopics
+from ghost_vpr_ros.replay.config import DescribeConfig
+from ghost_vpr_ros.replay.output_files import make_output_folder
+
+if TYPE_CHECKING:
+    from ghost_vpr_ros.core.model.weights_file import StoredModel
+    from ghost_vpr_ros.replay.descriptor_plan import DescriptorPlan
+    from ghost_vpr_ros.replay.image_sources import ImageSource
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument(
+        'source', metavar='SOURCE', help='folder of images, CSV manifest, or bag (ROS 1 or 2)'
+    )
+    parser.add_argument(
+        '--out', required=True, metavar='DIR', type=Path, help='folder for the descriptors'
+    )
+    add_settings(parser, DescribeConfig)
+    add_where(parser)
+    add_json_option(parser)
+    add_engine_options(parser)
+    add_settings(parser.add_argument_group('bags'), BagTopics)
+    add_model_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Describe what is missing and print what the folder holds."""
+    from ghost_vpr_ros.replay.image_sources import open_source
+
+    config, topics = config_from(args, DescribeConfig), config_from(args, BagTopics)
+    where = where_from(args.where)
+    source = open_source(args.source, where=where, topics=topics)
+    make_output_folder(args.out)
+    plan, model = _plan(args, source, config)
+    present = plan.count_finished()
+    with progress_bar(len(source), 'describe') as progress:
+        progress(present)
+        if config.workers == 1:
+            _describe_here(args, plan, source, model, progress)
+        else:
+            _describe_in_processes(args, config.workers, where, topics, progress)
+    print_result(
+        {
+            'descriptors': str(args.out),
+            'images': plan.num_frames,
+            'images_described_before': present,
+            'shards': plan.num_shards,
+            'dtype': plan.dtype,
+            'model': model.name,
+            'weights': model.provenance,
+            'descriptor_dim': model.descriptor_dim,
+        },
+        args.json,
+    )
+    return 0
+
+
+def _plan(
+    args: argparse.Namespace, source: ImageSource, config: DescribeConfig
+) -> tuple[DescriptorPlan, StoredModel]:
+    """The folder's plan, new or of an earlier run, and its model as every process reads it.
+
+    The images of an earlier run are compared with those that are there now.
+    """
+    from ghost_vpr_ros.core.engine import create_engine
+    from ghost_vpr_ros.core.model.weights_file import StoredModel
+    from ghost_vpr_ros.replay.descriptor_plan import MODEL_NAME, make_plan
+    from ghost_vpr_ros.replay.map_builder import check_described_images
+
+    chosen = chosen_model(args, source.frames, source.name)
+    plan = make_plan(args.out, source.name, source.frames, chosen, bytes_of(chosen), config)
+    plan.path_of(0).parent.mkdir(exist_ok=True)
+    model = StoredModel.from_file(plan.folder / MODEL_NAME)
+    engine = create_engine(model, config_from(args, EngineConfig))
+    try:
+        ends = ((source.frames[row], stored) for row, stored in plan.ends().items())
+        check_described_images(ends, plan.folder, model, engine)
+    finally:
+        engine.close()
+    return plan, model
+
+
+def _describe_here(
+    args: argparse.Namespace,
+    plan: DescriptorPlan,
+    source: ImageSource,
+    model: StoredModel,
+    progress: Callable[[int], object],
+) -> None:
+    from ghost_vpr_ros.core.engine import create_engine
+    from ghost_vpr_ros.replay.shard_work import describe_shards
+
+    engine = create_engine(model, config_from(args, EngineConfig))
+    try:
+        describe_shards(plan, source.frames, model, engine, progress=progress)
+    finally:
+        engine.close()
+
+
+def _describe_in_processes(
+    args: argparse.Namespace,
+    workers: int,
+    where: Mapping[str, str],
+    topics: BagTopics,
+    progress: Callable[[int], object],
+) -> None:
+    from ghost_vpr_ros.replay.shard_processes import DescribeJob, describe_in_processes
+
+    engine = config_from(args, EngineConfig).to_dict()
+    job = DescribeJob(args.out, args.source, where, topics.to_dict(), engine, workers)
+    describe_in_processes(job, progress)

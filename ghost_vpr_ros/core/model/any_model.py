@@ -1,0 +1,32 @@
+"""Opening a file of weights, whatever it holds: a network, or the baseline without one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ghost_vpr_ros.core.model.weights_file import (
+    FORMAT,
+    StoredModel,
+    read_file,
+    read_metadata,
+)
+
+if TYPE_CHECKING:
+    from ghost_vpr_ros.core.model.rootsift_vlad import RootSiftVlad
+
+ROOTSIFT_FORMAT = 'ghost_vpr_ros_rootsift_vlad/1'
+
+
+def open_any_model(path: Path | str) -> StoredModel | RootSiftVlad:
+    """What a file holds: a network's weights, or RootSIFT-VLAD; only that needs PyTorch.
+
+    Raises:
+        WeightsError: the file is missing, damaged, or neither of the two.
+    """
+    data = read_file(path)
+    if read_metadata(data, str(path), ROOTSIFT_FORMAT)['format'] == FORMAT:
+        return StoredModel.from_bytes(data, str(path))
+    from ghost_vpr_ros.core.model.rootsift_file import rootsift_from_bytes
+
+    return rootsift_from_bytes(data, str(path))

@@ -1,0 +1,67 @@
+"""The benchmark of the node: its figures by hand, and a short run on a small map."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import report
+
+pytest.importorskip('rclpy')
+from benchmarks import node_latency
+from test.ros.small_map import make_map, make_model, write_queries
+
+
+def test_lost_and_overtaken_frames_are_told_apart():
+    answers = [{'received_after_ms': text} for text in ('10', '20', '30')]
+    counts = {
+        'frames received': '6',
+        'frames lost in transport': '2',
+        'inference p50 [ms]': '7.5',
+    }
+    found = node_latency.figures(answers, counts, published=10)
+    # Of 10 images DDS missed 2, 3 were answered, and 5 gave way to newer ones.
+    assert found['lost_in_transport'] == 2
+    assert found['overtaken'] == 5
+    assert found['latency_p50_ms'] == 20.0
+    assert found['latency_p95_ms'] == pytest.approx(29.0)
+    assert (found['published'], found['received'], found['answered']) == (10, 6, 3)
+
+
+def test_the_engine_is_the_one_that_the_node_names():
+    line = '[INFO] [place_recognition]: answering images on /image (openvino 1.2 on cpu, half)'
+    assert node_latency.engine_of(f'before\n{line}\nafter') == 'openvino 1.2 on cpu, half'
+
+
+def test_by_default_all_variants_are_measured_at_four_rates():
+    options = node_latency.parse_arguments(['--out', 'node.json'])
+    assert options.rates == (5.0, 10.0, 20.0, 30.0)
+    assert {variant.transport for variant in options.variants} == {'raw', 'compressed'}
+    assert len(options.variants) == 4
+
+
+def test_a_map_without_images_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        node_latency.parse_arguments(['--out', 'node.json', '--map', 'town.map'])
+    assert '--map and --images belong together' in capsys.readouterr().err
+
+
+def test_a_quick_run_measures_latency_and_start(tmp_path: Path):
+    place_map, images = make_map(tmp_path / 'm.map', make_model()), write_queries(tmp_path / 'q')
+    out = tmp_path / 'node.json'
+    command = [sys.executable, '-m', 'benchmarks.node_latency', '--quick', '--out', str(out)]
+    given = ['--map', str(place_map), '--images', str(images)]
+    subprocess.run([*command, *given], check=True, capture_output=True)
+    found = json.loads(out.read_text())
+    (row,) = found['rows']
+    assert row['published'] == 30
+    assert 0 < row['answered'] <= 30
+    assert row['overtaken'] == 30 - row['answered'] - row['lost_in_transport']
+    assert 0.0 < row['latency_p50_ms'] <= row['latency_p95_ms']
+    assert row['node_memory_mib'] > 50.0
+    assert 'on cpu' in row['engine']
+    assert all(0.0 < start_s < 120.0 for start_s in found['starts_s'])
+    report.main([str(out), '--out', str(tmp_path / 'page.md')])
+    assert '| JPEG, shipped profile | 10 | 30 |' in (tmp_path / 'page.md').read_text()

@@ -1,0 +1,85 @@
+"""Graphs: exported once for each network, by another process where this one lacks PyTorch."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from ghost_vpr_ros.core.config import EngineConfig
+from ghost_vpr_ros.core.engine import create_engine, prepare_engine
+from ghost_vpr_ros.core.engine.graph_cache import graph_path, keep_graph
+from ghost_vpr_ros.core.model.weights import model_to_bytes
+from ghost_vpr_ros.core.model.weights_file import StoredModel
+from test.core.model.tiny_model import tiny_model
+
+
+@pytest.fixture(scope='module')
+def stored() -> StoredModel:
+    return StoredModel.from_bytes(model_to_bytes(tiny_model(descriptor_dim=6)), 'tiny')
+
+
+def pixels(count: int = 3) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, 64, 64, 3), dtype=np.uint8)
+
+
+def test_a_graph_is_exported_once(stored, monkeypatch):
+    prepare_engine(stored, EngineConfig())
+    assert graph_path(stored.model_hash).is_file()
+    monkeypatch.setattr('ghost_vpr_ros.core.engine.graph_export.export_graph', None)
+    assert create_engine(stored).describe(pixels(1)).shape == (1, 6)
+
+
+def test_a_cache_that_cannot_be_written_costs_time_only(stored, monkeypatch, tmp_path):
+    (tmp_path / 'file').write_bytes(b'')
+    monkeypatch.setenv('GHOST_VPR_CACHE', str(tmp_path / 'file' / 'below'))
+    assert keep_graph('0' * 64, 'float32', b'graph') is None
+    assert create_engine(stored, EngineConfig(engine='openvino')).describe(pixels(1)).shape
+
+
+def test_another_process_runs_the_network_without_torch(stored, tmp_path):
+    weights = tmp_path / 'tiny.safetensors'
+    weights.write_bytes(stored.data)
+    np.save(tmp_path / 'pixels.npy', pixels())
+    program = (
+        'import sys, numpy as np\n'
+        'from ghost_vpr_ros.core.engine import create_engine\n'
+        'from ghost_vpr_ros.core.model.weights_file import StoredModel\n'
+        'from ghost_vpr_ros.core import recognizer\n'
+        'engine = create_engine(StoredModel.from_file(sys.argv[1]))\n'
+        "found = engine.describe(np.load(sys.argv[2] + '/pixels.npy'))\n"
+        "np.save(sys.argv[2] + '/found.npy', found)\n"
+        "assert 'torch' not in sys.modules, 'torch was loaded'\n"
+    )
+    # Nothing is cached yet: the graph comes from a third process.
+    environment = {**os.environ, 'GHOST_VPR_CACHE': str(tmp_path / 'cache')}
+    command = [sys.executable, '-c', program, str(weights), str(tmp_path)]
+    subprocess.run(command, check=True, env=environment)
+    expected = create_engine(stored, EngineConfig(engine='torch')).describe(pixels())
+    np.testing.assert_allclose(np.load(tmp_path / 'found.npy'), expected, atol=1e-4)
+
+
+def test_without_torch_and_without_a_graph_the_error_says_where_to_put_one(stored, tmp_path):
+    (tmp_path / 'torch.py').write_text('raise ImportError("no torch here")')
+    program = (
+        'import sys\n'
+        'from ghost_vpr_ros.core.engine import create_engine\n'
+        'from ghost_vpr_ros.core.errors import DeviceError\n'
+        'from ghost_vpr_ros.core.model.weights_file import StoredModel\n'
+        'try:\n'
+        '    create_engine(StoredModel.from_file(sys.argv[1]))\n'
+        'except DeviceError as error:\n'
+        '    print(error)\n'
+    )
+    (tmp_path / 'tiny.safetensors').write_bytes(stored.data)
+    folders = [str(tmp_path), os.environ.get('PYTHONPATH', '')]
+    environment = {
+        **os.environ,
+        'GHOST_VPR_CACHE': str(tmp_path / 'cache'),
+        'PYTHONPATH': os.pathsep.join(folders),
+    }
+    command = [sys.executable, '-c', program, str(tmp_path / 'tiny.safetensors')]
+    done = subprocess.run(command, check=True, env=environment, capture_output=True, text=True)
+    assert 'expected PyTorch to export the network' in done.stdout
+    assert 'no torch here' in done.stdout and '.onnx' in done.stdout

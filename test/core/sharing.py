@@ -1,0 +1,24 @@
+"""Maps that are published to a shared map in a real, embedded database."""
+
+from pathlib import Path
+
+from ghost_vpr_ros.core.place_map import PlaceMap
+from ghost_vpr_ros.core.publisher import Published, Publisher, model_record
+from ghost_vpr_ros.core.shared_address import SharedAddress
+from ghost_vpr_ros.core.shared_store import SharedStore
+from test.core.map_making import TOWN, WEIGHTS, unit_rows
+
+
+def publish(path: Path, address: SharedAddress, name: str = '', **options) -> Published:
+    with (
+        PlaceMap.open(path) as place_map,
+        SharedStore.create(address, model_record(place_map), WEIGHTS, 'FLAT') as store,
+    ):
+        return Publisher(place_map, store, name or path.stem, **options).publish()
+
+
+def extend(path: Path, session: str, seed: int, count: int = 5) -> None:
+    with PlaceMap.open(path, writable=True) as place_map:
+        place_map.add_session(session)
+        for row, descriptor in enumerate(unit_rows(count, seed=seed)):
+            place_map.add(session, 10_000 + row, descriptor, name=f'{seed}.jpg', geo=TOWN)
