@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.metrics import RECALL_RANKS, recall_at
 from ghost_vpr_ros.core.search_index import SearchIndex
-from ghost_vpr_ros.replay.evaluator import NO_ROW, rank_database
+from ghost_vpr_ros.replay.evaluator import NO_ROW, Reranker, rank_database
 from training.protocols import Protocol
 from training.selection import VALIDATION_RANKS
 
@@ -31,7 +31,10 @@ class Judged:
 
 
 def judge(
-    queries: NDArray[np.float32], database: NDArray[np.float32], protocol: Protocol
+    queries: NDArray[np.float32],
+    database: NDArray[np.float32],
+    protocol: Protocol,
+    reranker: Reranker | None = None,
 ) -> Judged:
     """Rank the database for every query and look the answers up in the ground truth.
 
@@ -39,12 +42,18 @@ def judge(
         queries: (Q, D) unit-norm descriptors.
         database: (M, D) likewise.
         protocol: of these queries and this database.
+        reranker: puts the first 20 rows of each query into another order; None: they stay.
+
+    Raises:
+        ImageError: an image cannot be read for re-ranking.
     """
     truth = protocol.truth
     if protocol.panorama is None:
         rows, _ = rank_database(queries, database, truth)
     else:
         rows = _ranked_panoramas(queries, database, protocol, protocol.panorama)
+    if reranker is not None:
+        rows, _ = reranker.rerank(protocol.queries, protocol.database, rows, {})
     return Judged(truth.positives.mask(rows)[truth.positives.counts() > 0])
 
 

@@ -72,7 +72,7 @@ def stages_of(table: Table, row: Row, seed: int, out: Path) -> list[Stage]:
         made = folder / 'run' if name in _RUN_FOLDERS else folder / WEIGHTS_NAME
         weights = str(made / WEIGHTS_NAME if name in _RUN_FOLDERS else made)
         stages.append(Stage(name, (*arguments, '--out', str(made)), folder, inputs))
-    return [*stages, _evaluation(table, weights, before, maps, out)]
+    return [*stages, _evaluation(table, row, weights, before, maps, out)]
 
 
 def _start(stage: str, weights: str) -> tuple[str, ...]:
@@ -91,20 +91,22 @@ def _maps_option(experiment: Experiment, row: Row, out: Path) -> tuple[str, ...]
 
 
 def _evaluation(
-    table: Table, weights: str, before: str, maps: tuple[str, ...], out: Path
+    table: Table, row: Row, weights: str, before: str, maps: tuple[str, ...], out: Path
 ) -> Stage:
     protocols = read_protocols(table.protocols_file, table.protocols)
     paths = {path for each in protocols.values() for path in each.paths}
-    inputs = {
+    inputs: dict[str, Any] = {
         'recipe': RECIPE,
         'before': before,
         'protocols': {name: changed_settings(each) for name, each in protocols.items()},
         'dims': table.dims,
         'files': {str(path): files_digest(path) for path in sorted(paths)},
     }
+    if row.evaluate:
+        inputs['options'] = row.evaluate
     folder = out / 'stages' / f'evaluate-{digest_of(inputs)}'
     arguments = ['--weights', weights, '--protocols', str(table.protocols_file)]
-    arguments += ['--only', *table.protocols, '--engine', 'torch', *maps]
+    arguments += ['--only', *table.protocols, '--engine', 'torch', *row.evaluate, *maps]
     arguments += ['--dims', *map(str, table.dims)] if table.dims else []
     result = str(folder / RESULT_NAME)
     return Stage('evaluate', (*arguments, '--out', result), folder, inputs)

@@ -35,7 +35,7 @@ _KEYS = [
     'full_size',
     'rows',
 ]
-_ROW_KEYS = ['stages', 'set', 'published', 'bring']
+_ROW_KEYS = ['stages', 'set', 'evaluate', 'published', 'bring']
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ class Row:
         changes: `SECTION.KEY=VALUE` each, of the table's base.
         published: its name in the published table; empty: the papers do not have it.
         bring: data or weights that the row needs and that do not come with this project.
+        evaluate: further options of `training.evaluate`.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Row:
     changes: tuple[str, ...] = ()
     published: str = ''
     bring: str = ''
+    evaluate: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,8 @@ def _row(name: str, raw: Mapping[str, Any], path: Path, kind: str) -> Row:
             f'{path}: row {name!r}: expected stages among {", ".join(STAGES)} in this order (or '
             f'`bring`, what is missing to run it), found {list(stages)}'
         )
-    return Row(name, stages, tuple(raw.get('set', ())), str(raw.get('published', '')), bring)
+    changes, options = (tuple(map(str, raw.get(key, ()))) for key in ('set', 'evaluate'))
+    return Row(name, stages, changes, str(raw.get('published', '')), bring, options)
 
 
 def _checked_reference(reference: str, rows: tuple[Row, ...], path: Path) -> str:

@@ -63,6 +63,24 @@ def test_views_of_one_panorama_take_one_rank_on_tokyo(tokyo: Path) -> None:
     assert nearer.recall == {1: 100.0, 5: 100.0, 10: 100.0}
 
 
+class Reversing:
+    """A re-ranker that turns the first two answers round."""
+
+    num_candidates = 2
+
+    def rerank(self, queries, database, rows, stage_ms):
+        assert (len(queries), len(database)) == (3, 3 * VIEWS)
+        return np.concatenate([rows[:, 1::-1], rows[:, 2:]], axis=1), None
+
+
+def test_a_second_look_changes_the_order(tokyo: Path) -> None:
+    queries = np.array([[1.0, 0.0]] * 3, np.float32)
+    protocol = opened(tokyo, best_view_of_panorama=True)
+    second = described(0.5, 0.9, 0.8)
+    assert judge(queries, second, protocol).recall[1] == 0.0
+    assert judge(queries, second, protocol, Reversing()).recall[1] == 100.0
+
+
 def test_day_sunset_and_night_are_queries_in_turn(tokyo: Path) -> None:
     asked = {light: opened(tokyo, light=light) for light in ('day', 'sunset', 'night')}
     names = {light: [frame.name for frame in each.queries] for light, each in asked.items()}

@@ -23,6 +23,7 @@ rows:
   no training: {stages: [initialise], published: NetVLAD}
   all of it: {stages: [distill, initialise, train, whiten], set: [model.clusters=8]}
   elsewhere: {bring: weights of others}
+  again: {stages: [initialise], evaluate: [--rerank, patch-netvlad]}
 """
 
 
@@ -42,6 +43,7 @@ def test_a_table_is_read(plan: Path) -> None:
         Row('no training', ('initialise',), (), 'NetVLAD'),
         Row('all of it', ('distill', 'initialise', 'train', 'whiten'), ('model.clusters=8',)),
         Row('elsewhere', (), (), '', 'weights of others'),
+        Row('again', ('initialise',), evaluate=('--rerank', 'patch-netvlad')),
     )
     assert table.reference is not None and table.reference.name == 'table1'
 
@@ -56,7 +58,10 @@ def test_a_table_may_have_protocols_of_its_own(plan: Path) -> None:
     [
         (('seeds', 'sedes'), "unknown key 'sedes'; did you mean 'seeds'"),
         (('base: base.yaml', ''), "expected the key 'base', found none"),
-        (('[initialise]', '[train, distill]'), r"found \['train', 'distill'\]"),
+        (
+            ('no training: {stages: [initialise]', 'no training: {stages: [train, distill]'),
+            r"found \['train', 'distill'\]",
+        ),
         (('[initialise]', '[teach]'), r"row 'no training'.*found \['teach'\]"),
         (('{bring: weights of others}', '{}'), r"row 'elsewhere': expected stages.*found \[\]"),
         (('stages: [initialise]', 'stage: [initialise]'), "unknown key 'stage'"),
