@@ -27,7 +27,6 @@ def table_report(table: Table, results: Results, command: str) -> dict[str, Any]
     found = verdicts(table.claims, results)
     parts = [
         f'### {table.name}\n\n{table.question}\n\n    {command}\n',
-        'Ours: mean ± sample deviation of recall@1 / recall@5 in percent over seeds.\n',
         _our_table(rows),
         _protocol_lines(rows),
         _verdict_table(found),
@@ -74,9 +73,10 @@ def mean_and_spread(values: Sequence[float], digits: int = 2) -> dict[str, float
 def _our_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """r@1 / r@5 of each row and size, with the spread over several seeds."""
     if not rows:
-        return ''
+        return 'None of its rows has been run here.\n'
     protocols = list(rows[0]['recall'])
     lines = [
+        'Ours: mean ± sample deviation over seeds of recall@1 / recall@5 in percent.\n',
         f'| row | D | {" | ".join(protocols)} | seeds | loss | CPU minutes |',
         '|---|--:' + '|---' * len(protocols) + '|--:|---|--:|',
     ]
