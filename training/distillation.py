@@ -39,6 +39,7 @@ from training.datasets.data_config import expanded
 from training.experiment import Experiment
 from training.optimiser import half_cosine, set_learning_rate
 from training.parallel import Processes
+from training.precision import run_trunk_in
 from training.teacher import STRIDE, Teacher
 
 
@@ -65,6 +66,11 @@ class DistillationConfig(Config):
     warm_up_share: float = setting(0.04, 'share of the steps until that rate', low=0.0, high=1.0)
     average_decay: float = setting(
         0.998, 'decay of the running average of weights that is the result', low=0.0, high=1.0
+    )
+    precision: str = setting(
+        'float32',
+        "of the student's trunk; its weights, and what is kept of them, stay float32",
+        choices=('float32', 'bfloat16'),
     )
     checkpoint_every: int = setting(200, 'steps between checkpoints', low=1, high=1_000_000)
 
@@ -135,6 +141,8 @@ class Distillation:
         self.student = student
         averaging = get_ema_multi_avg_fn(self.config.average_decay)
         self.average = AveragedModel(self.student, multi_avg_fn=averaging, use_buffers=True)
+        # After the copy for the average, which would otherwise run the trunk of this one.
+        run_trunk_in(self.config.precision, model, processes.device)
         self.optimiser = torch.optim.AdamW(
             self.student.parameters(), weight_decay=self.config.weight_decay
         )

@@ -2,6 +2,7 @@
 
 python -m training.evaluate --weights RUN/weights.safetensors [more ...] [--dims 64 128 512]
 python -m training.evaluate --weights W --only gsv_test gardens_left_right --data shared/data
+python -m training.evaluate --weights W --rerank patch-netvlad     # a second look at the first 20
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +22,39 @@ from tqdm import tqdm
 
 from ghost_vpr_ros.core.config import EngineConfig
 from ghost_vpr_ros.core.datatypes import Frame
+from ghost_vpr_ros.core.engine import Engine
 from ghost_vpr_ros.core.engine.rootsift_engine import create_any_engine
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.extraction import extract_descriptors
 from ghost_vpr_ros.core.model.any_model import open_any_model
 from ghost_vpr_ros.core.model.rootsift_vlad import RootSiftVlad
 from ghost_vpr_ros.core.model.vpr_model import VprModel
+from ghost_vpr_ros.core.model.weights import load_model
 from ghost_vpr_ros.core.model.weights_file import StoredModel
+from ghost_vpr_ros.core.patch_netvlad_config import PatchNetVladConfig
+from ghost_vpr_ros.replay.config import RerankConfig
 from ghost_vpr_ros.replay.output_files import without_nan, write_json
+from ghost_vpr_ros.replay.reranking import PatchReranker
 from training.command import finish, new_parser
 from training.datasets.command_options import add_settings, config_from
 from training.protocols import PROTOCOLS, Protocol, open_protocol, read_protocols
-from training.selection import VALIDATION_RANKS, recall_of
+from training.retrieval import Judged, judge
+from training.selection import VALIDATION_RANKS
+from training.trunk_memory import add_maps_option, remember_trunk
 
 DATA_VARIABLE = 'GHOST_VPR_DATA'
 
 
+Rerank = Callable[[Engine], PatchReranker]
+"""Makes a re-ranker with an empty memory: one for each database."""
+
+
 class Descriptors:
-    """Descriptors of frames by one network; an image that several protocols share is read once."""
+    """Descriptors of frames by one network; an image that several protocols share is read once.
+
+    Attributes:
+        engine: runs the network.
+    """
 
     def __init__(self, model: VprModel | StoredModel | RootSiftVlad, config: EngineConfig) -> None:
         """Describe with this network.
@@ -46,7 +63,7 @@ class Descriptors:
             DeviceError: no such engine or device on this machine.
         """
         self._model = model
-        self._engine = create_any_engine(model, config)
+        self.engine = create_any_engine(model, config)
         self._known: dict[tuple[str, str], NDArray[np.float32]] = {}
 
     def of(self, frames: Sequence[Frame], root: str) -> NDArray[np.float32]:
@@ -57,7 +74,7 @@ class Descriptors:
         """
         new = [frame for frame in frames if (root, frame.name) not in self._known]
         with tqdm(total=len(new), desc=Path(root).name, leave=False, disable=None) as bar:
-            found = extract_descriptors(new, self._model, self._engine, progress=bar.update)
+            found = extract_descriptors(new, self._model, self.engine, progress=bar.update)
         self._known.update(
             ((root, frame.name), each) for frame, each in zip(new, found, strict=True)
         )
@@ -65,7 +82,7 @@ class Descriptors:
 
     def close(self) -> None:
         """Free the network."""
-        self._engine.close()
+        self.engine.close()
 
 
 def evaluate(
@@ -73,6 +90,7 @@ def evaluate(
     protocols: Sequence[Protocol],
     dims: Sequence[int],
     config: EngineConfig,
+    rerank: Rerank | None = None,
 ) -> list[dict[str, Any]]:
     """Recall of one network by every protocol and at every size, one row each.
 
@@ -81,6 +99,7 @@ def evaluate(
         protocols: what is measured.
         dims: sizes of prefixes of the descriptor, re-normalised; empty: the whole descriptor.
         config: what runs the network.
+        rerank: makes the second look at the first answers; None: they stay as retrieved.
 
     Raises:
         ConfigError: a prefix is longer than the descriptor.
@@ -98,8 +117,9 @@ def evaluate(
         database = descriptors.of(protocol.database, protocol.roots[0])
         queries = descriptors.of(protocol.queries, protocol.roots[1])
         for dim in dims or [model.descriptor_dim]:
-            recall = recall_of(prefix(queries, dim), prefix(database, dim), protocol.truth)
-            rows.append(_row(protocol, dim, recall))
+            second = rerank(descriptors.engine) if rerank else None
+            judged = judge(prefix(queries, dim), prefix(database, dim), protocol, second)
+            rows.append(_row(protocol, dim, judged))
     descriptors.close()
     return rows
 
@@ -113,17 +133,19 @@ def prefix(descriptors: NDArray[np.float32], dim: int) -> NDArray[np.float32]:
     return np.asarray(short / np.maximum(lengths, np.finfo(np.float32).tiny), np.float32)
 
 
-def _row(protocol: Protocol, dim: int, recall: dict[int, float]) -> dict[str, Any]:
-    answerable = int((protocol.truth.positives.counts() > 0).sum())
+def _row(protocol: Protocol, dim: int, judged: Judged) -> dict[str, Any]:
+    recall, answerable = judged.recall, len(judged.correct)
     share = recall[1] / 100.0
     return {
         'protocol': protocol.name,
+        'protocol_id': protocol.identity,
         'descriptor_dim': dim,
         'recall': {str(n): value for n, value in recall.items()},
         'standard_error_at_1': 100.0 * float(np.sqrt(share * (1.0 - share) / answerable)),
         'num_queries': len(protocol.queries),
         'num_queries_without_positives': len(protocol.queries) - answerable,
         'num_database': len(protocol.database),
+        'right_at_1': judged.correct[:, 0].astype(int).tolist(),
     }
 
 
@@ -149,13 +171,43 @@ def _cells(row: dict[str, Any]) -> str:
     )
 
 
+def _opened(
+    path: Path, args: argparse.Namespace
+) -> tuple[VprModel | StoredModel | RootSiftVlad, EngineConfig]:
+    """The weights of a file, and what runs them; kept feature maps need PyTorch's trunk.
+
+    Raises:
+        WeightsError: the file is missing, damaged, or holds no weights.
+        ConfigError: maps are kept and another engine is asked for.
+    """
+    config = config_from(args, EngineConfig)
+    if args.maps is None:
+        return open_any_model(path), config
+    if config.engine not in ('auto', 'torch'):
+        raise ConfigError(
+            f'--maps: expected the engine torch, found {config.engine!r}; leave --maps out'
+        )
+    model = load_model(path)
+    remember_trunk(model, args.maps)
+    return model, replace(config, engine='torch')
+
+
+def _reranking(
+    model: VprModel | StoredModel | RootSiftVlad, args: argparse.Namespace
+) -> Rerank | None:
+    config, patches = config_from(args, RerankConfig), config_from(args, PatchNetVladConfig)
+    if config.rerank == 'none':
+        return None
+    return lambda engine: PatchReranker(model, engine, config, patches)
+
+
 def _results(args: argparse.Namespace) -> list[dict[str, Any]]:
     configs = read_protocols(args.protocols, args.only)
     protocols = [open_protocol(name, config) for name, config in configs.items()]
     results = []
     for path in args.weights:
-        model = open_any_model(path)
-        rows = evaluate(model, protocols, args.dims, config_from(args, EngineConfig))
+        model, config = _opened(path, args)
+        rows = evaluate(model, protocols, args.dims, config, _reranking(model, args))
         described = {'model': model.name, 'hash': model.model_hash, 'origin': model.provenance}
         results.append({'weights': str(path), **described, 'rows': rows})
     return results
@@ -177,7 +229,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--only', nargs='+', default=[], metavar='NAME', help='these protocols')
     parser.add_argument('--data', type=Path, help=f'stands for ${DATA_VARIABLE} in the protocols')
     parser.add_argument('--dims', type=int, nargs='+', default=[], help='sizes of prefixes')
-    add_settings(parser, EngineConfig)
+    for kind in (EngineConfig, RerankConfig, PatchNetVladConfig):
+        add_settings(parser, kind)
+    add_maps_option(parser)
     parser.add_argument('--out', type=Path, help='JSON file to write')
     parser.add_argument('--json', action='store_true', help='print JSON instead of a table')
     args = parser.parse_args(arguments)

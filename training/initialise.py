@@ -25,9 +25,12 @@ from training.datasets.open_place_set import open_place_set
 from training.experiment import Experiment, read_experiment
 from training.semantics import SemanticsConfig
 from training.starting_model import starting_model
+from training.trunk_memory import add_maps_option
 
 
-def initialise(experiment: Experiment, frames: Sequence[Frame], source: str) -> VprModel:
+def initialise(
+    experiment: Experiment, frames: Sequence[Frame], source: str, maps: Path | None = None
+) -> VprModel:
     """The experiment's network, its pooling set from at most 500 of the frames, spread evenly.
 
     Raises:
@@ -37,7 +40,7 @@ def initialise(experiment: Experiment, frames: Sequence[Frame], source: str) -> 
             from them.
         WeightsError: the weights to start from do not fit.
     """
-    model = starting_model(experiment, frames)
+    model = starting_model(experiment, frames, maps)
     started = experiment.init or experiment.backbone_weights
     trunk = model.provenance if started else f'random weights of seed {experiment.seed}'
     model.provenance = f'untrained: {trunk}'
@@ -67,7 +70,7 @@ def _run(args: argparse.Namespace) -> str:
         raise OutputError(f'{args.out}: exists already and is left as it is; name another')
     changes = [*args.set, *([f'init={args.init}'] if args.init else [])]
     experiment = read_experiment(args.config, changes)
-    model = initialise(experiment, *_frames(experiment, args.images))
+    model = initialise(experiment, *_frames(experiment, args.images), args.maps)
     save_model(model, args.out)
     return f'{args.out}: {model.name}, {model.provenance}\n'
 
@@ -79,6 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--images', help='folder, manifest or bag; default: data.train')
     parser.add_argument('--out', type=Path, required=True, help='weights file to write')
     parser.add_argument('--init', help='weights whose trunk is taken; default: a random one')
+    add_maps_option(parser)
     args = parser.parse_args(arguments)
     return finish('initialise', lambda: _run(args))
 

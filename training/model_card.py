@@ -35,7 +35,7 @@ from training.card_sources import (
 from training.command import add_experiment_options, finish, new_parser
 from training.experiment import Experiment, read_experiment
 from training.protocols import PROTOCOLS, open_protocol, read_protocols
-from training.study_plan import STAGES
+from training.table_plan import STAGES
 
 LICENCE = 'Apache-2.0'
 
@@ -269,7 +269,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--stages', nargs='+', required=True, choices=STAGES, help='that were run')
     parser.add_argument('--figures', type=Path, required=True, help='of training.evaluate')
     parser.add_argument('--out', type=Path, required=True, help='Markdown file to write')
-    parser.add_argument('--study', type=Path, help='JSON of training.study, for several seeds')
+    parser.add_argument('--study', type=Path, help='JSON of a table with several seeds')
     parser.add_argument('--runs', type=Path, nargs='+', default=[], help='folders of its runs')
     parser.add_argument('--notes', type=Path, default=NOTES, help='YAML; default: ours')
     parser.add_argument('--protocols', type=Path, default=PROTOCOLS, help='YAML; default: ours')

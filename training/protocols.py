@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import ConfigError, SourceError
@@ -14,8 +20,12 @@ from ghost_vpr_ros.replay.ground_truth import GroundTruth, by_index
 from ghost_vpr_ros.replay.image_sources import open_source
 from training.datasets.data_config import DataConfig, expanded
 from training.datasets.open_place_set import open_place_set
+from training.datasets.place_set import PlaceSet
 from training.experiment import read_mapping
 from training.selection import place_set_truth
+
+LIGHTS = ('day', 'sunset', 'night')
+"""Order of the three queries of each place in the lists of Tokyo 24/7."""
 
 PROTOCOLS = Path(__file__).parent / 'configs' / 'protocols.yaml'
 
@@ -43,6 +53,14 @@ class ProtocolConfig(DataConfig):
         low=0,
         high=100_000,
     )
+    best_view_of_panorama: bool = setting(
+        False, 'rankings keep the best view of each panorama (NetVLAD on Tokyo 24/7)'
+    )
+    light: str = setting(
+        '',
+        'of queries that are listed place by place as day, sunset, night (Tokyo 24/7): only those',
+        choices=('', *LIGHTS),
+    )
 
 
 @dataclass(frozen=True)
@@ -55,6 +73,8 @@ class Protocol:
         queries: Q frames.
         truth: of these two.
         roots: where the names of the database's and of the queries' frames begin.
+        panorama: (N,) int64 number of the panorama of each database image where only the best
+            view of a panorama is kept (non-maximum suppression); None: all views are.
     """
 
     name: str
@@ -62,6 +82,23 @@ class Protocol:
     queries: Sequence[Frame]
     truth: GroundTruth
     roots: tuple[str, str]
+    panorama: NDArray[np.int64] | None = None
+
+    @cached_property
+    def identity(self) -> str:
+        """Name and 8 digits of what is compared: equal ids mean comparable figures.
+
+        The digits follow from the names of all images, from what counts as right, and from what
+        is left out of rankings, not from where the data lies.
+        """
+        said = [
+            [frame.name for frame in self.database],
+            [frame.name for frame in self.queries],
+            self.truth.positives.keys.tolist(),
+            self.truth.excluded.keys.tolist(),
+            None if self.panorama is None else self.panorama.tolist(),
+        ]
+        return f'{self.name}#{hashlib.sha256(json.dumps(said).encode()).hexdigest()[:8]}'
 
 
 def read_protocols(path: Path, names: Sequence[str] = ()) -> dict[str, ProtocolConfig]:
@@ -91,7 +128,7 @@ def open_protocol(name: str, config: ProtocolConfig) -> Protocol:
     """
     if config.ground_truth == 'index':
         return _by_index(name, config)
-    places = open_place_set(config)
+    places = _of_one_light(name, open_place_set(config), config.light)
     root = str(config.paths[0])
     return Protocol(
         name,
@@ -99,7 +136,24 @@ def open_protocol(name: str, config: ProtocolConfig) -> Protocol:
         [places.frames[row] for row in places.queries],
         place_set_truth(places, config.positive_distance_m),
         (root, str(expanded(config.queries_path)) if config.queries_path else root),
+        places.panorama[places.database] if config.best_view_of_panorama else None,
     )
+
+
+def _of_one_light(name: str, places: PlaceSet, light: str) -> PlaceSet:
+    """The set with every third query only; unchanged where no light is named.
+
+    Raises:
+        SourceError: the queries are no threes.
+    """
+    if not light:
+        return places
+    if len(places.queries) % len(LIGHTS):
+        raise SourceError(
+            f'{name}: light: expected three queries of each place, found '
+            f'{len(places.queries)} queries in {places.name}; leave the setting out'
+        )
+    return replace(places, queries=places.queries[LIGHTS.index(light) :: len(LIGHTS)])
 
 
 def _by_index(name: str, config: ProtocolConfig) -> Protocol:
@@ -107,6 +161,12 @@ def _by_index(name: str, config: ProtocolConfig) -> Protocol:
         raise ConfigError(f'{name}: ground truth by index needs queries_path, found none')
     roots = config.only_path('source'), expanded(config.queries_path)
     database, queries = (open_source(root, topics=config.topics).frames for root in roots)
+    for setting_name in ('best_view_of_panorama', 'light'):
+        if getattr(config, setting_name):
+            raise ConfigError(
+                f'{name}: {setting_name}: not known to ground truth by index, found '
+                f'{getattr(config, setting_name)!r}; remove it'
+            )
     truth = by_index(queries, database, config.tolerance)
     if not len(truth.positives):
         raise SourceError(f'{name}: no query has its number in the database; check both sources')

@@ -28,6 +28,7 @@ from training.datasets.data_config import expanded
 from training.experiment import Experiment
 from training.schedule import ScheduleConfig
 from training.semantics import SemanticsConfig, labelled_frames
+from training.trunk_memory import remember_trunk
 
 _TRUNK_SETTINGS = ('backbone', 'dilation', 'dilate', 'squeeze_excite')
 """What must agree although tensors of the same shapes would fit."""
@@ -36,7 +37,9 @@ _REDUCTION_SETTINGS = ('crop_channels', 'reduced_channels')
 """What must agree for the reduction to be taken over, too."""
 
 
-def starting_model(experiment: Experiment, database: Sequence[Frame]) -> VprModel:
+def starting_model(
+    experiment: Experiment, database: Sequence[Frame], maps: Path | None = None
+) -> VprModel:
     """The experiment's network with weights, and with a pooling that is initialised.
 
     The tensors of the weights file `init` are taken over by name, or the trunk alone from the
@@ -48,6 +51,7 @@ def starting_model(experiment: Experiment, database: Sequence[Frame]) -> VprMode
     Args:
         experiment: architecture, seed, weights to start from, schedule, label maps.
         database: training images; at most 500, spread evenly, set the clusters.
+        maps: folder to keep the maps of a given trunk in, if it is not trained; None: not kept.
 
     Raises:
         ConfigError: the network is to have whitening, or no label maps are named for it.
@@ -71,6 +75,7 @@ def starting_model(experiment: Experiment, database: Sequence[Frame]) -> VprMode
     model = _bare_model(experiment)
     model.provenance = given.provenance
     _take_trunk(model, given, path)
+    remember_trunk(model, maps)
     if not _take_pooling(model, given) or experiment.section(ScheduleConfig).initialise_clusters:
         _set_pooling(model, experiment, database)
     return model

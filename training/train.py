@@ -30,11 +30,13 @@ from training.datasets.place_set import PlaceSet
 from training.determinism import make_deterministic
 from training.experiment import Experiment
 from training.model_card import run_card
+from training.optimiser import OptimiserConfig
 from training.parallel import Processes
 from training.run_folder import LOG_NAME, RunFolder
 from training.starting_model import interrupted_model, starting_model
 from training.training_parts import TrainingParts, assemble
 from training.training_run import TrainingRun
+from training.trunk_memory import add_maps_option, check_frozen
 
 CACHE_NAME = 'cache'
 CARD_NAME = 'MODEL_CARD.md'
@@ -43,20 +45,29 @@ METRICS_NAME = 'metrics.json'
 _KIB = 1024
 
 
-def train(experiment: Experiment, folder: RunFolder, processes: Processes) -> dict[str, Any]:
+def train(
+    experiment: Experiment, folder: RunFolder, processes: Processes, maps: Path | None = None
+) -> dict[str, Any]:
     """Train to the end, from the folder's checkpoint where there is one; what metrics.json holds.
+
+    Args:
+        experiment: every setting.
+        folder: of the run.
+        processes: this one among others.
+        maps: folder to keep the maps of a frozen trunk in; None: not kept.
 
     Raises:
         GhostVprError: data, weights or checkpoint cannot be used, the loss is no number, the
             network has collapsed, or the disk is full.
     """
     make_deterministic(experiment.seed)
+    check_frozen(experiment.section(OptimiserConfig).train_from, maps)
     train_set, val_set = (_open_part(experiment, part) for part in ('train', 'val'))
     if folder.checkpoint.exists():
         model = interrupted_model(experiment)
     else:
         database = [train_set.frames[row] for row in train_set.database]
-        model = starting_model(experiment, database)
+        model = starting_model(experiment, database, maps)
     cache = folder.path / CACHE_NAME / str(processes.rank)
     parts = assemble(experiment, processes, train_set, val_set, model, cache)
     with contextlib.closing(parts):
@@ -108,7 +119,7 @@ def _run(args: argparse.Namespace) -> str:
     experiment = run_experiment(args, [f'init={args.init}'] if args.init else [])
     processes = Processes.start(args.device)
     with contextlib.closing(open_run_folder(args, experiment, processes)) as folder:
-        metrics = train(experiment, folder, processes)
+        metrics = train(experiment, folder, processes, args.maps)
     processes.leave()
     if not processes.writes:
         return ''
@@ -121,6 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = new_parser('train', __doc__)
     add_run_options(parser)
     parser.add_argument('--init', help='weights to start from; default: an untrained network')
+    add_maps_option(parser)
     args = parser.parse_args(arguments)
     return finish('train', lambda: _run(args))
 

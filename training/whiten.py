@@ -33,6 +33,7 @@ from training.datasets.open_place_set import open_place_set
 from training.experiment import Experiment, read_experiment
 from training.photo_views import open_unweighted
 from training.schedule import ScheduleConfig
+from training.trunk_memory import add_maps_option, remember_trunk
 from training.unwhitened import unwhitened_descriptors
 from training.whitening import DeploymentConfig, WhiteningConfig, whitened
 
@@ -149,6 +150,7 @@ def _run(args: argparse.Namespace) -> str:
     check_writable(args.out.parent)
     experiment = read_whitening_experiment(args)
     model = load_model(args.weights)
+    remember_trunk(model, args.maps)
     if args.cache is not None:
         result = whiten(model, experiment, args.cache, args.device)
     else:
@@ -168,6 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--dim', type=int, help='size of the descriptor; default: whitening.dim')
     parser.add_argument('--half', action='store_true', help='round all weights to float16')
     parser.add_argument('--cache', type=Path, help='folder that keeps the descriptors for later')
+    add_maps_option(parser)
     args = parser.parse_args(arguments)
     return finish('whiten', lambda: _run(args))
 

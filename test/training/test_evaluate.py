@@ -98,6 +98,15 @@ def test_a_table_of_several_weights(folder: Path, capsys: pytest.CaptureFixture)
     assert [result['weights'] for result in json.loads(out.read_text())] == weights[1:]
 
 
+def test_patches_give_a_second_look(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    assert evaluate(folder, '--only', 'walk', '--rerank', 'patch-netvlad', '--json') == 0
+    ((row,),) = [result['rows'] for result in json.loads(capsys.readouterr().out)]
+    # Each image is its own best match, patch by patch, too.
+    assert row['recall']['1'] == 100.0
+    assert row['right_at_1'] == [1] * 24
+    assert row['protocol_id'].startswith('walk#')
+
+
 def test_prefixes_have_unit_norm() -> None:
     short = prefix(np.array([[3.0, 4.0, 12.0], [0.0, 0.0, 1.0]], np.float32), 2)
     assert short == pytest.approx(np.array([[0.6, 0.8], [0.0, 0.0]]))

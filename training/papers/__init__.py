@@ -1,0 +1,1 @@
+"""Figures that the papers print: data to compare with, never to be claimed."""

@@ -1,0 +1,116 @@
+"""The papers' tables as data, read from the YAML files beside this module."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ghost_vpr_ros.core.errors import ConfigError
+from ghost_vpr_ros.core.settings import nearest_hint
+
+FOLDER = Path(__file__).parent
+PAPERS = tuple(sorted(path.stem for path in FOLDER.glob('*.yaml')))
+
+
+@dataclass(frozen=True)
+class PublishedTable:
+    """One table or figure, as printed.
+
+    Attributes:
+        paper: stem of its file.
+        name: of the table.
+        what: what it measures, one sentence.
+        columns: N of recall@N, or names of other quantities.
+        decimals: that recalls are printed with; 0: the figures are no recalls.
+        sets: data set -> row -> one figure a column, None where it is not known.
+    """
+
+    paper: str
+    name: str
+    what: str
+    columns: tuple[str, ...]
+    decimals: int
+    sets: Mapping[str, Mapping[str, Sequence[float | None]]]
+
+    def figure(self, data_set: str, row: str, column: str) -> float | None:
+        """One figure.
+
+        Raises:
+            ConfigError: no such data set, row or column.
+        """
+        return self.row(data_set, row)[_place(self.columns, column, f'{self.paper}/{self.name}')]
+
+    def row(self, data_set: str, row: str) -> Sequence[float | None]:
+        """The figures of one row on one data set.
+
+        Raises:
+            ConfigError: no such data set or row.
+        """
+        where = f'{self.paper}/{self.name}'
+        rows = self.sets[list(self.sets)[_place(tuple(self.sets), data_set, where)]]
+        return rows[list(rows)[_place(tuple(rows), row, where)]]
+
+
+def _place(known: Sequence[str], name: str, where: str) -> int:
+    if name not in known:
+        raise ConfigError(f'{where}: unknown {name!r}{nearest_hint(name, list(known))}')
+    return known.index(name)
+
+
+@cache
+def read_paper(paper: str) -> dict[str, Any]:
+    """What the file of a paper says.
+
+    Raises:
+        ConfigError: no such paper.
+    """
+    _place(PAPERS, paper, 'papers')
+    values: dict[str, Any] = yaml.safe_load((FOLDER / f'{paper}.yaml').read_text())
+    return values
+
+
+def published_tables(paper: str) -> dict[str, PublishedTable]:
+    """All tables of a paper by name.
+
+    Raises:
+        ConfigError: no such paper.
+    """
+    return {
+        name: PublishedTable(
+            paper,
+            name,
+            table['what'],
+            tuple(table['columns']),
+            table.get('decimals', 0),
+            table['sets'],
+        )
+        for name, table in read_paper(paper)['tables'].items()
+    }
+
+
+def published_table(reference: str) -> PublishedTable:
+    """The table that `PAPER/TABLE` names.
+
+    Raises:
+        ConfigError: no such paper or table.
+    """
+    paper, _, name = reference.partition('/')
+    tables = published_tables(paper)
+    return tables[list(tables)[_place(tuple(tables), name, paper)]]
+
+
+def is_count_of(percent: float, queries: int, decimals: int) -> bool:
+    """Whether some whole number of queries, as a rounded percentage, gives this figure."""
+    step = Decimal(1).scaleb(-decimals)
+    wanted = Decimal(str(percent)).quantize(step)
+    near = int(Decimal(str(percent)) * queries / 100)
+    return any(
+        (Decimal(100 * count) / queries).quantize(step, ROUND_HALF_UP) == wanted
+        for count in range(max(0, near - 1), min(queries, near + 1) + 1)
+    )
