@@ -15,7 +15,9 @@ from ghost_vpr_ros.core.model.reduction import Reduction
 from ghost_vpr_ros.core.model.weights import load_model
 from training import distill, teacher
 from training.checkpoint import load_checkpoint
-from training.distillation import DistillationConfig, distillation_loss
+from training.distillation import Distillation, DistillationConfig, distillation_loss
+from training.experiment import read_experiment
+from training.parallel import Processes
 from training.teacher import Teacher, open_teacher
 
 EXPERIMENT = """
@@ -105,6 +107,23 @@ def test_the_student_learns(config: Path, tmp_path: Path, monkeypatch: pytest.Mo
     model = load_model(out / 'weights.safetensors')
     assert not model.pooling.initialised
     assert 'distilled from tiny in 30 steps (120 views), seed 5' in model.provenance
+
+
+def test_half_precision_stays_in_the_students_trunk(config: Path) -> None:
+    experiment = read_experiment(config, ['distillation.precision=bfloat16'])
+    run = Distillation(experiment, tiny_teacher('tiny'), Processes(0, 1, torch.device('cpu')))
+    views = torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        exact = run.average.module.trunk.eval()(views)
+        rough = run.student.trunk.eval()(views)
+    assert not torch.equal(rough, exact)
+    torch.testing.assert_close(rough, exact, rtol=0.1, atol=0.1 * float(exact.abs().max()))
+    run.student.train()
+    run.advance(views, views)
+    assert all(each.dtype == torch.float32 for each in run.student.parameters())
+    # The average runs its own weights, which follow the student's at a distance.
+    with torch.no_grad():
+        assert not torch.equal(run.average.module.trunk(views), run.student.trunk.eval()(views))
 
 
 SCRIPT = """
