@@ -111,7 +111,7 @@ class PatchDescriber:
             ConfigError: the model pools without clusters, or has no such prefix.
         """
         network, self._pooling = _network_of(model)
-        self._whitening = _prefix_of(network, config.patch_dim)
+        self._whitening = _whitening_of(network, config)
         self._preprocessing = model.preprocessing
         self._engine = engine
         self._config = config
@@ -154,8 +154,11 @@ def _network_of(model: DescribedModel) -> tuple[VprModel, ClusterPooling]:
     )
 
 
-def _prefix_of(model: VprModel, dim: int) -> nn.Module:
-    """The model's whitening to its first `dim` dimensions; 0: as it is."""
+def _whitening_of(model: VprModel, config: PatchNetVladConfig) -> nn.Module:
+    """What patches go through: the model's whitening, a prefix of it, or nothing."""
+    if not config.patch_whitening:
+        return nn.Identity()
+    dim = config.patch_dim
     if dim == 0:
         return model.whitening
     if not isinstance(model.whitening, Whitening) or dim > model.descriptor_dim:

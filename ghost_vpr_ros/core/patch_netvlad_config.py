@@ -34,6 +34,11 @@ class PatchNetVladConfig(Config):
         'displacements of matched patches differ from their mean',
         choices=('ransac', 'rapid'),
     )
+    patch_whitening: bool = setting(
+        True,
+        "patches go through the network's whitening, as in the paper; without it they keep all "
+        'numbers of a VLAD and take that much more memory and time',
+    )
     patch_dim: int = setting(
         0,
         "numbers of a patch's descriptor, a prefix of the whitened ones; 0: all",
@@ -43,5 +48,10 @@ class PatchNetVladConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.patch_dim and not self.patch_whitening:
+            raise ConfigError(
+                f'patch_dim: expected 0 without patch_whitening, found {self.patch_dim}; only '
+                'whitened descriptors have a prefix that serves'
+            )
         if not any(self.patch_weights):
             raise ConfigError('patch_weights: expected one above 0, found only zeros')

@@ -20,7 +20,7 @@ from ghost_vpr_ros.core.patch_netvlad import (
     rapid_score,
 )
 from ghost_vpr_ros.core.patch_netvlad_config import PatchNetVladConfig
-from ghost_vpr_ros.core.preprocessing import pixel_batch
+from ghost_vpr_ros.core.preprocessing import pixel_batch, preprocess
 from test.core.model.tiny_model import pictures, tiny_model
 
 SIDE = 12
@@ -148,6 +148,21 @@ def test_a_prefix_of_the_descriptor_has_unit_norm():
     )
     expected = whole.descriptors[:, :3] / np.linalg.norm(whole.descriptors[:, :3])
     np.testing.assert_allclose(first.descriptors, expected, rtol=1e-4)
+
+
+def test_without_whitening_a_patch_is_a_whole_vlad():
+    image, model = pictures(1)[0], tiny_model(descriptor_dim=6)
+    one = {'patch_sizes': (9, 1, 1), 'patch_weights': (1.0, 0.0, 0.0)}
+    (whole,) = describer(model, patch_whitening=False, **one)(image).grids
+    batch = torch.from_numpy(preprocess(image, model.preprocessing))
+    with torch.no_grad():
+        expected = model.describe_unwhitened(batch)
+    np.testing.assert_allclose(whole.descriptors, expected, atol=1e-4)
+
+
+def test_without_whitening_there_is_no_prefix():
+    with pytest.raises(ConfigError, match='patch_dim: expected 0 without patch_whitening'):
+        PatchNetVladConfig(patch_whitening=False, patch_dim=64)
 
 
 @pytest.mark.parametrize('dim', [0, 6])

@@ -20,8 +20,8 @@ class MeanColourEngine:
     descriptor_dim = 2
     model_hash = 'none'
 
-    def describe(self, batch):
-        angle = batch.mean(axis=(1, 2, 3))
+    def describe(self, pixels):
+        angle = pixels.mean(axis=(1, 2, 3)) / 255
         return np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
 
     def close(self):

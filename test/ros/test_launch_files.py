@@ -9,10 +9,6 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
-from ghost_vpr_ros.core.engine import ENGINES
-from ghost_vpr_ros.core.settings import settings_of
-from ghost_vpr_ros.ros.parameters import NodeConfig
-
 ROOT = Path(__file__).parents[2]
 LAUNCH_FILE = ROOT / 'launch' / 'vpr.launch.py'
 PROFILE = ROOT / 'config' / 'fastdds_large_images.xml'
@@ -39,11 +35,6 @@ def test_all_launch_arguments_are_declared_and_described():
 )
 def test_arguments_with_few_values_have_choices(name):
     assert len({a[0].value: a for a in declared_arguments()}[name]) == 4
-
-
-def test_the_engines_of_the_node_are_those_of_the_library():
-    choices = {item.name: item.choices for item in settings_of(NodeConfig)}
-    assert choices['engine'] == ENGINES
 
 
 def test_the_profile_has_room_for_large_images():

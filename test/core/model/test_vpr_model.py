@@ -6,7 +6,7 @@ import torch
 from ghost_vpr_ros.core.config import POOLING_SETTINGS, ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.model.description import POOLING_TITLES
 from ghost_vpr_ros.core.model.vpr_model import VprModel
-from test.core.model.tiny_model import PREPROCESSING, tiny_model
+from test.core.model.tiny_model import tiny_model
 
 VGA = PreprocessingConfig(width_px=640, height_px=480)
 
@@ -57,6 +57,6 @@ def test_the_name_says_network_input_and_size(config, name):
 
 @pytest.mark.parametrize('pooling', POOLING_SETTINGS)
 def test_a_pooling_has_one_name_with_and_without_torch(pooling):
-    model = VprModel(ModelConfig(pooling=pooling, crop_channels=160), PREPROCESSING)
+    model = VprModel(ModelConfig(pooling=pooling, crop_channels=160), PreprocessingConfig())
     assert POOLING_TITLES[pooling] == model.pooling.label
     assert model.pooling.label in model.name
