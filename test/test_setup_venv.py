@@ -52,7 +52,9 @@ def setup(checkout: Path, venv: str = '.venv', **environment: str) -> tuple[int,
 
 def test_new_environment_is_made_and_filled(checkout: Path) -> None:
     status, _, calls = setup(checkout)
-    install = '-m pip install --use-pep517 -c constraints.txt -e .[ros,replay,engines,fleet,train,test]'
+    install = (
+        '-m pip install --use-pep517 -c constraints.txt -e .[ros,replay,engines,fleet,train,test]'
+    )
     assert status == 0
     assert calls.index('-m venv --clear .venv') < calls.index(install)
 
