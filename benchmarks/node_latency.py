@@ -89,6 +89,7 @@ def start_node(start: Start, variant: Variant, options: argparse.Namespace) -> P
         engine=options.engine,
         device=options.device,
         image_transport=variant.transport,
+        **dict(options.parameters),
     )
 
 
@@ -200,6 +201,14 @@ def make_town(folder: Path, frames: int) -> tuple[Path, Path]:
     return place_map, town / 'drive_1' / 'images'
 
 
+def parameter(text: str) -> tuple[str, str]:
+    """Name and value of `name:=value`."""
+    name, sign, value = text.partition(':=')
+    if not (name and sign and value):
+        raise argparse.ArgumentTypeError(f'expected NAME:=VALUE, found {text!r}')
+    return name, value
+
+
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
@@ -212,6 +221,14 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument('--starts', type=int, default=5, help='starts of the node that are timed')
     parser.add_argument('--engine', default=EngineConfig.engine, help='what runs the network')
     parser.add_argument('--device', default=EngineConfig.device, help='where it runs')
+    parser.add_argument(
+        '--parameters',
+        nargs='+',
+        type=parameter,
+        default=[],
+        metavar='NAME:=VALUE',
+        help='further parameters of the node, as verify:=false',
+    )
     parser.add_argument('--out', type=Path, required=True, help='JSON file for the results')
     parser.add_argument('--quick', action='store_true', help='one variant and rate, 3 seconds')
     options = parser.parse_args(arguments)
@@ -253,6 +270,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         'threads': os.environ.get('OMP_NUM_THREADS', 'default'),
         'size': '{}x{}'.format(*SIZE_PX),
         'seconds': options.seconds,
+        'parameters': dict(options.parameters),
         **found,
         'command': ' '.join(['python -m benchmarks.node_latency', *words]),
     }

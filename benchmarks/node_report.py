@@ -12,9 +12,10 @@ from benchmarks.markdown import machine_lines, paragraph, table
 def section(report: dict[str, Any]) -> list[str]:
     """The lines of the section."""
     starts_s = report['starts_s']
+    given = ', '.join(f'`{name}: {value}`' for name, value in report.get('parameters', {}).items())
     engines = ', '.join(dict.fromkeys(row['engine'] for row in report['rows']))
     return [
-        '## From an image message to its hypothesis',
+        f'## From an image message to its hypothesis{f", {given}" if given else ""}',
         '',
         *machine_lines(report),
         *paragraph(
