@@ -6,25 +6,19 @@ input and the same normalisation inside the graph.
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import io
-import logging
-import warnings
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import nn
 
 from benchmarks.speed_networks import TimedNetwork
 from benchmarks.speed_worker import make_image
 from ghost_vpr_ros.core.config import PreprocessingConfig
 from ghost_vpr_ros.core.datatypes import Frame
-from ghost_vpr_ros.core.engine.graph_export import PixelNetwork, export_graph
+from ghost_vpr_ros.core.engine.graph_export import PixelNetwork, export_graph, export_layers
 from ghost_vpr_ros.core.engine.quantisation import quantised_graph
 
-_OPSET = 17
 _CALIBRATION_IMAGES = 4
 """Enough for the ranges of random images: the time does not depend on the numbers."""
 
@@ -58,22 +52,5 @@ def int8_path(path: Path) -> Path:
 
 
 def _exported(network: TimedNetwork) -> bytes:
-    example = torch.zeros((1, network.size.height_px, network.size.width_px, 3), dtype=torch.uint8)
-    buffer = io.BytesIO()
-    logger = logging.getLogger('torch.onnx')
-    with warnings.catch_warnings(), torch.no_grad(), contextlib.ExitStack() as stack:
-        stack.callback(logger.setLevel, logger.level)
-        logger.setLevel(logging.ERROR)
-        # The tracing exporter warns of itself and of constants, which they are for one size.
-        warnings.simplefilter('ignore')
-        torch.onnx.export(
-            network.eval(),
-            (example,),
-            buffer,
-            input_names=['pixels'],
-            output_names=['descriptor'],
-            dynamic_axes={'pixels': {0: 'batch'}, 'descriptor': {0: 'batch'}},
-            opset_version=_OPSET,
-            dynamo=False,
-        )
-    return buffer.getvalue()
+    size = PreprocessingConfig(**network.size._asdict())
+    return export_layers(network.eval(), size, ('descriptor',))

@@ -10,13 +10,14 @@ import copy
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from ghost_vpr_ros.core.config import PreprocessingConfig
 from ghost_vpr_ros.core.engine.halved_ghostcnn import halved
 from ghost_vpr_ros.core.model.ghostcnn import GhostCNN
 from ghost_vpr_ros.core.model.vpr_model import VprModel
@@ -74,9 +75,19 @@ def _projection(whitening: nn.Module) -> nn.Module:
 
 def export_graph(model: VprModel) -> bytes:
     """The ONNX file of a model, for any batch size and the model's own input size."""
-    size = model.preprocessing
     with torch.inference_mode():
         network = PixelNetwork(copy.deepcopy(model).eval())
+    return export_layers(network, model.preprocessing, OUTPUTS)
+
+
+def export_layers(network: nn.Module, size: PreprocessingConfig, outputs: Sequence[str]) -> bytes:
+    """The ONNX file of layers in evaluation mode that take pixels, for any batch size.
+
+    Args:
+        network: RGB uint8 (B, h, w, 3) -> one tensor for each name of `outputs`.
+        size: h and w.
+        outputs: names in the graph.
+    """
     example = torch.zeros((1, size.height_px, size.width_px, 3), dtype=torch.uint8)
     buffer = io.BytesIO()
     with _quietly(), torch.no_grad():
@@ -85,8 +96,8 @@ def export_graph(model: VprModel) -> bytes:
             (example,),
             buffer,  # type: ignore[arg-type]
             input_names=[INPUT],
-            output_names=list(OUTPUTS),
-            dynamic_axes={name: {0: 'batch'} for name in (INPUT, *OUTPUTS)},
+            output_names=list(outputs),
+            dynamic_axes={name: {0: 'batch'} for name in (INPUT, *outputs)},
             opset_version=_OPSET,
             dynamo=False,
         )
