@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ghost_vpr_ros.core.config import ENGINES, EngineConfig
 from ghost_vpr_ros.core.engine.base import Engine, device_index
-from ghost_vpr_ros.core.engine.graph_cache import cached_graph, graph_of
+from ghost_vpr_ros.core.engine.graph_cache import graph_of, graph_path
 from ghost_vpr_ros.core.model.weights_file import StoredModel
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def chosen_engine(model: VprModel | StoredModel, config: EngineConfig) -> str:
     if device_index(config.device) >= 0:
         return 'torch'
     needs_graph = config.inference_precision == 'int8' or isinstance(model, StoredModel)
-    if needs_graph or cached_graph(model.model_hash) is not None:
+    if needs_graph or graph_path(model.model_hash).is_file():
         for name in _BY_SPEED_ON_CPU:
             if find_spec(name) is not None:
                 return name
