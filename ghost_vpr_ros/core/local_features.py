@@ -48,6 +48,11 @@ class LocalFeatures:
     def __len__(self) -> int:
         return len(self.points)
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the image at working size, pixels."""
+        return self.width, self.height
+
 
 class FeatureExtractor:
     """Finds the local features of images; not for several threads at once."""

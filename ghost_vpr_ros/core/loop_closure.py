@@ -42,8 +42,9 @@ def make_closure(
 
 def best_checked(checked: Sequence[VerifiedCandidate]) -> VerifiedCandidate | None:
     """The verified candidate with the most inliers whose relative pose is known, or None."""
-    known = [item for item in checked if item.relative is not None]
-    return max(known, key=lambda item: item.candidate.inliers, default=None)
+    verified = [item for item in checked if item.is_verified]
+    in_order = sorted(verified, key=lambda item: item.candidate.inliers, reverse=True)
+    return next((item for item in in_order if item.relative is not None), None)
 
 
 def _in_frame_of(keyframe: Keyframe, map_T_query: Pose | None) -> Pose | None:

@@ -54,6 +54,12 @@ class PatchNetVladVerifier:
         self._evidence = LEARNT[PATCH_NETVLAD]
         self._min_inliers = config.min_inliers or self._evidence.min_inliers
 
+    def expect(self, image: NDArray[np.uint8]) -> None:
+        """Nothing can be done ahead: the network is busy with the same image."""
+
+    def close(self) -> None:
+        """There is nothing to free."""
+
     def verify(
         self, image: NDArray[np.uint8], candidates: Sequence[Candidate]
     ) -> VerifiedCandidates:

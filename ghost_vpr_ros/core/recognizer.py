@@ -46,7 +46,7 @@ from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
 from ghost_vpr_ros.core.stage_clock import StageClock
 from ghost_vpr_ros.core.verification import VerifiedCandidate, views_of
 from ghost_vpr_ros.core.verification_config import VerificationConfig
-from ghost_vpr_ros.core.verifiers import create_verifier
+from ghost_vpr_ros.core.verifiers import Verifier, create_verifier
 
 
 class PlaceRecognizer:
@@ -81,16 +81,16 @@ class PlaceRecognizer:
                 'use the model of the map or build the map again'
             )
         self._config = config
-        self.place_map = place_map
-        self.model = model
+        self.place_map, self.model = place_map, model
         self._preprocessing = model.preprocessing
         self._engine = engine
         self._places = KnownPlaces(place_map, config.index_config, progress)
         self._memory = FrameMemory(self._places.rows, self._places.located)
         self._teacher = MapTeacher(place_map, self._places)
         self.use_calibration(place_map.calibration)
-        self.own_session = ''
-        self.use_camera(None)
+        self._camera: CameraIntrinsics | None = None
+        self._verifier = self._create_verifier(None)
+        self.own_session, self._expects_to_verify = '', False
 
     @property
     def config(self) -> RecognizerConfig:
@@ -124,10 +124,13 @@ class PlaceRecognizer:
 
     def use_camera(self, camera: CameraIntrinsics | None) -> None:
         """Verify with this camera's intrinsics from now on; None: with an assumed view angle."""
+        before, self._verifier = self._verifier, self._create_verifier(camera)
         self._camera = camera
+        before.close()
+
+    def _create_verifier(self, camera: CameraIntrinsics | None) -> Verifier:
         config = VerificationConfig(features=self._config.verify_features)
-        views = views_of(self.place_map)
-        self._verifier = create_verifier(config, views, camera, self.model, self._engine)
+        return create_verifier(config, views_of(self.place_map), camera, self.model, self._engine)
 
     @property
     def num_known(self) -> int:
@@ -207,6 +210,8 @@ class PlaceRecognizer:
             shows_place = shows_something(image, config.min_contrast)
         if not shows_place or memory.is_frozen(image, config):
             return self._answer(stamp_ns, State.REJECTED, Reason.IMAGE_QUALITY, clock)
+        if self._expects_to_verify:
+            self._verifier.expect(image)
         with clock('describe'):
             descriptor = self._engine.describe(pixels)
         with clock('search'):
@@ -239,7 +244,8 @@ class PlaceRecognizer:
     ) -> Sequence[VerifiedCandidate]:
         """The candidates with their geometry; none where the best is too unlikely to look."""
         is_likely = bool(candidates) and candidates[0].probability >= config.verify_from
-        if not (config.verify and is_likely):
+        self._expects_to_verify = config.verify and is_likely
+        if not self._expects_to_verify:
             return ()
         with clock('verify'):
             return self._verifier.verify(image, candidates).items
@@ -273,16 +279,17 @@ class PlaceRecognizer:
         candidates: tuple[Candidate, ...] = (),
         pose: Pose | None = None,
     ) -> Hypothesis:
-        local, revision = self.place_map.local_frame, self.place_map.revision
-        geo = geo_of(pose, candidates, local)
+        geo = geo_of(pose, candidates, self.place_map.local_frame)
+        found = (stamp_ns, state, reason, candidates, pose, geo)
         return Hypothesis(
-            *(stamp_ns, state, reason, candidates, pose, geo, revision, len(self._places)),
+            *(*found, self.place_map.revision, len(self._places)),
             stage_ms=clock.stage_ms,
             is_calibrated=self.calibration is not None,
         )
 
     def close(self) -> None:
         """Free the network and close the map."""
+        self._verifier.close()
         self._engine.close()
         self.place_map.close()
 

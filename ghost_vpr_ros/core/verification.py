@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ghost_vpr_ros.core.camera import CameraIntrinsics
 from ghost_vpr_ros.core.datatypes import Candidate, Pose
 from ghost_vpr_ros.core.errors import ConfigError, ImageError
+from ghost_vpr_ros.core.features_ahead import FeaturesAhead
 from ghost_vpr_ros.core.image import decode_compressed
 from ghost_vpr_ros.core.inlier_evidence import LEARNT
 from ghost_vpr_ros.core.local_features import FeatureCache, FeatureExtractor, LocalFeatures, match
@@ -33,6 +34,10 @@ Views = Callable[[int], 'NDArray[np.uint8] | None']
 _GRID = 4
 
 
+def _nothing_tells() -> RelativePose | None:
+    return None
+
+
 @dataclass(frozen=True)
 class VerifiedCandidate:
     """What the verification of one candidate found.
@@ -44,9 +49,9 @@ class VerifiedCandidate:
         cells: of a 4 x 4 grid with inliers, in the image that has fewer of them.
         is_verified: enough inliers, widely enough spread.
         likelihood_ratio: p(inliers | right place) / p(inliers | wrong place); 1: says nothing.
-        relative: of the verified candidate with the most inliers, if its view can be the query
-            camera's.
-        pose: the same with the distance that is assumed where nothing tells it.
+        tell_relative: finds `relative`; costs more than the proof itself, and few closures are
+            asked for.
+        unknown_distance_m: of the cameras, where nothing tells it; and its standard deviation.
     """
 
     candidate: Candidate
@@ -55,16 +60,21 @@ class VerifiedCandidate:
     cells: int = 0
     is_verified: bool = False
     likelihood_ratio: float = 1.0
-    relative: RelativePose | None = None
-    pose: Pose | None = None
+    tell_relative: Callable[[], RelativePose | None] = field(
+        default=_nothing_tells, repr=False, compare=False
+    )
+    unknown_distance_m: float = VerificationConfig.unknown_distance_m
 
+    @cached_property
+    def relative(self) -> RelativePose | None:
+        """Of a verified candidate whose view can be the query camera's; else None."""
+        return self.tell_relative()
 
-class _Pairs(NamedTuple):
-    """Matches that agree with one motion: (n, 2) pixels of the query and of the keyframe."""
-
-    keyframe: LocalFeatures
-    query_px: NDArray[np.float64]
-    keyframe_px: NDArray[np.float64]
+    @property
+    def pose(self) -> Pose | None:
+        """`relative` with the distance that is assumed where nothing tells it."""
+        assumed_m = self.unknown_distance_m
+        return None if self.relative is None else self.relative.pose(assumed_m, assumed_m)
 
 
 @dataclass(frozen=True)
@@ -120,9 +130,22 @@ class GeometricVerifier:
         self._camera = camera
         self._config = config
         self._extract = _extractor(config, network)
+        self._ahead: FeaturesAhead | None = None
+        if config.features != 'network':
+            self._ahead = FeaturesAhead(FeatureExtractor(config))
         self._cache: FeatureCache[LocalFeatures] = FeatureCache(config.cache_keyframes)
         self._evidence = LEARNT[config.features]
         self._min_inliers = config.min_inliers or self._evidence.min_inliers
+
+    def expect(self, image: NDArray[np.uint8]) -> None:
+        """Begin to look for the local features of an image that is likely to be verified next."""
+        if self._ahead is not None:
+            self._ahead.begin(image)
+
+    def close(self) -> None:
+        """End the thread that looks for features ahead."""
+        if self._ahead is not None:
+            self._ahead.close()
 
     def verify(
         self, image: NDArray[np.uint8], candidates: Sequence[Candidate]
@@ -136,30 +159,20 @@ class GeometricVerifier:
         count = self._config.candidates
         if not candidates:
             return VerifiedCandidates(())
-        query = self._extract(image)
-        found, matched = [], []
-        for each in candidates[:count]:
-            item, pairs = self._verify_one(query, each)
-            found.append(item)
-            matched.append(pairs)
-        proved = [number for number, item in enumerate(found) if item.is_verified]
-        if proved:
-            best = max(proved, key=lambda number: found[number].candidate.inliers)
-            found[best] = self._related(found[best], query, matched[best])
-        rest = [VerifiedCandidate(each) for each in candidates[count:]]
-        return VerifiedCandidates((*found, *rest))
+        ahead = None if self._ahead is None else self._ahead.take(image)
+        query = self._extract(image) if ahead is None else ahead
+        found = [self._verify_one(query, each) for each in candidates[:count]]
+        return VerifiedCandidates((*found, *map(VerifiedCandidate, candidates[count:])))
 
     def likelihood_ratio(self, inliers: int) -> float:
         """p(inliers | right place) / p(inliers | wrong place); 1 for -1, which says nothing."""
         return self._evidence.likelihood_ratio(inliers)
 
-    def _verify_one(
-        self, query: LocalFeatures, candidate: Candidate
-    ) -> tuple[VerifiedCandidate, _Pairs | None]:
+    def _verify_one(self, query: LocalFeatures, candidate: Candidate) -> VerifiedCandidate:
         keyframe_id = candidate.keyframe.keyframe_id
         keyframe = self._cache.get(keyframe_id, lambda: self._keyframe_features(keyframe_id))
         if keyframe is None:
-            return VerifiedCandidate(candidate), None
+            return VerifiedCandidate(candidate)
         pairs = match(query, keyframe, self._config.match_ratio)
         a, b = query.points[pairs[:, 0]], keyframe.points[pairs[:, 1]]
         keep = self._consistent(query, keyframe, a, b)
@@ -170,25 +183,19 @@ class GeometricVerifier:
             for points, image in ((a, query), (b, keyframe))
         )
         is_verified = inliers >= self._min_inliers and cells >= self._config.min_cells
-        item = VerifiedCandidate(
+        return VerifiedCandidate(
             replace(candidate, inliers=inliers),
             len(pairs),
             inliers / max(len(pairs), 1),
             cells,
             is_verified,
             self.likelihood_ratio(inliers),
+            tell_relative=partial(self._relative, query.size, keyframe.size, a, b)
+            # A cell is several degrees wide: too coarse for rotation and direction.
+            if is_verified and query.kind != 'network'
+            else _nothing_tells,
+            unknown_distance_m=self._config.unknown_distance_m,
         )
-        return item, _Pairs(keyframe, a, b)
-
-    def _related(
-        self, item: VerifiedCandidate, query: LocalFeatures, pairs: _Pairs | None
-    ) -> VerifiedCandidate:
-        """With the relative pose of both cameras: it costs more than the proof itself."""
-        assert pairs is not None
-        relative = self._relative(query, pairs.keyframe, pairs.query_px, pairs.keyframe_px)
-        distance_m = self._config.unknown_distance_m
-        pose = None if relative is None else relative.pose(distance_m, distance_m)
-        return replace(item, relative=relative, pose=pose)
 
     def _keyframe_features(self, keyframe_id: int) -> LocalFeatures | None:
         """None without a view; a damaged one must not cost the answer."""
@@ -210,11 +217,11 @@ class GeometricVerifier:
             return consistent_patches(a, b, keyframe.cell_px)
         threshold_px = self._config.threshold_px
         camera = self._camera
-        if camera is None or not _fit(camera, query, keyframe):
+        if camera is None or not _fit(camera, query.size, keyframe.size):
             return consistent_matches(a, b, threshold_px)
-        scaled = camera.scaled(query.width, query.height)
+        scaled = camera.scaled(*query.size)
         x = scaled.fx * scaled.normalised(a)
-        y = scaled.fx * camera.scaled(keyframe.width, keyframe.height).normalised(b)
+        y = scaled.fx * camera.scaled(*keyframe.size).normalised(b)
         usable = np.isfinite(np.hstack([x, y])).all(axis=1)
         keep = np.zeros(len(a), bool)
         keep[usable] = consistent_matches(x[usable], y[usable], threshold_px)
@@ -222,21 +229,16 @@ class GeometricVerifier:
 
     def _relative(
         self,
-        query: LocalFeatures,
-        keyframe: LocalFeatures,
+        query_px: tuple[int, int],
+        keyframe_px: tuple[int, int],
         a: NDArray[np.float64],
         b: NDArray[np.float64],
     ) -> RelativePose | None:
-        if query.kind == 'network':
-            # A cell is several degrees wide: too coarse for rotation and direction.
+        """By the consistent matches (M, 2) and (M, 2) in images of those widths and heights."""
+        camera = self._camera or CameraIntrinsics.assumed(*query_px, self._config.assumed_fov_deg)
+        if not _fit(camera, query_px, keyframe_px):
             return None
-        camera = self._camera or CameraIntrinsics.assumed(
-            query.width, query.height, self._config.assumed_fov_deg
-        )
-        if not _fit(camera, query, keyframe):
-            return None
-        here = camera.scaled(query.width, query.height)
-        there = camera.scaled(keyframe.width, keyframe.height)
+        here, there = camera.scaled(*query_px), camera.scaled(*keyframe_px)
         threshold = self._config.threshold_px / here.fx
         motion = relative_motion(here.normalised(a), there.normalised(b), threshold)
         if motion is None:
@@ -258,9 +260,9 @@ def _extractor(
     return network
 
 
-def _fit(camera: CameraIntrinsics, query: LocalFeatures, keyframe: LocalFeatures) -> bool:
-    """Whether both images can be this camera's."""
-    return all(camera.fits(image.width, image.height) for image in (query, keyframe))
+def _fit(camera: CameraIntrinsics, *sizes_px: tuple[int, int]) -> bool:
+    """Whether images of these widths and heights can be this camera's."""
+    return all(camera.fits(*size_px) for size_px in sizes_px)
 
 
 def occupied_cells(points: NDArray[np.float64], width: int, height: int) -> int:

@@ -26,6 +26,14 @@ class Verifier(Protocol):
         """The first candidates, best first, verified against an RGB uint8 (H, W, 3) image."""
         ...
 
+    def expect(self, image: NDArray[np.uint8]) -> None:
+        """An image that is likely to be verified next: whatever can be done ahead is begun."""
+        ...
+
+    def close(self) -> None:
+        """Free threads."""
+        ...
+
 
 def create_verifier(
     config: VerificationConfig,

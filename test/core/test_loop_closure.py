@@ -25,10 +25,10 @@ def keyframe(pose: Pose | None) -> Keyframe:
 def checked(inliers: int = 30, related: bool = True) -> VerifiedCandidate:
     candidate = Candidate(keyframe(HERE), 0.9, inliers=inliers)
     if not related:
-        return VerifiedCandidate(candidate)
+        return VerifiedCandidate(candidate, is_verified=True)
     direction = np.array([0.0, 1.0, 0.0])
     relative = RelativePose(QUARTER_LEFT, direction, 1e-4 * np.eye(3), np.zeros((3, 3)), True)
-    return VerifiedCandidate(candidate, relative=relative, pose=relative.pose(5.0, 5.0))
+    return VerifiedCandidate(candidate, is_verified=True, tell_relative=lambda: relative)
 
 
 def test_by_the_map_the_query_is_ahead_of_the_keyframe():
