@@ -11,9 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import node_report, speed_report
+from benchmarks import frame_report, node_report, speed_report
 
-SECTIONS = {'speed': speed_report.section, 'node': node_report.section}
+SECTIONS = {
+    'speed': speed_report.section,
+    'frame': frame_report.section,
+    'node': node_report.section,
+}
 """What a file says that it is -> its section; in the order of the page."""
 
 HEAD = [

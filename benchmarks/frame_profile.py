@@ -1,0 +1,249 @@
+"""Where the time of one frame goes: from a compressed image message to the published hypothesis.
+
+    python -m benchmarks.frame_profile --out frame.json
+    python -m benchmarks.frame_profile --map town.map --images town/drive_1/images --out frame.json
+
+The node's own frame processor answers 640x480 JPEG messages with real publishers in one process,
+without the transport of messages between processes. Before each frame the bare engine describes
+the same image, so that both meet the same machine: the ratio says what all the rest costs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rclpy
+from numpy.typing import NDArray
+from rclpy.lifecycle import LifecycleNode
+from sensor_msgs.msg import CompressedImage
+
+from benchmarks.machine import cores, describe_machine, load_average
+from benchmarks.node_latency import SIZE_PX, make_town, parameter, write_vga_images
+from ghost_vpr_ros.core.datatypes import Hypothesis
+from ghost_vpr_ros.core.engine import create_engine
+from ghost_vpr_ros.core.image import encode_jpeg, read_image
+from ghost_vpr_ros.core.preprocessing import pixel_batch
+from ghost_vpr_ros.core.recognizer import PlaceRecognizer
+from ghost_vpr_ros.ros.answer_publishers import AnswerPublishers
+from ghost_vpr_ros.ros.conversions import header_at
+from ghost_vpr_ros.ros.frame_processor import FrameProcessor, ReceivedImage
+from ghost_vpr_ros.ros.image_conversions import compressed_message
+from ghost_vpr_ros.ros.image_publisher import list_images
+from ghost_vpr_ros.ros.node_statistics import Statistics
+from ghost_vpr_ros.ros.parameters import NodeParameters
+from ghost_vpr_ros.ros.place_recognition_node import OPENMP_DEFAULTS
+from ghost_vpr_ros.ros.recognizer_loading import open_map_and_model
+
+MODULE = 'benchmarks.frame_profile'
+FRAME_NS = 33_333_333
+WARM_UP_ROUNDS = 1
+
+
+@dataclass(frozen=True)
+class Variant:
+    """How frames are answered."""
+
+    name: str
+    parameters: tuple[str, ...]
+
+
+VARIANTS = tuple(
+    Variant(f'{precision}, {"verified" if verify else "not verified"}, {threads}', settings)
+    for precision in ('float32', 'half')
+    for verify in (True, False)
+    for threads, number in (('one thread', 1), ('all cores', cores()))
+    for settings in [
+        (
+            f'inference_precision:={precision}',
+            f'verify:={str(verify).lower()}',
+            f'inference_threads:={number}',
+        )
+    ]
+)
+
+
+class LocalRecognizer:
+    """The recogniser as the frame processor sees it, without a node's odometry and fixes."""
+
+    def __init__(self, recognizer: PlaceRecognizer) -> None:
+        self._recognizer = recognizer
+
+    def recognize(self, image: NDArray[np.uint8], stamp_ns: int) -> Hypothesis:
+        """The hypothesis for one image."""
+        return self._recognizer.recognize(image, stamp_ns)
+
+    def reset(self) -> None:
+        """Forget the answers before."""
+        self._recognizer.reset()
+
+    @property
+    def map_revision(self) -> int:
+        """Revision of the map that answers."""
+        return self._recognizer.place_map.revision
+
+
+class Bench:
+    """One variant of the node's work, ready to be timed."""
+
+    def __init__(self, variant: Variant, number: int, place_map: Path) -> None:
+        """Open map and network, activate the publishers."""
+        given = [f'map:={place_map}', *variant.parameters]
+        words = ['--ros-args', *(part for each in given for part in ('-p', each))]
+        self.node = LifecycleNode(f'frame_profile_{number}', cli_args=words)
+        parameters = NodeParameters(self.node, lambda: True, lambda _: None)
+        loaded = open_map_and_model(parameters)
+        self.engine = create_engine(loaded.model, parameters.engine)
+        self.preprocessing = loaded.model.preprocessing
+        self.recognizer = PlaceRecognizer(
+            loaded.model, self.engine, loaded.place_map, parameters.recognizer
+        )
+        publishers = AnswerPublishers(self.node, loaded.place_map, parameters.node.map_frame)
+        self.processor = FrameProcessor(
+            LocalRecognizer(self.recognizer),
+            publishers,
+            Statistics(),
+            self.node.get_clock(),
+            self.node.get_logger(),
+            lambda: parameters.node,
+        )
+        self.node.trigger_configure()
+        self.node.trigger_activate()
+
+    def frame(self, message: CompressedImage, pixels: NDArray[np.uint8]) -> dict[str, float]:
+        """Milliseconds of the bare engine, of the whole frame, and of its stages."""
+        started = time.perf_counter()
+        self.engine.describe(pixels)
+        between = time.perf_counter()
+        hypothesis = self.processor.process(ReceivedImage(message, time.monotonic_ns()))
+        ended = time.perf_counter()
+        whole_ms = (ended - between) * 1000.0
+        rest_ms = whole_ms - sum(hypothesis.stage_ms.values())
+        return {
+            'bare engine': (between - started) * 1000.0,
+            'whole frame': whole_ms,
+            **hypothesis.stage_ms,
+            'publish and the rest': rest_ms,
+        }
+
+    def close(self) -> None:
+        """Free the network and the node."""
+        self.recognizer.close()
+        self.node.destroy_node()
+
+
+def measure_variant(
+    variant: Variant, number: int, place_map: Path, folder: Path, rounds: int
+) -> dict[str, Any]:
+    """A row: medians over the frames of all rounds but the first."""
+    bench = Bench(variant, number, place_map)
+    images = [read_image(path) for path in list_images(str(folder))]
+    jpegs = [encode_jpeg(image) for image in images]
+    pixels = [pixel_batch(image, bench.preprocessing) for image in images]
+    frames: list[dict[str, float]] = []
+    start_ns = time.time_ns()
+    for count in range((WARM_UP_ROUNDS + rounds) * len(images)):
+        place = count % len(images)
+        header = header_at(start_ns + count * FRAME_NS, 'camera')
+        frames.append(bench.frame(compressed_message(jpegs[place], 'jpeg', header), pixels[place]))
+    frames = frames[WARM_UP_ROUNDS * len(images) :]
+    engine = bench.engine.name
+    bench.close()
+    return {
+        'variant': variant.name,
+        'engine': engine,
+        'frames': len(frames),
+        'load': load_average(),
+        **summary(frames),
+    }
+
+
+def summary(frames: Sequence[dict[str, float]]) -> dict[str, Any]:
+    """Medians of the stages, 0 where a frame did without one, and of the ratio frame by frame."""
+    names = list(dict.fromkeys(name for frame in frames for name in frame))
+    medians = {n: float(np.median([frame.get(n, 0.0) for frame in frames])) for n in names}
+    ratios = [frame['whole frame'] / frame['bare engine'] for frame in frames]
+    whole = [frame['whole frame'] for frame in frames]
+    return {
+        'median_ms': medians,
+        'p95_ms': float(np.percentile(whole, 95)),
+        'ratio': float(np.median(ratios)),
+    }
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--map', type=Path, help='map file that answers; default: sample town')
+    parser.add_argument('--images', type=Path, help='folder of images, with --map')
+    parser.add_argument('--rounds', type=int, default=5, help='over 60 images, after a first one')
+    parser.add_argument(
+        '--parameters',
+        nargs='+',
+        type=parameter,
+        default=[],
+        metavar='NAME:=VALUE',
+        help='further parameters of the node, for all variants',
+    )
+    parser.add_argument('--out', type=Path, required=True, help='JSON file for the results')
+    parser.add_argument('--quick', action='store_true', help='the first variant, one round')
+    options = parser.parse_args(arguments)
+    if (options.map is None) != (options.images is None):
+        parser.error('--map and --images belong together')
+    options.variants = VARIANTS[:1] if options.quick else VARIANTS
+    options.rounds = 1 if options.quick else options.rounds
+    return options
+
+
+def measure(options: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
+    """A row for each variant."""
+    if options.map is None:
+        options.map, options.images = make_town(folder, 20 if options.quick else 150)
+    images = write_vga_images(options.images, folder / 'images')
+    further = tuple(f'{name}:={value}' for name, value in options.parameters)
+    rows = []
+    for number, variant in enumerate(options.variants):
+        asked = Variant(variant.name, (*variant.parameters, *further))
+        rows.append(measure_variant(asked, number, options.map, images, options.rounds))
+        print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
+    return rows
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and write the report."""
+    options = parse_arguments(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if any(name not in os.environ for name in OPENMP_DEFAULTS):
+        # numpy has read them already: begin again with the node's.
+        environment = {**OPENMP_DEFAULTS, **os.environ}
+        os.execve(sys.executable, [sys.executable, '-m', MODULE, *words], environment)
+    started_s = time.monotonic()
+    rclpy.init(args=[])
+    with tempfile.TemporaryDirectory() as name:
+        rows = measure(options, Path(name))
+    rclpy.try_shutdown()
+    report = {
+        'benchmark': 'frame',
+        'machine': describe_machine(),
+        'size': '{}x{}'.format(*SIZE_PX),
+        'seconds': round(time.monotonic() - started_s),
+        'rows': rows,
+        'command': ' '.join([f'python -m {MODULE}', *words]),
+    }
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps(report, indent=2) + '\n')
+
+
+if __name__ == '__main__':
+    main()
