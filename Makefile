@@ -31,6 +31,7 @@ bench: BENCH_PAGE := docs/benchmarks.md
 endif
 bench: setup ## time us and others, write docs/benchmarks.md; BENCH=quick: a trial in build/bench
 	@$(BIN)/python -m benchmarks.speed $(BENCH_FLAGS) --out $(BENCH_OUT)/speed.json
+	@$(BIN)/python -m benchmarks.layer_profile $(BENCH_FLAGS) --out $(BENCH_OUT)/layers.json
 	@$(BIN)/python -m benchmarks.frame_profile $(BENCH_FLAGS) --out $(BENCH_OUT)/frame.json
 	@$(BIN)/python -m benchmarks.node_latency $(BENCH_FLAGS) --out $(BENCH_OUT)/node.json
 	@$(BIN)/python -m benchmarks.report $(BENCH_OUT)/*.json --out $(BENCH_PAGE)

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import frame_report, node_report, speed_report
+from benchmarks import frame_report, layer_report, node_report, speed_report
 
 SECTIONS = {
     'speed': speed_report.section,
+    'layers': layer_report.section,
     'frame': frame_report.section,
     'node': node_report.section,
 }

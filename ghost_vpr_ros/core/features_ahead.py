@@ -1,6 +1,7 @@
 """Local features of an image, found on a thread of their own while the network describes it.
 
-Both take about the same time, and neither needs the other's result.
+Both take about the same time, and neither needs the other's result. Where one image was verified
+the next one is likely to be.
 """
 
 from __future__ import annotations
@@ -20,13 +21,20 @@ class FeaturesAhead:
         self._extract = extract
         self._thread = ThreadPoolExecutor(1, thread_name_prefix='local_features')
         self._begun: tuple[NDArray[np.uint8], Future[LocalFeatures]] | None = None
+        self._was_asked = False
 
     def begin(self, image: NDArray[np.uint8]) -> None:
-        """Start with an RGB uint8 (H, W, 3) image and return at once."""
-        self._begun = image, self._thread.submit(self._extract, image)
+        """Start with an RGB uint8 (H, W, 3) image and return at once.
+
+        Nothing is done where nobody asked for features since the image before.
+        """
+        if self._was_asked:
+            self._begun = image, self._thread.submit(self._extract, image)
+        self._was_asked = False
 
     def take(self, image: NDArray[np.uint8]) -> LocalFeatures | None:
         """Wait for the features of the image that was begun last; None of any other image."""
+        self._was_asked = True
         begun, self._begun = self._begun, None
         if begun is None or begun[0] is not image:
             return None

@@ -90,7 +90,7 @@ class PlaceRecognizer:
         self.use_calibration(place_map.calibration)
         self._camera: CameraIntrinsics | None = None
         self._verifier = self._create_verifier(None)
-        self.own_session, self._expects_to_verify = '', False
+        self.own_session = ''
 
     @property
     def config(self) -> RecognizerConfig:
@@ -207,11 +207,10 @@ class PlaceRecognizer:
         memory.begin(stamp_ns, odometry, config)
         with clock('preprocess'):
             pixels = pixel_batch(image, self._preprocessing)
-            shows_place = shows_something(image, config.min_contrast)
-        if not shows_place or memory.is_frozen(image, config):
+            is_usable = shows_something(image, config.min_contrast)
+        if not is_usable or memory.is_frozen(image, config):
             return self._answer(stamp_ns, State.REJECTED, Reason.IMAGE_QUALITY, clock)
-        if self._expects_to_verify:
-            self._verifier.expect(image)
+        self._verifier.expect(image)
         with clock('describe'):
             descriptor = self._engine.describe(pixels)
         with clock('search'):
@@ -232,8 +231,7 @@ class PlaceRecognizer:
             state, reason = decide(candidates, *known, is_limited=prior is not None)
             state, reason = memory.judged(state, reason, pose, config, by_features=not is_sure)
         answer = self._answer(stamp_ns, state, reason, clock, candidates, pose)
-        closure = self._closure(answer, checked)
-        return replace(answer, descriptor=descriptor[0], closure=closure)
+        return replace(answer, descriptor=descriptor[0], closure=self._closure(answer, checked))
 
     def _verified(
         self,
@@ -244,8 +242,7 @@ class PlaceRecognizer:
     ) -> Sequence[VerifiedCandidate]:
         """The candidates with their geometry; none where the best is too unlikely to look."""
         is_likely = bool(candidates) and candidates[0].probability >= config.verify_from
-        self._expects_to_verify = config.verify and is_likely
-        if not self._expects_to_verify:
+        if not (config.verify and is_likely):
             return ()
         with clock('verify'):
             return self._verifier.verify(image, candidates).items

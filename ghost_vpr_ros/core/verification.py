@@ -138,7 +138,7 @@ class GeometricVerifier:
         self._min_inliers = config.min_inliers or self._evidence.min_inliers
 
     def expect(self, image: NDArray[np.uint8]) -> None:
-        """Begin to look for the local features of an image that is likely to be verified next."""
+        """Begin to look for its local features, if the image before was verified."""
         if self._ahead is not None:
             self._ahead.begin(image)
 

@@ -27,7 +27,7 @@ class Verifier(Protocol):
         ...
 
     def expect(self, image: NDArray[np.uint8]) -> None:
-        """An image that is likely to be verified next: whatever can be done ahead is begun."""
+        """The next image, which may be verified soon: what can be done ahead may begin."""
         ...
 
     def close(self) -> None:

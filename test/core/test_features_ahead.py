@@ -25,9 +25,16 @@ class Slow:
         return int(image.sum())
 
 
+def asked(extract):
+    """Features ahead after an image whose features were asked for."""
+    ahead = FeaturesAhead(extract)
+    assert ahead.take(street()) is None
+    return ahead
+
+
 def test_the_extraction_runs_beside_the_caller():
     extract = Slow()
-    ahead = FeaturesAhead(extract)
+    ahead = asked(extract)
     image = np.full((2, 2, 3), 3, np.uint8)
     ahead.begin(image)
     # The caller is here although the extraction cannot have ended.
@@ -38,9 +45,8 @@ def test_the_extraction_runs_beside_the_caller():
 
 
 def test_of_another_image_nothing_is_known_and_each_is_taken_once():
-    ahead = FeaturesAhead(FeatureExtractor(VerificationConfig()))
+    ahead = asked(FeatureExtractor(VerificationConfig()))
     image = street()
-    assert ahead.take(image) is None
     ahead.begin(image)
     assert ahead.take(image.copy()) is None
     ahead.begin(image)
@@ -49,11 +55,23 @@ def test_of_another_image_nothing_is_known_and_each_is_taken_once():
     ahead.close()
 
 
+def test_nothing_is_done_ahead_where_nobody_asked_before():
+    ahead = FeaturesAhead(FeatureExtractor(VerificationConfig()))
+    first, second = street(), street(seed=7)
+    ahead.begin(first)
+    assert ahead.take(first) is None
+    ahead.begin(second)
+    # The second image was begun, and not asked for: the third one is not begun.
+    ahead.begin(first)
+    assert ahead.take(first) is None
+    ahead.close()
+
+
 def test_an_error_ahead_is_the_error_of_the_frame():
     def fail(_):
         raise ValueError('broken')
 
-    ahead = FeaturesAhead(fail)
+    ahead = asked(fail)
     image = street()
     ahead.begin(image)
     with pytest.raises(ValueError, match='broken'):
@@ -68,6 +86,7 @@ def test_the_proof_is_the_same_with_features_found_ahead(features):
     for is_expected in (False, True):
         verifier = GeometricVerifier(lambda _: view, CAMERA, VerificationConfig(features=features))
         if is_expected:
+            verifier.verify(view, [candidate()])
             verifier.expect(query)
         (item,) = verifier.verify(query, [candidate()]).items
         verifier.close()
