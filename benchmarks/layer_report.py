@@ -17,8 +17,8 @@ def section(report: dict[str, Any]) -> list[str]:
             "OpenVINO's counters, one thread, one image at a time, medians; layers that the "
             'engine fused into another one count with it. The machine itself, best of the same '
             f'rounds, one thread: {report["macs_s"] / 1e9:.0f} G MACs a second in a matrix '
-            f'product (float32), {report["bytes_s"] / 1e9:.1f} GB a second in a copy. "Of product" '
-            'and "of copy" are the shares of these two that a kind of layer reaches; bytes are '
+            f'product (float32), {report["bytes_s"] / 1e9:.1f} GB a second in a copy. The shares '
+            'of these two that a kind of layer reaches are "of product" and "of copy"; bytes are '
             'counted as float32, each tensor once, so that more than all of a copy means that '
             f'caches held them. Load average {report["load"]:.1f} at the end.'
         ),
