@@ -42,10 +42,11 @@ _SECTIONS = {
         'semantics',
     ),
     'whiten': ('whitening', 'deployment', 'augmentation'),
+    'rootsift': ('whitening',),
 }
 """Stage -> sections of the experiment that it reads."""
 
-_USES_PLACES = ('initialise', 'train', 'whiten')
+_USES_PLACES = ('initialise', 'train', 'whiten', 'rootsift')
 
 
 def digest_of(values: object) -> str:

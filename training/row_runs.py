@@ -15,13 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from ghost_vpr_ros.core.errors import SourceError
+from ghost_vpr_ros.core.errors import ConfigError, SourceError
 from ghost_vpr_ros.replay.output_files import write_json
 from training.experiment import Experiment, read_experiment
 from training.protocols import read_protocols
 from training.row_inputs import RECIPE, changed_settings, digest_of, files_digest, stage_inputs
 from training.run_folder import LOG_NAME
-from training.table_plan import Row, Table
+from training.table_plan import BASELINE, Row, Table
+from training.whitening import WhiteningConfig
 
 WEIGHTS_NAME = 'weights.safetensors'
 RESULT_NAME = 'recall.json'
@@ -69,10 +70,34 @@ def stages_of(table: Table, row: Row, seed: int, out: Path) -> list[Stage]:
         folder = out / 'stages' / f'{name}-{before}'
         arguments = ['--config', str(table.base), *options, *_start(name, weights)]
         arguments += maps if name in _KEEPS_TRUNK else ()
+        if name == BASELINE:
+            arguments = baseline_arguments(experiment)
         made = folder / 'run' if name in _RUN_FOLDERS else folder / WEIGHTS_NAME
         weights = str(made / WEIGHTS_NAME if name in _RUN_FOLDERS else made)
         stages.append(Stage(name, (*arguments, '--out', str(made)), folder, inputs))
     return [*stages, _evaluation(table, row, weights, before, maps, out)]
+
+
+def baseline_arguments(experiment: Experiment) -> list[str]:
+    """Of `training.rootsift`: the images, the input and the size of an experiment.
+
+    Raises:
+        ConfigError: the training data are chosen by other means than a split.
+    """
+    images = []
+    for each in experiment.data['train']:
+        others = sorted(set(changed_settings(each)) - {'path', 'split'})
+        if others:
+            raise ConfigError(
+                f'stage {BASELINE}: expected training data by path and split, found '
+                f'{others[0]}; write them as a manifest with a column split'
+            )
+        chosen = f' split={each.split}' if each.split else ''
+        images += [f'{path}{chosen}' for path in each.path]
+    return [
+        *('--images', *images, '--dim', str(experiment.section(WhiteningConfig).dim)),
+        *('--size-px', str(experiment.preprocessing.width_px), '--seed', str(experiment.seed)),
+    ]
 
 
 def _start(stage: str, weights: str) -> tuple[str, ...]:
@@ -86,7 +111,8 @@ def _maps_option(experiment: Experiment, row: Row, out: Path) -> tuple[str, ...]
     sections = experiment.to_dict()
     is_frozen = sections.get('optimiser', {}).get('train_from') == 'pooling'
     makes_trunk = 'distill' in row.stages or 'pretrain' in row.stages
-    kept = experiment.init and not makes_trunk and (is_frozen or 'train' not in row.stages)
+    has_trunk = experiment.init and not makes_trunk and row.stages != (BASELINE,)
+    kept = has_trunk and (is_frozen or 'train' not in row.stages)
     return ('--maps', str(out / MAPS_NAME)) if kept else ()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,9 @@ TABLES = Path(__file__).parent / 'configs' / 'tables'
 
 STAGES = ('pretrain', 'distill', 'initialise', 'train', 'whiten')
 """Commands that make weights, in the only order in which they can follow each other."""
+
+BASELINE = 'rootsift'
+"""The stage of the baseline without a network; it stands alone."""
 
 SIZES = 'sizes'
 """Kind of a table that counts parameters and multiply-accumulates and trains nothing."""
@@ -44,7 +47,7 @@ class Row:
 
     Attributes:
         name: as reports call it.
-        stages: some of `STAGES`, in their order; none: it cannot be run here.
+        stages: some of `STAGES`, in their order, or `BASELINE`; none: it cannot be run here.
         changes: `SECTION.KEY=VALUE` each, of the table's base.
         published: its name in the published table; empty: the papers do not have it.
         bring: data or weights that the row needs and that do not come with this project.
@@ -166,15 +169,20 @@ def _check_keys(values: Mapping[str, Any], known: list[str], where: str) -> None
 def _row(name: str, raw: Mapping[str, Any], path: Path, kind: str) -> Row:
     _check_keys(raw, _ROW_KEYS, f'{path}: row {name!r}')
     stages, bring = tuple(raw.get('stages', ())), str(raw.get('bring', ''))
-    order = [STAGES.index(stage) for stage in stages if stage in STAGES]
     is_idle = not stages and (bool(bring) or kind == SIZES)
-    if len(order) != len(stages) or order != sorted(order) or not (stages or is_idle):
+    if not (_is_chain(stages) or stages == (BASELINE,) or is_idle):
         raise ConfigError(
-            f'{path}: row {name!r}: expected stages among {", ".join(STAGES)} in this order (or '
-            f'`bring`, what is missing to run it), found {list(stages)}'
+            f'{path}: row {name!r}: expected stages among {", ".join(STAGES)} in this order, '
+            f'{BASELINE} alone (or `bring`, what is missing to run it), found {list(stages)}'
         )
     changes, options = (tuple(map(str, raw.get(key, ()))) for key in ('set', 'evaluate'))
     return Row(name, stages, changes, str(raw.get('published', '')), bring, options)
+
+
+def _is_chain(stages: Sequence[str]) -> bool:
+    """Whether each stage can follow the one before it; at least one."""
+    order = [STAGES.index(stage) for stage in stages if stage in STAGES]
+    return bool(stages) and len(order) == len(stages) and order == sorted(order)
 
 
 def _checked_reference(reference: str, rows: tuple[Row, ...], path: Path) -> str:

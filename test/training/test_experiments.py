@@ -182,3 +182,30 @@ def test_a_page_keeps_what_people_wrote(tmp_path: Path) -> None:
     page.write_text('# Mine\n')
     with pytest.raises(OutputError, match='expected the marks'):
         update_page(page, [])
+
+
+def test_the_baseline_learns_from_the_training_images_alone(table, started) -> None:
+    table.write_text(
+        TABLE.replace('plain: {stages: [initialise]', 'plain: {stages: [rootsift]').replace(
+            'seeds: [3, 4]', 'seeds: [3]'
+        )
+    )
+    base = table.parent / 'base.yaml'
+    base.write_text(base.read_text() + 'preprocessing: {width_px: 96}\nwhitening: {dim: 48}\n')
+    assert main([str(table), '--rows', 'plain', '--out', str(table.parent / 'out')]) == 0
+    (learn, evaluate) = started
+    images = f'{table.parent}/gsv_cambridge split=train'
+    assert learn[:3] == ['rootsift', '--images', images]
+    options = dict(zip(learn[3:-1:2], learn[4::2], strict=True))
+    assert options.items() >= {'--dim': '48', '--size-px': '96', '--seed': '3'}.items()
+    assert evaluate[evaluate.index('--weights') + 1] == learn[-1]
+    assert '--maps' not in evaluate
+
+
+def test_the_baseline_takes_no_other_choice_of_images(table, started, capsys) -> None:
+    table.write_text(TABLE.replace('plain: {stages: [initialise]', 'plain: {stages: [rootsift]'))
+    base = table.parent / 'base.yaml'
+    base.write_text(base.read_text().replace('split: train', 'split: train, views: 4'))
+    assert main([str(table), '--rows', 'plain', '--out', str(table.parent / 'out')]) == 1
+    assert 'expected training data by path and split, found views' in capsys.readouterr().err
+    assert started == []

@@ -63,6 +63,10 @@ def test_a_table_may_have_protocols_of_its_own(plan: Path) -> None:
             r"found \['train', 'distill'\]",
         ),
         (('[initialise]', '[teach]'), r"row 'no training'.*found \['teach'\]"),
+        (
+            ('[initialise]', '[rootsift, whiten]'),
+            r"row 'no training'.*rootsift alone.*found \['rootsift', 'whiten'\]",
+        ),
         (('{bring: weights of others}', '{}'), r"row 'elsewhere': expected stages.*found \[\]"),
         (('stages: [initialise]', 'stage: [initialise]'), "unknown key 'stage'"),
         (('all of it, no', 'all of it, some'), "claims: unknown row 'some training'"),
