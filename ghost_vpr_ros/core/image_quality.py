@@ -20,8 +20,10 @@ def shows_something(image: NDArray[np.uint8], min_contrast: float) -> bool:
 
     The grey levels (0-255) of every fourth pixel must deviate by at least `min_contrast`.
     """
-    sample = image[::_STEP_PX, ::_STEP_PX]
-    return float(sample.mean(axis=2).std()) >= min_contrast
+    sample = image[::_STEP_PX, ::_STEP_PX].astype(np.float32)
+    # OpenCV in place of numpy's mean over three colours, which takes ten times as long.
+    deviation = cv2.meanStdDev(cv2.transform(sample, np.ones((1, 3))))[1].item() / 3.0
+    return deviation >= min_contrast
 
 
 def sharpness(image: NDArray[np.uint8]) -> float:
