@@ -28,6 +28,7 @@ from benchmarks.machine import describe_machine, load_average
 from benchmarks.speed_graphs import write_graphs
 from benchmarks.speed_networks import OUR_NETWORK, SHIPPED, Size, build_network
 from benchmarks.speed_worker import make_image
+from ghost_vpr_ros.core.engine.openvino_engine import shared_core
 
 MODULE = 'benchmarks.layer_profile'
 NETWORKS = (SHIPPED, OUR_NETWORK, 'MobileNetV3-NetVLAD')
@@ -58,12 +59,10 @@ class Profiled:
 
     def __init__(self, name: str, precision: str, graph: Path) -> None:
         """Compile the graph for one thread."""
-        import openvino
-
         network = build_network(name, SIZE, 'whole')
         self.name, self.precision = name, precision
         self.image = make_image(*network.size, np.random.default_rng(0))
-        core = openvino.Core()
+        core = shared_core()
         model = core.read_model(graph)
         model.reshape(list(self.image.shape))
         self._work = {op.get_friendly_name(): work_of(op) for op in model.get_ops()}

@@ -30,6 +30,7 @@ from benchmarks.speed_graphs import int8_path, write_graphs, write_int8_graph
 from benchmarks.speed_networks import NETWORKS, OUR_NETWORK, Size, build_network
 from benchmarks.speed_processes import Worker, WorkerError
 from benchmarks.speed_worker import RUNNERS
+from ghost_vpr_ros.core.engine.openvino_engine import shared_core
 from ghost_vpr_ros.core.model.complexity import count_macs, count_parameters
 
 PARTS = ('whole', 'trunk')
@@ -50,9 +51,7 @@ def engine_problem(engine: str) -> str:
         if engine == 'onnxruntime' or is_int8(engine):
             import onnxruntime  # noqa: F401
         if engine.startswith('openvino'):
-            import openvino
-
-            able = openvino.Core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
+            able = shared_core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
             if engine == 'openvino-bf16' and 'BF16' not in able:
                 return 'this CPU does not compute in bfloat16'
     except ImportError as error:

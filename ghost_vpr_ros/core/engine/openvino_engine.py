@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -34,16 +35,16 @@ class OpenVinoEngine:
         openvino = check_openvino(config)
         self._graph = graph
         self._input = [preprocessing.height_px, preprocessing.width_px, 3]
-        self._options = {
+        self._options: dict[str, Any] = {
             'PERFORMANCE_HINT': 'LATENCY',
             'NUM_STREAMS': 1,
             'INFERENCE_NUM_THREADS': thread_count(config),
             'INFERENCE_PRECISION_HINT': 'bf16' if config.inference_precision == 'half' else 'f32',
         }
-        self._core = openvino.Core()
         folder = compiled_folder()
         if folder is not None:
-            self._core.set_property({'CACHE_DIR': str(folder)})
+            self._options['CACHE_DIR'] = str(folder)
+        self._core = shared_core()
         self._requests = {1: self._compiled(1)}
         version = openvino.__version__.partition('-')[0]
         self.name = f'openvino {version} on cpu, {config.inference_precision}'
@@ -80,6 +81,19 @@ class OpenVinoEngine:
         """Free the network."""
         self._requests.clear()
         self._graph = b''
+
+
+@cache
+def shared_core() -> Any:
+    """The one `openvino.Core` of this process, which lives as long as the process.
+
+    The CPU plugin gives its thread a stack for signals, and takes it away when its core is freed.
+    Of two cores, the first freed first, the second puts back the stack that is gone, and the next
+    signal ends the process: Ctrl-C, or the end of a child (seen with OpenVINO 2026.4 and AMX).
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 def check_openvino(config: EngineConfig) -> Any:

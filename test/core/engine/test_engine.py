@@ -1,6 +1,7 @@
 """Engines: the same descriptors as the bare model, and clear words for what does not exist."""
 
 import os
+import subprocess
 import sys
 
 import numpy as np
@@ -249,3 +250,28 @@ def test_the_size_of_the_descriptor_is_known_without_the_network():
         stored = StoredModel.from_bytes(model_to_bytes(model), 'tiny')
         assert stored.descriptor_dim == model.descriptor_dim
         assert stored.name == model.name
+
+
+ENGINES_FREED_IN_ORDER = """
+import gc, os, signal
+from ghost_vpr_ros.core.config import EngineConfig
+from ghost_vpr_ros.core.engine import create_engine
+from test.core.model.tiny_model import tiny_model
+
+model = tiny_model(descriptor_dim=6)
+first, second = (create_engine(model, EngineConfig(engine='openvino')) for _ in range(2))
+for engine in (first, second):
+    engine.close()
+del first, second, engine
+gc.collect()
+signal.signal(signal.SIGUSR1, lambda *_: print('heard', flush=True))
+os.kill(os.getpid(), signal.SIGUSR1)
+"""
+
+
+def test_a_signal_finds_the_process_alive_after_two_engines():
+    """On a CPU with AMX, OpenVINO ends it when two of its cores were freed in their order."""
+    done = subprocess.run(
+        [sys.executable, '-c', ENGINES_FREED_IN_ORDER], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, 'heard\n'), done.stderr
