@@ -29,9 +29,10 @@ from ghost_vpr_ros.core.extraction import extract_descriptors
 from ghost_vpr_ros.core.geodesy import LocalFrame
 from ghost_vpr_ros.core.inlier_evidence import FREE_INLIERS, InlierEvidence
 from ghost_vpr_ros.core.model.default_weights import load_default_model
-from ghost_vpr_ros.core.verification import VerifiedCandidate, Views
+from ghost_vpr_ros.core.verification import VerifiedCandidate
 from ghost_vpr_ros.core.verification_config import FEATURES, VerificationConfig
 from ghost_vpr_ros.core.verifiers import Verifier, create_verifier
+from ghost_vpr_ros.core.view_features import Views
 from ghost_vpr_ros.replay.image_sources import open_source
 
 RIGHT_M = 10.0

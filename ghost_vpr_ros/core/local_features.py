@@ -7,10 +7,8 @@ Descriptors are kept as float32 rows, so that one matrix product compares all wi
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
 
 import cv2
 import numpy as np
@@ -20,8 +18,6 @@ from ghost_vpr_ros.core.verification_config import VerificationConfig
 
 _ORB_BITS = 256
 _SMALLEST_PX = 16
-
-FeaturesT = TypeVar('FeaturesT')
 
 
 @dataclass(frozen=True)
@@ -142,26 +138,3 @@ def _distances(a: LocalFeatures, b: LocalFeatures) -> NDArray[np.float32]:
     if a.kind == 'orb':
         return np.asarray((_ORB_BITS - products) / 2.0)
     return np.asarray(np.sqrt(np.maximum(2.0 - 2.0 * products, 0.0)))
-
-
-class FeatureCache(Generic[FeaturesT]):
-    """What describes the last used keyframes, by keyframe id: local features, patches."""
-
-    def __init__(self, capacity: int) -> None:
-        """Keep at most `capacity` keyframes; 0: none."""
-        self._capacity = capacity
-        self._kept: OrderedDict[int, FeaturesT] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._kept)
-
-    def get(self, keyframe_id: int, make: Callable[[], FeaturesT | None]) -> FeaturesT | None:
-        """The features of a keyframe, from `make` where they are not kept; None is not kept."""
-        features = self._kept.pop(keyframe_id, None)
-        # Not `or`: an image of fog has features, none, and need not be searched again.
-        features = make() if features is None else features
-        if features is not None and self._capacity > 0:
-            self._kept[keyframe_id] = features
-            while len(self._kept) > self._capacity:
-                self._kept.popitem(last=False)
-        return features

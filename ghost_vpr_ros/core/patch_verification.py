@@ -14,19 +14,17 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.datatypes import Candidate
 from ghost_vpr_ros.core.engine import Engine
-from ghost_vpr_ros.core.errors import ImageError
 from ghost_vpr_ros.core.inlier_evidence import LEARNT
-from ghost_vpr_ros.core.local_features import FeatureCache
 from ghost_vpr_ros.core.model.description import DescribedModel
 from ghost_vpr_ros.core.patch_netvlad import ImagePatches, PatchDescriber, compare
 from ghost_vpr_ros.core.patch_netvlad_config import PatchNetVladConfig
 from ghost_vpr_ros.core.verification import (
     VerifiedCandidate,
     VerifiedCandidates,
-    Views,
     occupied_cells,
 )
 from ghost_vpr_ros.core.verification_config import PATCH_NETVLAD, VerificationConfig
+from ghost_vpr_ros.core.view_features import ViewFeatures, Views
 
 
 class PatchNetVladVerifier:
@@ -46,11 +44,10 @@ class PatchNetVladVerifier:
         Raises:
             ConfigError: the network pools without clusters.
         """
-        self._views = views
         self._config = config
         self._patches = PatchNetVladConfig()
         self._describe = PatchDescriber(model, engine, self._patches)
-        self._cache: FeatureCache[ImagePatches] = FeatureCache(config.cache_keyframes)
+        self._keyframes = ViewFeatures(views, self._describe, config.cache_keyframes)
         self._evidence = LEARNT[PATCH_NETVLAD]
         self._min_inliers = config.min_inliers or self._evidence.min_inliers
 
@@ -77,8 +74,7 @@ class PatchNetVladVerifier:
         return VerifiedCandidates((*found, *map(VerifiedCandidate, candidates[count:])))
 
     def _verify_one(self, query: ImagePatches, candidate: Candidate) -> VerifiedCandidate:
-        keyframe_id = candidate.keyframe.keyframe_id
-        keyframe = self._cache.get(keyframe_id, lambda: self._keyframe_patches(keyframe_id))
+        keyframe = self._keyframes.of(candidate.keyframe.keyframe_id)
         if keyframe is None:
             return VerifiedCandidate(candidate)
         found = compare(query, keyframe, self._patches.patch_scoring)
@@ -96,11 +92,3 @@ class PatchNetVladVerifier:
             inliers >= self._min_inliers and cells >= self._config.min_cells,
             self._evidence.likelihood_ratio(inliers),
         )
-
-    def _keyframe_patches(self, keyframe_id: int) -> ImagePatches | None:
-        """None without a view; a damaged one must not cost the answer."""
-        try:
-            view = self._views(keyframe_id)
-        except ImageError:
-            return None
-        return None if view is None else self._describe(view)

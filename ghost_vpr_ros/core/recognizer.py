@@ -44,9 +44,10 @@ from ghost_vpr_ros.core.preprocessing import pixel_batch
 from ghost_vpr_ros.core.quantised_ranking import BuildProgress
 from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
 from ghost_vpr_ros.core.stage_clock import StageClock
-from ghost_vpr_ros.core.verification import VerifiedCandidate, views_of
+from ghost_vpr_ros.core.verification import VerifiedCandidate
 from ghost_vpr_ros.core.verification_config import VerificationConfig
 from ghost_vpr_ros.core.verifiers import Verifier, create_verifier
+from ghost_vpr_ros.core.view_features import views_of
 
 
 class PlaceRecognizer:

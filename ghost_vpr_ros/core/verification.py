@@ -18,18 +18,15 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.camera import CameraIntrinsics
 from ghost_vpr_ros.core.datatypes import Candidate, Pose
-from ghost_vpr_ros.core.errors import ConfigError, ImageError
+from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.features_ahead import FeaturesAhead
-from ghost_vpr_ros.core.image import decode_compressed
 from ghost_vpr_ros.core.inlier_evidence import LEARNT
-from ghost_vpr_ros.core.local_features import FeatureCache, FeatureExtractor, LocalFeatures, match
+from ghost_vpr_ros.core.local_features import FeatureExtractor, LocalFeatures, match
 from ghost_vpr_ros.core.patch_features import PatchExtractor, consistent_patches
-from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.core.relative_pose import RelativePose, in_body_frames
 from ghost_vpr_ros.core.two_view import consistent_matches, relative_motion
 from ghost_vpr_ros.core.verification_config import VerificationConfig
-
-Views = Callable[[int], 'NDArray[np.uint8] | None']
+from ghost_vpr_ros.core.view_features import ViewFeatures, Views
 
 _GRID = 4
 
@@ -95,16 +92,6 @@ class VerifiedCandidates:
         return max(verified, key=lambda item: item.candidate.inliers, default=None)
 
 
-def views_of(place_map: PlaceMap) -> Views:
-    """A map's stored views as RGB uint8 (H, W, 3) by keyframe id; None where there is none."""
-
-    def view(keyframe_id: int) -> NDArray[np.uint8] | None:
-        jpeg = place_map.view(keyframe_id)
-        return None if jpeg is None else decode_compressed(jpeg, f'view of {keyframe_id}')
-
-    return view
-
-
 class GeometricVerifier:
     """Verifies the candidates of one map; not for several threads at once."""
 
@@ -126,14 +113,13 @@ class GeometricVerifier:
         Raises:
             ConfigError: there should be a network and is none.
         """
-        self._views = views
         self._camera = camera
         self._config = config
         self._extract = _extractor(config, network)
         self._ahead: FeaturesAhead | None = None
         if config.features != 'network':
             self._ahead = FeaturesAhead(FeatureExtractor(config))
-        self._cache: FeatureCache[LocalFeatures] = FeatureCache(config.cache_keyframes)
+        self._keyframes = ViewFeatures(views, self._extract, config.cache_keyframes)
         self._evidence = LEARNT[config.features]
         self._min_inliers = config.min_inliers or self._evidence.min_inliers
 
@@ -169,8 +155,7 @@ class GeometricVerifier:
         return self._evidence.likelihood_ratio(inliers)
 
     def _verify_one(self, query: LocalFeatures, candidate: Candidate) -> VerifiedCandidate:
-        keyframe_id = candidate.keyframe.keyframe_id
-        keyframe = self._cache.get(keyframe_id, lambda: self._keyframe_features(keyframe_id))
+        keyframe = self._keyframes.of(candidate.keyframe.keyframe_id)
         if keyframe is None:
             return VerifiedCandidate(candidate)
         pairs = match(query, keyframe, self._config.match_ratio)
@@ -196,14 +181,6 @@ class GeometricVerifier:
             else _nothing_tells,
             unknown_distance_m=self._config.unknown_distance_m,
         )
-
-    def _keyframe_features(self, keyframe_id: int) -> LocalFeatures | None:
-        """None without a view; a damaged one must not cost the answer."""
-        try:
-            view = self._views(keyframe_id)
-        except ImageError:
-            return None
-        return None if view is None else self._extract(view)
 
     def _consistent(
         self,

@@ -13,8 +13,9 @@ from ghost_vpr_ros.core.datatypes import Candidate
 from ghost_vpr_ros.core.engine import Engine
 from ghost_vpr_ros.core.model.description import DescribedModel
 from ghost_vpr_ros.core.patch_features import PatchExtractor
-from ghost_vpr_ros.core.verification import GeometricVerifier, VerifiedCandidates, Views
+from ghost_vpr_ros.core.verification import GeometricVerifier, VerifiedCandidates
 from ghost_vpr_ros.core.verification_config import PATCH_NETVLAD, VerificationConfig
+from ghost_vpr_ros.core.view_features import Views
 
 
 class Verifier(Protocol):

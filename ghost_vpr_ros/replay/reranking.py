@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.engine import Engine
-from ghost_vpr_ros.core.local_features import FeatureCache
 from ghost_vpr_ros.core.model.description import DescribedModel
 from ghost_vpr_ros.core.patch_netvlad import ImagePatches, PatchDescriber, compare
 from ghost_vpr_ros.core.patch_netvlad_config import PatchNetVladConfig
+from ghost_vpr_ros.core.view_features import FeatureCache
 from ghost_vpr_ros.replay.config import RerankConfig
 from ghost_vpr_ros.replay.evaluator import NO_ROW
 

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from ghost_vpr_ros.core.local_features import (
-    FeatureCache,
     FeatureExtractor,
     LocalFeatures,
     match,
@@ -58,30 +57,3 @@ def test_matches_are_mutual_and_clear():
 
     found = match(features([0, 39, 42, 95]), features([1, 40, 90, 101]), 0.8)
     assert found.tolist() == [[0, 0], [1, 1]]
-
-
-def test_the_cache_keeps_the_keyframes_used_last():
-    made, features = [], extract(street())
-
-    def get(cache: FeatureCache, number: int) -> None:
-        cache.get(number, lambda: made.append(number) or features)
-
-    cache = FeatureCache(2)
-    for number in (1, 2, 1, 3, 1, 2):
-        get(cache, number)
-    assert made == [1, 2, 3, 2]
-    assert len(cache) == 2
-
-
-def test_a_keyframe_without_a_view_is_asked_again():
-    cache = FeatureCache(2)
-    assert cache.get(1, lambda: None) is None
-    assert len(cache) == 0
-
-
-def test_a_view_of_fog_is_not_searched_again():
-    made, fog = [], extract(np.full((240, 320, 3), 128, np.uint8))
-    cache = FeatureCache(2)
-    for _ in range(2):
-        cache.get(1, lambda: made.append(1) or fog)
-    assert made == [1]

@@ -9,8 +9,9 @@ from ghost_vpr_ros.core.config import PreprocessingConfig
 from ghost_vpr_ros.core.errors import ImageError
 from ghost_vpr_ros.core.image import encode_jpeg, read_image
 from ghost_vpr_ros.core.place_map import PlaceMap
-from ghost_vpr_ros.core.verification import GeometricVerifier, VerifiedCandidate, views_of
+from ghost_vpr_ros.core.verification import GeometricVerifier, VerifiedCandidate
 from ghost_vpr_ros.core.verification_config import VerificationConfig
+from ghost_vpr_ros.core.view_features import views_of
 from test.core.two_views import CAMERA, angle_deg, candidate, street, yaw
 
 AWAY_M = (1.2, 0.6, 0.0)
