@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from typing import Protocol
 
 import numpy as np
@@ -36,6 +37,24 @@ class Engine(Protocol):
     def close(self) -> None:
         """Free the network and the device's memory; the engine cannot be used afterwards."""
         ...
+
+
+class GraphEngine(ABC):
+    """An `Engine` that runs an exported graph: its outputs by name."""
+
+    name: str
+
+    def describe(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Descriptors (B, D) float32, unit norm, of network inputs, RGB uint8 (B, h, w, 3)."""
+        return self._run('descriptor', pixels)
+
+    def feature_map(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Feature maps (B, C, h', w') float32, as they are pooled, of the same inputs."""
+        return self._run('feature_map', pixels)
+
+    @abstractmethod
+    def _run(self, output: str, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The output of that name, in memory of its own."""
 
 
 def closed(name: str) -> DeviceError:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.config import EngineConfig
-from ghost_vpr_ros.core.engine.base import closed, device_index, thread_count
+from ghost_vpr_ros.core.engine.base import GraphEngine, closed, device_index, thread_count
 from ghost_vpr_ros.core.engine.graph_cache import cache_folder
 from ghost_vpr_ros.core.errors import DeviceError
 
@@ -19,7 +19,7 @@ _PROVIDERS = {
 }
 
 
-class OnnxRuntimeEngine:
+class OnnxRuntimeEngine(GraphEngine):
     """One session on a graph."""
 
     def __init__(
@@ -43,14 +43,6 @@ class OnnxRuntimeEngine:
         self.name = f'onnxruntime {ort.__version__} on {where}, {config.inference_precision}'
         self.descriptor_dim = descriptor_dim
         self.model_hash = model_hash
-
-    def describe(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Descriptors (B, D) float32, unit norm, of network inputs, RGB uint8 (B, h, w, 3)."""
-        return self._run('descriptor', pixels)
-
-    def feature_map(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Feature maps (B, C, h', w') float32, as they are pooled, of the same inputs."""
-        return self._run('feature_map', pixels)
 
     def _run(self, output: str, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         if self._session is None:

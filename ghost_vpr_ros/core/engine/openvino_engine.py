@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.config import EngineConfig, PreprocessingConfig
-from ghost_vpr_ros.core.engine.base import closed, thread_count
+from ghost_vpr_ros.core.engine.base import GraphEngine, closed, thread_count
 from ghost_vpr_ros.core.engine.graph_cache import compiled_folder
 from ghost_vpr_ros.core.errors import DeviceError
 
 _OUTPUTS = ('descriptor', 'feature_map')
 
 
-class OpenVinoEngine:
+class OpenVinoEngine(GraphEngine):
     """A graph compiled for one image at a time, and, when it is asked for one, for batches."""
 
     def __init__(
@@ -50,14 +50,6 @@ class OpenVinoEngine:
         self.name = f'openvino {version} on cpu, {config.inference_precision}'
         self.descriptor_dim = descriptor_dim
         self.model_hash = model_hash
-
-    def describe(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Descriptors (B, D) float32, unit norm, of network inputs, RGB uint8 (B, h, w, 3)."""
-        return self._run('descriptor', pixels)
-
-    def feature_map(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Feature maps (B, C, h', w') float32, as they are pooled, of the same inputs."""
-        return self._run('feature_map', pixels)
 
     def _run(self, output: str, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         if not self._requests:
