@@ -20,9 +20,10 @@ def section(report: dict[str, Any]) -> list[str]:
         *machine_lines(report),
         *paragraph(
             f'Images of {report["size"]} from one process, the node in a second, a listener in a '
-            f'third, all on the same machine; {report["seconds"]:g} s for each row, '
-            f'{engines}, `OMP_NUM_THREADS` {report["threads"]}. Latency is from the stamp of the '
-            'image to the arrival of the hypothesis in the listener. "Lost" is what DDS missed, '
+            f'third, all on the same machine; {report["seconds"]:g} s for each row, after all '
+            f'{report["num_images"]} images once; {engines}, `OMP_NUM_THREADS` '
+            f'{report["threads"]}. Latency is from the stamp of the image to the arrival of the '
+            'hypothesis in the listener. "Lost" is what DDS missed, '
             '"overtaken" gave way to a newer image, in the queue of one of the reader or in the '
             'node. CPU in percent of one core; load is the average of the last minute.'
         ),

@@ -206,12 +206,12 @@ class PlaceRecognizer:
         """
         clock, config, memory = StageClock(), self.config, self._memory
         memory.begin(stamp_ns, odometry, config)
+        self._verifier.expect(image)
         with clock('preprocess'):
             pixels = pixel_batch(image, self._preprocessing)
             is_usable = shows_something(image, config.min_contrast)
         if not is_usable or memory.is_frozen(image, config):
             return self._answer(stamp_ns, State.REJECTED, Reason.IMAGE_QUALITY, clock)
-        self._verifier.expect(image)
         with clock('describe'):
             descriptor = self._engine.describe(pixels)
         with clock('search'):

@@ -30,6 +30,16 @@ def test_lost_and_overtaken_frames_are_told_apart():
     assert (found['published'], found['received'], found['answered']) == (10, 6, 3)
 
 
+def test_frames_of_the_warm_up_are_not_counted():
+    before = {'frames received': '60', 'frames lost in transport': '1', 'state': 'active'}
+    after = {'frames received': '100', 'frames lost in transport': '4', 'state': 'active'}
+    assert node_latency.since(before, after) == {
+        'frames received': '40',
+        'frames lost in transport': '3',
+        'state': 'active',
+    }
+
+
 def test_the_engine_is_the_one_that_the_node_names():
     line = '[INFO] [place_recognition]: answering images on /image (openvino 1.2 on cpu, half)'
     assert node_latency.engine_of(f'before\n{line}\nafter') == 'openvino 1.2 on cpu, half'
