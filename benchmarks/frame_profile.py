@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CompressedImage
 
-from benchmarks.machine import cores, describe_machine, load_average
-from benchmarks.node_latency import SIZE_PX, make_town, parameter, write_vga_images
+from benchmarks.machine import begin_again_with, cores, describe_machine, load_average
+from benchmarks.node_inputs import SIZE_PX, add_inputs, make_inputs, parse_with_inputs
 from ghost_vpr_ros.core.datatypes import Hypothesis
 from ghost_vpr_ros.core.engine import create_engine
 from ghost_vpr_ros.core.image import encode_jpeg, read_image
@@ -185,22 +185,11 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--map', type=Path, help='map file that answers; default: sample town')
-    parser.add_argument('--images', type=Path, help='folder of images, with --map')
+    add_inputs(parser)
     parser.add_argument('--rounds', type=int, default=5, help='over 60 images, after a first one')
-    parser.add_argument(
-        '--parameters',
-        nargs='+',
-        type=parameter,
-        default=[],
-        metavar='NAME:=VALUE',
-        help='further parameters of the node, for all variants',
-    )
     parser.add_argument('--out', type=Path, required=True, help='JSON file for the results')
     parser.add_argument('--quick', action='store_true', help='the first variant, one round')
-    options = parser.parse_args(arguments)
-    if (options.map is None) != (options.images is None):
-        parser.error('--map and --images belong together')
+    options = parse_with_inputs(parser, arguments)
     options.variants = VARIANTS[:1] if options.quick else VARIANTS
     options.rounds = 1 if options.quick else options.rounds
     return options
@@ -208,9 +197,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 
 def measure(options: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
     """A row for each variant."""
-    if options.map is None:
-        options.map, options.images = make_town(folder, 20 if options.quick else 150)
-    images = write_vga_images(options.images, folder / 'images')
+    images = make_inputs(options, folder)
     further = tuple(f'{name}:={value}' for name, value in options.parameters)
     rows = []
     for number, variant in enumerate(options.variants):
@@ -224,10 +211,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and write the report."""
     options = parse_arguments(arguments)
     words = sys.argv[1:] if arguments is None else list(arguments)
-    if any(name not in os.environ for name in OPENMP_DEFAULTS):
-        # numpy has read them already: begin again with the node's.
-        environment = {**OPENMP_DEFAULTS, **os.environ}
-        os.execve(sys.executable, [sys.executable, '-m', MODULE, *words], environment)
+    # As the node, which leaves what is set as it is.
+    defaults = {name: os.environ.get(name, value) for name, value in OPENMP_DEFAULTS.items()}
+    begin_again_with(defaults, MODULE, words)
     started_s = time.monotonic()
     rclpy.init(args=[])
     with tempfile.TemporaryDirectory() as name:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 import time
@@ -24,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.machine import describe_machine, load_average
+from benchmarks.machine import begin_again_with, describe_machine, load_average
 from benchmarks.speed_graphs import write_graphs
 from benchmarks.speed_networks import OUR_NETWORK, SHIPPED, Size, build_network
 from benchmarks.speed_worker import make_image
@@ -189,10 +188,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument('--out', type=Path, required=True, help='JSON file for the results')
     options = parser.parse_args(arguments)
     words = sys.argv[1:] if arguments is None else list(arguments)
-    if os.environ.get('OMP_NUM_THREADS') != '1':
-        # numpy has read it already: begin again, so that its product has one thread, too.
-        environment = {**os.environ, 'OMP_NUM_THREADS': '1'}
-        os.execve(sys.executable, [sys.executable, '-m', MODULE, *words], environment)
+    # One thread for numpy's product, too.
+    begin_again_with({'OMP_NUM_THREADS': '1'}, MODULE, words)
     names = NETWORKS[1:2] if options.quick else NETWORKS
     with tempfile.TemporaryDirectory() as folder:
         found = measure(2 if options.quick else options.rounds, names, Path(folder))

@@ -6,6 +6,8 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+import sys
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -35,6 +37,13 @@ def describe_machine() -> dict[str, object]:
         'commit': _commit(),
         'day': datetime.now(timezone.utc).date().isoformat(),
     }
+
+
+def begin_again_with(variables: Mapping[str, str], module: str, words: Sequence[str]) -> None:
+    """Start the module anew where a variable has another value: libraries have read them."""
+    if any(os.environ.get(name) != value for name, value in variables.items()):
+        environment = {**os.environ, **variables}
+        os.execve(sys.executable, [sys.executable, '-m', module, *words], environment)
 
 
 def _version(package: str) -> str:

@@ -17,7 +17,6 @@ import itertools
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -26,20 +25,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import rclpy
 
 from benchmarks.machine import describe_machine, load_average
+from benchmarks.node_inputs import (
+    NUM_IMAGES,
+    SIZE_PX,
+    add_inputs,
+    make_inputs,
+    parse_with_inputs,
+)
 from benchmarks.node_processes import ROOT, Process, Watcher
 from ghost_vpr_ros.core.config import EngineConfig
-from ghost_vpr_ros.core.image import read_image
-from ghost_vpr_ros.ros.image_publisher import list_images
 
 PROFILE = ROOT / 'config' / 'fastdds_large_images.xml'
 PROFILE_VARIABLE = 'FASTRTPS_DEFAULT_PROFILES_FILE'
-SIZE_PX = (640, 480)
-NUM_IMAGES = 60
 RATES_HZ = (5.0, 10.0, 20.0, 30.0)
 START_RATE_HZ = 10.0
 WARM_UP_RATE_HZ = 10.0
@@ -192,62 +193,20 @@ def figures(
     }
 
 
-def write_vga_images(source: Path, folder: Path) -> Path:
-    """The first images of `source` in 640x480 as PNG; returns the folder."""
-    folder.mkdir()
-    for number, path in enumerate(list_images(str(source))[:NUM_IMAGES]):
-        rgb = cv2.resize(read_image(path), SIZE_PX, interpolation=cv2.INTER_LINEAR)
-        bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
-        cv2.imwrite(str(folder / f'{number:03d}.png'), bgr)
-    return folder
-
-
-def make_town(folder: Path, frames: int) -> tuple[Path, Path]:
-    """Map of the sample town's first drive, images of its second."""
-    town, place_map = folder / 'town', folder / 'town.map'
-    command = [sys.executable, '-m', 'ghost_vpr_ros.cli.main']
-    commands = (
-        ['sample-town', str(town), '--frames', str(frames)],
-        ['build-map', str(town / 'drive_0'), str(place_map)],
-    )
-    for words in commands:
-        subprocess.run([*command, *words], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
-    return place_map, town / 'drive_1' / 'images'
-
-
-def parameter(text: str) -> tuple[str, str]:
-    """Name and value of `name:=value`."""
-    name, sign, value = text.partition(':=')
-    if not (name and sign and value):
-        raise argparse.ArgumentTypeError(f'expected NAME:=VALUE, found {text!r}')
-    return name, value
-
-
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--map', type=Path, help='map file that answers; default: sample town')
-    parser.add_argument('--images', type=Path, help='folder of images to publish, with --map')
+    add_inputs(parser)
     parser.add_argument('--rates', type=float, nargs='+', help='images per second')
     parser.add_argument('--seconds', type=float, default=30.0, help='of each run')
     parser.add_argument('--starts', type=int, default=5, help='starts of the node that are timed')
     parser.add_argument('--engine', default=EngineConfig.engine, help='what runs the network')
     parser.add_argument('--device', default=EngineConfig.device, help='where it runs')
-    parser.add_argument(
-        '--parameters',
-        nargs='+',
-        type=parameter,
-        default=[],
-        metavar='NAME:=VALUE',
-        help='further parameters of the node, as verify:=false',
-    )
     parser.add_argument('--out', type=Path, required=True, help='JSON file for the results')
     parser.add_argument('--quick', action='store_true', help='one variant and rate, 3 seconds')
-    options = parser.parse_args(arguments)
-    if (options.map is None) != (options.images is None):
-        parser.error('--map and --images belong together')
+    options = parse_with_inputs(parser, arguments)
     options.variants = VARIANTS[-1:] if options.quick else VARIANTS
     if options.quick:
         options.seconds, options.starts = 3.0, 1
@@ -257,10 +216,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 
 def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """All runs."""
-    if options.map is None:
-        options.map, options.images = make_town(folder, 20 if options.quick else 150)
-    options.map = options.map.resolve()
-    images = write_vga_images(options.images, folder / 'images')
+    images = make_inputs(options, folder)
     rows = []
     for rate_hz, variant in itertools.product(options.rates, options.variants):
         rows.append(measure_rate(variant, rate_hz, images, options, folder))

@@ -1,0 +1,81 @@
+"""Map and images of the node's benchmarks: the user's, or those of the sample town."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+
+from benchmarks.node_processes import ROOT
+from ghost_vpr_ros.core.image import read_image
+from ghost_vpr_ros.ros.image_publisher import list_images
+
+SIZE_PX = (640, 480)
+NUM_IMAGES = 60
+
+
+def add_inputs(parser: argparse.ArgumentParser) -> None:
+    """The options that say what a node answers with, and to what."""
+    parser.add_argument('--map', type=Path, help='map file that answers; default: sample town')
+    parser.add_argument('--images', type=Path, help='folder of images to answer, with --map')
+    parser.add_argument(
+        '--parameters',
+        nargs='+',
+        type=parameter,
+        default=[],
+        metavar='NAME:=VALUE',
+        help='further parameters of the node, as verify:=false',
+    )
+
+
+def parse_with_inputs(
+    parser: argparse.ArgumentParser, arguments: Sequence[str] | None
+) -> argparse.Namespace:
+    """The command line; a usage error where map and images are not both given, or neither."""
+    options = parser.parse_args(arguments)
+    if (options.map is None) != (options.images is None):
+        parser.error('--map and --images belong together')
+    return options
+
+
+def make_inputs(options: argparse.Namespace, folder: Path) -> Path:
+    """The folder of images to answer; `options.map` is the map from then on."""
+    if options.map is None:
+        options.map, options.images = make_town(folder, 20 if options.quick else 150)
+    options.map = options.map.resolve()
+    return write_vga_images(options.images, folder / 'images')
+
+
+def write_vga_images(source: Path, folder: Path) -> Path:
+    """The first images of `source` in 640x480 as PNG; returns the folder."""
+    folder.mkdir()
+    for number, path in enumerate(list_images(str(source))[:NUM_IMAGES]):
+        rgb = cv2.resize(read_image(path), SIZE_PX, interpolation=cv2.INTER_LINEAR)
+        bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+        cv2.imwrite(str(folder / f'{number:03d}.png'), bgr)
+    return folder
+
+
+def make_town(folder: Path, frames: int) -> tuple[Path, Path]:
+    """Map of the sample town's first drive, images of its second."""
+    town, place_map = folder / 'town', folder / 'town.map'
+    command = [sys.executable, '-m', 'ghost_vpr_ros.cli.main']
+    commands = (
+        ['sample-town', str(town), '--frames', str(frames)],
+        ['build-map', str(town / 'drive_0'), str(place_map)],
+    )
+    for words in commands:
+        subprocess.run([*command, *words], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+    return place_map, town / 'drive_1' / 'images'
+
+
+def parameter(text: str) -> tuple[str, str]:
+    """Name and value of `name:=value`."""
+    name, sign, value = text.partition(':=')
+    if not (name and sign and value):
+        raise argparse.ArgumentTypeError(f'expected NAME:=VALUE, found {text!r}')
+    return name, value
