@@ -43,7 +43,7 @@ def test_the_graph_of_a_map_describes_as_the_map_says(program, folder, tmp_path)
 def test_int8_is_measured_on_the_images_that_are_named(program, folder, tmp_path):
     source = ('--precision', 'int8', '--images', folder / 'images', '--calibration-images', '4')
     figures = json.loads(program('export', folder / 'places.map', *source, '--json').out)
-    assert figures['cache'].endswith('-int8.onnx') and figures['file'] is None
+    assert figures['cache'].endswith('-int8r7.onnx') and figures['file'] is None
     done = program(
         *(
             'query',

@@ -51,7 +51,7 @@ def compiled_folder() -> Path | None:
 
 def graph_path(model_hash: str, precision: str = 'float32') -> Path:
     """Where the graph of a model is, or would be; `int8` has one of its own."""
-    kind = '-int8' if precision == 'int8' else ''
+    kind = '-int8r7' if precision == 'int8' else ''  # weights of seven bits, see quantisation.py
     return cache_folder() / f'{model_hash[:32]}-{_LAYOUT}{kind}.onnx'
 
 

@@ -3,6 +3,9 @@
 Weights by output channel, activations by the range that they have on training images. Only the
 wide 1x1 convolutions change: depthwise ones, gates and the narrow first stages lose more than they
 save (docs/benchmarks.md).
+
+Weights keep to seven bits, [-64, 64]: processors without VNNI add two products of eight bits into
+sixteen, which saturate with full-range weights. So one graph gives the same descriptors everywhere.
 """
 
 from __future__ import annotations
@@ -56,6 +59,7 @@ def quantised_graph(
             per_channel=True,
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
+            reduce_range=True,
             nodes_to_quantize=_wide_convolutions(cleaned),
         )
         return found.read_bytes()

@@ -7,7 +7,7 @@ import pytest
 from ghost_vpr_ros.core.config import EngineConfig
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.engine import create_engine
-from ghost_vpr_ros.core.engine.graph_cache import graph_of, keep_graph
+from ghost_vpr_ros.core.engine.graph_cache import graph_of, graph_path, keep_graph
 from ghost_vpr_ros.core.engine.quantisation import quantised_graph
 from ghost_vpr_ros.core.errors import ImageError
 from ghost_vpr_ros.core.image import read_image
@@ -47,6 +47,19 @@ def test_wide_convolutions_alone_become_int8(quantised):
         shape = next(i.dims for i in graph.initializer if i.name == dequantised[node.input[1]])
         assert shape[1] > 40, node.name
         assert 'reduce' not in node.name and 'expand' not in node.name
+
+
+def test_weights_keep_to_seven_bits_for_processors_whose_sums_saturate(quantised):
+    graph = onnx.load_from_string(quantised).graph
+    weights = [onnx.numpy_helper.to_array(item) for item in graph.initializer]
+    small = [each for each in weights if each.dtype == np.int8 and each.ndim == 4]
+    assert small
+    # Two products of a byte and a weight fit into 16 bits: 2 * 255 * 64 < 2 ** 15.
+    assert max(np.abs(each.astype(int)).max() for each in small) <= 64
+
+
+def test_graphs_of_eight_bits_made_before_are_not_found(model):
+    assert graph_path(model.model_hash, 'int8').name.endswith('-int8r7.onnx')
 
 
 @pytest.mark.parametrize('name', ENGINES_WITH_INT8)
