@@ -14,18 +14,23 @@ from numpy.typing import NDArray
 from benchmarks.closure_drives import Questions, Workshop
 from benchmarks.closure_figures import Outcome, nees_per_dimension
 from benchmarks.closure_variants import POSITIVE_DISTANCE_M, VARIANTS
-from ghost_vpr_ros.core.calibration import Calibration
+from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import Frame, Hypothesis, State
 from ghost_vpr_ros.core.engine import create_engine
 from ghost_vpr_ros.core.preprocessing import preprocess
+from ghost_vpr_ros.core.probability.calibration import Calibration
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
-from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
-from ghost_vpr_ros.replay.calibrator import calibrate_together
+from ghost_vpr_ros.replay.calibration.calibrator import calibrate_together
+from ghost_vpr_ros.replay.calibration.judged_drive import Elsewhere, judged_drive
 from ghost_vpr_ros.replay.config import CalibrationConfig
-from ghost_vpr_ros.replay.ground_truth import GroundTruth
-from ghost_vpr_ros.replay.judged_drive import Elsewhere, judged_drive
-from ghost_vpr_ros.replay.match_sheet import Tile, Verdict
-from ghost_vpr_ros.replay.replayer import Answer, keyframes_as_frames, replay, stage_times
+from ghost_vpr_ros.replay.evaluation.ground_truth import GroundTruth
+from ghost_vpr_ros.replay.evaluation.match_sheet import Tile, Verdict
+from ghost_vpr_ros.replay.evaluation.replayer import (
+    Answer,
+    keyframes_as_frames,
+    replay,
+    stage_times,
+)
 
 TIMED_IMAGES = 30
 

@@ -17,33 +17,33 @@ from benchmarks.closure_variants import (
     STAMP_RATE_HZ,
     TOLERANCE,
 )
-from ghost_vpr_ros.core.config import MapConfig
+from ghost_vpr_ros.core.config.map import MapConfig
+from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
+from ghost_vpr_ros.core.config.verification import VerificationConfig
 from ghost_vpr_ros.core.datatypes import Candidate, Frame, Pose
 from ghost_vpr_ros.core.engine import create_engine
+from ghost_vpr_ros.core.map.place_map import PlaceMap
 from ghost_vpr_ros.core.model.default_weights import load_default_model
 from ghost_vpr_ros.core.model.weights import model_to_bytes
-from ghost_vpr_ros.core.place_map import PlaceMap
+from ghost_vpr_ros.core.recognition.stamped_memory import StampedMemory
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
-from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
-from ghost_vpr_ros.core.stamped_memory import StampedMemory
-from ghost_vpr_ros.core.verification import (
+from ghost_vpr_ros.core.verification.geometric import (
     GeometricVerifier,
     VerifiedCandidate,
     VerifiedCandidates,
 )
-from ghost_vpr_ros.core.verification_config import VerificationConfig
-from ghost_vpr_ros.replay.bag_topics import BagTopics
-from ghost_vpr_ros.replay.bag_writer import ODOMETRY_TOPIC, TRUTH_TOPIC
-from ghost_vpr_ros.replay.ground_truth import GroundTruth, by_index, by_position
-from ghost_vpr_ros.replay.image_sources import open_source
-from ghost_vpr_ros.replay.judged_drive import Elsewhere
+from ghost_vpr_ros.replay.bags.topics import BagTopics
+from ghost_vpr_ros.replay.bags.writer import ODOMETRY_TOPIC, TRUTH_TOPIC
+from ghost_vpr_ros.replay.calibration.judged_drive import Elsewhere
+from ghost_vpr_ros.replay.descriptors.remembering_engine import RememberingEngine
+from ghost_vpr_ros.replay.evaluation.ground_truth import GroundTruth, by_index, by_position
+from ghost_vpr_ros.replay.evaluation.replayer import keyframes_as_frames
 from ghost_vpr_ros.replay.map_builder import add_frames
-from ghost_vpr_ros.replay.odometry_track import remembered_odometry
-from ghost_vpr_ros.replay.remembering_engine import RememberingEngine
-from ghost_vpr_ros.replay.replayer import keyframes_as_frames
+from ghost_vpr_ros.replay.pose_graph.odometry_track import remembered_odometry
 from ghost_vpr_ros.replay.sample_town.config import TownConfig
 from ghost_vpr_ros.replay.sample_town.export import is_complete, make_town
-from ghost_vpr_ros.replay.source_to_bag import INVENTED_START_NS
+from ghost_vpr_ros.replay.sources.image_sources import open_source
+from ghost_vpr_ros.replay.sources.source_to_bag import INVENTED_START_NS
 
 SETS_ELSEWHERE = {
     'bgu_campus': ('bgu_campus',),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.calibration_fit import (
+from ghost_vpr_ros.replay.evaluation.calibration_fit import (
     error_if_perfect,
     expected_calibration_error,
     wilson_lower_bound,

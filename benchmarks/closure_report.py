@@ -11,11 +11,11 @@ from typing import Any
 from benchmarks import closure_variants as table
 from benchmarks.closure_answers import WrongAnswer
 from benchmarks.closure_figures import Outcome, joined, reliability_examples
-from ghost_vpr_ros.core.calibration_fit import ReliabilityBins, reliability_bins
 from ghost_vpr_ros.core.image import encode_jpeg
-from ghost_vpr_ros.replay.match_sheet import draw_sheet
+from ghost_vpr_ros.replay.evaluation.calibration_fit import ReliabilityBins, reliability_bins
+from ghost_vpr_ros.replay.evaluation.match_sheet import draw_sheet
+from ghost_vpr_ros.replay.evaluation.plots import reliability_plot
 from ghost_vpr_ros.replay.output_files import write_file, write_json
-from ghost_vpr_ros.replay.report import reliability_plot
 
 SHEET_ROWS = 8
 Key = tuple[str, str]

@@ -27,7 +27,7 @@ from benchmarks.closure_drives import Questions, Workshop
 from benchmarks.closure_figures import Outcome, figures, joined
 from benchmarks.closure_report import Results, write_report
 from benchmarks.closure_variants import CALIBRATIONS, MAP_ALONE, PARTS, SOURCES, VARIANTS
-from ghost_vpr_ros.core.calibration import Calibration
+from ghost_vpr_ros.core.probability.calibration import Calibration
 from ghost_vpr_ros.replay.config import CalibrationConfig
 from ghost_vpr_ros.replay.output_files import make_output_folder
 

@@ -27,7 +27,7 @@ from benchmarks.index_kinds import KINDS, Asked
 from benchmarks.index_report import as_markdown
 from benchmarks.map_of_size import Grower
 from benchmarks.real_descriptors import real_images
-from ghost_vpr_ros.core.config import IndexConfig
+from ghost_vpr_ros.core.config.map import IndexConfig
 
 _PERCENTILES = [5, 25, 50, 75, 95]
 

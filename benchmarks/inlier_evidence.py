@@ -3,7 +3,8 @@
 Learns from the validation split of `gsv_cambridge` (right: within 10 m in the same heading; wrong:
 the two most similar beyond 50 m), reports what it means there and on `gardens_point` (right: the
 same frame; wrong: the most similar frame 10 or more away), which decides nothing. Prints the rows
-of `core/inlier_evidence.py` and, with --time, how long three candidates take at 640x480.
+of `core/probability/inlier_evidence.py` and, with --time, how long three candidates take at
+640x480.
 
     GHOST_VPR_DATA=DATA python benchmarks/inlier_evidence.py --time
 """
@@ -23,17 +24,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ghost_vpr_ros.core.config.verification import FEATURES, VerificationConfig
 from ghost_vpr_ros.core.datatypes import Candidate, Frame, Keyframe
 from ghost_vpr_ros.core.engine import create_engine
-from ghost_vpr_ros.core.extraction import extract_descriptors
 from ghost_vpr_ros.core.geodesy import LocalFrame
-from ghost_vpr_ros.core.inlier_evidence import FREE_INLIERS, InlierEvidence
 from ghost_vpr_ros.core.model.default_weights import load_default_model
-from ghost_vpr_ros.core.verification import VerifiedCandidate
-from ghost_vpr_ros.core.verification_config import FEATURES, VerificationConfig
-from ghost_vpr_ros.core.verifiers import Verifier, create_verifier
-from ghost_vpr_ros.core.view_features import Views
-from ghost_vpr_ros.replay.image_sources import open_source
+from ghost_vpr_ros.core.probability.inlier_evidence import FREE_INLIERS, InlierEvidence
+from ghost_vpr_ros.core.verification.choice import Verifier, create_verifier
+from ghost_vpr_ros.core.verification.geometric import VerifiedCandidate
+from ghost_vpr_ros.core.verification.view_features import Views
+from ghost_vpr_ros.replay.descriptors.extraction import extract_descriptors
+from ghost_vpr_ros.replay.sources.image_sources import open_source
 
 RIGHT_M = 10.0
 WRONG_M = 50.0

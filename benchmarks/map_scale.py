@@ -10,19 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.index_kinds import Asked, recalls, resident_bytes, timed
-from ghost_vpr_ros.core.candidates import make_candidates
-from ghost_vpr_ros.core.config import IndexConfig, MapConfig, PreprocessingConfig
+from ghost_vpr_ros.core.config.map import IndexConfig, MapConfig
+from ghost_vpr_ros.core.config.model import PreprocessingConfig
+from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import Pose
 from ghost_vpr_ros.core.geodesy import yaw_to_quaternion
-from ghost_vpr_ros.core.index_cache import cache_path, columns_path
-from ghost_vpr_ros.core.known_places import KnownPlaces
-from ghost_vpr_ros.core.likelihood import Likelihood
-from ghost_vpr_ros.core.map_teacher import MapTeacher
-from ghost_vpr_ros.core.motion import Motion
-from ghost_vpr_ros.core.place_map import PlaceMap
-from ghost_vpr_ros.core.position_prior import PositionPrior
-from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
-from ghost_vpr_ros.core.temporal_filter import TemporalFilter
+from ghost_vpr_ros.core.map.place_map import PlaceMap
+from ghost_vpr_ros.core.probability.likelihood import Likelihood
+from ghost_vpr_ros.core.recognition.candidates import make_candidates
+from ghost_vpr_ros.core.recognition.known_places import KnownPlaces
+from ghost_vpr_ros.core.recognition.map_likelihood import MapTeacher
+from ghost_vpr_ros.core.recognition.motion import Motion
+from ghost_vpr_ros.core.recognition.position_prior import PositionPrior
+from ghost_vpr_ros.core.recognition.temporal_filter import TemporalFilter
+from ghost_vpr_ros.core.search.cache import cache_path, columns_path
 
 Floats = NDArray[np.float32]
 

@@ -37,7 +37,7 @@ from benchmarks.node_inputs import (
     parse_with_inputs,
 )
 from benchmarks.node_processes import ROOT, Process, Watcher
-from ghost_vpr_ros.core.config import EngineConfig
+from ghost_vpr_ros.core.config.engine import EngineConfig
 
 PROFILE = ROOT / 'config' / 'fastdds_large_images.xml'
 PROFILE_VARIABLE = 'FASTRTPS_DEFAULT_PROFILES_FILE'

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.engine import create_engine
-from ghost_vpr_ros.core.extraction import extract_descriptors
 from ghost_vpr_ros.core.image import read_image
 from ghost_vpr_ros.core.model.default_weights import load_default_model
+from ghost_vpr_ros.replay.descriptors.extraction import extract_descriptors
 
 _METRES_PER_DEGREE = 111_320.0
 _WALK_STEP_M = 2.0

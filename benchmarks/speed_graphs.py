@@ -14,7 +14,7 @@ from torch import nn
 
 from benchmarks.speed_networks import TimedNetwork
 from benchmarks.speed_worker import make_image
-from ghost_vpr_ros.core.config import PreprocessingConfig
+from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.engine.graph_export import PixelNetwork, export_graph, export_layers
 from ghost_vpr_ros.core.engine.quantisation import quantised_graph

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ghost_vpr_ros.core.config import ModelConfig, PreprocessingConfig
+from ghost_vpr_ros.core.config.model import ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.model.default_weights import load_default_model
 from ghost_vpr_ros.core.model.netvlad import NetVLAD
 from ghost_vpr_ros.core.model.vpr_model import VprModel

@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.config import EngineConfig, PreprocessingConfig
+from ghost_vpr_ros.core.config.engine import EngineConfig
+from ghost_vpr_ros.core.config.model import PreprocessingConfig
 
 WARM_UP = 3
 LEAST_REPETITIONS = 2

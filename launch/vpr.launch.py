@@ -20,7 +20,7 @@ from launch.actions import (
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from ghost_vpr_ros.core.settings import settings_of
+from ghost_vpr_ros.core.config.settings import settings_of
 from ghost_vpr_ros.ros.parameters import NodeConfig
 
 SHARE = Path(get_package_share_directory('ghost_vpr_ros'))

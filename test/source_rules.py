@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 MAX_FUNCTION_LINES = 50
-MAX_FILE_LINES = 300
+MAX_FILE_LINES = 500
 VAGUE_NAMES = ('utils', 'util', 'helpers', 'helper', 'common', 'misc', 'manager')
 NEVER = ('pickle', 'cPickle', 'dill', 'joblib', 'shelve')
 NETWORK = ('urllib.request', 'http', 'ftplib', 'socket')

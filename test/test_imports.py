@@ -20,7 +20,7 @@ def test_file_keeps_the_rules(path: Path) -> None:
     assert broken_rules(path.read_text(encoding='utf-8'), module_name(path)) == []
 
 
-CORE = 'ghost_vpr_ros.core.place_map'
+CORE = 'ghost_vpr_ros.core.map.place_map'
 PLANTED = [
     (CORE, 'import rclpy'),
     (CORE, 'from sensor_msgs.msg import Image'),
@@ -29,7 +29,7 @@ PLANTED = [
     (CORE, 'import matplotlib.pyplot'),
     (CORE, 'from urllib.request import urlopen'),
     (CORE, 'from ghost_vpr_ros.replay import manifest'),
-    (CORE, 'from ..replay import manifest'),
+    (CORE, 'from ...replay import manifest'),
     (CORE, 'from ghost_vpr_ros import cli'),
     (CORE, 'def f():\n    from training import loss'),
     (CORE, 'print(1)'),
@@ -40,11 +40,11 @@ PLANTED = [
     (CORE, 'import pickle'),
     (CORE, 'try:\n    pass\nexcept:\n    pass'),
     (CORE, 'def f():\n' + '    x = 1\n' * 51),
-    (CORE, 'x = 1\n' * 301),
+    (CORE, 'x = 1\n' * 501),
     ('ghost_vpr_ros.core.image_utils', ''),
     ('ghost_vpr_ros.core.common', ''),
-    ('ghost_vpr_ros.replay.bag_reader', 'import rclpy'),
-    ('ghost_vpr_ros.replay.bag_reader', 'from ghost_vpr_ros.cli import main'),
+    ('ghost_vpr_ros.replay.bags.reader', 'import rclpy'),
+    ('ghost_vpr_ros.replay.bags.reader', 'from ghost_vpr_ros.cli import main'),
     ('ghost_vpr_ros.ros.conversions', 'from rosbags.highlevel import AnyReader'),
     ('ghost_vpr_ros.ros.conversions', 'import rosbags'),
     ('ghost_vpr_ros.ros.conversions', 'from ghost_vpr_ros.replay import manifest'),
@@ -66,7 +66,7 @@ ALLOWED = [
     (CORE, 'import sqlite3\nimport numpy as np\nimport torch.nn\nimport cv2, faiss'),
     (CORE, 'from ghost_vpr_ros.core.errors import MapError\nfrom . import errors'),
     (CORE, 'from ghost_vpr_ros import __version__'),
-    ('ghost_vpr_ros.replay.bag_reader', 'from rosbags.highlevel import AnyReader'),
+    ('ghost_vpr_ros.replay.bags.reader', 'from rosbags.highlevel import AnyReader'),
     ('ghost_vpr_ros.ros.conversions', 'from rosbags.image import message_to_cvimage'),
     ('ghost_vpr_ros.ros.conversions', 'from diagnostic_msgs.msg import DiagnosticStatus'),
     ('ghost_vpr_ros.cli.doctor', 'import argparse\nfrom tqdm import tqdm\nprint(1)'),

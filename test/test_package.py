@@ -117,7 +117,7 @@ def test_launcher_falls_back_to_the_python_of_the_path(tmp_path: Path) -> None:
     done = subprocess.run(
         [launcher], capture_output=True, text=True, env={**os.environ, 'PATH': path}
     )
-    assert done.stdout.startswith('path: -m ghost_vpr_ros.ros.image_publisher')
+    assert done.stdout.startswith('path: -m ghost_vpr_ros.ros.tools.image_publisher')
 
 
 @pytest.fixture(scope='module')

@@ -13,14 +13,14 @@ from pathlib import Path
 
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import ConfigError, SourceError
-from training.classification import ClassificationConfig
 from training.datasets.data_config import DataConfig, expanded
 from training.datasets.open_place_set import open_place_set
-from training.distillation import DistillationConfig
 from training.experiment import Experiment, read_mapping
-from training.photo_views import open_unweighted
-from training.protocols import Protocol
-from training.whitening import WhiteningConfig
+from training.head.whitening import WhiteningConfig
+from training.measure.protocols import Protocol
+from training.trunk.classification import ClassificationConfig
+from training.trunk.distillation import DistillationConfig
+from training.trunk.photo_views import open_unweighted
 
 NOTES = Path(__file__).parent / 'configs' / 'data_notes.yaml'
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from ghost_vpr_ros.core.errors import ConfigError, GhostVprError
 from training.experiment import Experiment, read_experiment
-from training.parallel import Processes
-from training.run_folder import CONFIG_NAME, RunFolder
+from training.loop.parallel import Processes
+from training.loop.run_folder import CONFIG_NAME, RunFolder
 
 EXIT_INTERRUPTED = 130
 

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from training.storage_formats import FORMATS
+from training.measure.storage_formats import FORMATS
 
 _MARKERS = dict(zip(FORMATS, 'osDx', strict=True))
 _PANEL_INCHES = (5.5, 4.5)

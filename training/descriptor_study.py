@@ -34,18 +34,18 @@ from training.command import finish, new_parser
 from training.descriptor_picture import draw_study
 from training.evaluate import DATA_VARIABLE
 from training.experiment import Experiment
-from training.protocols import PROTOCOLS, Protocol, open_protocol, read_protocols
-from training.schedule import ScheduleConfig
-from training.selection import recall_of
-from training.storage_formats import FORMATS
-from training.unwhitened import unwhitened_descriptors
+from training.head.unwhitened import unwhitened_descriptors
+from training.head.whitening import WhiteningConfig, whitened
+from training.loop.schedule import ScheduleConfig
+from training.measure.protocols import PROTOCOLS, Protocol, open_protocol, read_protocols
+from training.measure.storage_formats import FORMATS
+from training.places.selection import recall_of
 from training.whiten import (
     add_whitening_options,
     input_of,
     read_whitening_experiment,
     training_descriptors,
 )
-from training.whitening import WhiteningConfig, whitened
 
 DIMS = (64, 128, 256, 512, 4096)
 

@@ -18,15 +18,15 @@ from tqdm import tqdm
 
 from ghost_vpr_ros.core.errors import WeightsError
 from ghost_vpr_ros.core.model.weights import save_model
-from training.augmentation import AugmentationConfig
 from training.command import add_run_options, finish, new_parser, open_run_folder, run_experiment
-from training.determinism import make_deterministic
-from training.distillation import Distillation, DistillationConfig
 from training.experiment import Experiment
-from training.parallel import Processes
-from training.photo_views import ViewBatches, open_photos
-from training.run_folder import RunFolder
-from training.teacher import open_teacher
+from training.loop.augmentation import AugmentationConfig
+from training.loop.determinism import make_deterministic
+from training.loop.parallel import Processes
+from training.loop.run_folder import RunFolder
+from training.trunk.distillation import Distillation, DistillationConfig
+from training.trunk.photo_views import ViewBatches, open_photos
+from training.trunk.teacher import open_teacher
 
 LOG_EVERY = 20
 PCA_BATCHES = 16

@@ -20,27 +20,27 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ghost_vpr_ros.core.config import EngineConfig
+from ghost_vpr_ros.core.config.engine import EngineConfig
+from ghost_vpr_ros.core.config.verification import PatchNetVladConfig
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.engine import Engine
 from ghost_vpr_ros.core.engine.rootsift_engine import create_any_engine
 from ghost_vpr_ros.core.errors import ConfigError
-from ghost_vpr_ros.core.extraction import extract_descriptors
 from ghost_vpr_ros.core.model.any_model import open_any_model
 from ghost_vpr_ros.core.model.rootsift_vlad import RootSiftVlad
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import load_model
 from ghost_vpr_ros.core.model.weights_file import StoredModel
-from ghost_vpr_ros.core.patch_netvlad_config import PatchNetVladConfig
 from ghost_vpr_ros.replay.config import RerankConfig
+from ghost_vpr_ros.replay.descriptors.extraction import extract_descriptors
+from ghost_vpr_ros.replay.evaluation.reranking import PatchReranker
 from ghost_vpr_ros.replay.output_files import without_nan, write_json
-from ghost_vpr_ros.replay.reranking import PatchReranker
 from training.command import finish, new_parser
 from training.datasets.command_options import add_settings, config_from
-from training.protocols import PROTOCOLS, Protocol, open_protocol, read_protocols
-from training.retrieval import Judged, judge
-from training.selection import VALIDATION_RANKS
-from training.trunk_memory import add_maps_option, remember_trunk
+from training.loop.trunk_memory import add_maps_option, remember_trunk
+from training.measure.protocols import PROTOCOLS, Protocol, open_protocol, read_protocols
+from training.measure.retrieval import Judged, judge
+from training.places.selection import VALIDATION_RANKS
 
 DATA_VARIABLE = 'GHOST_VPR_DATA'
 

@@ -14,25 +14,25 @@ from typing import Any
 
 import yaml
 
-from ghost_vpr_ros.core.config import ModelConfig, PreprocessingConfig
+from ghost_vpr_ros.core.config.model import ModelConfig, PreprocessingConfig
+from ghost_vpr_ros.core.config.settings import Config, ConfigT, nearest_hint
 from ghost_vpr_ros.core.errors import ConfigError
-from ghost_vpr_ros.core.settings import Config, ConfigT, nearest_hint
 from training.datasets.data_config import DataConfig
 
 SECTIONS = {
-    'tuples': 'training.positives:TupleConfig',
-    'mining': 'training.mining:MiningConfig',
-    'loss': 'training.loss:LossConfig',
-    'optimiser': 'training.optimiser:OptimiserConfig',
-    'schedule': 'training.schedule:ScheduleConfig',
-    'selection': 'training.selection:SelectionConfig',
-    'alarm': 'training.alarm:AlarmConfig',
-    'augmentation': 'training.augmentation:AugmentationConfig',
-    'distillation': 'training.distillation:DistillationConfig',
-    'classification': 'training.classification:ClassificationConfig',
-    'whitening': 'training.whitening:WhiteningConfig',
-    'deployment': 'training.whitening:DeploymentConfig',
-    'semantics': 'training.semantics:SemanticsConfig',
+    'tuples': 'training.datasets.positives:TupleConfig',
+    'mining': 'training.places.mining:MiningConfig',
+    'loss': 'training.places.loss:LossConfig',
+    'optimiser': 'training.loop.optimiser:OptimiserConfig',
+    'schedule': 'training.loop.schedule:ScheduleConfig',
+    'selection': 'training.places.selection:SelectionConfig',
+    'alarm': 'training.places.alarm:AlarmConfig',
+    'augmentation': 'training.loop.augmentation:AugmentationConfig',
+    'distillation': 'training.trunk.distillation:DistillationConfig',
+    'classification': 'training.trunk.classification:ClassificationConfig',
+    'whitening': 'training.head.whitening:WhiteningConfig',
+    'deployment': 'training.head.whitening:DeploymentConfig',
+    'semantics': 'training.head.semantics:SemanticsConfig',
 }
 """Section of the YAML file -> where its configuration class is."""
 

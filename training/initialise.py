@@ -14,18 +14,18 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ghost_vpr_ros.core.config import MAX_INITIALISATION_IMAGES
+from ghost_vpr_ros.core.config.model import MAX_INITIALISATION_IMAGES
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import OutputError
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import save_model
-from ghost_vpr_ros.replay.image_sources import open_source
+from ghost_vpr_ros.replay.sources.image_sources import open_source
 from training.command import add_experiment_options, finish, new_parser
 from training.datasets.open_place_set import open_place_set
 from training.experiment import Experiment, read_experiment
-from training.semantics import SemanticsConfig
-from training.starting_model import starting_model
-from training.trunk_memory import add_maps_option
+from training.head.semantics import SemanticsConfig
+from training.head.starting_model import starting_model
+from training.loop.trunk_memory import add_maps_option
 
 
 def initialise(

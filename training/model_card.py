@@ -34,8 +34,8 @@ from training.card_sources import (
 )
 from training.command import add_experiment_options, finish, new_parser
 from training.experiment import Experiment, read_experiment
-from training.protocols import PROTOCOLS, open_protocol, read_protocols
-from training.table_plan import STAGES
+from training.measure.protocols import PROTOCOLS, open_protocol, read_protocols
+from training.tables.plan import STAGES
 
 LICENCE = 'Apache-2.0'
 

@@ -23,15 +23,15 @@ from tqdm import tqdm
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.model.weights import save_model
 from ghost_vpr_ros.replay.output_files import write_json
-from training.classification import ClassificationConfig
 from training.command import add_run_options, finish, new_parser, run_experiment
-from training.datasets.scene_folders import SceneSet, read_scenes
-from training.determinism import make_deterministic
+from training.datasets.readers.scene_folders import SceneSet, read_scenes
 from training.experiment import Experiment
-from training.parallel import Processes
-from training.pretraining import Pretraining
-from training.run_folder import RunFolder
-from training.scene_batches import TrainingViews, WholeImages, load_batches
+from training.loop.determinism import make_deterministic
+from training.loop.parallel import Processes
+from training.loop.run_folder import RunFolder
+from training.trunk.classification import ClassificationConfig
+from training.trunk.pretraining import Pretraining
+from training.trunk.scene_batches import TrainingViews, WholeImages, load_batches
 
 METRICS_NAME = 'metrics.json'
 

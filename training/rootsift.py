@@ -27,7 +27,7 @@ from ghost_vpr_ros.core.preprocessing import pixel_batch
 from ghost_vpr_ros.core.sampling import evenly_spaced
 from ghost_vpr_ros.replay.output_files import check_writable
 from training.command import finish, new_parser
-from training.photo_views import open_unweighted
+from training.trunk.photo_views import open_unweighted
 
 CENTRE_IMAGES = 500
 FEATURES_PER_IMAGE = 100

@@ -18,16 +18,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from ghost_vpr_ros.core.config import PreprocessingConfig
+from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.model.poolings.activations import generalised_mean
 from ghost_vpr_ros.core.model.poolings.hard_vlad import hard_vlad
 from ghost_vpr_ros.core.preprocessing import preprocess
 from ghost_vpr_ros.replay.output_files import write_json
 from training.command import finish, new_parser
-from training.protocols import PROTOCOLS, Protocol, open_protocol, read_protocols
-from training.selection import recall_of
-from training.teacher import Teacher, open_teacher
+from training.measure.protocols import PROTOCOLS, Protocol, open_protocol, read_protocols
+from training.places.selection import recall_of
+from training.trunk.teacher import Teacher, open_teacher
 
 GEM_POWER = 3.0
 CLUSTERS = 64

@@ -23,20 +23,20 @@ import torch
 
 from ghost_vpr_ros.replay.output_files import write_file, write_json
 from training.command import add_run_options, finish, new_parser, open_run_folder, run_experiment
-from training.curves import draw_curves
 from training.datasets.joined_sets import join_sets
 from training.datasets.open_place_set import open_place_set
 from training.datasets.place_set import PlaceSet
-from training.determinism import make_deterministic
 from training.experiment import Experiment
+from training.head.starting_model import interrupted_model, starting_model
+from training.loop.curves import draw_curves
+from training.loop.determinism import make_deterministic
+from training.loop.optimiser import OptimiserConfig
+from training.loop.parallel import Processes
+from training.loop.run_folder import LOG_NAME, RunFolder
+from training.loop.trunk_memory import add_maps_option, check_frozen
 from training.model_card import run_card
-from training.optimiser import OptimiserConfig
-from training.parallel import Processes
-from training.run_folder import LOG_NAME, RunFolder
-from training.starting_model import interrupted_model, starting_model
-from training.training_parts import TrainingParts, assemble
-from training.training_run import TrainingRun
-from training.trunk_memory import add_maps_option, check_frozen
+from training.places.parts import TrainingParts, assemble
+from training.places.run import TrainingRun
 
 CACHE_NAME = 'cache'
 CARD_NAME = 'MODEL_CARD.md'

@@ -20,22 +20,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.config import PreprocessingConfig
+from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import OutputError
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import load_model, save_model
 from ghost_vpr_ros.core.sampling import evenly_spaced
 from ghost_vpr_ros.replay.output_files import check_writable
-from training.augmentation import AugmentationConfig, augment
 from training.command import add_device_option, add_experiment_options, finish, new_parser
 from training.datasets.open_place_set import open_place_set
 from training.experiment import Experiment, read_experiment
-from training.photo_views import open_unweighted
-from training.schedule import ScheduleConfig
-from training.trunk_memory import add_maps_option, remember_trunk
-from training.unwhitened import unwhitened_descriptors
-from training.whitening import DeploymentConfig, WhiteningConfig, whitened
+from training.head.unwhitened import unwhitened_descriptors
+from training.head.whitening import DeploymentConfig, WhiteningConfig, whitened
+from training.loop.augmentation import AugmentationConfig, augment
+from training.loop.schedule import ScheduleConfig
+from training.loop.trunk_memory import add_maps_option, remember_trunk
+from training.trunk.photo_views import open_unweighted
 
 
 def whiten(model: VprModel, experiment: Experiment, folder: Path, device: str) -> VprModel:

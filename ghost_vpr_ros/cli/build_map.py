@@ -21,17 +21,18 @@ from ghost_vpr_ros.cli.options import add_settings, add_where, config_from, wher
 from ghost_vpr_ros.cli.positions import located
 from ghost_vpr_ros.cli.progress import progress_bar
 from ghost_vpr_ros.cli.table import add_json_option, print_result
-from ghost_vpr_ros.core.config import EngineConfig, MapConfig
+from ghost_vpr_ros.core.config.engine import EngineConfig
+from ghost_vpr_ros.core.config.map import MapConfig
 from ghost_vpr_ros.core.errors import ConfigError, GhostVprError, MapError
-from ghost_vpr_ros.replay.bag_topics import BagTopics
+from ghost_vpr_ros.replay.bags.topics import BagTopics
 from ghost_vpr_ros.replay.output_files import check_writable
 
 if TYPE_CHECKING:
     from ghost_vpr_ros.cli.model_options import Model
-    from ghost_vpr_ros.core.place_map import PlaceMap
-    from ghost_vpr_ros.replay.image_sources import ImageSource
+    from ghost_vpr_ros.core.map.place_map import PlaceMap
+    from ghost_vpr_ros.replay.descriptors.stored import StoredDescriptors
     from ghost_vpr_ros.replay.map_builder import BuildResult
-    from ghost_vpr_ros.replay.stored_descriptors import StoredDescriptors
+    from ghost_vpr_ros.replay.sources.image_sources import ImageSource
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Build or continue the map and print what it holds."""
-    from ghost_vpr_ros.replay.image_sources import open_source
+    from ghost_vpr_ros.replay.sources.image_sources import open_source
 
     config, topics = config_from(args, MapConfig), config_from(args, BagTopics)
     _check_place(args.map, args.append)
@@ -94,7 +95,7 @@ def _stored(args: argparse.Namespace) -> StoredDescriptors | None:
     """The descriptors of --descriptors; their network becomes that of --model."""
     if args.descriptors is None:
         return None
-    from ghost_vpr_ros.replay.stored_descriptors import StoredDescriptors
+    from ghost_vpr_ros.replay.descriptors.stored import StoredDescriptors
 
     stored = StoredDescriptors(args.descriptors)
     if args.model is not None:
@@ -109,7 +110,7 @@ def _stored(args: argparse.Namespace) -> StoredDescriptors | None:
 def _open_map(
     args: argparse.Namespace, source: ImageSource, config: MapConfig
 ) -> tuple[PlaceMap, Model]:
-    from ghost_vpr_ros.core.place_map import PlaceMap
+    from ghost_vpr_ros.core.map.place_map import PlaceMap
 
     if args.map.exists():
         return _open_existing(args, config)
@@ -129,8 +130,8 @@ def _open_map(
 
 def _open_existing(args: argparse.Namespace, config: MapConfig) -> tuple[PlaceMap, Model]:
     """The map with its own model; a weights file may be given again, but must be the same one."""
+    from ghost_vpr_ros.core.map.place_map import PlaceMap
     from ghost_vpr_ros.core.model.weights_file import StoredModel
-    from ghost_vpr_ros.core.place_map import PlaceMap
 
     wanted = StoredModel.from_file(args.model).model_hash if is_weights_file(args.model) else None
     place_map = PlaceMap.open(args.map, writable=True, expected_model_hash=wanted, config=config)
@@ -178,7 +179,7 @@ def _explained(error: GhostVprError, place_map: PlaceMap) -> GhostVprError:
 
 def _remove_if_empty(path: Path) -> None:
     """Take away a map without a single keyframe: nothing of value was begun."""
-    from ghost_vpr_ros.core.place_map import PlaceMap
+    from ghost_vpr_ros.core.map.place_map import PlaceMap
 
     try:
         with PlaceMap.open(path) as place_map:

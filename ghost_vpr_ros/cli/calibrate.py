@@ -18,20 +18,20 @@ from ghost_vpr_ros.cli.options import add_settings, add_where, config_from, wher
 from ghost_vpr_ros.cli.positions import judged_frames
 from ghost_vpr_ros.cli.progress import progress_bar, say
 from ghost_vpr_ros.cli.table import add_json_option, print_result
-from ghost_vpr_ros.core.config import EngineConfig
+from ghost_vpr_ros.core.config.engine import EngineConfig
+from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
+from ghost_vpr_ros.core.config.settings import settings_of
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import CalibrationError
-from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
-from ghost_vpr_ros.core.settings import settings_of
-from ghost_vpr_ros.replay.bag_topics import BagTopics
+from ghost_vpr_ros.replay.bags.topics import BagTopics
 from ghost_vpr_ros.replay.config import CalibrationConfig, EvaluationConfig
 from ghost_vpr_ros.replay.output_files import check_writable, make_output_folder
 
 if TYPE_CHECKING:
-    from ghost_vpr_ros.core.calibration import Calibration
+    from ghost_vpr_ros.core.probability.calibration import Calibration
     from ghost_vpr_ros.core.recognizer import PlaceRecognizer
-    from ghost_vpr_ros.replay.calibrator import CalibrationRun
-    from ghost_vpr_ros.replay.judged_drive import Elsewhere
+    from ghost_vpr_ros.replay.calibration.calibrator import CalibrationRun
+    from ghost_vpr_ros.replay.calibration.judged_drive import Elsewhere
 
 _THRESHOLDS = ('min_probability', 'tentative_probability')
 
@@ -101,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _calibration_of(path: Path) -> Calibration:
-    from ghost_vpr_ros.core.place_map import PlaceMap
+    from ghost_vpr_ros.core.map.place_map import PlaceMap
 
     with PlaceMap.open(path) as place_map:
         if place_map.calibration is None:
@@ -113,10 +113,10 @@ def _calibration_of(path: Path) -> Calibration:
 
 def _open_recognizer(args: argparse.Namespace) -> PlaceRecognizer:
     from ghost_vpr_ros.core.engine import create_engine
+    from ghost_vpr_ros.core.map.place_map import PlaceMap
     from ghost_vpr_ros.core.model.weights_file import StoredModel
-    from ghost_vpr_ros.core.place_map import PlaceMap
     from ghost_vpr_ros.core.recognizer import PlaceRecognizer
-    from ghost_vpr_ros.replay.remembering_engine import RememberingEngine
+    from ghost_vpr_ros.replay.descriptors.remembering_engine import RememberingEngine
 
     place_map = PlaceMap.open(args.map)
     try:
@@ -134,9 +134,9 @@ def _run(
     recognizer: PlaceRecognizer,
     taken: Calibration | None,
 ) -> CalibrationRun:
-    from ghost_vpr_ros.core.map_calibration import check_fits
-    from ghost_vpr_ros.replay.calibrator import PASSES, calibrate, check
-    from ghost_vpr_ros.replay.judged_drive import judged_drive
+    from ghost_vpr_ros.core.map.calibration_table import check_fits
+    from ghost_vpr_ros.replay.calibration.calibrator import PASSES, calibrate, check
+    from ghost_vpr_ros.replay.calibration.judged_drive import judged_drive
 
     radius_m = config_from(args, EvaluationConfig).positive_distance_m
     odometry = known_odometry(args.source, args.odometry_topic)
@@ -157,8 +157,8 @@ def _run(
 
 def _elsewhere(args: argparse.Namespace) -> Elsewhere | None:
     """The drive through places that the map lacks."""
-    from ghost_vpr_ros.replay.image_sources import open_source
-    from ghost_vpr_ros.replay.judged_drive import Elsewhere
+    from ghost_vpr_ros.replay.calibration.judged_drive import Elsewhere
+    from ghost_vpr_ros.replay.sources.image_sources import open_source
 
     if args.unknown_source is None:
         return None
@@ -176,7 +176,7 @@ def _drive_name(args: argparse.Namespace) -> str:
 def _write_report(
     args: argparse.Namespace, recognizer: PlaceRecognizer, result: CalibrationRun
 ) -> dict[str, Any]:
-    from ghost_vpr_ros.replay.calibration_report import write_calibration_report
+    from ghost_vpr_ros.replay.calibration.report import write_calibration_report
 
     described = {
         'map': str(args.map),
@@ -191,7 +191,7 @@ def _write_report(
 
 
 def _store(path: Path, calibration: Calibration) -> None:
-    from ghost_vpr_ros.core.place_map import PlaceMap
+    from ghost_vpr_ros.core.map.place_map import PlaceMap
 
     with PlaceMap.open(path, writable=True) as place_map:
         place_map.set_calibration(calibration)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ghost_vpr_ros.cli.model_options import add_engine_options, add_model_option
 from ghost_vpr_ros.cli.options import add_settings, add_where
-from ghost_vpr_ros.replay.bag_topics import BagTopics
+from ghost_vpr_ros.replay.bags.topics import BagTopics
 from ghost_vpr_ros.replay.config import DemoConfig, EvaluationConfig
 
 

@@ -12,12 +12,12 @@ from ghost_vpr_ros.cli.options import config_from, where_from
 from ghost_vpr_ros.cli.positions import located
 from ghost_vpr_ros.cli.progress import progress_bar
 from ghost_vpr_ros.cli.sample_town import make_town_with_progress
-from ghost_vpr_ros.replay.bag_topics import BagTopics
+from ghost_vpr_ros.replay.bags.topics import BagTopics
 from ghost_vpr_ros.replay.config import DemoConfig, EvaluationConfig
 from ghost_vpr_ros.replay.sample_town.config import TownConfig
 
 if TYPE_CHECKING:
-    from ghost_vpr_ros.replay.protocols import Division
+    from ghost_vpr_ros.replay.evaluation.protocols import Division
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ def town_data(args: argparse.Namespace, judgement: EvaluationConfig) -> DemoData
     Raises:
         OutputError: the folder cannot be written, or holds a town of other settings.
     """
-    from ghost_vpr_ros.replay.ground_truth import by_position
-    from ghost_vpr_ros.replay.image_sources import open_source
-    from ghost_vpr_ros.replay.protocols import Division
+    from ghost_vpr_ros.replay.evaluation.ground_truth import by_position
+    from ghost_vpr_ros.replay.evaluation.protocols import Division
+    from ghost_vpr_ros.replay.sources.image_sources import open_source
 
     town = args.out / 'sample_town' / 'town'
     make_town_with_progress(town, TownConfig())
@@ -68,8 +68,8 @@ def user_data(args: argparse.Namespace, demo: DemoConfig, judgement: EvaluationC
         SourceError: the source cannot be used, or not be divided.
         OutputError: the bag cannot be written.
     """
-    from ghost_vpr_ros.replay.image_sources import open_source
-    from ghost_vpr_ros.replay.protocols import divide
+    from ghost_vpr_ros.replay.evaluation.protocols import divide
+    from ghost_vpr_ros.replay.sources.image_sources import open_source
 
     topics = config_from(args, BagTopics)
     source = open_source(args.data, where=where_from(args.where), topics=topics)
@@ -82,7 +82,7 @@ def user_data(args: argparse.Namespace, demo: DemoConfig, judgement: EvaluationC
 
 
 def _write_queries_bag(division: Division, bag: Path) -> None:
-    from ghost_vpr_ros.replay.source_to_bag import source_to_bag
+    from ghost_vpr_ros.replay.sources.source_to_bag import source_to_bag
 
     if bag.exists():
         shutil.rmtree(bag)

@@ -16,21 +16,22 @@ from ghost_vpr_ros.cli.model_options import bytes_of, model_or_untrained
 from ghost_vpr_ros.cli.options import config_from
 from ghost_vpr_ros.cli.progress import progress_bar
 from ghost_vpr_ros.cli.replay import replay_title
-from ghost_vpr_ros.core.config import EngineConfig, MapConfig
+from ghost_vpr_ros.core.config.engine import EngineConfig
+from ghost_vpr_ros.core.config.map import MapConfig
+from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.engine import create_engine
 from ghost_vpr_ros.core.image import encode_jpeg
-from ghost_vpr_ros.core.place_map import PlaceMap
+from ghost_vpr_ros.core.map.place_map import PlaceMap
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
-from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
 from ghost_vpr_ros.core.sampling import evenly_spaced
 from ghost_vpr_ros.replay.config import DemoConfig, EvaluationConfig
-from ghost_vpr_ros.replay.evaluation_report import write_evaluation
-from ghost_vpr_ros.replay.evaluator import evaluate
-from ghost_vpr_ros.replay.image_sources import open_source
+from ghost_vpr_ros.replay.evaluation.evaluation_report import write_evaluation
+from ghost_vpr_ros.replay.evaluation.evaluator import evaluate
+from ghost_vpr_ros.replay.evaluation.replay_report import write_replay
+from ghost_vpr_ros.replay.evaluation.replayer import judge, replay
 from ghost_vpr_ros.replay.map_builder import add_frames, remove_map
 from ghost_vpr_ros.replay.output_files import make_output_folder, write_file, write_json
-from ghost_vpr_ros.replay.replay_report import write_replay
-from ghost_vpr_ros.replay.replayer import judge, replay
+from ghost_vpr_ros.replay.sources.image_sources import open_source
 
 if TYPE_CHECKING:
     from ghost_vpr_ros.cli.model_options import Model

@@ -21,15 +21,15 @@ from ghost_vpr_ros.cli.model_options import (
 from ghost_vpr_ros.cli.options import add_settings, add_where, config_from, where_from
 from ghost_vpr_ros.cli.progress import progress_bar
 from ghost_vpr_ros.cli.table import add_json_option, print_result
-from ghost_vpr_ros.core.config import EngineConfig
-from ghost_vpr_ros.replay.bag_topics import BagTopics
+from ghost_vpr_ros.core.config.engine import EngineConfig
+from ghost_vpr_ros.replay.bags.topics import BagTopics
 from ghost_vpr_ros.replay.config import DescribeConfig
 from ghost_vpr_ros.replay.output_files import make_output_folder
 
 if TYPE_CHECKING:
     from ghost_vpr_ros.core.model.weights_file import StoredModel
-    from ghost_vpr_ros.replay.descriptor_plan import DescriptorPlan
-    from ghost_vpr_ros.replay.image_sources import ImageSource
+    from ghost_vpr_ros.replay.descriptors.plan import DescriptorPlan
+    from ghost_vpr_ros.replay.sources.image_sources import ImageSource
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Describe what is missing and print what the folder holds."""
-    from ghost_vpr_ros.replay.image_sources import open_source
+    from ghost_vpr_ros.replay.sources.image_sources import open_source
 
     config, topics = config_from(args, DescribeConfig), config_from(args, BagTopics)
     where = where_from(args.where)
@@ -89,7 +89,7 @@ def _plan(
     """
     from ghost_vpr_ros.core.engine import create_engine
     from ghost_vpr_ros.core.model.weights_file import StoredModel
-    from ghost_vpr_ros.replay.descriptor_plan import MODEL_NAME, make_plan
+    from ghost_vpr_ros.replay.descriptors.plan import MODEL_NAME, make_plan
     from ghost_vpr_ros.replay.map_builder import check_described_images
 
     chosen = chosen_model(args, source.frames, source.name)
@@ -113,7 +113,7 @@ def _describe_here(
     progress: Callable[[int], object],
 ) -> None:
     from ghost_vpr_ros.core.engine import create_engine
-    from ghost_vpr_ros.replay.shard_work import describe_shards
+    from ghost_vpr_ros.replay.descriptors.shard_work import describe_shards
 
     engine = create_engine(model, config_from(args, EngineConfig))
     try:
@@ -129,7 +129,7 @@ def _describe_in_processes(
     topics: BagTopics,
     progress: Callable[[int], object],
 ) -> None:
-    from ghost_vpr_ros.replay.shard_processes import DescribeJob, describe_in_processes
+    from ghost_vpr_ros.replay.descriptors.shard_processes import DescribeJob, describe_in_processes
 
     engine = config_from(args, EngineConfig).to_dict()
     job = DescribeJob(args.out, args.source, where, topics.to_dict(), engine, workers)

@@ -22,10 +22,10 @@ from ghost_vpr_ros.cli.options import (
 from ghost_vpr_ros.cli.positions import located
 from ghost_vpr_ros.cli.progress import progress_bar, say
 from ghost_vpr_ros.cli.table import add_json_option, figure_rows, print_result, table_lines
-from ghost_vpr_ros.core.config import EngineConfig
+from ghost_vpr_ros.core.config.engine import EngineConfig
+from ghost_vpr_ros.core.config.verification import PatchNetVladConfig
 from ghost_vpr_ros.core.errors import ConfigError, SourceError
-from ghost_vpr_ros.core.patch_netvlad_config import PatchNetVladConfig
-from ghost_vpr_ros.replay.bag_topics import BagTopics
+from ghost_vpr_ros.replay.bags.topics import BagTopics
 from ghost_vpr_ros.replay.config import EvaluationConfig, RerankConfig
 from ghost_vpr_ros.replay.output_files import make_output_folder
 
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from ghost_vpr_ros.cli.model_options import AnyModel
     from ghost_vpr_ros.core.engine import Engine
     from ghost_vpr_ros.core.model.description import DescribedModel
-    from ghost_vpr_ros.replay.evaluator import Reranker
-    from ghost_vpr_ros.replay.ground_truth import GroundTruth
-    from ghost_vpr_ros.replay.image_sources import ImageSource
+    from ghost_vpr_ros.replay.evaluation.evaluator import Reranker
+    from ghost_vpr_ros.replay.evaluation.ground_truth import GroundTruth
+    from ghost_vpr_ros.replay.sources.image_sources import ImageSource
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _sources(args: argparse.Namespace) -> tuple[ImageSource, ImageSource, dict[str, int]]:
     """Database, queries, and how many images of each are left out for want of a position."""
-    from ghost_vpr_ros.replay.image_sources import open_source
+    from ghost_vpr_ros.replay.sources.image_sources import open_source
 
     topics = config_from(args, BagTopics)
     database = open_source(args.database, where=where_from(args.database_where), topics=topics)
@@ -108,8 +108,8 @@ def evaluate_and_write(
 ) -> dict[str, Any]:
     """Run the evaluation, write its files to `args.out` and return the content of metrics.json."""
     from ghost_vpr_ros.core.engine.rootsift_engine import create_any_engine
-    from ghost_vpr_ros.replay.evaluation_report import write_evaluation
-    from ghost_vpr_ros.replay.evaluator import evaluate
+    from ghost_vpr_ros.replay.evaluation.evaluation_report import write_evaluation
+    from ghost_vpr_ros.replay.evaluation.evaluator import evaluate
 
     engine = create_any_engine(model, config_from(args, EngineConfig))
     try:
@@ -135,7 +135,7 @@ def evaluate_and_write(
 
 
 def _reranker(args: argparse.Namespace, model: AnyModel, engine: Engine) -> Reranker | None:
-    from ghost_vpr_ros.replay.reranking import PatchReranker
+    from ghost_vpr_ros.replay.evaluation.reranking import PatchReranker
 
     config = config_from(args, RerankConfig)
     given = [*given_settings(args, RerankConfig), *given_settings(args, PatchNetVladConfig)]
@@ -203,7 +203,7 @@ def metrics_lines(metrics: dict[str, Any]) -> list[str]:
 def _ground_truth(
     kind: str, queries: ImageSource, database: ImageSource, config: EvaluationConfig
 ) -> GroundTruth:
-    from ghost_vpr_ros.replay.ground_truth import by_index, by_position
+    from ghost_vpr_ros.replay.evaluation.ground_truth import by_index, by_position
 
     if kind == 'index':
         truth = by_index(queries.frames, database.frames, config.tolerance)

@@ -14,7 +14,7 @@ from ghost_vpr_ros.cli.info import is_map
 from ghost_vpr_ros.cli.options import add_settings, add_where, config_from, where_from
 from ghost_vpr_ros.cli.progress import progress_bar
 from ghost_vpr_ros.cli.table import add_json_option, print_result
-from ghost_vpr_ros.core.config import QuantisationConfig
+from ghost_vpr_ros.core.config.engine import QuantisationConfig
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.replay.output_files import write_file
 
@@ -65,9 +65,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _model(path: Path | None) -> StoredModel:
+    from ghost_vpr_ros.core.map.place_map import PlaceMap
     from ghost_vpr_ros.core.model.default_weights import default_weights
     from ghost_vpr_ros.core.model.weights_file import StoredModel
-    from ghost_vpr_ros.core.place_map import PlaceMap
 
     if path is None:
         return default_weights()
@@ -80,7 +80,7 @@ def _model(path: Path | None) -> StoredModel:
 def _quantised(args: argparse.Namespace, graph: bytes, model: StoredModel) -> bytes:
     from ghost_vpr_ros.core.engine.quantisation import quantised_graph
     from ghost_vpr_ros.core.sampling import evenly_spaced
-    from ghost_vpr_ros.replay.image_sources import open_source
+    from ghost_vpr_ros.replay.sources.image_sources import open_source
 
     config = config_from(args, QuantisationConfig)
     frames = open_source(args.images, where=where_from(args.where)).frames

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from ghost_vpr_ros.cli.table import add_json_option, print_result
 from ghost_vpr_ros.core.errors import SourceError
-from ghost_vpr_ros.core.shared_address import SharedAddress, shared_address
+from ghost_vpr_ros.core.fleet.shared_address import SharedAddress, shared_address
 
 if TYPE_CHECKING:
-    from ghost_vpr_ros.core.place_map import PlaceMap
+    from ghost_vpr_ros.core.map.place_map import PlaceMap
 
 _SQLITE_START = b'SQLite format 3\0'
 
@@ -64,7 +64,7 @@ def is_map(path: Path) -> bool:
 
 
 def _describe_map(path: Path) -> dict[str, Any]:
-    from ghost_vpr_ros.core.place_map import PlaceMap
+    from ghost_vpr_ros.core.map.place_map import PlaceMap
 
     with PlaceMap.open(path) as place_map:
         size_mb = round(path.stat().st_size / 1e6, 2)
@@ -72,7 +72,7 @@ def _describe_map(path: Path) -> dict[str, Any]:
 
 
 def _describe_shared(address: SharedAddress) -> dict[str, Any]:
-    from ghost_vpr_ros.core.shared_map import SharedMap
+    from ghost_vpr_ros.core.fleet.shared_map import SharedMap
 
     with SharedMap.at(address) as shared:
         return {'kind': 'shared map', 'address': str(address), **_map_values(shared)}

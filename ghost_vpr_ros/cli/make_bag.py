@@ -11,12 +11,12 @@ from pathlib import Path
 from ghost_vpr_ros.cli.options import add_settings, add_where, config_from, where_from
 from ghost_vpr_ros.cli.progress import progress_bar
 from ghost_vpr_ros.cli.table import add_json_option, print_result
-from ghost_vpr_ros.replay.bag_topics import BagTopics
+from ghost_vpr_ros.replay.bags.topics import BagTopics
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
-    from ghost_vpr_ros.replay.bag_writer import BagConfig
+    from ghost_vpr_ros.replay.bags.writer import BagConfig
 
     parser.add_argument('source', metavar='SOURCE', help='folder, CSV manifest or bag')
     parser.add_argument('out', metavar='OUT', type=Path, help='the bag to write, a new folder')
@@ -28,9 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the bag and print what is in it."""
-    from ghost_vpr_ros.replay.bag_writer import BagConfig
-    from ghost_vpr_ros.replay.image_sources import open_source
-    from ghost_vpr_ros.replay.source_to_bag import source_to_bag
+    from ghost_vpr_ros.replay.bags.writer import BagConfig
+    from ghost_vpr_ros.replay.sources.image_sources import open_source
+    from ghost_vpr_ros.replay.sources.source_to_bag import source_to_bag
 
     config, topics = config_from(args, BagConfig), config_from(args, BagTopics)
     source = open_source(args.source, where=where_from(args.where), topics=topics)

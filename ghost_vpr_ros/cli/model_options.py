@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.cli.options import add_settings, config_from, given_settings, option_name
 from ghost_vpr_ros.cli.progress import progress_bar, say
-from ghost_vpr_ros.core.config import EngineConfig, ModelConfig, PreprocessingConfig
+from ghost_vpr_ros.core.config.engine import EngineConfig
+from ghost_vpr_ros.core.config.model import ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.replay.config import InitialisationConfig

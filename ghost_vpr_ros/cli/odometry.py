@@ -10,7 +10,7 @@ from ghost_vpr_ros.cli.progress import say
 from ghost_vpr_ros.core.datatypes import Pose
 
 if TYPE_CHECKING:
-    from ghost_vpr_ros.core.stamped_memory import StampedMemory
+    from ghost_vpr_ros.core.recognition.stamped_memory import StampedMemory
 
 
 def add_odometry_option(parser: argparse._ArgumentGroup) -> None:
@@ -33,8 +33,11 @@ def known_odometry(source: str, topic: str) -> StampedMemory[Pose] | None:
     Raises:
         BagError: no such topic of odometry, or the bag is damaged.
     """
-    from ghost_vpr_ros.replay.image_sources import is_bag
-    from ghost_vpr_ros.replay.odometry_track import odometry_topics_of, remembered_odometry
+    from ghost_vpr_ros.replay.pose_graph.odometry_track import (
+        odometry_topics_of,
+        remembered_odometry,
+    )
+    from ghost_vpr_ros.replay.sources.image_sources import is_bag
 
     path = Path(source)
     if topic == 'none' or not is_bag(path):

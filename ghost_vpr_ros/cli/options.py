@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from ghost_vpr_ros.core.config.settings import Config, ConfigT, Setting, settings_of
 from ghost_vpr_ros.core.errors import ConfigError
-from ghost_vpr_ros.core.settings import Config, ConfigT, Setting, settings_of
 
 
 def add_settings(

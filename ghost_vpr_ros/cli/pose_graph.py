@@ -11,14 +11,14 @@ from ghost_vpr_ros.cli.options import add_settings, config_from
 from ghost_vpr_ros.cli.progress import say
 from ghost_vpr_ros.core.datatypes import Frame, GeoPoint
 from ghost_vpr_ros.core.errors import BagError, ConfigError
-from ghost_vpr_ros.replay.bag_topics import BagTopics
+from ghost_vpr_ros.replay.bags.topics import BagTopics
 from ghost_vpr_ros.replay.config import EvaluationConfig, OdometryConfig
-from ghost_vpr_ros.replay.drift import DriftConfig
-from ghost_vpr_ros.replay.pose_graph import PoseGraphConfig, load_gtsam
+from ghost_vpr_ros.replay.pose_graph.drift import DriftConfig
+from ghost_vpr_ros.replay.pose_graph.graph import PoseGraphConfig, load_gtsam
 
 if TYPE_CHECKING:
-    from ghost_vpr_ros.replay.odometry_track import OdometryTrack
-    from ghost_vpr_ros.replay.replayer import Answer
+    from ghost_vpr_ros.replay.evaluation.replayer import Answer
+    from ghost_vpr_ros.replay.pose_graph.odometry_track import OdometryTrack
 
 
 def add_pose_graph_options(parser: argparse.ArgumentParser) -> None:
@@ -78,8 +78,8 @@ def pose_graph_and_write(
         origin: of the map, where it is geotagged.
         own_session: of the map that the drive itself filled; empty where it did not.
     """
-    from ghost_vpr_ros.replay.pose_graph_report import write_pose_graph
-    from ghost_vpr_ros.replay.pose_graph_run import run_pose_graph, true_positions
+    from ghost_vpr_ros.replay.pose_graph.report import write_pose_graph
+    from ghost_vpr_ros.replay.pose_graph.run import run_pose_graph, true_positions
 
     frames = [answer.frame for answer in answers]
     truth = true_positions(frames, origin)
@@ -129,8 +129,8 @@ def pose_graph_lines(result: dict[str, Any]) -> list[str]:
 
 def odometry_tracks(args: argparse.Namespace, frames: Sequence[Frame]) -> dict[str, OdometryTrack]:
     """By name of the run: of the bag, or one for each seed."""
-    from ghost_vpr_ros.replay.odometry_track import read_odometry
-    from ghost_vpr_ros.replay.pose_graph_run import odometry_of_truth
+    from ghost_vpr_ros.replay.pose_graph.odometry_track import read_odometry
+    from ghost_vpr_ros.replay.pose_graph.run import odometry_of_truth
 
     if args.drift_seed is not None:
         drift = config_from(args, DriftConfig)
@@ -147,7 +147,7 @@ def odometry_tracks(args: argparse.Namespace, frames: Sequence[Frame]) -> dict[s
 
 
 def _odometry_topic(args: argparse.Namespace) -> str:
-    from ghost_vpr_ros.replay.odometry_track import odometry_topic_of
+    from ghost_vpr_ros.replay.pose_graph.odometry_track import odometry_topic_of
 
     topic = odometry_topic_of(Path(args.bag), args.odometry_topic)
     if topic is None:
@@ -160,8 +160,8 @@ def _odometry_topic(args: argparse.Namespace) -> str:
 
 def _judges_by_odometry(args: argparse.Namespace) -> bool:
     """Whether the truth is the very topic that the odometry comes from."""
-    from ghost_vpr_ros.replay.bag_file import BagFile
-    from ghost_vpr_ros.replay.bag_reader import position_topic_of
+    from ghost_vpr_ros.replay.bags.file import BagFile
+    from ghost_vpr_ros.replay.bags.reader import position_topic_of
 
     if args.ground_truth is not None:
         return False

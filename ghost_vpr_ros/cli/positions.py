@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ghost_vpr_ros.cli.progress import say
-from ghost_vpr_ros.replay.bag_topics import BagTopics
+from ghost_vpr_ros.replay.bags.topics import BagTopics
 
 if TYPE_CHECKING:
     from ghost_vpr_ros.core.datatypes import Frame
-    from ghost_vpr_ros.replay.image_sources import ImageSource
+    from ghost_vpr_ros.replay.sources.image_sources import ImageSource
 
 
 def located(source: ImageSource) -> ImageSource:
@@ -20,7 +20,7 @@ def located(source: ImageSource) -> ImageSource:
     A GPS gap leaves images that can neither be judged nor tell where a camera is. A source
     without any position is left as it is.
     """
-    from ghost_vpr_ros.replay.ground_truth import has_position
+    from ghost_vpr_ros.replay.evaluation.ground_truth import has_position
 
     frames = [frame for frame in source.frames if has_position(frame)]
     if not frames or len(frames) == len(source):
@@ -47,11 +47,11 @@ def judged_frames(
     Raises:
         SourceError: source or file cannot be read.
     """
-    from ghost_vpr_ros.replay.image_sources import open_source
+    from ghost_vpr_ros.replay.sources.image_sources import open_source
 
     if ground_truth is None:
         return open_source(source, where=where, topics=topics).frames
-    from ghost_vpr_ros.replay.truth_file import read_trajectory, with_truth
+    from ghost_vpr_ros.replay.sources.truth_file import read_trajectory, with_truth
 
     truth = read_trajectory(ground_truth, topics.max_gap_s)
     without = BagTopics.from_dict({**topics.to_dict(), 'position_topic': 'none'})

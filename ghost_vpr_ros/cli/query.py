@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from ghost_vpr_ros.cli.model_options import add_engine_options
 from ghost_vpr_ros.cli.options import add_settings, config_from
-from ghost_vpr_ros.core.config import EngineConfig
+from ghost_vpr_ros.core.config.engine import EngineConfig
+from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Candidate, Hypothesis
 from ghost_vpr_ros.core.errors import OutputError
-from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
 from ghost_vpr_ros.replay.output_files import check_writable, without_nan, write_file
 
 if TYPE_CHECKING:
     from ghost_vpr_ros.core.recognizer import PlaceRecognizer
-    from ghost_vpr_ros.replay.match_sheet import Tile
+    from ghost_vpr_ros.replay.evaluation.match_sheet import Tile
 
 _TILES_IN_ROW = 6
 
@@ -111,7 +111,7 @@ def _check_sheet(args: argparse.Namespace) -> None:
 def _tiles(
     recognizer: PlaceRecognizer, path: Path, image: Any, hypothesis: Hypothesis
 ) -> list[Tile]:
-    from ghost_vpr_ros.replay.match_sheet import Tile, Verdict
+    from ghost_vpr_ros.replay.evaluation.match_sheet import Tile, Verdict
 
     answer = f'{hypothesis.state.value}, {hypothesis.reason.value}'.removesuffix(', NONE')
     tiles = [Tile(image, (answer, path.name), Verdict.QUERY)]
@@ -121,7 +121,7 @@ def _tiles(
 
 
 def _candidate_tile(recognizer: PlaceRecognizer, candidate: Candidate) -> Tile:
-    from ghost_vpr_ros.replay.match_sheet import Tile, blank_picture, picture_from_jpeg
+    from ghost_vpr_ros.replay.evaluation.match_sheet import Tile, blank_picture, picture_from_jpeg
 
     keyframe = candidate.keyframe
     view = recognizer.place_map.view(keyframe.keyframe_id)
@@ -132,7 +132,7 @@ def _candidate_tile(recognizer: PlaceRecognizer, candidate: Candidate) -> Tile:
 
 def _write_sheet(sheet: Path, map_path: Path, rows: list[list[Tile]]) -> None:
     from ghost_vpr_ros.core.image import encode_jpeg
-    from ghost_vpr_ros.replay.match_sheet import draw_sheet
+    from ghost_vpr_ros.replay.evaluation.match_sheet import draw_sheet
 
     subtitle = 'blue: query · grey: candidates, best first, with their similarity'
     picture = draw_sheet(f'{len(rows)} queries in {map_path.name}', subtitle, rows)

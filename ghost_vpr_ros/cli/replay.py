@@ -29,20 +29,20 @@ from ghost_vpr_ros.cli.pose_graph import (
 from ghost_vpr_ros.cli.positions import judged_frames
 from ghost_vpr_ros.cli.progress import progress_bar, say
 from ghost_vpr_ros.cli.table import add_json_option, print_result, table_lines
-from ghost_vpr_ros.core.config import EngineConfig, MapConfig
+from ghost_vpr_ros.core.config.engine import EngineConfig
+from ghost_vpr_ros.core.config.map import MODES, MapConfig, MappingConfig
+from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
+from ghost_vpr_ros.core.config.settings import settings_of
 from ghost_vpr_ros.core.datatypes import Frame, Pose
-from ghost_vpr_ros.core.mapping_config import MODES, MappingConfig
-from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
-from ghost_vpr_ros.core.settings import settings_of
-from ghost_vpr_ros.replay.bag_topics import BagTopics
+from ghost_vpr_ros.replay.bags.topics import BagTopics
 from ghost_vpr_ros.replay.config import EvaluationConfig
 from ghost_vpr_ros.replay.output_files import make_output_folder
 
 if TYPE_CHECKING:
+    from ghost_vpr_ros.core.recognition.stamped_memory import StampedMemory
     from ghost_vpr_ros.core.recognizer import PlaceRecognizer
-    from ghost_vpr_ros.core.stamped_memory import StampedMemory
-    from ghost_vpr_ros.replay.evaluator import Evaluation
-    from ghost_vpr_ros.replay.replayer import Answer
+    from ghost_vpr_ros.replay.evaluation.evaluator import Evaluation
+    from ghost_vpr_ros.replay.evaluation.replayer import Answer
 
 _EVALUATION_SETTINGS = ('positive_distance_m', 'sheet_rows')
 
@@ -121,7 +121,7 @@ def _open(args: argparse.Namespace) -> PlaceRecognizer:
     from ghost_vpr_ros.core.engine import create_engine
     from ghost_vpr_ros.core.opened_map import open_map
     from ghost_vpr_ros.core.recognizer import PlaceRecognizer
-    from ghost_vpr_ros.replay.bag_camera import bag_camera
+    from ghost_vpr_ros.replay.bags.camera import bag_camera
 
     config = config_from(args, RecognizerConfig)
     place_map, model = open_map(args.map, args.model, args.mode, config_from(args, MapConfig))
@@ -142,8 +142,8 @@ def replay_and_write(
 
     These are the content of metrics.json and, under `pose_graph`, that of pose_graph.json.
     """
-    from ghost_vpr_ros.replay.replay_report import write_replay
-    from ghost_vpr_ros.replay.replayer import judge
+    from ghost_vpr_ros.replay.evaluation.replay_report import write_replay
+    from ghost_vpr_ros.replay.evaluation.replayer import judge
 
     judgement = config_from(args, EvaluationConfig)
     answers, own_session = _answers(args, frames, recognizer)
@@ -167,8 +167,8 @@ def _answers(
     args: argparse.Namespace, frames: Sequence[Frame], recognizer: PlaceRecognizer
 ) -> tuple[list[Answer], str]:
     """The answers to all frames, and the session that they filled: empty where they did not."""
-    from ghost_vpr_ros.core.mapper import PlaceMapper
-    from ghost_vpr_ros.replay.replayer import replay
+    from ghost_vpr_ros.core.mapping.mapper import PlaceMapper
+    from ghost_vpr_ros.replay.evaluation.replayer import replay
 
     odometry = _odometry(args, frames)
     with progress_bar(len(frames), 'replay') as progress:

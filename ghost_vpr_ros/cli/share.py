@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 from ghost_vpr_ros.cli.options import add_settings, config_from
 from ghost_vpr_ros.cli.progress import progress_bar
 from ghost_vpr_ros.cli.table import add_json_option, print_result
-from ghost_vpr_ros.core.sharing_config import SharingConfig
+from ghost_vpr_ros.core.config.map import SharingConfig
 
 if TYPE_CHECKING:
-    from ghost_vpr_ros.core.place_map import PlaceMap
-    from ghost_vpr_ros.core.publisher import Published
-    from ghost_vpr_ros.core.shared_store import SharedStore
+    from ghost_vpr_ros.core.fleet.publisher import Published
+    from ghost_vpr_ros.core.fleet.store import SharedStore
+    from ghost_vpr_ros.core.map.place_map import PlaceMap
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,10 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Publish the map and print what that changed."""
-    from ghost_vpr_ros.core.place_map import PlaceMap
-    from ghost_vpr_ros.core.publisher import model_record
-    from ghost_vpr_ros.core.shared_address import new_shared_address
-    from ghost_vpr_ros.core.shared_store import SharedStore
+    from ghost_vpr_ros.core.fleet.publisher import model_record
+    from ghost_vpr_ros.core.fleet.shared_address import new_shared_address
+    from ghost_vpr_ros.core.fleet.store import SharedStore
+    from ghost_vpr_ros.core.map.place_map import PlaceMap
 
     config = config_from(args, SharingConfig)
     address = new_shared_address(args.to)
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
 def _publish(
     args: argparse.Namespace, place_map: PlaceMap, store: SharedStore, config: SharingConfig
 ) -> Published:
-    from ghost_vpr_ros.core.publisher import Publisher
+    from ghost_vpr_ros.core.fleet.publisher import Publisher
 
     with progress_bar(len(place_map), 'share') as progress:
         return Publisher(

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from ghost_vpr_ros.core.config import MapConfig
+from ghost_vpr_ros.core.config.map import MapConfig
 from ghost_vpr_ros.core.errors import MapError
+from ghost_vpr_ros.core.fleet.shared_address import SharedAddress, shared_address
+from ghost_vpr_ros.core.fleet.shared_map import SharedMap
+from ghost_vpr_ros.core.map.place_map import PlaceMap
 from ghost_vpr_ros.core.model.default_weights import default_weights
 from ghost_vpr_ros.core.model.weights_file import StoredModel
-from ghost_vpr_ros.core.place_map import PlaceMap
-from ghost_vpr_ros.core.shared_address import SharedAddress, shared_address
-from ghost_vpr_ros.core.shared_map import SharedMap
 
 
 class OpenedMap(NamedTuple):

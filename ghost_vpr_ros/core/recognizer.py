@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.calibration import Calibration, decision_config
 from ghost_vpr_ros.core.camera import CameraIntrinsics
-from ghost_vpr_ros.core.config import EngineConfig
+from ghost_vpr_ros.core.config.engine import EngineConfig
+from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
+from ghost_vpr_ros.core.config.verification import VerificationConfig
 from ghost_vpr_ros.core.datatypes import (
     Candidate,
     Hypothesis,
@@ -24,30 +25,29 @@ from ghost_vpr_ros.core.datatypes import (
     Reason,
     State,
 )
-from ghost_vpr_ros.core.decision import decide
 from ghost_vpr_ros.core.engine import Engine, create_engine
 from ghost_vpr_ros.core.errors import MapError
-from ghost_vpr_ros.core.frame_memory import FrameMemory
-from ghost_vpr_ros.core.geometric_evidence import weighed_by_geometry
-from ghost_vpr_ros.core.image_quality import shows_something
-from ghost_vpr_ros.core.known_places import KnownPlaces
-from ghost_vpr_ros.core.likelihood import Likelihood
-from ghost_vpr_ros.core.loop_closure import best_checked, make_closure
-from ghost_vpr_ros.core.map_teacher import MapTeacher
+from ghost_vpr_ros.core.map.place_map import PlaceMap
 from ghost_vpr_ros.core.model.description import DescribedModel
-from ghost_vpr_ros.core.odometer import Reading
 from ghost_vpr_ros.core.opened_map import open_map
-from ghost_vpr_ros.core.place_map import PlaceMap
-from ghost_vpr_ros.core.pose_estimate import estimate_pose, geo_of
-from ghost_vpr_ros.core.position_prior import PositionPrior
 from ghost_vpr_ros.core.preprocessing import pixel_batch
-from ghost_vpr_ros.core.quantised_ranking import BuildProgress
-from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
+from ghost_vpr_ros.core.probability.calibration import Calibration, decision_config
+from ghost_vpr_ros.core.probability.likelihood import Likelihood
+from ghost_vpr_ros.core.recognition.decision import decide
+from ghost_vpr_ros.core.recognition.frame_memory import FrameMemory
+from ghost_vpr_ros.core.recognition.geometric_evidence import weighed_by_geometry
+from ghost_vpr_ros.core.recognition.image_quality import shows_something
+from ghost_vpr_ros.core.recognition.known_places import KnownPlaces
+from ghost_vpr_ros.core.recognition.loop_closure import best_checked, make_closure
+from ghost_vpr_ros.core.recognition.map_likelihood import MapTeacher
+from ghost_vpr_ros.core.recognition.odometry import Reading
+from ghost_vpr_ros.core.recognition.pose_estimate import estimate_pose, geo_of
+from ghost_vpr_ros.core.recognition.position_prior import PositionPrior
+from ghost_vpr_ros.core.search.ranking import BuildProgress
 from ghost_vpr_ros.core.stage_clock import StageClock
-from ghost_vpr_ros.core.verification import VerifiedCandidate
-from ghost_vpr_ros.core.verification_config import VerificationConfig
-from ghost_vpr_ros.core.verifiers import Verifier, create_verifier
-from ghost_vpr_ros.core.view_features import views_of
+from ghost_vpr_ros.core.verification.choice import Verifier, create_verifier
+from ghost_vpr_ros.core.verification.geometric import VerifiedCandidate
+from ghost_vpr_ros.core.verification.view_features import views_of
 
 
 class PlaceRecognizer:

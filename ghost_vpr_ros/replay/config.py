@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ghost_vpr_ros.core.config import MAX_INITIALISATION_IMAGES
-from ghost_vpr_ros.core.settings import Config, setting
+from ghost_vpr_ros.core.config.model import MAX_INITIALISATION_IMAGES
+from ghost_vpr_ros.core.config.settings import Config, setting
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.config import MapConfig
+from ghost_vpr_ros.core.config.map import MapConfig
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.engine import Engine
 from ghost_vpr_ros.core.errors import MapError, SourceError
+from ghost_vpr_ros.core.map.place_map import PlaceMap
+from ghost_vpr_ros.core.map.views import view_of
 from ghost_vpr_ros.core.model.description import DescribedModel
-from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.core.preprocessing import pixel_batch
-from ghost_vpr_ros.core.stored_view import view_of
-from ghost_vpr_ros.replay.stored_descriptors import StoredDescriptors
+from ghost_vpr_ros.replay.descriptors.stored import StoredDescriptors
 
 SAME_IMAGE_SIMILARITY = 0.9999
 """One image described twice is this similar at least, even by another machine or engine."""

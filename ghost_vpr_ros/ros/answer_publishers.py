@@ -15,7 +15,7 @@ from visualization_msgs.msg import MarkerArray
 
 from ghost_vpr_ros.core.datatypes import Hypothesis, State
 from ghost_vpr_ros.core.image import decode_compressed, encode_jpeg
-from ghost_vpr_ros.core.place_map import PlaceMap
+from ghost_vpr_ros.core.map.place_map import PlaceMap
 from ghost_vpr_ros.core.sampling import evenly_spaced
 from ghost_vpr_ros.ros import conversions, pictures
 from ghost_vpr_ros.ros.image_conversions import RgbImage, compressed_message

@@ -15,8 +15,8 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, NavSatFix
 
 from ghost_vpr_ros.core.errors import GhostVprError
+from ghost_vpr_ros.core.map.place_map import PlaceMap
 from ghost_vpr_ros.core.opened_map import OpenedMap
-from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.ros.answer_publishers import AnswerPublishers
 from ghost_vpr_ros.ros.conversions import header_at
 from ghost_vpr_ros.ros.node_statistics import Statistics, diagnostics_message

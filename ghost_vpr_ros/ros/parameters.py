@@ -16,11 +16,11 @@ from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from ghost_vpr_ros.core.config import EngineConfig, MapConfig
+from ghost_vpr_ros.core.config.engine import EngineConfig
+from ghost_vpr_ros.core.config.map import MODES, MapConfig, MappingConfig
+from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
+from ghost_vpr_ros.core.config.settings import Config, Setting, setting, settings_of
 from ghost_vpr_ros.core.errors import ConfigError
-from ghost_vpr_ros.core.mapping_config import MODES, MappingConfig
-from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
-from ghost_vpr_ros.core.settings import Config, Setting, setting, settings_of
 
 
 @dataclass(frozen=True)

@@ -12,15 +12,15 @@ from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, NavSatFix
 
 from ghost_vpr_ros.core.camera import CameraIntrinsics
-from ghost_vpr_ros.core.config import PreprocessingConfig
+from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.datatypes import GeoPoint, Hypothesis, Pose
 from ghost_vpr_ros.core.engine import Engine, create_engine
 from ghost_vpr_ros.core.errors import ConfigError, GhostVprError
-from ghost_vpr_ros.core.mapper import PlaceMapper
+from ghost_vpr_ros.core.mapping.mapper import PlaceMapper
 from ghost_vpr_ros.core.opened_map import OpenedMap
-from ghost_vpr_ros.core.position_prior import prior_of_fix
+from ghost_vpr_ros.core.recognition.position_prior import prior_of_fix
+from ghost_vpr_ros.core.recognition.stamped_memory import StampedMemory
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
-from ghost_vpr_ros.core.stamped_memory import StampedMemory
 from ghost_vpr_ros.ros.answer_publishers import AnswerPublishers
 from ghost_vpr_ros.ros.conversions import (
     camera_from_message,

@@ -23,8 +23,8 @@ from benchmarks.closure_figures import (
 from benchmarks.closure_report import worst_of
 from benchmarks.closure_variants import CALIBRATIONS, HEADLINE, MAP_ALONE, SOURCES, VARIANTS
 from ghost_vpr_ros.core.datatypes import Candidate, Keyframe
-from ghost_vpr_ros.core.verification import VerifiedCandidate, VerifiedCandidates
-from ghost_vpr_ros.replay.remembering_engine import RememberingEngine
+from ghost_vpr_ros.core.verification.geometric import VerifiedCandidate, VerifiedCandidates
+from ghost_vpr_ros.replay.descriptors.remembering_engine import RememberingEngine
 
 
 def outcome(accepted, right, has_place, probability, unknown=(), nees=(), **stage_ms):

@@ -120,8 +120,8 @@ def test_where_names_columns_and_values_that_exist(program, geotagged, tmp_path)
 
 def test_a_map_of_another_model(program, built, folder, query_image, tmp_path):
     from ghost_vpr_ros.cli.main import main
+    from ghost_vpr_ros.core.map.place_map import PlaceMap
     from ghost_vpr_ros.core.model.weights import model_from_bytes, save_model
-    from ghost_vpr_ros.core.place_map import PlaceMap
 
     assert main(['build-map', str(folder), str(tmp_path / 'b.map'), '--seed', '1', *TINY]) == 0
     with PlaceMap.open(tmp_path / 'b.map') as place_map:
@@ -193,7 +193,7 @@ def test_a_full_disk_while_results_are_written(program, folder, again, small_dis
 
 
 def test_weights_with_a_missing_tensor(program, built, folder, tmp_path):
-    from ghost_vpr_ros.core.place_map import PlaceMap
+    from ghost_vpr_ros.core.map.place_map import PlaceMap
 
     whole, part = tmp_path / 'whole.safetensors', tmp_path / 'part.safetensors'
     with PlaceMap.open(built) as place_map:

@@ -6,7 +6,7 @@ import pytest
 
 from ghost_vpr_ros.cli import demo_steps
 from test.cli.program import TINY
-from test.replay.bags import fix, image, write_records
+from test.replay.small_bags import fix, image, write_records
 
 
 @pytest.fixture(scope='module')

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ghost_vpr_ros.core.errors import MapError
-from ghost_vpr_ros.core.place_map import PlaceMap
+from ghost_vpr_ros.core.map.place_map import PlaceMap
 from ghost_vpr_ros.replay import map_builder
 from test.cli.program import TINY, picture, snapshot, write_images
 
@@ -134,7 +134,7 @@ def test_a_map_without_a_keyframe_is_taken_away(program, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(('width_px', 'expected'), [(0, None), (32, (24, 32)), (640, (48, 64))])
 def test_views_are_shrunk_never_enlarged(width_px, expected):
-    from ghost_vpr_ros.core.config import MapConfig
+    from ghost_vpr_ros.core.config.map import MapConfig
     from ghost_vpr_ros.core.image import decode_compressed
 
     jpeg = map_builder.view_of(picture(0), MapConfig(view_width_px=width_px))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ghost_vpr_ros.cli.main import main
-from ghost_vpr_ros.core.place_map import PlaceMap
+from ghost_vpr_ros.core.map.place_map import PlaceMap
 from test.cli.program import TINY, write_images
 
 COUNT = 30

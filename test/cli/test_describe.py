@@ -12,10 +12,10 @@ import pytest
 
 from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.core.image import encode_jpeg
-from ghost_vpr_ros.core.place_map import PlaceMap
-from ghost_vpr_ros.replay import shard_work
-from ghost_vpr_ros.replay.shard_processes import spread_device, threads_of_each
-from ghost_vpr_ros.replay.stored_descriptors import StoredDescriptors
+from ghost_vpr_ros.core.map.place_map import PlaceMap
+from ghost_vpr_ros.replay.descriptors import shard_work
+from ghost_vpr_ros.replay.descriptors.shard_processes import spread_device, threads_of_each
+from ghost_vpr_ros.replay.descriptors.stored import StoredDescriptors
 from test.cli.program import TINY, picture, write_images
 from test.cli.test_build_map import wait_until
 
@@ -166,7 +166,7 @@ def test_a_map_takes_stored_descriptors_bit_by_bit(program, folder, described, t
 def test_a_map_without_views_reads_only_two_of_the_images(
     program, folder, described, tmp_path, monkeypatch
 ):
-    from ghost_vpr_ros.replay import image_sources
+    from ghost_vpr_ros.replay.sources import image_sources
 
     read, names = image_sources.read_image, []
 
@@ -175,7 +175,7 @@ def test_a_map_without_views_reads_only_two_of_the_images(
         return read(path)
 
     monkeypatch.setattr(image_sources, 'read_image', counted)
-    monkeypatch.setattr('ghost_vpr_ros.replay.exif_gps.read_image', counted)
+    monkeypatch.setattr('ghost_vpr_ros.replay.sources.exif_gps.read_image', counted)
     options = ['--descriptors', described, '--view-width-px', 0]
     assert program('build-map', folder, tmp_path / 'a.map', *options).status == 0
     assert names == ['000.jpg', '007.jpg']

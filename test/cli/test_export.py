@@ -8,7 +8,7 @@ import pytest
 
 from ghost_vpr_ros.cli.main import main
 from ghost_vpr_ros.core.engine.graph_cache import graph_path
-from ghost_vpr_ros.core.place_map import PlaceMap
+from ghost_vpr_ros.core.map.place_map import PlaceMap
 from test.cli.program import TINY, write_images
 
 

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from ghost_vpr_ros.cli import doctor
+from ghost_vpr_ros.core.map.place_map import PlaceMap
 from ghost_vpr_ros.core.model.weights import model_from_bytes, save_model
-from ghost_vpr_ros.core.place_map import PlaceMap
 
 
 @pytest.fixture

@@ -91,7 +91,10 @@ def test_a_reader_that_goes_away_is_no_error(built, folder):
 
 def test_a_missing_extra_is_named(monkeypatch, capsys, tmp_path):
     monkeypatch.setitem(sys.modules, 'PIL', None)
-    for name in [n for n in sys.modules if n.startswith('ghost_vpr_ros.replay.')]:
+    replay = sorted(name for name in sys.modules if name.startswith('ghost_vpr_ros.replay.'))
+    for name in reversed(replay):
+        folder, _, module = name.rpartition('.')
+        monkeypatch.delattr(sys.modules[folder], module)
         monkeypatch.delitem(sys.modules, name)
     assert main.main(['build-map', str(tmp_path), str(tmp_path / 'out.map')]) == 1
     assert (

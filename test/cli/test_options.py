@@ -7,9 +7,9 @@ import pytest
 
 from ghost_vpr_ros.cli.model_options import add_engine_options
 from ghost_vpr_ros.cli.options import add_settings, add_where, config_from, where_from
-from ghost_vpr_ros.core.config import EngineConfig
+from ghost_vpr_ros.core.config.engine import EngineConfig
+from ghost_vpr_ros.core.config.settings import Config, setting
 from ghost_vpr_ros.core.errors import ConfigError
-from ghost_vpr_ros.core.settings import Config, setting
 
 
 @dataclass(frozen=True)

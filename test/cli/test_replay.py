@@ -13,10 +13,10 @@ import pytest
 
 from ghost_vpr_ros.core.image import decode_compressed
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
-from ghost_vpr_ros.replay.image_sources import open_source
-from ghost_vpr_ros.replay.replay_report import write_replay
-from ghost_vpr_ros.replay.replayer import judge
-from ghost_vpr_ros.replay.replayer import replay as replay_frames
+from ghost_vpr_ros.replay.evaluation.replay_report import write_replay
+from ghost_vpr_ros.replay.evaluation.replayer import judge
+from ghost_vpr_ros.replay.evaluation.replayer import replay as replay_frames
+from ghost_vpr_ros.replay.sources.image_sources import open_source
 from test.cli.program import TINY
 
 

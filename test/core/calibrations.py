@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from ghost_vpr_ros.core.calibration import Calibration
+from ghost_vpr_ros.core.probability.calibration import Calibration
 
 
 def calibration(**changes) -> Calibration:

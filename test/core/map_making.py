@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ghost_vpr_ros.core.config import MapConfig, PreprocessingConfig
+from ghost_vpr_ros.core.config.map import MapConfig
+from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.datatypes import GeoPoint
-from ghost_vpr_ros.core.place_map import PlaceMap
+from ghost_vpr_ros.core.map.place_map import PlaceMap
 
 DIM = 8
 HASH = 'ab' * 32

@@ -4,15 +4,14 @@ import math
 
 import numpy as np
 
-from ghost_vpr_ros.core.config import MapConfig
+from ghost_vpr_ros.core.config.map import MapConfig, MappingConfig
+from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import Pose
 from ghost_vpr_ros.core.geodesy import yaw_to_quaternion
-from ghost_vpr_ros.core.mapper import PlaceMapper
-from ghost_vpr_ros.core.mapping_config import MappingConfig
-from ghost_vpr_ros.core.place_map import PlaceMap
+from ghost_vpr_ros.core.map.place_map import PlaceMap
+from ghost_vpr_ros.core.mapping.mapper import PlaceMapper
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
-from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
-from test.core.recognition import ScriptedEngine
+from test.core.scripted import ScriptedEngine
 
 SECOND = 1_000_000_000
 ROUND_M, STEP_M = 200.0, 2.0

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from ghost_vpr_ros.core.place_map import PlaceMap
-from ghost_vpr_ros.core.publisher import Published, Publisher, model_record
-from ghost_vpr_ros.core.shared_address import SharedAddress
-from ghost_vpr_ros.core.shared_store import SharedStore
+from ghost_vpr_ros.core.fleet.publisher import Published, Publisher, model_record
+from ghost_vpr_ros.core.fleet.shared_address import SharedAddress
+from ghost_vpr_ros.core.fleet.store import SharedStore
+from ghost_vpr_ros.core.map.place_map import PlaceMap
 from test.core.map_making import TOWN, WEIGHTS, unit_rows
 
 

@@ -7,11 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ghost_vpr_ros.core.config import MapConfig
+from ghost_vpr_ros.core.config.map import MapConfig, MappingConfig
 from ghost_vpr_ros.core.datatypes import GeoPoint, Pose, Reason, State
 from ghost_vpr_ros.core.errors import OutputError
-from ghost_vpr_ros.core.mapping_config import MappingConfig
-from ghost_vpr_ros.core.place_map import PlaceMap
+from ghost_vpr_ros.core.map.place_map import PlaceMap
 from test.core.model.tiny_model import tiny_model
 from test.core.rounds import (
     CONFIG,

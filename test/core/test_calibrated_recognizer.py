@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
+from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import State
-from ghost_vpr_ros.core.place_map import PlaceMap
+from ghost_vpr_ros.core.map.place_map import PlaceMap
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
-from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
 from test.core.calibrations import calibration
 from test.core.model.tiny_model import pictures, tiny_model
-from test.core.recognition import ScriptedEngine, scripted_recognizer
+from test.core.scripted import ScriptedEngine, scripted_recognizer
 
 ALONG_M = np.array([[100.0 * place, 0.0, 0.0] for place in range(4)])
 PLACES = np.eye(4, dtype=np.float32)

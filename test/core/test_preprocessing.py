@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ghost_vpr_ros.core.config import PreprocessingConfig
+from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.errors import ImageError
 from ghost_vpr_ros.core.preprocessing import input_pixels, preprocess
 

@@ -5,17 +5,17 @@ import dataclasses
 import numpy as np
 import pytest
 
-from ghost_vpr_ros.core.config import EngineConfig
+from ghost_vpr_ros.core.config.engine import EngineConfig
+from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import Frame, GeoPoint, Pose, Reason, State
 from ghost_vpr_ros.core.engine import create_engine
 from ghost_vpr_ros.core.errors import DeviceError, ImageError, MapError
-from ghost_vpr_ros.core.extraction import extract_descriptors
+from ghost_vpr_ros.core.map.place_map import PlaceMap
 from ghost_vpr_ros.core.model.weights import model_to_bytes, save_model
-from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
-from ghost_vpr_ros.core.recognizer_config import RecognizerConfig
+from ghost_vpr_ros.replay.descriptors.extraction import extract_descriptors
 from test.core.model.tiny_model import pictures, tiny_model
-from test.core.recognition import scripted_recognizer
+from test.core.scripted import scripted_recognizer
 
 NUM_PLACES, VIEWS = 6, 3
 STAGES = ['preprocess', 'describe', 'search', 'decide', 'verify']

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 
 from ghost_vpr_ros.core.datatypes import Frame, Pose
+from ghost_vpr_ros.core.map.place_map import PlaceMap
 from ghost_vpr_ros.core.model.vpr_model import VprModel
-from ghost_vpr_ros.core.place_map import PlaceMap
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
-from ghost_vpr_ros.replay.remembering_engine import RememberingEngine
+from ghost_vpr_ros.replay.descriptors.remembering_engine import RememberingEngine
 from test.core.model.tiny_model import pictures
-from test.core.recognition import ScriptedEngine, scripted_recognizer
+from test.core.scripted import ScriptedEngine, scripted_recognizer
 
 DIM, STEP_M = 16, 100.0
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ghost_vpr_ros.core.datatypes import Frame, Pose
-from ghost_vpr_ros.replay.evaluator import Evaluation
-from ghost_vpr_ros.replay.ground_truth import by_position
+from ghost_vpr_ros.replay.evaluation.evaluator import Evaluation
+from ghost_vpr_ros.replay.evaluation.ground_truth import by_position
 
 
 def frame(name: str, x: float = 0.0, **known) -> Frame:

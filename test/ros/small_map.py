@@ -5,15 +5,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ghost_vpr_ros.core.config import ModelConfig, PreprocessingConfig
+from ghost_vpr_ros.core.config.model import ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.datatypes import Frame, GeoPoint
 from ghost_vpr_ros.core.engine import create_engine
-from ghost_vpr_ros.core.extraction import extract_descriptors
 from ghost_vpr_ros.core.image import encode_jpeg
+from ghost_vpr_ros.core.map.place_map import PlaceMap
 from ghost_vpr_ros.core.model.initialisation import build_untrained
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import model_to_bytes
-from ghost_vpr_ros.core.place_map import PlaceMap
+from ghost_vpr_ros.replay.descriptors.extraction import extract_descriptors
 
 NUM_PLACES = 4
 VIEWS_OF_A_PLACE = 5

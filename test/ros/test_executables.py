@@ -3,9 +3,9 @@
 import pytest
 
 from ghost_vpr_ros.core.errors import SourceError
-from ghost_vpr_ros.ros.answer_printer import answer_line
-from ghost_vpr_ros.ros.image_publisher import list_images
 from ghost_vpr_ros.ros.node_runner import StopRequest
+from ghost_vpr_ros.ros.tools.answer_printer import answer_line
+from ghost_vpr_ros.ros.tools.image_publisher import list_images
 
 VALUES = {
     'stamp_ns': '1500000000',

@@ -4,7 +4,7 @@ import pytest
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
-from ghost_vpr_ros.core.place_map import PlaceMap
+from ghost_vpr_ros.core.map.place_map import PlaceMap
 from ghost_vpr_ros.ros.lifecycle_node import PlaceRecognitionNode
 from test.ros.small_map import make_map, make_model
 

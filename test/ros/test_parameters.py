@@ -8,8 +8,8 @@ from rcl_interfaces.msg import ParameterType
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from ghost_vpr_ros.core.config.settings import settings_of
 from ghost_vpr_ros.core.errors import ConfigError
-from ghost_vpr_ros.core.settings import settings_of
 from ghost_vpr_ros.ros.parameters import CONFIG_TYPES, NodeParameters, default_yaml
 
 YAML_FILE = Path(__file__).parents[2] / 'config' / 'vpr.yaml'

@@ -6,20 +6,20 @@ import pytest
 import torch
 from torch import nn
 
-from ghost_vpr_ros.core.config import BACKBONE_CHANNELS, ModelConfig, PreprocessingConfig
+from ghost_vpr_ros.core.config.model import BACKBONE_CHANNELS, ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.errors import ConfigError, WeightsError
 from ghost_vpr_ros.core.model.backbones import BACKBONES
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import load_model
-from test.training.test_distillation import tiny_teacher
 from test.training.tiny_places import write_experiment
 from test.training.tiny_scenes import write_scenes
+from test.training.trunk.test_distillation import tiny_teacher
 from training import distill, pretrain, train
-from training.checkpoint import load_checkpoint, unnamed
-from training.distillation import Student
 from training.experiment import read_experiment
-from training.optimiser import LAYERS, freeze_below, trunk_position
-from training.quick_model import quick_copy
+from training.loop.checkpoint import load_checkpoint, unnamed
+from training.loop.optimiser import LAYERS, freeze_below, trunk_position
+from training.loop.quick_model import quick_copy
+from training.trunk.distillation import Student
 
 OTHERS = [name for name in BACKBONE_CHANNELS if name != 'ghostcnn']
 

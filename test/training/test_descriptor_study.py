@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ghost_vpr_ros.core.config import EngineConfig
+from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.image import read_image
 from ghost_vpr_ros.core.model.weights import load_model, save_model
 from test.core.model.tiny_model import tiny_model
@@ -13,8 +13,8 @@ from test.training.tiny_places import write_experiment
 from training import whiten
 from training.descriptor_study import main, shared_fits, study_table
 from training.evaluate import evaluate
-from training.protocols import open_protocol, read_protocols
-from training.whitening import WhiteningConfig
+from training.head.whitening import WhiteningConfig
+from training.measure.protocols import open_protocol, read_protocols
 
 CONFIG = """
 data: {{train: {{path: [{root}], split: train}}}}

@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ghost_vpr_ros.core.config import ModelConfig, PreprocessingConfig
+from ghost_vpr_ros.core.config.model import ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.engine import create_engine
 from ghost_vpr_ros.core.errors import ConfigError
-from ghost_vpr_ros.core.extraction import extract_descriptors
 from ghost_vpr_ros.core.image import read_image
 from ghost_vpr_ros.core.model.initialisation import build_untrained
 from ghost_vpr_ros.core.model.weights import load_model, save_model
-from ghost_vpr_ros.replay.image_sources import open_source
+from ghost_vpr_ros.replay.descriptors.extraction import extract_descriptors
+from ghost_vpr_ros.replay.sources.image_sources import open_source
 from test.training.tiny_places import write_places
 from training.evaluate import main, prefix
-from training.protocols import PROTOCOLS, open_protocol, read_protocols
+from training.measure.protocols import PROTOCOLS, open_protocol, read_protocols
 
 TEXT = """
 near: {path: [$GHOST_VPR_DATA], split: val}

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ghost_vpr_ros.core.config import ModelConfig, PreprocessingConfig
+from ghost_vpr_ros.core.config.model import ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.image import read_image
 from ghost_vpr_ros.core.model.initialisation import build_untrained
 from ghost_vpr_ros.core.model.weights import save_model

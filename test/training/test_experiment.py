@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ghost_vpr_ros.core.config.settings import Config
 from ghost_vpr_ros.core.errors import ConfigError
-from ghost_vpr_ros.core.settings import Config
 from training.experiment import SECTIONS, _config_class, read_experiment
-from training.loss import LossConfig
-from training.optimiser import OptimiserConfig
+from training.loop.optimiser import OptimiserConfig
+from training.places.loss import LossConfig
 
 
 def written(folder: Path, text: str) -> Path:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from ghost_vpr_ros.core.errors import OutputError
-from training import row_runs
 from training.experiments import main
-from training.row_inputs import files_digest
-from training.table_page import BEGIN, END, update_page
+from training.tables import row_runs
+from training.tables.row_inputs import files_digest
+from training.tables.table_page import BEGIN, END, update_page
 
 TABLE = """
 name: small

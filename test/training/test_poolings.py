@@ -7,20 +7,20 @@ import numpy as np
 import pytest
 import torch
 
-from ghost_vpr_ros.core.config import PreprocessingConfig
+from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.model.poolings.registry import POOLINGS
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import load_model, save_model
 from test.core.model.poolings.test_every_pooling import small_config, small_model
-from test.training.test_tuple_step import make_step, places  # noqa: F401
+from test.training.places.test_step import make_step, places  # noqa: F401
 from training.experiment import Experiment, read_experiment
+from training.head.starting_model import interrupted_model, starting_model
 from training.initialise import initialise
-from training.loss import LossConfig
-from training.schedule import ScheduleConfig
-from training.starting_model import interrupted_model, starting_model
-from training.tuple_batch import TupleLoader
-from training.tuples import TrainingTuple
+from training.loop.schedule import ScheduleConfig
+from training.places.batch import TupleLoader
+from training.places.loss import LossConfig
+from training.places.tuples import TrainingTuple
 
 INPUT = PreprocessingConfig(width_px=64, height_px=64)
 

@@ -17,11 +17,11 @@ from test.training.tiny_scenes import write_scenes
 from training.datasets.data_config import DataConfig
 from training.datasets.open_place_set import open_place_set
 from training.experiment import read_experiment
-from training.parallel import Processes
+from training.head.starting_model import starting_model
+from training.loop.parallel import Processes
+from training.loop.run_folder import RunFolder
 from training.pretrain import main, pretrain
-from training.pretraining import Pretraining
-from training.run_folder import RunFolder
-from training.starting_model import starting_model
+from training.trunk.pretraining import Pretraining
 
 # Twenty-four images make three batches of seven: three are left out of each epoch.
 STEPS = 12 * 3
@@ -32,7 +32,7 @@ KILL = f"""
 import os, signal, sys
 import torch
 torch.set_num_threads({torch.get_num_threads()})  # Other tests may have set OMP_NUM_THREADS.
-from training.pretraining import Pretraining
+from training.trunk.pretraining import Pretraining
 from training.pretrain import main
 whole = Pretraining.advance
 def advance(run, batch):

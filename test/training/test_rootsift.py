@@ -9,7 +9,7 @@ import torch
 
 from ghost_vpr_ros.core.model.any_model import open_any_model
 from ghost_vpr_ros.core.preprocessing import pixel_batch
-from ghost_vpr_ros.replay.image_sources import open_source
+from ghost_vpr_ros.replay.sources.image_sources import open_source
 from test.training.tiny_places import write_places
 from training import evaluate
 from training.rootsift import main

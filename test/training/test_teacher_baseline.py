@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from ghost_vpr_ros.core.datatypes import Frame
-from ghost_vpr_ros.replay.ground_truth import by_index
-from training.protocols import Protocol
-from training.teacher import Teacher
+from ghost_vpr_ros.replay.evaluation.ground_truth import by_index
+from training.measure.protocols import Protocol
 from training.teacher_baseline import baseline, gem, main
+from training.trunk.teacher import Teacher
 
 
 def test_gem_is_the_root_of_the_mean_of_cubes() -> None:

@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from ghost_vpr_ros.core.config import ModelConfig, PreprocessingConfig
+from ghost_vpr_ros.core.config.model import ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import load_model, save_model
 from test.training.tiny_places import write_experiment
-from training import tuple_step
-from training.checkpoint import load_checkpoint
 from training.experiment import read_experiment
-from training.loss import RankingLoss
-from training.starting_model import starting_model
+from training.head.starting_model import starting_model
+from training.loop.checkpoint import load_checkpoint
+from training.places import step
+from training.places.loss import RankingLoss
 from training.train import main
 
 TRUNK = {'crop_channels': 160, 'clusters': 4, 'dilation': (1, 1)}
@@ -123,14 +123,14 @@ def frames_of(images: list) -> list[Frame]:
 def test_no_number_as_loss_leaves_a_good_checkpoint(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original, calls = tuple_step.ranking_loss, []
+    original, calls = step.ranking_loss, []
 
     def broken(*args: object) -> RankingLoss:
         found = original(*args)
         calls.append(found)
         return found if len(calls) < 3 else RankingLoss(found.per_tuple * torch.nan, 1.0)
 
-    monkeypatch.setattr(tuple_step, 'ranking_loss', broken)
+    monkeypatch.setattr(step, 'ranking_loss', broken)
     assert train(folder, tmp_path / 'run') == 1
     error = capsys.readouterr().err.splitlines()[-1]
     assert 'epoch 1, block 1, step 2: the loss is nan' in error

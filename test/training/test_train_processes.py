@@ -14,8 +14,8 @@ import torch
 from ghost_vpr_ros.core.errors import WeightsError
 from ghost_vpr_ros.core.model.weights import load_model
 from test.training.tiny_places import write_experiment
-from training.checkpoint import load_checkpoint
-from training.curves import read_curves
+from training.loop.checkpoint import load_checkpoint
+from training.loop.curves import read_curves
 from training.train import main
 
 LIMIT_S = 600.0

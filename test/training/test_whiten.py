@@ -14,12 +14,12 @@ from ghost_vpr_ros.core.model.weights import load_model, save_model
 from ghost_vpr_ros.core.preprocessing import preprocess
 from test.core.model.tiny_model import tiny_model
 from test.training.tiny_places import write_experiment
-from training import unwhitened
 from training.experiment import read_experiment
-from training.schedule import ScheduleConfig
-from training.unwhitened import unwhitened_descriptors
+from training.head import unwhitened
+from training.head.unwhitened import unwhitened_descriptors
+from training.head.whitening import WhiteningConfig, whitened
+from training.loop.schedule import ScheduleConfig
 from training.whiten import main, whitening_frames
-from training.whitening import WhiteningConfig, whitened
 
 CONFIG = """
 seed: 3

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from training.command import finish
-from training.datasets import build_command, doctor_command, render_command
+from training.datasets import build_command, doctor_command
+from training.datasets.panoramas import render_command
 
 COMMANDS: dict[str, ModuleType] = {
     'build': build_command,

@@ -21,7 +21,7 @@ from training.datasets.command_options import add_settings, add_source, config_f
 from training.datasets.data_config import DataConfig
 from training.datasets.open_place_set import open_place_set
 from training.datasets.place_set import PlaceSet
-from training.datasets.splits import splits_of
+from training.datasets.readers.splits import splits_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Collection
 from typing import Any
 
-from ghost_vpr_ros.core.settings import Config, ConfigT, Setting, settings_of
+from ghost_vpr_ros.core.config.settings import Config, ConfigT, Setting, settings_of
 from training.datasets.data_config import DataConfig
 
 _NO_OPTION = ('path', 'check_images')

@@ -6,9 +6,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from ghost_vpr_ros.core.config.settings import Config, setting
 from ghost_vpr_ros.core.errors import ConfigError
-from ghost_vpr_ros.core.settings import Config, setting
-from ghost_vpr_ros.replay.bag_topics import BagTopics
+from ghost_vpr_ros.replay.bags.topics import BagTopics
 
 FORMATS = ('auto', 'dbstruct', 'lists', 'utm', 'places', 'drives', 'source')
 """Formats of data sets; `auto` tells them apart by what lies at the path."""

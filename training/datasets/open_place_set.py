@@ -6,19 +6,19 @@ from pathlib import Path
 
 from ghost_vpr_ros.core.errors import ConfigError, SourceError
 from ghost_vpr_ros.core.image import IMAGE_SUFFIXES
-from ghost_vpr_ros.replay.bag_file import BAG_SUFFIXES, bag_files, is_bag_metadata
-from ghost_vpr_ros.replay.exif_gps import exif_frame
-from ghost_vpr_ros.replay.image_sources import MANIFEST_NAME, list_images
-from ghost_vpr_ros.replay.utm_names import is_utm_name
+from ghost_vpr_ros.replay.bags.file import BAG_SUFFIXES, bag_files, is_bag_metadata
+from ghost_vpr_ros.replay.sources.exif_gps import exif_frame
+from ghost_vpr_ros.replay.sources.image_sources import MANIFEST_NAME, list_images
+from ghost_vpr_ros.replay.sources.utm_names import is_utm_name
 from training.datasets.data_config import FORMATS, DataConfig
-from training.datasets.drives import drive_place_set
-from training.datasets.image_lists import image_list_place_set
-from training.datasets.panorama_set import even_headings, rendered_place_set
-from training.datasets.place_folders import place_folder_set
+from training.datasets.panoramas.panorama_set import even_headings, rendered_place_set
+from training.datasets.panoramas.view_geometry import ViewConfig
 from training.datasets.place_set import PlaceSet
-from training.datasets.role_folders import has_role_folders, role_folder_place_set
-from training.datasets.sources import source_place_set
-from training.datasets.view_geometry import ViewConfig
+from training.datasets.readers.drives import drive_place_set
+from training.datasets.readers.image_lists import image_list_place_set
+from training.datasets.readers.place_folders import place_folder_set
+from training.datasets.readers.role_folders import has_role_folders, role_folder_place_set
+from training.datasets.readers.sources import source_place_set
 
 __all__ = ['FORMATS', 'DataConfig', 'format_of', 'open_place_set']
 
@@ -50,7 +50,7 @@ def _read(config: DataConfig) -> PlaceSet:
     format = format_of(config)
     if format == 'dbstruct':
         # SciPy is needed for nothing else, and slow to import.
-        from training.datasets.dbstruct import dbstruct_place_set
+        from training.datasets.readers.dbstruct import dbstruct_place_set
 
         return dbstruct_place_set(config)
     readers = {

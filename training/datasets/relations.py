@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.replay.pairs import Pairs, pairs_within
+from ghost_vpr_ros.replay.evaluation.pairs import Pairs, pairs_within
 from training.datasets.place_set import NO_PLACE, PlaceSet
 
 

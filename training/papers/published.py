@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
+from ghost_vpr_ros.core.config.settings import nearest_hint
 from ghost_vpr_ros.core.errors import ConfigError
-from ghost_vpr_ros.core.settings import nearest_hint
 
 FOLDER = Path(__file__).parent
 PAPERS = tuple(sorted(path.stem for path in FOLDER.glob('*.yaml')))

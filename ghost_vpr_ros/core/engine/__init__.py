@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from ghost_vpr_ros.core.config import ENGINES, EngineConfig
+from ghost_vpr_ros.core.config.engine import ENGINES, EngineConfig
 from ghost_vpr_ros.core.engine.base import Engine, device_index
 from ghost_vpr_ros.core.engine.graph_cache import graph_of, graph_path
 from ghost_vpr_ros.core.model.weights_file import StoredModel

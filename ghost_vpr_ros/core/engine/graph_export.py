@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ghost_vpr_ros.core.config import PreprocessingConfig
+from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.engine.halved_ghostcnn import halved
 from ghost_vpr_ros.core.model.ghostcnn import GhostCNN
 from ghost_vpr_ros.core.model.vpr_model import VprModel

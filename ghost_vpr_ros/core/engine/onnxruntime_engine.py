@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.config import EngineConfig
+from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.engine.base import GraphEngine, closed, device_index, thread_count
 from ghost_vpr_ros.core.engine.graph_cache import cache_folder
 from ghost_vpr_ros.core.errors import DeviceError

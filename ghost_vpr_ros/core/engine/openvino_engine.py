@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.config import EngineConfig, PreprocessingConfig
+from ghost_vpr_ros.core.config.engine import EngineConfig
+from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.engine.base import GraphEngine, closed, thread_count
 from ghost_vpr_ros.core.engine.graph_cache import compiled_folder
 from ghost_vpr_ros.core.errors import DeviceError

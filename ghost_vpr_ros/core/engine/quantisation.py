@@ -5,7 +5,8 @@ wide 1x1 convolutions change: depthwise ones, gates and the narrow first stages 
 save (docs/benchmarks.md).
 
 Weights keep to seven bits, [-64, 64]: processors without VNNI add two products of eight bits into
-sixteen, which saturate with full-range weights. So one graph gives the same descriptors everywhere.
+sixteen, which saturate with full-range weights. So one graph gives the same descriptors
+everywhere.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.config import PreprocessingConfig
+from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import DeviceError
 from ghost_vpr_ros.core.preprocessing import pixel_batch

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.config import EngineConfig
+from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.engine import Engine, create_engine
 from ghost_vpr_ros.core.model.weights_file import StoredModel
 

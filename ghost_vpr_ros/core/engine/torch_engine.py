@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ghost_vpr_ros.core.config import EngineConfig
+from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.engine.base import closed, device_index
 from ghost_vpr_ros.core.errors import DeviceError
 from ghost_vpr_ros.core.model.vpr_model import VprModel

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from ghost_vpr_ros.core.config import BACKBONE_CHANNELS, ModelConfig
+from ghost_vpr_ros.core.config.model import BACKBONE_CHANNELS, ModelConfig
 from ghost_vpr_ros.core.errors import PackageError
 from ghost_vpr_ros.core.model.ghostcnn import ROWS, GhostCNN
 

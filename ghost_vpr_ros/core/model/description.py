@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from ghost_vpr_ros.core.config import ModelConfig, PreprocessingConfig
-from ghost_vpr_ros.core.settings import settings_of
+from ghost_vpr_ros.core.config.model import ModelConfig, PreprocessingConfig
+from ghost_vpr_ros.core.config.settings import settings_of
 
 BACKBONE_TITLES = {
     'ghostcnn': 'Ghost',

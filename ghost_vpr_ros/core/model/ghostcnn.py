@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ghost_vpr_ros.core.config import ModelConfig
+from ghost_vpr_ros.core.config.model import ModelConfig
 
 
 class Row(NamedTuple):

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ghost_vpr_ros.core.config import (
+from ghost_vpr_ros.core.config.model import (
     MAX_INITIALISATION_IMAGES,
     SEMANTIC,
     ModelConfig,

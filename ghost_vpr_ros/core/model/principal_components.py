@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.config import PcaConfig
+from ghost_vpr_ros.core.config.model import PcaConfig
 from ghost_vpr_ros.core.errors import ConfigError
 
 RELATIVE_FLOOR = 1e-6

@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
-from ghost_vpr_ros.core.config import PreprocessingConfig
+from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.model.any_model import ROOTSIFT_FORMAT
 from ghost_vpr_ros.core.model.rootsift_vlad import RootSiftConfig, RootSiftVlad

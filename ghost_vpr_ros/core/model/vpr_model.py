@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ghost_vpr_ros.core.config import ModelConfig, PreprocessingConfig
+from ghost_vpr_ros.core.config.model import ModelConfig, PreprocessingConfig
+from ghost_vpr_ros.core.config.settings import Config, settings_of
 from ghost_vpr_ros.core.model.backbones import build_backbone
 from ghost_vpr_ros.core.model.description import architecture_name
 from ghost_vpr_ros.core.model.poolings.registry import build_pooling
 from ghost_vpr_ros.core.model.reduction import Reduction
 from ghost_vpr_ros.core.model.weights_file import content_hash
 from ghost_vpr_ros.core.model.whitening import Whitening
-from ghost_vpr_ros.core.settings import Config, settings_of
 
 _OF_POOLINGS = (
     *('pooling', 'ghost_clusters', 'shadow_clusters', 'gem_power', 'pyramid_levels'),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ghost_vpr_ros.core.config import PcaConfig
+from ghost_vpr_ros.core.config.model import PcaConfig
 from ghost_vpr_ros.core.errors import WeightsError
 from ghost_vpr_ros.core.model.principal_components import (
     Rows,

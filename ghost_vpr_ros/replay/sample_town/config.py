@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ghost_vpr_ros.core.settings import Config, setting
+from ghost_vpr_ros.core.config.settings import Config, setting
 
 TOWN_VERSION = 1
 """Raised whenever the same settings give other pixels or poses; older output is then remade."""

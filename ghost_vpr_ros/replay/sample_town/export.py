@@ -22,8 +22,8 @@ import numpy as np
 from ghost_vpr_ros.core.datatypes import Pose
 from ghost_vpr_ros.core.errors import OutputError
 from ghost_vpr_ros.core.image import encode_jpeg, read_image
-from ghost_vpr_ros.replay.bag_messages import CameraIntrinsics
-from ghost_vpr_ros.replay.bag_writer import BagConfig, BagFrame, write_bag
+from ghost_vpr_ros.replay.bags.messages import CameraIntrinsics
+from ghost_vpr_ros.replay.bags.writer import BagConfig, BagFrame, write_bag
 from ghost_vpr_ros.replay.output_files import make_output_folder, write_file, write_json
 from ghost_vpr_ros.replay.sample_town import tables
 from ghost_vpr_ros.replay.sample_town.camera import quaternion_xyzw

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from ghost_vpr_ros.core.settings import Config, setting
+from ghost_vpr_ros.core.config.settings import Config, setting
 from ghost_vpr_ros.ros.adapters.closure_message import StampedClosure
 from ghost_vpr_ros.ros.adapters.rigid_transform import Matrix, inverse, moved_covariance
 

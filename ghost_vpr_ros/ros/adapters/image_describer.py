@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.config import EngineConfig
+from ghost_vpr_ros.core.config.engine import EngineConfig
+from ghost_vpr_ros.core.config.settings import Config, setting
 from ghost_vpr_ros.core.engine import create_engine
 from ghost_vpr_ros.core.model.default_weights import default_weights
 from ghost_vpr_ros.core.model.weights_file import StoredModel
 from ghost_vpr_ros.core.preprocessing import pixel_batch
-from ghost_vpr_ros.core.settings import Config, setting
 
 
 @dataclass(frozen=True)

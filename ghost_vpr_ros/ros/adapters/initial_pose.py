@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ghost_vpr_ros.core.config.settings import Config, setting
 from ghost_vpr_ros.core.geodesy import horizontal_distance_m
-from ghost_vpr_ros.core.settings import Config, setting
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ghost_vpr_ros.core.settings import Config, setting
+from ghost_vpr_ros.core.config.settings import Config, setting
 from ghost_vpr_ros.ros.adapters.closure_message import StampedClosure
 from ghost_vpr_ros.ros.adapters.rigid_transform import write_rotation, write_translation
 from ghost_vpr_ros.ros.conversions import header_at

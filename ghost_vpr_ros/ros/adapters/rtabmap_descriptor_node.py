@@ -31,7 +31,7 @@ class RtabmapDescriptorAdapter(Node):
         """
         rgbd_type = load_interfaces(RTABMAP, 'msg').RGBDImage
         # Imported late: torch takes seconds, in which a missing package would not be told.
-        from ghost_vpr_ros.core.config import EngineConfig
+        from ghost_vpr_ros.core.config.engine import EngineConfig
         from ghost_vpr_ros.ros.adapters.image_describer import DescriberConfig, ImageDescriber
 
         super().__init__(NODE_NAME)

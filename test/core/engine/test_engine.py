@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from ghost_vpr_ros.core.config import EngineConfig, ModelConfig, PreprocessingConfig
+from ghost_vpr_ros.core.config.engine import EngineConfig
+from ghost_vpr_ros.core.config.model import ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.engine import chosen_engine, create_engine, prepare_engine
 from ghost_vpr_ros.core.engine.graph_export import PixelNetwork
 from ghost_vpr_ros.core.errors import DeviceError

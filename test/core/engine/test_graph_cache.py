@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from ghost_vpr_ros.core.config import EngineConfig
+from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.engine import create_engine, prepare_engine
 from ghost_vpr_ros.core.engine.graph_cache import graph_path, keep_graph
 from ghost_vpr_ros.core.model.weights import model_to_bytes

@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 import pytest
 
-from ghost_vpr_ros.core.config import EngineConfig
+from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.engine import create_engine
 from ghost_vpr_ros.core.engine.graph_cache import graph_of, graph_path, keep_graph

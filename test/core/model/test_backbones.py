@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from ghost_vpr_ros.core.config import BACKBONE_CHANNELS, ModelConfig, PreprocessingConfig
+from ghost_vpr_ros.core.config.model import BACKBONE_CHANNELS, ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.errors import ConfigError, PackageError
 from ghost_vpr_ros.core.model.backbones import BACKBONES, build_backbone
 from ghost_vpr_ros.core.model.ghostcnn import GhostCNN

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from ghost_vpr_ros.core.config import BACKBONE_CHANNELS, ModelConfig, PreprocessingConfig
+from ghost_vpr_ros.core.config.model import BACKBONE_CHANNELS, ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.model.complexity import count_macs, count_parameters
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ghost_vpr_ros.core.config import ModelConfig
+from ghost_vpr_ros.core.config.model import ModelConfig
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.model.ghostcnn import (
     ROWS,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ghost_vpr_ros.core.config import ModelConfig, PreprocessingConfig
+from ghost_vpr_ros.core.config.model import ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.errors import ConfigError, SourceError
 from ghost_vpr_ros.core.model import initialisation, kmeans
 from ghost_vpr_ros.core.model.initialisation import (

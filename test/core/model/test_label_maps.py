@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ghost_vpr_ros.core.config import ModelConfig
+from ghost_vpr_ros.core.config.model import ModelConfig
 from ghost_vpr_ros.core.errors import ConfigError, SourceError
 from ghost_vpr_ros.core.model.initialisation import (
     build_untrained,

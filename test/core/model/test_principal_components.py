@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from ghost_vpr_ros.core.config import PcaConfig
+from ghost_vpr_ros.core.config.model import PcaConfig
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.model.principal_components import principal_components
 from ghost_vpr_ros.core.model.whitening import Whitening

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ghost_vpr_ros.core.config import ModelConfig
+from ghost_vpr_ros.core.config.model import ModelConfig
 from ghost_vpr_ros.core.errors import ConfigError, SourceError, WeightsError
 from ghost_vpr_ros.core.model.initialisation import initialise_pooling, sample_local_features
 from ghost_vpr_ros.core.model.reduction import Reduction

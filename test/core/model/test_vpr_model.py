@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ghost_vpr_ros.core.config import POOLING_SETTINGS, ModelConfig, PreprocessingConfig
+from ghost_vpr_ros.core.config.model import POOLING_SETTINGS, ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.model.description import POOLING_TITLES
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from test.core.model.tiny_model import tiny_model

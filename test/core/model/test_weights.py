@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from ghost_vpr_ros.core.config import ModelConfig
+from ghost_vpr_ros.core.config.model import ModelConfig
 from ghost_vpr_ros.core.errors import OutputError, WeightsError
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import (

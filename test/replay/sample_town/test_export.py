@@ -6,12 +6,12 @@ import pytest
 
 from ghost_vpr_ros.core.errors import ConfigError, OutputError
 from ghost_vpr_ros.core.geodesy import LocalFrame
-from ghost_vpr_ros.replay.bag_topics import BagTopics
-from ghost_vpr_ros.replay.image_sources import open_source
+from ghost_vpr_ros.replay.bags.topics import BagTopics
 from ghost_vpr_ros.replay.sample_town.config import TownConfig
 from ghost_vpr_ros.replay.sample_town.drive import SampleTown
 from ghost_vpr_ros.replay.sample_town.export import is_complete, make_town
 from ghost_vpr_ros.replay.sample_town.gps import town_origin
+from ghost_vpr_ros.replay.sources.image_sources import open_source
 
 CONFIG = TownConfig(
     seed=2, drives=2, frames=6, width_px=96, height_px=72, blocks=(1, 1), gps_dropout_share=0.3

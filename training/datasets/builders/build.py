@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ghost_vpr_ros.core.config.settings import Config, setting
 from ghost_vpr_ros.core.errors import ConfigError, OutputError
 from ghost_vpr_ros.core.image import encode_jpeg
-from ghost_vpr_ros.core.settings import Config, setting
-from ghost_vpr_ros.replay.image_sources import MANIFEST_NAME
 from ghost_vpr_ros.replay.output_files import make_output_folder, write_file, write_json
+from ghost_vpr_ros.replay.sources.image_sources import MANIFEST_NAME
 from training.datasets.builders.layouts import (
     LAYOUTS,
     Roles,

@@ -11,8 +11,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from ghost_vpr_ros.core.config.settings import Config, setting
 from ghost_vpr_ros.core.errors import GhostVprError
-from ghost_vpr_ros.core.settings import Config, setting
 from ghost_vpr_ros.replay.config import EvaluationConfig
 from training.datasets.data_config import DataConfig
 from training.datasets.doctor.file_checks import (
@@ -37,8 +37,8 @@ from training.datasets.doctor.published_sizes import PUBLISHED_SIZES, resolved_r
 from training.datasets.doctor.split_checks import check_shared_images, check_shared_places
 from training.datasets.open_place_set import open_place_set
 from training.datasets.place_set import PlaceSet
-from training.datasets.splits import manifest_of, splits_of
-from training.positives import TupleConfig
+from training.datasets.positives import TupleConfig
+from training.datasets.readers.splits import manifest_of, splits_of
 
 
 @dataclass(frozen=True)

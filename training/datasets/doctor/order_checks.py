@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.replay.utm_names import is_utm_name
+from ghost_vpr_ros.replay.sources.utm_names import is_utm_name
 from training.datasets.doctor.findings import Finding, note, problem, some_of
 from training.datasets.doctor.position_checks import UTM_FORMATS
 from training.datasets.place_set import NO_PLACE, PlaceSet

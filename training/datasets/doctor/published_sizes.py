@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from ghost_vpr_ros.core.config.settings import nearest_hint
 from ghost_vpr_ros.core.errors import ConfigError
-from ghost_vpr_ros.core.settings import nearest_hint
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import nn
 
-from ghost_vpr_ros.core.config import SEMANTIC, ModelConfig, PreprocessingConfig
+from ghost_vpr_ros.core.config.model import SEMANTIC, ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.model.netvlad import NetVLAD
 from ghost_vpr_ros.core.model.poolings.activations import GeM, MaxPooling, SumPooling
 from ghost_vpr_ros.core.model.poolings.apanet import APANet

@@ -9,7 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from ghost_vpr_ros.core.config import POOLING_SETTINGS, SEMANTIC, ModelConfig, PreprocessingConfig
+from ghost_vpr_ros.core.config.model import (
+    POOLING_SETTINGS,
+    SEMANTIC,
+    ModelConfig,
+    PreprocessingConfig,
+)
 from ghost_vpr_ros.core.errors import ConfigError, WeightsError
 from ghost_vpr_ros.core.model.initialisation import build_untrained
 from ghost_vpr_ros.core.model.label_maps import DYNAMIC, STATIC

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from ghost_vpr_ros.core.config import SEMANTIC, PreprocessingConfig
+from ghost_vpr_ros.core.config.model import SEMANTIC, PreprocessingConfig
 from ghost_vpr_ros.core.model.label_maps import DYNAMIC, STATIC
 from ghost_vpr_ros.core.model.poolings.pooling import LocalSample
 from ghost_vpr_ros.core.model.poolings.registry import POOLINGS, build_pooling

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from ghost_vpr_ros.core.config import ModelConfig, PreprocessingConfig
+from ghost_vpr_ros.core.config.model import ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.errors import ConfigError, WeightsError
 from ghost_vpr_ros.core.model.poolings.no_pool import FullyConnected, NoPool
 from ghost_vpr_ros.core.model.vpr_model import VprModel

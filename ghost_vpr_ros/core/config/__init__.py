@@ -1,0 +1,1 @@
+"""Settings and their defaults: one dataclass for each part of the system."""

@@ -1,0 +1,141 @@
+"""Settings of a map: how it is stored, searched, made while driving, and shared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ghost_vpr_ros.core.config.settings import Config, setting
+
+INDEXES = ('auto', 'exact', 'approximate')
+"""Kinds of search index; `auto` goes by the size of the map."""
+
+
+@dataclass(frozen=True)
+class IndexConfig(Config):
+    """What finds the most similar descriptors of a map."""
+
+    index: str = setting(
+        'auto',
+        'which keyframes are compared; exact: all; approximate: those of the most similar lists; '
+        'auto: by the size of the map',
+        choices=INDEXES,
+    )
+    exact_up_to: int = setting(
+        50_000, 'auto is exact up to so many keyframes', unit='keyframes', low=0, high=10_000_000
+    )
+
+    def is_exact(self, count: int) -> bool:
+        """Whether a map of so many keyframes is searched exactly."""
+        by_size = self.index == 'auto' and count <= self.exact_up_to
+        return self.index == 'exact' or by_size
+
+
+@dataclass(frozen=True)
+class MapConfig(Config):
+    """How a map stores its keyframes."""
+
+    commit_interval_s: float = setting(
+        1.0, 'longest time until an added keyframe is durable', unit='s', low=0.0, high=3600.0
+    )
+    view_width_px: int = setting(
+        320, 'width of the stored JPEG view; 0: none', unit='px', low=0, high=4096
+    )
+    view_quality: int = setting(85, 'JPEG quality of the stored view', low=1, high=100)
+
+
+MODES = ('localize', 'map', 'localize_and_map')
+"""A prior map that answers; a new map that closes loops with its own past; both at once."""
+
+
+@dataclass(frozen=True)
+class MappingConfig(Config):
+    """Which frames become keyframes, and when they may answer."""
+
+    session: str = setting('', 'name of this mapping run in the map; empty: session-N')
+    keyframe_distance_m: float = setting(
+        2.0,
+        'a frame is kept after so much driving since the last one that was',
+        unit='m',
+        low=1e-3,
+        high=1e4,
+        runtime=True,
+    )
+    keyframe_rotation_rad: float = setting(
+        0.5,
+        'a frame is kept after a turn by this since the last one that was',
+        unit='rad',
+        low=1e-3,
+        high=3.2,
+        runtime=True,
+    )
+    keyframe_similarity: float = setting(
+        0.3,
+        'a frame that is less similar than this to the last one kept is kept; the only rule '
+        'without odometry',
+        low=-1.0,
+        high=1.0,
+        runtime=True,
+    )
+    duplicate_similarity: float = setting(
+        0.9,
+        'a recognised place whose keyframe is as similar as this is not stored again; 1: every '
+        'one is',
+        low=0.0,
+        high=1.0,
+        runtime=True,
+    )
+    past_distance_m: float = setting(
+        30.0,
+        'keyframes of this run answer after so much driving: the robot has left their place',
+        unit='m',
+        low=0.0,
+        high=1e5,
+        runtime=True,
+    )
+    past_time_s: float = setting(
+        30.0,
+        'the same without odometry: they answer after so long',
+        unit='s',
+        low=0.0,
+        high=1e5,
+        runtime=True,
+    )
+    max_fix_age_s: float = setting(
+        0.5,
+        'a GPS fix that is older than this when an image is taken is not used for it',
+        unit='s',
+        low=0.0,
+        high=60.0,
+        runtime=True,
+    )
+    position_drift_m: float = setting(
+        0.1,
+        'standard deviation of the odometry after one metre; it grows with the square root',
+        unit='m',
+        low=0.0,
+        high=10.0,
+        runtime=True,
+    )
+    heading_drift_rad: float = setting(
+        0.01,
+        'the same of its heading',
+        unit='rad',
+        low=0.0,
+        high=1.0,
+        runtime=True,
+    )
+
+
+@dataclass(frozen=True)
+class SharingConfig(Config):
+    """What is published, and how a new shared map is searched."""
+
+    views: bool = setting(True, 'publish the views, which verification needs')
+    same_frame: bool = setting(
+        False, 'the local metres of this map are in the frame of the maps that are there'
+    )
+    index_type: str = setting(
+        'FLAT',
+        "Milvus's index of a new shared map; FLAT: exact, the answers of a map file",
+        choices=('FLAT', 'HNSW', 'AUTOINDEX'),
+    )

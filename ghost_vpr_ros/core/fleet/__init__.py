@@ -1,0 +1,1 @@
+"""A map that several robots share, in a vector database."""

@@ -1,0 +1,1 @@
+"""The map of one robot: keyframes in one SQLite file."""

@@ -1,0 +1,263 @@
+"""A map's file: created in one step, opened for reading or writing, closed to a single file.
+
+While a map is written it is in SQLite's WAL mode (readers go on, a killed writer loses only what
+it had not committed). A closed map goes back to a rollback journal: then it is one file without
+companions, and can be read from a read-only medium.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from ghost_vpr_ros.core.errors import GhostVprError, MapError, OutputError
+from ghost_vpr_ros.core.map.schema import damaged
+
+_BUSY_TIMEOUT_S = 5.0
+_WRITER_TIMEOUT_S = 0.2
+
+_GONE = 'moved or removed'
+
+
+@contextlib.contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into a `MapError` or `OutputError` that says what to do."""
+    try:
+        yield
+    except sqlite3.ProgrammingError:
+        raise
+    except sqlite3.DatabaseError as error:
+        raise explain(error, path) from error
+
+
+def explain(error: sqlite3.DatabaseError, path: Path) -> GhostVprError:
+    """The error to raise for what SQLite reports about a map file."""
+    text = str(error)
+    if 'is full' in text:
+        return OutputError(f'{path} cannot be written: the disk is full; free some space')
+    if 'readonly' in text:
+        return OutputError(f'{path} cannot be written: file or folder is read-only')
+    if 'disk I/O' in text:
+        return OutputError(f'{path} cannot be read or written ({text}); check disk and free space')
+    if _GONE in text:
+        return OutputError(
+            f'{path} was moved or removed while it was written; put it back, or begin a new map'
+        )
+    if 'locked' in text:
+        return MapError(
+            f'{path} is being written by another process; stop it first or open the map read-only'
+        )
+    if 'not a database' in text:
+        return MapError(f'{path} is not a map: expected a SQLite file, found something else')
+    if 'unable to open' in text:
+        return MapError(f'{path} cannot be opened; check the permissions of file and folder')
+    return damaged(path, text)
+
+
+def create_file(path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
+    """Create a database file that is complete from the moment it has its name.
+
+    Args:
+        path: where; nothing may be there.
+        fill: writes the content.
+
+    Raises:
+        MapError: something is there already.
+        OutputError: the folder is missing, read-only or full.
+    """
+    _check_free(path)
+    unfinished = path.with_name(f'.{path.name}.{secrets.token_hex(4)}.unfinished')
+    try:
+        _fill_file(unfinished, path, fill)
+        _publish(unfinished, path)
+    except OSError as error:
+        raise OutputError(f'{path} cannot be created: {error.strerror}') from error
+    finally:
+        for leftover in (unfinished, _beside(unfinished, '-journal')):
+            leftover.unlink(missing_ok=True)
+
+
+def _check_free(path: Path) -> None:
+    if os.path.lexists(path):
+        raise MapError(
+            f'{path} exists already and is left as it is; choose a new name, or add to it with '
+            '`ghost-vpr build-map --append`'
+        )
+    for companion in (_beside(path, '-wal'), _beside(path, '-journal')):
+        # SQLite would replay it into the new map.
+        if companion.exists():
+            raise MapError(f'{companion} is left over from another map; move it away first')
+    if not path.parent.is_dir():
+        raise OutputError(f'{path} cannot be created: folder {path.parent} does not exist')
+    if not os.access(path.parent, os.W_OK):
+        raise OutputError(f'{path} cannot be created: folder {path.parent} is not writable')
+
+
+def _fill_file(unfinished: Path, path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
+    try:
+        with explained(path), contextlib.closing(_connect(unfinished, 'mode=rwc')) as connection:
+            fill(connection)
+    except MapError as error:
+        raise OutputError(f'{path} cannot be created in {path.parent}: {error}') from error
+
+
+def _publish(unfinished: Path, path: Path) -> None:
+    try:
+        os.link(unfinished, path)
+    except FileExistsError:
+        _check_free(path)
+    except OSError:
+        # FAT and some network disks know no hard links; a rename may then replace, not refuse.
+        _check_free(path)
+        unfinished.rename(path)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def connect_readonly(path: Path) -> sqlite3.Connection:
+    """Open an existing SQLite file for reading; works on a read-only medium.
+
+    Raises:
+        MapError: no such file, not SQLite, or a killed writer's changes cannot be merged here.
+    """
+    _check_present(path)
+    connection = _connect(path, 'mode=ro')
+    try:
+        _read_header(connection)
+    except sqlite3.OperationalError as error:
+        connection.close()
+        return _connect_immutable(path, error)
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise explain(error, path) from error
+    return connection
+
+
+def _connect_immutable(path: Path, error: sqlite3.OperationalError) -> sqlite3.Connection:
+    """A map in WAL mode in a folder where SQLite cannot place its companion files."""
+    if 'unable to open' not in str(error) and 'readonly' not in str(error):
+        raise explain(error, path) from error
+    wal = _beside(path, '-wal')
+    if _holds_changes(wal):
+        raise MapError(
+            f'{path} was not closed and {wal.name} holds its last changes, which cannot be merged '
+            'in a read-only folder; copy both to a writable folder and open the map there'
+        ) from error
+    with explained(path):
+        connection = _connect(path, 'immutable=1')
+        _read_header(connection)
+    return connection
+
+
+def _check_present(path: Path) -> None:
+    if path.is_dir():
+        raise MapError(f'{path} is a folder; expected a map file')
+    if not path.exists():
+        raise MapError(f'{path} does not exist; build it with `ghost-vpr build-map SOURCE {path}`')
+    if path.stat().st_size == 0 and not _beside(path, '-wal').exists():
+        raise MapError(f'{path} is empty (0 bytes); expected a map file')
+
+
+def check_size(connection: sqlite3.Connection, path: Path) -> None:
+    """Is the file as long as its header says? SQLite does not miss the end of a last page.
+
+    Raises:
+        MapError: the file was cut off.
+    """
+    pages = connection.execute('PRAGMA page_count').fetchone()[0]
+    expected = pages * connection.execute('PRAGMA page_size').fetchone()[0]
+    # Asked after the pages: a writer may add some to the -wal file at any moment.
+    has_pages_elsewhere = _holds_changes(_beside(path, '-wal'))
+    found = path.stat().st_size
+    if found < expected and not has_pages_elsewhere:
+        raise damaged(path, f'expected {expected} bytes, found {found}')
+
+
+def connect_writable(path: Path) -> sqlite3.Connection:
+    """Open an existing map as its only writer: WAL mode, the write lock held.
+
+    Raises:
+        MapError: another process writes to it.
+        OutputError: file or folder is read-only.
+    """
+    connection = _connect(path, 'mode=rw')
+    try:
+        with explained(path):
+            mode = connection.execute('PRAGMA journal_mode = WAL').fetchone()[0]
+            if mode != 'wal':
+                raise OutputError(f'{path} is on a disk without WAL support; use a local disk')
+            # FULL: a commit is on the disk, not only with the kernel, when it returns.
+            connection.execute('PRAGMA synchronous = FULL')
+            connection.execute(f'PRAGMA busy_timeout = {int(_WRITER_TIMEOUT_S * 1000)}')
+            connection.execute('BEGIN IMMEDIATE')
+            connection.execute(f'PRAGMA busy_timeout = {int(_BUSY_TIMEOUT_S * 1000)}')
+    except GhostVprError:
+        connection.close()
+        raise
+    return connection
+
+
+def identity_of(path: Path) -> tuple[int, int] | None:
+    """Device and inode of a file; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def check_in_place(path: Path, identity: tuple[int, int] | None) -> None:
+    """Is the open file still the one of that name? SQLite would write on into a removed one.
+
+    Raises:
+        sqlite3.OperationalError: it is not.
+    """
+    if identity_of(path) != identity:
+        raise sqlite3.OperationalError(f'the file was {_GONE}')
+
+
+def close_writable(connection: sqlite3.Connection) -> None:
+    """Close a committed map; unless someone reads it just now it becomes one single file."""
+    connection.execute('PRAGMA busy_timeout = 0')
+    with contextlib.suppress(sqlite3.OperationalError):
+        connection.execute('PRAGMA wal_checkpoint(TRUNCATE)').fetchall()
+        connection.execute('PRAGMA journal_mode = DELETE').fetchall()
+    connection.close()
+
+
+def _connect(path: Path, options: str) -> sqlite3.Connection:
+    with explained(path):
+        return sqlite3.connect(
+            f'{path.absolute().as_uri()}?{options}',
+            uri=True,
+            timeout=_BUSY_TIMEOUT_S,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+
+
+def _read_header(connection: sqlite3.Connection) -> None:
+    connection.execute('SELECT count(*) FROM sqlite_master').fetchall()
+
+
+def _holds_changes(wal: Path) -> bool:
+    try:
+        return wal.stat().st_size > 0
+    except FileNotFoundError:
+        return False
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)

@@ -1,0 +1,300 @@
+"""The map on disk: one SQLite file with sessions, keyframes, descriptors, views and the model."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import sqlite3
+from pathlib import Path
+
+from numpy.typing import ArrayLike
+
+from ghost_vpr_ros.core.config.map import MapConfig
+from ghost_vpr_ros.core.config.model import PreprocessingConfig
+from ghost_vpr_ros.core.datatypes import GeoPoint, Pose
+from ghost_vpr_ros.core.errors import MapError
+from ghost_vpr_ros.core.map.calibration_table import check_fits, write_calibration
+from ghost_vpr_ros.core.map.file import (
+    check_size,
+    connect_readonly,
+    connect_writable,
+    create_file,
+    explained,
+)
+from ghost_vpr_ros.core.map.frame import MapFrame, check_position
+from ghost_vpr_ros.core.map.map_rows import (
+    INSERT_KEYFRAME,
+    UPDATE_FRAME,
+    UPDATE_POSITION,
+    check_descriptor,
+    geo_values,
+    position_values,
+    storable_text,
+)
+from ghost_vpr_ros.core.map.reader import SessionInfo
+from ghost_vpr_ros.core.map.row_reader import RowReader
+from ghost_vpr_ros.core.map.schema import (
+    ModelRecord,
+    check_consistent,
+    check_is_map,
+    check_model,
+    read_model,
+    write_schema,
+)
+from ghost_vpr_ros.core.map.writer import Execute, MapWriter
+from ghost_vpr_ros.core.probability.calibration import Calibration
+
+__all__ = ['PlaceMap', 'SessionInfo']
+
+
+class PlaceMap(RowReader):
+    """A robot's map of places; made by `create` or `open`, closed by `close` or `with`.
+
+    `row` is a position in `descriptors()`, `keyframe_id` is stable; `keyframe_ids()` joins them.
+    """
+
+    def __init__(
+        self, path: Path, connection: sqlite3.Connection, config: MapConfig | None
+    ) -> None:
+        super().__init__(path, connection)
+        self._writer: MapWriter | None = None
+        if config is not None:
+            self._writer = MapWriter(
+                connection, self._lock, path, config.commit_interval_s, self._load_state
+            )
+
+    @classmethod
+    def create(
+        cls,
+        path: str | Path,
+        model_hash: str,
+        descriptor_dim: int,
+        preprocessing: PreprocessingConfig,
+        model_bytes: bytes,
+        config: MapConfig | None = None,
+        model_name: str = '',
+    ) -> PlaceMap:
+        """A new, empty map, open for writing.
+
+        Args:
+            path: where; nothing may be there, the folder must exist.
+            model_hash: of the model whose descriptors will be added.
+            descriptor_dim: D of that model.
+            preprocessing: of that model.
+            model_bytes: its weights file; the map alone is then enough on the robot.
+            config: the commit interval.
+            model_name: in words, for people.
+
+        Raises:
+            MapError: something is there already.
+            OutputError: the folder is missing, read-only or full.
+        """
+        path = Path(path)
+        model = ModelRecord(model_name, model_hash, descriptor_dim, preprocessing)
+        create_file(path, lambda connection: write_schema(connection, model, model_bytes))
+        return cls(path, connect_writable(path), config or MapConfig())
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        writable: bool = False,
+        expected_model_hash: str | None = None,
+        expected_dim: int | None = None,
+        config: MapConfig | None = None,
+    ) -> PlaceMap:
+        """An existing map, checked step by step; a map that is refused is left as it is.
+
+        Args:
+            path: the map's file.
+            writable: to add keyframes; only one process at a time.
+            expected_model_hash: of the model in use, where it does not come from the map.
+            expected_dim: D of the model in use.
+            config: the commit interval when writable.
+
+        Raises:
+            MapError: missing, not a map, another schema, damaged, another model, or (writable)
+                being written by another process.
+            OutputError: writable, but file or folder is read-only.
+        """
+        path = Path(path)
+        connection = connect_readonly(path)
+        try:
+            with explained(path):
+                check_is_map(connection, path)
+                check_size(connection, path)
+                check_consistent(connection, path)
+                model = read_model(connection, path)
+            check_model(model, path, expected_model_hash, expected_dim)
+            if not writable:
+                return cls(path, connection, None)
+        except BaseException:
+            connection.close()
+            raise
+        connection.close()
+        return cls(path, connect_writable(path), config or MapConfig())
+
+    def __enter__(self) -> PlaceMap:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Commit what was added and close the file; a second call does nothing.
+
+        Raises:
+            OutputError: the last keyframes could not be written.
+        """
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
+        self._connection.close()
+
+    @property
+    def is_writable(self) -> bool:  # noqa: D102
+        return self._writer is not None
+
+    def commit(self) -> None:
+        """Put every added keyframe on the disk now; nothing to do for a read-only map.
+
+        Raises:
+            OutputError: disk full or read-only; what was added since the last commit is lost.
+        """
+        if self._writer is not None:
+            self._writer.raise_late_error()
+            self._writer.commit()
+
+    def add_session(self, name: str | None = None) -> str:
+        """Start a mapping run; returns its name (`session-N` when none is given).
+
+        Raises:
+            MapError: the name is taken or empty, or the map is read-only.
+            OutputError: disk full or read-only.
+        """
+        with self._lock:
+            name = self._free_session_name() if name is None else storable_text(name)
+            if not name.strip():
+                raise MapError(f'{self.path}: a session needs a name that is not empty')
+            if name in self._sessions:
+                raise MapError(
+                    f'{self.path} already has a session {name!r}; choose another name for this run'
+                )
+            with self._require_writer().change() as execute:
+                self._sessions[name] = execute('INSERT INTO sessions (name) VALUES (?)', (name,))
+            return name
+
+    def add(
+        self,
+        session: str,
+        stamp_ns: int,
+        descriptor: ArrayLike,
+        *,
+        name: str = '',
+        pose: Pose | None = None,
+        geo: GeoPoint | None = None,
+        view_jpeg: bytes | None = None,
+    ) -> int:
+        """Add one keyframe; returns its id. On the disk within the commit interval.
+
+        Args:
+            session: a name that `add_session` returned, now or in an earlier run.
+            stamp_ns: time of capture, or `UNKNOWN_STAMP_NS`.
+            descriptor: (D,) float32, unit norm.
+            name: of the image, for people.
+            pose: in the map frame; together with `geo` see `MapFrame.place`.
+            geo: WGS84; alone it gives the pose in ENU about the map's origin, which the first
+                such keyframe fixes.
+            view_jpeg: the image, for people and for verification.
+
+        Raises:
+            MapError: unknown session, a descriptor or position that is not valid or is in another
+                frame, or a read-only map; nothing is stored.
+            OutputError: disk full or read-only; what was added since the last commit is lost.
+        """
+        packed = check_descriptor(descriptor, self.descriptor_dim)
+        check_position(pose, geo)
+        with self._lock:
+            writer = self._require_writer()
+            frame = self._frame.for_keyframe(pose, geo)
+            values = position_values(frame.place(pose, geo), geo)
+            row = (self._session_id(session), int(stamp_ns), storable_text(name), *values)
+            with writer.change() as execute:
+                keyframe_id = execute(INSERT_KEYFRAME, row)
+                execute('INSERT INTO descriptors VALUES (?, ?)', (keyframe_id, packed))
+                if view_jpeg is not None:
+                    execute('INSERT INTO views VALUES (?, ?)', (keyframe_id, view_jpeg))
+                self._advance(execute, keyframe_id, frame)
+            return keyframe_id
+
+    def locate(self, keyframe_id: int, pose: Pose) -> None:
+        """Give a keyframe its pose in the map frame, in place of what was known before.
+
+        A geotagged map gets the place in WGS84 with it.
+
+        Raises:
+            MapError: no such keyframe, not a valid pose, or the map is read-only.
+            OutputError: disk full or read-only.
+        """
+        check_position(pose, None)
+        self.keyframe(keyframe_id)
+        local = self.local_frame
+        geo = None if local is None else local.point_to_geo(pose.position_m)
+        with self._lock:
+            writer, frame = self._require_writer(), self._frame.for_keyframe(pose, geo)
+            with writer.change() as execute:
+                execute(UPDATE_POSITION, (*position_values(pose, geo), keyframe_id))
+                self._renew_token(execute)
+                if frame is not self._frame:
+                    execute(UPDATE_FRAME, (frame.kind, *geo_values(frame.origin)))
+            self._frame = frame
+
+    def set_calibration(self, calibration: Calibration | None) -> None:
+        """Store what a drive taught in place of what was there; None takes it away.
+
+        Raises:
+            MapError: it was learnt with other weights, or the map is read-only.
+            OutputError: disk full or read-only.
+        """
+        if calibration is not None:
+            check_fits(calibration, self.path, self.model_hash)
+        with self._lock:
+            with self._require_writer().change() as execute:
+                write_calibration(execute, calibration)
+            self._calibration = calibration
+            self.commit()
+
+    def _advance(self, execute: Execute, keyframe_id: int, frame: MapFrame) -> None:
+        execute('UPDATE map SET revision = revision + 1', ())
+        self._revision += 1
+        self._renew_token(execute)
+        if frame is not self._frame:
+            execute(UPDATE_FRAME, (frame.kind, *geo_values(frame.origin)))
+        self._frame = frame
+        self._last_id = keyframe_id
+        self._count += 1
+
+    def _renew_token(self, execute: Execute) -> None:
+        # It tells apart two maps (a copy, a lost commit) that reached the same revision.
+        token = secrets.token_hex(8)
+        execute('UPDATE map SET revision_token = ?', (token,))
+        self._revision_token = token
+
+    def _require_writer(self) -> MapWriter:
+        if self._writer is None:
+            raise MapError(f'{self.path} is open read-only; open it with writable=True to add')
+        self._writer.raise_late_error()
+        return self._writer
+
+    def _session_id(self, session: str) -> int:
+        if session not in self._sessions:
+            known = ', '.join(sorted(self._sessions)) or 'none'
+            raise MapError(
+                f'{self.path} has no session {session!r} (it has: {known}); call add_session first'
+            )
+        return self._sessions[session]
+
+    def _free_session_name(self) -> str:
+        numbered = (f'session-{n}' for n in itertools.count(len(self._sessions) + 1))
+        return next(name for name in numbered if name not in self._sessions)

@@ -1,0 +1,229 @@
+"""What an open map tells: its model, its sessions, its keyframes by row or by id."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.core.config.model import PreprocessingConfig
+from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, GeoPoint, Keyframe
+from ghost_vpr_ros.core.errors import MapError
+from ghost_vpr_ros.core.geodesy import LocalFrame
+from ghost_vpr_ros.core.map.calibration_table import read_calibration
+from ghost_vpr_ros.core.map.file import explained
+from ghost_vpr_ros.core.map.frame import MapFrame
+from ghost_vpr_ros.core.map.map_rows import SELECT_KEYFRAMES, keyframe_from_row, read_descriptors
+from ghost_vpr_ros.core.map.schema import damaged, read_model
+from ghost_vpr_ros.core.probability.calibration import Calibration
+
+_SELECT_SESSIONS = """
+SELECT sessions.name, count(keyframe_id), min(nullif(stamp_ns, :unknown)), max(stamp_ns)
+FROM sessions LEFT JOIN keyframes
+    ON keyframes.session_id = sessions.session_id AND keyframe_id <= :last_id
+GROUP BY sessions.session_id ORDER BY sessions.session_id
+"""
+
+
+@dataclass(frozen=True)
+class SessionInfo:
+    """One mapping run; the stamps are `UNKNOWN_STAMP_NS` where no keyframe has one."""
+
+    name: str
+    count: int
+    first_stamp_ns: int
+    last_stamp_ns: int
+
+
+class MapReader:
+    """The reading half of `PlaceMap`.
+
+    It shows the keyframes that were there when the map was opened (and those added through this
+    object), also while another process adds more: rows and ids always fit each other.
+
+    Attributes:
+        path: the map's file.
+        model_name: the model that made the descriptors, in words.
+        model_hash: the same for machines.
+        descriptor_dim: D.
+        preprocessing: what turned the images into the network's input.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
+        self._lock = threading.RLock()
+        with explained(path):
+            model = read_model(connection, path)
+        self.model_name = model.name
+        self.model_hash = model.model_hash
+        self.descriptor_dim = model.descriptor_dim
+        self.preprocessing: PreprocessingConfig = model.preprocessing
+        self._load_state()
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def revision(self) -> int:
+        """Grows by one with every keyframe; survives closing."""
+        return self._revision
+
+    @property
+    def map_frame(self) -> str:
+        """'enu', 'local', or 'none' while no keyframe has a position."""
+        return self._frame.kind
+
+    @property
+    def origin(self) -> GeoPoint | None:
+        """WGS84 position of the map frame's origin; None unless `map_frame` is 'enu'."""
+        return self._frame.origin
+
+    @property
+    def local_frame(self) -> LocalFrame | None:
+        """WGS84 to the map frame's metres and back; None unless `map_frame` is 'enu'."""
+        return self._frame.local_frame
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What a validation drive taught about this map; None where it is not calibrated."""
+        return self._calibration
+
+    @property
+    def fingerprint(self) -> str:
+        """Names this content of this map; whatever is derived from it carries the same."""
+        return f'{self._uuid}:{self._revision}:{self._revision_token}:{self.model_hash}'
+
+    def model_bytes(self) -> bytes:
+        """The weights file (safetensors) of the model that made the descriptors."""
+        return bytes(self._all('SELECT weights FROM model')[0][0])
+
+    @property
+    def session_names(self) -> list[str]:
+        """Names of the mapping runs, oldest first."""
+        return list(self._sessions)
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether keyframes can be added."""
+        return False
+
+    def sessions(self) -> list[SessionInfo]:
+        """The mapping runs, oldest first."""
+        values = {'unknown': UNKNOWN_STAMP_NS, 'last_id': self._last_id}
+        return [
+            SessionInfo(
+                name,
+                count,
+                UNKNOWN_STAMP_NS if first is None else first,
+                UNKNOWN_STAMP_NS if last is None else last,
+            )
+            for name, count, first, last in self._all(_SELECT_SESSIONS, values)
+        ]
+
+    def keyframes(self) -> list[Keyframe]:
+        """All keyframes, in row order."""
+        rows = self._all(
+            f'{SELECT_KEYFRAMES} WHERE keyframe_id <= ? ORDER BY keyframe_id', (self._last_id,)
+        )
+        return [keyframe_from_row(row) for row in rows]
+
+    def keyframe(self, keyframe_id: int) -> Keyframe:
+        """One keyframe.
+
+        Raises:
+            MapError: the map has no keyframe of this id.
+        """
+        rows = self._all(f'{SELECT_KEYFRAMES} WHERE keyframe_id = ?', (int(keyframe_id),))
+        if not rows or rows[0][0] > self._last_id:
+            raise self._unknown_keyframe(keyframe_id)
+        return keyframe_from_row(rows[0])
+
+    def view(self, keyframe_id: int) -> bytes | None:
+        """JPEG of what the camera saw there, or None where it was not stored.
+
+        Raises:
+            MapError: the map has no keyframe of this id.
+        """
+        rows = self._all(
+            'SELECT jpeg FROM keyframes LEFT JOIN views USING (keyframe_id) WHERE keyframe_id = ?',
+            (int(keyframe_id),),
+        )
+        if not rows:
+            raise self._unknown_keyframe(keyframe_id)
+        return rows[0][0]
+
+    def keyframe_ids(self) -> NDArray[np.int64]:
+        """(N,) int64: the stable id of each row."""
+        rows = self._all(
+            'SELECT keyframe_id FROM keyframes WHERE keyframe_id <= ? ORDER BY keyframe_id',
+            (self._last_id,),
+        )
+        return np.array(rows, dtype=np.int64).reshape(-1)
+
+    def positions(self) -> NDArray[np.float64]:
+        """(N, 3) float64: metres in the map frame, in row order; NaN where unknown."""
+        rows = self._all(
+            'SELECT x_m, y_m, z_m FROM keyframes WHERE keyframe_id <= ? ORDER BY keyframe_id',
+            (self._last_id,),
+        )
+        return np.array(rows, dtype=np.float64).reshape(-1, 3)
+
+    def descriptors(self) -> NDArray[np.float32]:
+        """(N, D) float32, unit norm, in row order.
+
+        Raises:
+            MapError: the file was damaged since it was opened.
+        """
+        with self._lock, explained(self.path):
+            try:
+                return read_descriptors(
+                    self._connection, self._last_id, self._count, self.descriptor_dim
+                )
+            except ValueError as error:
+                raise damaged(self.path, f'descriptors ({error})') from error
+
+    def _all(self, sql: str, values: Any = ()) -> list[Any]:
+        # All rows at once: an unfinished query would hold a lock that blocks the map's writer.
+        with self._lock, explained(self.path):
+            return self._connection.execute(sql, values).fetchall()
+
+    def _load_state(self) -> None:
+        with self._lock, explained(self.path), self._snapshot():
+            self._load_state_inside()
+
+    @contextlib.contextmanager
+    def _snapshot(self) -> Iterator[None]:
+        """All queries inside see one state of the file, whoever else writes."""
+        if self._connection.in_transaction:
+            yield
+            return
+        self._connection.execute('BEGIN')
+        try:
+            yield
+        finally:
+            self._connection.execute('COMMIT')
+
+    def _load_state_inside(self) -> None:
+        self._count, self._last_id = self._all(
+            'SELECT count(*), coalesce(max(keyframe_id), 0) FROM keyframes'
+        )[0]
+        self._sessions: dict[str, int] = dict(
+            self._all('SELECT name, session_id FROM sessions ORDER BY session_id')
+        )
+        self._uuid, self._revision, self._revision_token, kind, *origin = self._all(
+            'SELECT uuid, revision, revision_token, frame, origin_latitude_deg, '
+            'origin_longitude_deg, origin_altitude_m FROM map'
+        )[0]
+        self._frame = MapFrame(kind, None if origin[0] is None else GeoPoint(*origin))
+        self._calibration = read_calibration(self._connection, self.path, self.model_hash)
+
+    def _unknown_keyframe(self, keyframe_id: int) -> MapError:
+        return MapError(f'{self.path} has no keyframe {keyframe_id}; it holds {self._count}')

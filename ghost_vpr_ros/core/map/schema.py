@@ -1,0 +1,230 @@
+"""The tables of a map file, and the checks that let a map refuse.
+
+Descriptors and views have tables of their own, so that listing keyframes and positions never
+reads past them: with 100 000 keyframes that is 30 MB instead of 2 GB.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from ghost_vpr_ros.core.config.model import PreprocessingConfig
+from ghost_vpr_ros.core.errors import ConfigError, MapError
+
+APPLICATION_ID = 0x47565052
+"""Marks a SQLite file as a map of ours (`GVPR`); the tool `file` shows it."""
+
+SCHEMA_VERSION = 1
+"""Stored as SQLite's `user_version`."""
+
+DESCRIPTOR_ITEM_BYTES = 4
+
+_PAGE_SIZE_BYTES = 16384
+
+_TABLES = """
+CREATE TABLE map (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    uuid TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    revision_token TEXT NOT NULL,
+    frame TEXT NOT NULL CHECK (frame IN ('none', 'enu', 'local')),
+    origin_latitude_deg REAL,
+    origin_longitude_deg REAL,
+    origin_altitude_m REAL
+);
+CREATE TABLE model (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    name TEXT NOT NULL,
+    hash TEXT NOT NULL,
+    descriptor_dim INTEGER NOT NULL CHECK (descriptor_dim > 0),
+    preprocessing TEXT NOT NULL,
+    weights BLOB NOT NULL
+);
+CREATE TABLE sessions (
+    session_id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
+);
+CREATE TABLE keyframes (
+    keyframe_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    session_id INTEGER NOT NULL REFERENCES sessions (session_id),
+    stamp_ns INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    x_m REAL, y_m REAL, z_m REAL,
+    qx REAL, qy REAL, qz REAL, qw REAL,
+    covariance BLOB,
+    latitude_deg REAL, longitude_deg REAL, altitude_m REAL
+);
+CREATE TABLE descriptors (
+    keyframe_id INTEGER PRIMARY KEY REFERENCES keyframes (keyframe_id),
+    descriptor BLOB NOT NULL
+);
+CREATE TABLE views (
+    keyframe_id INTEGER PRIMARY KEY REFERENCES keyframes (keyframe_id),
+    jpeg BLOB NOT NULL
+);
+"""
+
+_SMALL_TABLES = ('map', 'model', 'sessions')
+_CHECKED_TABLES = (*_SMALL_TABLES, 'keyframes', 'descriptors')
+
+_MOST_READ = 200_000
+"""Descriptors that are read to check a map. More would take longer than to open it may take."""
+
+_CONSISTENCY = """
+SELECT (SELECT count(*) FROM keyframes),
+       (SELECT count(*) FROM descriptors),
+       (SELECT count(*) FROM descriptors WHERE length(descriptor) = :size),
+       (SELECT count(*) FROM keyframes JOIN descriptors USING (keyframe_id)
+                                       JOIN sessions USING (session_id)),
+       (SELECT revision FROM map)
+"""
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """The model that made a map's descriptors, as the map stores it (weights aside)."""
+
+    name: str
+    model_hash: str
+    descriptor_dim: int
+    preprocessing: PreprocessingConfig
+
+
+def write_schema(connection: sqlite3.Connection, model: ModelRecord, weights: bytes) -> None:
+    """Fill a new, empty database file with an empty map."""
+    connection.execute(f'PRAGMA page_size = {_PAGE_SIZE_BYTES}')
+    connection.execute('BEGIN')
+    connection.execute(f'PRAGMA application_id = {APPLICATION_ID}')
+    connection.execute(f'PRAGMA user_version = {SCHEMA_VERSION}')
+    for statement in _TABLES.split(';'):
+        connection.execute(statement)
+    connection.execute(
+        "INSERT INTO map VALUES (1, ?, 0, '', 'none', NULL, NULL, NULL)", (str(uuid.uuid4()),)
+    )
+    preprocessing = json.dumps(model.preprocessing.to_dict(), sort_keys=True)
+    connection.execute(
+        'INSERT INTO model VALUES (1, ?, ?, ?, ?, ?)',
+        (model.name, model.model_hash, model.descriptor_dim, preprocessing, weights),
+    )
+    connection.execute('COMMIT')
+
+
+def check_is_map(connection: sqlite3.Connection, path: Path) -> None:
+    """Is this a map of ours, in the schema that this version reads?
+
+    Raises:
+        MapError: another kind of SQLite file, or another schema.
+    """
+    if _pragma(connection, 'application_id') != APPLICATION_ID:
+        raise MapError(
+            f'{path} is a SQLite file but not a place recognition map; '
+            'expected a file written by `ghost-vpr build-map`'
+        )
+    version = _pragma(connection, 'user_version')
+    if version > SCHEMA_VERSION:
+        raise MapError(
+            f'{path} has map schema {version}, this version of ghost_vpr_ros reads schema '
+            f'{SCHEMA_VERSION}; update ghost_vpr_ros'
+        )
+    if version < SCHEMA_VERSION:
+        raise MapError(
+            f'{path} has map schema {version}, this version of ghost_vpr_ros reads schema '
+            f'{SCHEMA_VERSION}; build the map again from its images'
+        )
+
+
+def check_consistent(connection: sqlite3.Connection, path: Path) -> None:
+    """Do the tables hold together: B-trees whole, a descriptor of D floats for each keyframe?
+
+    The table of views is left out: reading every picture would make opening a large map slow,
+    and a damaged picture does not make a wrong place. `PlaceMap.view` reports it. So are the
+    rows of a very large map: each is checked when it is read, all of them when the search index
+    is built.
+
+    Raises:
+        MapError: the file is damaged.
+    """
+    last_id = connection.execute('SELECT max(keyframe_id) FROM keyframes').fetchone()[0] or 0
+    is_large = last_id > _MOST_READ
+    for table in _SMALL_TABLES if is_large else _CHECKED_TABLES:
+        found = connection.execute(f'PRAGMA quick_check({table})').fetchall()
+        if found != [('ok',)]:
+            raise damaged(path, f'table {table}: {found[0][0] if found else "no answer"}')
+    size = read_model(connection, path).descriptor_dim * DESCRIPTOR_ITEM_BYTES
+    if is_large:
+        _check_ends(connection, path, last_id)
+        return
+    keyframes, descriptors, sized, joined, revision = connection.execute(
+        _CONSISTENCY, {'size': size}
+    ).fetchone()
+    if sized != descriptors:
+        wrong = descriptors - sized
+        raise damaged(path, f'{wrong} of {descriptors} descriptors are not {size} bytes long')
+    if not keyframes == descriptors == joined:
+        raise damaged(
+            path,
+            f'{keyframes} keyframes, {descriptors} descriptors, {joined} with session and '
+            'descriptor, expected equal counts',
+        )
+    if revision is None or revision < keyframes:
+        raise damaged(path, f'revision {revision} is lower than its {keyframes} keyframes')
+
+
+def _check_ends(connection: sqlite3.Connection, path: Path, last_id: int) -> None:
+    """Do the keyframes of a large map end where its descriptors end?"""
+    found = connection.execute('SELECT max(keyframe_id) FROM descriptors').fetchone()[0]
+    if found != last_id:
+        raise damaged(path, f'the last keyframe is {last_id}, the last descriptor {found}')
+
+
+def check_model(
+    found: ModelRecord, path: Path, expected_hash: str | None, expected_dim: int | None
+) -> None:
+    """Were the map's descriptors made by the model that will be used?
+
+    Raises:
+        MapError: another D, or another model.
+    """
+    if expected_dim is not None and expected_dim != found.descriptor_dim:
+        raise MapError(
+            f'{path} holds descriptors of D={found.descriptor_dim}, the model in use makes '
+            f'D={expected_dim}; use the model of the map ({found.name or "unnamed"}) or build '
+            'the map again'
+        )
+    if expected_hash is not None and expected_hash != found.model_hash:
+        raise MapError(
+            f'{path} was built with model {found.model_hash[:12]} ({found.name or "unnamed"}), '
+            f'the model in use is {expected_hash[:12]}; use the model of the map or build the '
+            'map again'
+        )
+
+
+def read_model(connection: sqlite3.Connection, path: Path) -> ModelRecord:
+    """The map's model, without its weights.
+
+    Raises:
+        MapError: the record is missing or unreadable.
+    """
+    row = connection.execute(
+        'SELECT name, hash, descriptor_dim, preprocessing FROM model'
+    ).fetchone()
+    if row is None:
+        raise damaged(path, 'it names no model')
+    try:
+        preprocessing = PreprocessingConfig.from_dict(json.loads(row[3]))
+    except (ValueError, TypeError, AttributeError, ConfigError) as error:
+        raise damaged(path, f'its preprocessing is unreadable ({error})') from error
+    return ModelRecord(row[0], row[1], row[2], preprocessing)
+
+
+def damaged(path: Path, why: str) -> MapError:
+    """The error for a file that is ours but cannot be trusted."""
+    return MapError(f'{path} is damaged: {why}; restore a copy of it or build the map again')
+
+
+def _pragma(connection: sqlite3.Connection, name: str) -> int:
+    return int(connection.execute(f'PRAGMA {name}').fetchone()[0])

@@ -1,0 +1,22 @@
+"""The picture of a place that a map keeps: for people, and for geometric verification."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.core.config.map import MapConfig
+from ghost_vpr_ros.core.image import encode_jpeg
+
+
+def view_of(image: NDArray[np.uint8], config: MapConfig) -> bytes | None:
+    """JPEG of an RGB uint8 (H, W, 3) image, shrunk to the map's width; None for width 0."""
+    if config.view_width_px == 0:
+        return None
+    height_px, width_px = image.shape[:2]
+    if width_px > config.view_width_px:
+        new_height_px = max(1, round(height_px * config.view_width_px / width_px))
+        size = (config.view_width_px, new_height_px)
+        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return encode_jpeg(image, config.view_quality)

@@ -1,0 +1,82 @@
+"""Which frames of a mapping run become keyframes."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from ghost_vpr_ros.core.config.map import MappingConfig
+from ghost_vpr_ros.core.datatypes import Pose
+from ghost_vpr_ros.core.recognition.odometry import Reading
+
+_SHARPNESS_FRAMES = 10
+_BLURRED_SHARE = 0.5
+"""Less sharp than this share of the frames before: motion blur, no view to keep."""
+
+_STANDING_SHARE = 0.25
+"""With less driving than this share of the distance between keyframes, only a turn counts."""
+
+
+class KeyframeSelection:
+    """Remembers the last frame that was kept, and how sharp the frames are."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Reading, NDArray[np.float32]] | None = None
+        self._sharpness: deque[float] = deque(maxlen=_SHARPNESS_FRAMES)
+
+    def wants(
+        self,
+        reading: Reading,
+        descriptor: NDArray[np.float32],
+        sharpness: float,
+        config: MappingConfig,
+    ) -> bool:
+        """Whether a frame shows what the last one that was kept does not.
+
+        Args:
+            reading: of the odometer at the frame.
+            descriptor: (D,) of the frame.
+            sharpness: of its image, comparable with that of the frames before.
+            config: the rules.
+        """
+        is_blurred = self._is_blurred(sharpness)
+        self._sharpness.append(sharpness)
+        if is_blurred:
+            return False
+        if self._last is None:
+            return True
+        before, kept = self._last
+        is_other_view = float(kept @ descriptor) < config.keyframe_similarity
+        if before.odometry is None or reading.odometry is None:
+            return is_other_view
+        if before.stretch != reading.stretch:
+            # How far it is from the last one is not known; odometry may jump at every frame.
+            return is_other_view or reading.along_m >= config.keyframe_distance_m
+        driven_m = reading.along_m - before.along_m
+        if driven_m >= config.keyframe_distance_m:
+            return True
+        turned_rad = _angle_rad(before.odometry, reading.odometry)
+        has_moved = driven_m >= _STANDING_SHARE * config.keyframe_distance_m
+        return turned_rad >= config.keyframe_rotation_rad or (has_moved and is_other_view)
+
+    def took(self, reading: Reading, descriptor: NDArray[np.float32]) -> None:
+        """A frame was kept, or its place is in the map already: what comes next is compared."""
+        self._last = (reading, descriptor)
+
+    def _is_blurred(self, sharpness: float) -> bool:
+        if len(self._sharpness) < _SHARPNESS_FRAMES:
+            return False
+        return sharpness < _BLURRED_SHARE * float(np.median(self._sharpness))
+
+
+def _angle_rad(before: Pose, now: Pose) -> float:
+    """Between two orientations; 0 where one is unknown."""
+    if before.quaternion_xyzw is None or now.quaternion_xyzw is None:
+        return 0.0
+    turn = Rotation.from_quat(before.quaternion_xyzw).inv() * Rotation.from_quat(
+        now.quaternion_xyzw
+    )
+    return float(turn.magnitude())

@@ -1,0 +1,249 @@
+"""A robot that maps: every image is answered, and what is new of them is kept.
+
+The map on disk holds a keyframe as soon as it is seen. It answers once the robot has left its
+place behind: loops are closed with the own past, not with the last seconds.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.core.config.map import MapConfig, MappingConfig
+from ghost_vpr_ros.core.datatypes import (
+    UNKNOWN_STAMP_NS,
+    GeoPoint,
+    Hypothesis,
+    Keyframe,
+    Pose,
+    State,
+)
+from ghost_vpr_ros.core.errors import MapError
+from ghost_vpr_ros.core.map.views import view_of
+from ghost_vpr_ros.core.mapping.keyframe_selection import KeyframeSelection
+from ghost_vpr_ros.core.mapping.tracker import MapTracker, relocated
+from ghost_vpr_ros.core.recognition.image_quality import sharpness
+from ghost_vpr_ros.core.recognition.odometry import Reading
+from ghost_vpr_ros.core.recognizer import PlaceRecognizer
+
+
+@dataclass(frozen=True)
+class _Recent:
+    """A keyframe that does not answer yet."""
+
+    keyframe: Keyframe
+    descriptor: NDArray[np.float32]
+    reading: Reading
+
+
+class PlaceMapper:
+    """Answers images like the recogniser that it is given, and adds keyframes to its map.
+
+    Attributes:
+        recognizer: answers; its map is open for writing.
+        config: the rules; a new one takes effect with the next image.
+        session: name of this run in the map; empty until the first keyframe.
+    """
+
+    def __init__(
+        self, recognizer: PlaceRecognizer, config: MappingConfig, map_config: MapConfig
+    ) -> None:
+        """Be ready; the session begins with the first keyframe.
+
+        Raises:
+            MapError: the map is read-only.
+        """
+        if not recognizer.place_map.is_writable:
+            raise MapError(
+                f'{recognizer.place_map.path} is open read-only; a robot that maps needs it '
+                'open for writing'
+            )
+        self.recognizer = recognizer
+        self.config = config
+        self._map_config = map_config
+        self._map = recognizer.place_map
+        self.session = ''
+        self._selection = KeyframeSelection()
+        self._tracker = MapTracker()
+        self._recent: deque[_Recent] = deque()
+        self._unlocated: dict[int, Reading] = {}
+        self._last_kept_ns = UNKNOWN_STAMP_NS
+
+    def recognize(
+        self,
+        image: NDArray[np.uint8],
+        stamp_ns: int,
+        odometry: Pose | None = None,
+        geo: GeoPoint | None = None,
+    ) -> Hypothesis:
+        """The hypothesis for one image, which becomes a keyframe where it shows something new.
+
+        Args:
+            image: RGB uint8 (H, W, 3).
+            stamp_ns: time of capture in nanoseconds.
+            odometry: pose of the camera's body in the odometry's frame at that time.
+            geo: WGS84 position at that time.
+
+        Raises:
+            ImageError: the array is not such an image.
+            OutputError: the map cannot be written; what was added since the last commit is lost.
+        """
+        self._drop_lost()
+        answer = self.recognizer.recognize(image, stamp_ns, odometry)
+        reading = self.recognizer.reading
+        self._track(answer, reading)
+        self._admit_past(reading)
+        if answer.descriptor is not None:
+            self._consider(image, answer, reading, geo)
+        return answer
+
+    @property
+    def max_odometry_age_s(self) -> float:
+        """Older odometry is not used for an image, seconds."""
+        return self.recognizer.max_odometry_age_s
+
+    def reset(self) -> None:
+        """Forget the frames before: the robot may be elsewhere."""
+        self.recognizer.reset()
+
+    def _track(self, answer: Hypothesis, reading: Reading) -> None:
+        """Know where the robot is in the map, and then where it was when that was not known."""
+        self._tracker.follow(reading, self.config)
+        if self._map.map_frame == 'none' and not self._tracker.is_sure:
+            # Nothing has a place yet, whatever was lost before: the frame is this odometry's.
+            self._tracker.start(reading)
+        if answer.state is State.ACCEPTED and answer.pose is not None and self.recognizer.is_new:
+            self._tracker.correct(reading, answer.pose)
+        if self._tracker.is_sure and reading.odometry is not None:
+            self._locate_earlier(reading)
+
+    def _locate_earlier(self, reading: Reading) -> None:
+        """Give the keyframes of this stretch of odometry that have none their pose."""
+        for keyframe_id, then in list(self._unlocated.items()):
+            if then.stretch == reading.stretch:
+                pose = relocated(self._tracker.pose(), reading, then, self.config)
+                self._map.locate(keyframe_id, pose)
+                self._relocate(keyframe_id)
+                del self._unlocated[keyframe_id]
+
+    def _relocate(self, keyframe_id: int) -> None:
+        """Tell the recogniser, or whoever waits to be admitted to it."""
+        keyframe = self._map.keyframe(keyframe_id)
+        for place, recent in enumerate(self._recent):
+            if recent.keyframe.keyframe_id == keyframe_id:
+                self._recent[place] = _Recent(keyframe, recent.descriptor, recent.reading)
+                return
+        self.recognizer.locate(keyframe)
+
+    def _admit_past(self, reading: Reading) -> None:
+        """Let the keyframes answer whose place the robot has left."""
+        if self._recent and self._has_left(self._recent[0].reading, reading):
+            # On the disk first: what answers can no longer be lost.
+            self._map.commit()
+        while self._recent and self._has_left(self._recent[0].reading, reading):
+            past = self._recent.popleft()
+            self.recognizer.admit(past.keyframe, past.descriptor)
+
+    def _has_left(self, then: Reading, now: Reading) -> bool:
+        if then.stretch != now.stretch:
+            return True
+        if now.odometry is None:
+            # Without odometry from the start, or since it stopped.
+            return now.stamp_ns - then.stamp_ns >= round(1e9 * self.config.past_time_s)
+        return now.along_m - then.along_m >= self.config.past_distance_m
+
+    def _consider(
+        self,
+        image: NDArray[np.uint8],
+        answer: Hypothesis,
+        reading: Reading,
+        geo: GeoPoint | None,
+    ) -> None:
+        """Keep the frame if it shows what the last keyframe, and the map, do not."""
+        assert answer.descriptor is not None
+        if not self._selection.wants(reading, answer.descriptor, sharpness(image), self.config):
+            return
+        self._selection.took(reading, answer.descriptor)
+        if not self._is_duplicate(answer):
+            self._keep(image, answer.descriptor, reading, geo)
+
+    def _is_duplicate(self, answer: Hypothesis) -> bool:
+        """Whether the map shows the place already, as alike as can be."""
+        if answer.state is not State.ACCEPTED:
+            return False
+        return answer.candidates[0].similarity >= self.config.duplicate_similarity
+
+    def _keep(
+        self,
+        image: NDArray[np.uint8],
+        descriptor: NDArray[np.float32],
+        reading: Reading,
+        geo: GeoPoint | None,
+    ) -> None:
+        pose, geo = self._position(reading, geo)
+        self._begin_session(reading)
+        keyframe_id = self._map.add(
+            self.session,
+            reading.stamp_ns,
+            descriptor,
+            name=f'{reading.stamp_ns}',
+            pose=pose,
+            geo=geo,
+            view_jpeg=view_of(image, self._map_config),
+        )
+        self._last_kept_ns = reading.stamp_ns
+        keyframe = self._map.keyframe(keyframe_id)
+        self._recent.append(_Recent(keyframe, descriptor, reading))
+        if keyframe.pose is None and reading.odometry is not None:
+            self._unlocated[keyframe_id] = reading
+
+    def _begin_session(self, reading: Reading) -> None:
+        """With the first keyframe, and where the stamps run back: they name keyframes within one.
+
+        A session that was lost with its first keyframes begins again.
+        """
+        if 0 < reading.stamp_ns < self._last_kept_ns:
+            self.session = ''
+        if self.session not in self._map.session_names:
+            self.session = self._map.add_session(self.session or self._free_name())
+            self.recognizer.own_session = self.session
+
+    def _drop_lost(self) -> None:
+        """Forget what the map has lost: a failed write takes back all since the last commit."""
+        num_kept = len(self._map) - self.recognizer.num_known
+        while len(self._recent) > num_kept:
+            lost = self._recent.pop().keyframe.keyframe_id
+            self._unlocated.pop(lost, None)
+
+    def _free_name(self) -> str | None:
+        """The name that is wished for, with a number where an earlier run has it."""
+        wanted, taken = self.config.session, self._map.session_names
+        numbered = (f'{wanted}-{number}' for number in itertools.count(2))
+        names = itertools.chain([wanted], numbered)
+        return next(name for name in names if name not in taken) if wanted else None
+
+    def _position(
+        self, reading: Reading, geo: GeoPoint | None
+    ) -> tuple[Pose | None, GeoPoint | None]:
+        """What the map is told of a keyframe's place, in the map's kind of frame."""
+        is_tracked = self._tracker.is_sure and reading.odometry is not None
+        pose = self._tracker.pose() if is_tracked else None
+        if self._map.map_frame == 'enu':
+            return self._geotagged(pose, geo)
+        if pose is None and self._map.map_frame == 'local':
+            return None, None
+        return pose, geo
+
+    def _geotagged(
+        self, pose: Pose | None, geo: GeoPoint | None
+    ) -> tuple[Pose | None, GeoPoint | None]:
+        """In a geotagged map the place comes from WGS84, measured or else tracked."""
+        if pose is None:
+            return None, geo
+        assert self._map.local_frame is not None
+        measured = geo or self._map.local_frame.point_to_geo(pose.position_m)
+        return Pose(np.full(3, np.nan), pose.quaternion_xyzw, pose.covariance), measured

@@ -1,0 +1,200 @@
+"""Where the robot is in the map: odometry from one accepted answer to the next.
+
+An extended Kalman filter over x, y, z and yaw. Accepted answers put a new run into the frame of
+the map, and keep its drift small enough for its keyframes to stand beside the older ones.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from ghost_vpr_ros.core.config.map import MappingConfig
+from ghost_vpr_ros.core.datatypes import Pose
+from ghost_vpr_ros.core.geodesy import quaternion_to_yaw
+from ghost_vpr_ros.core.recognition.odometry import Reading
+
+_STATE = [0, 1, 2, 5]
+"""Where x, y, z and yaw are in the covariance of a pose."""
+
+_RELATED_ANSWERS = 4.0
+"""Neighbouring answers err together: each counts as this share of an independent one."""
+
+_GATE = 18.5
+"""Squared Mahalanobis distance that one right answer in a thousand exceeds (4 dimensions)."""
+
+_MOST_REFUSED = 5
+"""After so many answers in a row that do not fit, the tracked pose is what is wrong."""
+
+_SURE_AFTER = 2
+"""Answers that agree through odometry, before the first of them is believed."""
+
+
+class MapTracker:
+    """Follows odometry and answers; knows its pose once two answers agree, or from a start."""
+
+    def __init__(self) -> None:
+        self.lose()
+
+    def lose(self) -> None:
+        """Know nothing: the robot was carried away, or its odometry jumped."""
+        self._state: NDArray[np.float64] | None = None
+        self._covariance = np.zeros((4, 4))
+        self._last: Reading | None = None
+        self._answers = 0
+        self._refused = 0
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether `pose` is known."""
+        return self._state is not None and self._answers >= _SURE_AFTER
+
+    def start(self, reading: Reading) -> None:
+        """The map begins here: its frame is the odometry's. Without one it waits."""
+        if reading.odometry is None:
+            return
+        self._state, self._covariance = _state_of(reading.odometry), np.zeros((4, 4))
+        self._last, self._answers = reading, _SURE_AFTER
+
+    def pose(self) -> Pose:
+        """In the map frame with its covariance, at the last frame that was followed.
+
+        Raises:
+            ValueError: it is not known.
+        """
+        if self._state is None or not self.is_sure:
+            raise ValueError('the pose in the map is not known yet')
+        assert self._last is not None and self._last.odometry is not None
+        covariance = np.zeros((6, 6))
+        covariance[np.ix_(_STATE, _STATE)] = self._covariance
+        quaternion = _with_yaw(self._last.odometry, self._state[3])
+        return Pose(self._state[:3].copy(), quaternion, covariance)
+
+    def follow(self, reading: Reading, config: MappingConfig) -> None:
+        """Move with the odometry; another stretch of it, and the pose is lost."""
+        last = self._last
+        if last is not None and last.stretch != reading.stretch:
+            self.lose()
+        if self._state is None or reading.odometry is None:
+            return
+        assert last is not None and last.odometry is not None
+        self._move(last.odometry, reading.odometry)
+        driven_m = reading.along_m - last.along_m
+        drift = np.array([config.position_drift_m] * 3 + [config.heading_drift_rad])
+        self._covariance += driven_m * np.diag(drift**2)
+        self._last = reading
+
+    def correct(self, reading: Reading, answer: Pose) -> None:
+        """Take an accepted answer, with heading and covariance, for the frame just followed."""
+        if reading.odometry is None or answer.quaternion_xyzw is None:
+            return
+        assert answer.covariance is not None
+        measured = _state_of(answer)
+        noise = _RELATED_ANSWERS * answer.covariance[np.ix_(_STATE, _STATE)]
+        if self._state is None:
+            self._state, self._covariance, self._last = measured, noise, reading
+            self._answers, self._refused = 1, 0
+            return
+        self._update(measured, noise)
+        if self._refused >= _MOST_REFUSED:
+            self.lose()
+
+    def _move(self, before: Pose, now: Pose) -> None:
+        assert self._state is not None
+        start, end = _state_of(before), _state_of(now)
+        step = (end - start)[:3]
+        turn = _turned(self._state[3] - start[3], step)
+        jacobian = np.eye(4)
+        jacobian[:2, 3] = (-turn[1], turn[0])
+        self._state[:3] += turn
+        self._state[3] = _wrapped(self._state[3] + end[3] - start[3])
+        self._covariance = jacobian @ self._covariance @ jacobian.T
+
+    def _update(self, measured: NDArray[np.float64], noise: NDArray[np.float64]) -> None:
+        """The filter's correction, unless the answer is too far off to be right."""
+        assert self._state is not None
+        error = measured - self._state
+        error[3] = _wrapped(error[3])
+        spread = self._covariance + noise
+        if float(error @ np.linalg.solve(spread, error)) > _GATE:
+            self._refused += 1
+            return
+        self._answers, self._refused = self._answers + 1, 0
+        gain = np.linalg.solve(spread, self._covariance).T
+        self._state = self._state + gain @ error
+        self._state[3] = _wrapped(self._state[3])
+        rest = np.eye(4) - gain
+        self._covariance = rest @ self._covariance @ rest.T + gain @ noise @ gain.T
+
+
+def relocated(pose: Pose, now: Reading, then: Reading, config: MappingConfig) -> Pose:
+    """Pose in the map at an earlier frame of a stretch, from that of a later one.
+
+    Args:
+        pose: at the later frame, with its covariance.
+        now: the later frame, with odometry.
+        then: the earlier one, with odometry.
+        config: how odometry drifts; the way between them adds it to the covariance.
+    """
+    assert now.odometry is not None and then.odometry is not None
+    assert pose.covariance is not None
+    turn_rad = _state_of(pose)[3] - _state_of(now.odometry)[3]
+    step = _turned(turn_rad, then.odometry.position_m - now.odometry.position_m)
+    yaw_rad = _state_of(then.odometry)[3] + turn_rad
+    quaternion = _with_yaw(then.odometry, yaw_rad)
+    covariance = pose.covariance.copy()
+    before = covariance[np.ix_(_STATE, _STATE)]
+    driven_m = now.along_m - then.along_m
+    covariance[np.ix_(_STATE, _STATE)] = _spread(before, step, driven_m, config)
+    return Pose(pose.position_m + step, quaternion, covariance)
+
+
+def _spread(
+    covariance: NDArray[np.float64],
+    step: NDArray[np.float64],
+    driven_m: float,
+    config: MappingConfig,
+) -> NDArray[np.float64]:
+    """Covariance (4, 4) after one long step (3,) in the map: its lever, and the drift on the way.
+
+    The heading drifts all along, so the far end of a straight way swings by a third of what it
+    would with all of the drift at its beginning.
+    """
+    jacobian = np.eye(4)
+    jacobian[:2, 3] = (-step[1], step[0])
+    lever = jacobian[:2, 3]
+    drift = np.diag([config.position_drift_m**2] * 3 + [config.heading_drift_rad**2])
+    turn = config.heading_drift_rad**2
+    drift[:2, :2] += turn / 3.0 * np.outer(lever, lever)
+    drift[:2, 3] = drift[3, :2] = turn / 2.0 * lever
+    return np.asarray(jacobian @ covariance @ jacobian.T + driven_m * drift)
+
+
+def _state_of(pose: Pose) -> NDArray[np.float64]:
+    """(4,) x, y, z, yaw; an unknown orientation is that of the axes."""
+    quaternion = pose.quaternion_xyzw
+    yaw_rad = 0.0 if quaternion is None else quaternion_to_yaw(quaternion)
+    return np.array([*pose.position_m, yaw_rad])
+
+
+def _turned(yaw_rad: float, step: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A step (3,) turned about the vertical axis."""
+    cosine, sine = math.cos(yaw_rad), math.sin(yaw_rad)
+    x, y, z = step
+    return np.array([cosine * x - sine * y, sine * x + cosine * y, z])
+
+
+def _with_yaw(odometry: Pose, yaw_rad: float) -> NDArray[np.float64]:
+    """(4,) quaternion of this yaw with roll and pitch of the odometry."""
+    if odometry.quaternion_xyzw is None:
+        return np.asarray(Rotation.from_euler('z', yaw_rad).as_quat())
+    turn = yaw_rad - quaternion_to_yaw(odometry.quaternion_xyzw)
+    both = Rotation.from_euler('z', turn) * Rotation.from_quat(odometry.quaternion_xyzw)
+    return np.asarray(both.as_quat(canonical=True))
+
+
+def _wrapped(angle_rad: float) -> float:
+    return math.remainder(angle_rad, math.tau)

@@ -1,0 +1,1 @@
+"""From similarities and inliers to probabilities."""

@@ -1,0 +1,161 @@
+"""Do the answers of the last metres agree with each other, through odometry?
+
+Two right answers are as far apart in the map as the camera was driven between them; a wrong one
+contradicts the right ones around it. Source: the pairwise consistency of Mangelson et al.,
+"Pairwise Consistent Measurement Set Maximization" (2018).
+
+Deviation: an answer is judged when it comes, by majority among those before it, not in a batch
+by the largest clique; and by distances alone, since a place tells a heading only roughly.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
+from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Pose, Reason
+from ghost_vpr_ros.core.recognition.odometry import Reading
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the answers before say of one.
+
+    Attributes:
+        reason: why it may not be accepted; NONE where it may.
+        support: how many that lie `closure_support_m` back agree with it.
+    """
+
+    reason: Reason
+    support: int = 0
+
+
+@dataclass(frozen=True)
+class _Vote:
+    """An answer that was sure enough.
+
+    Attributes:
+        reading: of its frame.
+        place: (2,) where the map has it, metres.
+        sigma_m: deviation of that.
+    """
+
+    reading: Reading
+    place: NDArray[np.float64]
+    sigma_m: float
+
+    @classmethod
+    def of(cls, pose: Pose, reading: Reading) -> _Vote:
+        """The vote of an answer's pose with its covariance."""
+        assert pose.covariance is not None
+        largest_m2 = float(np.linalg.eigvalsh(pose.covariance[:2, :2])[-1])
+        return cls(reading, pose.position_m[:2], math.sqrt(largest_m2))
+
+    def seconds_to(self, other: _Vote) -> float:
+        return abs(self.reading.stamp_ns - other.reading.stamp_ns) / 1e9
+
+
+class Consistency:
+    """Remembers the answers that were sure enough, the refused ones among them."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget them: what comes next is of another time or place."""
+        self._votes: deque[_Vote] = deque()
+        self._contradicted_ns: int | None = None
+
+    def judge(
+        self,
+        pose: Pose,
+        reading: Reading,
+        config: RecognizerConfig,
+        *,
+        by_features: bool = False,
+    ) -> Verdict:
+        """Whether an answer that is sure by itself may be accepted, and be a closure.
+
+        Args:
+            pose: of the place that it names, map frame, with its covariance.
+            reading: of the odometer at its frame.
+            config: the stage's settings.
+            by_features: whether only the local features of its image made it sure.
+
+        Returns:
+            ODOMETRY where it contradicts at least as many answers of the last metres as it agrees
+            with; LOCKOUT for a while after such a contradiction; CONSISTENCY where only local
+            features made it sure, and it agrees with fewer than `min_support`; NONE else, and
+            always without a stamp.
+        """
+        if reading.stamp_ns == UNKNOWN_STAMP_NS:
+            return Verdict(Reason.NONE)
+        vote = _Vote.of(pose, reading)
+        others = self._others(vote, config)
+        agreeing = [other for other in others if _agree(vote, other, config)]
+        if others and 2 * len(agreeing) <= len(others):
+            self._contradicted_ns = reading.stamp_ns
+            return Verdict(Reason.ODOMETRY)
+        if self._is_locked_out(reading.stamp_ns, config.lockout_s):
+            return Verdict(Reason.LOCKOUT)
+        if by_features and len(agreeing) < config.min_support:
+            return Verdict(Reason.CONSISTENCY)
+        support = sum(_lies_back(vote, other, config) for other in agreeing)
+        return Verdict(Reason.NONE, support)
+
+    def _others(self, vote: _Vote, config: RecognizerConfig) -> list[_Vote]:
+        """The remembered votes near by that are no repeats of this one; it is remembered too."""
+        while self._votes and not _is_near(vote, self._votes[0], config):
+            self._votes.popleft()
+        others = [other for other in self._votes if not _is_repeat(vote, other, config)]
+        if len(others) == len(self._votes):
+            self._votes.append(vote)
+        return others
+
+    def _is_locked_out(self, stamp_ns: int, lockout_s: float) -> bool:
+        since = self._contradicted_ns
+        return since is not None and 0 <= stamp_ns - since < round(1e9 * lockout_s)
+
+
+def _is_near(vote: _Vote, before: _Vote, config: RecognizerConfig) -> bool:
+    """Whether both are of the same stretch, not too far apart along it."""
+    here, there = vote.reading, before.reading
+    if here.stretch != there.stretch or here.stamp_ns < there.stamp_ns:
+        return False
+    if here.odometry is None or there.odometry is None:
+        return vote.seconds_to(before) <= config.memory_s
+    return here.along_m - there.along_m <= config.consistency_window_m
+
+
+def _is_repeat(vote: _Vote, other: _Vote, config: RecognizerConfig) -> bool:
+    """Whether one was seen from where the other was seen: then they are wrong together."""
+    here, there = vote.reading, other.reading
+    if here.odometry is None or there.odometry is None:
+        return vote.seconds_to(other) < config.evidence_interval_s
+    return here.along_m - there.along_m < config.evidence_distance_m
+
+
+def _agree(vote: _Vote, other: _Vote, config: RecognizerConfig) -> bool:
+    """Whether the places are as far apart as the frames; without odometry, not too far apart."""
+    here, there = vote.reading.odometry, other.reading.odometry
+    places_m = float(np.linalg.norm(vote.place - other.place))
+    if here is None or there is None:
+        reached_m = config.max_speed_m_s * vote.seconds_to(other)
+        return places_m <= reached_m + 2.0 * config.match_spread_m
+    frames_m = float(np.linalg.norm((here.position_m - there.position_m)[:2]))
+    error_m = config.odometry_error * (vote.reading.along_m - other.reading.along_m)
+    error_m += vote.sigma_m + other.sigma_m
+    return abs(places_m - frames_m) <= config.consistency_tolerance_m + error_m
+
+
+def _lies_back(vote: _Vote, other: _Vote, config: RecognizerConfig) -> bool:
+    """Whether one was seen so far before that a place which only looks alike is left behind."""
+    here, there = vote.reading, other.reading
+    if here.odometry is None or there.odometry is None:
+        return True
+    return here.along_m - there.along_m >= config.closure_support_m

@@ -1,0 +1,49 @@
+"""What becomes of a query: accepted, tentative, rejected or unknown place, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
+from ghost_vpr_ros.core.datatypes import Candidate, Reason, State
+from ghost_vpr_ros.core.probability.likelihood import Likelihood
+
+
+def decide(
+    candidates: Sequence[Candidate],
+    likelihood: Likelihood | None,
+    config: RecognizerConfig,
+    own_session: str = '',
+    *,
+    is_limited: bool = False,
+) -> tuple[State, Reason]:
+    """State and reason for candidates, best first.
+
+    Without a likelihood nothing can be accepted: the best candidate stays tentative. So does one
+    that only this image shows, or only the frames before it, and one of middling probability. A
+    place is accepted where both agree: the belief is sure, and the image shows it. One that is as
+    similar as right matches are, but hardly more than one elsewhere, is ambiguous; one that is not
+    even that is an unknown place. So is one where nothing is found, in a search that `is_limited`
+    to some of the map or in an empty map.
+    """
+    if not candidates:
+        return State.UNKNOWN_PLACE, Reason.LOW_SCORE if is_limited else Reason.EMPTY_MAP
+    best = candidates[0]
+    if likelihood is None or np.isnan(best.probability):
+        return State.TENTATIVE, Reason.UNCALIBRATED
+    shows_it = best.by_itself >= config.tentative_probability
+    is_own = best.keyframe.session == own_session
+    if is_own and best.similarity < likelihood.right_similarity:
+        shows_it = False
+    if shows_it and best.probability >= config.min_probability:
+        return State.ACCEPTED, Reason.NONE
+    if max(best.probability, *(c.by_itself for c in candidates)) >= config.min_probability:
+        return State.TENTATIVE, Reason.TEMPORAL
+    if best.probability >= config.tentative_probability:
+        was_verified = best.inliers >= 0
+        return State.TENTATIVE, Reason.GEOMETRIC if was_verified else Reason.LOW_SCORE
+    if best.similarity >= likelihood.right_similarity:
+        return State.REJECTED, Reason.AMBIGUOUS
+    return State.UNKNOWN_PLACE, Reason.LOW_SCORE

@@ -1,0 +1,172 @@
+"""What the frames before say of a frame: the stages of the recogniser that remember."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
+from ghost_vpr_ros.core.datatypes import Candidate, Pose, Reason, State
+from ghost_vpr_ros.core.probability.likelihood import Likelihood
+from ghost_vpr_ros.core.recognition.candidates import make_candidates
+from ghost_vpr_ros.core.recognition.consistency import Consistency, Verdict
+from ghost_vpr_ros.core.recognition.image_quality import FrozenCamera
+from ghost_vpr_ros.core.recognition.keyframe_table import KeyframeRows
+from ghost_vpr_ros.core.recognition.known_places import Retrieved
+from ghost_vpr_ros.core.recognition.located_places import LocatedPlaces
+from ghost_vpr_ros.core.recognition.motion import FrameSequence, Motion
+from ghost_vpr_ros.core.recognition.odometry import Odometer, Reading
+from ghost_vpr_ros.core.recognition.position_prior import LastAnswer, PositionPrior
+from ghost_vpr_ros.core.recognition.sequence_matching import SequenceMatcher
+from ghost_vpr_ros.core.recognition.temporal_filter import TemporalFilter
+
+
+@dataclass(frozen=True)
+class FrameByItself:
+    """What one frame found in the map.
+
+    Attributes:
+        candidates: best first, with probabilities by this frame alone.
+        rows: (n,) int64 keyframes that were retrieved.
+        similarities: (n,) float32 of them.
+        likelihood: that gave the probabilities.
+    """
+
+    candidates: tuple[Candidate, ...]
+    rows: NDArray[np.int64]
+    similarities: NDArray[np.float32]
+    likelihood: Likelihood | None
+
+
+class FrameMemory:
+    """Filter or sequence, consistency and odometry from frame to frame; `begin` comes first.
+
+    Attributes:
+        reading: of the odometer at the frame in hand.
+    """
+
+    reading: Reading
+
+    def __init__(self, rows: KeyframeRows, located: LocatedPlaces) -> None:
+        """Know the map by its rows; `begin_sequence` follows where they change."""
+        self._rows = rows
+        self._filter = TemporalFilter(located)
+        self._matcher: SequenceMatcher | None = None
+        self._odometer = Odometer()
+        self._sequence = FrameSequence()
+        self._camera = FrozenCamera()
+        self._consistency = Consistency()
+        self._last_answer = LastAnswer()
+        self._motion: Motion | None = None
+        self._verdict = Verdict(Reason.NONE)
+        self._last_way = ''
+
+    def begin_sequence(self) -> None:
+        """Sequences are matched with a finished map; with one that changes they begin anew."""
+        self._matcher = None
+
+    def reset(self) -> None:
+        """Forget the frames before: what comes next is of another time or place."""
+        self._filter.reset()
+        self._matcher = None
+        self._odometer.reset()
+        self._sequence.reset()
+        self._consistency.reset()
+        self._last_answer.forget()
+
+    def begin(self, stamp_ns: int, odometry: Pose | None, config: RecognizerConfig) -> None:
+        """Take the next frame in hand."""
+        self.reading = self._odometer.read(stamp_ns, odometry, config.max_speed_m_s)
+
+    def prior(self, config: RecognizerConfig) -> PositionPrior | None:
+        """Where odometry can have taken the camera since its last accepted answer."""
+        if config.prior_radius_m == 0.0:
+            return None
+        return self._last_answer.prior(self.reading, config.prior_radius_m)
+
+    def is_frozen(self, image: NDArray[np.uint8], config: RecognizerConfig) -> bool:
+        """Whether the camera gives the same image on and on while the robot drives."""
+        return self._camera.is_frozen(image, self.reading, config)
+
+    def by_itself(
+        self, found: Retrieved, likelihood: Likelihood | None, config: RecognizerConfig
+    ) -> FrameByItself:
+        """Candidates with the probability that this image alone gives, best first."""
+        candidates = make_candidates(
+            self._rows.keyframes(found.rows[: config.top_k]),
+            self._rows.positions[found.rows],
+            found.similarities,
+            likelihood,
+            config.group_radius_m,
+            found.elsewhere,
+        )
+        return FrameByItself(candidates, found.rows, found.similarities, likelihood)
+
+    def weighed(self, alone: FrameByItself, config: RecognizerConfig) -> tuple[Candidate, ...]:
+        """The candidates with the probability that all frames together give, best first.
+
+        Args:
+            alone: what this frame found.
+            config: says in which way; another one than for the frame before begins anew.
+        """
+        if config.temporal != self._last_way:
+            self._sequence.reset()
+            self._filter.reset()
+            self._matcher, self._last_way = None, config.temporal
+        stamp_ns, odometry = self.reading.stamp_ns, self.reading.odometry
+        self._motion = self._sequence.motion_to(stamp_ns, odometry, config)
+        if config.temporal == 'filter':
+            return self._filter.update(alone.candidates, self._motion, config)
+        if config.temporal == 'sequence':
+            return self._matched(alone, config)
+        return alone.candidates
+
+    def _matched(self, alone: FrameByItself, config: RecognizerConfig) -> tuple[Candidate, ...]:
+        if self._matcher is None:
+            self._matcher = SequenceMatcher(self._rows.positions, self._rows.sessions)
+        similarities = np.full(len(self._rows), np.nan, np.float32)
+        similarities[alone.rows] = alone.similarities
+        return self._matcher.update(
+            alone.candidates, self._motion, config, similarities, alone.likelihood
+        )
+
+    def judged(
+        self,
+        state: State,
+        reason: Reason,
+        pose: Pose | None,
+        config: RecognizerConfig,
+        *,
+        by_features: bool,
+    ) -> tuple[State, Reason]:
+        """The decision on a frame in the light of those before: it may only get stricter.
+
+        Args:
+            state: of the frame by itself and by the filter.
+            reason: likewise.
+            pose: of the place that it names, in the map frame.
+            config: settings.
+            by_features: whether only the local features of this image made it sure.
+        """
+        self._verdict = Verdict(Reason.NONE)
+        if state is not State.ACCEPTED or pose is None:
+            return state, reason
+        if config.consistency:
+            self._verdict = self._consistency.judge(
+                pose, self.reading, config, by_features=by_features
+            )
+        found = self._verdict.reason
+        if found is Reason.NONE:
+            self._last_answer.accept(pose, self.reading)
+            return state, reason
+        return State.REJECTED if found is Reason.ODOMETRY else State.TENTATIVE, found
+
+    def is_supported(self, config: RecognizerConfig) -> bool:
+        """Whether the answer to the frame, once judged, may be a loop closure."""
+        return not config.consistency or self._verdict.support >= config.closure_support
+
+    def is_new(self, config: RecognizerConfig) -> bool:
+        """Whether the frame, once weighed, says something that the one before did not."""
+        return self._motion is None or not self._motion.repeats(config)

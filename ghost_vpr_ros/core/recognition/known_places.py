@@ -1,0 +1,193 @@
+"""The keyframes that can answer, in memory: the first rows of the map, growing while it grows."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.core.config.map import IndexConfig
+from ghost_vpr_ros.core.datatypes import Keyframe
+from ghost_vpr_ros.core.geodesy import horizontal_distance_m
+from ghost_vpr_ros.core.map.place_map import PlaceMap
+from ghost_vpr_ros.core.recognition.candidates import reaches_elsewhere
+from ghost_vpr_ros.core.recognition.keyframe_table import KeyframeRows
+from ghost_vpr_ros.core.recognition.located_places import LocatedPlaces
+from ghost_vpr_ros.core.recognition.place_search import is_file, search_of
+from ghost_vpr_ros.core.recognition.position_prior import PositionPrior
+from ghost_vpr_ros.core.sampling import evenly_spaced
+from ghost_vpr_ros.core.search.cache import read_columns, write_columns
+from ghost_vpr_ros.core.search.ranking import BuildProgress
+
+MOST_REMEMBERED_DEPTH = 256
+"""Deeper searches, as at a dock with thousands of keyframes, do not slow down the next ones."""
+
+_MOST_APPROXIMATE = 2048
+"""Depth of a search that wants all rows, in a map that is too large for it."""
+
+_LOOK_ALIKES = 1024
+"""Rows that stand for the whole map where a prior lets only some of it answer."""
+
+
+class Retrieved(NamedTuple):
+    """What a search found, best first.
+
+    Attributes:
+        rows: (n,) int64.
+        similarities: (n,) float32.
+        elsewhere: similarity of the best of a sample of the rows that were not searched; -inf
+            where all were.
+    """
+
+    rows: NDArray[np.int64]
+    similarities: NDArray[np.float32]
+    elsewhere: float = -math.inf
+
+
+class KnownPlaces:
+    """What is searched; row i is row i of the map.
+
+    A keyframe that was added to the map after it was opened is known once `add` is called: the
+    robot's own recent past is no candidate.
+
+    Attributes:
+        rows: what is known of each keyframe.
+        located: those that have a position.
+    """
+
+    def __init__(
+        self,
+        place_map: PlaceMap,
+        config: IndexConfig | None = None,
+        progress: BuildProgress | None = None,
+    ) -> None:
+        """Know all keyframes of a map; of a large one with files beside it, for the next time.
+
+        Args:
+            place_map: the map.
+            config: which index; None: its defaults.
+            progress: called while the index of a large map is built.
+
+        Raises:
+            MapError: the map's file was damaged since it was opened.
+        """
+        config = config or IndexConfig()
+        is_large = is_file(place_map) and not config.is_exact(len(place_map))
+        self._map = place_map
+        self._index = search_of(place_map, config, progress)
+        columns = read_columns(place_map) if is_large else None
+        if columns is None:
+            columns = place_map.columns()
+            if is_large:
+                write_columns(place_map, columns)
+        self.rows = KeyframeRows(place_map, columns)
+        self.located = LocatedPlaces(columns.positions, columns.yaws)
+        self._look_alikes: tuple[NDArray[np.int64], NDArray[np.float32]] | None = None
+        self._depth = 1
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def add(self, keyframe: Keyframe, descriptor: NDArray[np.float32]) -> None:
+        """Know one more: the next row of the map, with its descriptor (D,)."""
+        self._index.add(descriptor)
+        self._place(self.rows.append(keyframe))
+
+    def locate(self, keyframe: Keyframe) -> None:
+        """Take over the pose of a keyframe that had none."""
+        self._place(self.rows.replace(keyframe))
+
+    def _place(self, row: int) -> None:
+        self.located.add(row, self.rows.positions[row], float(self.rows.yaws[row]))
+
+    def search(
+        self,
+        descriptor: NDArray[np.float32],
+        count: int,
+        radius_m: float,
+        hidden_rows: NDArray[np.bool_] | None = None,
+        *,
+        wants_all: bool = False,
+        prior: PositionPrior | None = None,
+    ) -> Retrieved:
+        """Rows, best first: `count` and on until one is elsewhere.
+
+        Where keyframes stand close, the first `count` show one place; the margin needs another.
+        The depth that was needed, within reason, is where the next search begins: answers do not
+        depend on it.
+
+        Args:
+            descriptor: (1, D) of the query.
+            count: how many are wanted.
+            radius_m: keyframes this near to each other show the same place.
+            hidden_rows: (N,) keyframes to answer without.
+            wants_all: whether all rows are wanted, as sequence matching does; of a large map the
+                best 2048 are found.
+            prior: where to look; None: everywhere. Keyframes without a position are not found
+                with it.
+        """
+        if prior is not None:
+            return self._search_near(descriptor, prior, radius_m, hidden_rows)
+        if self._index.is_exact and (hidden_rows is not None or wants_all):
+            return self._seen(*self._index.search(descriptor, max(1, len(self))), hidden_rows)
+        depth = max(self._depth, count, _MOST_APPROXIMATE if wants_all else 1)
+        deepest = len(self) if self._index.is_exact else max(_MOST_APPROXIMATE, count)
+        while True:
+            found = self._seen(*self._index.search(descriptor, depth), hidden_rows)
+            positions = self.rows.positions[found.rows]
+            is_enough = len(found.rows) >= count and reaches_elsewhere(positions, radius_m, count)
+            if depth >= min(deepest, len(self)) or is_enough:
+                return found
+            depth *= 2
+            self._depth = min(depth, MOST_REMEMBERED_DEPTH)
+
+    def alike(
+        self, rows: NDArray[np.int64], count: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """(n, count) the rows most similar to each of some rows (n,), with their similarities."""
+        return self._index.search(self._map.descriptors_at(rows), count)
+
+    def _seen(
+        self,
+        rows: NDArray[np.int64],
+        similarities: NDArray[np.float32],
+        hidden_rows: NDArray[np.bool_] | None,
+    ) -> Retrieved:
+        """Without what is hidden, of one query: rows and similarities (1, n)."""
+        is_seen = slice(None) if hidden_rows is None else ~hidden_rows[rows[0]]
+        return Retrieved(rows[0][is_seen], similarities[0][is_seen])
+
+    def _search_near(
+        self,
+        descriptor: NDArray[np.float32],
+        prior: PositionPrior,
+        radius_m: float,
+        hidden_rows: NDArray[np.bool_] | None,
+    ) -> Retrieved:
+        """All rows within the prior's disc, and what the rest of the map looks like at best.
+
+        Nobody looks at the rest. But how much more alike the best row is than one elsewhere says
+        whether it is right, and a disc may hold a single place: a sample stands for the rest.
+        """
+        rows = self.located.rows_within(prior.position_m, prior.radius_m)
+        if hidden_rows is not None:
+            rows = rows[~hidden_rows[rows]]
+        rows, similarities = self._index.search_among(descriptor, rows)
+        others, descriptors = self._sampled()
+        away_m = horizontal_distance_m(self.rows.positions[others], prior.position_m)
+        # A keyframe near the disc may show one of its places; one without a position any.
+        is_elsewhere = away_m > prior.radius_m + radius_m
+        if not is_elsewhere.any():
+            return Retrieved(rows, similarities)
+        return Retrieved(
+            rows, similarities, float((descriptors[is_elsewhere] @ descriptor[0]).max())
+        )
+
+    def _sampled(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Rows (n,) evenly spaced over the map, and their descriptors (n, D)."""
+        if self._look_alikes is None:
+            rows = np.array(evenly_spaced(len(self), _LOOK_ALIKES), np.int64)
+            self._look_alikes = rows, self._map.descriptors_at(rows)
+        return self._look_alikes

@@ -1,0 +1,161 @@
+"""What a map teaches about its margins, at a cost that is bounded however large it is.
+
+A small map is compared with itself (`likelihood.py`). In a larger one the samples ask the search
+index instead, which finds the same margins: only the first neighbour, the first row elsewhere and
+the first of a third place count. While the map grows, a few samples ask after each new keyframe.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.core.geodesy import horizontal_distance_m
+from ghost_vpr_ros.core.map.place_map import PlaceMap
+from ghost_vpr_ros.core.probability.likelihood import (
+    MIN_SAMPLES,
+    PlaceLikelihood,
+    fit_likelihood,
+    learn_likelihood,
+)
+from ghost_vpr_ros.core.recognition.known_places import KnownPlaces
+from ghost_vpr_ros.core.sampling import evenly_spaced
+
+RELEARN_SHARE = 1.2
+"""The map teaches its margins again when it has grown by this."""
+
+MOST_COMPARED = 5000
+"""Located keyframes of a map that is compared with itself when it is opened: half a second."""
+
+MOST_AT_ONCE = 1000
+"""The same while a robot maps and frames wait: a tenth of that."""
+
+_MOST_SEARCHES = 250
+"""Samples of a larger map: each of them searches it."""
+
+_SAMPLES_A_STEP = 4
+
+_FIRST_DEPTH, _LAST_DEPTH = 64, 1024
+"""Rows that a sample asks for; more where they all show its own place."""
+
+
+class MapTeacher:
+    """The likelihood of a map, of now.
+
+    Attributes:
+        likelihood: what was learnt; None where the map cannot tell.
+    """
+
+    def __init__(self, place_map: PlaceMap, places: KnownPlaces) -> None:
+        """Of a map and those of its keyframes that can answer; `learn` comes first."""
+        self._map = place_map
+        self._places = places
+        self.likelihood: PlaceLikelihood | None = None
+        self._lesson: Lesson | None = None
+
+    def learn(self, radius_m: float) -> None:
+        """Learn at once; keyframes this near to each other show the same place."""
+        self._begin(radius_m)
+        if len(self._places.located) <= MOST_COMPARED:
+            self.likelihood = learn_likelihood(
+                self._map.descriptors(), self._map.positions(), radius_m
+            )
+            return
+        lesson = Lesson(self._places, radius_m)
+        lesson.go_on(_MOST_SEARCHES)
+        self.likelihood = lesson.learnt()
+
+    def follow(self, radius_m: float) -> None:
+        """Learn again, or a little more of it, after the map has grown by one keyframe."""
+        located = len(self._places.located)
+        if self._lesson is None and located >= RELEARN_SHARE * self._learnt_from:
+            if located <= MOST_AT_ONCE:
+                self.learn(radius_m)
+                return
+            self._begin(radius_m)
+            self._lesson = Lesson(self._places, radius_m)
+        if self._lesson is not None and self._lesson.go_on(_SAMPLES_A_STEP):
+            self.likelihood, self._lesson = self._lesson.learnt(), None
+
+    def _begin(self, radius_m: float) -> None:
+        self._learnt_from = max(len(self._places.located), MIN_SAMPLES)
+        self._lesson = None
+
+
+class Margins(NamedTuple):
+    """Of one keyframe that asks for itself; `right` is 0 or less where a wrong one leads."""
+
+    right: float
+    wrong: float
+    right_similarity: float
+
+
+class Lesson:
+    """Samples of a map that ask for themselves, some at a time."""
+
+    def __init__(self, places: KnownPlaces, radius_m: float) -> None:
+        """Choose the samples: evenly spaced among the keyframes that have a position."""
+        self._places = places
+        self._radius_m = radius_m
+        chosen = evenly_spaced(len(places.located), _MOST_SEARCHES)
+        self._left = places.located.rows[chosen].tolist()
+        self._found: list[Margins] = []
+
+    def go_on(self, count: int) -> bool:
+        """Let so many samples ask; returns whether all have."""
+        now, self._left = self._left[:count], self._left[count:]
+        wanted = np.array(now, np.int64)
+        positions = self._places.rows.positions[wanted]
+        # Whoever has nobody near cannot tell what a right match is like.
+        counts = self._places.located.near.count_within(positions[:, :2], self._radius_m)
+        depth = _FIRST_DEPTH
+        wanted = wanted[counts > 1]
+        while len(wanted):
+            wanted = self._ask(wanted, depth)
+            depth *= 2
+            if depth > min(_LAST_DEPTH, 2 * len(self._places)):
+                break
+        return not self._left
+
+    def learnt(self) -> PlaceLikelihood | None:
+        """What all samples say together."""
+        return fit_likelihood(np.array(self._found, np.float64).reshape(-1, 3))
+
+    def _ask(self, wanted: NDArray[np.int64], depth: int) -> NDArray[np.int64]:
+        """Search for samples; returns those that have to search deeper."""
+        rows, similarities = self._places.alike(wanted, depth)
+        deeper = []
+        for row, others, values in zip(wanted, rows, similarities, strict=True):
+            margins = self._margins(int(row), others, values.astype(np.float64))
+            if margins is None:
+                deeper.append(row)
+            else:
+                self._found.append(margins)
+        return np.array(deeper, np.int64)
+
+    def _margins(
+        self, own: int, rows: NDArray[np.int64], similarities: NDArray[np.float64]
+    ) -> Margins | None:
+        """Of the ranked rows (n,) of a sample; None where they do not reach a third place."""
+        positions = self._places.rows.positions
+        counts = (rows != own) & np.isfinite(positions[rows]).all(axis=1)
+        rows, similarities = rows[counts], similarities[counts]
+        near = self._are_near(rows, positions[own])
+        if near.all():
+            return None
+        first = int(np.argmin(near))
+        third = ~near & ~self._are_near(rows, positions[rows[first]])
+        if not third.any():
+            return None
+        wrong = float(similarities[first])
+        # A neighbour that was not found is less alike than the last one that was.
+        right = float(similarities[int(np.argmax(near))] if near.any() else similarities[-1])
+        return Margins(right - wrong, wrong - float(similarities[int(np.argmax(third))]), right)
+
+    def _are_near(
+        self, rows: NDArray[np.int64], position_m: NDArray[np.float64]
+    ) -> NDArray[np.bool_]:
+        positions = self._places.rows.positions[rows]
+        return np.asarray(horizontal_distance_m(positions, position_m) <= self._radius_m)

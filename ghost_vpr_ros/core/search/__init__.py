@@ -1,0 +1,1 @@
+"""Finding the descriptors most similar to a query."""

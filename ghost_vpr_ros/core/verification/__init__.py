@@ -1,0 +1,1 @@
+"""Geometric verification of a query image against stored views."""

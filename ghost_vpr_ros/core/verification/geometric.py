@@ -1,0 +1,254 @@
+"""Geometric verification: do the query and a keyframe's stored view show the same things?
+
+Local features of both images are matched; the matches that agree with one motion of the camera
+(cells of the network's feature map: with one homography) are counted (inliers). Where both views
+come from the query's camera, their relative pose follows (not from cells): its rotation and its
+direction, never its distance, which no two images can tell.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.core.camera import CameraIntrinsics
+from ghost_vpr_ros.core.config.verification import VerificationConfig
+from ghost_vpr_ros.core.datatypes import Candidate, Pose
+from ghost_vpr_ros.core.errors import ConfigError
+from ghost_vpr_ros.core.probability.inlier_evidence import LEARNT
+from ghost_vpr_ros.core.verification.features_ahead import FeaturesAhead
+from ghost_vpr_ros.core.verification.local_features import FeatureExtractor, LocalFeatures, match
+from ghost_vpr_ros.core.verification.patch_features import PatchExtractor, consistent_patches
+from ghost_vpr_ros.core.verification.relative_pose import RelativePose, in_body_frames
+from ghost_vpr_ros.core.verification.two_view import consistent_matches, relative_motion
+from ghost_vpr_ros.core.verification.view_features import ViewFeatures, Views
+
+_GRID = 4
+
+
+def _nothing_tells() -> RelativePose | None:
+    return None
+
+
+@dataclass(frozen=True)
+class VerifiedCandidate:
+    """What the verification of one candidate found.
+
+    Attributes:
+        candidate: with its number of inliers; -1 where it was not verified or has no view.
+        matches: local features that are each other's nearest.
+        ratio: inliers by matches, 0 to 1; 0 without matches.
+        cells: of a 4 x 4 grid with inliers, in the image that has fewer of them.
+        is_verified: enough inliers, widely enough spread.
+        likelihood_ratio: p(inliers | right place) / p(inliers | wrong place); 1: says nothing.
+        tell_relative: finds `relative`; costs more than the proof itself, and few closures are
+            asked for.
+        unknown_distance_m: of the cameras, where nothing tells it; and its standard deviation.
+    """
+
+    candidate: Candidate
+    matches: int = 0
+    ratio: float = 0.0
+    cells: int = 0
+    is_verified: bool = False
+    likelihood_ratio: float = 1.0
+    tell_relative: Callable[[], RelativePose | None] = field(
+        default=_nothing_tells, repr=False, compare=False
+    )
+    unknown_distance_m: float = VerificationConfig.unknown_distance_m
+
+    @cached_property
+    def relative(self) -> RelativePose | None:
+        """Of a verified candidate whose view can be the query camera's; else None."""
+        return self.tell_relative()
+
+    @property
+    def pose(self) -> Pose | None:
+        """`relative` with the distance that is assumed where nothing tells it."""
+        assumed_m = self.unknown_distance_m
+        return None if self.relative is None else self.relative.pose(assumed_m, assumed_m)
+
+
+@dataclass(frozen=True)
+class VerifiedCandidates:
+    """All candidates in the order that came in."""
+
+    items: tuple[VerifiedCandidate, ...]
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """The candidates, each with its number of inliers."""
+        return tuple(item.candidate for item in self.items)
+
+    @property
+    def best(self) -> VerifiedCandidate | None:
+        """The verified candidate with the most inliers, or None."""
+        verified = [item for item in self.items if item.is_verified]
+        return max(verified, key=lambda item: item.candidate.inliers, default=None)
+
+
+class GeometricVerifier:
+    """Verifies the candidates of one map; not for several threads at once."""
+
+    def __init__(
+        self,
+        views: Views,
+        camera: CameraIntrinsics | None,
+        config: VerificationConfig,
+        network: PatchExtractor | None = None,
+    ) -> None:
+        """Make the extractor and an empty cache.
+
+        Args:
+            views: RGB uint8 (H, W, 3) of a keyframe id, or None; may raise `ImageError`.
+            camera: of the query images, and of the map's views in the same shape; None: assumed.
+            config: settings.
+            network: describes the images where `config.features` is `network`.
+
+        Raises:
+            ConfigError: there should be a network and is none.
+        """
+        self._camera = camera
+        self._config = config
+        self._extract = _extractor(config, network)
+        self._ahead: FeaturesAhead | None = None
+        if config.features != 'network':
+            self._ahead = FeaturesAhead(FeatureExtractor(config))
+        self._keyframes = ViewFeatures(views, self._extract, config.cache_keyframes)
+        self._evidence = LEARNT[config.features]
+        self._min_inliers = config.min_inliers or self._evidence.min_inliers
+
+    def expect(self, image: NDArray[np.uint8]) -> None:
+        """Begin to look for its local features, if the image before was verified."""
+        if self._ahead is not None:
+            self._ahead.begin(image)
+
+    def close(self) -> None:
+        """End the thread that looks for features ahead."""
+        if self._ahead is not None:
+            self._ahead.close()
+
+    def verify(
+        self, image: NDArray[np.uint8], candidates: Sequence[Candidate]
+    ) -> VerifiedCandidates:
+        """The first `config.candidates` verified, the others as they came.
+
+        Args:
+            image: RGB uint8 (H, W, 3) of the query.
+            candidates: best first.
+        """
+        count = self._config.candidates
+        if not candidates:
+            return VerifiedCandidates(())
+        ahead = None if self._ahead is None else self._ahead.take(image)
+        query = self._extract(image) if ahead is None else ahead
+        found = [self._verify_one(query, each) for each in candidates[:count]]
+        return VerifiedCandidates((*found, *map(VerifiedCandidate, candidates[count:])))
+
+    def likelihood_ratio(self, inliers: int) -> float:
+        """p(inliers | right place) / p(inliers | wrong place); 1 for -1, which says nothing."""
+        return self._evidence.likelihood_ratio(inliers)
+
+    def _verify_one(self, query: LocalFeatures, candidate: Candidate) -> VerifiedCandidate:
+        keyframe = self._keyframes.of(candidate.keyframe.keyframe_id)
+        if keyframe is None:
+            return VerifiedCandidate(candidate)
+        pairs = match(query, keyframe, self._config.match_ratio)
+        a, b = query.points[pairs[:, 0]], keyframe.points[pairs[:, 1]]
+        keep = self._consistent(query, keyframe, a, b)
+        a, b = a[keep], b[keep]
+        inliers = len(a)
+        cells = min(
+            occupied_cells(points, image.width, image.height)
+            for points, image in ((a, query), (b, keyframe))
+        )
+        is_verified = inliers >= self._min_inliers and cells >= self._config.min_cells
+        return VerifiedCandidate(
+            replace(candidate, inliers=inliers),
+            len(pairs),
+            inliers / max(len(pairs), 1),
+            cells,
+            is_verified,
+            self.likelihood_ratio(inliers),
+            tell_relative=partial(self._relative, query.size, keyframe.size, a, b)
+            # A cell is several degrees wide: too coarse for rotation and direction.
+            if is_verified and query.kind != 'network'
+            else _nothing_tells,
+            unknown_distance_m=self._config.unknown_distance_m,
+        )
+
+    def _consistent(
+        self,
+        query: LocalFeatures,
+        keyframe: LocalFeatures,
+        a: NDArray[np.float64],
+        b: NDArray[np.float64],
+    ) -> NDArray[np.bool_]:
+        """(M,) which matches agree; a distorted camera's are straightened first."""
+        if query.kind == 'network':
+            return consistent_patches(a, b, keyframe.cell_px)
+        threshold_px = self._config.threshold_px
+        camera = self._camera
+        if camera is None or not _fit(camera, query.size, keyframe.size):
+            return consistent_matches(a, b, threshold_px)
+        scaled = camera.scaled(*query.size)
+        x = scaled.fx * scaled.normalised(a)
+        y = scaled.fx * camera.scaled(*keyframe.size).normalised(b)
+        usable = np.isfinite(np.hstack([x, y])).all(axis=1)
+        keep = np.zeros(len(a), bool)
+        keep[usable] = consistent_matches(x[usable], y[usable], threshold_px)
+        return keep
+
+    def _relative(
+        self,
+        query_px: tuple[int, int],
+        keyframe_px: tuple[int, int],
+        a: NDArray[np.float64],
+        b: NDArray[np.float64],
+    ) -> RelativePose | None:
+        """By the consistent matches (M, 2) and (M, 2) in images of those widths and heights."""
+        camera = self._camera or CameraIntrinsics.assumed(*query_px, self._config.assumed_fov_deg)
+        if not _fit(camera, query_px, keyframe_px):
+            return None
+        here, there = camera.scaled(*query_px), camera.scaled(*keyframe_px)
+        threshold = self._config.threshold_px / here.fx
+        motion = relative_motion(here.normalised(a), there.normalised(b), threshold)
+        if motion is None:
+            return None
+        extra_rad = math.radians(self._config.assumed_error_deg) if camera.is_assumed else 0.0
+        return in_body_frames(motion, extra_rad, not camera.is_assumed)
+
+
+def _extractor(
+    config: VerificationConfig, network: PatchExtractor | None
+) -> FeatureExtractor | PatchExtractor:
+    if config.features != 'network':
+        return FeatureExtractor(config)
+    if network is None:
+        raise ConfigError(
+            'features: network: expected a network that describes the images, found none; '
+            'give the verifier one, or choose sift or orb'
+        )
+    return network
+
+
+def _fit(camera: CameraIntrinsics, *sizes_px: tuple[int, int]) -> bool:
+    """Whether images of these widths and heights can be this camera's."""
+    return all(camera.fits(*size_px) for size_px in sizes_px)
+
+
+def occupied_cells(points: NDArray[np.float64], width: int, height: int) -> int:
+    """How many cells of a 4 x 4 grid over the image hold one of (n, 2) pixels x, y.
+
+    A repeated window in a corner is no proof.
+    """
+    if len(points) == 0:
+        return 0
+    cells = np.floor((points + 0.5) * _GRID / (width, height)).astype(np.int64)
+    cells = np.clip(cells, 0, _GRID - 1)
+    return len(np.unique(cells @ np.array([1, _GRID])))

@@ -1,0 +1,250 @@
+"""Patch-NetVLAD: two images compared patch by patch, each patch a NetVLAD of its own.
+
+Source: Hausler, Garg, Xu, Milford, Fischer, "Patch-NetVLAD" (CVPR 2021), Section 3: NetVLAD over
+every square patch of the feature map by an integral feature space, the network's own whitening,
+mutual nearest neighbours, and a score by RANSAC or by rapid spatial scoring, summed over sizes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ghost_vpr_ros.core.config.verification import PatchNetVladConfig
+from ghost_vpr_ros.core.engine import Engine
+from ghost_vpr_ros.core.errors import ConfigError
+from ghost_vpr_ros.core.model.description import DescribedModel
+from ghost_vpr_ros.core.model.vpr_model import VprModel
+from ghost_vpr_ros.core.model.weights_file import StoredModel
+from ghost_vpr_ros.core.model.whitening import Whitening
+from ghost_vpr_ros.core.preprocessing import pixel_batch
+from ghost_vpr_ros.core.verification.patch_features import consistent_patches
+
+_STRIDE = 1.0
+"""Cells from one patch to the next, and the error of a consistent match."""
+
+
+@runtime_checkable
+class ClusterPooling(Protocol):
+    """A pooling that sums residuals to K cluster centres, so that patches have sums, too.
+
+    Attributes:
+        centres: (K, C).
+        out_dim: numbers of a descriptor; K * C where the image is one patch.
+    """
+
+    centres: nn.Parameter
+    out_dim: int
+
+    def weights(self, x: Tensor, feature_map: Tensor) -> Tensor:
+        """(B, K, h, w): what each location counts for each cluster; `NetVLAD.weights`."""
+        ...
+
+
+@dataclass(frozen=True)
+class PatchGrid:
+    """All patches of one size in one image.
+
+    Attributes:
+        descriptors: (N, D) float32, unit norm, row by row.
+        points: (N, 2) float64 centres x, y; the first cell's is (0.5, 0.5).
+        extent: (2,) largest x and y offset that two patches of one image can have, cells.
+        weight: of this size.
+    """
+
+    descriptors: NDArray[np.float32]
+    points: NDArray[np.float64]
+    extent: tuple[int, int]
+    weight: float
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+
+@dataclass(frozen=True)
+class ImagePatches:
+    """The patches of one image.
+
+    Attributes:
+        grids: one for each size.
+        width: of the feature map, cells.
+        height: of the feature map, cells.
+    """
+
+    grids: tuple[PatchGrid, ...]
+    width: int
+    height: int
+
+    def __len__(self) -> int:
+        return sum(len(grid) for grid in self.grids)
+
+
+@dataclass(frozen=True)
+class PatchComparison:
+    """How well two images agree.
+
+    Attributes:
+        score: weighted sum over the sizes; higher is better.
+        matches: patches that are each other's nearest.
+        query: (n, 2) cells, the centres of matched patches that agree (`rapid`: of all matched).
+        reference: (n, 2) the same in the other image.
+    """
+
+    score: float
+    matches: int
+    query: NDArray[np.float64]
+    reference: NDArray[np.float64]
+
+
+class PatchDescriber:
+    """Describes the patches of images with one network; not for several threads at once."""
+
+    def __init__(self, model: DescribedModel, engine: Engine, config: PatchNetVladConfig) -> None:
+        """Keep the engine, which its owner closes, and the model's pooling and whitening.
+
+        Raises:
+            ConfigError: the model pools without clusters, or has no such prefix.
+        """
+        network, self._pooling = _network_of(model)
+        self._whitening = _whitening_of(network, config)
+        self._preprocessing = model.preprocessing
+        self._engine = engine
+        self._config = config
+
+    @torch.inference_mode()
+    def __call__(self, image: NDArray[np.uint8]) -> ImagePatches:
+        """The patches of an RGB uint8 (H, W, 3) image.
+
+        Raises:
+            ImageError: the array is not such an image.
+        """
+        found = self._engine.feature_map(pixel_batch(image, self._preprocessing))
+        sums = integral_residuals(self._pooling, torch.from_numpy(found))
+        height, width = found.shape[2:]
+        sizes = zip(self._config.patch_sizes, self._config.patch_weights, strict=True)
+        grids = tuple(self._grid(sums, size, weight) for size, weight in sizes if weight > 0.0)
+        return ImagePatches(grids, width, height)
+
+    def _grid(self, sums: Tensor, size: int, weight: float) -> PatchGrid:
+        size = min(size, sums.shape[2] - 1, sums.shape[3] - 1)
+        vlads = patch_vlads(sums, size)
+        rows, columns = vlads.shape[:2]
+        y, x = np.mgrid[:rows, :columns]
+        points = np.column_stack([x.ravel(), y.ravel()]) + size / 2.0
+        descriptors = self._whitening(vlads.flatten(0, 1)).numpy()
+        return PatchGrid(descriptors, points, (columns - 1, rows - 1), weight)
+
+
+def _network_of(model: DescribedModel) -> tuple[VprModel, ClusterPooling]:
+    """The network in memory, and its pooling, which has to be one by clusters."""
+    network = model.load() if isinstance(model, StoredModel) else model
+    if isinstance(network, VprModel) and isinstance(network.pooling, ClusterPooling):
+        pooling = network.pooling
+        # A pyramid stacks several VLADs: its whitening does not fit the one of a patch.
+        if pooling.out_dim == pooling.centres.numel():
+            return network, pooling
+    raise ConfigError(
+        'patch-netvlad: expected a network that pools by clusters, as NetVLAD does, found '
+        f'{model.name}; choose another network, or go without patches'
+    )
+
+
+def _whitening_of(model: VprModel, config: PatchNetVladConfig) -> nn.Module:
+    """What patches go through: the model's whitening, a prefix of it, or nothing."""
+    if not config.patch_whitening:
+        return nn.Identity()
+    dim = config.patch_dim
+    if dim == 0:
+        return model.whitening
+    if not isinstance(model.whitening, Whitening) or dim > model.descriptor_dim:
+        size = model.descriptor_dim if isinstance(model.whitening, Whitening) else 'no whitening'
+        raise ConfigError(
+            f'patch_dim: expected at most the size of the whitened descriptor, found {dim} with '
+            f'{size}; use 0 for whole descriptors'
+        )
+    return model.whitening.prefix(dim)
+
+
+def integral_residuals(pooling: ClusterPooling, feature_map: Tensor) -> Tensor:
+    """(K, C, h + 1, w + 1) sums of weighted residuals left of and above each corner (Section 3.5).
+
+    Float64: a patch hardly touches most clusters, and intra-normalisation makes unit vectors of
+    the little that they get; rounding errors of the large sums would take its place.
+
+    Args:
+        pooling: assigns local features to clusters.
+        feature_map: (1, C, h, w), as it is pooled.
+    """
+    x = nn.functional.normalize(feature_map, dim=1)
+    a = pooling.weights(x, feature_map)[0][:, None]
+    residuals = (a * (x - pooling.centres[:, :, None, None])).double()
+    return nn.functional.pad(residuals.cumsum(dim=2).cumsum(dim=3), (1, 0, 1, 0))
+
+
+def patch_vlads(sums: Tensor, size: int) -> Tensor:
+    """(h - size + 1, w - size + 1, K * C) float32 NetVLAD of the square patches, unit norm.
+
+    Args:
+        sums: (K, C, h + 1, w + 1), see `integral_residuals`.
+        size: side of a patch, cells; at most h and w.
+    """
+    inside = sums[..., size:, size:] - sums[..., :-size, size:]
+    inside = inside - sums[..., size:, :-size] + sums[..., :-size, :-size]
+    v = nn.functional.normalize(inside, dim=1).flatten(0, 1)
+    return nn.functional.normalize(v, dim=0).permute(1, 2, 0).float()
+
+
+def compare(query: ImagePatches, reference: ImagePatches, scoring: str) -> PatchComparison:
+    """Two images, whose patches were described in the same way, patch by patch."""
+    score, matches = 0.0, 0
+    agreeing: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
+    for a, b in zip(query.grids, reference.grids, strict=True):
+        pairs = mutual_matches(a.descriptors, b.descriptors)
+        at, there = a.points[pairs[:, 0]], b.points[pairs[:, 1]]
+        if scoring == 'rapid':
+            score += a.weight * rapid_score(at, there, a.extent, len(a))
+        else:
+            keep = consistent_patches(at, there, _STRIDE)
+            at, there = at[keep], there[keep]
+            score += a.weight * len(at) / len(a)
+        matches += len(pairs)
+        agreeing.append((at, there))
+    return PatchComparison(score, matches, *map(np.concatenate, zip(*agreeing, strict=True)))
+
+
+def mutual_matches(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.int64]:
+    """(M, 2) rows of `a` and of `b`, (N, D) unit norm each, that are each other's nearest."""
+    similarity = a @ b.T
+    nearest, back = similarity.argmax(axis=1), similarity.argmax(axis=0)
+    rows = np.arange(len(a))
+    kept = back[nearest] == rows
+    return np.column_stack([rows[kept], nearest[kept]]).astype(np.int64)
+
+
+def rapid_score(
+    query: NDArray[np.float64],
+    reference: NDArray[np.float64],
+    extent: tuple[int, int],
+    patches: int,
+) -> float:
+    """Rapid spatial score of M matched patches (Section 3.4.2), 0 without any.
+
+    The displacements' distances from their mean, subtracted from the largest offset that there
+    can be, squared, for x and y, summed over the matches and divided by the number of patches.
+
+    Args:
+        query: (M, 2) centres x, y, cells.
+        reference: (M, 2) of the patches that match them.
+        extent: largest offset in x and in y, cells.
+        patches: in one image.
+    """
+    if len(query) == 0:
+        return 0.0
+    displacement = reference - query
+    residual = np.abs(displacement - displacement.mean(axis=0))
+    return float((np.square(np.array(extent) - residual)).sum() / patches)

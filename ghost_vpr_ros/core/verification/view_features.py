@@ -1,0 +1,75 @@
+"""What describes the stored views of keyframes: made when it is first needed, then kept."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.core.errors import ImageError
+from ghost_vpr_ros.core.image import decode_compressed
+from ghost_vpr_ros.core.map.place_map import PlaceMap
+
+FeaturesT = TypeVar('FeaturesT')
+
+Views = Callable[[int], 'NDArray[np.uint8] | None']
+"""RGB uint8 (H, W, 3) of a keyframe id, or None; may raise `ImageError`."""
+
+
+def views_of(place_map: PlaceMap) -> Views:
+    """A map's stored views as RGB uint8 (H, W, 3) by keyframe id; None where there is none."""
+
+    def view(keyframe_id: int) -> NDArray[np.uint8] | None:
+        jpeg = place_map.view(keyframe_id)
+        return None if jpeg is None else decode_compressed(jpeg, f'view of {keyframe_id}')
+
+    return view
+
+
+class ViewFeatures(Generic[FeaturesT]):
+    """Features of the views of keyframes; not for several threads at once."""
+
+    def __init__(
+        self, views: Views, describe: Callable[[NDArray[np.uint8]], FeaturesT], kept: int
+    ) -> None:
+        """Of views, by what describes an image; at most `kept` keyframes stay in memory."""
+        self._views = views
+        self._describe = describe
+        self._cache: FeatureCache[FeaturesT] = FeatureCache(kept)
+
+    def of(self, keyframe_id: int) -> FeaturesT | None:
+        """None without a view; a damaged one must not cost the answer."""
+        return self._cache.get(keyframe_id, lambda: self._described(keyframe_id))
+
+    def _described(self, keyframe_id: int) -> FeaturesT | None:
+        try:
+            view = self._views(keyframe_id)
+        except ImageError:
+            return None
+        return None if view is None else self._describe(view)
+
+
+class FeatureCache(Generic[FeaturesT]):
+    """What describes the last used keyframes, by keyframe id: local features, patches."""
+
+    def __init__(self, capacity: int) -> None:
+        """Keep at most `capacity` keyframes; 0: none."""
+        self._capacity = capacity
+        self._kept: OrderedDict[int, FeaturesT] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def get(self, keyframe_id: int, make: Callable[[], FeaturesT | None]) -> FeaturesT | None:
+        """The features of a keyframe, from `make` where they are not kept; None is not kept."""
+        features = self._kept.pop(keyframe_id, None)
+        # Not `or`: an image of fog has features, none, and need not be searched again.
+        features = make() if features is None else features
+        if features is not None and self._capacity > 0:
+            self._kept[keyframe_id] = features
+            while len(self._kept) > self._capacity:
+                self._kept.popitem(last=False)
+        return features

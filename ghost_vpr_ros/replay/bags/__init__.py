@@ -1,0 +1,1 @@
+"""Reading and writing ROS bags without a ROS installation."""

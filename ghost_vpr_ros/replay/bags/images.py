@@ -1,0 +1,72 @@
+"""Images of one topic of a bag, decoded one by one when they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from rosbags.image import message_to_cvimage
+
+from ghost_vpr_ros.core.errors import BagError, ImageError
+from ghost_vpr_ros.core.image import check_raw_image, decode_compressed, packed_rows
+from ghost_vpr_ros.replay.bags.file import BagFile, Message
+
+IMAGE_TYPE = 'sensor_msgs/msg/Image'
+COMPRESSED_IMAGE_TYPE = 'sensor_msgs/msg/CompressedImage'
+
+
+class BagImages:
+    """Random access to a topic's images by their number in order of recording.
+
+    Reading one after the other goes through the bag once; a jump seeks. Not for several threads.
+    """
+
+    def __init__(self, bag: BagFile, topic: str, log_times_ns: Sequence[int]) -> None:
+        self._bag, self._topic, self._log_times_ns = bag, topic, log_times_ns
+        self._stream: Iterator[Message] = iter(())
+        self._next = -1
+
+    def load(self, number: int) -> NDArray[np.uint8]:
+        """RGB uint8 (H, W, 3) of one message.
+
+        Raises:
+            ImageError: the message holds no image that can be decoded.
+            BagError: the bag has changed or is damaged.
+        """
+        if number != self._next:
+            self._stream = self._seek(number)
+        message = next(self._stream, None)
+        self._next = number + 1
+        if message is None or message.log_ns != self._log_times_ns[number]:
+            raise BagError(f'{self._bag.path}: the bag changed while it was read; open it again')
+        return rgb_of_message(message.content, f'{self._bag.path} {self._topic}[{number}]')
+
+    def _seek(self, number: int) -> Iterator[Message]:
+        log_ns = self._log_times_ns[number]
+        earlier = number
+        while earlier > 0 and self._log_times_ns[earlier - 1] == log_ns:
+            earlier -= 1
+        return islice(self._bag.messages([self._topic], log_ns), number - earlier, None)
+
+
+def rgb_of_message(content: Any, name: str) -> NDArray[np.uint8]:
+    """RGB uint8 (H, W, 3) of a sensor_msgs Image or CompressedImage.
+
+    Raises:
+        ImageError: unsupported, truncated or of zero size; `name` is in the message.
+    """
+    if hasattr(content, 'format'):
+        return decode_compressed(content.data, name)
+    shape = (content.encoding, content.height, content.width, content.step)
+    check_raw_image(*shape, len(content.data), name)
+    content.data = packed_rows(content.data, *shape)
+    try:
+        return np.asarray(message_to_cvimage(content, 'rgb8'), np.uint8)
+    except cv2.error as error:
+        raise ImageError(
+            f'{name}: {content.encoding} cannot be converted ({error.err})'
+        ) from error

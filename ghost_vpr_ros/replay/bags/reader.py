@@ -1,0 +1,211 @@
+"""A bag becomes frames: images of one topic with positions of another, in order of their stamps.
+
+The pose of a position message is taken for the camera's body: a camera's offset on the robot is
+only known, and only applied, where the position comes from TF.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from ghost_vpr_ros.core.datatypes import Frame, Pose
+from ghost_vpr_ros.core.errors import BagError
+from ghost_vpr_ros.replay.bags.file import BagFile, Topic
+from ghost_vpr_ros.replay.bags.images import COMPRESSED_IMAGE_TYPE, IMAGE_TYPE, BagImages
+from ghost_vpr_ros.replay.bags.pose_messages import (
+    FIX_TYPE,
+    ODOMETRY_TYPE,
+    POSE_TYPE,
+    POSE_WITH_COVARIANCE_TYPE,
+    TF_TYPES,
+    degrees_of_fix,
+    geo_of_degrees,
+    pose_of_message,
+    stamp_of,
+)
+from ghost_vpr_ros.replay.bags.position_track import PositionTrack, make_track
+from ghost_vpr_ros.replay.bags.topics import BagTopics
+from ghost_vpr_ros.replay.bags.transform_tree import TransformTree
+
+IMAGE_TYPES = (IMAGE_TYPE, COMPRESSED_IMAGE_TYPE)
+POSE_TYPES = (POSE_TYPE, POSE_WITH_COVARIANCE_TYPE)
+POSITION_TIERS = ((FIX_TYPE,), POSE_TYPES, (ODOMETRY_TYPE,), TF_TYPES)
+"""Types of position topics; an earlier tier is preferred when none is named."""
+
+NO_POSITION = 'none'
+
+PoseAt = Callable[[int], Pose | None]
+
+
+def bag_frames(path: Path, topics: BagTopics) -> list[Frame]:
+    """Frames in order of header stamps; pixels are read from the bag on demand.
+
+    Raises:
+        BagError: missing, damaged, no such topic, several topics to choose from (each is named as
+            a ready option), no message, or no TF chain to the camera.
+    """
+    bag = BagFile(path)
+    image_topic = _image_topic(bag, topics.image_topic)
+    stamps, log_times, frame_id = _image_index(bag, image_topic)
+    images = BagImages(bag, image_topic.name, log_times)
+    position_topic = position_topic_of(bag, topics.position_topic)
+    is_fix = position_topic is not None and position_topic.msgtype == FIX_TYPE
+    pose_at = _pose_source(bag, position_topic, topics, frame_id)
+    frames = []
+    for number in np.argsort(np.array(stamps), kind='stable').tolist():
+        pose = pose_at(stamps[number])
+        frames.append(
+            Frame(
+                name=f'{image_topic.name}[{number}]',
+                load=partial(images.load, number),
+                stamp_ns=stamps[number],
+                geo=geo_of_degrees(pose) if is_fix and pose is not None else None,
+                pose=None if is_fix else pose,
+            )
+        )
+    return frames
+
+
+def _image_topic(bag: BagFile, wanted: str) -> Topic:
+    fitting = [topic for topic in bag.topics() if topic.msgtype in IMAGE_TYPES]
+    filled = [topic for topic in fitting if topic.count > 0]
+    if wanted:
+        return _wanted(bag, wanted, filled, 'image')
+    if len(filled) == 1:
+        return filled[0]
+    if filled:
+        raise BagError(
+            f'{bag.path}: {len(filled)} topics hold images; choose one with '
+            f'{_options(filled, "image")}'
+        )
+    raise BagError(
+        f'{bag.path}: expected a topic with messages of type Image or CompressedImage, found '
+        f'{_inventory(bag)}'
+    )
+
+
+def position_topic_of(bag: BagFile, wanted: str) -> Topic | None:
+    """The topic that positions come from; None where there is none or none is wanted.
+
+    Args:
+        bag: an open bag.
+        wanted: its name; empty: the only one of the best type.
+
+    Raises:
+        BagError: no such topic, or several to choose from.
+    """
+    if wanted == NO_POSITION:
+        return None
+    filled = [topic for topic in bag.topics() if topic.count > 0]
+    if wanted:
+        known = [t for t in filled if any(t.msgtype in tier for tier in POSITION_TIERS)]
+        return _wanted(bag, wanted, known, 'position')
+    for tier in POSITION_TIERS:
+        fitting = [topic for topic in filled if topic.msgtype in tier]
+        if len(fitting) > 1 and tier is not TF_TYPES:
+            raise BagError(
+                f'{bag.path}: {len(fitting)} topics hold positions; choose one with '
+                f'{_options(fitting, "position")} or --position-topic {NO_POSITION}'
+            )
+        if fitting:
+            return fitting[0]
+    return None
+
+
+def _wanted(bag: BagFile, wanted: str, fitting: Sequence[Topic], role: str) -> Topic:
+    for topic in fitting:
+        if topic.name.lstrip('/') == wanted.lstrip('/'):
+            return topic
+    choice = f'choose {_options(fitting, role)}' if fitting else f'it holds {_inventory(bag)}'
+    for topic in bag.topics():
+        if topic.name.lstrip('/') == wanted.lstrip('/'):
+            raise BagError(
+                f'{bag.path}: {wanted} cannot serve as {role} topic, it holds {topic.count} '
+                f'messages of type {topic.msgtype}; {choice}'
+            )
+    raise BagError(f'{bag.path}: there is no topic {wanted}; {choice}')
+
+
+def _options(topics: Sequence[Topic], role: str) -> str:
+    return ' or '.join(f'--{role}-topic {topic.name}' for topic in topics)
+
+
+def _inventory(bag: BagFile) -> str:
+    topics = [f'{t.name} ({t.msgtype}, {t.count} messages)' for t in bag.topics()]
+    return ', '.join(topics) or 'no topic at all'
+
+
+def _image_index(bag: BagFile, topic: Topic) -> tuple[list[int], list[int], str]:
+    """Header stamps and times of recording, and the frame of the first image."""
+    stamps, log_times, frame_id = [], [], ''
+    for message in bag.messages([topic.name]):
+        header = message.content.header
+        frame_id = frame_id or header.frame_id
+        stamps.append(stamp_of(header, message.log_ns))
+        log_times.append(message.log_ns)
+    if len(stamps) != topic.count:
+        raise BagError(
+            f'{bag.path}: expected {topic.count} messages on {topic.name}, found {len(stamps)}; '
+            f'the index is stale, try `ros2 bag reindex {bag.path}`'
+        )
+    return stamps, log_times, frame_id
+
+
+def _pose_source(bag: BagFile, topic: Topic | None, topics: BagTopics, frame_id: str) -> PoseAt:
+    """A function from a stamp to the pose (or degrees of a fix) at it.
+
+    TF that was not asked for and does not lead to the camera is no error, but no position either.
+    """
+    if topic is None:
+        return lambda stamp_ns: None
+    if topic.msgtype in TF_TYPES:
+        return _transform_source(bag, topics, (topics.camera_frame or frame_id).lstrip('/'))
+    track = _track(bag, topic, topics)
+    if len(track.poses) == 0:
+        raise BagError(
+            f'{bag.path}: none of the {topic.count} messages on {topic.name} holds a valid '
+            f'position; choose another topic or --position-topic {NO_POSITION}'
+        )
+    return track.at
+
+
+def _track(bag: BagFile, topic: Topic, topics: BagTopics) -> PositionTrack:
+    is_fix = topic.msgtype == FIX_TYPE
+    stamped = []
+    for message in bag.messages([topic.name]):
+        content = message.content
+        pose = degrees_of_fix(content) if is_fix else pose_of_message(content, topic.msgtype)
+        if pose is not None:
+            stamped.append((stamp_of(content.header, message.log_ns), pose))
+    if is_fix:
+        stamped.sort(key=lambda item: item[0])
+        stamped = _unwrapped(stamped)
+    return make_track(stamped, topics.max_gap_s, topics.max_hold_s)
+
+
+def _unwrapped(stamped: list[tuple[int, Pose]]) -> list[tuple[int, Pose]]:
+    """Longitudes without the jump at the antimeridian, so that they can be interpolated."""
+    degrees = np.array([pose.position_m for _, pose in stamped]).reshape(-1, 3)
+    degrees[:, 1] = np.unwrap(degrees[:, 1], period=360.0)
+    return [(stamp, Pose(row)) for (stamp, _), row in zip(stamped, degrees, strict=True)]
+
+
+def _transform_source(bag: BagFile, topics: BagTopics, camera_frame: str) -> PoseAt:
+    tree = TransformTree()
+    names = [topic.name for topic in bag.topics() if topic.msgtype in TF_TYPES]
+    for message in bag.messages(names):
+        tree.add(message.content, is_static=message.topic.endswith('tf_static'))
+    chain = tree.chain(topics.map_frame, camera_frame, topics.max_gap_s, topics.max_hold_s)
+    if chain is None and not topics.position_topic:
+        return lambda stamp_ns: None
+    if chain is None:
+        raise BagError(
+            f'{bag.path}: no TF chain from {topics.map_frame} to {camera_frame}, found the frames '
+            f'{", ".join(tree.frames())}; set --map-frame and --camera-frame, or use '
+            f'--position-topic {NO_POSITION}'
+        )
+    return chain.at

@@ -1,0 +1,98 @@
+"""The chain of TF transforms from the map's frame to the camera's."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.core.datatypes import Pose
+from ghost_vpr_ros.replay.bags.messages import BODY_Q_OPTICAL
+from ghost_vpr_ros.replay.bags.pose_messages import pose_of, stamp_of
+from ghost_vpr_ros.replay.bags.position_track import PositionTrack, make_track
+
+
+class TransformTree:
+    """Links of TF messages by child frame; every frame has one parent."""
+
+    def __init__(self) -> None:
+        self._dynamic: dict[tuple[str, str], list[tuple[int, Pose]]] = defaultdict(list)
+        self._static: dict[tuple[str, str], Pose] = {}
+
+    def add(self, content: Any, *, is_static: bool) -> None:
+        """Take in one tf2_msgs/TFMessage."""
+        for item in content.transforms:
+            parent, child = item.header.frame_id.lstrip('/'), item.child_frame_id.lstrip('/')
+            pose = pose_of(item.transform.translation, item.transform.rotation)
+            if pose is None or pose.quaternion_xyzw is None:
+                continue
+            if is_static:
+                self._static[parent, child] = pose
+            else:
+                self._dynamic[parent, child].append((stamp_of(item.header, 0), pose))
+
+    def frames(self) -> list[str]:
+        """Names of all frames."""
+        return sorted({name for link in (*self._static, *self._dynamic) for name in link})
+
+    def chain(
+        self, root: str, leaf: str, max_gap_s: float, max_hold_s: float
+    ) -> TransformChain | None:
+        """The links from `root` down to `leaf`; None where they are not connected."""
+        parents = {child: parent for parent, child in (*self._static, *self._dynamic)}
+        links: list[PositionTrack | Pose] = []
+        frame = leaf
+        while frame != root:
+            if frame not in parents or len(links) > len(parents):
+                return None
+            link = (parents[frame], frame)
+            still = self._static.get(link)
+            links.append(still or make_track(self._dynamic[link], max_gap_s, max_hold_s))
+            frame = parents[frame]
+        return TransformChain(tuple(reversed(links)), leaf.endswith(('_optical', 'optical_frame')))
+
+
+@dataclass(frozen=True)
+class TransformChain:
+    """Links from the map to the camera; an optical leaf is turned into its body (REP-103)."""
+
+    links: Sequence[PositionTrack | Pose]
+    is_optical: bool
+
+    def at(self, stamp_ns: int) -> Pose | None:
+        """Pose of the camera's body in the root frame; None where one link is not known."""
+        result = Pose(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0]))
+        for link in self.links:
+            step = link if isinstance(link, Pose) else link.at(stamp_ns)
+            if step is None:
+                return None
+            result = compose(result, step)
+        if not self.is_optical:
+            return result
+        optical_Q_body = BODY_Q_OPTICAL * np.array([-1.0, -1.0, -1.0, 1.0])
+        return compose(result, Pose(np.zeros(3), optical_Q_body))
+
+
+def compose(a_T_b: Pose, b_T_c: Pose) -> Pose:
+    """a_T_c; both orientations must be known."""
+    assert a_T_b.quaternion_xyzw is not None
+    assert b_T_c.quaternion_xyzw is not None
+    offset = rotate(a_T_b.quaternion_xyzw, b_T_c.position_m)
+    turned = multiply(a_T_b.quaternion_xyzw, b_T_c.quaternion_xyzw)
+    return Pose(a_T_b.position_m + offset, turned)
+
+
+def multiply(p: NDArray[np.float64], q: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Hamilton product of two quaternions x, y, z, w."""
+    vector = p[3] * q[:3] + q[3] * p[:3] + np.cross(p[:3], q[:3])
+    return np.array([*vector, p[3] * q[3] - np.dot(p[:3], q[:3])])
+
+
+def rotate(q: NDArray[np.float64], vector: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(3,) vector turned by a unit quaternion x, y, z, w."""
+    twice = 2.0 * np.cross(q[:3], vector)
+    return np.asarray(vector + q[3] * twice + np.cross(q[:3], twice))

@@ -1,0 +1,1 @@
+"""Calibrating a map on a drive with known positions."""

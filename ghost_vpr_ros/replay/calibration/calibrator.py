@@ -1,0 +1,277 @@
+"""A map calibrated on a validation drive: margins to probabilities, and a threshold.
+
+The drive is asked twice: the margins of the first pass, each frame by itself, teach the logistic
+function; the final probabilities of the second pass, behind every stage, teach the threshold. In
+both passes each frame is also asked with its place hidden, since a drive through known places
+tells little of what happens at unknown ones; these answers get the weight of a stated share of the
+frames. Where a drive through other places is known, it is asked instead: in a small map, what is
+left beside a hidden place still shows the same street.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ghost_vpr_ros.core.errors import CalibrationError, SourceError
+from ghost_vpr_ros.core.probability.calibration import Calibration
+from ghost_vpr_ros.core.recognizer import PlaceRecognizer
+from ghost_vpr_ros.replay.calibration.judged_drive import (
+    Answers,
+    Drive,
+    JudgedAnswer,
+    ask,
+    ask_elsewhere,
+)
+from ghost_vpr_ros.replay.config import CalibrationConfig
+from ghost_vpr_ros.replay.evaluation.calibration_fit import fit_margin_logistic, threshold_for
+
+MIN_EXAMPLES = 20
+"""Fewer right or fewer wrong matches than this teach nothing."""
+
+PASSES = 4
+"""How often each frame is asked: before and after, as driven and with its place hidden."""
+
+_SAME_IMAGE = 0.9999
+_RIGHT_PERCENTILE = 10.0
+
+Progress = Callable[[int], object]
+"""Called with the number of frames done since the last call."""
+
+Asked = tuple[Drive, PlaceRecognizer]
+"""A drive and the recogniser of the map that is asked for it."""
+
+
+@dataclass(frozen=True)
+class CalibrationRun:
+    """What a drive taught, and the same answers before and after.
+
+    Attributes:
+        calibration: to be stored in the map.
+        before: with the probabilities that the map's own keyframes teach; when learning, of each
+            frame by itself.
+        after: with those of the calibration.
+    """
+
+    calibration: Calibration
+    before: Answers
+    after: Answers
+
+
+def calibrate(
+    drive: Drive,
+    recognizer: PlaceRecognizer,
+    config: CalibrationConfig,
+    positive_distance_m: float,
+    learnt_on: str,
+    progress: Progress | None = None,
+) -> CalibrationRun:
+    """Learn a calibration; the map itself is left as it is.
+
+    Args:
+        drive: with known truth, asked of the recogniser's map.
+        recognizer: of the map; is left with the new calibration in use.
+        config: stated precision and share of unknown places.
+        positive_distance_m: by which the drive is judged.
+        learnt_on: name of the drive.
+        progress: called for each frame in each of the `PASSES`.
+
+    Raises:
+        SourceError: the drive's images are in the map.
+        CalibrationError: too few right or wrong examples, right ones do not have larger margins,
+            or the stated precision is out of reach.
+    """
+    return calibrate_together(
+        [(drive, recognizer)], config, positive_distance_m, learnt_on, progress
+    )
+
+
+def calibrate_together(
+    asked: Sequence[Asked],
+    config: CalibrationConfig,
+    positive_distance_m: float,
+    learnt_on: str,
+    progress: Progress | None = None,
+) -> CalibrationRun:
+    """Learn one calibration on several drives, each asked of its own map.
+
+    Args:
+        asked: drives and recognisers of one network and one configuration.
+        config: as for `calibrate`, like the rest.
+        positive_distance_m: likewise.
+        learnt_on: name of the drives.
+        progress: likewise.
+
+    Raises:
+        SourceError, CalibrationError: as `calibrate`.
+    """
+    _use(asked, None)
+    before = _ask_each(asked, config.unknown_share, progress, is_alone=True)
+    check_is_another_drive(before.as_driven().answers)
+    learnt = _learn(before, asked[0][1], config, positive_distance_m, learnt_on)
+    _use(asked, learnt)
+    after = _ask_each(asked, config.unknown_share, progress)
+    finished = _with_threshold(learnt, after, config)
+    _use(asked, finished)
+    return CalibrationRun(finished, before, after)
+
+
+def _use(asked: Sequence[Asked], calibration: Calibration | None) -> None:
+    for _, recognizer in asked:
+        recognizer.use_calibration(calibration)
+
+
+def _ask_each(
+    asked: Sequence[Asked],
+    unknown_share: float,
+    progress: Progress | None,
+    *,
+    is_alone: bool = False,
+) -> Answers:
+    parts = []
+    for drive, recognizer in asked:
+        with _without_filter(recognizer) if is_alone else nullcontext():
+            parts.append(ask_all(drive, recognizer, unknown_share, progress))
+    return Answers.joined(parts)
+
+
+def _with_threshold(learnt: Calibration, after: Answers, config: CalibrationConfig) -> Calibration:
+    """The calibration with the threshold that its final probabilities teach."""
+    point = threshold_for(
+        after.column('probability'),
+        after.flags('is_right'),
+        config.precision,
+        after.weights,
+        by_lower_bound=config.by_lower_bound,
+    )
+    return replace(
+        learnt,
+        min_probability=point.threshold,
+        achieved_precision=point.precision,
+        precision_lower_bound=point.precision_lower_bound,
+        achieved_recall=recall_from(after, point.threshold),
+        num_accepted=point.num_accepted,
+    )
+
+
+def check(
+    drive: Drive,
+    recognizer: PlaceRecognizer,
+    calibration: Calibration,
+    progress: Progress | None = None,
+) -> CalibrationRun:
+    """How a calibration that was learnt elsewhere holds on this drive; nothing is learnt.
+
+    Raises:
+        SourceError: the drive's images are in the map.
+    """
+    recognizer.use_calibration(None)
+    before = ask_all(drive, recognizer, calibration.unknown_share, progress)
+    check_is_another_drive(before.as_driven().answers)
+    recognizer.use_calibration(calibration)
+    after = ask_all(drive, recognizer, calibration.unknown_share, progress)
+    return CalibrationRun(calibration, before, after)
+
+
+def ask_all(
+    drive: Drive,
+    recognizer: PlaceRecognizer,
+    unknown_share: float,
+    progress: Progress | None = None,
+) -> Answers:
+    """The drive as it is and, unless their share is 0, answers at places that the map lacks.
+
+    Those are the drive's frames with their places hidden, unless it knows frames elsewhere.
+    """
+    seen = ask(drive, recognizer, progress=progress)
+    if unknown_share == 0.0:
+        return Answers(seen, np.ones(len(seen)))
+    if drive.elsewhere is not None:
+        hidden = ask_elsewhere(drive.elsewhere, recognizer, progress=progress)
+    else:
+        # By itself: a hole that travels with the camera would look like a place that does.
+        with _without_filter(recognizer):
+            hidden = ask(drive, recognizer, is_hidden=True, progress=progress)
+    weight = unknown_share / (1.0 - unknown_share) * len(seen) / max(1, len(hidden))
+    weights = np.concatenate([np.ones(len(seen)), np.full(len(hidden), weight)])
+    return Answers([*seen, *hidden], weights)
+
+
+@contextmanager
+def _without_filter(recognizer: PlaceRecognizer) -> Iterator[None]:
+    """Frames are judged by themselves in the body of a `with` statement."""
+    wanted = recognizer.config
+    recognizer.config = replace(wanted, temporal='none')
+    try:
+        yield
+    finally:
+        recognizer.config = wanted
+
+
+def check_is_another_drive(answers: Sequence[JudgedAnswer]) -> None:
+    """Are these images other ones than the map's? Its own would find themselves.
+
+    Raises:
+        SourceError: some image has the very descriptor of a keyframe.
+    """
+    same = [answer for answer in answers if answer.similarity >= _SAME_IMAGE]
+    if same:
+        raise SourceError(
+            f'{same[0].image}: expected a drive whose images are not in the map, found '
+            f'{len(same)} of {len(answers)} that are; calibrate on another drive through the '
+            'same places'
+        )
+
+
+def recall_from(answers: Answers, threshold: float) -> float:
+    """Share of the frames with a place in the map whose answer is accepted and right."""
+    has_place = answers.flags('has_place')
+    found = answers.flags('is_right') & (answers.column('probability') >= threshold)
+    return float(found[has_place].mean()) if has_place.any() else 0.0
+
+
+def _learn(
+    answers: Answers,
+    recognizer: PlaceRecognizer,
+    config: CalibrationConfig,
+    positive_distance_m: float,
+    learnt_on: str,
+) -> Calibration:
+    """The logistic function of the margins; its threshold accepts nothing yet."""
+    margins, is_right = answers.column('margin'), answers.flags('is_right')
+    known = np.isfinite(margins)
+    right, wrong = int((is_right & known).sum()), int((~is_right & known).sum())
+    _check_enough(right, wrong)
+    slope, intercept = fit_margin_logistic(margins[known], is_right[known], answers.weights[known])
+    similarity = answers.column('similarity')[is_right & known]
+    return Calibration(
+        slope=slope,
+        intercept=intercept,
+        right_similarity=float(np.percentile(similarity, _RIGHT_PERCENTILE)),
+        min_probability=1.0,
+        stated_precision=config.precision,
+        achieved_precision=0.0,
+        precision_lower_bound=0.0,
+        achieved_recall=0.0,
+        num_accepted=0,
+        num_right=right,
+        num_wrong=wrong,
+        num_frames=len(answers.as_driven().answers),
+        unknown_share=config.unknown_share,
+        group_radius_m=recognizer.config.group_radius_m,
+        positive_distance_m=positive_distance_m,
+        learnt_on=learnt_on,
+        model_hash=recognizer.place_map.model_hash,
+    )
+
+
+def _check_enough(right: int, wrong: int) -> None:
+    if right < MIN_EXAMPLES or wrong < MIN_EXAMPLES:
+        raise CalibrationError(
+            f'expected at least {MIN_EXAMPLES} right and {MIN_EXAMPLES} wrong matches to learn '
+            f'from, found {right} right and {wrong} wrong; use a longer drive that has known '
+            'places in it, and an --unknown-share above 0 for wrong matches'
+        )

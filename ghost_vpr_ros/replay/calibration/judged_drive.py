@@ -1,0 +1,236 @@
+"""A drive with known truth asked of a map: each frame's best candidate, and if it is right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.core.datatypes import Candidate, Frame, Pose
+from ghost_vpr_ros.core.errors import ImageError, SourceError
+from ghost_vpr_ros.core.map.place_map import PlaceMap
+from ghost_vpr_ros.core.recognition.stamped_memory import StampedMemory
+from ghost_vpr_ros.core.recognizer import PlaceRecognizer
+from ghost_vpr_ros.replay.evaluation.ground_truth import has_position, horizontal_positions
+from ghost_vpr_ros.replay.evaluation.pairs import Pairs, pairs_within
+from ghost_vpr_ros.replay.evaluation.replayer import keyframes_as_frames
+
+_HIDDEN_RADII = 2.0
+"""How far around a frame its place is hidden, in radii of a right answer: what stands just
+outside the radius still shows the same street, and a place that the map lacks has none of it."""
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """A drive through places that the map lacks, with its odometry where there is one."""
+
+    frames: Sequence[Frame]
+    odometry: StampedMemory[Pose] | None = None
+
+
+@dataclass(frozen=True)
+class Drive:
+    """Frames with known places, and where the map holds those.
+
+    Attributes:
+        frames: F frames.
+        row_of: row of the map by keyframe id.
+        right: rows of the map that are a right answer, by frame.
+        around: rows of the map that are hidden to make a frame's place unknown.
+        odometry: of the drive, for the filter; None: frames are joined by their stamps alone.
+        elsewhere: what tells of unknown places; None: hiding those of the frames does.
+    """
+
+    frames: Sequence[Frame]
+    row_of: dict[int, int]
+    right: Pairs
+    around: Pairs
+    odometry: StampedMemory[Pose] | None = None
+    elsewhere: Elsewhere | None = None
+
+
+@dataclass(frozen=True)
+class JudgedAnswer:
+    """The best candidate of one frame.
+
+    Attributes:
+        image: the frame's name.
+        is_hidden: whether the frame's place was hidden from it, or is not in the map at all.
+        has_place: whether the map, without what was hidden, holds the frame's place.
+        keyframe_id: what was found; -1 where nothing was.
+        similarity: of it; NaN where nothing was found.
+        margin: likewise.
+        probability: the final one, likewise.
+        is_right: whether it is the frame's place.
+    """
+
+    image: str
+    is_hidden: bool
+    has_place: bool
+    keyframe_id: int = -1
+    similarity: float = float('nan')
+    margin: float = float('nan')
+    probability: float = float('nan')
+    is_right: bool = False
+
+
+@dataclass(frozen=True)
+class Answers:
+    """All judged answers of one pass.
+
+    Attributes:
+        answers: n answers; of each drive, those of hidden places behind the others.
+        weights: (n,) float64: 1 for a frame as driven.
+    """
+
+    answers: list[JudgedAnswer]
+    weights: NDArray[np.float64]
+
+    @classmethod
+    def joined(cls, parts: Sequence[Answers]) -> Answers:
+        """Those of several drives, one drive behind the other."""
+        answers = [answer for part in parts for answer in part.answers]
+        return cls(answers, np.concatenate([part.weights for part in parts]))
+
+    def column(self, name: str) -> NDArray[np.float64]:
+        """(n,) float64: one number of each answer."""
+        return np.array([getattr(answer, name) for answer in self.answers], np.float64)
+
+    def flags(self, name: str) -> NDArray[np.bool_]:
+        """(n,) bool: one flag of each answer."""
+        return np.array([getattr(answer, name) for answer in self.answers], bool)
+
+    def as_driven(self) -> Answers:
+        """Those without hidden places."""
+        seen = ~self.flags('is_hidden')
+        kept = [answer for answer in self.answers if not answer.is_hidden]
+        return Answers(kept, self.weights[seen])
+
+
+def judged_drive(
+    frames: Sequence[Frame],
+    place_map: PlaceMap,
+    positive_distance_m: float,
+    odometry: StampedMemory[Pose] | None = None,
+    elsewhere: Elsewhere | None = None,
+) -> Drive:
+    """The frames whose place is known, with the keyframes that show it.
+
+    Raises:
+        SourceError: no frame or no keyframe has a position, or they have different kinds.
+    """
+    located = [frame for frame in frames if has_position(frame)]
+    keyframes = keyframes_as_frames(place_map)
+    rows = np.array([n for n, k in enumerate(keyframes) if has_position(k)], np.int64)
+    for name, count in (('the drive', len(located)), (str(place_map.path), len(rows))):
+        if count == 0:
+            raise SourceError(
+                f'{name}: expected positions to judge the answers by, found none; use a source '
+                'with positions, or name a file of them with --ground-truth'
+            )
+    points, map_points = horizontal_positions(located, [keyframes[row] for row in rows])
+
+    def within(radius_m: float) -> Pairs:
+        frame_numbers, numbers = np.divmod(
+            pairs_within(points, map_points, radius_m).keys, len(rows)
+        )
+        return Pairs.of(frame_numbers, rows[numbers], len(located), len(place_map))
+
+    row_of = {int(number): row for row, number in enumerate(place_map.keyframe_ids())}
+    around = within(_HIDDEN_RADII * positive_distance_m)
+    right = within(positive_distance_m)
+    return Drive(located, row_of, right, around, odometry, elsewhere)
+
+
+def ask(
+    drive: Drive,
+    recognizer: PlaceRecognizer,
+    *,
+    is_hidden: bool = False,
+    progress: Callable[[int], object] | None = None,
+) -> list[JudgedAnswer]:
+    """The answers to a drive, in its order; an unusable image has an answer without candidate.
+
+    Args:
+        drive: asked of the map of `recognizer`.
+        recognizer: answers.
+        is_hidden: ask each frame as if the map did not hold its place, as where the robot has
+            never been; frames whose place it does not hold anyway are left out.
+        progress: called for each frame.
+    """
+    answers = []
+    recognizer.reset()
+    for number in range(len(drive.frames)):
+        if not is_hidden or len(drive.right.rows(number)):
+            answers.append(_answer(drive, number, recognizer, is_hidden))
+        if progress:
+            progress(1)
+    return answers
+
+
+def ask_elsewhere(
+    elsewhere: Elsewhere,
+    recognizer: PlaceRecognizer,
+    *,
+    progress: Callable[[int], object] | None = None,
+) -> list[JudgedAnswer]:
+    """The answers to a drive through places that the map lacks: none of them is right."""
+    answers = []
+    recognizer.reset()
+    for frame in elsewhere.frames:
+        best = _best_candidate(frame, recognizer, None, elsewhere.odometry)
+        answers.append(_judged(frame, best, is_hidden=True))
+        if progress:
+            progress(1)
+    return answers
+
+
+def _answer(
+    drive: Drive, number: int, recognizer: PlaceRecognizer, is_hidden: bool
+) -> JudgedAnswer:
+    frame, right = drive.frames[number], drive.right.rows(number)
+    hidden = _mask(drive, number) if is_hidden else None
+    best = _best_candidate(frame, recognizer, hidden, drive.odometry)
+    has_place = bool(len(right)) and not is_hidden
+    is_right = best is not None and drive.row_of[best.keyframe.keyframe_id] in right
+    return _judged(frame, best, is_hidden, has_place, is_right)
+
+
+def _judged(
+    frame: Frame,
+    best: Candidate | None,
+    is_hidden: bool,
+    has_place: bool = False,
+    is_right: bool = False,
+) -> JudgedAnswer:
+    if best is None:
+        return JudgedAnswer(frame.name, is_hidden, has_place)
+    return JudgedAnswer(
+        *(frame.name, is_hidden, has_place, best.keyframe.keyframe_id),
+        *(best.similarity, best.margin, best.probability, is_right),
+    )
+
+
+def _mask(drive: Drive, number: int) -> NDArray[np.bool_]:
+    hidden = np.zeros(len(drive.row_of), bool)
+    hidden[drive.around.rows(number)] = True
+    return hidden
+
+
+def _best_candidate(
+    frame: Frame,
+    recognizer: PlaceRecognizer,
+    hidden: NDArray[np.bool_] | None,
+    odometry: StampedMemory[Pose] | None,
+) -> Candidate | None:
+    try:
+        image = frame.load()
+    except ImageError:
+        return None
+    pose = None
+    if odometry is not None:
+        pose = odometry.at(frame.stamp_ns, recognizer.config.max_odometry_age_s)
+    answer = recognizer.recognize(image, frame.stamp_ns, pose, hidden_rows=hidden)
+    return answer.candidates[0] if answer.candidates else None

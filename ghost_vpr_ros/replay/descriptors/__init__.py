@@ -1,0 +1,1 @@
+"""Describing many images, in processes and with a store on disk."""

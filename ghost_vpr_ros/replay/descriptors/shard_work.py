@@ -1,0 +1,116 @@
+"""The work list of `ghost-vpr describe`: shards on a disk that several processes take from.
+
+A shard is leased by a lock on a file beside it. The kernel gives the lock back when the process
+ends, however it ends; on a network disk with locks (NFS 4) that holds between machines, too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import io
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from ghost_vpr_ros.core.datatypes import Frame
+from ghost_vpr_ros.core.engine import Engine
+from ghost_vpr_ros.core.errors import ImageError, OutputError
+from ghost_vpr_ros.core.model.description import DescribedModel
+from ghost_vpr_ros.core.whole_file import write_whole
+from ghost_vpr_ros.replay.descriptors.extraction import extract_descriptors
+from ghost_vpr_ros.replay.descriptors.plan import DescriptorPlan
+
+_WAIT_S = 0.5
+"""Until shards that others hold are looked at again: their holders may have died."""
+
+
+@contextlib.contextmanager
+def leased(plan: DescriptorPlan, number: int) -> Iterator[bool]:
+    """Yield whether this shard is ours to describe: nobody else's and not finished."""
+    lock = plan.path_of(number).with_suffix('.lock')
+    with lock.open('wb') as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        try:
+            # Looked at under the lock: another one may have finished it since.
+            yield not plan.path_of(number).exists()
+        finally:
+            # Whoever still opens the old file finds the shard finished, or takes a new lock.
+            if plan.path_of(number).exists():
+                lock.unlink(missing_ok=True)
+
+
+def describe_shards(
+    plan: DescriptorPlan,
+    frames: Sequence[Frame],
+    model: DescribedModel,
+    engine: Engine,
+    *,
+    progress: Callable[[int], object] | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> None:
+    """Take free shards until all are finished, by this process or by others.
+
+    Args:
+        plan: of these frames.
+        frames: all N.
+        model: whose preprocessing is applied.
+        engine: runs the model.
+        progress: called with the number of frames after each batch.
+        should_stop: asked between shards.
+
+    Raises:
+        ImageError: an image cannot be read; the message names it and says how to go on.
+        OutputError: the disk is full or not writable.
+    """
+    while not should_stop():
+        number_done = 0
+        waiting = False
+        for number in plan.unfinished():
+            waiting = True
+            if should_stop():
+                return
+            number_done += _describe_if_free(plan, number, frames, model, engine, progress)
+        if not waiting:
+            return
+        if not number_done:
+            time.sleep(_WAIT_S)
+
+
+def _describe_if_free(
+    plan: DescriptorPlan,
+    number: int,
+    frames: Sequence[Frame],
+    model: DescribedModel,
+    engine: Engine,
+    progress: Callable[[int], object] | None,
+) -> bool:
+    rows = plan.shard(number)
+    try:
+        with leased(plan, number) as is_ours:
+            if is_ours:
+                members = frames[rows.start : rows.stop]
+                found = extract_descriptors(members, model, engine, progress=progress)
+                _write_shard(plan, number, found.astype(plan.dtype))
+    except ImageError as error:
+        raise ImageError(
+            f'{error}; {plan.folder} holds {plan.count_finished()} of {plan.num_frames} images: '
+            'solve this and give the command again to continue'
+        ) from error
+    except OSError as error:
+        raise OutputError(
+            f'{plan.path_of(number)}: the file cannot be written ({error.strerror}); free some '
+            'space or check the permissions, and give the command again to continue'
+        ) from error
+    return is_ours
+
+
+def _write_shard(plan: DescriptorPlan, number: int, descriptors: np.ndarray) -> None:
+    data = io.BytesIO()
+    np.save(data, descriptors, allow_pickle=False)
+    write_whole(plan.path_of(number), data.getvalue(), durable=True)

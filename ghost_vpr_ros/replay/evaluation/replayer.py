@@ -1,0 +1,180 @@
+"""Offline replay: every frame of a bag, in order, through the recogniser that the node uses.
+
+Nothing is dropped and nothing depends on the clock, so the same bag, map and settings give the
+same answers in every run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.core.datatypes import Frame, Hypothesis, Keyframe, Pose, Reason, State
+from ghost_vpr_ros.core.errors import ImageError
+from ghost_vpr_ros.core.image import decode_compressed
+from ghost_vpr_ros.core.map.place_map import PlaceMap
+from ghost_vpr_ros.core.recognition.stamped_memory import StampedMemory
+from ghost_vpr_ros.replay.evaluation.evaluator import NO_ROW, Evaluation
+from ghost_vpr_ros.replay.evaluation.ground_truth import by_position, has_position
+from ghost_vpr_ros.replay.evaluation.match_sheet import blank_picture
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One frame of the bag and what the recogniser said, with the time that reading took."""
+
+    frame: Frame
+    hypothesis: Hypothesis
+    load_ms: float
+
+
+class Recognizer(Protocol):
+    """The part of `PlaceRecognizer` and `PlaceMapper` that answers."""
+
+    @property
+    def max_odometry_age_s(self) -> float:
+        """Older odometry is not used for an image, seconds."""
+        ...
+
+    def recognize(
+        self, image: NDArray[np.uint8], stamp_ns: int, odometry: Pose | None = None
+    ) -> Hypothesis:
+        """The hypothesis for one image."""
+        ...
+
+    def reset(self) -> None:
+        """Forget the frames before."""
+        ...
+
+
+def replay(
+    frames: Sequence[Frame],
+    recognizer: Recognizer,
+    odometry: StampedMemory[Pose] | None = None,
+    *,
+    progress: Callable[[int], None] | None = None,
+) -> list[Answer]:
+    """The answers to all frames, in their order, with the odometry where there is one."""
+    known, answers = odometry or StampedMemory(), []
+    recognizer.reset()
+    for frame in frames:
+        pose = known.at(frame.stamp_ns, recognizer.max_odometry_age_s)
+        answers.append(_answer(frame, recognizer, pose))
+        if progress:
+            progress(1)
+    return answers
+
+
+def _answer(frame: Frame, recognizer: Recognizer, odometry: Pose | None) -> Answer:
+    """The answer to one frame; an image that cannot be decoded is rejected, as in the node."""
+    start = time.perf_counter()
+    try:
+        image = frame.load()
+    except ImageError:
+        rejected = Hypothesis(frame.stamp_ns, State.REJECTED, Reason.IMAGE_QUALITY)
+        unseen = replace(frame, load=blank_picture)
+        return Answer(unseen, rejected, 1e3 * (time.perf_counter() - start))
+    load_ms = 1e3 * (time.perf_counter() - start)
+    return Answer(frame, recognizer.recognize(image, frame.stamp_ns, odometry), load_ms)
+
+
+def judge(
+    answers: Sequence[Answer],
+    place_map: PlaceMap,
+    positive_distance_m: float,
+    own_session: str = '',
+) -> Evaluation | None:
+    """The answers with known truth as an evaluation; None where no frame or keyframe has one.
+
+    Keyframes without a position are not in its database: whether an answer that names one is
+    right cannot be told, so it does not count as right. Keyframes that could not answer yet are
+    no positives.
+
+    Args:
+        answers: to all frames of a drive.
+        place_map: that answered.
+        positive_distance_m: an answer this near is right.
+        own_session: that the drive itself filled: the truth of its frames is that of its
+            keyframes, whatever the odometry said.
+
+    Raises:
+        SourceError: the truth and the map have positions of different kinds.
+    """
+    judged = [answer for answer in answers if has_position(answer.frame)]
+    own = {a.frame.stamp_ns: a.frame for a in answers} if own_session else {}
+    keyframes = [
+        _with_truth(frame, own[key.stamp_ns]) if key.session == own_session else frame
+        for key, frame in zip(place_map.keyframes(), keyframes_as_frames(place_map), strict=True)
+    ]
+    located = [row for row, frame in enumerate(keyframes) if has_position(frame)]
+    if not judged or not located:
+        return None
+    database = [keyframes[row] for row in located]
+    queries = [answer.frame for answer in judged]
+    truth = by_position(queries, database, positive_distance_m)
+    if own_session:
+        # An image that cannot be decoded asks nobody; it counts among those before it.
+        known = np.maximum.accumulate([answer.hypothesis.num_known for answer in judged])
+        positives = truth.positives.below(np.searchsorted(located, known))
+        truth = replace(truth, positives=positives)
+    rows, similarity = _rankings(judged, place_map.keyframe_ids()[located])
+    return Evaluation(database, queries, truth, rows, similarity, stage_times(judged))
+
+
+def _with_truth(keyframe: Frame, frame: Frame) -> Frame:
+    """A keyframe where the frame that it is was in truth."""
+    return replace(keyframe, geo=frame.geo, pose=frame.pose)
+
+
+def stage_times(answers: Iterable[Answer]) -> dict[str, list[float]]:
+    """Milliseconds of every answer by stage, reading the image included as `load`."""
+    times: dict[str, list[float]] = {}
+    for answer in answers:
+        for stage, taken_ms in {'load': answer.load_ms, **answer.hypothesis.stage_ms}.items():
+            times.setdefault(stage, []).append(taken_ms)
+    return times
+
+
+def keyframes_as_frames(place_map: PlaceMap) -> list[Frame]:
+    """The keyframes of a map, in row order, as frames whose pixels are the stored views.
+
+    The poses of a geotagged map are left out: they follow from its WGS84 positions and would
+    be compared with poses of another origin.
+    """
+    keeps_pose = place_map.map_frame == 'local'
+    return [
+        Frame(
+            name=f'{keyframe.session}/{keyframe.name}',
+            load=partial(_view, place_map, keyframe),
+            stamp_ns=keyframe.stamp_ns,
+            geo=keyframe.geo,
+            pose=keyframe.pose if keeps_pose else None,
+        )
+        for keyframe in place_map.keyframes()
+    ]
+
+
+def _view(place_map: PlaceMap, keyframe: Keyframe) -> NDArray[np.uint8]:
+    jpeg = place_map.view(keyframe.keyframe_id)
+    return blank_picture() if jpeg is None else decode_compressed(jpeg, keyframe.name)
+
+
+def _rankings(
+    answers: Sequence[Answer], keyframe_ids: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Rows (Q, k) and similarities (Q, k) of the answers' candidates, filled up where short."""
+    row_of = {int(keyframe_id): row for row, keyframe_id in enumerate(keyframe_ids)}
+    width = max(1, *(len(answer.hypothesis.candidates) for answer in answers))
+    rows = np.full((len(answers), width), NO_ROW, np.int64)
+    similarity = np.full((len(answers), width), np.nan, np.float32)
+    for number, answer in enumerate(answers):
+        for rank, candidate in enumerate(answer.hypothesis.candidates):
+            rows[number, rank] = row_of.get(candidate.keyframe.keyframe_id, NO_ROW)
+            similarity[number, rank] = candidate.similarity
+    return rows, similarity

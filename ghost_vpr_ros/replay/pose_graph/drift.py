@@ -1,0 +1,59 @@
+"""Odometry that drifts as that of real vehicles does, made from true poses.
+
+The model: over a whole drive the length of each step is off by one constant factor and the yaw
+rate by one constant bias per metre; on top of it each step has white noise whose variance grows
+with its length. Roll and pitch do not drift, since gravity shows them. Wheel and visual odometry
+are typically off by about 1 % of the distance and by 0.01 to 0.05 degrees per metre.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.core.config.settings import Config, setting
+from ghost_vpr_ros.replay.rigid_motion import rotation_about_z, steps_of
+
+
+@dataclass(frozen=True)
+class DriftConfig(Config):
+    """How much odometry made from the truth drifts."""
+
+    drift_scale_sigma: float = setting(
+        0.01, "deviation of a drive's scale error, a share of the distance", low=0.0, high=0.2
+    )
+    drift_yaw_deg_m: tuple[float, float] = setting(
+        (0.01, 0.05), 'least and largest yaw bias; the sign is drawn', unit='deg/m', low=0.0,
+        high=5.0,
+    )  # fmt: skip
+    drift_noise_m: float = setting(
+        0.02, 'noise of a step, per square root of a metre', unit='m', low=0.0, high=1.0
+    )
+    drift_yaw_noise_deg: float = setting(
+        0.1, 'yaw noise of a step, per square root of a metre', unit='deg', low=0.0, high=5.0
+    )
+
+
+def drifting_odometry(
+    map_T_body: NDArray[np.float64], config: DriftConfig, seed: int
+) -> NDArray[np.float64]:
+    """(N, 4, 4) poses in an odometry frame that starts at the first of the true poses (N, 4, 4).
+
+    The same poses, settings and seed give the same drift.
+    """
+    rng = np.random.default_rng(seed)
+    gain = 1.0 + rng.normal(0.0, config.drift_scale_sigma)
+    least, most = sorted(config.drift_yaw_deg_m)
+    bias = np.radians(rng.uniform(least, most)) * rng.choice([-1.0, 1.0])
+    poses = [np.eye(4)]
+    for step in steps_of(map_T_body):
+        length = float(np.linalg.norm(step[:3, 3]))
+        noise = rng.normal(0.0, config.drift_noise_m * np.sqrt(length), 2)
+        turn = rng.normal(0.0, np.radians(config.drift_yaw_noise_deg) * np.sqrt(length))
+        measured = step @ rotation_about_z(bias * length + turn)
+        measured[:3, 3] *= gain
+        measured[:2, 3] += noise
+        poses.append(poses[-1] @ measured)
+    return np.array(poses)

@@ -1,0 +1,243 @@
+"""Odometry and closures of a drive in a pose graph, optimised with GTSAM (an optional package).
+
+Poses have six degrees of freedom, since not every user's ground is flat. The nodes are the images
+with odometry and the matched keyframes of other drives, which stand where their map says. The
+factors: odometry between images, closures by their relative pose or at identity. Robust means
+Cauchy's kernel on closures; it is tried from two starts, the odometry and the plain solution, and
+the cheaper result counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.core.config.settings import Config, setting
+from ghost_vpr_ros.core.errors import ConfigError
+from ghost_vpr_ros.core.pose_matrix import matrix_of
+from ghost_vpr_ros.replay.pose_graph.closures import Closure
+from ghost_vpr_ros.replay.pose_graph.map_alignment import map_T_odometry
+
+if TYPE_CHECKING:
+    from ghost_vpr_ros.replay.pose_graph.odometry_track import OdometryTrack
+
+_FIXED_SIGMA = 1e-3
+_FREE_SIGMA_M = 1e4
+_FREE_SIGMA_RAD = np.pi
+_LEAST_STEP_M = 0.1
+_GTSAM = [3, 4, 5, 0, 1, 2]
+"""Order of a pose's covariance in GTSAM."""
+
+
+@dataclass(frozen=True)
+class PoseGraphConfig(Config):
+    """How surely odometry and closures are believed.
+
+    Deviations of odometry grow with the square root of the distance. They are wider than its
+    noise, because its bias has to fit into them over the length of a loop.
+    """
+
+    odometry_sigma_m: float = setting(
+        0.1, 'of odometry, per square root of a metre', unit='m', low=1e-4, high=10.0
+    )
+    odometry_yaw_deg: float = setting(
+        0.5, 'of its yaw, per square root of a metre', unit='deg', low=1e-3, high=90.0
+    )
+    odometry_tilt_deg: float = setting(
+        0.1, 'of its roll and pitch, per square root of a metre', unit='deg', low=1e-3, high=90.0
+    )
+    closure_heading_deg: float = setting(
+        30.0, 'deviation of the heading of a closure', unit='deg', low=0.1, high=180.0
+    )
+    verified_angle_deg: float = setting(
+        2.0, 'least deviation of the rotation that local features tell', unit='deg', low=0.1,
+        high=180.0,
+    )  # fmt: skip
+    verified_sigma_m: float = setting(
+        0.5, 'least deviation of the position that they tell', unit='m', low=1e-3, high=100.0
+    )
+    kernel_width: float = setting(
+        1.0, "where Cauchy's kernel begins to doubt a closure, in deviations", low=0.01, high=100.0
+    )
+
+
+def load_gtsam() -> ModuleType:
+    """The module gtsam.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    try:
+        import gtsam
+    except ImportError as error:
+        raise ConfigError(
+            'pose graph: expected the package gtsam, found none; install it with '
+            "`pip install 'ghost_vpr_ros[pose-graph]'`"
+        ) from error
+    module: ModuleType = gtsam
+    return module
+
+
+class PoseGraph:
+    """The graph of one drive.
+
+    Args:
+        odometry: of the drive; links that are not believed are left out.
+        closures: their queries, and the earlier images they name, must have odometry.
+        config: of the noise.
+
+    Raises:
+        ConfigError: GTSAM is not installed.
+    """
+
+    def __init__(
+        self, odometry: OdometryTrack, closures: Sequence[Closure], config: PoseGraphConfig
+    ) -> None:
+        self._gtsam = load_gtsam()
+        self._odometry, self._closures, self._config = odometry, closures, config
+        self._start = odometry.odom_T_body.copy()
+        self._parts = _parts(odometry)
+        for part in self._parts:
+            self._lay_onto_map(part)
+
+    def optimise(self, *, robust: bool) -> NDArray[np.float64]:
+        """(N, 4, 4) poses of the images; NaN where there is no odometry.
+
+        They are in the map's frame where a closure leads to a keyframe of another drive, and in
+        the odometry's frame else. Without any closure they are the odometry itself.
+        """
+        plain = self._solve(self._graph(robust=False), self._values(self._start))
+        if not robust:
+            return self._poses(plain)
+        graph = self._graph(robust=True)
+        starts = (self._values(self._start), plain)
+        return self._poses(min((self._solve(graph, start) for start in starts), key=graph.error))
+
+    def _lay_onto_map(self, part: NDArray[np.int64]) -> None:
+        """Move the start of connected images to where their closures say that the map has them."""
+        members = set(part.tolist())
+        found = [c for c in self._closures if c.earlier is None and c.query in members]
+        if found:
+            queries = [closure.query for closure in found]
+            places = np.array([_position(closure) for closure in found])
+            transform = map_T_odometry(self._start[queries, :3, 3], places)
+            self._start[part] = transform @ self._start[part]
+
+    def _graph(self, *, robust: bool) -> Any:
+        graph = self._gtsam.NonlinearFactorGraph()
+        is_mapped = any(closure.earlier is None for closure in self._closures)
+        for number, part in enumerate(self._parts):
+            first = int(part[0])
+            fixed = number == 0 and not is_mapped
+            sigmas = (_FIXED_SIGMA, _FIXED_SIGMA) if fixed else (_FREE_SIGMA_RAD, _FREE_SIGMA_M)
+            self._add_prior(graph, first, self._start[first], *sigmas)
+        for before, after, fault in self._odometry.links():
+            if not fault:
+                self._add_link(graph, before, after)
+        self._add_keyframes(graph)
+        for closure in self._closures:
+            self._add_closure(graph, closure, robust)
+        return graph
+
+    def _add_prior(
+        self, graph: Any, key: int, pose: NDArray[np.float64], sigma_rad: float, sigma_m: float
+    ) -> None:
+        noise = self._noise([sigma_rad] * 3 + [sigma_m] * 3)
+        graph.add(self._gtsam.PriorFactorPose3(key, self._gtsam.Pose3(pose), noise))
+
+    def _add_link(self, graph: Any, before: int, after: int) -> None:
+        poses, config = self._odometry.odom_T_body, self._config
+        step = np.linalg.inv(poses[before]) @ poses[after]
+        root = np.sqrt(max(float(np.linalg.norm(step[:3, 3])), _LEAST_STEP_M))
+        tilt, yaw = np.radians(config.odometry_tilt_deg), np.radians(config.odometry_yaw_deg)
+        sigmas = root * np.array([tilt, tilt, yaw, *[config.odometry_sigma_m] * 3])
+        between = self._gtsam.BetweenFactorPose3
+        graph.add(between(before, after, self._gtsam.Pose3(step), self._noise(sigmas)))
+
+    def _add_keyframes(self, graph: Any) -> None:
+        """Matched keyframes of other drives stand fast; an unknown heading of theirs is free."""
+        for closure in self._keyframes().values():
+            pose = closure.keyframe.pose
+            assert pose is not None
+            turn = _FREE_SIGMA_RAD if pose.quaternion_xyzw is None else _FIXED_SIGMA
+            self._add_prior(graph, self._key(closure), matrix_of(pose), turn, _FIXED_SIGMA)
+
+    def _add_closure(self, graph: Any, closure: Closure, robust: bool) -> None:
+        kinds, noise = self._gtsam.noiseModel, self._closure_noise(closure)
+        if robust:
+            kernel = kinds.mEstimator.Cauchy.Create(self._config.kernel_width)
+            noise = kinds.Robust.Create(kernel, noise)
+        relative = closure.relative
+        pose = self._gtsam.Pose3(np.eye(4) if relative is None else matrix_of(relative))
+        between = self._gtsam.BetweenFactorPose3
+        graph.add(between(self._key(closure), closure.query, pose, noise))
+
+    def _closure_noise(self, closure: Closure) -> Any:
+        if closure.relative is None:
+            heading = np.radians(self._config.closure_heading_deg)
+            position = [closure.sigma_m, closure.sigma_m, closure.height_sigma_m]
+            return self._noise([heading] * 3 + position)
+        assert closure.relative.covariance is not None
+        # Ours is about the axes of the keyframe, in the order position, rotation; GTSAM's about
+        # those of the query, rotation first.
+        query_R_keyframe = matrix_of(closure.relative)[:3, :3].T
+        turn = np.kron(np.eye(2), query_R_keyframe)
+        covariance = (turn @ closure.relative.covariance @ turn.T)[np.ix_(_GTSAM, _GTSAM)]
+        covariance += np.diag(self._least_variances)
+        return self._gtsam.noiseModel.Gaussian.Covariance(covariance)
+
+    @property
+    def _least_variances(self) -> NDArray[np.float64]:
+        """(6,) in GTSAM's order: what a relative pose is never more certain than."""
+        angle = np.radians(self._config.verified_angle_deg)
+        return np.array([angle**2] * 3 + [self._config.verified_sigma_m**2] * 3)
+
+    def _key(self, closure: Closure) -> int:
+        """Key of the node that a query matched: an earlier image, or behind all images."""
+        images = len(self._start)
+        return (
+            images + closure.keyframe.keyframe_id if closure.earlier is None else closure.earlier
+        )
+
+    def _keyframes(self) -> dict[int, Closure]:
+        """One closure for each keyframe of another drive, by its key."""
+        return {self._key(c): c for c in self._closures if c.earlier is None}
+
+    def _noise(self, sigmas: Any) -> Any:
+        """Noise in GTSAM's order: roll, pitch, yaw (rad), x, y, z (m)."""
+        return self._gtsam.noiseModel.Diagonal.Sigmas(np.asarray(sigmas, np.float64))
+
+    def _values(self, poses: NDArray[np.float64]) -> Any:
+        values = self._gtsam.Values()
+        for number in self._odometry.known.tolist():
+            values.insert(number, self._gtsam.Pose3(poses[number]))
+        for key, closure in self._keyframes().items():
+            assert closure.keyframe.pose is not None
+            values.insert(key, self._gtsam.Pose3(matrix_of(closure.keyframe.pose)))
+        return values
+
+    def _solve(self, graph: Any, start: Any) -> Any:
+        parameters = self._gtsam.LevenbergMarquardtParams()
+        return self._gtsam.LevenbergMarquardtOptimizer(graph, start, parameters).optimize()
+
+    def _poses(self, values: Any) -> NDArray[np.float64]:
+        poses = np.full_like(self._start, np.nan)
+        for number in self._odometry.known.tolist():
+            poses[number] = values.atPose3(number).matrix()
+        return poses
+
+
+def _parts(odometry: OdometryTrack) -> list[NDArray[np.int64]]:
+    """Numbers of the images that believed links connect, a group each, in order."""
+    cuts = [rank for rank, link in enumerate(odometry.links(), start=1) if link[2]]
+    return [part for part in np.split(odometry.known, cuts) if len(part)]
+
+
+def _position(closure: Closure) -> NDArray[np.float64]:
+    assert closure.keyframe.pose is not None
+    return closure.keyframe.pose.position_m

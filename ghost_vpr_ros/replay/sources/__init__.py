@@ -1,0 +1,1 @@
+"""Images from folders and manifests, with stamps and positions."""

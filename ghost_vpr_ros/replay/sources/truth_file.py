@@ -1,0 +1,94 @@
+"""Ground truth from a file: a TUM trajectory or a CSV table, carried to the stamps of images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Frame, Pose
+from ghost_vpr_ros.core.errors import SourceError
+from ghost_vpr_ros.replay.bags.pose_messages import geo_of_degrees
+from ghost_vpr_ros.replay.bags.position_track import PositionTrack, make_track
+from ghost_vpr_ros.replay.sources.manifest import read_table
+from ghost_vpr_ros.replay.sources.manifest_columns import Row, geo_of, pose_of, stamp_of
+
+_TUM_COLUMNS = ('stamp_s', 'x', 'y', 'z', 'qx', 'qy', 'qz', 'qw')
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """Positions over time; for WGS84 the track holds degrees, as that of a bag's fixes does."""
+
+    track: PositionTrack
+    is_geo: bool
+
+
+def read_trajectory(path: str | Path, max_gap_s: float) -> Trajectory:
+    """The trajectory of a `.csv` table, or of a TUM file under any other name.
+
+    A table has a stamp and a position in the columns of a manifest. A TUM file has lines
+    `seconds x y z qx qy qz qw`; `#` starts a remark.
+
+    Args:
+        path: the file.
+        max_gap_s: longest time between two positions across which is interpolated.
+
+    Raises:
+        SourceError: missing, empty, or a row without a stamp or a position.
+    """
+    path = Path(path)
+    is_table = path.suffix.lower() == '.csv'
+    rows = read_table(path).rows if is_table else _tum_rows(path)
+    if not rows:
+        raise SourceError(f'{path}: expected positions with stamps, found none')
+    is_geo = geo_of(rows[0]) is not None
+    stamped = [(_stamp(row), _pose(row, is_geo)) for row in rows]
+    return Trajectory(make_track(stamped, max_gap_s, max_hold_s=0.0), is_geo)
+
+
+def with_truth(frames: Sequence[Frame], truth: Trajectory) -> list[Frame]:
+    """The frames with the position of the trajectory at their stamp, and no other position."""
+    return [_at(frame, truth.track.at(frame.stamp_ns), truth.is_geo) for frame in frames]
+
+
+def _at(frame: Frame, pose: Pose | None, is_geo: bool) -> Frame:
+    if pose is None or not is_geo:
+        return replace(frame, geo=None, pose=pose)
+    return replace(frame, geo=geo_of_degrees(pose), pose=None)
+
+
+def _stamp(row: Row) -> int:
+    stamp_ns = stamp_of(row)
+    if stamp_ns == UNKNOWN_STAMP_NS:
+        raise row.error('expected a stamp (column stamp_s or stamp_ns), found none')
+    return stamp_ns
+
+
+def _pose(row: Row, is_geo: bool) -> Pose:
+    geo, pose = geo_of(row), pose_of(row)
+    if is_geo and geo is not None:
+        altitude_m = math.nan if geo.altitude_m is None else geo.altitude_m
+        return Pose(np.array([geo.latitude_deg, geo.longitude_deg, altitude_m]))
+    if not is_geo and pose is not None:
+        return pose
+    raise row.error('expected a position (latitude,longitude or x,y), the same kind in every row')
+
+
+def _tum_rows(path: Path) -> list[Row]:
+    try:
+        lines = path.read_text('utf-8').splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(f'{path}: the ground truth cannot be read ({error})') from error
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        words = line.split('#')[0].split()
+        row = Row(path, number, dict(zip(_TUM_COLUMNS, words, strict=False)))
+        if words and len(words) != len(_TUM_COLUMNS):
+            raise row.error(f'expected `seconds x y z qx qy qz qw`, found {line!r}')
+        if words:
+            rows.append(row)
+    return rows

@@ -1,0 +1,96 @@
+"""Features found ahead are those of the image, and of no other image."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from ghost_vpr_ros.core.config.verification import VerificationConfig
+from ghost_vpr_ros.core.verification.features_ahead import FeaturesAhead
+from ghost_vpr_ros.core.verification.geometric import GeometricVerifier
+from ghost_vpr_ros.core.verification.local_features import FeatureExtractor
+from test.core.two_views import CAMERA, candidate, street
+
+
+class Slow:
+    """Extracts when it is told to, and says on which thread."""
+
+    def __init__(self):
+        self.may_end = threading.Event()
+        self.threads = []
+
+    def __call__(self, image):
+        self.threads.append(threading.current_thread())
+        assert self.may_end.wait(10.0)
+        return int(image.sum())
+
+
+def asked(extract):
+    """Features ahead after an image whose features were asked for."""
+    ahead = FeaturesAhead(extract)
+    assert ahead.take(street()) is None
+    return ahead
+
+
+def test_the_extraction_runs_beside_the_caller():
+    extract = Slow()
+    ahead = asked(extract)
+    image = np.full((2, 2, 3), 3, np.uint8)
+    ahead.begin(image)
+    # The caller is here although the extraction cannot have ended.
+    extract.may_end.set()
+    assert ahead.take(image) == 36
+    assert extract.threads != [threading.current_thread()]
+    ahead.close()
+
+
+def test_of_another_image_nothing_is_known_and_each_is_taken_once():
+    ahead = asked(FeatureExtractor(VerificationConfig()))
+    image = street()
+    ahead.begin(image)
+    assert ahead.take(image.copy()) is None
+    ahead.begin(image)
+    assert len(ahead.take(image)) > 0
+    assert ahead.take(image) is None
+    ahead.close()
+
+
+def test_nothing_is_done_ahead_where_nobody_asked_before():
+    ahead = FeaturesAhead(FeatureExtractor(VerificationConfig()))
+    first, second = street(), street(seed=7)
+    ahead.begin(first)
+    assert ahead.take(first) is None
+    ahead.begin(second)
+    # The second image was begun, and not asked for: the third one is not begun.
+    ahead.begin(first)
+    assert ahead.take(first) is None
+    ahead.close()
+
+
+def test_an_error_ahead_is_the_error_of_the_frame():
+    def fail(_):
+        raise ValueError('broken')
+
+    ahead = asked(fail)
+    image = street()
+    ahead.begin(image)
+    with pytest.raises(ValueError, match='broken'):
+        ahead.take(image)
+    ahead.close()
+
+
+@pytest.mark.parametrize('features', ['sift', 'orb'])
+def test_the_proof_is_the_same_with_features_found_ahead(features):
+    query, view = street((1.2, 0.6, 0.0)), street()
+    found = []
+    for is_expected in (False, True):
+        verifier = GeometricVerifier(lambda _: view, CAMERA, VerificationConfig(features=features))
+        if is_expected:
+            verifier.verify(view, [candidate()])
+            verifier.expect(query)
+        (item,) = verifier.verify(query, [candidate()]).items
+        verifier.close()
+        found.append(item)
+    assert found[0] == found[1]
+    assert found[0].is_verified
+    np.testing.assert_array_equal(found[0].pose.position_m, found[1].pose.position_m)

@@ -1,0 +1,53 @@
+"""Interpolation against numbers worked by hand."""
+
+import math
+
+import numpy as np
+import pytest
+
+from ghost_vpr_ros.core.datatypes import Pose
+from ghost_vpr_ros.replay.bags.position_track import interpolate, make_track, slerp
+from test.replay.small_bags import planar
+
+
+def test_linear_position_and_spherical_heading() -> None:
+    middle = interpolate(planar(0.0, 0.0, 0.0), planar(10.0, 4.0, math.pi / 2), 0.25)
+    assert middle.position_m.tolist() == [2.5, 1.0, 0.0]
+    assert middle.quaternion_xyzw == pytest.approx(planar(0, 0, math.pi / 8).quaternion_xyzw)
+
+
+def test_slerp_takes_the_shorter_arc_for_either_sign() -> None:
+    start, end = planar(0, 0, 3.0).quaternion_xyzw, planar(0, 0, -3.0).quaternion_xyzw
+    middle = slerp(start, end, 0.5)
+    assert abs(np.dot(middle, planar(0, 0, math.pi).quaternion_xyzw)) == pytest.approx(1.0)
+    assert abs(np.dot(slerp(start, -end, 0.5), middle)) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize('angle', [0.0, 1e-9, 1e-3, 0.06, 2.0])
+def test_slerp_has_constant_speed_at_every_angle(angle: float) -> None:
+    found = slerp(planar(0, 0, 0.0).quaternion_xyzw, planar(0, 0, angle).quaternion_xyzw, 0.3)
+    assert found == pytest.approx(planar(0, 0, 0.3 * angle).quaternion_xyzw, abs=1e-6)
+    assert np.linalg.norm(found) == pytest.approx(1.0)
+
+
+def test_unknown_heading_stays_unknown_and_covariance_is_mixed() -> None:
+    known, unknown = planar(0.0, 0.0), Pose(np.zeros(3))
+    assert interpolate(known, unknown, 0.5).quaternion_xyzw is None
+    start, end = Pose(np.zeros(3), None, np.eye(6)), Pose(np.zeros(3), None, 3 * np.eye(6))
+    assert np.array_equal(interpolate(start, end, 0.5).covariance, 2 * np.eye(6))
+
+
+def test_poses_in_any_order_are_sorted_and_of_equal_stamps_the_last_counts() -> None:
+    track = make_track([(20, planar(2, 0)), (10, planar(9, 0)), (10, planar(1, 0))], 1.0, 0.1)
+    assert track.stamps_ns.tolist() == [10, 20]
+    assert track.at(15).position_m[0] == 1.5
+
+
+def test_large_stamps_lose_no_nanosecond() -> None:
+    start_ns = 1_700_000_000_000_000_001
+    track = make_track([(start_ns, planar(0, 0)), (start_ns + 4, planar(4, 0))], 1.0, 0.0)
+    assert [track.at(start_ns + n).position_m[0] for n in range(5)] == [0, 1, 2, 3, 4]
+
+
+def test_empty_track_knows_nothing() -> None:
+    assert make_track([], 1.0, 1.0).at(5) is None

@@ -1,0 +1,216 @@
+"""Bags become frames: order, positions, topic choice, and every kind of damage."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ghost_vpr_ros.core.datatypes import GeoPoint, Pose
+from ghost_vpr_ros.core.errors import BagError
+from ghost_vpr_ros.replay.bags import messages as build
+from ghost_vpr_ros.replay.bags.topics import BagTopics
+from ghost_vpr_ros.replay.sources.image_sources import open_source
+from test.replay.small_bags import (
+    START_NS,
+    fix,
+    image,
+    picture,
+    planar,
+    pose_record,
+    write_records,
+)
+
+SECOND = 10**9
+all_formats = pytest.mark.parametrize('storage', ['mcap', 'sqlite3', 'ros1'])
+
+
+def frames_of(path: Path, **topics):
+    return open_source(path, topics=BagTopics(**topics)).frames
+
+
+@all_formats
+def test_images_come_back_in_order_of_their_header_stamps(tmp_path: Path, storage: str) -> None:
+    late, early = image(0, START_NS + SECOND), image(1, START_NS)
+    swapped = [('/cam/compressed', START_NS, late[2]), ('/cam/compressed', START_NS + 5, early[2])]
+    source = open_source(write_records(tmp_path / 'bag', swapped, storage))
+    assert source.kind == 'bag'
+    assert [frame.stamp_ns for frame in source.frames] == [START_NS, START_NS + SECOND]
+    for frame, number in zip(source.frames, (1, 0), strict=True):
+        assert np.abs(frame.load().astype(int) - picture(number)).mean() < 4
+
+
+@all_formats
+def test_any_order_of_loading_gives_the_same_pixels(tmp_path: Path, storage: str) -> None:
+    records = [image(number) for number in range(6)]
+    frames = frames_of(write_records(tmp_path / 'bag', records, storage))
+    forward = [frame.load() for frame in frames]
+    for number in (5, 2, 3, 3, 0):
+        assert np.array_equal(frames[number].load(), forward[number])
+
+
+@all_formats
+def test_images_with_equal_times_are_told_apart(tmp_path: Path, storage: str) -> None:
+    records = [image(number, START_NS) for number in range(4)]
+    frames = frames_of(write_records(tmp_path / 'bag', records, storage))
+    assert len({frame.name for frame in frames}) == 4
+    for number in (3, 1, 2, 0):
+        assert np.abs(frames[number].load().astype(int) - picture(number)).mean() < 4
+
+
+@all_formats
+def test_fixes_are_interpolated_at_the_image(tmp_path: Path, storage: str) -> None:
+    records = [
+        fix(START_NS, 50.0, 8.0),
+        image(0, START_NS + SECOND // 4),
+        fix(START_NS + SECOND, 50.0004, 8.0008),
+    ]
+    (frame,) = frames_of(write_records(tmp_path / 'bag', records, storage))
+    assert frame.pose is None
+    assert frame.geo.latitude_deg == pytest.approx(50.0001, abs=1e-9)
+    assert frame.geo.longitude_deg == pytest.approx(8.0002, abs=1e-9)
+    assert frame.geo.altitude_m == 5.0
+
+
+def test_fix_is_interpolated_across_the_antimeridian(tmp_path: Path) -> None:
+    records = [fix(START_NS, 0.0, 179.999), fix(START_NS + SECOND, 0.0, -179.997)]
+    records.insert(1, image(0, START_NS + SECOND // 2))
+    (frame,) = frames_of(write_records(tmp_path / 'bag', records))
+    assert frame.geo.longitude_deg == pytest.approx(-179.999, abs=1e-9)
+
+
+def test_fixes_without_a_fix_or_with_nan_are_skipped(tmp_path: Path) -> None:
+    no_fix, nan = fix(START_NS + 2, 1.0, 1.0), fix(START_NS + 3, math.nan, 1.0)
+    no_fix[2].status.status = -1
+    records = [fix(START_NS, 50.0, 8.0), no_fix, nan, image(0, START_NS + 2)]
+    (frame,) = frames_of(write_records(tmp_path / 'bag', [*records, fix(START_NS + 4, 50.0, 8.0)]))
+    assert (frame.geo.latitude_deg, frame.geo.longitude_deg) == (50.0, 8.0)
+
+
+def test_only_invalid_fixes_are_an_error(tmp_path: Path) -> None:
+    path = write_records(tmp_path / 'bag', [image(0), fix(START_NS, math.nan, 8.0)])
+    with pytest.raises(BagError, match='none of the 1 messages on /fix holds a valid position'):
+        frames_of(path)
+
+
+def test_position_is_unknown_across_a_gap_and_outside(tmp_path: Path) -> None:
+    records = [pose_record(START_NS + s * SECOND, float(s)) for s in (0, 1, 5)]
+    wanted = (-1.0, -0.05, 0.5, 3.0, 5.0, 5.05, 5.2)
+    records += [image(n, START_NS + round(s * 1e9)) for n, s in enumerate(wanted)]
+    frames = frames_of(write_records(tmp_path / 'bag', sorted(records, key=lambda r: r[1])))
+    x = [None if frame.pose is None else frame.pose.position_m[0] for frame in frames]
+    assert x == [None, 0.0, 0.5, None, 5.0, 5.0, None]
+
+
+def test_gap_and_hold_are_settings(tmp_path: Path) -> None:
+    records = [pose_record(START_NS, 0.0), image(0, START_NS + 2 * SECOND)]
+    records += [pose_record(START_NS + 4 * SECOND, 8.0), image(1, START_NS + 5 * SECOND)]
+    path = write_records(tmp_path / 'bag', records)
+    frames = frames_of(path, max_gap_s=4.0, max_hold_s=1.0)
+    assert [frame.pose.position_m[0] for frame in frames] == [4.0, 8.0]
+
+
+def test_odometry_keeps_its_covariance(tmp_path: Path) -> None:
+    covariance = np.diag([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
+    pose = Pose(np.array([1.0, 2.0, 3.0]), np.array([0.0, 0.0, 0.0, 1.0]), covariance)
+    odometry = ('/odom', START_NS, build.odometry(START_NS, pose))
+    (frame,) = frames_of(write_records(tmp_path / 'bag', [odometry, image(0, START_NS)]))
+    assert np.array_equal(frame.pose.covariance, covariance)
+    assert frame.pose.position_m.tolist() == [1.0, 2.0, 3.0]
+
+
+def test_pose_with_covariance_is_read(tmp_path: Path) -> None:
+    given = build.odometry(START_NS, planar(4.0, 5.0, 1.0))
+    content = build.message('geometry_msgs/PoseWithCovarianceStamped', given.header, given.pose)
+    records = [('/amcl_pose', START_NS, content), image(0, START_NS)]
+    (frame,) = frames_of(write_records(tmp_path / 'bag', records))
+    assert frame.pose.position_m.tolist() == [4.0, 5.0, 0.0]
+
+
+def test_an_unset_header_stamp_falls_back_to_the_time_of_recording(tmp_path: Path) -> None:
+    content = image(0)[2]
+    content.header = build.header(0, 'camera')
+    path = write_records(tmp_path / 'bag', [('/cam/compressed', START_NS + 7, content)])
+    assert frames_of(path)[0].stamp_ns == START_NS + 7
+
+
+def tf(stamp_ns: int, *links: tuple[str, str, Pose], topic: str = '/tf'):
+    return topic, stamp_ns, build.transforms(stamp_ns, links)
+
+
+def tf_bag(path: Path) -> Path:
+    """The robot at (10, 0) looking north, its camera 2 m ahead; an optical frame in the camera."""
+    mount = ('base_link', 'camera', planar(2.0, 0.0))
+    lens = ('camera', 'camera_optical', Pose(np.zeros(3), build.BODY_Q_OPTICAL))
+    north = ('odom', 'base_link', planar(0.0, 0.0, math.pi / 2))
+    records = [tf(START_NS, mount, lens, topic='/tf_static')]
+    for second, x in ((0, 5.0), (1, 15.0)):
+        stamp_ns = START_NS + second * SECOND
+        records.append(tf(stamp_ns, ('map', 'odom', planar(x, 0.0)), north))
+    return write_records(path, [*records, image(0, START_NS + SECOND // 2)])
+
+
+def test_tf_chain_is_followed_to_the_body_of_the_camera(tmp_path: Path) -> None:
+    (frame,) = frames_of(tf_bag(tmp_path / 'bag'), position_topic='/tf')
+    assert frame.pose.position_m == pytest.approx([10.0, 2.0, 0.0])
+    expected = planar(0, 0, math.pi / 2).quaternion_xyzw
+    assert abs(np.dot(frame.pose.quaternion_xyzw, expected)) == pytest.approx(1.0)
+
+
+def test_tf_without_a_chain_names_the_frames(tmp_path: Path) -> None:
+    with pytest.raises(BagError, match=r'no TF chain from earth to camera_optical.*base_link'):
+        frames_of(tf_bag(tmp_path / 'bag'), position_topic='/tf', map_frame='earth')
+
+
+def test_static_tf_alone_means_unknown_positions(tmp_path: Path) -> None:
+    mount = tf(START_NS, ('base_link', 'camera', planar(2.0, 0.0)), topic='/tf_static')
+    (frame,) = frames_of(write_records(tmp_path / 'bag', [mount, image(0)]))
+    assert (frame.pose, frame.geo) == (None, None)
+
+
+def test_fix_is_preferred_and_any_position_topic_can_be_chosen(tmp_path: Path) -> None:
+    records = [fix(START_NS, 50.0, 8.0), pose_record(START_NS, 3.0), image(0, START_NS)]
+    path = write_records(tmp_path / 'bag', records)
+    assert frames_of(path)[0].geo == GeoPoint(50.0, 8.0, 5.0)
+    assert frames_of(path, position_topic='pose')[0].pose.position_m[0] == 3.0
+    bare = frames_of(path, position_topic='none')[0]
+    assert (bare.geo, bare.pose) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ('topics', 'text'),
+    [
+        ({}, '2 topics hold images; choose one with --image-topic /a or --image-topic /b'),
+        ({'image_topic': '/c'}, 'no topic /c; choose --image-topic /a or --image-topic /b'),
+        ({'image_topic': '/fix'}, '/fix cannot serve as image topic, it holds 1 messages of type'),
+        ({'image_topic': '/a'}, '2 topics hold positions; choose one with --position-topic /f'),
+        ({'image_topic': '/a', 'position_topic': '/x'}, 'no topic /x; choose --position-topic /f'),
+        ({'image_topic': '/a', 'position_topic': '/b'}, '/b cannot serve as position topic'),
+    ],
+)
+def test_topic_choices_are_ready_options(tmp_path: Path, topics: dict, text: str) -> None:
+    records = [image(0, topic='/a'), image(0, topic='/b')]
+    records += [fix(START_NS, 1.0, 1.0), fix(START_NS, 1.0, 1.0, topic='/fix2')]
+    path = write_records(tmp_path / 'bag', records)
+    with pytest.raises(BagError, match=text) as error:
+        frames_of(path, **topics)
+    assert str(path) in str(error.value)
+    assert '\n' not in str(error.value)
+
+
+def test_bag_without_images_lists_its_topics(tmp_path: Path) -> None:
+    path = write_records(tmp_path / 'bag', [fix(START_NS, 1.0, 1.0)])
+    with pytest.raises(BagError, match=r'found /fix \(sensor_msgs/msg/NavSatFix, 1 messages\)'):
+        frames_of(path)
+
+
+@all_formats
+def test_empty_bag_is_refused(tmp_path: Path, storage: str) -> None:
+    path = write_records(tmp_path / 'bag', [], storage)
+    with pytest.raises(BagError, match='bag'):
+        frames_of(path)
+
+
+def test_real_ros1_bag_without_images_lists_its_fixes(data_dir: Path) -> None:
+    with pytest.raises(BagError, match=r'/gps/fix \(sensor_msgs/msg/NavSatFix, 151 messages\)'):
+        frames_of(data_dir / 'ros1_gps_bag' / 'sample.bag')

@@ -1,0 +1,128 @@
+"""Files of tables: what is read, what is refused, and that those of the project are right."""
+
+from pathlib import Path
+
+import pytest
+
+from ghost_vpr_ros.core.errors import ConfigError
+from training.experiment import read_experiment
+from training.measure.protocols import PROTOCOLS, read_protocols
+from training.papers.published import published_tables
+from training.tables.plan import Row, find_table, read_table, table_names
+
+TABLE = """
+name: small
+question: Which?
+published: sralnet/table1
+base: base.yaml
+seeds: [3, 4]
+protocols: [one, two]
+claims:
+  - [all of it, no training]
+rows:
+  no training: {stages: [initialise], published: NetVLAD}
+  all of it: {stages: [distill, initialise, train, whiten], set: [model.clusters=8]}
+  elsewhere: {bring: weights of others}
+  again: {stages: [initialise], evaluate: [--rerank, patch-netvlad]}
+"""
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Path:
+    path = tmp_path / 'table.yaml'
+    path.write_text(TABLE)
+    return path
+
+
+def test_a_table_is_read(plan: Path) -> None:
+    table = read_table(plan)
+    assert (table.name, table.seeds, table.protocols) == ('small', (3, 4), ('one', 'two'))
+    assert table.base == plan.parent / 'base.yaml'
+    assert table.claims == (('all of it', 'no training'),)
+    assert table.rows == (
+        Row('no training', ('initialise',), (), 'NetVLAD'),
+        Row('all of it', ('distill', 'initialise', 'train', 'whiten'), ('model.clusters=8',)),
+        Row('elsewhere', (), (), '', 'weights of others'),
+        Row('again', ('initialise',), evaluate=('--rerank', 'patch-netvlad')),
+    )
+    assert table.reference is not None and table.reference.name == 'table1'
+
+
+def test_a_table_may_have_protocols_of_its_own(plan: Path) -> None:
+    plan.write_text(TABLE + 'protocols_file: ../mine.yaml\n')
+    assert read_table(plan).protocols_file == plan.parent / '../mine.yaml'
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (('seeds', 'sedes'), "unknown key 'sedes'; did you mean 'seeds'"),
+        (('base: base.yaml', ''), "expected the key 'base', found none"),
+        (
+            ('no training: {stages: [initialise]', 'no training: {stages: [train, distill]'),
+            r"found \['train', 'distill'\]",
+        ),
+        (('[initialise]', '[teach]'), r"row 'no training'.*found \['teach'\]"),
+        (
+            ('[initialise]', '[rootsift, whiten]'),
+            r"row 'no training'.*rootsift alone.*found \['rootsift', 'whiten'\]",
+        ),
+        (('{bring: weights of others}', '{}'), r"row 'elsewhere': expected stages.*found \[\]"),
+        (('stages: [initialise]', 'stage: [initialise]'), "unknown key 'stage'"),
+        (('all of it, no', 'all of it, some'), "claims: unknown row 'some training'"),
+        (('published: NetVLAD', 'published: NetVLADD'), "unknown 'NetVLADD'; did you mean"),
+        (('sralnet/table1', 'sralnet/tabel1'), "unknown 'tabel1'; did you mean 'table1'"),
+        (('published: sralnet/table1', ''), "row 'NetVLAD' is published, but"),
+    ],
+)
+def test_a_wrong_table_is_refused(plan: Path, change: tuple[str, str], message: str) -> None:
+    plan.write_text(TABLE.replace(*change))
+    with pytest.raises(ConfigError, match=message):
+        read_table(plan)
+
+
+def test_an_unknown_table_names_the_nearest() -> None:
+    with pytest.raises(ConfigError, match=r"unknown table 's-tabel1'; did you mean 's-table1'"):
+        find_table('s-tabel1')
+
+
+@pytest.mark.parametrize('name', table_names())
+def test_the_tables_of_the_project_can_be_run(name: str) -> None:
+    table = read_table(find_table(name))
+    assert table.name == name
+    for row in table.rows:
+        experiment = read_experiment(table.base, row.changes)
+        assert not experiment.model.descriptor_dim
+    assert table.protocols_file == PROTOCOLS
+    assert set(table.protocols) <= set(read_protocols(PROTOCOLS))
+
+
+@pytest.mark.parametrize(
+    ('name', 'paper', 'tables'),
+    [
+        ('g-', 'ghost_dil_netvlad', {'table2', 'table3', 'table4', 'table5', 'fig5'}),
+        ('n-', 'netvlad', {'table2', 'table3'}),
+        ('s-', 'sralnet', {'table1', 'table2', 'table3_4096', 'table4'}),
+    ],
+)
+def test_every_table_that_was_asked_for_is_there(name: str, paper: str, tables: set[str]) -> None:
+    found = {read_table(find_table(each)).published for each in table_names()}
+    assert {f'{paper}/{table}' for table in tables} <= found
+    assert tables <= set(published_tables(paper))
+
+
+def test_no_table_learns_from_what_it_is_judged_by() -> None:
+    """gsv_cambridge val and test, gardens_point and bgu_campus test are for judging."""
+    for name in table_names():
+        table = read_table(find_table(name))
+        for row in table.rows:
+            said = read_experiment(table.base, row.changes).to_dict()
+            assert all(each['split'] == 'train' for each in said['data'].get('train', []))
+            photos = said.get('distillation', {}).get('photos', [])
+            semantics = said.get('semantics', {})
+            named = [*photos, semantics.get('images', ''), *said.get('classification', {}).get(
+                'folders', [])]  # fmt: skip
+            assert not any('gardens_point' in text for text in named)
+            for text in named:
+                if 'gsv_cambridge' in text or 'bgu_campus' in text:
+                    assert text.endswith(' split=train')

@@ -1,0 +1,220 @@
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from ghost_vpr_ros.core.errors import ConfigError, WeightsError
+from ghost_vpr_ros.core.model.reduction import Reduction
+from ghost_vpr_ros.core.model.weights import load_model
+from training import distill
+from training.experiment import read_experiment
+from training.loop.checkpoint import load_checkpoint
+from training.loop.parallel import Processes
+from training.trunk import teacher
+from training.trunk.distillation import Distillation, DistillationConfig, distillation_loss
+from training.trunk.teacher import Teacher, open_teacher
+
+EXPERIMENT = """
+seed: 5
+preprocessing: {{width_px: 64, height_px: 64}}
+model: {{crop_channels: 160, clusters: 4, dilation: [1, 1]}}
+distillation:
+  teacher: tiny
+  photos: [1 {photos}]
+  steps: {steps}
+  batch_size: 4
+  view_px: 64
+  late_view_px: 64
+  checkpoint_every: 3
+  average_decay: 0.5
+"""
+
+
+def tiny_teacher(name: str) -> Teacher:
+    """A fixed random network of stride 32."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return Teacher(name, nn.Sequential(nn.Conv2d(3, 8, 32, stride=32), nn.Tanh()))
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    photos = tmp_path / 'photos'
+    photos.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(6):
+        image = cv2.resize(rng.integers(0, 255, (5, 5, 3), np.uint8), (64, 64))
+        assert cv2.imwrite(str(photos / f'{number}.png'), image)
+    path = tmp_path / 'experiment.yaml'
+    path.write_text(EXPERIMENT.format(photos=photos, steps=8))
+    return path
+
+
+def test_the_loss_is_one_minus_the_cosine_of_each_cell() -> None:
+    student = torch.tensor([[[[1.0, 0.0]], [[0.0, 2.0]]]])
+    target = torch.tensor([[[[3.0, 1.0]], [[0.0, 0.0]]]])
+    assert distillation_loss(student, target).item() == pytest.approx(0.5)
+
+
+def test_the_rate_rises_and_falls() -> None:
+    config = DistillationConfig(steps=100, learning_rate=1.0, warm_up_share=0.1)
+    rates = [config.rate_at(step) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[9] == pytest.approx(1.0)
+    assert rates[55] == pytest.approx(0.5, abs=0.01)
+    assert rates[99] < 0.001
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+
+
+def test_late_views_come_last() -> None:
+    config = DistillationConfig(steps=10, view_px=64, late_view_px=96, late_share=0.3)
+    assert config.view_sizes() == [64] * 7 + [96] * 3
+    with pytest.raises(ConfigError, match='whole cells of 32 px, found 100 px'):
+        DistillationConfig(view_px=100)
+
+
+def test_unknown_and_absent_teachers_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="found 'resnet'"):
+        open_teacher('resnet')
+    monkeypatch.setitem(sys.modules, 'timm', None)
+    with pytest.raises(WeightsError, match=r"the package 'timm' is not installed"):
+        open_teacher('timm:resnet18')
+
+
+def test_a_teacher_stays_as_it_is() -> None:
+    found = tiny_teacher('tiny').train()
+    assert not found.trunk.training
+    assert not any(parameter.requires_grad for parameter in found.parameters())
+    assert found(torch.zeros(2, 3, 64, 96)).shape == (2, 8, 2, 3)
+
+
+def test_the_student_learns(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distill, 'open_teacher', tiny_teacher)
+    monkeypatch.setattr(distill, 'LOG_EVERY', 1)
+    out = tmp_path / 'run'
+    options = ['--config', str(config), '--out', str(out), '--device', 'cpu']
+    assert distill.main([*options, '--set', 'distillation.steps=30']) == 0
+    lines = (out / 'log.csv').read_text().splitlines()
+    column = lines[0].split(',').index('loss')
+    losses = [float(line.split(',')[column]) for line in lines[1:]]
+    assert np.mean(losses[-5:]) < 0.85 * np.mean(losses[:3])
+    model = load_model(out / 'weights.safetensors')
+    assert not model.pooling.initialised
+    assert 'distilled from tiny in 30 steps (120 views), seed 5' in model.provenance
+
+
+def test_half_precision_stays_in_the_students_trunk(config: Path) -> None:
+    experiment = read_experiment(config, ['distillation.precision=bfloat16'])
+    run = Distillation(experiment, tiny_teacher('tiny'), Processes(0, 1, torch.device('cpu')))
+    views = torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        exact = run.average.module.trunk.eval()(views)
+        rough = run.student.trunk.eval()(views)
+    assert not torch.equal(rough, exact)
+    torch.testing.assert_close(rough, exact, rtol=0.1, atol=0.1 * float(exact.abs().max()))
+    run.student.train()
+    run.advance(views, views)
+    assert all(each.dtype == torch.float32 for each in run.student.parameters())
+    # The average runs its own weights, which follow the student's at a distance.
+    with torch.no_grad():
+        assert not torch.equal(run.average.module.trunk(views), run.student.trunk.eval()(views))
+
+
+SCRIPT = """
+import sys
+from test.training.trunk.test_distillation import tiny_teacher
+from training import distill
+distill.open_teacher = tiny_teacher
+sys.exit(distill.main(sys.argv[1:]))
+"""
+
+
+def test_a_killed_run_goes_on_to_the_same_weights(config: Path, tmp_path: Path) -> None:
+    def command(name: str, *more: str) -> list[str]:
+        options = ['--config', str(config), '--out', str(tmp_path / name), '--device', 'cpu']
+        return [sys.executable, '-c', SCRIPT, *options, *more]
+
+    subprocess.run(command('whole'), check=True, capture_output=True)
+    process = subprocess.Popen(command('killed'), stderr=subprocess.DEVNULL)
+    checkpoint = tmp_path / 'killed' / 'checkpoint.safetensors'
+    deadline = time.monotonic() + 120.0
+    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert checkpoint.exists()
+    subprocess.run(command('killed', '--resume'), check=True, capture_output=True)
+    whole, killed = (
+        load_model(tmp_path / name / 'weights.safetensors') for name in ('whole', 'killed')
+    )
+    assert whole.model_hash == killed.model_hash
+
+
+def test_another_run_goes_on_where_an_earlier_one_ended(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distill, 'open_teacher', tiny_teacher)
+    first, second = tmp_path / 'first', tmp_path / 'second'
+    assert distill.main(['--config', str(config), '--out', str(first)]) == 0
+    changes = [
+        f'distillation.continue_from={first / "checkpoint.safetensors"}',
+        'distillation.steps=2',
+        'distillation.learning_rate=0.0',
+    ]
+    more = [text for change in changes for text in ('--set', change)]
+    assert distill.main(['--config', str(config), '--out', str(second), *more]) == 0
+    before, after = (load_model(run / 'weights.safetensors') for run in (first, second))
+    for old, new in zip(before.backbone.parameters(), after.backbone.parameters(), strict=True):
+        assert torch.equal(old, new)
+    assert 'in 10 steps (40 views)' in after.provenance
+
+
+def test_an_earlier_run_of_another_architecture_is_refused(
+    config: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(distill, 'open_teacher', tiny_teacher)
+    first = tmp_path / 'first'
+    assert distill.main(['--config', str(config), '--out', str(first)]) == 0
+    changes = [
+        f'distillation.continue_from={first / "checkpoint.safetensors"}',
+        'model.squeeze_excite=false',
+    ]
+    more = [text for change in changes for text in ('--set', change)]
+    assert distill.main(['--config', str(config), '--out', str(tmp_path / 'b'), *more]) == 1
+    assert 'another architecture' in capsys.readouterr().err
+
+
+def test_a_teacher_by_torchvision_needs_a_known_name() -> None:
+    with pytest.raises(ConfigError, match='teacher torchvision:nothing'):
+        teacher.open_teacher('torchvision:nothing')
+
+
+def test_a_reduction_is_the_projection_and_its_components(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distill, 'open_teacher', tiny_teacher)
+    out = tmp_path / 'run'
+    options = ['--config', str(config), '--out', str(out), '--device', 'cpu']
+    assert distill.main([*options, '--set', 'model.reduced_channels=8']) == 0
+    model = load_model(out / 'weights.safetensors')
+    assert isinstance(model.reduction, Reduction)
+    assert model.reduction.initialised
+    tensors, _ = load_checkpoint(out / 'checkpoint.safetensors')
+    weight = tensors['average.module.projection.weight'].flatten(1)
+    bias = tensors['average.module.projection.bias']
+    features = torch.rand(5, 160)
+    with torch.no_grad():
+        reduced = model.reduction(features[:, :, None, None]).flatten(1)
+    # All 8 directions of 8 channels: a rotation of what the projection returns.
+    projected = features @ weight.T + bias
+    torch.testing.assert_close(reduced @ reduced.T, projected @ projected.T)

@@ -1,0 +1,1 @@
+"""Perspective views of equirectangular panoramas."""

@@ -1,0 +1,216 @@
+"""The panoramas of a data set, and views of them to any heading, rendered when they are loaded.
+
+Images of one panorama number become one panorama: four of them, a quarter turn apart, are its four
+sides; a single one is an equirectangular image whose middle column has the image's heading.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.core.datatypes import Frame, Pose
+from ghost_vpr_ros.core.errors import SourceError
+from ghost_vpr_ros.core.geodesy import heading_to_quaternion
+from training.datasets.panoramas.panorama import Equirectangular, FourSides, Panorama, render
+from training.datasets.panoramas.view_geometry import ViewConfig, check_sides_cover
+from training.datasets.place_set import NO_PLACE, PlaceSet
+
+NETVLAD_HEADINGS = 12
+"""Views of a panorama in NetVLAD (journal version), Section 6.1: evenly around the horizon.
+
+Section 4 speaks of two elevation angles and does not name them.
+"""
+
+GHOST_HEADINGS = 8
+"""Images of a place in Ghost-dil-NetVLAD, Section 4.1: every 45 degrees (at two pitches)."""
+
+_HEADING_TOLERANCE_DEG = 1.0
+
+
+def even_headings(count: int) -> list[float]:
+    """That many compass headings, evenly spaced from north."""
+    return [360.0 * number / count for number in range(count)]
+
+
+@dataclass(frozen=True)
+class PlacedPanorama:
+    """One panorama of a data set.
+
+    Attributes:
+        panorama: its pixels.
+        rows: (n,) int64 rows of its images in the data set.
+        label: its name in names of views.
+        has_heading: whether its views' headings are compass headings.
+    """
+
+    panorama: Panorama
+    rows: NDArray[np.int64]
+    label: str
+    has_heading: bool
+
+
+class PanoramaSet:
+    """The panoramas of a data set.
+
+    Args:
+        place_set: four sides a panorama, or one equirectangular image each.
+
+    Raises:
+        SourceError: a panorama is neither; the first such one is named.
+    """
+
+    def __init__(self, place_set: PlaceSet) -> None:
+        self.place_set = place_set
+        self.panoramas = tuple(_placed(place_set, rows) for rows in _groups(place_set.panorama))
+
+    def __len__(self) -> int:
+        return len(self.panoramas)
+
+    def frame_at(self, number: int, yaw_deg: float, view: ViewConfig) -> Frame:
+        """One view of one panorama; its pixels are rendered when it is loaded.
+
+        Args:
+            number: 0 up to the number of panoramas.
+            yaw_deg: compass heading; from the image's middle where that has no heading.
+            view: the camera.
+
+        Raises:
+            ConfigError: four sides do not cover the view; the widest that fits is named.
+        """
+        placed = self.panoramas[number]
+        yaw_deg = yaw_deg % 360.0
+        if isinstance(placed.panorama, FourSides):
+            offset_deg = round((yaw_deg - placed.panorama.heading_deg) % 90.0, 3) % 90.0
+            check_sides_cover(offset_deg, view)
+        model = self.place_set.frames[placed.rows[0]]
+        return replace(
+            model,
+            name=f'{placed.label}_yaw{yaw_deg:05.1f}_pitch{view.pitch_deg:+05.1f}.jpg',
+            load=partial(render, placed.panorama, yaw_deg, view),
+            pose=_turned(model.pose, yaw_deg) if placed.has_heading else model.pose,
+            panorama=placed.label,
+            attributes=_attributes(model, yaw_deg, view, placed.has_heading),
+        )
+
+    def frames_at(
+        self,
+        yaws_deg: Sequence[float],
+        view: ViewConfig | None = None,
+        pitches_deg: Sequence[float] = (),
+    ) -> list[Frame]:
+        """Views of every panorama: all of the first one, then all of the second one, ...
+
+        Args:
+            yaws_deg: compass headings, as from `even_headings(NETVLAD_HEADINGS)`.
+            view: the camera.
+            pitches_deg: elevations, each for all headings; the camera's own where none is given.
+
+        Raises:
+            ConfigError: as `frame_at`.
+        """
+        view = view or ViewConfig()
+        views = [replace(view, pitch_deg=float(p)) for p in pitches_deg or [view.pitch_deg]]
+        return [
+            self.frame_at(number, yaw_deg, each)
+            for number in range(len(self))
+            for each in views
+            for yaw_deg in yaws_deg
+        ]
+
+
+def rendered_place_set(
+    place_set: PlaceSet,
+    yaws_deg: Sequence[float],
+    view: ViewConfig | None = None,
+    pitches_deg: Sequence[float] = (),
+) -> PlaceSet:
+    """The same places in views to other headings; a panorama keeps its number and its roles.
+
+    Raises:
+        SourceError: as `PanoramaSet`.
+        ConfigError: as `PanoramaSet.frame_at`.
+    """
+    panoramas = PanoramaSet(place_set)
+    frames = panoramas.frames_at(yaws_deg, view, pitches_deg)
+    each = len(frames) // max(len(panoramas), 1)
+    origin = np.repeat([placed.rows[0] for placed in panoramas.panoramas], each).astype(np.int64)
+    number = np.repeat(np.arange(len(panoramas)), each)
+    headings = [float(frame.attributes.get('heading_deg', 'nan')) for frame in frames]
+    return PlaceSet(
+        name=f'{place_set.name}, {each} views of each panorama',
+        frames=frames,
+        positions_m=place_set.positions_m[origin],
+        queries=np.flatnonzero(_any_row_in(panoramas, place_set.queries)[number]),
+        database=np.flatnonzero(_any_row_in(panoramas, place_set.database)[number]),
+        panorama=number,
+        heading_deg=np.array(headings, np.float64),
+        stamp_ns=place_set.stamp_ns[origin],
+        facts={**place_set.facts, 'views_of_a_panorama': each},
+        visit=None if place_set.visit is None else place_set.visit[origin],
+        visit_gap=place_set.visit_gap,
+    )
+
+
+def _groups(panorama: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Rows of each panorama in the order of their first rows; `NO_PLACE` is one image each."""
+    rows_of: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for row, number in enumerate(panorama.tolist()):
+        rows_of[number, row if number == NO_PLACE else 0].append(row)
+    return [np.array(rows, np.int64) for rows in rows_of.values()]
+
+
+def _placed(place_set: PlaceSet, rows: NDArray[np.int64]) -> PlacedPanorama:
+    frame = place_set.frames[rows[0]]
+    label = re.sub(r'[^\w.-]+', '_', frame.panorama or frame.name.rpartition('.')[0] or frame.name)
+    headings = place_set.heading_deg[rows]
+    if len(rows) == 1:
+        is_known = bool(np.isfinite(headings[0]))
+        image = Equirectangular(frame.load, float(headings[0]) if is_known else 0.0)
+        return PlacedPanorama(image, rows, label, is_known)
+    order = np.argsort(headings % 360.0)
+    turns = (headings[order] - headings[order[0]] - 90.0 * np.arange(len(rows))) % 360.0
+    off_deg = np.minimum(turns, 360.0 - turns)
+    if len(rows) != 4 or not (off_deg <= _HEADING_TOLERANCE_DEG).all():
+        raise SourceError(_not_a_panorama(place_set, rows))
+    loads = [place_set.frames[row].load for row in rows[order]]
+    return PlacedPanorama(FourSides(loads, float(headings[order[0]])), rows, label, True)
+
+
+def _not_a_panorama(place_set: PlaceSet, rows: NDArray[np.int64]) -> str:
+    shown = ', '.join(f'{heading:g}' for heading in place_set.heading_deg[rows][:8])
+    return (
+        f'{place_set.name}: panorama of {place_set.frames[rows[0]].name}: expected four sides '
+        'with headings 90 degrees apart, or one image of 360 degrees, found '
+        f'{len(rows)} images of headings {shown}; leave its rows out, or correct their headings'
+    )
+
+
+def _turned(pose: Pose | None, heading_deg: float) -> Pose:
+    quaternion = heading_to_quaternion(heading_deg)
+    if pose is None:
+        return Pose.of_heading(quaternion)
+    return replace(pose, quaternion_xyzw=quaternion)
+
+
+def _attributes(
+    model: Frame, yaw_deg: float, view: ViewConfig, has_heading: bool
+) -> dict[str, str]:
+    """Those of the panorama's first image, less what belonged to that image alone."""
+    kept = {k: v for k, v in model.attributes.items() if k not in ('heading_deg', 'yaw_rad')}
+    name = 'heading_deg' if has_heading else 'yaw_deg'
+    described = {name: f'{yaw_deg:g}', 'pitch_deg': f'{view.pitch_deg:g}'}
+    return {**kept, **described, 'fov_deg': f'{view.fov_deg:g}'}
+
+
+def _any_row_in(panoramas: PanoramaSet, chosen: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(P,) whether any image of the panorama is among the chosen rows."""
+    is_chosen = np.zeros(len(panoramas.place_set), bool)
+    is_chosen[chosen] = True
+    return np.array([is_chosen[placed.rows].any() for placed in panoramas.panoramas], bool)

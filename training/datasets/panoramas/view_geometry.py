@@ -1,0 +1,223 @@
+"""Which pixel of a panorama each pixel of a perspective view shows.
+
+A view is a pinhole camera at the panorama's centre. Yaw counts clockwise as seen from above, as
+compass headings do; pitch counts upwards; the field of view is horizontal. Pixel centres lie at
+half numbers, so the optical axis passes through the middle of the image.
+
+Four sides of 90 degrees show a band about the horizon only: +-45 degrees in the middle of a side,
++-35.3 degrees where two sides meet. A view that leaves it is refused, or completed by mirroring at
+the band's edge where that is asked for: a square view of 90 degrees then gets 6 % of its pixels,
+sky and road, from the mirror at the worst yaw.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.core.config.settings import Config, setting
+from ghost_vpr_ros.core.errors import ConfigError
+
+Floats: TypeAlias = NDArray[np.floating[Any]]
+Rays: TypeAlias = tuple[Floats, Floats, Floats]
+
+_MOST_MIRRORED = 0.25
+_ROUNDING = 1e-4
+_FRACTION = 32
+"""OpenCV interpolates between 32 positions from one pixel to the next."""
+
+_EDGE_POINTS = 501
+_WIDEST_DEG = 150
+_CACHED_CHECKS = 4096
+_CACHED_MAPS = 64
+"""Some 40 MB of maps at 320 x 320 px."""
+
+
+@dataclass(frozen=True)
+class ViewConfig(Config):
+    """The camera that looks around in a panorama, by default as in the Pittsburgh data set."""
+
+    fov_deg: float = setting(
+        60.0, 'horizontal field of view', unit='deg', low=1.0, high=_WIDEST_DEG
+    )
+    width_px: int = setting(640, 'width of a view', unit='px', low=8, high=4096)
+    height_px: int = setting(480, 'height of a view', unit='px', low=8, high=4096)
+    pitch_deg: float = setting(0.0, 'elevation of its axis', unit='deg', low=-89.0, high=89.0)
+    beyond: str = setting(
+        'refuse',
+        'views that need more sky or ground than the panorama shows: refuse, or mirror the rest',
+        choices=('refuse', 'mirror'),
+    )
+
+    @property
+    def focal_px(self) -> float:
+        """Focal length, the same in both directions."""
+        return self.width_px / 2.0 / math.tan(math.radians(self.fov_deg) / 2.0)
+
+
+@dataclass(frozen=True)
+class ViewMap:
+    """Where a view's pixels are found in an atlas, which is padded by one column on each side.
+
+    Attributes:
+        columns_rows: (height, width, 2) int16 whole columns and rows.
+        fractions: (height, width) uint16 interpolation between pixels, as OpenCV has it.
+        sides: numbers of the four sides that are looked at, ascending; (0,) for a single image.
+    """
+
+    columns_rows: NDArray[np.int16]
+    fractions: NDArray[np.uint16]
+    sides: tuple[int, ...]
+
+
+@lru_cache(_CACHED_MAPS)
+def map_to_sides(yaw_deg: float, view: ViewConfig, side_px: int) -> ViewMap:
+    """The map into four sides from left to right, clockwise as seen from above.
+
+    Args:
+        yaw_deg: clockwise from the middle of side 0.
+        view: the camera.
+        side_px: width and height of a side.
+
+    Raises:
+        ConfigError: the view leaves what the sides show; the widest that fits is named.
+    """
+    side, along, up = _on_sides(*_rays(yaw_deg, view.pitch_deg, *_pixel_grid(view)))
+    _check_inside(up, yaw_deg, view, widest_fov_deg)
+    column = (side + (along + 1.0) / 2.0) * side_px - 0.5
+    return _fixed_point(
+        column, (1.0 - up) / 2.0 * side_px - 0.5, _sides_touched(side, along, side_px)
+    )
+
+
+@lru_cache(_CACHED_MAPS)
+def map_to_equirectangular(
+    yaw_deg: float, view: ViewConfig, width_px: int, height_px: int
+) -> ViewMap:
+    """The map into an image of 360 degrees; fewer rows than half its width are a lower band.
+
+    Args:
+        yaw_deg: clockwise from the image's middle column.
+        view: the camera.
+        width_px: columns for 360 degrees.
+        height_px: rows, evenly about the horizon.
+
+    Raises:
+        ConfigError: the view leaves the band; the widest that fits is named.
+    """
+    highest_rad = height_px / width_px * math.pi
+
+    def widest(yaw_deg: float, view: ViewConfig) -> float:
+        return _widest(lambda *rays: _on_sphere(*rays)[1] / highest_rad, yaw_deg, view)
+
+    azimuth, elevation = _on_sphere(*_rays(yaw_deg, view.pitch_deg, *_pixel_grid(view)))
+    _check_inside(elevation / highest_rad, yaw_deg, view, widest)
+    px_per_rad = width_px / math.tau
+    column = (azimuth * px_per_rad + width_px / 2.0) % width_px - 0.5
+    return _fixed_point(column, height_px / 2.0 - elevation * px_per_rad - 0.5, (0,))
+
+
+@lru_cache(_CACHED_CHECKS)
+def check_sides_cover(yaw_deg: float, view: ViewConfig) -> None:
+    """Accept a view of four sides, at a yaw clockwise from the middle of any of them.
+
+    Raises:
+        ConfigError: as `map_to_sides`.
+    """
+    _, _, up = _on_sides(*_rays(yaw_deg, view.pitch_deg, *_pixel_grid(view)))
+    _check_inside(up, yaw_deg, view, widest_fov_deg)
+
+
+def widest_fov_deg(yaw_deg: float, view: ViewConfig) -> float:
+    """Widest field of view, in whole degrees, of this shape and pitch that four sides cover.
+
+    0 where there is none. Square, level views: 90 at the middle of a side, 70 where two meet.
+    """
+    return _widest(lambda *rays: _on_sides(*rays)[2], yaw_deg, view)
+
+
+def _pixel_grid(view: ViewConfig) -> tuple[Floats, Floats]:
+    """Rightward (1, width) and upward (height, 1) place of the pixels at unit depth."""
+    right = (np.arange(view.width_px) + 0.5 - view.width_px / 2.0) / view.focal_px
+    up = (view.height_px / 2.0 - np.arange(view.height_px) - 0.5) / view.focal_px
+    return right.astype(np.float32)[None], up.astype(np.float32)[:, None]
+
+
+def _rays(yaw_deg: float, pitch_deg: float, right: Floats, up: Floats) -> Rays:
+    """Rightward, upward and forward components of rays; forward is yaw 0, level."""
+    pitch, yaw = math.radians(pitch_deg), math.radians(yaw_deg)
+    level = math.cos(pitch) - up * math.sin(pitch)
+    raised = math.sin(pitch) + up * math.cos(pitch)
+    turned = right * math.cos(yaw) + level * math.sin(yaw)
+    ahead = level * math.cos(yaw) - right * math.sin(yaw)
+    return turned, np.broadcast_to(raised, turned.shape), ahead
+
+
+def _on_sides(right: Floats, up: Floats, ahead: Floats) -> tuple[NDArray[np.int8], Floats, Floats]:
+    """Side 0 .. 3 of each ray, and its place there: rightward and upward, -1 .. 1 inside."""
+    is_across = np.abs(right) > np.abs(ahead)
+    side = np.where(is_across, np.int8(2) - np.sign(right), np.int8(1) - np.sign(ahead))
+    depth = np.where(is_across, right, ahead)
+    along = np.where(is_across, -ahead, right) / np.where(depth == 0.0, 1e-9, depth)
+    return side.astype(np.int8), along, up / np.maximum(np.abs(depth), 1e-9)
+
+
+def _on_sphere(right: Floats, up: Floats, ahead: Floats) -> tuple[Floats, Floats]:
+    """Azimuth and elevation of each ray, radians."""
+    return np.arctan2(right, ahead), np.arctan2(up, np.hypot(right, ahead))
+
+
+def _sides_touched(side: NDArray[np.int8], along: Floats, side_px: int) -> tuple[int, ...]:
+    """The sides that are looked at, neighbours included that a border pixel is mixed with."""
+    last = 1.0 - 1.0 / side_px + 1.0 / (_FRACTION * side_px)
+    found = [side, side[along > last] + 1, side[along < -last] - 1]
+    counts = np.bincount(np.concatenate([each.ravel() % 4 for each in found]), minlength=4)
+    return tuple(int(number) for number in np.flatnonzero(counts))
+
+
+def _check_inside(
+    up: Floats,
+    yaw_deg: float,
+    view: ViewConfig,
+    widest: Callable[[float, ViewConfig], float],
+) -> None:
+    outside = float((np.abs(up) > 1.0 + _ROUNDING).mean())
+    if outside == 0.0 or (view.beyond == 'mirror' and outside <= _MOST_MIRRORED):
+        return
+    fits = widest(yaw_deg, view)
+    advice = f'take a field of view of {fits:g} degrees' if fits else 'take a smaller pitch'
+    if view.beyond == 'refuse' and outside <= _MOST_MIRRORED:
+        advice += ', or `beyond: mirror`'
+    raise ConfigError(
+        f'view at yaw {yaw_deg:g}, pitch {view.pitch_deg:g}, field of view {view.fov_deg:g} '
+        f'degrees, {view.width_px} x {view.height_px} px: {100 * outside:.2g} % of it lies above '
+        f'or below what the panorama shows; {advice}'
+    )
+
+
+def _widest(place: Callable[..., Floats], yaw_deg: float, view: ViewConfig) -> float:
+    """The widest view whose edges and middle all lie within -1 .. 1, by halving the interval."""
+    from_to = np.linspace(-1.0, 1.0, _EDGE_POINTS)
+    one = np.ones(_EDGE_POINTS)
+    right = np.concatenate([from_to, from_to, one, -one, [0.0]])
+    up = np.concatenate([one, -one, from_to, from_to, [0.0]]) * view.height_px / view.width_px
+    low, high = 0, _WIDEST_DEG
+    while low < high:
+        middle = (low + high + 1) // 2
+        size = math.tan(math.radians(middle) / 2.0)
+        inside = place(*_rays(yaw_deg, view.pitch_deg, right * size, up * size))
+        fits = np.abs(inside).max() <= 1.0 + _ROUNDING
+        low, high = (middle, high) if fits else (low, middle - 1)
+    return float(low)
+
+
+def _fixed_point(column: Floats, row: Floats, sides: tuple[int, ...]) -> ViewMap:
+    maps = cv2.convertMaps((column + 1.0).astype(np.float32), row.astype(np.float32), cv2.CV_16SC2)
+    return ViewMap(np.asarray(maps[0], np.int16), np.asarray(maps[1], np.uint16), sides)

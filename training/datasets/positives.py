@@ -1,0 +1,184 @@
+"""What GPS tags say of a training query: its potential positives and its definite negatives.
+
+Source: NetVLAD (journal version), Section 4. An image close to the query may show the same thing
+(it may as well look the other way), an image far from it certainly does not show the same place.
+Which potential positive matches is found in training (`training/places/mining.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.core.config.settings import Config, setting
+from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS
+from ghost_vpr_ros.core.errors import ConfigError, SourceError
+from ghost_vpr_ros.replay.evaluation.pairs import Pairs, pairs_within
+from training.datasets.place_set import PlaceSet
+from training.datasets.relations import are_apart
+
+_NS_PER_DAY = 86_400 * 10**9
+
+
+@dataclass(frozen=True)
+class TupleConfig(Config):
+    """Which images may stand in the tuple of a query."""
+
+    positive_distance_m: float = setting(
+        10.0, 'potential positives are at most this far away', unit='m', low=0.0, high=1e4
+    )
+    negative_distance_m: float = setting(
+        25.0, 'definite negatives are further away than this', unit='m', low=0.0, high=1e5
+    )
+    min_time_between_days: float = setting(
+        0.0,
+        'least time between the query and its positives and negatives (Time Machine: 30)',
+        unit='days',
+        low=0.0,
+        high=36500.0,
+    )
+    positive_heading_deg: float = setting(
+        0.0,
+        'largest difference of known headings of a positive; 0: headings are not used',
+        unit='deg',
+        low=0.0,
+        high=180.0,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.negative_distance_m < self.positive_distance_m:
+            raise ConfigError(
+                f'negative_distance_m: expected at least positive_distance_m '
+                f'{self.positive_distance_m:g}, found {self.negative_distance_m:g}'
+            )
+
+
+@dataclass(frozen=True)
+class WeakLabels:
+    """The potential positives of every training query, and the test for definite negatives.
+
+    Images are named by their rows in `places` everywhere.
+
+    Attributes:
+        places: the images.
+        config: distances, time and heading that decide.
+        queries: (Q,) int64 rows, ascending, of the queries with at least one potential positive.
+        database: (M,) int64 rows, ascending.
+        pairs: potential positives as pairs of a number in `queries` and a number in `database`.
+        without_positives: how many queries of the set were left out, having none.
+    """
+
+    places: PlaceSet
+    config: TupleConfig
+    queries: NDArray[np.int64]
+    database: NDArray[np.int64]
+    pairs: Pairs
+    without_positives: int
+
+    def number_of(self, query: int) -> int:
+        """The place of the image row `query` in `queries`.
+
+        Raises:
+            ValueError: it is not a training query.
+        """
+        number = int(np.searchsorted(self.queries, query))
+        if number == len(self.queries) or self.queries[number] != query:
+            raise ValueError(f'row {query} is no training query')
+        return number
+
+    def positives(self, query: int) -> NDArray[np.int64]:
+        """(P,) rows of the potential positives of one query, ascending, at least one."""
+        return self.database[self.pairs.rows(self.number_of(query))]
+
+    def are_negatives(self, query: int, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which rows are definite negatives of the query: far away, and of another time.
+
+        Args:
+            query: row of any image.
+            rows: (n,) int64 rows of any images; -1 is no image and never a negative.
+        """
+        offset_m = self.places.positions_m[rows] - self.places.positions_m[query]
+        far = np.einsum('ij,ij->i', offset_m, offset_m) > self.config.negative_distance_m**2
+        queries = np.full(len(rows), query, np.int64)
+        return far & (rows >= 0) & _are_apart(self.places, self.config, queries, rows)
+
+
+def weak_labels(places: PlaceSet, config: TupleConfig) -> WeakLabels:
+    """Find the potential positives of every query; queries that have none are left out.
+
+    Raises:
+        SourceError: no query has a potential positive, more than half of them have none, or a
+            time of capture is needed and not known.
+    """
+    _check_stamps(places, config)
+    queries, database = np.unique(places.queries), np.unique(places.database)
+    points = places.positions_m
+    near = pairs_within(points[queries], points[database], config.positive_distance_m)
+    numbers = near.keys // max(1, len(database))
+    query_rows, rows = queries[numbers], database[near.keys - numbers * len(database)]
+    kept = _are_apart(places, config, query_rows, rows)
+    kept &= _headings_agree(places, config, query_rows, rows)
+    has_positive = np.zeros(len(queries), bool)
+    has_positive[numbers[kept]] = True
+    _check_enough(places, config, has_positive)
+    new_number = np.cumsum(has_positive) - 1
+    pairs = Pairs.of(
+        new_number[numbers[kept]],
+        np.searchsorted(database, rows[kept]),
+        int(has_positive.sum()),
+        len(database),
+    )
+    without = int((~has_positive).sum())
+    return WeakLabels(places, config, queries[has_positive], database, pairs, without)
+
+
+def _are_apart(
+    places: PlaceSet, config: TupleConfig, first: NDArray[np.int64], second: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """(n,) whether two rows may stand in one tuple: apart, and enough time between."""
+    apart = are_apart(places, first, second)
+    if config.min_time_between_days:
+        between_ns = np.abs(places.stamp_ns[first] - places.stamp_ns[second])
+        apart &= between_ns >= config.min_time_between_days * _NS_PER_DAY
+    return apart
+
+
+def _headings_agree(
+    places: PlaceSet, config: TupleConfig, first: NDArray[np.int64], second: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """(n,) False where both headings are known and differ by too much.
+
+    # Deviation: NetVLAD uses GPS tags alone; headings are used only where the setting asks for it.
+    An image whose heading is not known stays a *potential* positive.
+    """
+    if not config.positive_heading_deg:
+        return np.ones(len(first), bool)
+    difference = places.heading_deg[first] - places.heading_deg[second]
+    turned = np.abs((difference + 180.0) % 360.0 - 180.0)
+    return np.isnan(turned) | (turned <= config.positive_heading_deg)
+
+
+def _check_stamps(places: PlaceSet, config: TupleConfig) -> None:
+    used = np.union1d(places.queries, places.database)
+    unknown = int((places.stamp_ns[used] == UNKNOWN_STAMP_NS).sum())
+    if config.min_time_between_days and unknown:
+        raise SourceError(
+            f'{places.name}: min_time_between_days is {config.min_time_between_days:g}, but '
+            f'{unknown} of {len(used)} images have no time of capture; give the times, or set '
+            'min_time_between_days to 0'
+        )
+
+
+def _check_enough(places: PlaceSet, config: TupleConfig, has_positive: NDArray[np.bool_]) -> None:
+    missing = int((~has_positive).sum())
+    if len(has_positive) and 2 * missing <= len(has_positive):
+        return
+    raise SourceError(
+        f'{places.name}: {missing} of {len(has_positive)} queries have no potential positive '
+        f'(a database image of another panorama within {config.positive_distance_m:g} m), '
+        'expected at most half of them; raise positive_distance_m, loosen positive_heading_deg '
+        'and min_time_between_days, or check that queries and database share one area and frame'
+    )

@@ -1,0 +1,127 @@
+"""Frames of any source become a `PlaceSet`: numbers for panoramas, headings, positions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.core.datatypes import Frame
+from ghost_vpr_ros.core.errors import SourceError
+from ghost_vpr_ros.core.geodesy import quaternion_to_yaw, utm_zone, yaw_to_heading
+from ghost_vpr_ros.replay.evaluation.ground_truth import has_position, horizontal_positions
+from training.datasets.place_set import NO_PLACE, PlaceSet
+
+
+@dataclass(frozen=True)
+class Collected:
+    """Images of a data set while it is read.
+
+    Attributes:
+        frames: N images.
+        files: N paths, or none where the images are no files.
+        is_query: N flags.
+        is_database: N flags.
+        facts: what the source says of itself.
+    """
+
+    frames: list[Frame] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)
+    is_query: list[bool] = field(default_factory=list)
+    is_database: list[bool] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def add(self, frame: Frame, file: Path | None, *, query: bool, database: bool) -> None:
+        """Append one image."""
+        self.frames.append(frame)
+        if file is not None:
+            self.files.append(file)
+        self.is_query.append(query)
+        self.is_database.append(database)
+
+    def place_set(
+        self,
+        name: str,
+        positions_m: NDArray[np.float64] | None = None,
+        visit: NDArray[np.int64] | None = None,
+        visit_gap: int = 1,
+    ) -> PlaceSet:
+        """The set.
+
+        Args:
+            name: what reports call it.
+            positions_m: (N, 2) metres; the frames' own positions where not given.
+            visit: (N,) see `PlaceSet`.
+            visit_gap: see `PlaceSet`.
+
+        Raises:
+            SourceError: no query, no database, or positions of different kinds.
+        """
+        queries, database = np.flatnonzero(self.is_query), np.flatnonzero(self.is_database)
+        if not len(queries) or not len(database):
+            raise SourceError(
+                f'{name}: expected queries and a database, found {len(queries)} queries and '
+                f'{len(database)} database images; check its roles and filters'
+            )
+        if positions_m is None:
+            positions_m = horizontal_positions([], self.frames)[1]
+        return PlaceSet(
+            name,
+            self.frames,
+            positions_m,
+            queries,
+            database,
+            panorama=panorama_numbers([frame.panorama for frame in self.frames]),
+            heading_deg=np.array([_heading_deg(frame) for frame in self.frames], np.float64),
+            stamp_ns=np.array([frame.stamp_ns for frame in self.frames], np.int64),
+            facts={**_zone_of(self.frames), **self.facts},
+            files=self.files,
+            visit=visit,
+            visit_gap=visit_gap,
+        )
+
+
+def located(frames: Sequence[Frame], name: str, facts: dict[str, Any]) -> list[Frame]:
+    """The frames that have a position; how many have none is added to `facts`.
+
+    Raises:
+        SourceError: none has.
+    """
+    kept = [frame for frame in frames if has_position(frame)]
+    if not kept:
+        raise SourceError(
+            f'{name}: expected images with positions (GPS tags, @UTM@ names, columns of a '
+            f'manifest, a topic of a bag), found none in {len(frames)} images'
+        )
+    without = len(frames) - len(kept)
+    facts['images_without_position'] = facts.get('images_without_position', 0) + without
+    return kept
+
+
+def panorama_numbers(labels: Sequence[str | None]) -> NDArray[np.int64]:
+    """(N,) int64: equal labels get equal numbers from 0, None gets `NO_PLACE`."""
+    number_of: dict[str, int] = {}
+    numbers = [
+        NO_PLACE if label is None else number_of.setdefault(label, len(number_of))
+        for label in labels
+    ]
+    return np.array(numbers, np.int64)
+
+
+def _heading_deg(frame: Frame) -> float:
+    if frame.pose is None or frame.pose.quaternion_xyzw is None:
+        return float('nan')
+    return yaw_to_heading(quaternion_to_yaw(frame.pose.quaternion_xyzw))
+
+
+def _zone_of(frames: Sequence[Frame]) -> dict[str, Any]:
+    """UTM zone of the first geotagged image, as `30N` or `56S` (hemisphere, not band)."""
+    geo = next((frame.geo for frame in frames if frame.geo is not None), None)
+    if geo is None:
+        return {}
+    zone, is_north = utm_zone(geo.latitude_deg, geo.longitude_deg)
+    return {'utm_zone': f'{zone}{"N" if is_north else "S"}'}

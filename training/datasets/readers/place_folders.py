@@ -1,0 +1,106 @@
+"""Data sets of one folder for each place, as TJU-Location has them; positions may be absent.
+
+Images of one folder show one place. Places get invented positions, far apart on a line, so that
+all that works by distance works by place, too: within any radius an image's positives are the
+other images of its folder. The facts of the set say so.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from ghost_vpr_ros.core.datatypes import Frame
+from ghost_vpr_ros.core.errors import SourceError
+from ghost_vpr_ros.core.image import read_image
+from ghost_vpr_ros.replay.sources.image_sources import list_images, natural_key
+from training.datasets.data_config import DataConfig
+from training.datasets.place_set import PlaceSet
+from training.datasets.readers.from_frames import Collected
+from training.datasets.readers.role_folders import DATABASE_FOLDERS, QUERY_FOLDERS, SPLITS
+
+PLACE_SPACING_M = 1000.0
+"""Between the invented positions of two places: more than any radius that is asked for."""
+
+
+def place_folder_set(config: DataConfig) -> PlaceSet:
+    """The set of a folder of places.
+
+    Below it may lie folders train, val and test, and in these database and queries; without the
+    latter every image is both. Where the places are not divided but a split is asked for, the
+    first third of them (in natural order) is `train`, the second `val` and the last `test`.
+
+    # Deviation: Ghost-dil-NetVLAD (Section 4.1) divides TJU-Location into three roughly equal
+    parts but does not say which places they hold.
+
+    Raises:
+        SourceError: no such folder, fewer than two places, or a place without images.
+    """
+    config.refuse('places', 'images', 'where', 'queries_where', 'database_where', 'queries_path')
+    path = config.only_path('places')
+    if not path.is_dir():
+        raise SourceError(f'{path}: no such folder; expected one folder for each place')
+    base, share = path, ''
+    if config.split:
+        base, share = (path / config.split, '') if _is_divided(path) else (path, config.split)
+    roles = _roles(base)
+    places = _third(sorted({p.name for r in roles for p in _folders(r)}, key=natural_key), share)
+    if len(places) < 2:
+        raise SourceError(f'{base}: expected a folder for each place, found {len(places)} folders')
+    collected = Collected(
+        facts={
+            'format': 'places',
+            'source': str(base),
+            'num_places': len(places),
+            'positions': f'invented: one point for each folder, {PLACE_SPACING_M:g} m apart',
+        }
+    )
+    spots = _collect(collected, base, roles, places)
+    positions_m = np.stack([PLACE_SPACING_M * np.array(spots), np.zeros(len(spots))], axis=1)
+    return collected.place_set(f'{path.name} {config.split}'.strip(), positions_m)
+
+
+def _collect(collected: Collected, base: Path, roles: list[Path], places: list[str]) -> list[int]:
+    """Add the images of these places; returns the number of the place of each."""
+    spots = []
+    for role in roles:
+        is_query = role == base or role.name in QUERY_FOLDERS
+        is_database = role == base or role.name in DATABASE_FOLDERS
+        for number, folder in enumerate(role / name for name in places):
+            images = list_images(folder)
+            if not images and folder.is_dir():
+                raise SourceError(f'{folder}: expected images of a place, found none; remove it')
+            for file in images:
+                name = file.relative_to(base).as_posix()
+                frame = Frame(name, partial(read_image, file), attributes={'place': folder.name})
+                collected.add(frame, file, query=is_query, database=is_database)
+                spots.append(number)
+    return spots
+
+
+def _is_divided(path: Path) -> bool:
+    return any((path / split).is_dir() for split in SPLITS)
+
+
+def _folders(path: Path) -> list[Path]:
+    if not path.is_dir():
+        raise SourceError(f'{path}: no such folder; check `path` and `split`')
+    return [item for item in path.iterdir() if item.is_dir() and not item.name.startswith('.')]
+
+
+def _roles(base: Path) -> list[Path]:
+    """The folders of database and queries, or the folder itself."""
+    found = [f for f in _folders(base) if f.name in (*DATABASE_FOLDERS, *QUERY_FOLDERS)]
+    return sorted(found) or [base]
+
+
+def _third(places: list[str], split: str) -> list[str]:
+    """All places, or those of one split."""
+    if split and split not in SPLITS:
+        raise SourceError(f'split: expected one of {", ".join(SPLITS)}, found {split!r}')
+    if split:
+        part = SPLITS.index(split)
+        places = places[part * len(places) // 3 : (part + 1) * len(places) // 3]
+    return places

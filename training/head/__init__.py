@@ -1,0 +1,1 @@
+"""The part behind the trunk: starting values, whitening, semantics."""

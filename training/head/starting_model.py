@@ -1,0 +1,186 @@
+"""The network that a training starts from: given weights, or an untrained trunk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from ghost_vpr_ros.core.config.model import MAX_INITIALISATION_IMAGES, POOLING_SETTINGS, SEMANTIC
+from ghost_vpr_ros.core.datatypes import Frame
+from ghost_vpr_ros.core.errors import ConfigError, WeightsError
+from ghost_vpr_ros.core.model.initialisation import (
+    build_untrained,
+    initialise_pooling,
+    needs_local_features,
+)
+from ghost_vpr_ros.core.model.reduction import Reduction
+from ghost_vpr_ros.core.model.vpr_model import VprModel
+from ghost_vpr_ros.core.model.weights import load_model
+from ghost_vpr_ros.core.preprocessing import preprocess
+from ghost_vpr_ros.core.sampling import evenly_spaced
+from training.datasets.data_config import expanded
+from training.experiment import Experiment
+from training.head.semantics import SemanticsConfig, labelled_frames
+from training.loop.schedule import ScheduleConfig
+from training.loop.trunk_memory import remember_trunk
+from training.trunk.backbone_weights import take_backbone_weights
+
+_TRUNK_SETTINGS = ('backbone', 'dilation', 'dilate', 'squeeze_excite')
+"""What must agree although tensors of the same shapes would fit."""
+
+_REDUCTION_SETTINGS = ('crop_channels', 'reduced_channels')
+"""What must agree for the reduction to be taken over, too."""
+
+
+def starting_model(
+    experiment: Experiment, database: Sequence[Frame], maps: Path | None = None
+) -> VprModel:
+    """The experiment's network with weights, and with a pooling that is initialised.
+
+    The tensors of the weights file `init` are taken over by name, or the trunk alone from the
+    torchvision file `backbone_weights`; without either the trunk is untrained. Clusters, and what
+    else a pooling starts from, are set from training images where `init` has none that fit, or
+    where `schedule.initialise_clusters` asks for it. Poolings that start from label maps take the
+    images of the section `semantics`. The whitening of `init` is left behind.
+
+    Args:
+        experiment: architecture, seed, weights to start from, schedule, label maps.
+        database: training images; at most 500, spread evenly, set the clusters.
+        maps: folder to keep the maps of a given trunk in, if it is not trained; None: not kept.
+
+    Raises:
+        ConfigError: the network is to have whitening, or no label maps are named for it.
+        WeightsError: the file is missing, damaged, or of another architecture.
+        ImageError: an image cannot be read.
+        SourceError: too few local features for K clusters, or label maps that do not fit.
+    """
+    _check_whitening(experiment)
+    if experiment.backbone_weights:
+        model = _bare_model(experiment)
+        model.provenance = take_backbone_weights(model.backbone, experiment)
+        _set_pooling(model, experiment, database)
+        return model
+    if not experiment.init:
+        images, label_maps = _first_images(experiment, database)
+        return build_untrained(
+            experiment.model, experiment.preprocessing, images, experiment.seed, label_maps
+        )
+    path = expanded(experiment.init)
+    given = load_model(path)
+    model = _bare_model(experiment)
+    model.provenance = given.provenance
+    _take_trunk(model, given, path)
+    remember_trunk(model, maps)
+    if not _take_pooling(model, given) or experiment.section(ScheduleConfig).initialise_clusters:
+        _set_pooling(model, experiment, database)
+    return model
+
+
+def _set_pooling(model: VprModel, experiment: Experiment, database: Sequence[Frame]) -> None:
+    """Set the pooling anew; images are read only where it looks at some."""
+    inputs, label_maps = torch.empty(0), None
+    if needs_local_features(model):
+        images, label_maps = _first_images(experiment, database)
+        made = [preprocess(image, experiment.preprocessing) for image in images]
+        inputs = torch.from_numpy(np.concatenate(made))
+    initialise_pooling(model, inputs, experiment.seed, label_maps)
+
+
+def interrupted_model(experiment: Experiment) -> VprModel:
+    """The experiment's network with any numbers, for those of a checkpoint.
+
+    Raises:
+        ConfigError: the network is to have whitening.
+    """
+    _check_whitening(experiment)
+    model = _bare_model(experiment)
+    model.pooling.initialised = True
+    if isinstance(model.reduction, Reduction):
+        model.reduction.initialised = True
+    return model
+
+
+def _bare_model(experiment: Experiment) -> VprModel:
+    with torch.random.fork_rng(devices=[]):
+        return VprModel(experiment.model, experiment.preprocessing).eval()
+
+
+def _check_whitening(experiment: Experiment) -> None:
+    if experiment.model.descriptor_dim:
+        raise ConfigError(
+            f'model.descriptor_dim: expected 0 in training, found '
+            f'{experiment.model.descriptor_dim}; whitening is fitted to the trained network '
+            'afterwards, by `python -m training.whiten`'
+        )
+
+
+def _take_trunk(model: VprModel, given: VprModel, where: Path) -> None:
+    """Load the trunk; of a longer one, the part that is needed.
+
+    Raises:
+        WeightsError: another architecture.
+    """
+    for name in _TRUNK_SETTINGS:
+        wanted, found = getattr(model.config, name), getattr(given.config, name)
+        if wanted != found:
+            raise WeightsError(
+                f'{where}: expected weights with {name} {wanted}, found {found}; set model.{name} '
+                'accordingly, or start from other weights'
+            )
+    tensors = given.backbone.state_dict()
+    missing = sorted(model.backbone.state_dict().keys() - tensors.keys())
+    if missing:
+        raise WeightsError(
+            f'{where}: expected a trunk of {model.config.crop_channels} channels, found one of '
+            f'{given.config.crop_channels}, without {missing[0]!r}; set model.crop_channels '
+            'accordingly, or start from other weights'
+        )
+    model.backbone.load_state_dict({key: tensors[key] for key in model.backbone.state_dict()})
+
+
+def _take_pooling(model: VprModel, given: VprModel) -> bool:
+    """Take over the reduction, and the pooling; False where it is not set, or another one."""
+    if not _same(model, given, _REDUCTION_SETTINGS):
+        return False
+    if isinstance(given.reduction, Reduction) and given.reduction.initialised:
+        model.reduction = given.reduction
+    settings = ('pooling', *POOLING_SETTINGS[model.config.pooling])
+    if not _same(model, given, settings) or not given.pooling.initialised:
+        return False
+    tensors = given.pooling.state_dict()
+    if any(tensors[key].shape != own.shape for key, own in model.pooling.state_dict().items()):
+        return False
+    model.pooling.load_state_dict(tensors)
+    model.pooling.initialised = True
+    return True
+
+
+def _same(model: VprModel, given: VprModel, names: Sequence[str]) -> bool:
+    return all(getattr(model.config, name) == getattr(given.config, name) for name in names)
+
+
+def _first_images(
+    experiment: Experiment, database: Sequence[Frame]
+) -> tuple[Iterator[NDArray[np.uint8]], Iterator[NDArray[np.uint8]] | None]:
+    """What a pooling starts from: images, and their label maps where it looks at them, too."""
+    if not experiment.model.pooling.endswith(SEMANTIC):
+        return _images(_spread(database)), None
+    config = experiment.section(SemanticsConfig)
+    labelled = labelled_frames(config, experiment.preprocessing, database)
+    frames = _spread(labelled.frames)
+    return _images(frames), (labelled.roles(frame) for frame in frames)
+
+
+def _spread(frames: Sequence[Frame]) -> list[Frame]:
+    """At most 500 of them, spread evenly."""
+    return [frames[i] for i in evenly_spaced(len(frames), MAX_INITIALISATION_IMAGES)]
+
+
+def _images(frames: Sequence[Frame]) -> Iterator[NDArray[np.uint8]]:
+    for frame in tqdm(frames, 'clusters', unit='image', disable=None):
+        yield frame.load()

@@ -1,0 +1,111 @@
+"""A network's whitening, learnt from the descriptors of training images.
+
+Source: NetVLAD (journal version), Section 5.1: PCA with whitening, learnt on training database
+descriptors, then L2 normalisation.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ghost_vpr_ros.core.config.model import ModelConfig, PcaConfig, PreprocessingConfig
+from ghost_vpr_ros.core.config.settings import setting
+from ghost_vpr_ros.core.model.principal_components import Rows
+from ghost_vpr_ros.core.model.vpr_model import VprModel
+from ghost_vpr_ros.core.model.whitening import Whitening
+from training.head.pair_whitening import pair_projection
+
+
+@dataclass(frozen=True)
+class DeploymentConfig(PreprocessingConfig):
+    """The input of the finished network where it is not that of the training; `deployment`."""
+
+
+@dataclass(frozen=True)
+class WhiteningConfig(PcaConfig):
+    """How and on what the whitening is learnt; `whitening` in an experiment's YAML file."""
+
+    dim: int = setting(512, 'size D of the whitened descriptor', low=1, high=65536)
+    power: float = setting(
+        1.0,
+        'exponent of the deviations that are divided by; 1: whitening, 0: PCA alone',
+        low=0.0,
+        high=1.0,
+    )
+    light_pairs: bool = setting(
+        False,
+        'suppress what changes between an image and itself under other light (section '
+        'augmentation), and keep what varies most besides; power has no effect then',
+    )
+    pair_subspace: int = setting(
+        1024, 'directions of largest variance in which pairs are looked at', low=1, high=65536
+    )
+    pair_shrinkage: float = setting(
+        0.4, 'share of the identity in the covariance of the differences', low=0.0, high=1.0
+    )
+    images: tuple[str, ...] = setting(
+        (), 'sources to learn from, each PATH [COLUMN=VALUE ...]; none: the database of data.train'
+    )
+    max_images: int = setting(
+        20_000, 'most images that are described; more are thinned out evenly', low=2, high=10**7
+    )
+
+
+def whitened(
+    model: VprModel,
+    descriptors: Rows,
+    dim: int,
+    config: WhiteningConfig,
+    seed: int = 0,
+    changed: Rows | None = None,
+) -> VprModel:
+    """A copy of the model with a whitening of its own; the model stays as it is.
+
+    Args:
+        model: with or without a whitening, which is not used.
+        descriptors: (N, K * C) of training images, before any whitening.
+        dim: D.
+        config: how.
+        seed: of the randomised method.
+        changed: (N, K * C) of the same images under other light; None: plain PCA whitening.
+
+    Raises:
+        SpanError: the descriptors span fewer than D directions.
+        ConfigError: the memory is too small.
+    """
+    result = copy.deepcopy(model)
+    settings = {**model.config.to_dict(), 'descriptor_dim': dim}
+    result.config = ModelConfig.from_dict(settings)
+    result.descriptor_dim = dim
+    layer = Whitening(model.pooling.out_dim, dim)
+    if changed is None:
+        layer.fit(descriptors, _pca(config), config.power, seed)
+    else:
+        layer.set_projection(*_of_pairs(descriptors, changed, dim, config, seed))
+    result.whitening = layer
+    return result.eval()
+
+
+def _of_pairs(
+    descriptors: Rows, changed: Rows, dim: int, config: WhiteningConfig, seed: int
+) -> tuple[Tensor, Tensor]:
+    mean, projection = pair_projection(
+        descriptors,
+        changed,
+        dim,
+        subspace=max(dim, config.pair_subspace),
+        shrinkage=config.pair_shrinkage,
+        pca=_pca(config),
+        seed=seed,
+    )
+    return torch.from_numpy(mean), torch.from_numpy(projection)
+
+
+def _pca(config: WhiteningConfig) -> PcaConfig:
+    names = [field.name for field in dataclasses.fields(PcaConfig)]
+    return PcaConfig(**{name: getattr(config, name) for name in names})

@@ -1,0 +1,1 @@
+"""Measuring a network by a protocol."""

@@ -1,0 +1,173 @@
+"""Named ways to measure a network: a data set, and what counts as the right place."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.core.config.settings import nearest_hint, setting
+from ghost_vpr_ros.core.datatypes import Frame
+from ghost_vpr_ros.core.errors import ConfigError, SourceError
+from ghost_vpr_ros.replay.config import EvaluationConfig
+from ghost_vpr_ros.replay.evaluation.ground_truth import GroundTruth, by_index
+from ghost_vpr_ros.replay.sources.image_sources import open_source
+from training.datasets.data_config import DataConfig, expanded
+from training.datasets.open_place_set import open_place_set
+from training.datasets.place_set import PlaceSet
+from training.experiment import read_mapping
+from training.places.selection import place_set_truth
+
+LIGHTS = ('day', 'sunset', 'night')
+"""Order of the three queries of each place in the lists of Tokyo 24/7."""
+
+PROTOCOLS = Path(__file__).parents[1] / 'configs' / 'protocols.yaml'
+
+
+@dataclass(frozen=True)
+class ProtocolConfig(DataConfig):
+    """A data set and how answers are judged."""
+
+    ground_truth: str = setting(
+        'position',
+        'same place: near enough, or same number in both',
+        choices=('position', 'index'),
+    )
+    positive_distance_m: float = setting(
+        EvaluationConfig.positive_distance_m,
+        'with ground truth by position: images this near show the same place',
+        unit='m',
+        low=0.0,
+        high=1e5,
+    )
+    tolerance: int = setting(
+        EvaluationConfig.tolerance,
+        'with ground truth by index: images whose numbers differ by this show the same place',
+        unit='frames',
+        low=0,
+        high=100_000,
+    )
+    best_view_of_panorama: bool = setting(
+        False, 'rankings keep the best view of each panorama (NetVLAD on Tokyo 24/7)'
+    )
+    light: str = setting(
+        '',
+        'of queries that are listed place by place as day, sunset, night (Tokyo 24/7): only those',
+        choices=('', *LIGHTS),
+    )
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A protocol with its images.
+
+    Attributes:
+        name: as in the file of protocols.
+        database: N frames.
+        queries: Q frames.
+        truth: of these two.
+        roots: where the names of the database's and of the queries' frames begin.
+        panorama: (N,) int64 number of the panorama of each database image where only the best
+            view of a panorama is kept (non-maximum suppression); None: all views are.
+    """
+
+    name: str
+    database: Sequence[Frame]
+    queries: Sequence[Frame]
+    truth: GroundTruth
+    roots: tuple[str, str]
+    panorama: NDArray[np.int64] | None = None
+
+    @cached_property
+    def identity(self) -> str:
+        """Name and 8 digits of what is compared: equal ids mean comparable figures.
+
+        The digits follow from the names of all images, from what counts as right, and from what
+        is left out of rankings, not from where the data lies.
+        """
+        said = [
+            [frame.name for frame in self.database],
+            [frame.name for frame in self.queries],
+            self.truth.positives.keys.tolist(),
+            self.truth.excluded.keys.tolist(),
+            None if self.panorama is None else self.panorama.tolist(),
+        ]
+        return f'{self.name}#{hashlib.sha256(json.dumps(said).encode()).hexdigest()[:8]}'
+
+
+def read_protocols(path: Path, names: Sequence[str] = ()) -> dict[str, ProtocolConfig]:
+    """The protocols of a YAML file by name: all, or those asked for in that order.
+
+    Raises:
+        ConfigError: the file cannot be read, has a bad value, or lacks a name.
+    """
+    values = read_mapping(path)
+    for name in names:
+        if name not in values:
+            raise ConfigError(
+                f'{path}: unknown protocol {name!r}{nearest_hint(name, list(values))}'
+            )
+    try:
+        return {name: ProtocolConfig.from_dict(values[name]) for name in names or values}
+    except (ConfigError, TypeError, AttributeError) as error:
+        raise ConfigError(f'{path}: {error}') from error
+
+
+def open_protocol(name: str, config: ProtocolConfig) -> Protocol:
+    """The protocol with its images and their ground truth.
+
+    Raises:
+        SourceError: images are missing, or no query has a positive.
+        ConfigError: settings that contradict each other.
+    """
+    if config.ground_truth == 'index':
+        return _by_index(name, config)
+    places = _of_one_light(name, open_place_set(config), config.light)
+    root = str(config.paths[0])
+    return Protocol(
+        name,
+        [places.frames[row] for row in places.database],
+        [places.frames[row] for row in places.queries],
+        place_set_truth(places, config.positive_distance_m),
+        (root, str(expanded(config.queries_path)) if config.queries_path else root),
+        places.panorama[places.database] if config.best_view_of_panorama else None,
+    )
+
+
+def _of_one_light(name: str, places: PlaceSet, light: str) -> PlaceSet:
+    """The set with every third query only; unchanged where no light is named.
+
+    Raises:
+        SourceError: the queries are no threes.
+    """
+    if not light:
+        return places
+    if len(places.queries) % len(LIGHTS):
+        raise SourceError(
+            f'{name}: light: expected three queries of each place, found '
+            f'{len(places.queries)} queries in {places.name}; leave the setting out'
+        )
+    return replace(places, queries=places.queries[LIGHTS.index(light) :: len(LIGHTS)])
+
+
+def _by_index(name: str, config: ProtocolConfig) -> Protocol:
+    if not config.queries_path:
+        raise ConfigError(f'{name}: ground truth by index needs queries_path, found none')
+    roots = config.only_path('source'), expanded(config.queries_path)
+    database, queries = (open_source(root, topics=config.topics).frames for root in roots)
+    for setting_name in ('best_view_of_panorama', 'light'):
+        if getattr(config, setting_name):
+            raise ConfigError(
+                f'{name}: {setting_name}: not known to ground truth by index, found '
+                f'{getattr(config, setting_name)!r}; remove it'
+            )
+    truth = by_index(queries, database, config.tolerance)
+    if not len(truth.positives):
+        raise SourceError(f'{name}: no query has its number in the database; check both sources')
+    return Protocol(name, database, queries, truth, (str(roots[0]), str(roots[1])))

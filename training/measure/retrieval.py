@@ -1,0 +1,92 @@
+"""Rankings judged by a protocol: which of the first answers of each query are right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.core.search.index import SearchIndex
+from ghost_vpr_ros.replay.evaluation.evaluator import NO_ROW, Reranker, rank_database
+from ghost_vpr_ros.replay.evaluation.metrics import RECALL_RANKS, recall_at
+from training.measure.protocols import Protocol
+from training.places.selection import VALIDATION_RANKS
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The first answers of the queries that have a positive.
+
+    Attributes:
+        correct: (Q, k) bool, best first.
+    """
+
+    correct: NDArray[np.bool_]
+
+    @property
+    def recall(self) -> dict[int, float]:
+        """recall@1/5/10 in percent by N; NaN without queries."""
+        return recall_at(self.correct, np.ones(len(self.correct), bool), VALIDATION_RANKS)
+
+
+def judge(
+    queries: NDArray[np.float32],
+    database: NDArray[np.float32],
+    protocol: Protocol,
+    reranker: Reranker | None = None,
+) -> Judged:
+    """Rank the database for every query and look the answers up in the ground truth.
+
+    Args:
+        queries: (Q, D) unit-norm descriptors.
+        database: (M, D) likewise.
+        protocol: of these queries and this database.
+        reranker: puts the first 20 rows of each query into another order; None: they stay.
+
+    Raises:
+        ImageError: an image cannot be read for re-ranking.
+    """
+    truth = protocol.truth
+    if protocol.panorama is None:
+        rows, _ = rank_database(queries, database, truth)
+    else:
+        rows = _ranked_panoramas(queries, database, protocol, protocol.panorama)
+    if reranker is not None:
+        rows, _ = reranker.rerank(protocol.queries, protocol.database, rows, {})
+    return Judged(truth.positives.mask(rows)[truth.positives.counts() > 0])
+
+
+def _ranked_panoramas(
+    queries: NDArray[np.float32],
+    database: NDArray[np.float32],
+    protocol: Protocol,
+    panorama: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """(Q, 20) database rows, the best view of each panorama."""
+    views = int(np.unique(panorama, return_counts=True)[1].max())
+    excluded = int(protocol.truth.excluded.counts().max(initial=0))
+    index = SearchIndex(database.shape[1])
+    index.add_all(database)
+    rows, _ = index.search(queries, max(RECALL_RANKS) * views + excluded)
+    rows = np.where(protocol.truth.excluded.mask(rows), NO_ROW, rows)
+    return best_views(rows, panorama)[:, : max(RECALL_RANKS)]
+
+
+def best_views(rows: NDArray[np.int64], panorama: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rankings that keep the first row of each panorama, gaps closed, `NO_ROW` at the end.
+
+    Source: NetVLAD (journal version), Section 6.1, after Torii et al., 24/7 place recognition:
+    spatial non-maximum suppression of the ranked database images.
+
+    Args:
+        rows: (Q, k) int64 database rows, best first, `NO_ROW` where there is none.
+        panorama: (N,) int64 number of each row's panorama; negative: of none, so always kept.
+    """
+    kept = np.full_like(rows, NO_ROW)
+    for number, ranking in enumerate(rows):
+        known = ranking[ranking != NO_ROW]
+        group = np.where(panorama[known] < 0, -1 - known, panorama[known])
+        first = np.sort(np.unique(group, return_index=True)[1])
+        kept[number, : len(first)] = known[first]
+    return kept

@@ -1,0 +1,1 @@
+"""Training for places with tuples of query, positive and negatives."""

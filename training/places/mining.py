@@ -1,0 +1,253 @@
+"""Training tuples with hard negatives, from cached descriptors.
+
+Source: NetVLAD (journal version), Section 5, three schemes:
+
+- hard+nocache: what a query needs is described when it is needed, with the current network.
+- hard+cache: all images are described every N_r queries (Section 5.1).
+- hard+cache+query: for N_r queries of one area, only what these need (Section 5.2).
+"""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from ghost_vpr_ros.core.config.settings import Config, setting
+from ghost_vpr_ros.core.errors import TrainingError
+from training.datasets.positives import WeakLabels
+from training.places.descriptor_cache import DescriptorCache
+from training.places.passes import HARD_CACHE_QUERY, HARD_NOCACHE, SCHEMES, PassCounter
+from training.places.query_blocks import Block, clustered_order, cut_blocks
+from training.places.tuples import NO_ROW, TrainingTuple
+
+Describe = Callable[[NDArray[np.int64]], NDArray[np.float32]]
+"""Runs the network: (n,) int64 image rows to (n, D) float32 descriptors."""
+
+_IMAGES_PER_CALL = 1024
+"""Bounds the descriptors in memory while the cache is filled (61,440-D: 250 MB)."""
+
+_ORDER, _OWN_POOL, _SHARED_POOL = range(3)
+"""Streams of random numbers of an epoch."""
+
+
+@dataclass(frozen=True)
+class MiningConfig(Config):
+    """How negatives are found, and how often the cache is computed anew."""
+
+    scheme: str = setting('hard+cache', 'what is cached', choices=SCHEMES)
+    random_negatives: int = setting(
+        1000, 'random negatives to choose from for each query', low=1, high=10**6
+    )
+    hard_negatives: int = setting(10, 'hardest negatives of a query', low=1, high=1000)
+    refresh_queries: int = setting(
+        1000, 'queries until the cache is computed anew', low=1, high=10**7
+    )
+
+    def interval(self, epoch: int, halve_every: int) -> int:
+        """Queries between two computations of the cache; doubles when the learning rate halves.
+
+        Args:
+            epoch: from 0.
+            halve_every: epochs after which the learning rate halves; 0: it never does.
+        """
+        return self.refresh_queries * 2 ** (epoch // halve_every if halve_every else 0)
+
+
+class Miner:
+    """Makes the training tuples of an epoch, block by block.
+
+    What is random follows from (seed, epoch, block or query) alone: an interrupted run that
+    restores `state()` mines the same tuples from the same descriptors.
+
+    Attributes:
+        counter: passes so far; the caller adds those of its training steps.
+    """
+
+    def __init__(
+        self,
+        labels: WeakLabels,
+        config: MiningConfig,
+        *,
+        margin: float,
+        seed: int,
+        halve_every: int,
+        tuples_per_batch: int,
+        cache: DescriptorCache | None,
+    ) -> None:
+        """Start without tracked negatives.
+
+        Args:
+            labels: potential positives and definite negatives.
+            config: scheme and numbers.
+            margin: m of the loss.
+            seed: of everything random here.
+            halve_every: epochs after which the learning rate halves; 0: never.
+            tuples_per_batch: queries of a block of hard+nocache: the network changes after each
+                batch, and stale descriptors are what this scheme does without.
+            cache: of as many rows as there are images; None for hard+nocache only.
+
+        Raises:
+            ValueError: the scheme needs a cache.
+        """
+        if cache is None and config.scheme != HARD_NOCACHE:
+            raise ValueError(f'{config.scheme} needs a cache')
+        self.counter = PassCounter()
+        self._labels = labels
+        self._config = config
+        self._margin = margin
+        self._seed = seed
+        self._halve_every = halve_every
+        self._tuples_per_batch = tuples_per_batch
+        self._cache = cache
+        self._tracked = np.full((len(labels.queries), config.hard_negatives), NO_ROW, np.int64)
+
+    def blocks(self, epoch: int) -> list[Block]:
+        """The epoch's queries, each once, in their order.
+
+        # Deviation: the cache is computed anew with each block, so at least once an epoch however
+        long the interval has become (the paper's 500 of 8,000 queries exceed an epoch from epoch
+        25 on, where 16,000 would skip every other one).
+        """
+        queries = self._labels.queries
+        rng = np.random.default_rng((self._seed, epoch, _ORDER))
+        size = self._config.interval(epoch, self._halve_every)
+        if self._config.scheme == HARD_NOCACHE:
+            size = self._tuples_per_batch
+        if self._config.scheme != HARD_CACHE_QUERY:
+            return cut_blocks(epoch, rng.permutation(queries), size)
+        points_m = self._labels.places.positions_m[queries]
+        order = clustered_order(points_m, -(-len(queries) // size), rng)
+        return cut_blocks(epoch, queries[order], size)
+
+    def mine(
+        self, block: Block, describe: Describe, model_hash: str | None = None
+    ) -> list[TrainingTuple]:
+        """The tuples of a block in the order of its queries, and new tracked negatives for each.
+
+        Queries without a negative that violates the margin are skipped: their loss is zero.
+        `len(tuples) / len(block.queries)` is the share of active tuples.
+
+        Args:
+            block: of `blocks`.
+            describe: runs the network.
+            model_hash: names the network's state; images that an interrupted call described with
+                the same network are not described again. None: all are.
+
+        Raises:
+            TrainingError: a descriptor is not finite.
+        """
+        shared = self._shared_pool(block)
+        look_up = self._look_up(block, shared, describe, model_hash)
+        found = [self._tuple(block.epoch, int(q), shared, look_up) for q in block.queries]
+        return [each for each in found if each.negatives]
+
+    def state(self) -> dict[str, NDArray[np.int64]]:
+        """What a checkpoint keeps, beside the tuples of the block that is trained on.
+
+        `hard_negatives`: (Q, hard_negatives) int64 rows, hardest first, `NO_ROW` where fewer.
+        """
+        return {'hard_negatives': self._tracked.copy()}
+
+    def restore(self, state: Mapping[str, NDArray[np.int64]]) -> None:
+        """Go on from `state()`.
+
+        Raises:
+            TrainingError: the state is that of another data set or configuration.
+        """
+        tracked = np.asarray(state['hard_negatives'], np.int64)
+        if tracked.shape != self._tracked.shape:
+            raise TrainingError(
+                f'checkpoint: expected hard negatives of shape {self._tracked.shape} (queries, '
+                f'hard_negatives), found {tracked.shape}; resume with the data set and the '
+                'configuration that the run was started with'
+            )
+        self._tracked = tracked.copy()
+
+    def _tuple(
+        self, epoch: int, query: int, shared: NDArray[np.int64] | None, look_up: Describe
+    ) -> TrainingTuple:
+        """One query's tuple; its negatives are tracked for the next epoch."""
+        number = self._labels.number_of(query)
+        positives = self._labels.positives(query)
+        negatives = self._pool(epoch, query, shared)
+        described = look_up(np.concatenate([[query], positives, negatives]))
+        distances = squared_distances(described[0], described[1:])
+        to_positives, to_negatives = np.split(distances, [len(positives)])
+        best = int(to_positives.argmin())  # Eq. 5
+        order = np.argsort(to_negatives, kind='stable')[: self._config.hard_negatives]
+        hardest = negatives[order]
+        self._tracked[number] = NO_ROW
+        self._tracked[number, : len(hardest)] = hardest
+        violates = to_positives[best] + self._margin > to_negatives[order]  # Eq. 7 is positive
+        return TrainingTuple(query, int(positives[best]), tuple(hardest[violates].tolist()))
+
+    def _pool(self, epoch: int, query: int, shared: NDArray[np.int64] | None) -> NDArray[np.int64]:
+        """The hardest of the last epoch, and random negatives: each row once."""
+        tracked = self._tracked_rows(np.array([query], np.int64))
+        rows = shared
+        if rows is None:
+            rng = np.random.default_rng((self._seed, epoch, _OWN_POOL, query))
+            rows = rng.permutation(self._labels.database)
+        rows = rows[self._labels.are_negatives(query, rows) & ~np.isin(rows, tracked)]
+        return np.concatenate([tracked, rows[: self._config.random_negatives]])
+
+    def _shared_pool(self, block: Block) -> NDArray[np.int64] | None:
+        """Random database rows that all queries of a block choose from; None: each its own."""
+        if self._config.scheme != HARD_CACHE_QUERY:
+            return None
+        rng = np.random.default_rng((self._seed, block.epoch, _SHARED_POOL, block.number))
+        return rng.permutation(self._labels.database)[: self._config.random_negatives]
+
+    def _tracked_rows(self, queries: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Tracked negatives of some queries, without the empty places."""
+        numbers = np.searchsorted(self._labels.queries, queries)
+        rows = self._tracked[numbers].reshape(-1)
+        return rows[rows != NO_ROW]
+
+    def _look_up(
+        self,
+        block: Block,
+        shared: NDArray[np.int64] | None,
+        describe: Describe,
+        model_hash: str | None,
+    ) -> Describe:
+        """From rows to descriptors: the network itself, or the cache, computed anew."""
+        if self._cache is None or self._config.scheme == HARD_NOCACHE:
+            return lambda rows: self._described(rows, describe)
+        rows = np.union1d(self._labels.queries, self._labels.database)
+        if shared is not None:
+            positives = [self._labels.positives(int(query)) for query in block.queries]
+            tracked = self._tracked_rows(block.queries)
+            rows = np.unique(np.concatenate([block.queries, *positives, tracked, shared]))
+        self._cache.start_refresh(model_hash or uuid.uuid4().hex)
+        rows = self._cache.missing(rows)
+        starts = range(0, len(rows), _IMAGES_PER_CALL)
+        for start in tqdm(starts, 'cache', leave=False, disable=not sys.stderr.isatty()):
+            part = rows[start : start + _IMAGES_PER_CALL]
+            self._cache.fill(part, self._described(part, describe))
+        return self._cache.read
+
+    def _described(self, rows: NDArray[np.int64], describe: Describe) -> NDArray[np.float32]:
+        descriptors = describe(rows)
+        self.counter.count_mining(len(rows))
+        if not np.isfinite(descriptors).all():
+            raise TrainingError(
+                f'{self._labels.places.name}: the network gives descriptors that are not finite; '
+                'lower the learning rate and resume from the last checkpoint'
+            )
+        return descriptors
+
+
+def squared_distances(
+    query: NDArray[np.float32], descriptors: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """(n,) squared Euclidean distances of (D,) to (n, D)."""
+    lengths = query @ query + np.einsum('ij,ij->i', descriptors, descriptors)
+    distances: NDArray[np.float32] = lengths - 2.0 * (descriptors @ query)
+    return distances

@@ -1,0 +1,119 @@
+"""Which weights are kept: those with the best recall on the validation set; and when to stop.
+
+Source: NetVLAD (journal version), Section 5.1 (best validation recall@5); SRALNet (early stop
+after 10 epochs without improvement).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.core.config.settings import Config, setting
+from ghost_vpr_ros.core.errors import SourceError
+from ghost_vpr_ros.replay.evaluation.evaluator import rank_database
+from ghost_vpr_ros.replay.evaluation.ground_truth import GroundTruth
+from ghost_vpr_ros.replay.evaluation.metrics import recall_at
+from training.datasets.place_set import PlaceSet
+from training.datasets.relations import excluded_of, positives_of
+
+VALIDATION_RANKS = (1, 5, 10)
+
+
+@dataclass(frozen=True)
+class SelectionConfig(Config):
+    """How weights are chosen; `selection` in an experiment's YAML file."""
+
+    rank: int = setting(5, 'N of the recall@N that decides', choices=VALIDATION_RANKS)
+    patience_epochs: int = setting(
+        10, 'epochs without a better recall after which training stops; 0: never', low=0
+    )
+    positive_distance_m: float = setting(
+        25.0, 'images this near show the same place', unit='m', low=0.0, high=1e5
+    )
+
+
+@dataclass
+class Selection:
+    """The best recall so far, and where it was found.
+
+    Attributes:
+        best: recall in percent by N; empty before the first validation.
+        best_epoch: epochs done when it was found.
+    """
+
+    config: SelectionConfig
+    best: dict[int, float]
+    best_epoch: float = 0.0
+
+    @classmethod
+    def from_state(cls, config: SelectionConfig, state: Mapping[str, Any]) -> Selection:
+        """Go on from what `state` returned, or begin with an empty mapping."""
+        best = {int(n): float(value) for n, value in state.get('best', {}).items()}
+        return cls(config, best, float(state.get('best_epoch', 0.0)))
+
+    def state(self) -> dict[str, Any]:
+        """Plain values for a checkpoint."""
+        return {'best': {str(n): v for n, v in self.best.items()}, 'best_epoch': self.best_epoch}
+
+    def is_best(self, recall: Mapping[int, float], epoch: float) -> bool:
+        """Take note of a validation; True where its weights are to be kept.
+
+        Equal recall@N is decided by the other ranks, the smallest first; equal everywhere, the
+        earlier weights stay.
+        """
+        if self.best and self._order(recall) <= self._order(self.best):
+            return False
+        self.best, self.best_epoch = dict(recall), epoch
+        return True
+
+    def is_over(self, epoch: float) -> bool:
+        """Whether recall has not improved for too long."""
+        patience = self.config.patience_epochs
+        return patience > 0 and epoch - self.best_epoch >= patience
+
+    def _order(self, recall: Mapping[int, float]) -> list[float]:
+        rest = [n for n in sorted(recall) if n != self.config.rank]
+        return [
+            -math.inf if math.isnan(recall[n]) else recall[n] for n in (self.config.rank, *rest)
+        ]
+
+
+def place_set_truth(place_set: PlaceSet, radius_m: float) -> GroundTruth:
+    """Positives of the queries in the database by position.
+
+    A query does not find itself, nor another view of its panorama, nor an image of its own visit.
+
+    Raises:
+        SourceError: no query has a positive.
+    """
+    queries, database = place_set.queries, place_set.database
+    points = place_set.positions_m[queries], place_set.positions_m[database]
+    near, same = positives_of(place_set, radius_m), excluded_of(place_set)
+    if not len(near):
+        raise SourceError(
+            f'{place_set.name}: expected queries within {radius_m:g} m of the database, found '
+            f'none of {len(queries)}; check its positions and roles'
+        )
+    protocol = {'ground_truth': 'position', 'positive_distance_m': radius_m}
+    return GroundTruth(near, same, *points, 'm', {**protocol, 'excluded_pairs': len(same)})
+
+
+def recall_of(
+    queries: NDArray[np.float32], database: NDArray[np.float32], truth: GroundTruth
+) -> dict[int, float]:
+    """recall@1/5/10 in percent of the queries with positives.
+
+    Args:
+        queries: (Q, D) unit-norm descriptors.
+        database: (M, D) likewise.
+        truth: of these queries and this database.
+    """
+    rows, _ = rank_database(queries, database, truth)
+    has_positives = truth.positives.counts() > 0
+    return recall_at(truth.positives.mask(rows), has_positives, VALIDATION_RANKS)

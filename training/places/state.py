@@ -1,0 +1,71 @@
+"""Where a training stands, as it goes into its checkpoint and comes back from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from training.places.step import StepSums
+from training.places.tuples import TrainingTuple, pack_tuples, unpack_tuples
+
+
+@dataclass
+class TrainingState:
+    """The next thing to do, and what has come to pass.
+
+    Attributes:
+        epoch: being trained, from 0.
+        block: being trained, from 0.
+        tuples: mined for that block; None before it is mined.
+        done: how many of them were trained on.
+        step: steps of the optimiser so far.
+        block_sums: of the steps of this block.
+        idle_blocks: blocks in a row without an active tuple.
+        elapsed_s: time spent so far, all attempts together.
+        ended: why training came to its end; empty while it goes on.
+    """
+
+    epoch: int = 0
+    block: int = 0
+    tuples: list[TrainingTuple] | None = None
+    done: int = 0
+    step: int = 0
+    block_sums: StepSums = field(default_factory=StepSums)
+    idle_blocks: int = 0
+    elapsed_s: float = 0.0
+    ended: str = ''
+
+    def next_block(self, blocks_in_epoch: int) -> None:
+        """Go to the following block, in the next epoch where this was the last one."""
+        self.block += 1
+        if self.block == blocks_in_epoch:
+            self.epoch, self.block = self.epoch + 1, 0
+        self.tuples, self.done, self.block_sums = None, 0, StepSums()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The tuples as one tensor, where they are mined."""
+        if self.tuples is None:
+            return {}
+        width = max((len(each.negatives) for each in self.tuples), default=0)
+        return {'tuples': torch.from_numpy(pack_tuples(self.tuples, width))}
+
+    def values(self) -> dict[str, Any]:
+        """Everything but the tuples as plain values."""
+        plain = ('epoch', 'block', 'done', 'step', 'idle_blocks', 'elapsed_s', 'ended')
+        values = {name: getattr(self, name) for name in plain}
+        return {**values, 'block_sums': asdict(self.block_sums)}
+
+    @classmethod
+    def restored(cls, values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> TrainingState:
+        """The state that `values()` and `tensors()` describe."""
+        plain = dict(values)
+        plain['block_sums'] = StepSums(**plain['block_sums'])
+        packed = tensors.get('tuples')
+        if packed is not None:
+            plain['tuples'] = unpack_tuples(np.asarray(packed.numpy(), np.int64))
+        return cls(**plain)

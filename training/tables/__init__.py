@@ -1,0 +1,1 @@
+"""Studies as tables of runs, and the pages written from them."""

@@ -1,0 +1,169 @@
+"""The report of a table: our figures with spread, the published ones apart, and verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from training.papers.published import PublishedTable
+from training.tables.plan import Table
+from training.tables.table_claims import Verdict, verdicts
+
+Results = Mapping[str, Sequence[Mapping[str, Any]]]
+"""Row -> one result for each seed, as `row_runs.result_of` gives them."""
+
+
+def table_report(table: Table, results: Results, command: str) -> dict[str, Any]:
+    """Rows of the table, and the same as Markdown.
+
+    Args:
+        table: whose question and rows these are.
+        results: of the rows that have been run.
+        command: that made them.
+    """
+    rows = [_row(name, found) for name, found in results.items()]
+    found = verdicts(table.claims, results)
+    parts = [
+        f'### {table.name}\n\n{table.question}\n\n    {command}\n',
+        _our_table(rows),
+        _protocol_lines(rows),
+        _verdict_table(found),
+        _published(table.reference, table),
+        _missing(table),
+    ]
+    return {
+        'table': table.name,
+        'question': table.question,
+        'seeds': list(table.seeds),
+        'rows': rows,
+        'verdicts': [{**vars(each), 'text': each.text} for each in found],
+        'markdown': '\n'.join(part for part in parts if part),
+    }
+
+
+def _row(name: str, found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Mean and spread over the seeds of a row, by protocol and size."""
+    recall: dict[str, dict[str, Any]] = {}
+    for number, row in enumerate(found[0]['rows']):
+        same = [each['rows'][number]['recall'] for each in found]
+        sizes = recall.setdefault(row['protocol'], {})
+        sizes[str(row['descriptor_dim'])] = {
+            n: mean_and_spread([each[n] for each in same]) for n in row['recall']
+        }
+    losses = [each['loss'] for each in found if each['loss'] is not None]
+    return {
+        'row': name,
+        'seeds': [each['seed'] for each in found],
+        'recall': recall,
+        'protocol_ids': list(dict.fromkeys(row['protocol_id'] for row in found[0]['rows'])),
+        'queries': {row['protocol_id']: len(row['right_at_1']) for row in found[0]['rows']},
+        'seconds': mean_and_spread([sum(each['seconds'].values()) for each in found]),
+        'loss': mean_and_spread(losses, 4) if losses else None,
+    }
+
+
+def mean_and_spread(values: Sequence[float], digits: int = 2) -> dict[str, float]:
+    """Mean and sample standard deviation (0 for a single value)."""
+    spread = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+    return {'mean': round(float(np.mean(values)), digits), 'spread': round(spread, digits)}
+
+
+def _our_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """r@1 / r@5 of each row and size, with the spread over several seeds."""
+    if not rows:
+        return 'None of its rows has been run here.\n'
+    protocols = list(rows[0]['recall'])
+    lines = [
+        'Ours: mean ± sample deviation over seeds of recall@1 / recall@5 in percent.\n',
+        f'| row | D | {" | ".join(protocols)} | seeds | loss | CPU minutes |',
+        '|---|--:' + '|---' * len(protocols) + '|--:|---|--:|',
+    ]
+    for row in rows:
+        several = len(row['seeds']) > 1
+        loss = _figure(row['loss'], 3, several) if row['loss'] else ''
+        minutes = f'{row["seconds"]["mean"] / 60.0:.1f}'
+        for size in row['recall'][protocols[0]]:
+            cells = [_cell(row['recall'][protocol][size], several) for protocol in protocols]
+            lines.append(
+                f'| {row["row"]} | {int(size):,} | {" | ".join(cells)} | {len(row["seeds"])} | '
+                f'{loss} | {minutes} |'
+            )
+    return '\n'.join([*lines, ''])
+
+
+def _cell(recall: Mapping[str, Mapping[str, float]], several: bool) -> str:
+    return ' / '.join(_figure(recall[n], 1, several) for n in ('1', '5'))
+
+
+def _figure(value: Mapping[str, float], digits: int, several: bool) -> str:
+    """The mean, and the spread where there is one to speak of."""
+    mean = f'{value["mean"]:.{digits}f}'
+    return f'{mean} ± {value["spread"]:.{digits}f}' if several else mean
+
+
+def _protocol_lines(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Which protocols, by id, and how many queries with a positive each has."""
+    if not rows:
+        return ''
+    said = [f'`{name}` ({count} queries)' for name, count in rows[0]['queries'].items()]
+    return f'Protocols: {", ".join(said)}.\n'
+
+
+def _verdict_table(found: Sequence[Verdict]) -> str:
+    """What the paper claims, and what our rows say to it: one line for each claim."""
+    if not found:
+        return ''
+    protocols = list(dict.fromkeys(each.protocol for each in found))
+    claims = dict.fromkeys((each.better, each.worse) for each in found)
+    cells = {
+        (each.better, each.worse, each.protocol): (
+            f'{each.difference:+.1f} ± {each.error:.1f}, {each.text}'
+        )
+        for each in found
+    }
+    lines = [
+        'Claims of the paper, difference of r@1 in points with its standard error:\n',
+        f'| claim | {" | ".join(protocols)} |',
+        '|---' * (len(protocols) + 1) + '|',
+        *(
+            f'| {a} >= {b} | ' + ' | '.join(cells.get((a, b, p), '') for p in protocols) + ' |'
+            for a, b in claims
+        ),
+    ]
+    return '\n'.join([*lines, ''])
+
+
+def _published(reference: PublishedTable | None, table: Table) -> str:
+    """The paper's figures under a heading of their own: other data, other training."""
+    if reference is None:
+        return ''
+    wanted = [row.published for row in table.rows if row.published]
+    lines = [
+        f'#### Published ({table.published}): {reference.what}\n',
+        'Copied from the paper, not measured here; other data, other training, other images.\n',
+        f'| row | {" | ".join(f"{name} {_head(reference)}" for name in reference.sets)} |',
+        '|---' * (len(reference.sets) + 1) + '|',
+    ]
+    for name in wanted or list(next(iter(reference.sets.values()))):
+        cells = [_printed(reference.row(data_set, name)) for data_set in reference.sets]
+        lines.append(f'| {name} | {" | ".join(cells)} |')
+    return '\n'.join([*lines, ''])
+
+
+def _head(reference: PublishedTable) -> str:
+    named = [f'r@{column}' if column.isdigit() else column for column in reference.columns]
+    return ' / '.join(named)
+
+
+def _printed(values: Sequence[float | None]) -> str:
+    return ' / '.join('?' if value is None else f'{value:g}' for value in values)
+
+
+def _missing(table: Table) -> str:
+    """What a user must bring: for rows that cannot be run here, and for the published size."""
+    lines = [f'- {row.name}: {row.bring}' for row in table.rows if row.bring]
+    if table.full_size:
+        lines.append(f'- at the published size: {table.full_size}')
+    return '\n'.join(['To bring:\n', *lines, '']) if lines else ''

@@ -1,0 +1,227 @@
+"""A row of a table with one seed: its stages are run, or taken from where they lie already."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import importlib
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ghost_vpr_ros.core.errors import ConfigError, SourceError
+from ghost_vpr_ros.replay.output_files import write_json
+from training.experiment import Experiment, read_experiment
+from training.head.whitening import WhiteningConfig
+from training.loop.run_folder import LOG_NAME
+from training.measure.protocols import read_protocols
+from training.tables.plan import BASELINE, Row, Table
+from training.tables.row_inputs import (
+    RECIPE,
+    changed_settings,
+    digest_of,
+    files_digest,
+    stage_inputs,
+)
+
+WEIGHTS_NAME = 'weights.safetensors'
+RESULT_NAME = 'recall.json'
+DONE_NAME = 'done.json'
+MAPS_NAME = 'maps'
+_RUN_FOLDERS = ('pretrain', 'distill', 'train')
+"""Stages that write a folder and can be resumed; the others write one file."""
+
+_KEEPS_TRUNK = ('initialise', 'train', 'whiten')
+"""Stages that can look the maps of a frozen trunk up, besides the evaluation."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One command, and where its result lies.
+
+    Attributes:
+        name: of the stage.
+        arguments: of the command `training.NAME`.
+        folder: of its result, named by the digest of what it follows from.
+        inputs: what it follows from.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    folder: Path
+    inputs: Mapping[str, Any]
+
+
+def stages_of(table: Table, row: Row, seed: int, out: Path) -> list[Stage]:
+    """The stages of a row in order; the last one evaluates.
+
+    Raises:
+        ConfigError: the row's settings contradict each other.
+    """
+    changes = (f'seed={seed}', *row.changes)
+    experiment = read_experiment(table.base, changes)
+    options = tuple(text for change in changes for text in ('--set', change))
+    maps = _maps_option(experiment, row, out)
+    stages: list[Stage] = []
+    weights, before = '', ''
+    for name in row.stages:
+        inputs = stage_inputs(name, experiment, before)
+        before = digest_of(inputs)
+        folder = out / 'stages' / f'{name}-{before}'
+        arguments = ['--config', str(table.base), *options, *_start(name, weights)]
+        arguments += maps if name in _KEEPS_TRUNK else ()
+        if name == BASELINE:
+            arguments = baseline_arguments(experiment)
+        made = folder / 'run' if name in _RUN_FOLDERS else folder / WEIGHTS_NAME
+        weights = str(made / WEIGHTS_NAME if name in _RUN_FOLDERS else made)
+        stages.append(Stage(name, (*arguments, '--out', str(made)), folder, inputs))
+    return [*stages, _evaluation(table, row, weights, before, maps, out)]
+
+
+def baseline_arguments(experiment: Experiment) -> list[str]:
+    """Of `training.rootsift`: the images, the input and the size of an experiment.
+
+    Raises:
+        ConfigError: the training data are chosen by other means than a split.
+    """
+    images = []
+    for each in experiment.data['train']:
+        others = sorted(set(changed_settings(each)) - {'path', 'split'})
+        if others:
+            raise ConfigError(
+                f'stage {BASELINE}: expected training data by path and split, found '
+                f'{others[0]}; write them as a manifest with a column split'
+            )
+        chosen = f' split={each.split}' if each.split else ''
+        images += [f'{path}{chosen}' for path in each.path]
+    return [
+        *('--images', *images, '--dim', str(experiment.section(WhiteningConfig).dim)),
+        *('--size-px', str(experiment.preprocessing.width_px), '--seed', str(experiment.seed)),
+    ]
+
+
+def _start(stage: str, weights: str) -> tuple[str, ...]:
+    if not weights:
+        return ()
+    return ('--weights' if stage == 'whiten' else '--init', weights)
+
+
+def _maps_option(experiment: Experiment, row: Row, out: Path) -> tuple[str, ...]:
+    """Maps are kept where given weights have a trunk that no stage changes."""
+    sections = experiment.to_dict()
+    is_frozen = sections.get('optimiser', {}).get('train_from') == 'pooling'
+    makes_trunk = 'distill' in row.stages or 'pretrain' in row.stages
+    has_trunk = experiment.init and not makes_trunk and row.stages != (BASELINE,)
+    kept = has_trunk and (is_frozen or 'train' not in row.stages)
+    return ('--maps', str(out / MAPS_NAME)) if kept else ()
+
+
+def _evaluation(
+    table: Table, row: Row, weights: str, before: str, maps: tuple[str, ...], out: Path
+) -> Stage:
+    protocols = read_protocols(table.protocols_file, table.protocols)
+    paths = {path for each in protocols.values() for path in each.paths}
+    inputs: dict[str, Any] = {
+        'recipe': RECIPE,
+        'before': before,
+        'protocols': {name: changed_settings(each) for name, each in protocols.items()},
+        'dims': table.dims,
+        'files': {str(path): files_digest(path) for path in sorted(paths)},
+    }
+    if row.evaluate:
+        inputs['options'] = row.evaluate
+    folder = out / 'stages' / f'evaluate-{digest_of(inputs)}'
+    arguments = ['--weights', weights, '--protocols', str(table.protocols_file)]
+    arguments += ['--only', *table.protocols, '--engine', 'torch', *row.evaluate, *maps]
+    arguments += ['--dims', *map(str, table.dims)] if table.dims else []
+    result = str(folder / RESULT_NAME)
+    return Stage('evaluate', (*arguments, '--out', result), folder, inputs)
+
+
+def run_stage(stage: Stage) -> float:
+    """Seconds of the processor that the stage took: now, or when it was run.
+
+    Raises:
+        SourceError: the command failed; its log is named.
+    """
+    done = stage.folder / DONE_NAME
+    if done.exists():
+        return float(json.loads(done.read_text())['seconds'])
+    stage.folder.mkdir(parents=True, exist_ok=True)
+    write_json(stage.folder / 'inputs.json', dict(stage.inputs))
+    start = _processor_seconds()
+    _run_command(stage)
+    seconds = round(_processor_seconds() - start, 1)
+    write_json(done, {'seconds': seconds, 'command': f'training.{stage.name}'})
+    return seconds
+
+
+def command_of(stage: str) -> Callable[[Sequence[str]], int]:
+    """`main` of the module of a stage."""
+    main: Callable[[Sequence[str]], int] = importlib.import_module(f'training.{stage}').main
+    return main
+
+
+def _processor_seconds() -> float:
+    """Of this process and the children that have ended: what other work does not lengthen."""
+    return sum(os.times()[:4])
+
+
+def _run_command(stage: Stage) -> None:
+    """Run the command in this process, its output in `log.txt`; a broken run is resumed."""
+    log, arguments = stage.folder / 'log.txt', list(stage.arguments)
+    made = Path(arguments[-1])
+    if stage.name in _RUN_FOLDERS and (made / 'config.yaml').exists():
+        arguments.append('--resume')
+    elif made.is_file():
+        made.unlink()  # Left by a command that was killed before it was done.
+    main = command_of(stage.name)
+    with (
+        log.open('w') as stream,
+        contextlib.redirect_stdout(stream),
+        contextlib.redirect_stderr(stream),
+    ):
+        status = main(arguments)
+    if status == 0:
+        return
+    lines = log.read_text().strip().splitlines() or ['no output']
+    raise SourceError(
+        f'{log}: stage {stage.name} failed ({lines[-1]}); mend it and start the table again, '
+        'finished stages are kept'
+    )
+
+
+def result_of(stages: Sequence[Stage], seed: int) -> dict[str, Any]:
+    """Run what is not done yet; recall by protocol and size, seconds, and the last loss.
+
+    Raises:
+        SourceError: a command failed; its log is named.
+    """
+    seconds = {stage.name: run_stage(stage) for stage in stages}
+    rows = json.loads((stages[-1].folder / RESULT_NAME).read_text())[0]['rows']
+    return {'seed': seed, 'rows': rows, 'seconds': seconds, 'loss': _last_loss(stages)}
+
+
+def _last_loss(stages: Sequence[Stage]) -> float | None:
+    """Mean loss of the last tenth of a row's last training; None where nothing was trained."""
+    logs = [stage.folder / 'run' / LOG_NAME for stage in stages]
+    trained = [log for log in logs if log.exists()]
+    if not trained:
+        return None
+    with trained[-1].open(newline='') as file:
+        losses = [float(line['loss']) for line in csv.DictReader(file) if line.get('loss')]
+    if not losses:
+        return None
+    return float(np.mean(losses[-max(1, len(losses) // 10) :]))
+
+
+def talk(text: str) -> None:
+    """Say what is going on."""
+    sys.stderr.write(f'{text}\n')
+    sys.stderr.flush()

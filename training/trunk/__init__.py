@@ -1,0 +1,1 @@
+"""Training the trunk: distillation and scene classification."""

@@ -1,0 +1,145 @@
+"""Batches of random views from many photos; a batch follows from seed and step alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ghost_vpr_ros.core.config.model import PreprocessingConfig
+from ghost_vpr_ros.core.datatypes import Frame
+from ghost_vpr_ros.core.errors import ConfigError, ImageError
+from ghost_vpr_ros.core.preprocessing import preprocess
+from ghost_vpr_ros.replay.sources.image_sources import open_source
+from training.datasets.data_config import expanded
+from training.loop.augmentation import AugmentationConfig, augment, random_view
+
+
+@dataclass(frozen=True)
+class Photos:
+    """Frames of several sources, and how likely each is drawn.
+
+    Attributes:
+        frames: N photos.
+        probability: (N,) float64, sums to 1.
+    """
+
+    frames: Sequence[Frame]
+    probability: NDArray[np.float64]
+
+
+def open_photos(sources: Sequence[str]) -> Photos:
+    """All photos of the sources, each `WEIGHT PATH [COLUMN=VALUE ...]`.
+
+    Raises:
+        SourceError: a source cannot be read.
+        ConfigError: no source, no weight above 0, or a text of another form.
+    """
+    frames: list[Frame] = []
+    weights: list[NDArray[np.float64]] = []
+    for text in sources:
+        weight, path, where = _parse(text)
+        found = open_source(path, where=where or None).frames
+        frames += found
+        weights.append(np.full(len(found), weight / len(found)))
+    total = sum(float(each.sum()) for each in weights)
+    if not total > 0.0:
+        raise ConfigError(
+            'photos: expected at least one source with a weight above 0, found none; add '
+            '`photos: [1 FOLDER]` to the section'
+        )
+    return Photos(frames, np.concatenate(weights) / total)
+
+
+def open_unweighted(sources: Sequence[str]) -> list[Frame]:
+    """All photos of the sources, each `PATH [COLUMN=VALUE ...]`, in order.
+
+    Raises:
+        SourceError: a source cannot be read.
+        ConfigError: a text of another form.
+    """
+    return list(open_photos([f'1 {text}' for text in sources]).frames)
+
+
+def _parse(text: str) -> tuple[float, str, dict[str, str]]:
+    """Weight, path and manifest filter of one source."""
+    weight, _, rest = text.partition(' ')
+    path, *filters = rest.split() or ['']
+    pairs = [each.partition('=') for each in filters]
+    try:
+        number = float(weight)
+    except ValueError:
+        number = -1.0
+    if number < 0.0 or not path or not all(equals for _, equals, _ in pairs):
+        raise ConfigError(
+            f'photos: expected `WEIGHT PATH [COLUMN=VALUE ...]`, found {text!r}; for example '
+            '`2 my_photos split=train`'
+        )
+    return number, str(expanded(path)), {column: value for column, _, value in pairs}
+
+
+class ViewBatches(Dataset[tuple[Tensor, Tensor]]):
+    """Item `step` is that step's batch: clean views for the teacher, augmented for the student."""
+
+    def __init__(
+        self,
+        photos: Photos,
+        sizes_px: Sequence[int],
+        batch_size: int,
+        seed: int,
+        augmentation: AugmentationConfig,
+        preprocessing: PreprocessingConfig,
+        rank: int = 0,
+    ) -> None:
+        """Remember what batches are made of; nothing is read yet.
+
+        Args:
+            photos: where views come from.
+            sizes_px: side of the views of each step; its length is the number of steps.
+            batch_size: B.
+            seed: decides everything, together with the step.
+            augmentation: how views are cut and how the student's are changed.
+            preprocessing: mean, deviation and the scale at which photos are seen.
+            rank: number of this process; each has views of its own.
+        """
+        self._photos = photos
+        self._sizes_px = sizes_px
+        self._batch_size = batch_size
+        self._seed = seed
+        self._augmentation = augmentation
+        self._preprocessing = preprocessing
+        self._rank = rank
+
+    def __len__(self) -> int:
+        return len(self._sizes_px)
+
+    def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
+        """Clean and augmented network inputs, (B, 3, size, size) float32 each."""
+        rng = np.random.default_rng((self._seed, step, self._rank))
+        size_px = self._sizes_px[step]
+        views = [self._view(rng, size_px) for _ in range(self._batch_size)]
+        changed = [augment(view, rng, self._augmentation) for view in views]
+        return self._inputs(views, size_px), self._inputs(changed, size_px)
+
+    def _view(self, rng: np.random.Generator, size_px: int) -> NDArray[np.uint8]:
+        """A view of a photo; an unreadable photo is replaced by another, at most ten times."""
+        source_px = round((self._preprocessing.width_px * self._preprocessing.height_px) ** 0.5)
+        error: ImageError | None = None
+        for _ in range(10):
+            number = int(rng.choice(len(self._photos.frames), p=self._photos.probability))
+            try:
+                image = self._photos.frames[number].load()
+            except ImageError as unreadable:
+                error = unreadable
+                continue
+            return random_view(image, size_px, rng, self._augmentation, source_px)
+        raise ImageError(f'ten photos in a row cannot be read, the last: {error}') from error
+
+    def _inputs(self, views: Sequence[NDArray[np.uint8]], size_px: int) -> Tensor:
+        config = replace(self._preprocessing, width_px=size_px, height_px=size_px)
+        return torch.from_numpy(np.concatenate([preprocess(view, config) for view in views]))

@@ -1,0 +1,246 @@
+"""One run of pre-training by classification: advanced step by step, validated, saved, restored."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ghost_vpr_ros.core.errors import ImageError, SourceError, TrainingError
+from ghost_vpr_ros.core.model.vpr_model import VprModel
+from training.datasets.readers.scene_folders import SceneSet
+from training.experiment import Experiment
+from training.loop.checkpoint import (
+    flatten_optimiser,
+    load_checkpoint,
+    load_into,
+    named,
+    restore_optimiser,
+    save_checkpoint,
+    unnamed,
+)
+from training.loop.optimiser import set_learning_rate
+from training.trunk.backbone_weights import take_backbone_weights
+from training.trunk.classification import (
+    ClassificationConfig,
+    SceneClassifier,
+    count_hits,
+    make_optimiser,
+)
+from training.trunk.scene_batches import SceneBatch
+
+
+class Pretraining:
+    """Network, optimiser and counters of one run.
+
+    Attributes:
+        experiment: what is trained, and how.
+        config: its section of classification.
+        step: optimiser steps so far.
+        minutes: time spent so far, in this process and in those before it.
+        val: figures of the last validation: `val_loss`, `val_top1`, `val_top5` (shares, 0 to 1).
+        unreadable: one sentence for each image that was skipped.
+    """
+
+    def __init__(
+        self, experiment: Experiment, scenes: SceneSet, steps: int, device: torch.device
+    ) -> None:
+        """Build the classifier, its trunk untrained or with torchvision's weights.
+
+        Args:
+            experiment: what is trained, and how.
+            scenes: whose classes are learnt.
+            steps: of the whole training.
+            device: where it runs.
+        """
+        self.experiment = experiment
+        self.config = experiment.section(ClassificationConfig)
+        self.step = 0
+        self.minutes = 0.0
+        self.val: dict[str, float] = {}
+        self.unreadable: set[str] = set()
+        self._data: dict[str, list[Any]] = {
+            'classes': list(scenes.classes),
+            'images': [len(scenes.train), len(scenes.val)],
+        }
+        self._steps = steps
+        self._device = device
+        self._losses: list[float] = []
+        self._saved_step = 0
+        network = SceneClassifier(experiment.model, len(scenes.classes), experiment.seed)
+        self._start = take_backbone_weights(network.trunk, experiment)
+        self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.optimiser = make_optimiser(self.network, self.config)
+
+    @property
+    def progress(self) -> float:
+        """Share of the training that is done, 0 to 1: of its steps, or of its time limit."""
+        of_time = self.minutes / self.config.max_minutes if self.config.max_minutes else 0.0
+        return min(1.0, max(self.step / self._steps, of_time))
+
+    @property
+    def finished(self) -> bool:
+        """Whether the steps or the time are used up."""
+        return self.progress >= 1.0
+
+    def advance(self, batch: SceneBatch) -> None:
+        """One step of the optimiser.
+
+        Raises:
+            ImageError: an image is unreadable and must not be skipped, or fewer than two are left.
+            TrainingError: loss or gradients are no numbers; nothing of it is saved.
+        """
+        self._note_unreadable(batch)
+        if len(batch.labels) < 2:
+            raise ImageError(
+                f'step {self.step + 1}: expected at least 2 readable images in a batch, found '
+                f'{len(batch.labels)}; {min(self.unreadable, default="add images")}'
+            )
+        self.network.train()
+        set_learning_rate(self.optimiser, self.config.rate_at(self.progress))
+        loss = self._loss(self._logits(batch.inputs), batch.labels, self.config.label_smoothing)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        length = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.gradient_norm)
+        self._check(loss.item(), length.item())
+        self.optimiser.step()
+        self.step += 1
+        self._losses.append(loss.item())
+
+    @torch.no_grad()
+    def validate(self, batches: Iterable[SceneBatch]) -> None:
+        """Set `val`: loss without smoothing, and how often the label is among the first 1 and 5.
+
+        Raises:
+            ImageError: an image is unreadable and must not be skipped, or all are.
+        """
+        self.network.eval()
+        loss, count, hits = 0.0, 0, [0, 0]
+        for batch in batches:
+            self._note_unreadable(batch)
+            if not len(batch.labels):
+                continue
+            logits = self._logits(batch.inputs)
+            loss += self._loss(logits, batch.labels, 0.0).item() * len(batch.labels)
+            found = count_hits(logits, batch.labels.to(self._device))
+            hits = [sum(pair) for pair in zip(hits, found, strict=True)]
+            count += len(batch.labels)
+        if not count:
+            raise ImageError(f'no held-out image can be read, the first: {min(self.unreadable)}')
+        self.val = {
+            'val_loss': loss / count,
+            'val_top1': hits[0] / count,
+            'val_top5': hits[1] / count,
+        }
+
+    def take_figures(self) -> dict[str, float]:
+        """Mean loss since the last call, and the learning rate now."""
+        mean = math.fsum(self._losses) / len(self._losses)
+        self._losses.clear()
+        return {'loss': mean, 'learning_rate': self.optimiser.param_groups[0]['lr']}
+
+    def save(self, path: Path) -> None:
+        """Write the checkpoint."""
+        tensors = {
+            **named('network', self.network.state_dict()),
+            **named('optimiser', flatten_optimiser(self.optimiser)),
+        }
+        state = {
+            'step': self.step,
+            'minutes': self.minutes,
+            'val': self.val,
+            'losses': self._losses,
+            'unreadable': sorted(self.unreadable),
+            'data': self._data,
+        }
+        save_checkpoint(path, tensors, state)
+        self._saved_step = self.step
+
+    def restore(self, path: Path) -> None:
+        """Continue from a checkpoint.
+
+        Raises:
+            WeightsError: it is damaged or of another architecture.
+            SourceError: the scenes are not those that it was trained on.
+        """
+        tensors, state = load_checkpoint(path)
+        if state['data'] != self._data:
+            classes, images = (state['data'][key] for key in ('classes', 'images'))
+            raise SourceError(
+                f'{path}: expected the scenes of this run, {len(classes)} classes with {images} '
+                f'images (train, val), found {len(self._data["classes"])} classes with '
+                f'{self._data["images"]}; bring the folders back, or start in another folder'
+            )
+        load_into(self.network, unnamed('network', tensors), path)
+        restore_optimiser(self.optimiser, unnamed('optimiser', tensors))
+        self.step, self.minutes, self.val = int(state['step']), state['minutes'], state['val']
+        self._losses, self.unreadable = state['losses'], set(state['unreadable'])
+        self._saved_step = self.step
+
+    def result(self) -> VprModel:
+        """The network with this trunk; its clusters, and what else follows it, are not set."""
+        with torch.random.fork_rng(devices=[]):
+            model = VprModel(self.experiment.model, self.experiment.preprocessing)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.zero_()
+        model.backbone.load_state_dict(self.network.trunk.state_dict())
+        model.provenance = self.provenance()
+        return model.eval()
+
+    def metrics(self) -> dict[str, Any]:
+        """What the run came to, for a file."""
+        return {
+            **self.val,
+            'steps': self.step,
+            'minutes': round(self.minutes, 2),
+            **self._data,
+            'unreadable': sorted(self.unreadable),
+        }
+
+    def provenance(self) -> str:
+        """One sentence on where the weights come from."""
+        start = f', started from {self._start}' if self._start else ''
+        return (
+            f'trunk trained to classify {len(self._data["classes"])} kinds of scenes in '
+            f'{self.step} steps of {self.config.batch_size} views (held-out top-1 '
+            f'{100 * self.val["val_top1"]:.1f} %), seed {self.experiment.seed}{start}; '
+            'not yet trained on places'
+        )
+
+    def _logits(self, inputs: Tensor) -> Tensor:
+        """(B, classes) float32."""
+        kind = self._device.type
+        low = self.config.precision == 'bfloat16' or (
+            self.config.precision == 'auto' and kind == 'cuda'
+        )
+        there = inputs.to(self._device, memory_format=torch.channels_last, non_blocking=True)
+        with torch.autocast(kind, torch.bfloat16, enabled=low):
+            logits: Tensor = self.network(there)
+        return logits.float()
+
+    def _loss(self, logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+        return nn.functional.cross_entropy(
+            logits, labels.to(self._device), label_smoothing=smoothing
+        )
+
+    def _check(self, loss: float, gradient_norm: float) -> None:
+        if not (math.isfinite(loss) and math.isfinite(gradient_norm)):
+            kept = f'the checkpoint of step {self._saved_step} is intact'
+            raise TrainingError(
+                f'step {self.step + 1}: the loss is {loss:g} and its gradient {gradient_norm:g} '
+                f'long, expected numbers; {kept if self._saved_step else "none is saved yet"}: '
+                'start in another folder with a lower classification.learning_rate'
+            )
+
+    def _note_unreadable(self, batch: SceneBatch) -> None:
+        if batch.unreadable and not self.config.skip_unreadable:
+            raise ImageError(
+                f'{batch.unreadable[0]}; or set classification.skip_unreadable to leave such '
+                'images out'
+            )
+        self.unreadable.update(batch.unreadable)
