@@ -255,7 +255,7 @@ def test_the_size_of_the_descriptor_is_known_without_the_network():
 
 ENGINES_FREED_IN_ORDER = """
 import gc, os, signal
-from ghost_vpr_ros.core.config import EngineConfig
+from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.engine import create_engine
 from test.core.model.tiny_model import tiny_model
 

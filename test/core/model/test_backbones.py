@@ -123,7 +123,7 @@ def test_settings_that_make_no_sense_together_are_refused(config, message):
 WITHOUT_TORCHVISION = """
 import sys
 sys.modules['torchvision'] = None
-from ghost_vpr_ros.core.config import ModelConfig
+from ghost_vpr_ros.core.config.model import ModelConfig
 from ghost_vpr_ros.core.errors import PackageError
 from test.core.model.tiny_model import tiny_model
 model = tiny_model()
