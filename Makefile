@@ -1,16 +1,19 @@
 # All commands of the project; continuous integration runs the same ones and nothing else.
 # `make help` lists them. Overrides: PYTHON=python3.12 (interpreter), UV= (pip although uv is there),
-# VENV=folder (where the environment goes), DATA=... (images for the demo), BENCH=quick (a trial).
+# VENV=folder (where the environment goes), DATA=... (images for the demo), BENCH=quick (a trial),
+# JOBS=4 (processes that run tests).
 
 VENV := .venv
 UV := $(shell command -v uv 2>/dev/null)
 BIN := $(VENV)/bin
+JOBS := 2
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench check lint types format clean
+.PHONY: help setup demo test test-slow test-all bench check lint types format clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: ## make or complete the environment in .venv (first time: 5 GB, some minutes)
 	@PYTHON="$(PYTHON)" UV="$(UV)" sh .ci/setup_venv.sh "$(VENV)"
@@ -18,8 +21,14 @@ setup: ## make or complete the environment in .venv (first time: 5 GB, some minu
 demo: setup ## build a map and find places: DATA=<folder of images or manifest.csv>, else the sample town
 	@$(BIN)/ghost-vpr demo $(if $(DATA),--data "$(DATA)")
 
-test: setup check ## everything that continuous integration checks
-	@$(BIN)/python -m pytest
+test: setup check ## style, types and every test that is not marked as slow: some minutes
+	@$(PYTEST) -m 'not slow'
+
+test-slow: setup ## the tests that `make test` leaves out: studies, long runs of the node, benchmarks
+	@$(PYTEST) -m slow
+
+test-all: setup check ## style, types and all tests, slow ones too
+	@$(PYTEST)
 
 ifeq ($(BENCH),quick)
 bench: BENCH_FLAGS := --quick

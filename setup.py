@@ -78,6 +78,7 @@ setup(
             'mypy',
             'psutil',
             'pytest',
+            'pytest-xdist',
             'pyyaml',
             'ruff',
             'types-pyyaml',

@@ -1,4 +1,4 @@
-"""What every test shares: data folder, cache, and a ROS domain on this machine only."""
+"""What every test shares: threads, data folder, cache, and a ROS domain on this machine only."""
 
 import os
 import tempfile
@@ -6,9 +6,15 @@ from pathlib import Path
 
 import pytest
 
-# Set when the tests are collected, before anything starts ROS; processes of a test inherit it.
+pytest_plugins = ['test.process_guard']
+
+# Set when the tests are collected, before anything starts ROS or loads torch; processes of a test
+# inherit it. Each worker of pytest-xdist is a process of its own with a domain of its own.
 os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 100)
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+
+# One thread for each worker: more of them only wait for each other.
+os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 # Exported networks: none of the user's are used, and none are left behind.
 _CACHE = tempfile.TemporaryDirectory(prefix='ghost_vpr_test_')

@@ -92,7 +92,7 @@ def fault_of(command: Command) -> str:
 
 def make_targets() -> set[str]:
     """The targets that the Makefile documents."""
-    return set(re.findall(r'^([a-z]+):.*## ', (ROOT / 'Makefile').read_text(), re.MULTILINE))
+    return set(re.findall(r'^([a-z-]+):.*## ', (ROOT / 'Makefile').read_text(), re.MULTILINE))
 
 
 def _arguments_fault(arguments: list[str]) -> str:

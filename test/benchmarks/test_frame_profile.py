@@ -34,6 +34,7 @@ def test_by_default_both_precisions_are_measured_with_and_without_verification()
     assert {'verify:=true', 'verify:=false', 'inference_precision:=half'} <= given
 
 
+@pytest.mark.slow
 def test_a_quick_run_makes_a_section_of_the_page(tmp_path: Path):
     place_map, images = make_map(tmp_path / 'm.map', make_model()), write_queries(tmp_path / 'q')
     out, written = tmp_path / 'frame.json', tmp_path / 'page.md'

@@ -62,6 +62,7 @@ def test_layers_of_a_kind_are_added_and_the_slowest_kind_comes_first():
     assert found['x'] == {'layers': 2, 'ms': 1.5, 'macs': 40, 'moved_bytes': 4}
 
 
+@pytest.mark.slow
 def test_a_short_run_makes_a_section_of_the_page(tmp_path: Path):
     out, written = tmp_path / 'layers.json', tmp_path / 'page.md'
     command = [sys.executable, '-m', 'benchmarks.layer_profile', '--quick', '--out', str(out)]

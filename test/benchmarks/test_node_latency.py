@@ -58,6 +58,7 @@ def test_a_map_without_images_is_refused(capsys):
     assert '--map and --images belong together' in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_quick_run_measures_latency_and_start(tmp_path: Path):
     place_map, images = make_map(tmp_path / 'm.map', make_model()), write_queries(tmp_path / 'q')
     out = tmp_path / 'node.json'

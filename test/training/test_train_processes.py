@@ -65,6 +65,7 @@ def test_kill_9_and_resume_end_with_the_same_bits(tmp_path: Path) -> None:
     assert all(torch.equal(found[1][name], expected[1][name]) for name in expected[1])
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one(tmp_path: Path) -> None:
     # Three tuples a step: one process gets two of them, the other one; of the last two, one each.
     # Without a learning rate the weights stay, so momentum is the sum of all steps' gradients.

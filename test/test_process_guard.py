@@ -1,0 +1,79 @@
+"""No process outlives the tests: not those of a run that ends, nor of one that is interrupted."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PATIENCE_S = 60.0
+
+# A child with a child of its own, in another session: neither Ctrl-C nor its parent ends it.
+STARTS_PROCESSES = """
+import subprocess, sys, threading
+from pathlib import Path
+INNER = 'import time; time.sleep(1000)'
+OUTER = f'import subprocess, sys; print(subprocess.Popen([sys.executable, "-c", {INNER!r}]).pid)'
+
+def test_that_starts_processes():
+    command = [sys.executable, '-c', OUTER + '; sys.stdout.flush(); ' + INNER]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    sys.__stderr__.write(f'{child.pid} {child.stdout.readline()}')
+    sys.__stderr__.flush()
+    WAITS
+"""
+
+
+def start(folder: Path, *options: str, waits: bool) -> subprocess.Popen:
+    """A run of pytest with the guard, over the test above; with `waits` it does not end."""
+    file = folder / 'test_that_starts.py'
+    file.write_text(
+        STARTS_PROCESSES.replace('WAITS', 'threading.Event().wait(1000)' if waits else '')
+    )
+    return subprocess.Popen(
+        [sys.executable, '-m', 'pytest', '-s', '-p', 'test.process_guard', *options, str(file)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def started_by(run: subprocess.Popen) -> list[psutil.Process]:
+    """The child of the run's test and the child's child."""
+    return [psutil.Process(int(word)) for word in run.stderr.readline().split()]
+
+
+def survivors(processes: list[psutil.Process]) -> list[psutil.Process]:
+    """Those of the processes that do not end, whoever is asked to wait for them."""
+    return psutil.wait_procs(processes, PATIENCE_S)[1]
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_run_leaves_no_process(tmp_path: Path, number: signal.Signals) -> None:
+    with start(tmp_path, waits=True) as run:
+        started = started_by(run)
+        assert len(started) == 2 and all(process.is_running() for process in started)
+        run.send_signal(number)
+        assert survivors(started) == []
+        assert run.wait(PATIENCE_S) != 0
+
+
+def test_a_run_of_workers_that_is_killed_leaves_no_process(tmp_path: Path) -> None:
+    pytest.importorskip('xdist')
+    with start(tmp_path, '-n', '1', waits=True) as run:
+        started = started_by(run)
+        run.kill()
+        assert survivors(started) == []
+
+
+def test_a_run_that_leaves_a_process_fails_and_names_it(tmp_path: Path) -> None:
+    with start(tmp_path, waits=False) as run:
+        started = started_by(run)
+        output, _ = run.communicate(timeout=PATIENCE_S)
+        assert run.returncode == pytest.ExitCode.TESTS_FAILED and '1 passed' in output
+        assert f'left behind by a test and killed: {started[1].pid} ' in output
+        assert survivors(started) == []
