@@ -25,7 +25,7 @@ from ghost_vpr_ros.core.engine import create_engine
 from ghost_vpr_ros.core.map.place_map import PlaceMap
 from ghost_vpr_ros.core.model.default_weights import load_default_model
 from ghost_vpr_ros.core.model.weights import model_to_bytes
-from ghost_vpr_ros.core.recognition.stamped_memory import StampedMemory
+from ghost_vpr_ros.core.recognition.odometry import StampedMemory
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
 from ghost_vpr_ros.core.verification.geometric import (
     GeometricVerifier,

@@ -28,11 +28,11 @@ from ghost_vpr_ros.core.config.verification import FEATURES, VerificationConfig
 from ghost_vpr_ros.core.datatypes import Candidate, Frame, Keyframe
 from ghost_vpr_ros.core.engine import create_engine
 from ghost_vpr_ros.core.geodesy import LocalFrame
+from ghost_vpr_ros.core.map.views import Views
 from ghost_vpr_ros.core.model.default_weights import load_default_model
 from ghost_vpr_ros.core.probability.inlier_evidence import FREE_INLIERS, InlierEvidence
 from ghost_vpr_ros.core.verification.choice import Verifier, create_verifier
 from ghost_vpr_ros.core.verification.geometric import VerifiedCandidate
-from ghost_vpr_ros.core.verification.view_features import Views
 from ghost_vpr_ros.replay.descriptors.extraction import extract_descriptors
 from ghost_vpr_ros.replay.sources.image_sources import open_source
 

@@ -14,14 +14,13 @@ from ghost_vpr_ros.core.config.map import IndexConfig, MapConfig
 from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import Pose
-from ghost_vpr_ros.core.geodesy import yaw_to_quaternion
 from ghost_vpr_ros.core.map.place_map import PlaceMap
+from ghost_vpr_ros.core.poses import yaw_to_quaternion
 from ghost_vpr_ros.core.probability.likelihood import Likelihood
 from ghost_vpr_ros.core.recognition.candidates import make_candidates
 from ghost_vpr_ros.core.recognition.known_places import KnownPlaces
 from ghost_vpr_ros.core.recognition.map_likelihood import MapTeacher
-from ghost_vpr_ros.core.recognition.motion import Motion
-from ghost_vpr_ros.core.recognition.position_prior import PositionPrior
+from ghost_vpr_ros.core.recognition.odometry import Motion, PositionPrior
 from ghost_vpr_ros.core.recognition.temporal_filter import TemporalFilter
 from ghost_vpr_ros.core.search.cache import cache_path, columns_path
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from ghost_vpr_ros.cli.table import add_json_option, print_result
 from ghost_vpr_ros.core.errors import SourceError
-from ghost_vpr_ros.core.fleet.shared_address import SharedAddress, shared_address
+from ghost_vpr_ros.core.fleet.database import SharedAddress, shared_address
 
 if TYPE_CHECKING:
-    from ghost_vpr_ros.core.map.place_map import PlaceMap
+    from ghost_vpr_ros.core.map.reader import MapReader
 
 _SQLITE_START = b'SQLite format 3\0'
 
@@ -78,7 +78,7 @@ def _describe_shared(address: SharedAddress) -> dict[str, Any]:
         return {'kind': 'shared map', 'address': str(address), **_map_values(shared)}
 
 
-def _map_values(place_map: PlaceMap) -> dict[str, Any]:
+def _map_values(place_map: MapReader) -> dict[str, Any]:
     from ghost_vpr_ros.core.model.weights import model_from_bytes
 
     model = model_from_bytes(place_map.model_bytes(), f'the model in {place_map.path}')

@@ -10,7 +10,7 @@ from ghost_vpr_ros.cli.progress import say
 from ghost_vpr_ros.core.datatypes import Pose
 
 if TYPE_CHECKING:
-    from ghost_vpr_ros.core.recognition.stamped_memory import StampedMemory
+    from ghost_vpr_ros.core.recognition.odometry import StampedMemory
 
 
 def add_odometry_option(parser: argparse._ArgumentGroup) -> None:

@@ -39,7 +39,7 @@ from ghost_vpr_ros.replay.config import EvaluationConfig
 from ghost_vpr_ros.replay.output_files import make_output_folder
 
 if TYPE_CHECKING:
-    from ghost_vpr_ros.core.recognition.stamped_memory import StampedMemory
+    from ghost_vpr_ros.core.recognition.odometry import StampedMemory
     from ghost_vpr_ros.core.recognizer import PlaceRecognizer
     from ghost_vpr_ros.replay.evaluation.evaluator import Evaluation
     from ghost_vpr_ros.replay.evaluation.replayer import Answer

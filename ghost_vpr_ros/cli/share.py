@@ -41,8 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Publish the map and print what that changed."""
+    from ghost_vpr_ros.core.fleet.database import new_shared_address
     from ghost_vpr_ros.core.fleet.publisher import model_record
-    from ghost_vpr_ros.core.fleet.shared_address import new_shared_address
     from ghost_vpr_ros.core.fleet.store import SharedStore
     from ghost_vpr_ros.core.map.place_map import PlaceMap
 

@@ -12,7 +12,6 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pyproj import Transformer
-from scipy.spatial.transform import Rotation
 
 from ghost_vpr_ros.core.datatypes import GeoPoint
 
@@ -176,35 +175,3 @@ def _utm(zone: int, northern: bool) -> Transformer:
         '+proj=pipeline +step +proj=unitconvert +xy_in=deg +xy_out=rad'
         f' +step +proj=utm +zone={zone}{south} +ellps=WGS84'
     )
-
-
-def heading_to_yaw(heading_deg: float) -> float:
-    """ENU yaw (radians, -pi .. pi) of a compass heading (0 north, 90 east)."""
-    return math.remainder(math.radians(90.0 - heading_deg), math.tau)
-
-
-def yaw_to_heading(yaw_rad: float) -> float:
-    """Compass heading (degrees, 0 up to 360, 0 north, 90 east) of an ENU yaw."""
-    return (90.0 - math.degrees(yaw_rad)) % 360.0
-
-
-def yaw_to_quaternion(yaw_rad: float) -> NDArray[np.float64]:
-    """(4,) float64 unit quaternion x, y, z, w of a rotation about the vertical axis."""
-    return np.array([0.0, 0.0, math.sin(yaw_rad / 2.0), math.cos(yaw_rad / 2.0)])
-
-
-def heading_to_quaternion(heading_deg: float) -> NDArray[np.float64]:
-    """(4,) float64 unit quaternion x, y, z, w of a level body whose x axis has this heading."""
-    return yaw_to_quaternion(heading_to_yaw(heading_deg))
-
-
-def quaternion_to_yaw(quaternion_xyzw: ArrayLike) -> float:
-    """ENU yaw (radians, -pi .. pi) of a body's x axis; roll and pitch do not matter."""
-    x, y, z, w = (float(value) for value in np.asarray(quaternion_xyzw))
-    return math.atan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z))
-
-
-def rotation_to_quaternion(rotation: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(4,) unit quaternion x, y, z, w with w >= 0 of a (3, 3) rotation."""
-    quaternion = Rotation.from_matrix(rotation).as_quat()
-    return np.asarray(quaternion if quaternion[3] >= 0.0 else -quaternion)

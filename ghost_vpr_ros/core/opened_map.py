@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 from ghost_vpr_ros.core.config.map import MapConfig
 from ghost_vpr_ros.core.errors import MapError
-from ghost_vpr_ros.core.fleet.shared_address import SharedAddress, shared_address
+from ghost_vpr_ros.core.fleet.database import SharedAddress, shared_address
 from ghost_vpr_ros.core.fleet.shared_map import SharedMap
 from ghost_vpr_ros.core.map.place_map import PlaceMap
+from ghost_vpr_ros.core.map.reader import MapReader
 from ghost_vpr_ros.core.model.default_weights import default_weights
 from ghost_vpr_ros.core.model.weights_file import StoredModel
 
@@ -17,7 +18,7 @@ from ghost_vpr_ros.core.model.weights_file import StoredModel
 class OpenedMap(NamedTuple):
     """A map and the network that makes its descriptors."""
 
-    place_map: PlaceMap
+    place_map: MapReader
     model: StoredModel
 
 

@@ -5,7 +5,9 @@ The same object serves the node, the replay of bags and the command line.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,27 +29,29 @@ from ghost_vpr_ros.core.datatypes import (
 )
 from ghost_vpr_ros.core.engine import Engine, create_engine
 from ghost_vpr_ros.core.errors import MapError
-from ghost_vpr_ros.core.map.place_map import PlaceMap
+from ghost_vpr_ros.core.map.reader import MapReader
+from ghost_vpr_ros.core.map.views import views_of
 from ghost_vpr_ros.core.model.description import DescribedModel
 from ghost_vpr_ros.core.opened_map import open_map
 from ghost_vpr_ros.core.preprocessing import pixel_batch
-from ghost_vpr_ros.core.probability.calibration import Calibration, decision_config
+from ghost_vpr_ros.core.probability.calibration import Calibration
 from ghost_vpr_ros.core.probability.likelihood import Likelihood
-from ghost_vpr_ros.core.recognition.decision import decide
+from ghost_vpr_ros.core.recognition.decision import decide, decision_config
 from ghost_vpr_ros.core.recognition.frame_memory import FrameMemory
-from ghost_vpr_ros.core.recognition.geometric_evidence import weighed_by_geometry
 from ghost_vpr_ros.core.recognition.image_quality import shows_something
 from ghost_vpr_ros.core.recognition.known_places import KnownPlaces
-from ghost_vpr_ros.core.recognition.loop_closure import best_checked, make_closure
 from ghost_vpr_ros.core.recognition.map_likelihood import MapTeacher
-from ghost_vpr_ros.core.recognition.odometry import Reading
-from ghost_vpr_ros.core.recognition.pose_estimate import estimate_pose, geo_of
-from ghost_vpr_ros.core.recognition.position_prior import PositionPrior
+from ghost_vpr_ros.core.recognition.odometry import PositionPrior, Reading
+from ghost_vpr_ros.core.recognition.pose_estimate import (
+    best_checked,
+    estimate_pose,
+    geo_of,
+    make_closure,
+    weighed_by_geometry,
+)
 from ghost_vpr_ros.core.search.ranking import BuildProgress
-from ghost_vpr_ros.core.stage_clock import StageClock
 from ghost_vpr_ros.core.verification.choice import Verifier, create_verifier
 from ghost_vpr_ros.core.verification.geometric import VerifiedCandidate
-from ghost_vpr_ros.core.verification.view_features import views_of
 
 
 class PlaceRecognizer:
@@ -64,7 +68,7 @@ class PlaceRecognizer:
         self,
         model: DescribedModel,
         engine: Engine,
-        place_map: PlaceMap,
+        place_map: MapReader,
         config: RecognizerConfig,
         progress: BuildProgress | None = None,
     ) -> None:
@@ -296,3 +300,18 @@ class PlaceRecognizer:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class StageClock:
+    """Times named stages; `stage_ms` holds what each took in all, in milliseconds."""
+
+    def __init__(self) -> None:
+        self.stage_ms: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        """Time the body of a `with` statement under a stage's name."""
+        start = time.perf_counter()
+        yield
+        taken_ms = 1e3 * (time.perf_counter() - start)
+        self.stage_ms[stage] = self.stage_ms.get(stage, 0.0) + taken_ms

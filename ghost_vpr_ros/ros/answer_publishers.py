@@ -15,7 +15,7 @@ from visualization_msgs.msg import MarkerArray
 
 from ghost_vpr_ros.core.datatypes import Hypothesis, State
 from ghost_vpr_ros.core.image import decode_compressed, encode_jpeg
-from ghost_vpr_ros.core.map.place_map import PlaceMap
+from ghost_vpr_ros.core.map.reader import MapReader
 from ghost_vpr_ros.core.sampling import evenly_spaced
 from ghost_vpr_ros.ros import conversions, pictures
 from ghost_vpr_ros.ros.image_conversions import RgbImage, compressed_message
@@ -33,7 +33,7 @@ _MOST_PUBLISHED = 20_000
 class AnswerPublishers:
     """Publishes hypotheses of one map; silent unless the node is active."""
 
-    def __init__(self, node: LifecycleNode, place_map: PlaceMap, map_frame: str) -> None:
+    def __init__(self, node: LifecycleNode, place_map: MapReader, map_frame: str) -> None:
         self._node = node
         self._place_map = place_map
         self._map_frame = map_frame

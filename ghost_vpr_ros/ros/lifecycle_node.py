@@ -15,7 +15,7 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, NavSatFix
 
 from ghost_vpr_ros.core.errors import GhostVprError
-from ghost_vpr_ros.core.map.place_map import PlaceMap
+from ghost_vpr_ros.core.map.reader import MapReader
 from ghost_vpr_ros.core.opened_map import OpenedMap
 from ghost_vpr_ros.ros.answer_publishers import AnswerPublishers
 from ghost_vpr_ros.ros.conversions import header_at
@@ -241,7 +241,7 @@ def helper_qos() -> QoSProfile:
     return QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
-def _calibration_text(place_map: PlaceMap) -> str:
+def _calibration_text(place_map: MapReader) -> str:
     learnt = place_map.calibration
     if learnt is None:
         return 'none'
@@ -251,7 +251,7 @@ def _calibration_text(place_map: PlaceMap) -> str:
     )
 
 
-def _map_values(place_map: PlaceMap) -> dict[str, str]:
+def _map_values(place_map: MapReader) -> dict[str, str]:
     """What `/diagnostics` says about a map."""
     return {
         'map': str(place_map.path),

@@ -18,8 +18,7 @@ from ghost_vpr_ros.core.engine import Engine, create_engine
 from ghost_vpr_ros.core.errors import ConfigError, GhostVprError
 from ghost_vpr_ros.core.mapping.mapper import PlaceMapper
 from ghost_vpr_ros.core.opened_map import OpenedMap
-from ghost_vpr_ros.core.recognition.position_prior import prior_of_fix
-from ghost_vpr_ros.core.recognition.stamped_memory import StampedMemory
+from ghost_vpr_ros.core.recognition.odometry import StampedMemory, prior_of_fix
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
 from ghost_vpr_ros.ros.answer_publishers import AnswerPublishers
 from ghost_vpr_ros.ros.conversions import (

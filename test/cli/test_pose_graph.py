@@ -9,8 +9,8 @@ import pytest
 
 from ghost_vpr_ros.cli.main import main
 from ghost_vpr_ros.core.datatypes import Pose
-from ghost_vpr_ros.core.geodesy import rotation_to_quaternion
 from ghost_vpr_ros.core.map.place_map import PlaceMap
+from ghost_vpr_ros.core.poses import rotation_to_quaternion
 from ghost_vpr_ros.replay.bags.writer import BagFrame, write_bag
 from test.cli.program import TINY, picture
 from test.replay.circles import circle

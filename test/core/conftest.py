@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ghost_vpr_ros.core.fleet.shared_address import SharedAddress
+from ghost_vpr_ros.core.fleet.database import SharedAddress
 from test.core.map_making import filled_map
 
 

@@ -7,9 +7,9 @@ import numpy as np
 from ghost_vpr_ros.core.config.map import MapConfig, MappingConfig
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import Pose
-from ghost_vpr_ros.core.geodesy import yaw_to_quaternion
 from ghost_vpr_ros.core.map.place_map import PlaceMap
 from ghost_vpr_ros.core.mapping.mapper import PlaceMapper
+from ghost_vpr_ros.core.poses import yaw_to_quaternion
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
 from test.core.scripted import ScriptedEngine
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import Candidate, Keyframe, Pose
-from ghost_vpr_ros.core.geodesy import yaw_to_quaternion
 from ghost_vpr_ros.core.map.place_map import PlaceMap
 from ghost_vpr_ros.core.model.vpr_model import VprModel
+from ghost_vpr_ros.core.poses import yaw_to_quaternion
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
 
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from ghost_vpr_ros.core.fleet.database import SharedAddress
 from ghost_vpr_ros.core.fleet.publisher import Published, Publisher, model_record
-from ghost_vpr_ros.core.fleet.shared_address import SharedAddress
 from ghost_vpr_ros.core.fleet.store import SharedStore
 from ghost_vpr_ros.core.map.place_map import PlaceMap
 from test.core.map_making import TOWN, WEIGHTS, unit_rows

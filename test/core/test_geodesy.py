@@ -13,12 +13,14 @@ from ghost_vpr_ros.core.geodesy import (
     LocalFrame,
     check_geo,
     geo_to_utm,
-    heading_to_quaternion,
-    heading_to_yaw,
     horizontal_distance_m,
-    quaternion_to_yaw,
     utm_to_geo,
     utm_zone,
+)
+from ghost_vpr_ros.core.poses import (
+    heading_to_quaternion,
+    heading_to_yaw,
+    quaternion_to_yaw,
     yaw_to_heading,
     yaw_to_quaternion,
 )

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from ghost_vpr_ros.core.stage_clock import StageClock
+from ghost_vpr_ros.core.recognizer import StageClock
 
 
 def test_each_stage_is_timed_in_milliseconds_under_its_name():

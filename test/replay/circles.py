@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ghost_vpr_ros.core.datatypes import Keyframe, Pose
+from ghost_vpr_ros.core.poses import rotation_about_z
 from ghost_vpr_ros.replay.pose_graph.closures import Closure
 from ghost_vpr_ros.replay.pose_graph.odometry_track import OdometryTrack
-from ghost_vpr_ros.replay.rigid_motion import rotation_about_z
 
 RADIUS_M = 40.0
 

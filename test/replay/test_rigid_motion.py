@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 
 from ghost_vpr_ros.core.datatypes import Pose
-from ghost_vpr_ros.core.geodesy import rotation_to_quaternion
-from ghost_vpr_ros.core.pose_matrix import matrix_of
+from ghost_vpr_ros.core.poses import matrix_of, rotation_to_quaternion, steps_of, travelled_m
 from ghost_vpr_ros.replay.bags.transform_tree import rotate
-from ghost_vpr_ros.replay.rigid_motion import steps_of, travelled_m
 from test.replay.circles import circle
 
 

@@ -18,12 +18,12 @@ from ghost_vpr_ros.core.config.model import ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import Pose
 from ghost_vpr_ros.core.engine import create_engine
-from ghost_vpr_ros.core.geodesy import yaw_to_quaternion
 from ghost_vpr_ros.core.map.place_map import PlaceMap
 from ghost_vpr_ros.core.mapping.mapper import PlaceMapper
 from ghost_vpr_ros.core.model.initialisation import build_untrained
 from ghost_vpr_ros.core.model.weights import save_model
 from ghost_vpr_ros.core.opened_map import open_map
+from ghost_vpr_ros.core.poses import yaw_to_quaternion
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
 from ghost_vpr_ros.ros.conversions import header_at, stamp_to_ns, to_pose
 from ghost_vpr_ros.ros.image_conversions import raw_message

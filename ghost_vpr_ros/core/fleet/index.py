@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ghost_vpr_ros.core.errors import MapError
-from ghost_vpr_ros.core.fleet.database import explained
+from ghost_vpr_ros.core.fleet.database import SharedAddress, explained
 from ghost_vpr_ros.core.fleet.records import DESCRIPTOR, ID
-from ghost_vpr_ros.core.fleet.shared_address import SharedAddress
 from ghost_vpr_ros.core.search.index import SearchIndex
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ghost_vpr_ros.core.datatypes import GeoPoint, Keyframe, Pose
 from ghost_vpr_ros.core.fleet.sources import SharedSource
 from ghost_vpr_ros.core.map.frame import MapFrame
-from ghost_vpr_ros.core.map.map_rows import storable_text
+from ghost_vpr_ros.core.map.schema import storable_text
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient

@@ -10,25 +10,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.datatypes import Keyframe
+from ghost_vpr_ros.core.fleet.database import SharedAddress
 from ghost_vpr_ros.core.fleet.index import MilvusIndex
 from ghost_vpr_ros.core.fleet.records import keyframe_of
-from ghost_vpr_ros.core.fleet.shared_address import SharedAddress
 from ghost_vpr_ros.core.fleet.sources import SharedSource, number_of, shared_frame
 from ghost_vpr_ros.core.fleet.store import SharedStore
 from ghost_vpr_ros.core.map.calibration_table import check_fits, write_calibration
 from ghost_vpr_ros.core.map.frame import MapFrame
-from ghost_vpr_ros.core.map.map_rows import (
+from ghost_vpr_ros.core.map.reader import MapReader
+from ghost_vpr_ros.core.map.schema import (
     INSERT_KEYFRAME_AT,
     UPDATE_FRAME,
+    check_model,
     geo_values,
     position_values,
+    write_schema,
 )
-from ghost_vpr_ros.core.map.place_map import PlaceMap
-from ghost_vpr_ros.core.map.schema import check_model, write_schema
 from ghost_vpr_ros.core.probability.calibration import Calibration
 
 
-class SharedMap(PlaceMap):
+class SharedMap(MapReader):
     """All keyframes of a shared map as they were when it was opened; read-only.
 
     Positions and names are copied into a map in memory; descriptors and views stay in the
@@ -56,7 +57,7 @@ class SharedMap(PlaceMap):
             key=lambda keyframe: keyframe.keyframe_id,
         )
         _fill(connection, keyframes, frame, _calibration(store, sources.values(), path))
-        super().__init__(path, connection, None)
+        super().__init__(path, connection)
 
     @classmethod
     def at(

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.errors import MapError
-from ghost_vpr_ros.core.fleet.database import connect, explained, rows_where
+from ghost_vpr_ros.core.fleet.database import SharedAddress, connect, explained, rows_where
 from ghost_vpr_ros.core.fleet.pieces import SharedPieces
 from ghost_vpr_ros.core.fleet.records import DESCRIPTOR, FIELDS, ID, create_places
-from ghost_vpr_ros.core.fleet.shared_address import SharedAddress
 from ghost_vpr_ros.core.fleet.sources import SharedSource, read_sources
 from ghost_vpr_ros.core.map.schema import ModelRecord, check_model
 from ghost_vpr_ros.core.probability.calibration import Calibration

@@ -22,23 +22,20 @@ from ghost_vpr_ros.core.map.file import (
     explained,
 )
 from ghost_vpr_ros.core.map.frame import MapFrame, check_position
-from ghost_vpr_ros.core.map.map_rows import (
+from ghost_vpr_ros.core.map.reader import MapReader, SessionInfo
+from ghost_vpr_ros.core.map.schema import (
     INSERT_KEYFRAME,
     UPDATE_FRAME,
     UPDATE_POSITION,
-    check_descriptor,
-    geo_values,
-    position_values,
-    storable_text,
-)
-from ghost_vpr_ros.core.map.reader import SessionInfo
-from ghost_vpr_ros.core.map.row_reader import RowReader
-from ghost_vpr_ros.core.map.schema import (
     ModelRecord,
     check_consistent,
+    check_descriptor,
     check_is_map,
     check_model,
+    geo_values,
+    position_values,
     read_model,
+    storable_text,
     write_schema,
 )
 from ghost_vpr_ros.core.map.writer import Execute, MapWriter
@@ -47,7 +44,7 @@ from ghost_vpr_ros.core.probability.calibration import Calibration
 __all__ = ['PlaceMap', 'SessionInfo']
 
 
-class PlaceMap(RowReader):
+class PlaceMap(MapReader):
     """A robot's map of places; made by `create` or `open`, closed by `close` or `with`.
 
     `row` is a position in `descriptors()`, `keyframe_id` is stable; `keyframe_ids()` joins them.
@@ -135,12 +132,6 @@ class PlaceMap(RowReader):
         connection.close()
         return cls(path, connect_writable(path), config or MapConfig())
 
-    def __enter__(self) -> PlaceMap:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     def close(self) -> None:
         """Commit what was added and close the file; a second call does nothing.
 
@@ -150,7 +141,7 @@ class PlaceMap(RowReader):
         writer, self._writer = self._writer, None
         if writer is not None:
             writer.close()
-        self._connection.close()
+        super().close()
 
     @property
     def is_writable(self) -> bool:  # noqa: D102

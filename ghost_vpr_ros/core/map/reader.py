@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, GeoPoint, Keyframe
@@ -20,8 +20,15 @@ from ghost_vpr_ros.core.geodesy import LocalFrame
 from ghost_vpr_ros.core.map.calibration_table import read_calibration
 from ghost_vpr_ros.core.map.file import explained
 from ghost_vpr_ros.core.map.frame import MapFrame
-from ghost_vpr_ros.core.map.map_rows import SELECT_KEYFRAMES, keyframe_from_row, read_descriptors
-from ghost_vpr_ros.core.map.schema import damaged, read_model
+from ghost_vpr_ros.core.map.schema import (
+    SELECT_KEYFRAMES,
+    damaged,
+    descriptors_of,
+    keyframe_from_row,
+    read_descriptors,
+    read_model,
+)
+from ghost_vpr_ros.core.poses import quaternion_to_yaw
 from ghost_vpr_ros.core.probability.calibration import Calibration
 
 _SELECT_SESSIONS = """
@@ -42,8 +49,72 @@ class SessionInfo:
     last_stamp_ns: int
 
 
+_MOST_AT_ONCE = 10_000
+"""Rows of one query."""
+
+_SELECT_COLUMNS = (
+    'SELECT session_id, x_m, y_m, z_m, qx, qy, qz, qw FROM keyframes'
+    ' WHERE keyframe_id BETWEEN ? AND ? ORDER BY keyframe_id'
+)
+
+_SELECT_DESCRIPTORS = 'SELECT keyframe_id, descriptor FROM descriptors WHERE keyframe_id'
+
+
+class Columns(NamedTuple):
+    """What is known of N keyframes, one array each.
+
+    Attributes:
+        positions: (N, 3) float64 map frame, metres; NaN where unknown.
+        yaws: (N,) float64 headings in the map frame, radians from east; NaN where unknown.
+        sessions: (N,) int32 numbers of their sessions.
+    """
+
+    positions: NDArray[np.float64]
+    yaws: NDArray[np.float64]
+    sessions: NDArray[np.int32]
+
+
+MapT = TypeVar('MapT', bound='MapReader')
+
+
+class PlaceSearch(Protocol):
+    """Descriptors in rows 0 .. N - 1, and the search for the most similar ones."""
+
+    def __len__(self) -> int:
+        """N."""
+        ...
+
+    @property
+    def descriptor_dim(self) -> int:
+        """D."""
+        ...
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether all descriptors are compared with each query."""
+        ...
+
+    def add(self, descriptor: ArrayLike) -> int:
+        """Append one descriptor (D,) of unit norm; returns its row."""
+        ...
+
+    def add_all(self, descriptors: ArrayLike) -> None:
+        """Append descriptors (n, D) of unit norm, in their order."""
+        ...
+
+    def search(self, queries: ArrayLike, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Rows and similarities (Q, min(k, N)) of queries (Q, D), best first."""
+        ...
+
+    def search_among(
+        self, query: ArrayLike, rows: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Chosen rows (n,), best first, with their similarities (n,) to a query (1, D)."""
+        ...
+
+
 class MapReader:
-    """The reading half of `PlaceMap`.
+    """A map open for reading: what a map file and a fleet's shared map have in common.
 
     It shows the keyframes that were there when the map was opened (and those added through this
     object), also while another process adds more: rows and ids always fit each other.
@@ -70,6 +141,19 @@ class MapReader:
 
     def __len__(self) -> int:
         return self._count
+
+    def __enter__(self: MapT) -> MapT:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the map; a second call does nothing."""
+        self._connection.close()
+
+    def commit(self) -> None:
+        """Put every added keyframe on the disk now; a map that is only read has none."""
 
     @property
     def revision(self) -> int:
@@ -114,6 +198,10 @@ class MapReader:
     def is_writable(self) -> bool:
         """Whether keyframes can be added."""
         return False
+
+    def search_index(self) -> PlaceSearch | None:
+        """The database that searches this map; None: a file, which gets an index in memory."""
+        return None
 
     def sessions(self) -> list[SessionInfo]:
         """The mapping runs, oldest first."""
@@ -190,6 +278,48 @@ class MapReader:
             except ValueError as error:
                 raise damaged(self.path, f'descriptors ({error})') from error
 
+    def columns(self) -> Columns:
+        """Of all rows; read piece by piece."""
+        parts = [_columns_of([])]
+        for start in range(0, len(self), _MOST_AT_ONCE):
+            parts.append(_columns_of(self._between(_SELECT_COLUMNS, start)))
+        return Columns(*map(np.concatenate, zip(*parts, strict=True)))
+
+    def keyframes_at(self, rows: NDArray[np.int64]) -> list[Keyframe]:
+        """The keyframes of rows (n,), in their order."""
+        found = self._chosen(f'{SELECT_KEYFRAMES} WHERE keyframe_id', rows)
+        return [keyframe_from_row(values) for values in found]
+
+    def descriptors_at(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(n, D) float32, unit norm, of rows (n,), in their order.
+
+        Raises:
+            MapError: the file was damaged since it was opened.
+        """
+        found = self._chosen(_SELECT_DESCRIPTORS, rows)
+        return self._descriptors_of([descriptor for _, descriptor in found])
+
+    def descriptor_blocks(self, first: int = 0) -> Iterator[NDArray[np.float32]]:
+        """All descriptors from a row on, in row order, (n, D) float32 at a time.
+
+        Raises:
+            MapError: the file was damaged since it was opened.
+        """
+        sql = f'{_SELECT_DESCRIPTORS} BETWEEN ? AND ? ORDER BY keyframe_id'
+        for start in range(first, len(self), _MOST_AT_ONCE):
+            found = self._between(sql, start)
+            yield self._descriptors_of([descriptor for _, descriptor in found])
+
+    def row_of(self, keyframe_id: int) -> int:
+        """The row of a keyframe of this map."""
+        if self._has_no_gap:
+            return keyframe_id - 1
+        return int(np.searchsorted(self.keyframe_ids(), keyframe_id))
+
+    def session_number(self, name: str) -> int:
+        """What stands for a session in `Columns`."""
+        return self._sessions[name]
+
     def _all(self, sql: str, values: Any = ()) -> list[Any]:
         # All rows at once: an unfinished query would hold a lock that blocks the map's writer.
         with self._lock, explained(self.path):
@@ -227,3 +357,47 @@ class MapReader:
 
     def _unknown_keyframe(self, keyframe_id: int) -> MapError:
         return MapError(f'{self.path} has no keyframe {keyframe_id}; it holds {self._count}')
+
+    @property
+    def _has_no_gap(self) -> bool:
+        # Ids begin at 1 and grow: when there are as many as the last one says, none is missing.
+        return self._last_id == self._count
+
+    def _ids_at(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        return rows + 1 if self._has_no_gap else self.keyframe_ids()[rows]
+
+    def _between(self, sql: str, start: int) -> list[tuple[Any, ...]]:
+        """What is found of the next rows from `start` on."""
+        stop = min(start + _MOST_AT_ONCE, len(self))
+        found = self._all(sql, self._ids_at(np.array([start, stop - 1])).tolist())
+        if len(found) != stop - start:
+            raise damaged(self.path, f'{stop - start - len(found)} rows are missing')
+        return found
+
+    def _chosen(self, sql: str, rows: NDArray[np.int64]) -> list[tuple[Any, ...]]:
+        """What is found of rows (n,), in their order; the first column is the keyframe's id."""
+        ids = self._ids_at(rows).tolist()
+        found: dict[int, tuple[Any, ...]] = {}
+        for start in range(0, len(ids), _MOST_AT_ONCE):
+            part = ids[start : start + _MOST_AT_ONCE]
+            marks = ','.join('?' * len(part))
+            found |= {values[0]: values for values in self._all(f'{sql} IN ({marks})', part)}
+        if not found.keys() >= set(ids):
+            raise damaged(self.path, 'rows are missing')
+        return [found[keyframe_id] for keyframe_id in ids]
+
+    def _descriptors_of(self, blobs: Sequence[bytes]) -> NDArray[np.float32]:
+        try:
+            return descriptors_of(blobs, self.descriptor_dim)
+        except ValueError as error:
+            raise damaged(self.path, f'descriptors ({error})') from error
+
+
+def _columns_of(found: Sequence[tuple[Any, ...]]) -> Columns:
+    yaws = [
+        np.nan if x_m is None or quaternion[0] is None else quaternion_to_yaw(quaternion)
+        for _, x_m, _, _, *quaternion in found
+    ]
+    positions = np.array([values[1:4] for values in found], np.float64).reshape(-1, 3)
+    sessions = np.array([values[0] for values in found], np.int32)
+    return Columns(positions, np.array(yaws, np.float64), sessions)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.config.map import MapConfig
-from ghost_vpr_ros.core.image import encode_jpeg
+from ghost_vpr_ros.core.image import decode_compressed, encode_jpeg
+from ghost_vpr_ros.core.map.reader import MapReader
 
 
 def view_of(image: NDArray[np.uint8], config: MapConfig) -> bytes | None:
@@ -20,3 +23,17 @@ def view_of(image: NDArray[np.uint8], config: MapConfig) -> bytes | None:
         size = (config.view_width_px, new_height_px)
         image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
     return encode_jpeg(image, config.view_quality)
+
+
+Views = Callable[[int], 'NDArray[np.uint8] | None']
+"""RGB uint8 (H, W, 3) of a keyframe id, or None; may raise `ImageError`."""
+
+
+def views_of(place_map: MapReader) -> Views:
+    """A map's stored views as RGB uint8 (H, W, 3) by keyframe id; None where there is none."""
+
+    def view(keyframe_id: int) -> NDArray[np.uint8] | None:
+        jpeg = place_map.view(keyframe_id)
+        return None if jpeg is None else decode_compressed(jpeg, f'view of {keyframe_id}')
+
+    return view

@@ -23,6 +23,7 @@ from ghost_vpr_ros.core.datatypes import (
     State,
 )
 from ghost_vpr_ros.core.errors import MapError
+from ghost_vpr_ros.core.map.place_map import PlaceMap
 from ghost_vpr_ros.core.map.views import view_of
 from ghost_vpr_ros.core.mapping.keyframe_selection import KeyframeSelection
 from ghost_vpr_ros.core.mapping.tracker import MapTracker, relocated
@@ -57,15 +58,15 @@ class PlaceMapper:
         Raises:
             MapError: the map is read-only.
         """
-        if not recognizer.place_map.is_writable:
+        place_map = recognizer.place_map
+        if not isinstance(place_map, PlaceMap) or not place_map.is_writable:
             raise MapError(
-                f'{recognizer.place_map.path} is open read-only; a robot that maps needs it '
-                'open for writing'
+                f'{place_map.path} is open read-only; a robot that maps needs it open for writing'
             )
         self.recognizer = recognizer
         self.config = config
         self._map_config = map_config
-        self._map = recognizer.place_map
+        self._map = place_map
         self.session = ''
         self._selection = KeyframeSelection()
         self._tracker = MapTracker()

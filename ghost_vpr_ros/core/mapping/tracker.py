@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from ghost_vpr_ros.core.config.map import MappingConfig
 from ghost_vpr_ros.core.datatypes import Pose
-from ghost_vpr_ros.core.geodesy import quaternion_to_yaw
+from ghost_vpr_ros.core.poses import quaternion_to_yaw
 from ghost_vpr_ros.core.recognition.odometry import Reading
 
 _STATE = [0, 1, 2, 5]

@@ -15,7 +15,6 @@ from typing import Any, get_type_hints
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.errors import CalibrationError
 from ghost_vpr_ros.core.probability.likelihood import logistic
 
@@ -110,21 +109,6 @@ class Calibration:
                 f'the calibration is unreadable: missing or unknown {names}; calibrate again'
             )
         return cls(**{name: _typed(name, kinds[name], value) for name, value in values.items()})
-
-
-def decision_config(config: RecognizerConfig, calibration: Calibration | None) -> RecognizerConfig:
-    """The thresholds that decide.
-
-    The calibrated threshold takes the place of `min_probability` where that has its default; any
-    other value was chosen by the user and stands. `tentative_probability` gives way where it
-    would be the higher one.
-    """
-    is_chosen = config.min_probability != RecognizerConfig.min_probability
-    if calibration is None or is_chosen:
-        return config
-    accepted = calibration.min_probability
-    tentative = min(config.tentative_probability, accepted)
-    return dataclasses.replace(config, min_probability=accepted, tentative_probability=tentative)
 
 
 def _object(text: str) -> dict[str, Any]:

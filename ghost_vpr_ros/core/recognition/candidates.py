@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.datatypes import Candidate, Keyframe
-from ghost_vpr_ros.core.geodesy import horizontal_distance_m, quaternion_to_yaw
+from ghost_vpr_ros.core.geodesy import horizontal_distance_m
+from ghost_vpr_ros.core.poses import quaternion_to_yaw
 from ghost_vpr_ros.core.probability.likelihood import Likelihood
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
 
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import Candidate, Reason, State
+from ghost_vpr_ros.core.probability.calibration import Calibration
 from ghost_vpr_ros.core.probability.likelihood import Likelihood
 
 
@@ -47,3 +49,18 @@ def decide(
     if best.similarity >= likelihood.right_similarity:
         return State.REJECTED, Reason.AMBIGUOUS
     return State.UNKNOWN_PLACE, Reason.LOW_SCORE
+
+
+def decision_config(config: RecognizerConfig, calibration: Calibration | None) -> RecognizerConfig:
+    """The thresholds that decide.
+
+    The calibrated threshold takes the place of `min_probability` where that has its default; any
+    other value was chosen by the user and stands. `tentative_probability` gives way where it
+    would be the higher one.
+    """
+    is_chosen = config.min_probability != RecognizerConfig.min_probability
+    if calibration is None or is_chosen:
+        return config
+    accepted = calibration.min_probability
+    tentative = min(config.tentative_probability, accepted)
+    return dataclasses.replace(config, min_probability=accepted, tentative_probability=tentative)

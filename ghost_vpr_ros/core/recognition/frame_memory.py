@@ -13,12 +13,16 @@ from ghost_vpr_ros.core.probability.likelihood import Likelihood
 from ghost_vpr_ros.core.recognition.candidates import make_candidates
 from ghost_vpr_ros.core.recognition.consistency import Consistency, Verdict
 from ghost_vpr_ros.core.recognition.image_quality import FrozenCamera
-from ghost_vpr_ros.core.recognition.keyframe_table import KeyframeRows
+from ghost_vpr_ros.core.recognition.keyframe_table import KeyframeRows, LocatedPlaces
 from ghost_vpr_ros.core.recognition.known_places import Retrieved
-from ghost_vpr_ros.core.recognition.located_places import LocatedPlaces
-from ghost_vpr_ros.core.recognition.motion import FrameSequence, Motion
-from ghost_vpr_ros.core.recognition.odometry import Odometer, Reading
-from ghost_vpr_ros.core.recognition.position_prior import LastAnswer, PositionPrior
+from ghost_vpr_ros.core.recognition.odometry import (
+    FrameSequence,
+    LastAnswer,
+    Motion,
+    Odometer,
+    PositionPrior,
+    Reading,
+)
 from ghost_vpr_ros.core.recognition.sequence_matching import SequenceMatcher
 from ghost_vpr_ros.core.recognition.temporal_filter import TemporalFilter
 

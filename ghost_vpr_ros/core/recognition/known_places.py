@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 from ghost_vpr_ros.core.config.map import IndexConfig
 from ghost_vpr_ros.core.datatypes import Keyframe
 from ghost_vpr_ros.core.geodesy import horizontal_distance_m
-from ghost_vpr_ros.core.map.place_map import PlaceMap
+from ghost_vpr_ros.core.map.reader import MapReader, PlaceSearch
 from ghost_vpr_ros.core.recognition.candidates import reaches_elsewhere
-from ghost_vpr_ros.core.recognition.keyframe_table import KeyframeRows
-from ghost_vpr_ros.core.recognition.located_places import LocatedPlaces
-from ghost_vpr_ros.core.recognition.place_search import is_file, search_of
-from ghost_vpr_ros.core.recognition.position_prior import PositionPrior
+from ghost_vpr_ros.core.recognition.keyframe_table import KeyframeRows, LocatedPlaces
+from ghost_vpr_ros.core.recognition.odometry import PositionPrior
 from ghost_vpr_ros.core.sampling import evenly_spaced
 from ghost_vpr_ros.core.search.cache import read_columns, write_columns
+from ghost_vpr_ros.core.search.index import SearchIndex
 from ghost_vpr_ros.core.search.ranking import BuildProgress
 
 MOST_REMEMBERED_DEPTH = 256
@@ -59,7 +58,7 @@ class KnownPlaces:
 
     def __init__(
         self,
-        place_map: PlaceMap,
+        place_map: MapReader,
         config: IndexConfig | None = None,
         progress: BuildProgress | None = None,
     ) -> None:
@@ -74,9 +73,14 @@ class KnownPlaces:
             MapError: the map's file was damaged since it was opened.
         """
         config = config or IndexConfig()
-        is_large = is_file(place_map) and not config.is_exact(len(place_map))
+        database = place_map.search_index()
+        is_large = database is None and not config.is_exact(len(place_map))
         self._map = place_map
-        self._index = search_of(place_map, config, progress)
+        self._index: PlaceSearch = (
+            SearchIndex.from_map(place_map, cache=is_large, config=config, progress=progress)
+            if database is None
+            else database
+        )
         columns = read_columns(place_map) if is_large else None
         if columns is None:
             columns = place_map.columns()

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.geodesy import horizontal_distance_m
-from ghost_vpr_ros.core.map.place_map import PlaceMap
+from ghost_vpr_ros.core.map.reader import MapReader
 from ghost_vpr_ros.core.probability.likelihood import (
     MIN_SAMPLES,
     PlaceLikelihood,
@@ -48,7 +48,7 @@ class MapTeacher:
         likelihood: what was learnt; None where the map cannot tell.
     """
 
-    def __init__(self, place_map: PlaceMap, places: KnownPlaces) -> None:
+    def __init__(self, place_map: MapReader, places: KnownPlaces) -> None:
         """Of a map and those of its keyframes that can answer; `learn` comes first."""
         self._map = place_map
         self._places = places

@@ -1,12 +1,24 @@
-"""How far the camera was driven, and over which stretch its odometry can be followed."""
+"""How far and where the camera went: by odometry, or by the clock.
+
+The odometer follows the way that was driven, `FrameSequence` the motion from frame to frame,
+`LastAnswer` how far the camera can be from where it was recognised.
+"""
 
 from __future__ import annotations
 
+import threading
+from bisect import bisect_right
+from collections import deque
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.datatypes import QUATERNION_TOLERANCE, UNKNOWN_STAMP_NS, Pose
+from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
+from ghost_vpr_ros.core.datatypes import QUATERNION_TOLERANCE, UNKNOWN_STAMP_NS, GeoPoint, Pose
+from ghost_vpr_ros.core.geodesy import LocalFrame
+from ghost_vpr_ros.core.poses import quaternion_to_yaw
 
 
 @dataclass(frozen=True)
@@ -78,3 +90,203 @@ def _is_usable(odometry: Pose) -> bool:
     if quaternion is None or not odometry.has_position:
         return odometry.has_position
     return abs(float(np.linalg.norm(quaternion)) - 1.0) <= QUATERNION_TOLERANCE
+
+
+@dataclass(frozen=True)
+class Motion:
+    """From one frame to the next.
+
+    Attributes:
+        seconds: time between them, above 0.
+        forward_left_m: (2,) float64 displacement in the body frame of the first, metres; None
+            without odometry.
+    """
+
+    seconds: float
+    forward_left_m: NDArray[np.float64] | None = None
+
+    def repeats(self, config: RecognizerConfig) -> bool:
+        """Whether the second frame says nothing new: too near, or too soon without odometry.
+
+        Frames seen one after the other are wrong together; a camera that stands still before a
+        look-alike learns nothing.
+        """
+        if self.forward_left_m is None:
+            return self.seconds < config.evidence_interval_s
+        return float(np.hypot(*self.forward_left_m)) < config.evidence_distance_m
+
+    def targets(
+        self, points: NDArray[np.float64], yaws: NDArray[np.float64], config: RecognizerConfig
+    ) -> tuple[NDArray[np.float64], float]:
+        """Where a camera at these places is now, and how far off that may be.
+
+        Args:
+            points: (n, 2) metres, map frame.
+            yaws: (n,) radians, map frame; NaN where unknown.
+            config: speed without odometry; error with it.
+
+        Returns:
+            (n, 2) points and a radius in metres. Without odometry, or without a heading, the
+            camera may have gone anywhere within that radius.
+        """
+        if self.forward_left_m is None:
+            return points, config.match_spread_m + config.max_speed_m_s * self.seconds
+        travelled_m = float(np.hypot(*self.forward_left_m))
+        if not np.isfinite(yaws).all():
+            return points, config.match_spread_m + travelled_m
+        cosine, sine = np.cos(yaws), np.sin(yaws)
+        forward, left = self.forward_left_m
+        steps = np.stack([cosine * forward - sine * left, sine * forward + cosine * left], axis=1)
+        return points + steps, config.match_spread_m + config.odometry_error * travelled_m
+
+
+class FrameSequence:
+    """Which frames belong together, and the motion since the last one that counted."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """The next frame begins anew."""
+        self._last_ns = UNKNOWN_STAMP_NS
+        self._counted: tuple[int, Pose | None] = (UNKNOWN_STAMP_NS, None)
+
+    def motion_to(
+        self, stamp_ns: int, odometry: Pose | None, config: RecognizerConfig
+    ) -> Motion | None:
+        """The motion to this frame, which becomes the last one; None where it begins anew.
+
+        It does so without a stamp, with one that is not later than the frame before, and more
+        than `memory_s` after it.
+
+        Args:
+            stamp_ns: of this frame.
+            odometry: pose in the odometry's frame, or None.
+            config: limits.
+        """
+        last_ns, self._last_ns = self._last_ns, stamp_ns
+        since_last_s = (stamp_ns - last_ns) / 1e9
+        is_known = UNKNOWN_STAMP_NS not in (last_ns, stamp_ns)
+        motion = None
+        if is_known and 0.0 < since_last_s <= config.memory_s:
+            motion = _motion(*self._counted, stamp_ns, odometry, config)
+        if motion is None or not motion.repeats(config):
+            self._counted = (stamp_ns, odometry)
+        return motion
+
+
+def _motion(
+    before_ns: int,
+    odometry_before: Pose | None,
+    now_ns: int,
+    odometry_now: Pose | None,
+    config: RecognizerConfig,
+) -> Motion:
+    """By odometry, unless that is faster than `max_speed_m_s`: then it has jumped."""
+    seconds = (now_ns - before_ns) / 1e9
+    step = _body_step(odometry_before, odometry_now)
+    if step is None or float(np.hypot(*step)) > config.max_speed_m_s * seconds:
+        return Motion(seconds)
+    return Motion(seconds, step)
+
+
+def _body_step(before: Pose | None, now: Pose | None) -> NDArray[np.float64] | None:
+    """(2,) displacement forward and left; None without two whole poses."""
+    if before is None or now is None or before.quaternion_xyzw is None:
+        return None
+    step = (now.position_m - before.position_m)[:2]
+    if not np.isfinite(step).all():
+        return None
+    yaw = quaternion_to_yaw(before.quaternion_xyzw)
+    cosine, sine = np.cos(yaw), np.sin(yaw)
+    return np.array([cosine * step[0] + sine * step[1], cosine * step[1] - sine * step[0]])
+
+
+_FARTHEST = 3.0
+"""Odometry is a prior for so many radii of driving; then the whole map is searched again."""
+
+
+@dataclass(frozen=True)
+class PositionPrior:
+    """A disc: only keyframes in it are looked at.
+
+    Attributes:
+        position_m: (2,) or (3,) in the map frame, metres.
+        radius_m: horizontally.
+    """
+
+    position_m: NDArray[np.float64]
+    radius_m: float
+
+
+def prior_of_fix(
+    geo: GeoPoint | None, frame: LocalFrame | None, radius_m: float
+) -> PositionPrior | None:
+    """The disc around a GPS fix; None without one, in a map that is not geotagged, or for 0 m."""
+    if geo is None or frame is None or radius_m == 0.0:
+        return None
+    return PositionPrior(frame.point_to_enu(geo), radius_m)
+
+
+class LastAnswer:
+    """The prior that an accepted answer leaves behind: the camera is where odometry can take it.
+
+    Its heading is not needed, nor that of the answer: the disc grows with the distance from the
+    answer. Where no further answer follows it ends soon, in case the answer was wrong.
+    """
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew: the camera may be anywhere."""
+        self._answer: tuple[Pose, Reading] | None = None
+
+    def accept(self, pose: Pose, reading: Reading) -> None:
+        """Take an accepted answer and its frame."""
+        if reading.odometry is not None and np.isfinite(pose.position_m[:2]).all():
+            self._answer = pose, reading
+
+    def prior(self, reading: Reading, radius_m: float) -> PositionPrior | None:
+        """The disc for a frame; None without an answer, on another stretch, or too far away."""
+        if self._answer is None or reading.odometry is None:
+            return None
+        pose, then = self._answer
+        driven_m = reading.along_m - then.along_m
+        if then.stretch != reading.stretch or driven_m > _FARTHEST * radius_m:
+            return None
+        assert then.odometry is not None
+        away_m = float(np.linalg.norm(reading.odometry.position_m - then.odometry.position_m))
+        return PositionPrior(pose.position_m, radius_m + away_m)
+
+
+Value = TypeVar('Value')
+
+
+class StampedMemory(Generic[Value]):
+    """Stamped values: poses of the odometry, positions; may be filled by another thread.
+
+    The value of a frame depends on stamps alone, not on when messages come, so a replay and a
+    running node agree as long as odometry is not later than its images.
+    """
+
+    def __init__(self, kept: int | None = None) -> None:
+        """Start empty; `kept` is how many of the newest values are remembered, None: all."""
+        self._lock = threading.Lock()
+        self._stamped: deque[tuple[int, Value]] = deque(maxlen=kept)
+
+    def add(self, stamp_ns: int, value: Value) -> None:
+        """Take the newest value; one that is not newer than the last begins anew."""
+        with self._lock:
+            if self._stamped and stamp_ns <= self._stamped[-1][0]:
+                self._stamped.clear()
+            self._stamped.append((stamp_ns, value))
+
+    def at(self, stamp_ns: int, max_age_s: float) -> Value | None:
+        """The last value at or before a stamp; None where that is older than `max_age_s`."""
+        with self._lock:
+            number = bisect_right(self._stamped, stamp_ns, key=lambda each: each[0])
+            if number == 0:
+                return None
+            found_ns, value = self._stamped[number - 1]
+        return value if stamp_ns - found_ns <= round(max_age_s * 1e9) else None

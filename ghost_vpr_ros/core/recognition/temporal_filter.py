@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import Candidate
 from ghost_vpr_ros.core.recognition.candidates import most_probable_first, positions_of
-from ghost_vpr_ros.core.recognition.located_places import LocatedPlaces
-from ghost_vpr_ros.core.recognition.motion import Motion
+from ghost_vpr_ros.core.recognition.keyframe_table import LocatedPlaces
+from ghost_vpr_ros.core.recognition.odometry import Motion
 
 _MOST_ROWS = 256
 """Rows that are believed in by themselves, at most: the cost does not grow with the map."""

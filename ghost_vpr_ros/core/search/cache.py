@@ -13,7 +13,7 @@ from typing import IO, Any, NamedTuple
 import faiss
 import numpy as np
 
-from ghost_vpr_ros.core.map.row_reader import Columns, RowReader
+from ghost_vpr_ros.core.map.reader import Columns, MapReader
 from ghost_vpr_ros.core.sampling import evenly_spaced
 
 _MAGIC = b'ghost_vpr_ros search index 2\n'
@@ -32,18 +32,18 @@ class CachedIndex(NamedTuple):
     is_current: bool
 
 
-def cache_path(place_map: RowReader) -> Path:
+def cache_path(place_map: MapReader) -> Path:
     """`<map>.faiss` beside the map: the search index."""
     return place_map.path.with_name(place_map.path.name + '.faiss')
 
 
-def columns_path(place_map: RowReader) -> Path:
+def columns_path(place_map: MapReader) -> Path:
     """`<map>.places` beside the map: positions, headings and sessions of its rows."""
     return place_map.path.with_name(place_map.path.name + '.places')
 
 
 def read_cache(
-    place_map: RowReader, kind: str, *, may_be_older: bool = False
+    place_map: MapReader, kind: str, *, may_be_older: bool = False
 ) -> CachedIndex | None:
     """The cached index, or None where there is none for this map, model and kind.
 
@@ -64,13 +64,13 @@ def read_cache(
         return CachedIndex([faiss.read_index(reader) for _ in range(key['parts'])], is_current)
 
 
-def write_cache(place_map: RowReader, kind: str, parts: Sequence[faiss.Index]) -> None:
+def write_cache(place_map: MapReader, kind: str, parts: Sequence[faiss.Index]) -> None:
     """Write indexes in one step, or leave things as they are (read-only place, full disk)."""
     payload = np.concatenate([faiss.serialize_index(part) for part in parts])
     _write(cache_path(place_map), _key(place_map, kind) | {'parts': len(parts)}, payload.data)
 
 
-def read_columns(place_map: RowReader) -> Columns | None:
+def read_columns(place_map: MapReader) -> Columns | None:
     """The cached columns of a map, or None where there are none for this revision of it."""
     with _read(columns_path(place_map)) as found:
         if found is None or found[0] != _key(place_map, _COLUMNS):
@@ -79,7 +79,7 @@ def read_columns(place_map: RowReader) -> Columns | None:
             return Columns(**arrays)
 
 
-def write_columns(place_map: RowReader, columns: Columns) -> None:
+def write_columns(place_map: MapReader, columns: Columns) -> None:
     """Write them in one step, or leave things as they are."""
     file = io.BytesIO()
     np.savez(file, **columns._asdict())
@@ -129,7 +129,7 @@ def _write(path: Path, key: dict[str, str | int], payload: memoryview) -> None:
             unfinished.unlink(missing_ok=True)
 
 
-def _key(place_map: RowReader, kind: str) -> dict[str, str | int]:
+def _key(place_map: MapReader, kind: str) -> dict[str, str | int]:
     return {
         'map': place_map.fingerprint,
         'rows': len(place_map),
@@ -140,7 +140,7 @@ def _key(place_map: RowReader, kind: str) -> dict[str, str | int]:
     }
 
 
-def _has_grown(place_map: RowReader, kind: str, key: dict[str, Any]) -> bool:
+def _has_grown(place_map: MapReader, kind: str, key: dict[str, Any]) -> bool:
     """Whether the rows of the cache are the first rows of this map: rows are only ever added."""
     rows = key.get('rows')
     if not isinstance(rows, int) or not 0 < rows <= len(place_map):
@@ -150,7 +150,7 @@ def _has_grown(place_map: RowReader, kind: str, key: dict[str, Any]) -> bool:
     return bool(key == _key(place_map, kind) | of_then)
 
 
-def _compared(place_map: RowReader, rows: int) -> int:
+def _compared(place_map: MapReader, rows: int) -> int:
     """Checksum of some of the first rows, the last one among them: maps that part differ in it."""
     chosen = np.array(evenly_spaced(rows, _COMPARED_ROWS), np.int64)
     return zlib.crc32(place_map.descriptors_at(chosen).tobytes()) if rows else 0

@@ -12,10 +12,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from ghost_vpr_ros.core.config.map import IndexConfig
 from ghost_vpr_ros.core.errors import MapError
-from ghost_vpr_ros.core.map.row_reader import RowReader
+from ghost_vpr_ros.core.map.reader import MapReader
 from ghost_vpr_ros.core.search.cache import read_cache, write_cache
-from ghost_vpr_ros.core.search.ranking import BuildProgress, open_quantised
-from ghost_vpr_ros.core.search.top_rows import ExactRanking, Found, Ranking
+from ghost_vpr_ros.core.search.ranking import (
+    BuildProgress,
+    ExactRanking,
+    Found,
+    Ranking,
+    open_quantised,
+)
 
 _KIND = 'IndexFlatIP'
 
@@ -36,7 +41,7 @@ class SearchIndex:
     @classmethod
     def from_map(
         cls,
-        place_map: RowReader,
+        place_map: MapReader,
         *,
         cache: bool = False,
         config: IndexConfig | None = None,
@@ -140,7 +145,7 @@ class SearchIndex:
         return np.ascontiguousarray(descriptors)
 
 
-def _flat(place_map: RowReader, *, cache: bool) -> faiss.Index:
+def _flat(place_map: MapReader, *, cache: bool) -> faiss.Index:
     cached = read_cache(place_map, _KIND) if cache else None
     if cached is not None:
         return cached.parts[0]

@@ -10,16 +10,58 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.map.row_reader import RowReader
+from ghost_vpr_ros.core.map.reader import MapReader
 from ghost_vpr_ros.core.sampling import evenly_spaced
 from ghost_vpr_ros.core.search.cache import read_cache, write_cache
-from ghost_vpr_ros.core.search.top_rows import Found
+
+Found: TypeAlias = tuple[NDArray[np.int64], NDArray[np.float32]]
+"""Rows and their similarities, in arrays of one shape."""
+
+
+class Ranking(Protocol):
+    """Descriptors by row that can be asked for the most similar ones."""
+
+    def __len__(self) -> int: ...
+
+    def add(self, descriptors: NDArray[np.float32]) -> None:
+        """Append descriptors (n, D): the next rows."""
+        ...
+
+    def best(self, queries: NDArray[np.float32], count: int) -> Found:
+        """(Q, count) best rows for queries (Q, D); there are at least so many, Q is above 0."""
+        ...
+
+    def descriptors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(n, D) the descriptors of rows (n,), exactly."""
+        ...
+
+
+class ExactRanking:
+    """All rows are compared; they are kept in memory."""
+
+    def __init__(self, index: faiss.Index) -> None:
+        """Of a flat faiss index by inner product."""
+        self._index = index
+
+    def __len__(self) -> int:
+        return int(self._index.ntotal)
+
+    def add(self, descriptors: NDArray[np.float32]) -> None:  # noqa: D102
+        self._index.add(descriptors)
+
+    def best(self, queries: NDArray[np.float32], count: int) -> Found:  # noqa: D102
+        similarities, rows = self._index.search(queries, count)
+        return rows, similarities
+
+    def descriptors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:  # noqa: D102
+        return np.asarray(self._index.reconstruct_batch(rows), np.float32)
+
 
 BuildProgress = Callable[[str, int, int], object]
 """Called with what is being done, how much of it is done, and how much there is."""
@@ -48,7 +90,7 @@ _ROWS_OF_A_THREAD = 50_000
 class QuantisedRanking:
     """Parts of a map in faiss indexes, one behind the other; the last one grows."""
 
-    def __init__(self, parts: Sequence[faiss.Index], place_map: RowReader) -> None:
+    def __init__(self, parts: Sequence[faiss.Index], place_map: MapReader) -> None:
         """Of indexes whose rows, part behind part, are the first ones of a map."""
         self._parts = parts
         self._firsts = np.cumsum([0, *(part.ntotal for part in parts[:-1])]).tolist()
@@ -95,7 +137,7 @@ class QuantisedRanking:
 
 
 def open_quantised(
-    place_map: RowReader, *, cache: bool, progress: BuildProgress | None
+    place_map: MapReader, *, cache: bool, progress: BuildProgress | None
 ) -> QuantisedRanking:
     """The ranking of all rows of a map that is not empty: from its cache, or built anew.
 
@@ -128,7 +170,7 @@ def _recipe(dim: int) -> str:
     return f'PQ{dim // size}x4fs,Refine(SQ8)'
 
 
-def _new_parts(place_map: RowReader, progress: BuildProgress | None) -> list[faiss.Index]:
+def _new_parts(place_map: MapReader, progress: BuildProgress | None) -> list[faiss.Index]:
     """Empty indexes that know how the descriptors of the map are spread."""
     _tell(progress, 'training', 0, len(place_map))
     chosen = np.array(evenly_spaced(len(place_map), _TRAINED_ON), np.int64)
@@ -145,7 +187,7 @@ def _new_parts(place_map: RowReader, progress: BuildProgress | None) -> list[fai
 
 
 def _fill(
-    parts: Sequence[faiss.Index], place_map: RowReader, progress: BuildProgress | None
+    parts: Sequence[faiss.Index], place_map: MapReader, progress: BuildProgress | None
 ) -> None:
     """Add the rows of the map that the parts lack: the first ones get no more than their share."""
     share = len(place_map) // len(parts)

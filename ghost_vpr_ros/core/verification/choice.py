@@ -12,10 +12,10 @@ from ghost_vpr_ros.core.camera import CameraIntrinsics
 from ghost_vpr_ros.core.config.verification import PATCH_NETVLAD, VerificationConfig
 from ghost_vpr_ros.core.datatypes import Candidate
 from ghost_vpr_ros.core.engine import Engine
+from ghost_vpr_ros.core.map.views import Views
 from ghost_vpr_ros.core.model.description import DescribedModel
 from ghost_vpr_ros.core.verification.geometric import GeometricVerifier, VerifiedCandidates
 from ghost_vpr_ros.core.verification.patch_features import PatchExtractor
-from ghost_vpr_ros.core.verification.view_features import Views
 
 
 class Verifier(Protocol):

@@ -20,13 +20,22 @@ from ghost_vpr_ros.core.camera import CameraIntrinsics
 from ghost_vpr_ros.core.config.verification import VerificationConfig
 from ghost_vpr_ros.core.datatypes import Candidate, Pose
 from ghost_vpr_ros.core.errors import ConfigError
+from ghost_vpr_ros.core.map.views import Views
 from ghost_vpr_ros.core.probability.inlier_evidence import LEARNT
-from ghost_vpr_ros.core.verification.features_ahead import FeaturesAhead
-from ghost_vpr_ros.core.verification.local_features import FeatureExtractor, LocalFeatures, match
+from ghost_vpr_ros.core.verification.local_features import (
+    FeatureExtractor,
+    FeaturesAhead,
+    LocalFeatures,
+    match,
+)
 from ghost_vpr_ros.core.verification.patch_features import PatchExtractor, consistent_patches
-from ghost_vpr_ros.core.verification.relative_pose import RelativePose, in_body_frames
-from ghost_vpr_ros.core.verification.two_view import consistent_matches, relative_motion
-from ghost_vpr_ros.core.verification.view_features import ViewFeatures, Views
+from ghost_vpr_ros.core.verification.two_view import (
+    RelativePose,
+    consistent_matches,
+    in_body_frames,
+    relative_motion,
+)
+from ghost_vpr_ros.core.verification.view_features import ViewFeatures
 
 _GRID = 4
 

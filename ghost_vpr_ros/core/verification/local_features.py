@@ -8,6 +8,7 @@ Descriptors are kept as float32 rows, so that one matrix product compares all wi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cv2
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from ghost_vpr_ros.core.config.verification import VerificationConfig
 
 _ORB_BITS = 256
+
 _SMALLEST_PX = 16
 
 
@@ -138,3 +140,34 @@ def _distances(a: LocalFeatures, b: LocalFeatures) -> NDArray[np.float32]:
     if a.kind == 'orb':
         return np.asarray((_ORB_BITS - products) / 2.0)
     return np.asarray(np.sqrt(np.maximum(2.0 - 2.0 * products, 0.0)))
+
+
+class FeaturesAhead:
+    """Extracts one image ahead; `extract` must not be used by anybody else."""
+
+    def __init__(self, extract: FeatureExtractor) -> None:
+        self._extract = extract
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix='local_features')
+        self._begun: tuple[NDArray[np.uint8], Future[LocalFeatures]] | None = None
+        self._was_asked = False
+
+    def begin(self, image: NDArray[np.uint8]) -> None:
+        """Start with an RGB uint8 (H, W, 3) image and return at once.
+
+        Nothing is done where nobody asked for features since the image before.
+        """
+        if self._was_asked:
+            self._begun = image, self._thread.submit(self._extract, image)
+        self._was_asked = False
+
+    def take(self, image: NDArray[np.uint8]) -> LocalFeatures | None:
+        """Wait for the features of the image that was begun last; None of any other image."""
+        self._was_asked = True
+        begun, self._begun = self._begun, None
+        if begun is None or begun[0] is not image:
+            return None
+        return begun[1].result()
+
+    def close(self) -> None:
+        """End the thread; an image in progress is finished."""
+        self._thread.shutdown(cancel_futures=True)

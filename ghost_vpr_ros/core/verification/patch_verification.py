@@ -19,6 +19,7 @@ from ghost_vpr_ros.core.config.verification import (
 )
 from ghost_vpr_ros.core.datatypes import Candidate
 from ghost_vpr_ros.core.engine import Engine
+from ghost_vpr_ros.core.map.views import Views
 from ghost_vpr_ros.core.model.description import DescribedModel
 from ghost_vpr_ros.core.probability.inlier_evidence import LEARNT
 from ghost_vpr_ros.core.verification.geometric import (
@@ -27,7 +28,7 @@ from ghost_vpr_ros.core.verification.geometric import (
     occupied_cells,
 )
 from ghost_vpr_ros.core.verification.patch_netvlad import ImagePatches, PatchDescriber, compare
-from ghost_vpr_ros.core.verification.view_features import ViewFeatures, Views
+from ghost_vpr_ros.core.verification.view_features import ViewFeatures
 
 
 class PatchNetVladVerifier:

@@ -10,23 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.errors import ImageError
-from ghost_vpr_ros.core.image import decode_compressed
-from ghost_vpr_ros.core.map.place_map import PlaceMap
+from ghost_vpr_ros.core.map.views import Views
 
 FeaturesT = TypeVar('FeaturesT')
-
-Views = Callable[[int], 'NDArray[np.uint8] | None']
-"""RGB uint8 (H, W, 3) of a keyframe id, or None; may raise `ImageError`."""
-
-
-def views_of(place_map: PlaceMap) -> Views:
-    """A map's stored views as RGB uint8 (H, W, 3) by keyframe id; None where there is none."""
-
-    def view(keyframe_id: int) -> NDArray[np.uint8] | None:
-        jpeg = place_map.view(keyframe_id)
-        return None if jpeg is None else decode_compressed(jpeg, f'view of {keyframe_id}')
-
-    return view
 
 
 class ViewFeatures(Generic[FeaturesT]):

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.datatypes import Candidate, Frame, Pose
 from ghost_vpr_ros.core.errors import ImageError, SourceError
-from ghost_vpr_ros.core.map.place_map import PlaceMap
-from ghost_vpr_ros.core.recognition.stamped_memory import StampedMemory
+from ghost_vpr_ros.core.map.reader import MapReader
+from ghost_vpr_ros.core.recognition.odometry import StampedMemory
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
 from ghost_vpr_ros.replay.evaluation.ground_truth import has_position, horizontal_positions
 from ghost_vpr_ros.replay.evaluation.pairs import Pairs, pairs_within
@@ -111,7 +111,7 @@ class Answers:
 
 def judged_drive(
     frames: Sequence[Frame],
-    place_map: PlaceMap,
+    place_map: MapReader,
     positive_distance_m: float,
     odometry: StampedMemory[Pose] | None = None,
     elsewhere: Elsewhere | None = None,

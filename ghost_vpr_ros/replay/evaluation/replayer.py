@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from ghost_vpr_ros.core.datatypes import Frame, Hypothesis, Keyframe, Pose, Reason, State
 from ghost_vpr_ros.core.errors import ImageError
 from ghost_vpr_ros.core.image import decode_compressed
-from ghost_vpr_ros.core.map.place_map import PlaceMap
-from ghost_vpr_ros.core.recognition.stamped_memory import StampedMemory
+from ghost_vpr_ros.core.map.reader import MapReader
+from ghost_vpr_ros.core.recognition.odometry import StampedMemory
 from ghost_vpr_ros.replay.evaluation.evaluator import NO_ROW, Evaluation
 from ghost_vpr_ros.replay.evaluation.ground_truth import by_position, has_position
 from ghost_vpr_ros.replay.evaluation.match_sheet import blank_picture
@@ -86,7 +86,7 @@ def _answer(frame: Frame, recognizer: Recognizer, odometry: Pose | None) -> Answ
 
 def judge(
     answers: Sequence[Answer],
-    place_map: PlaceMap,
+    place_map: MapReader,
     positive_distance_m: float,
     own_session: str = '',
 ) -> Evaluation | None:
@@ -141,7 +141,7 @@ def stage_times(answers: Iterable[Answer]) -> dict[str, list[float]]:
     return times
 
 
-def keyframes_as_frames(place_map: PlaceMap) -> list[Frame]:
+def keyframes_as_frames(place_map: MapReader) -> list[Frame]:
     """The keyframes of a map, in row order, as frames whose pixels are the stored views.
 
     The poses of a geotagged map are left out: they follow from its WGS84 positions and would
@@ -160,7 +160,7 @@ def keyframes_as_frames(place_map: PlaceMap) -> list[Frame]:
     ]
 
 
-def _view(place_map: PlaceMap, keyframe: Keyframe) -> NDArray[np.uint8]:
+def _view(place_map: MapReader, keyframe: Keyframe) -> NDArray[np.uint8]:
     jpeg = place_map.view(keyframe.keyframe_id)
     return blank_picture() if jpeg is None else decode_compressed(jpeg, keyframe.name)
 

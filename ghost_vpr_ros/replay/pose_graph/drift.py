@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.config.settings import Config, setting
-from ghost_vpr_ros.replay.rigid_motion import rotation_about_z, steps_of
+from ghost_vpr_ros.core.poses import rotation_about_z, steps_of
 
 
 @dataclass(frozen=True)

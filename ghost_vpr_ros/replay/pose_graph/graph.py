@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.config.settings import Config, setting
 from ghost_vpr_ros.core.errors import ConfigError
-from ghost_vpr_ros.core.pose_matrix import matrix_of
+from ghost_vpr_ros.core.poses import matrix_of
 from ghost_vpr_ros.replay.pose_graph.closures import Closure
 from ghost_vpr_ros.replay.pose_graph.map_alignment import map_T_odometry
 

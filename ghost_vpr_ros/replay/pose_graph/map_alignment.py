@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.replay.rigid_motion import rotation_about_z
+from ghost_vpr_ros.core.poses import rotation_about_z
 
 MOST_POINTS = 60
 """More closures are thinned out evenly: every pair of them is tried."""

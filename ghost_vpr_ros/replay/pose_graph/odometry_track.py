@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.datatypes import Pose
 from ghost_vpr_ros.core.errors import BagError
-from ghost_vpr_ros.core.pose_matrix import matrix_of
-from ghost_vpr_ros.core.recognition.stamped_memory import StampedMemory
+from ghost_vpr_ros.core.poses import matrix_of, pose_of
+from ghost_vpr_ros.core.recognition.odometry import StampedMemory
 from ghost_vpr_ros.replay.bags.file import BagFile
 from ghost_vpr_ros.replay.bags.pose_messages import ODOMETRY_TYPE, pose_of_message, stamp_of
 from ghost_vpr_ros.replay.bags.position_track import make_track
 from ghost_vpr_ros.replay.config import OdometryConfig
-from ghost_vpr_ros.replay.rigid_motion import pose_of
 
 Stamped = tuple[int, Pose]
 

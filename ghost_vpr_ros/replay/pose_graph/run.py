@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 from ghost_vpr_ros.core.datatypes import Frame, GeoPoint
 from ghost_vpr_ros.core.errors import BagError
 from ghost_vpr_ros.core.geodesy import LocalFrame, horizontal_distance_m
-from ghost_vpr_ros.core.pose_matrix import matrix_of
+from ghost_vpr_ros.core.poses import matrix_of, travelled_m
 from ghost_vpr_ros.replay.evaluation.replayer import Answer
 from ghost_vpr_ros.replay.pose_graph.closures import Closure, closures_of
 from ghost_vpr_ros.replay.pose_graph.drift import DriftConfig, drifting_odometry
 from ghost_vpr_ros.replay.pose_graph.graph import PoseGraph, PoseGraphConfig
 from ghost_vpr_ros.replay.pose_graph.odometry_track import OdometryTrack
 from ghost_vpr_ros.replay.pose_graph.trajectory_error import absolute_trajectory_error_m
-from ghost_vpr_ros.replay.rigid_motion import travelled_m
 
 OWN_PAST, PRIOR_MAP = "the drive's own past", 'other drives in the map'
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.datatypes import GeoPoint, Pose
-from ghost_vpr_ros.core.geodesy import yaw_to_heading
+from ghost_vpr_ros.core.poses import yaw_to_heading
 from ghost_vpr_ros.replay.sample_town import gps, route, traffic
 from ghost_vpr_ros.replay.sample_town.camera import PinholeCamera, make_camera, yaw_of
 from ghost_vpr_ros.replay.sample_town.config import TownConfig

@@ -13,8 +13,9 @@ from PIL import ExifTags, Image
 
 from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Frame, GeoPoint, Pose
 from ghost_vpr_ros.core.errors import SourceError
-from ghost_vpr_ros.core.geodesy import check_geo, heading_to_quaternion
+from ghost_vpr_ros.core.geodesy import check_geo
 from ghost_vpr_ros.core.image import read_image
+from ghost_vpr_ros.core.poses import heading_to_quaternion
 
 _TAG = ExifTags.GPS
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)

@@ -14,12 +14,8 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, GeoPoint, Pose
 from ghost_vpr_ros.core.errors import SourceError
-from ghost_vpr_ros.core.geodesy import (
-    check_geo,
-    heading_to_quaternion,
-    utm_to_geo,
-    yaw_to_quaternion,
-)
+from ghost_vpr_ros.core.geodesy import check_geo, utm_to_geo
+from ghost_vpr_ros.core.poses import heading_to_quaternion, yaw_to_quaternion
 
 CONSUMED_COLUMNS = frozenset(
     {'image', 'panorama', 'stamp', 'stamp_s', 'stamp_ns'}

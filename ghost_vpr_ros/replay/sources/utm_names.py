@@ -14,8 +14,9 @@ import numpy as np
 
 from ghost_vpr_ros.core.datatypes import Frame, GeoPoint, Pose
 from ghost_vpr_ros.core.errors import SourceError
-from ghost_vpr_ros.core.geodesy import check_geo, heading_to_quaternion
+from ghost_vpr_ros.core.geodesy import check_geo
 from ghost_vpr_ros.core.image import read_image
+from ghost_vpr_ros.core.poses import heading_to_quaternion
 from ghost_vpr_ros.replay.sources.manifest_columns import utm_position
 
 _POSITION_FIELDS = ('easting', 'northing', 'utm_zone', 'utm_band', 'latitude', 'longitude')

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from geometry_msgs.msg import PoseWithCovarianceStamped
 
-from ghost_vpr_ros.core.pose_matrix import matrix_of
+from ghost_vpr_ros.core.poses import matrix_of
 from ghost_vpr_ros.ros.adapters.errors import ClosureError
 from ghost_vpr_ros.ros.adapters.rigid_transform import Matrix, is_covariance
 from ghost_vpr_ros.ros.conversions import KEYFRAME_PREFIX, pose_from_message, stamp_to_ns

@@ -16,8 +16,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_srvs.srv import Trigger
 
-from ghost_vpr_ros.core.geodesy import quaternion_to_yaw, rotation_to_quaternion
-from ghost_vpr_ros.core.pose_matrix import matrix_of
+from ghost_vpr_ros.core.poses import matrix_of, quaternion_to_yaw, rotation_to_quaternion
 from ghost_vpr_ros.ros.adapters.camera_mount import MountConfig, pose_of_base
 from ghost_vpr_ros.ros.adapters.closure_subscription import COMPLAINT_PERIOD_S
 from ghost_vpr_ros.ros.adapters.initial_pose import (

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ghost_vpr_ros.core.geodesy import rotation_to_quaternion
+from ghost_vpr_ros.core.poses import rotation_to_quaternion
 
 Matrix = NDArray[np.float64]
 

@@ -10,18 +10,16 @@ import pytest
 pytest.importorskip('pymilvus')
 pytest.importorskip('milvus_lite')
 
-from ghost_vpr_ros.core.config.map import IndexConfig
 from ghost_vpr_ros.core.errors import MapError
-from ghost_vpr_ros.core.fleet.pieces import PART_BYTES, SharedPieces
-from ghost_vpr_ros.core.fleet.publisher import Publisher
-from ghost_vpr_ros.core.fleet.shared_address import (
+from ghost_vpr_ros.core.fleet.database import (
     SharedAddress,
     new_shared_address,
     shared_address,
 )
+from ghost_vpr_ros.core.fleet.pieces import PART_BYTES, SharedPieces
+from ghost_vpr_ros.core.fleet.publisher import Publisher
 from ghost_vpr_ros.core.fleet.shared_map import SharedMap
 from ghost_vpr_ros.core.map.place_map import PlaceMap
-from ghost_vpr_ros.core.recognition.place_search import search_of
 from ghost_vpr_ros.core.search.index import SearchIndex
 from test.core.map_making import DIM, WEIGHTS, unit_rows
 from test.core.sharing import extend, publish
@@ -34,7 +32,7 @@ def test_rows_and_similarities_are_those_of_the_exact_index(robot, fleet):
     queries = unit_rows(7, seed=9)
     with PlaceMap.open(robot) as place_map, SharedMap.at(fleet) as shared:
         expected = SearchIndex.from_map(place_map).search(queries, 12)
-        rows, similarities = search_of(shared, IndexConfig(), None).search(queries, 12)
+        rows, similarities = shared.search_index().search(queries, 12)
     assert rows.tolist() == expected[0].tolist()
     assert np.allclose(similarities, expected[1], atol=TOLERANCE)
     assert (rows.dtype, similarities.dtype) == (np.int64, np.float32)

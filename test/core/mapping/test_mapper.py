@@ -8,9 +8,9 @@ import pytest
 from ghost_vpr_ros.core.config.map import MapConfig, MappingConfig
 from ghost_vpr_ros.core.datatypes import GeoPoint, Pose, Reason, State
 from ghost_vpr_ros.core.errors import MapError
-from ghost_vpr_ros.core.geodesy import quaternion_to_yaw, yaw_to_quaternion
 from ghost_vpr_ros.core.map.place_map import PlaceMap
 from ghost_vpr_ros.core.mapping.mapper import PlaceMapper
+from ghost_vpr_ros.core.poses import quaternion_to_yaw, yaw_to_quaternion
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
 from test.core.model.tiny_model import tiny_model
 from test.core.rounds import (

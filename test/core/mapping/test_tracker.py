@@ -7,8 +7,8 @@ import pytest
 
 from ghost_vpr_ros.core.config.map import MappingConfig
 from ghost_vpr_ros.core.datatypes import Pose
-from ghost_vpr_ros.core.geodesy import quaternion_to_yaw, yaw_to_quaternion
 from ghost_vpr_ros.core.mapping.tracker import MapTracker, relocated
+from ghost_vpr_ros.core.poses import quaternion_to_yaw, yaw_to_quaternion
 from ghost_vpr_ros.core.recognition.odometry import Reading
 
 CONFIG = MappingConfig(position_drift_m=0.1, heading_drift_rad=0.005)

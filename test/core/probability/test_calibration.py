@@ -8,7 +8,8 @@ import pytest
 
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.errors import CalibrationError
-from ghost_vpr_ros.core.probability.calibration import Calibration, decision_config
+from ghost_vpr_ros.core.probability.calibration import Calibration
+from ghost_vpr_ros.core.recognition.decision import decision_config
 from test.core.calibrations import calibration
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import Pose, Reason, State
-from ghost_vpr_ros.core.geodesy import yaw_to_quaternion
+from ghost_vpr_ros.core.poses import yaw_to_quaternion
 from test.core.calibrations import calibration
 from test.core.model.tiny_model import pictures, tiny_model
 from test.core.scripted import scripted_recognizer

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ghost_vpr_ros.core.recognition.geometric_evidence import weighed_by_geometry
+from ghost_vpr_ros.core.recognition.pose_estimate import weighed_by_geometry
 from ghost_vpr_ros.core.verification.geometric import VerifiedCandidate
 from test.core.scripted import candidate
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ghost_vpr_ros.core.recognition.growing_rows import GrowingRows
+from ghost_vpr_ros.core.recognition.keyframe_table import GrowingRows
 
 
 def test_it_holds_what_was_appended_in_order_and_type():

@@ -7,12 +7,12 @@ import pytest
 
 from ghost_vpr_ros.core.config.map import IndexConfig
 from ghost_vpr_ros.core.datatypes import Keyframe, Pose
-from ghost_vpr_ros.core.geodesy import yaw_to_quaternion
 from ghost_vpr_ros.core.map.place_map import PlaceMap
-from ghost_vpr_ros.core.map.row_reader import RowReader
+from ghost_vpr_ros.core.map.reader import MapReader
+from ghost_vpr_ros.core.poses import yaw_to_quaternion
 from ghost_vpr_ros.core.recognition import keyframe_table
 from ghost_vpr_ros.core.recognition.known_places import KnownPlaces
-from ghost_vpr_ros.core.recognition.position_prior import PositionPrior
+from ghost_vpr_ros.core.recognition.odometry import PositionPrior
 from ghost_vpr_ros.core.search.cache import columns_path
 from test.core.map_making import new_map, unit_rows
 
@@ -91,7 +91,7 @@ def test_only_a_large_map_leaves_files_beside_it(path):
 def test_the_columns_of_a_large_map_are_read_once(path, monkeypatch):
     with PlaceMap.open(path) as place_map:
         opened(place_map, 'approximate')
-        monkeypatch.setattr(RowReader, 'columns', None)
+        monkeypatch.setattr(MapReader, 'columns', None)
         assert len(opened(place_map, 'approximate')) == ROWS
 
 

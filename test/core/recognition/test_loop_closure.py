@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from ghost_vpr_ros.core.datatypes import Candidate, Keyframe, Pose
-from ghost_vpr_ros.core.geodesy import quaternion_to_yaw, yaw_to_quaternion
-from ghost_vpr_ros.core.recognition.loop_closure import best_checked, make_closure
+from ghost_vpr_ros.core.poses import quaternion_to_yaw, yaw_to_quaternion
+from ghost_vpr_ros.core.recognition.pose_estimate import best_checked, make_closure
 from ghost_vpr_ros.core.verification.geometric import VerifiedCandidate
-from ghost_vpr_ros.core.verification.relative_pose import RelativePose
+from ghost_vpr_ros.core.verification.two_view import RelativePose
 
 NORTH = yaw_to_quaternion(math.pi / 2.0)
 HERE = Pose(np.array([10.0, 20.0, 1.0]), NORTH)

@@ -3,8 +3,8 @@ import pytest
 
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Pose
-from ghost_vpr_ros.core.geodesy import yaw_to_quaternion
-from ghost_vpr_ros.core.recognition.motion import FrameSequence, Motion
+from ghost_vpr_ros.core.poses import yaw_to_quaternion
+from ghost_vpr_ros.core.recognition.odometry import FrameSequence, Motion
 
 CONFIG = RecognizerConfig(
     max_speed_m_s=10.0, memory_s=5.0, evidence_distance_m=2.0, evidence_interval_s=0.5

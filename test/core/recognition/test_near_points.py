@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ghost_vpr_ros.core.recognition.near_points import NearPoints
+from ghost_vpr_ros.core.recognition.keyframe_table import NearPoints
 
 
 @pytest.mark.parametrize(

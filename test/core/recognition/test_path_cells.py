@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ghost_vpr_ros.core.recognition.path_cells import PathCells
+from ghost_vpr_ros.core.recognition.sequence_matching import PathCells
 
 
 def at(*x_m: float) -> np.ndarray:

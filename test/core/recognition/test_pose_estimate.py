@@ -8,7 +8,7 @@ import pytest
 
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import GeoPoint
-from ghost_vpr_ros.core.geodesy import quaternion_to_yaw
+from ghost_vpr_ros.core.poses import quaternion_to_yaw
 from ghost_vpr_ros.core.recognition.pose_estimate import (
     UNKNOWN_HEADING_VARIANCE_RAD2,
     estimate_pose,

@@ -6,8 +6,12 @@ import pytest
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import GeoPoint, Pose, Reason, State
 from ghost_vpr_ros.core.geodesy import LocalFrame
-from ghost_vpr_ros.core.recognition.odometry import Reading
-from ghost_vpr_ros.core.recognition.position_prior import LastAnswer, PositionPrior, prior_of_fix
+from ghost_vpr_ros.core.recognition.odometry import (
+    LastAnswer,
+    PositionPrior,
+    Reading,
+    prior_of_fix,
+)
 from test.core.calibrations import calibration
 from test.core.map_making import unit_rows
 from test.core.model.tiny_model import pictures, tiny_model

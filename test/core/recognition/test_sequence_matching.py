@@ -10,9 +10,9 @@ from ghost_vpr_ros.core.datatypes import Candidate
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.probability.likelihood import PlaceLikelihood
 from ghost_vpr_ros.core.recognition.candidates import make_candidates
-from ghost_vpr_ros.core.recognition.motion import Motion
-from ghost_vpr_ros.core.recognition.path_cells import PathCells
+from ghost_vpr_ros.core.recognition.odometry import Motion
 from ghost_vpr_ros.core.recognition.sequence_matching import (
+    PathCells,
     SequenceMatcher,
     best_lines,
     local_contrast,

@@ -1,7 +1,7 @@
 import numpy as np
 
 from ghost_vpr_ros.core.datatypes import Pose
-from ghost_vpr_ros.core.recognition.stamped_memory import StampedMemory
+from ghost_vpr_ros.core.recognition.odometry import StampedMemory
 
 
 def filled(*stamps_ns: int, kept: int | None = None) -> StampedMemory:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
-from ghost_vpr_ros.core.recognition.located_places import LocatedPlaces
-from ghost_vpr_ros.core.recognition.motion import Motion
+from ghost_vpr_ros.core.recognition.keyframe_table import LocatedPlaces
+from ghost_vpr_ros.core.recognition.odometry import Motion
 from ghost_vpr_ros.core.recognition.temporal_filter import TemporalFilter
 from test.core.scripted import candidate
 

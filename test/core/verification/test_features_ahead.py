@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from ghost_vpr_ros.core.config.verification import VerificationConfig
-from ghost_vpr_ros.core.verification.features_ahead import FeaturesAhead
 from ghost_vpr_ros.core.verification.geometric import GeometricVerifier
-from ghost_vpr_ros.core.verification.local_features import FeatureExtractor
+from ghost_vpr_ros.core.verification.local_features import FeatureExtractor, FeaturesAhead
 from test.core.two_views import CAMERA, candidate, street
 
 

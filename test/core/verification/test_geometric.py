@@ -10,8 +10,8 @@ from ghost_vpr_ros.core.config.verification import VerificationConfig
 from ghost_vpr_ros.core.errors import ImageError
 from ghost_vpr_ros.core.image import encode_jpeg, read_image
 from ghost_vpr_ros.core.map.place_map import PlaceMap
+from ghost_vpr_ros.core.map.views import views_of
 from ghost_vpr_ros.core.verification.geometric import GeometricVerifier, VerifiedCandidate
-from ghost_vpr_ros.core.verification.view_features import views_of
 from test.core.two_views import CAMERA, angle_deg, candidate, street, yaw
 
 AWAY_M = (1.2, 0.6, 0.0)

@@ -9,7 +9,7 @@ import pytest
 
 from ghost_vpr_ros.core.datatypes import Pose
 from ghost_vpr_ros.core.errors import CalibrationError, SourceError
-from ghost_vpr_ros.core.recognition.stamped_memory import StampedMemory
+from ghost_vpr_ros.core.recognition.odometry import StampedMemory
 from ghost_vpr_ros.replay.calibration.calibrator import (
     ask_all,
     calibrate,

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from ghost_vpr_ros.core.poses import rotation_about_z
 from ghost_vpr_ros.replay.pose_graph.map_alignment import map_T_odometry
-from ghost_vpr_ros.replay.rigid_motion import rotation_about_z
 from test.replay.circles import circle
 
 

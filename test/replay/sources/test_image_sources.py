@@ -11,7 +11,7 @@ from PIL.TiffImagePlugin import IFDRational
 
 from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS
 from ghost_vpr_ros.core.errors import BagError, ImageError, SourceError
-from ghost_vpr_ros.core.geodesy import heading_to_quaternion
+from ghost_vpr_ros.core.poses import heading_to_quaternion
 from ghost_vpr_ros.replay.sources import exif_gps
 from ghost_vpr_ros.replay.sources.image_sources import natural_key, open_source
 

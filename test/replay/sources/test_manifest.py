@@ -8,7 +8,7 @@ from PIL import Image
 
 from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS
 from ghost_vpr_ros.core.errors import SourceError
-from ghost_vpr_ros.core.geodesy import quaternion_to_yaw
+from ghost_vpr_ros.core.poses import quaternion_to_yaw
 from ghost_vpr_ros.replay.sources.image_sources import open_source
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.datatypes import Frame, Pose
 from ghost_vpr_ros.core.errors import SourceError
-from ghost_vpr_ros.core.geodesy import heading_to_quaternion
+from ghost_vpr_ros.core.poses import heading_to_quaternion
 from training.datasets.panoramas.panorama import Equirectangular, FourSides, Panorama, render
 from training.datasets.panoramas.view_geometry import ViewConfig, check_sides_cover
 from training.datasets.place_set import NO_PLACE, PlaceSet

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import SourceError
-from ghost_vpr_ros.core.geodesy import quaternion_to_yaw, utm_zone, yaw_to_heading
+from ghost_vpr_ros.core.geodesy import utm_zone
+from ghost_vpr_ros.core.poses import quaternion_to_yaw, yaw_to_heading
 from ghost_vpr_ros.replay.evaluation.ground_truth import has_position, horizontal_positions
 from training.datasets.place_set import NO_PLACE, PlaceSet
 

@@ -8,7 +8,7 @@ import pytest
 
 from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Frame, GeoPoint
 from ghost_vpr_ros.core.errors import ConfigError, SourceError
-from ghost_vpr_ros.core.geodesy import quaternion_to_yaw, yaw_to_heading
+from ghost_vpr_ros.core.poses import quaternion_to_yaw, yaw_to_heading
 from ghost_vpr_ros.replay.sources.image_sources import open_source
 from training.datasets.panoramas.panorama_set import (
     GHOST_HEADINGS,

@@ -1,0 +1,79 @@
+"""Headings, quaternions and rigid motions."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial.transform import Rotation
+
+from ghost_vpr_ros.core.datatypes import Pose
+
+
+def heading_to_yaw(heading_deg: float) -> float:
+    """ENU yaw (radians, -pi .. pi) of a compass heading (0 north, 90 east)."""
+    return math.remainder(math.radians(90.0 - heading_deg), math.tau)
+
+
+def yaw_to_heading(yaw_rad: float) -> float:
+    """Compass heading (degrees, 0 up to 360, 0 north, 90 east) of an ENU yaw."""
+    return (90.0 - math.degrees(yaw_rad)) % 360.0
+
+
+def yaw_to_quaternion(yaw_rad: float) -> NDArray[np.float64]:
+    """(4,) float64 unit quaternion x, y, z, w of a rotation about the vertical axis."""
+    return np.array([0.0, 0.0, math.sin(yaw_rad / 2.0), math.cos(yaw_rad / 2.0)])
+
+
+def heading_to_quaternion(heading_deg: float) -> NDArray[np.float64]:
+    """(4,) float64 unit quaternion x, y, z, w of a level body whose x axis has this heading."""
+    return yaw_to_quaternion(heading_to_yaw(heading_deg))
+
+
+def quaternion_to_yaw(quaternion_xyzw: ArrayLike) -> float:
+    """ENU yaw (radians, -pi .. pi) of a body's x axis; roll and pitch do not matter."""
+    x, y, z, w = (float(value) for value in np.asarray(quaternion_xyzw))
+    return math.atan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z))
+
+
+def rotation_to_quaternion(rotation: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(4,) unit quaternion x, y, z, w with w >= 0 of a (3, 3) rotation."""
+    quaternion = Rotation.from_matrix(rotation).as_quat()
+    return np.asarray(quaternion if quaternion[3] >= 0.0 else -quaternion)
+
+
+def matrix_of(pose: Pose) -> NDArray[np.float64]:
+    """(4, 4) matrix of a pose; an unknown orientation is taken to be level and along x."""
+    matrix = np.eye(4)
+    if pose.quaternion_xyzw is not None:
+        matrix[:3, :3] = Rotation.from_quat(pose.quaternion_xyzw).as_matrix()
+    matrix[:3, 3] = pose.position_m
+    return matrix
+
+
+def pose_of(matrix: NDArray[np.float64]) -> Pose:
+    """The pose of a (4, 4) matrix."""
+    return Pose(matrix[:3, 3].copy(), rotation_to_quaternion(matrix[:3, :3]))
+
+
+def rotation_about_z(angle_rad: float) -> NDArray[np.float64]:
+    """(4, 4) turn about the vertical axis, counter-clockwise."""
+    matrix = np.eye(4)
+    c, s = np.cos(angle_rad), np.sin(angle_rad)
+    matrix[:2, :2] = [[c, -s], [s, c]]
+    return matrix
+
+
+def steps_of(poses: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N - 1, 4, 4) motions from each of N poses (N, 4, 4) to the next, in the former's frame."""
+    return np.asarray(np.linalg.inv(poses[:-1]) @ poses[1:])
+
+
+def travelled_m(positions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N,) metres driven up to each of the positions (N, 3); NaN rows count as standing still."""
+    known = np.isfinite(positions).all(axis=1)
+    lengths = np.linalg.norm(np.diff(positions[known], axis=0), axis=1)
+    along = np.zeros(len(positions))
+    along[np.flatnonzero(known)[1:]] = lengths
+    return np.cumsum(along)
