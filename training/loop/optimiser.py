@@ -107,7 +107,7 @@ def freeze_below(model: VprModel, layer: str) -> int:
     first = trunk_position(model, layer)
     model.requires_grad_(True)
     model.whitening.requires_grad_(False)
-    for part in list(model.backbone)[:first]:
+    for part in model.backbone.trunk_parts()[:first]:
         part.requires_grad_(False)
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
@@ -127,7 +127,7 @@ def trunk_position(model: VprModel, layer: str) -> int:
         ConfigError: this network has no such layer.
     """
     name = model.config.backbone
-    positions = {'all': 0, **BACKBONES[name].layers, 'pooling': len(model.backbone)}
+    positions = {'all': 0, **BACKBONES[name].layers, 'pooling': len(model.backbone.trunk_parts())}
     if layer not in positions:
         raise ConfigError(
             f'train_from: expected a layer of {name}, found {layer!r}'

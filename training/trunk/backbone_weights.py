@@ -12,15 +12,16 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from ghost_vpr_ros.core.errors import WeightsError
+from ghost_vpr_ros.core.model.joined_maps import RowsTrunk
 from training.datasets.data_config import expanded
 from training.experiment import Experiment
 from training.trunk.torchvision_weights import load_torchvision_weights
 
 
-def take_backbone_weights(trunk: nn.Module, experiment: Experiment) -> str:
+def take_backbone_weights(trunk: RowsTrunk, experiment: Experiment) -> str:
     """Load the trunk from the experiment's `backbone_weights`; one phrase on where they are from.
 
     Without that setting the trunk stays as it is, and the phrase is empty.

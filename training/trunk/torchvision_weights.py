@@ -9,9 +9,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from ghost_vpr_ros.core.errors import WeightsError
+from ghost_vpr_ros.core.model.joined_maps import RowsTrunk
 
 _SOURCES = {
     'alexnet': ('features.', ('classifier.',)),
@@ -28,7 +29,7 @@ _COUNTER = 'num_batches_tracked'
 
 
 def load_torchvision_weights(
-    trunk: nn.Module, backbone: str, tensors: Mapping[str, Tensor], where: str
+    trunk: RowsTrunk, backbone: str, tensors: Mapping[str, Tensor], where: str
 ) -> None:
     """Set every number of a trunk from torchvision's state dict of the whole network.
 
@@ -49,7 +50,9 @@ def load_torchvision_weights(
         )
     prefix, behind = _SOURCES[backbone]
     given = {name.removeprefix('module.'): tensor for name, tensor in tensors.items()}
-    expected = {prefix + name: tensor for name, tensor in trunk.state_dict().items()}
+    own = trunk.state_dict()
+    expected = {prefix + k: tensor for k, tensor in own.items() if not k.startswith('joint.')}
+    behind = (*behind, *(f'{prefix}{name}.' for name in trunk.left_out))
     unknown = [k for k in given if k not in expected and not k.startswith(behind)]
     missing = [k for k in expected if k not in given and not k.endswith(_COUNTER)]
     if missing:
@@ -58,7 +61,7 @@ def load_torchvision_weights(
         raise _refusal(where, backbone, 'unknown', unknown[0], list(expected))
     _check_numbers(expected, given, backbone, where)
     loaded = {k.removeprefix(prefix): given.get(k, old) for k, old in expected.items()}
-    trunk.load_state_dict(loaded)
+    trunk.load_state_dict({**own, **loaded})
 
 
 def _check_numbers(

@@ -66,6 +66,26 @@ BACKBONE_CHANNELS = {
 }
 """Trunks -> channels C of their feature maps; `crop_channels` cuts those of ghostcnn."""
 
+_CONVOLUTIONS_OF_VGG16 = {2: 64, 7: 128, 14: 256, 21: 512, 28: 512}
+
+ROW_CHANNELS: dict[str, dict[int, int]] = {
+    'ghostcnn': dict(
+        enumerate((16, 24, 24, 40, 40, 80, 80, 80, 80, 112, 112, 160, 160, 160, 160, 160), 1)
+    ),
+    'alexnet': {3: 192, 6: 384, 8: 256, 10: 256},
+    'alexnet_ungrouped': {3: 256, 6: 384, 8: 384, 10: 256},
+    'vgg16': _CONVOLUTIONS_OF_VGG16,
+    'mobilenet_v3_large': dict(
+        enumerate((16, 24, 24, 40, 40, 40, 80, 80, 80, 80, 112, 112, 160, 160, 160), 1)
+    ),
+    'resnet18': {4: 64, 5: 128, 6: 256},
+}
+"""Trunks -> rows whose maps can be pooled (`rows`) -> channels of these maps.
+
+Rows of ghostcnn are those of Table 1, of mobilenet_v3_large its blocks, of the others the numbers
+of torchvision's layers.
+"""
+
 _OF_GHOSTCNN = ('dilation', 'dilate', 'squeeze_excite', 'crop_channels')
 
 
@@ -92,9 +112,23 @@ class ModelConfig(Config):
         'trunk output: 960 (after the last 1x1 convolution) or 160 (before)',
         choices=(160, 960),
     )
+    rows: tuple[int, ...] = setting(
+        (),
+        'rows of the trunk whose maps are pooled together, finest first, at least two; the trunk '
+        'ends at the last of them; none: its last map alone',
+        low=0,
+        high=64,
+        item=int,
+    )
+    join: str = setting(
+        'maps',
+        'with rows: maps are joined before one pooling, or a VLAD of each map is joined',
+        choices=('maps', 'vlads'),
+    )
     reduced_channels: int = setting(
         0,
-        'channels R of a learnt 1x1 reduction before the pooling; 0: no reduction, R = C',
+        'channels R of a learnt 1x1 reduction before the pooling, of each map where VLADs are '
+        'joined; 0: no reduction, R = C',
         low=0,
         high=960,
     )
@@ -129,8 +163,10 @@ class ModelConfig(Config):
         super().__post_init__()
         if self.backbone != 'ghostcnn':
             self._check_settings_of_ghostcnn()
+        self._check_rows()
         if self.reduced_channels > self.trunk_channels:
             limit = 'crop_channels' if self.backbone == 'ghostcnn' else f"{self.backbone}'s"
+            limit = 'that of the joined rows' if self.rows else limit
             raise ConfigError(
                 f'reduced_channels: expected at most {limit} {self.trunk_channels}, found '
                 f'{self.reduced_channels}; a reduction only makes smaller'
@@ -153,9 +189,47 @@ class ModelConfig(Config):
                     f'{item.default}, found {value}; leave it out, or choose another pooling'
                 )
 
+    def _check_rows(self) -> None:
+        """They are rows of the trunk, each once and in its order.
+
+        Raises:
+            ConfigError: they are not, or VLADs are to be joined that do not exist.
+        """
+        known = ROW_CHANNELS[self.backbone]
+        for row in self.rows:
+            if row not in known:
+                raise ConfigError(
+                    f'rows: expected rows of {self.backbone}, {_in_words(list(known))}, found '
+                    f'{row}; choose among these'
+                )
+        if list(self.rows) != sorted(set(self.rows)) or len(self.rows) == 1:
+            raise ConfigError(
+                f'rows: expected at least two different rows, ascending, found {self.rows}; '
+                'for the last map alone leave the setting out'
+            )
+        if self.join == 'vlads' and (not self.rows or self.pooling != 'netvlad'):
+            raise ConfigError(
+                f'join: vlads needs rows and pooling netvlad, found rows {self.rows} and pooling '
+                f'{self.pooling}; name rows, or join maps'
+            )
+
+    @property
+    def row_channels(self) -> tuple[int, ...]:
+        """Channels of the maps of `rows`; empty where none are joined."""
+        return tuple(ROW_CHANNELS[self.backbone][row] for row in self.rows)
+
+    @property
+    def pooled_channels(self) -> int:
+        """R: channels of the map that the pooling is given."""
+        if self.join == 'vlads' and self.reduced_channels:
+            return self.reduced_channels * len(self.rows)
+        return self.reduced_channels or self.trunk_channels
+
     @property
     def trunk_channels(self) -> int:
         """C of the trunk's feature map."""
+        if self.rows:
+            return sum(self.row_channels)
         if self.backbone == 'ghostcnn':
             return self.crop_channels
         return BACKBONE_CHANNELS[self.backbone]
@@ -200,3 +274,11 @@ class PcaConfig(Config):
     iterations: int = setting(
         4, 'power iterations of the randomised method, each a pass', low=1, high=100
     )
+
+
+def _in_words(numbers: list[int]) -> str:
+    """`1 to 16` of numbers without a gap, else all of them."""
+    first, last = numbers[0], numbers[-1]
+    if numbers == list(range(first, last + 1)):
+        return f'{first} to {last}'
+    return ', '.join(map(str, numbers))

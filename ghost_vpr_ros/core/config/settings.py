@@ -22,7 +22,8 @@ ConfigT = TypeVar('ConfigT', bound='Config')
 class Setting:
     """One field: help text, unit, inclusive range, choices, and whether it changes at run time.
 
-    A default of `()` stands for any number of texts; a single text is taken for a list of one.
+    A default of `()` stands for any number of values of type `item`; a single one is taken for a
+    list of one.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Setting:
     high: float | None = None
     choices: tuple[Any, ...] | None = None
     runtime: bool = False
+    item: type[Any] = str
 
     def check(self, value: Any) -> Any:
         """Return `value` in the type of the default.
@@ -46,18 +48,19 @@ class Setting:
 
     def _check_tuple(self, value: Any) -> tuple[Any, ...]:
         if self.default == ():
-            return self._check_texts(value)
+            return self._check_items(value)
         if not isinstance(value, list | tuple) or len(value) != len(self.default):
             raise self._error(f'a list of {len(self.default)} values', value)
         return tuple(
             self._check_scalar(v, type(d)) for v, d in zip(value, self.default, strict=True)
         )
 
-    def _check_texts(self, value: Any) -> tuple[str, ...]:
-        texts = [value] if isinstance(value, str) else value
-        if not isinstance(texts, list | tuple) or not all(isinstance(v, str) for v in texts):
-            raise self._error('a text or a list of texts', value)
-        return tuple(texts)
+    def _check_items(self, value: Any) -> tuple[Any, ...]:
+        values = [value] if isinstance(value, self.item) else value
+        if not isinstance(values, list | tuple):
+            name = 'text' if self.item is str else self.item.__name__
+            raise self._error(f'a {name} or a list of these', value)
+        return tuple(self._check_scalar(each, self.item) for each in values)
 
     def _check_scalar(self, value: Any, kind: type[Any]) -> Any:
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
@@ -94,11 +97,16 @@ def setting(
     high: float | None = None,
     choices: tuple[Any, ...] | None = None,
     runtime: bool = False,
+    item: type[Any] = str,
 ) -> Any:
-    """Declare a dataclass field with its help, unit, inclusive range and choices."""
+    """Declare a dataclass field with its help, unit, inclusive range and choices.
+
+    `item` is the type of each value where the default is `()`.
+    """
     described = {'help': help, 'unit': unit, 'low': low, 'high': high}
     return dataclasses.field(
-        default=default, metadata={**described, 'choices': choices, 'runtime': runtime}
+        default=default,
+        metadata={**described, 'choices': choices, 'runtime': runtime, 'item': item},
     )
 
 

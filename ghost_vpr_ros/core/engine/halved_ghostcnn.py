@@ -25,9 +25,9 @@ Halves = tuple[Tensor, ...]
 """Tensors (B, C_i, H, W) that together are one of C = C_1 + C_2 channels."""
 
 
-def halved(backbone: GhostCNN) -> nn.Sequential:
+def halved(backbone: GhostCNN) -> nn.Module:
     """A network with the output of `backbone` (in evaluation mode), which is left as it is."""
-    stem, *rest = backbone
+    stem, *rest = backbone.trunk_parts()
     first = _fused(stem)
     widths = _halves(first.out_channels)
     layers: list[nn.Module] = [_SplitConvolution(first, widths, relu=True)]
@@ -38,9 +38,31 @@ def halved(backbone: GhostCNN) -> nn.Sequential:
             widths = bottleneck.widths
         else:
             layers.append(_Last(layer, widths))
+    if backbone.rows:
+        return _HalvedRows(layers, backbone).eval()
     if not isinstance(layers[-1], _Last):
         layers.append(_Join())
     return nn.Sequential(*layers).eval()
+
+
+class _HalvedRows(nn.Module):
+    """(B, 3, H, W) -> the joined map of several rows."""
+
+    def __init__(self, layers: list[nn.Module], backbone: GhostCNN) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+        self.rows = backbone.rows
+        self.joint: nn.Module = copy.deepcopy(backbone.joint)
+
+    def forward(self, batch: Tensor) -> Tensor:
+        found = []
+        x = batch
+        for number, layer in enumerate(self.layers):
+            x = layer(x)
+            if number in self.rows:
+                found.append(torch.cat(x, dim=1))
+        joined: Tensor = self.joint(found)
+        return joined
 
 
 def _fused(layer: nn.Module) -> nn.Conv2d:

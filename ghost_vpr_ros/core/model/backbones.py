@@ -21,11 +21,12 @@ from torch import nn
 from ghost_vpr_ros.core.config.model import BACKBONE_CHANNELS, ModelConfig
 from ghost_vpr_ros.core.errors import PackageError
 from ghost_vpr_ros.core.model.ghostcnn import ROWS, GhostCNN
+from ghost_vpr_ros.core.model.joined_maps import RowsTrunk
 
 BLOCKS_OF_MOBILENET = 15
 
 
-class Trunk(nn.Sequential):
+class Trunk(RowsTrunk):
     """Images (B, 3, H, W) -> feature map (B, C, h', w'), as parts in a row.
 
     Attributes:
@@ -55,7 +56,10 @@ def build_backbone(config: ModelConfig) -> GhostCNN | Trunk:
     Raises:
         PackageError: it is torchvision's, and torchvision is not installed.
     """
-    return BACKBONES[config.backbone].build(config)
+    trunk = BACKBONES[config.backbone].build(config)
+    if config.rows and not trunk.rows:
+        trunk.join_rows(config.rows, config.row_channels)
+    return trunk
 
 
 def _build_alexnet(config: ModelConfig) -> Trunk:

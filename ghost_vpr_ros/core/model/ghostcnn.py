@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ghost_vpr_ros.core.config.model import ModelConfig
+from ghost_vpr_ros.core.model.joined_maps import RowsTrunk
 
 
 class Row(NamedTuple):
@@ -150,8 +151,10 @@ def _shortcut(in_channels: int, row: Row) -> nn.Module:
     )
 
 
-class GhostCNN(nn.Sequential):
+class GhostCNN(RowsTrunk):
     """Images (B, 3, H, W) -> feature map (B, C, H/32, W/32); C = 960, or 160 when cropped there.
+
+    With rows 9, 11 and 16 joined, (B, 352, H/16, W/16): rows 6 to 11 have stride 16.
 
     2,671,428 parameters with the last convolution and squeeze-and-excitation, for every dilation.
     """
@@ -166,3 +169,5 @@ class GhostCNN(nn.Sequential):
             layers.append(_conv_norm(channels, config.crop_channels, 1, relu=True))
         super().__init__(*layers)
         self.out_channels = config.crop_channels
+        if config.rows:
+            self.join_rows(config.rows, config.row_channels)

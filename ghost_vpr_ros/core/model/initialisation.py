@@ -77,10 +77,13 @@ def build_untrained(
 
 
 def draw_random_weights(backbone: nn.Module, seed: int) -> None:
-    """Uniform convolutions of gain 1/sqrt(3), from a generator of its own; biases 0."""
+    """Uniform convolutions of gain 1/sqrt(3), from a generator of its own; biases 0.
+
+    What joins the maps of several rows stays the identity.
+    """
     generator = torch.Generator().manual_seed(seed)
-    for module in backbone.modules():
-        if isinstance(module, nn.Conv2d):
+    for name, module in backbone.named_modules():
+        if isinstance(module, nn.Conv2d) and not name.startswith('joint.'):
             nn.init.kaiming_uniform_(module.weight, a=math.sqrt(5.0), generator=generator)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
@@ -133,8 +136,13 @@ def _reduced(model: VprModel, features: Tensor) -> Tensor:
     if not isinstance(model.reduction, Reduction):
         return features
     if not model.reduction.initialised:
-        model.reduction.initialise(features)
+        model.reduction.initialise(features, _separate_maps(model.config))
     return model.reduction(features[:, :, None, None]).flatten(1)
+
+
+def _separate_maps(config: ModelConfig) -> tuple[int, ...]:
+    """Channels of the maps that are reduced each by itself; empty: they are reduced as one."""
+    return config.row_channels if config.join == 'vlads' else ()
 
 
 @torch.no_grad()

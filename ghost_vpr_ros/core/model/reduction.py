@@ -7,12 +7,14 @@ training, and is trained with the rest. The pooling normalises what it returns.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from ghost_vpr_ros.core.config.model import PcaConfig
 from ghost_vpr_ros.core.errors import SourceError, WeightsError
-from ghost_vpr_ros.core.model.principal_components import principal_components
+from ghost_vpr_ros.core.model.principal_components import PrincipalComponents, principal_components
 
 
 class Reduction(nn.Module):
@@ -44,10 +46,15 @@ class Reduction(nn.Module):
         return reduced
 
     @torch.no_grad()
-    def initialise(self, local_features: Tensor) -> float:
+    def initialise(self, local_features: Tensor, parts: Sequence[int] = ()) -> float:
         """Set the projection to PCA of (N, C) float32 local features.
 
         The mean is taken off by the bias; the R directions are orthonormal, best first.
+
+        Args:
+            local_features: (N, C).
+            parts: channels of joined maps that are reduced apart, each to an equal share of R;
+                empty: all channels are one map.
 
         Returns:
             The share of the variance that the R directions keep, 0 .. 1.
@@ -55,18 +62,14 @@ class Reduction(nn.Module):
         Raises:
             SourceError: the local features span fewer than R directions.
         """
-        wanted = self.projection.out_channels
-        found = principal_components(local_features, wanted, PcaConfig(method='exact'))
-        if len(found.deviations) < wanted:
-            raise SourceError(
-                f'reduction: expected local features that span at least {wanted} directions, '
-                f'found {len(found.deviations)} in {len(local_features)} local features; use more '
-                'images that show something, or a smaller reduced_channels'
-            )
-        directions = torch.from_numpy(found.directions)
-        self.set_projection(directions, -directions @ torch.from_numpy(found.mean))
-        variance = local_features.var(dim=0).sum()
-        return float((found.deviations**2).sum() / variance)
+        widths = list(parts) or [local_features.shape[1]]
+        wanted = self.projection.out_channels // len(widths)
+        found = [_components(part, wanted) for part in local_features.split(widths, dim=1)]
+        directions = torch.block_diag(*(torch.from_numpy(each.directions) for each in found))
+        mean = torch.cat([torch.from_numpy(each.mean) for each in found])
+        self.set_projection(directions, -directions @ mean)
+        kept = sum(float((each.deviations**2).sum()) for each in found)
+        return kept / float(local_features.var(dim=0).sum())
 
     @torch.no_grad()
     def set_projection(self, weight: Tensor, bias: Tensor) -> None:
@@ -75,3 +78,19 @@ class Reduction(nn.Module):
         self.projection.weight.copy_(weight[:, :, None, None])
         self.projection.bias.copy_(bias)
         self.initialised = True
+
+
+def _components(local_features: Tensor, wanted: int) -> PrincipalComponents:
+    """The first directions of (N, C) local features.
+
+    Raises:
+        SourceError: they span fewer.
+    """
+    found = principal_components(local_features, wanted, PcaConfig(method='exact'))
+    if len(found.deviations) < wanted:
+        raise SourceError(
+            f'reduction: expected local features that span at least {wanted} directions, '
+            f'found {len(found.deviations)} in {len(local_features)} local features; use more '
+            'images that show something, or a smaller reduced_channels'
+        )
+    return found

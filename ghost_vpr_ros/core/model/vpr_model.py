@@ -22,7 +22,10 @@ _OF_POOLINGS = (
     *('pooling', 'ghost_clusters', 'shadow_clusters', 'gem_power', 'pyramid_levels'),
     *('local_max', 'fc_dim'),
 )
-JOINED_LATER = ('reduced_channels', 'brightness', 'backbone', *_OF_POOLINGS)
+JOINED_LATER = (
+    *('reduced_channels', 'brightness', 'backbone', 'rows', 'join'),
+    *_OF_POOLINGS,
+)
 """Settings younger than the first weights files. At their defaults they are not written, so that
 older files and maps keep their hashes."""
 
@@ -46,7 +49,7 @@ class VprModel(nn.Module):
         self.preprocessing = preprocessing
         self.provenance = provenance
         self.backbone = build_backbone(config)
-        channels = config.reduced_channels or config.trunk_channels
+        channels = config.pooled_channels
         self.reduction = (
             Reduction(config.trunk_channels, channels)
             if config.reduced_channels

@@ -176,8 +176,7 @@ def described(metadata: Mapping[str, str], where: str) -> ModelDescription:
 
 def _dim_of_first_files(config: ModelConfig) -> int:
     """D of files that do not tell it: all of them are GhostCNN with NetVLAD."""
-    channels = config.reduced_channels or config.trunk_channels
-    return config.descriptor_dim or config.clusters * channels
+    return config.descriptor_dim or config.clusters * config.pooled_channels
 
 
 def content_hash(

@@ -48,6 +48,16 @@ def engine_named(model, name: str, **settings):
     return create_engine(model, EngineConfig(engine=name, **settings))
 
 
+@pytest.mark.parametrize('join', ['maps', 'vlads'])
+@pytest.mark.parametrize('name', ON_CPU)
+def test_an_engine_joins_the_maps_of_several_rows(name, join):
+    model = tiny_model(rows=(9, 11, 16), join=join, reduced_channels=8, descriptor_dim=6)
+    with torch.no_grad():
+        expected = model(network_inputs(pixels(), model.preprocessing)).numpy()
+    found = engine_named(model, name).describe(pixels())
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
 @pytest.mark.parametrize('count', [1, 3])
 @pytest.mark.parametrize('name', ON_CPU)
 def test_an_engine_describes_as_the_bare_model_does(model, name, count):
@@ -78,6 +88,8 @@ def test_the_feature_map_is_what_an_engine_pools(model, name):
         {'dilate': 'both', 'dilation': (3, 2)},
         {'dilate': 'stride'},
         {'netvlad_version': 'v1', 'reduced_channels': 8},
+        {'rows': (9, 11, 16), 'reduced_channels': 8},
+        {'rows': (9, 14), 'reduced_channels': 8, 'join': 'vlads', 'dilation': (1, 1)},
     ],
 )
 def test_the_network_of_the_graph_is_the_model(settings):

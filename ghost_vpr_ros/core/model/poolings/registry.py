@@ -15,6 +15,7 @@ from ghost_vpr_ros.core.model.poolings.apanet import APANet
 from ghost_vpr_ros.core.model.poolings.crn import CRN
 from ghost_vpr_ros.core.model.poolings.ghostvlad import GhostVLAD
 from ghost_vpr_ros.core.model.poolings.hard_vlad import HardVLAD
+from ghost_vpr_ros.core.model.poolings.joined_vlads import JoinedVlads
 from ghost_vpr_ros.core.model.poolings.no_pool import FullyConnected, NoPool
 from ghost_vpr_ros.core.model.poolings.pooling import Pooling
 from ghost_vpr_ros.core.model.poolings.rmac import RMAC
@@ -26,6 +27,14 @@ Size = Callable[[], tuple[int, int]]
 
 OWN_LEVELS = {'spe-netvlad': 2, 'apanet': 3, 'rmac': 3}
 """Pyramid levels where the configuration leaves them to the pooling."""
+
+
+def _netvlad(config: ModelConfig, channels: int, _: Size) -> Pooling:
+    if config.join == 'maps':
+        return NetVLAD(channels, config.clusters, config.netvlad_version)
+    reduced = config.reduced_channels
+    parts = [reduced] * len(config.rows) if reduced else config.row_channels
+    return JoinedVlads(parts, config.clusters, config.netvlad_version)
 
 
 def _ghostvlad(config: ModelConfig, channels: int, _: Size) -> Pooling:
@@ -45,7 +54,7 @@ def _levels(config: ModelConfig) -> int:
 
 
 POOLINGS: Mapping[str, Callable[[ModelConfig, int, Size], Pooling]] = {
-    'netvlad': lambda c, channels, _: NetVLAD(channels, c.clusters, c.netvlad_version),
+    'netvlad': _netvlad,
     'vlad': lambda c, channels, _: HardVLAD(channels, c.clusters),
     'max': lambda c, channels, _: MaxPooling(channels),
     'sum': lambda c, channels, _: SumPooling(channels),
