@@ -20,6 +20,7 @@ from pathlib import Path
 from ghost_vpr_ros import __version__
 from ghost_vpr_ros.cli.table import add_json_option, print_result
 from ghost_vpr_ros.core.errors import GhostVprError
+from ghost_vpr_ros.core.home import home_for_others
 
 _PROBE_TIMEOUT_S = 60
 _ROS_PROBE = (
@@ -76,7 +77,8 @@ def _module(name: str, distribution: str, needed_for: str) -> Callable[[], Findi
 
     def probe() -> Finding:
         try:
-            importlib.import_module(name)
+            with home_for_others():
+                importlib.import_module(name)
         except (ImportError, OSError, RuntimeError) as error:
             return Finding(False, f'{error}; pip install {distribution}', needed_for)
         return Finding(True, _version(name, distribution), needed_for)
@@ -139,13 +141,14 @@ def _asked(script: str) -> tuple[bool, str]:
     It runs in a process of its own: what is half installed can end the one that asks.
     """
     try:
-        answer = subprocess.run(
-            [sys.executable, '-c', script],
-            capture_output=True,
-            text=True,
-            timeout=_PROBE_TIMEOUT_S,
-            check=False,
-        )
+        with home_for_others():
+            answer = subprocess.run(
+                [sys.executable, '-c', script],
+                capture_output=True,
+                text=True,
+                timeout=_PROBE_TIMEOUT_S,
+                check=False,
+            )
     except subprocess.TimeoutExpired:
         return False, f'no answer in {_PROBE_TIMEOUT_S} s'
     lines = (answer.stdout if answer.returncode == 0 else answer.stderr).strip().splitlines()

@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Export, fill the cache, write the file and say what is where."""
-    from ghost_vpr_ros.core.engine.graph_cache import graph_of, keep_graph
+    from ghost_vpr_ros.core.engine.graph_cache import graph_of, keep_graph, with_digest
 
     if (args.precision == 'int8') != (args.images is not None):
         raise ConfigError(
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
         graph = _quantised(args, graph, model)
     kept = keep_graph(model.model_hash, args.precision, graph)
     if args.out is not None:
-        write_file(args.out, graph)
+        write_file(args.out, with_digest(graph, model.model_hash, args.precision))
     print_result(_summary(args, model, graph, kept), args.json)
     return 0
 

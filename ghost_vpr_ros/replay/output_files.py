@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import math
-import os
+import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,10 +35,9 @@ def check_writable(folder: Path) -> None:
     Raises:
         OutputError: missing, read-only or full.
     """
-    probe = folder / f'.ghost_vpr_{os.getpid()}'
     try:
-        probe.write_bytes(b'\0')
-        probe.unlink()
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b'\0')
     except OSError as error:
         raise _refused(folder, error, 'folder') from error
 

@@ -16,6 +16,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from ghost_vpr_ros.core.errors import GhostVprError
+from ghost_vpr_ros.core.home import home_for_others
 
 NodeT = TypeVar('NodeT', bound=Node)
 
@@ -48,7 +49,9 @@ class StopRequest:
 
 def start_ros(args: list[str] | None, stop: StopRequest) -> None:
     """Initialise rclpy, with signals that leave its context usable until the end."""
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    # The log goes to the home folder.
+    with home_for_others():
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     stop.on_signals()
 
 

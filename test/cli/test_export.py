@@ -59,7 +59,7 @@ def test_int8_is_measured_on_the_images_that_are_named(program, folder, tmp_path
 def test_int8_that_nobody_made_is_refused(program, folder):
     image = folder / 'images' / '003.jpg'
     error = program('query', folder / 'places.map', image, '--inference-precision', 'int8').error
-    assert 'make it with `ghost-vpr export --precision int8`' in error
+    assert 'as `ghost-vpr export --precision int8` writes it' in error
 
 
 @pytest.mark.parametrize('options', [['--precision', 'int8'], ['--images', 'images']])

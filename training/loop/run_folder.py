@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import yaml
 
 from ghost_vpr_ros.core.errors import ConfigError, OutputError
+from ghost_vpr_ros.core.whole_file import write_whole
 
 CONFIG_NAME = 'config.yaml'
 CHECKPOINT_NAME = 'checkpoint.safetensors'
@@ -51,7 +53,7 @@ class RunFolder:
         file = self.path / CONFIG_NAME
         text = yaml.safe_dump(dict(config), sort_keys=True)
         if not file.exists():
-            file.write_text(text)
+            write_whole(file, text.encode(), durable=True)
             return
         if not resume:
             raise OutputError(
@@ -100,12 +102,11 @@ class RunFolder:
         """Widen the table to the columns known now."""
         with file.open(newline='') as stream:
             rows = list(csv.DictReader(stream))
-        partial = file.with_suffix('.partial')
-        with partial.open('w', newline='') as stream:
-            writer = csv.DictWriter(stream, self._columns, lineterminator='\n')
-            writer.writeheader()
-            writer.writerows(rows)
-        partial.replace(file)
+        text = io.StringIO(newline='')
+        writer = csv.DictWriter(text, self._columns, lineterminator='\n')
+        writer.writeheader()
+        writer.writerows(rows)
+        write_whole(file, text.getvalue().encode(), durable=False)
 
     def _write_events(self, step: int, values: Mapping[str, float]) -> None:
         if self._writer is None:

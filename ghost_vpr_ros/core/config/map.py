@@ -10,6 +10,10 @@ INDEXES = ('auto', 'exact', 'approximate')
 """Kinds of search index; `auto` goes by the size of the map."""
 
 
+_LEAST_APPROXIMATE = 16
+"""Codes of half a byte cannot be learnt from fewer keyframes."""
+
+
 @dataclass(frozen=True)
 class IndexConfig(Config):
     """What finds the most similar descriptors of a map."""
@@ -27,7 +31,7 @@ class IndexConfig(Config):
     def is_exact(self, count: int) -> bool:
         """Whether a map of so many keyframes is searched exactly."""
         by_size = self.index == 'auto' and count <= self.exact_up_to
-        return self.index == 'exact' or by_size
+        return self.index == 'exact' or by_size or count < _LEAST_APPROXIMATE
 
 
 @dataclass(frozen=True)

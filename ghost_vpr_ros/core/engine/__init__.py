@@ -61,7 +61,8 @@ def chosen_engine(model: VprModel | StoredModel, config: EngineConfig) -> str:
     if device_index(config.device) >= 0:
         return 'torch'
     needs_graph = config.inference_precision == 'int8' or isinstance(model, StoredModel)
-    if needs_graph or graph_path(model.model_hash).is_file():
+    path = graph_path(model.model_hash)
+    if needs_graph or (path is not None and path.is_file()):
         for name in _BY_SPEED_ON_CPU:
             if find_spec(name) is not None:
                 return name

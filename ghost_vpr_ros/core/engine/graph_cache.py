@@ -2,10 +2,15 @@
 
 PyTorch makes the graph, in a process of its own where this one does without: a robot's node that
 runs another engine never loads it.
+
+A file of the cache ends with the SHA-256 of what is before it, of that model and that precision,
+in the form of a last entry of the graph's own metadata: any program can read the graph, and no
+engine gets one of which a bit has changed.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -14,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ghost_vpr_ros.core.errors import DeviceError
+from ghost_vpr_ros.core.home import home_folder
 from ghost_vpr_ros.core.model.weights_file import StoredModel
 from ghost_vpr_ros.core.whole_file import write_whole
 
@@ -21,8 +27,13 @@ if TYPE_CHECKING:
     from ghost_vpr_ros.core.model.vpr_model import VprModel
 
 FOLDER_VARIABLE = 'GHOST_VPR_CACHE'
-_LAYOUT = 1
+_LAYOUT = 2
 """Part of the names: another way to export makes other files."""
+
+_DIGEST_START = b'\x72\x54\x0a\x10ghost_vpr_sha256\x12\x40'
+"""Of the last `metadata_props` entry of an ONNX model: key and length of the value (protobuf)."""
+
+_DIGEST_BYTES = len(_DIGEST_START) + 64
 
 _EXPORT = (
     'import sys; from ghost_vpr_ros.core.engine.graph_export import export_file; '
@@ -30,37 +41,43 @@ _EXPORT = (
 )
 
 
-def cache_folder() -> Path:
-    """`GHOST_VPR_CACHE`, or `ghost_vpr_ros` in the user's cache folder."""
+def cache_folder() -> Path | None:
+    """`GHOST_VPR_CACHE`, or `ghost_vpr_ros` in the user's cache folder; None without a home."""
     given = os.environ.get(FOLDER_VARIABLE)
     if given:
         return Path(given)
-    base = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
-    return Path(base) / 'ghost_vpr_ros'
+    base = os.environ.get('XDG_CACHE_HOME')
+    if base:
+        return Path(base) / 'ghost_vpr_ros'
+    home = home_folder()
+    return None if home is None else home / '.cache' / 'ghost_vpr_ros'
 
 
-def compiled_folder() -> Path | None:
-    """Where OpenVINO keeps what it compiled, for a quicker start; None where it cannot."""
-    folder = cache_folder() / 'openvino'
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
+def graph_path(model_hash: str, precision: str = 'float32') -> Path | None:
+    """Where the graph of a model is, or would be; `int8` has one of its own; None: no cache."""
+    folder = cache_folder()
+    if folder is None:
         return None
-    return folder if os.access(folder, os.W_OK) else None
-
-
-def graph_path(model_hash: str, precision: str = 'float32') -> Path:
-    """Where the graph of a model is, or would be; `int8` has one of its own."""
     kind = '-int8r7' if precision == 'int8' else ''  # weights of seven bits, see quantisation.py
-    return cache_folder() / f'{model_hash[:32]}-{_LAYOUT}{kind}.onnx'
+    return folder / f'{model_hash[:32]}-{_LAYOUT}{kind}.onnx'
 
 
 def cached_graph(model_hash: str, precision: str = 'float32') -> bytes | None:
-    """The graph where there is one."""
+    """The graph where there is one that is as it was written."""
+    path = graph_path(model_hash, precision)
     try:
-        return graph_path(model_hash, precision).read_bytes()
+        data = b'' if path is None else path.read_bytes()
     except OSError:
         return None
+    graph = data[:-_DIGEST_BYTES]
+    return graph if graph and with_digest(graph, model_hash, precision) == data else None
+
+
+def with_digest(graph: bytes, model_hash: str, precision: str) -> bytes:
+    """The graph as a file that the cache takes."""
+    digest = hashlib.sha256(graph)
+    digest.update(f'{model_hash} {precision}'.encode())
+    return graph + _DIGEST_START + digest.hexdigest().encode()
 
 
 def graph_of(model: VprModel | StoredModel, precision: str) -> bytes:
@@ -74,9 +91,9 @@ def graph_of(model: VprModel | StoredModel, precision: str) -> bytes:
         return found
     if precision == 'int8':
         raise DeviceError(
-            f'inference_precision int8: {cache_folder()} has no int8 graph of model '
-            f'{model.model_hash[:12]}; make it with `ghost-vpr export '
-            '--precision int8`, or use another precision'
+            f'inference_precision int8: expected {_place(model.model_hash, precision)} as '
+            '`ghost-vpr export --precision int8` writes it, found none, or one that has changed '
+            'since; make it with that command, or use another precision'
         )
     graph = _exported(model)
     keep_graph(model.model_hash, precision, graph)
@@ -89,12 +106,24 @@ def keep_graph(model_hash: str, precision: str, graph: bytes) -> Path | None:
     The name appears only when the content is complete.
     """
     path = graph_path(model_hash, precision)
+    if path is None:
+        return None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, graph, durable=False)
+        write_whole(path, with_digest(graph, model_hash, precision), durable=True)
     except OSError:
         return None
     return path
+
+
+def _place(model_hash: str, precision: str) -> str:
+    """The cached file in words."""
+    path = graph_path(model_hash, precision)
+    return (
+        f'a file of the cache (no home folder: name one in {FOLDER_VARIABLE})'
+        if (path is None)
+        else str(path)
+    )
 
 
 def _exported(model: VprModel | StoredModel) -> bytes:
@@ -121,6 +150,6 @@ def _exported_elsewhere(model: StoredModel) -> bytes:
             raise DeviceError(
                 f'{model.where}: expected PyTorch to export the network as a graph, found: '
                 f'{last}; run `ghost-vpr export` where PyTorch is installed and copy its file to '
-                f'{graph_path(model.model_hash)}'
+                f'{_place(model.model_hash, "float32")}'
             )
         return graph.read_bytes()

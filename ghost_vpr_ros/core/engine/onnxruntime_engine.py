@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,7 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.engine.base import GraphEngine, closed, device_index, thread_count
-from ghost_vpr_ros.core.engine.graph_cache import cache_folder
+from ghost_vpr_ros.core.engine.compiled_files import compiled_files
 from ghost_vpr_ros.core.errors import DeviceError
 
 _PROVIDERS = {
@@ -36,9 +38,11 @@ class OnnxRuntimeEngine(GraphEngine):
         # Idle threads that spin take the core from the camera and the SLAM system.
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         options.log_severity_level = 3
-        self._session = ort.InferenceSession(
-            graph, options, providers=_providers(_kind(config), config, model_hash)
-        )
+        kind = _kind(config)
+        with _compiled(kind, graph, ort.__version__, config) as folder:
+            self._session = ort.InferenceSession(
+                graph, options, providers=_providers(kind, config, folder)
+            )
         where = config.device if config.engine != 'tensorrt' else f'TensorRT, {config.device}'
         self.name = f'onnxruntime {ort.__version__} on {where}, {config.inference_precision}'
         self.descriptor_dim = descriptor_dim
@@ -99,22 +103,32 @@ def _check_offered(ort: Any, kind: str, config: EngineConfig) -> None:
         )
 
 
-def _providers(kind: str, config: EngineConfig, model_hash: str) -> list[Any]:
+def _compiled(
+    kind: str, graph: bytes, version: str, config: EngineConfig
+) -> AbstractContextManager[Path | None]:
+    """The folder for what TensorRT builds in minutes; the others compile nothing."""
+    if kind != 'tensorrt':
+        return nullcontext()
+    return compiled_files('tensorrt', graph, version, config.device, config.inference_precision)
+
+
+def _providers(kind: str, config: EngineConfig, folder: Path | None) -> list[Any]:
     """The provider with its options, and what it may fall back on for single operators."""
     cuda = (_PROVIDERS['cuda'], {'device_id': max(0, device_index(config.device))})
     if kind == 'cpu':
         return [_PROVIDERS['cpu']]
     if kind == 'cuda':
         return [cuda, _PROVIDERS['cpu']]
-    built = cache_folder() / f'tensorrt-{model_hash[:32]}-{config.inference_precision}'
-    options = {
+    options: dict[str, Any] = {
         'device_id': max(0, device_index(config.device)),
         'trt_fp16_enable': config.inference_precision == 'half',
         'trt_int8_enable': config.inference_precision == 'int8',
-        # Building takes minutes; the engines are kept under the hash of the weights.
-        'trt_engine_cache_enable': True,
-        'trt_engine_cache_path': str(built),
-        'trt_timing_cache_enable': True,
-        'trt_timing_cache_path': str(built),
     }
+    if folder is not None:
+        options |= {
+            'trt_engine_cache_enable': True,
+            'trt_engine_cache_path': str(folder),
+            'trt_timing_cache_enable': True,
+            'trt_timing_cache_path': str(folder),
+        }
     return [(_PROVIDERS['tensorrt'], options), cuda, _PROVIDERS['cpu']]

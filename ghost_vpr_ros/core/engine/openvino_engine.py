@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.engine.base import GraphEngine, closed, thread_count
-from ghost_vpr_ros.core.engine.graph_cache import compiled_folder
+from ghost_vpr_ros.core.engine.compiled_files import compiled_files
 from ghost_vpr_ros.core.errors import DeviceError
+from ghost_vpr_ros.core.home import home_for_others
 
 _OUTPUTS = ('descriptor', 'feature_map')
 
@@ -42,9 +43,11 @@ class OpenVinoEngine(GraphEngine):
             'INFERENCE_NUM_THREADS': thread_count(config),
             'INFERENCE_PRECISION_HINT': 'bf16' if config.inference_precision == 'half' else 'f32',
         }
-        folder = compiled_folder()
-        if folder is not None:
-            self._options['CACHE_DIR'] = str(folder)
+        self._made_of: tuple[str | bytes, ...] = (
+            graph,
+            openvino.__version__,
+            str(sorted(self._options.items())),
+        )
         self._core = shared_core()
         self._requests = {1: self._compiled(1)}
         version = openvino.__version__.partition('-')[0]
@@ -68,12 +71,15 @@ class OpenVinoEngine(GraphEngine):
         """A request for this batch size; -1: any. A known one is a tenth faster."""
         model = self._core.read_model(self._graph)
         model.reshape([batch, *self._input])
-        return self._core.compile_model(model, 'CPU', self._options).create_infer_request()
+        with compiled_files('openvino', *self._made_of, str(batch)) as folder:
+            cached = {} if folder is None else {'CACHE_DIR': str(folder)}
+            compiled = self._core.compile_model(model, 'CPU', {**self._options, **cached})
+        return compiled.create_infer_request()
 
     def close(self) -> None:
         """Free the network."""
         self._requests.clear()
-        self._graph = b''
+        self._graph, self._made_of = b'', ()
 
 
 @cache
@@ -101,7 +107,8 @@ def check_openvino(config: EngineConfig) -> Any:
             'torch, onnxruntime or tensorrt for CUDA'
         )
     try:
-        import openvino
+        with home_for_others():
+            import openvino
     except ImportError as error:
         raise DeviceError(
             'engine openvino: OpenVINO is not installed; pip install openvino, or choose another '

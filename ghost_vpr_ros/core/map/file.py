@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ghost_vpr_ros.core.errors import GhostVprError, MapError, OutputError
 from ghost_vpr_ros.core.map.schema import damaged
+from ghost_vpr_ros.core.whole_file import sync_folder, unfinished_file
 
 _BUSY_TIMEOUT_S = 5.0
 _WRITER_TIMEOUT_S = 0.2
@@ -70,15 +70,15 @@ def create_file(path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
         OutputError: the folder is missing, read-only or full.
     """
     _check_free(path)
-    unfinished = path.with_name(f'.{path.name}.{secrets.token_hex(4)}.unfinished')
     try:
-        _fill_file(unfinished, path, fill)
-        _publish(unfinished, path)
+        with unfinished_file(path) as unfinished:
+            try:
+                _fill_file(unfinished, path, fill)
+                _publish(unfinished, path)
+            finally:
+                _beside(unfinished, '-journal').unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f'{path} cannot be created: {error.strerror}') from error
-    finally:
-        for leftover in (unfinished, _beside(unfinished, '-journal')):
-            leftover.unlink(missing_ok=True)
 
 
 def _check_free(path: Path) -> None:
@@ -99,7 +99,7 @@ def _check_free(path: Path) -> None:
 
 def _fill_file(unfinished: Path, path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
     try:
-        with explained(path), contextlib.closing(_connect(unfinished, 'mode=rwc')) as connection:
+        with explained(path), contextlib.closing(_connect(unfinished, 'mode=rw')) as connection:
             fill(connection)
     except MapError as error:
         raise OutputError(f'{path} cannot be created in {path.parent}: {error}') from error
@@ -114,16 +114,7 @@ def _publish(unfinished: Path, path: Path) -> None:
         # FAT and some network disks know no hard links; a rename may then replace, not refuse.
         _check_free(path)
         unfinished.rename(path)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(path.parent)
 
 
 def connect_readonly(path: Path) -> sqlite3.Connection:

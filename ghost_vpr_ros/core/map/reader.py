@@ -181,6 +181,11 @@ class MapReader:
         return self._calibration
 
     @property
+    def uuid(self) -> str:
+        """Names this map, whatever it holds; a map that is built anew has another."""
+        return self._uuid
+
+    @property
     def fingerprint(self) -> str:
         """Names this content of this map; whatever is derived from it carries the same."""
         return f'{self._uuid}:{self._revision}:{self._revision_token}:{self.model_hash}'

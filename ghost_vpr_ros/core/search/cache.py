@@ -15,8 +15,9 @@ import numpy as np
 
 from ghost_vpr_ros.core.map.reader import Columns, MapReader
 from ghost_vpr_ros.core.sampling import evenly_spaced
+from ghost_vpr_ros.core.whole_file import write_whole
 
-_MAGIC = b'ghost_vpr_ros search index 2\n'
+_MAGIC = b'ghost_vpr_ros search index 3\n'
 _HEADER_LIMIT_BYTES = 4096
 _CHUNK_BYTES = 4 * 2**20
 
@@ -107,31 +108,32 @@ def _checked_key(file: IO[bytes]) -> dict[str, Any] | None:
     if file.readline(len(_MAGIC)) != _MAGIC:
         return None
     header = json.loads(file.readline(_HEADER_LIMIT_BYTES))
-    start, size, checksum = file.tell(), 0, 0
+    key = dict(header['key'])
+    start, size, checksum = file.tell(), 0, zlib.crc32(json.dumps(key).encode())
     while chunk := file.read(_CHUNK_BYTES):
         size, checksum = size + len(chunk), zlib.crc32(chunk, checksum)
     file.seek(start)
     is_whole = (size, checksum) == (header['size'], header['crc32'])
-    return dict(header['key']) if is_whole else None
+    return key if is_whole else None
 
 
 def _write(path: Path, key: dict[str, str | int], payload: memoryview) -> None:
-    header = {'key': key, 'size': len(payload), 'crc32': zlib.crc32(payload)}
-    # One name for all: should two processes write it at once, the checksum tells.
-    unfinished = path.with_name(f'.{path.name}.unfinished')
-    try:
-        with unfinished.open('wb') as file:
-            file.write(_MAGIC + json.dumps(header).encode() + b'\n')
-            file.write(payload)
-        unfinished.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            unfinished.unlink(missing_ok=True)
+    written = json.dumps(key).encode()
+    header = {
+        'size': len(payload),
+        'crc32': zlib.crc32(payload, zlib.crc32(written)),
+        'key': key,
+    }
+    start = _MAGIC + json.dumps(header).encode() + b'\n'
+    with contextlib.suppress(OSError):
+        write_whole(path, (start, payload), durable=False)
 
 
 def _key(place_map: MapReader, kind: str) -> dict[str, str | int]:
     return {
-        'map': place_map.fingerprint,
+        'map': place_map.uuid,
+        'content': place_map.fingerprint,
+        'revision': place_map.revision,
         'rows': len(place_map),
         'compared': _compared(place_map, len(place_map)),
         'descriptor_dim': place_map.descriptor_dim,
@@ -145,7 +147,10 @@ def _has_grown(place_map: MapReader, kind: str, key: dict[str, Any]) -> bool:
     rows = key.get('rows')
     if not isinstance(rows, int) or not 0 < rows <= len(place_map):
         return False
-    of_then = {name: key.get(name) for name in ('map', 'rows', 'parts')}
+    revision = key.get('revision')
+    if not isinstance(revision, int) or revision > place_map.revision:
+        return False
+    of_then = {name: key.get(name) for name in ('content', 'revision', 'rows', 'parts')}
     of_then['compared'] = _compared(place_map, rows)
     return bool(key == _key(place_map, kind) | of_then)
 

@@ -30,7 +30,8 @@ _WAIT_S = 0.5
 def leased(plan: DescriptorPlan, number: int) -> Iterator[bool]:
     """Yield whether this shard is ours to describe: nobody else's and not finished."""
     lock = plan.path_of(number).with_suffix('.lock')
-    with lock.open('wb') as file:
+    # Not emptied: whatever waits under the name is left as it is.
+    with lock.open('ab') as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

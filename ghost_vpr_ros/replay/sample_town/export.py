@@ -132,6 +132,11 @@ def _make_drive(folder: Path, sample: SampleTown, number: int, progress: Progres
     """Render into a hidden folder that gets its name in the end."""
     unfinished = folder.with_name(f'.{folder.name}.unfinished')
     mark = fingerprint(sample.config)
+    if unfinished.is_symlink():
+        raise OutputError(
+            f'{unfinished}: expected a folder of an earlier, interrupted run, found a link; '
+            'remove it'
+        )
     if unfinished.exists() and _read_json(unfinished / DRIVE_NAME) != mark:
         shutil.rmtree(unfinished)
     make_output_folder(unfinished / 'images')

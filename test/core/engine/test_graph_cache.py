@@ -9,7 +9,9 @@ import pytest
 
 from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.engine import create_engine, prepare_engine
-from ghost_vpr_ros.core.engine.graph_cache import graph_path, keep_graph
+from ghost_vpr_ros.core.engine.compiled_files import compiled_files
+from ghost_vpr_ros.core.engine.graph_cache import graph_of, graph_path, keep_graph
+from ghost_vpr_ros.core.errors import DeviceError
 from ghost_vpr_ros.core.model.weights import model_to_bytes
 from ghost_vpr_ros.core.model.weights_file import StoredModel
 from test.core.model.tiny_model import tiny_model
@@ -83,3 +85,76 @@ def test_without_torch_and_without_a_graph_the_error_says_where_to_put_one(store
     done = subprocess.run(command, check=True, env=environment, capture_output=True, text=True)
     assert 'expected PyTorch to export the network' in done.stdout
     assert 'no torch here' in done.stdout and '.onnx' in done.stdout
+
+
+@pytest.mark.parametrize('change', ['cut off', 'empty', 'a bit', 'another graph', 'its digest'])
+def test_a_cached_graph_that_has_changed_is_exported_anew(stored, monkeypatch, tmp_path, change):
+    monkeypatch.setenv('GHOST_VPR_CACHE', str(tmp_path))
+    engine = EngineConfig(engine='openvino')
+    expected = create_engine(stored, engine).describe(pixels())
+    path = graph_path(stored.model_hash)
+    whole = path.read_bytes()
+    flipped = bytearray(whole)
+    flipped[-5 if change == 'its digest' else len(whole) // 2] ^= 1
+    other = path.with_name('other')
+    keep_graph('0' * 64, 'float32', whole)
+    graph_path('0' * 64).rename(other)
+    path.write_bytes(
+        {
+            'cut off': whole[: len(whole) // 2],
+            'empty': b'',
+            'another graph': other.read_bytes(),
+        }.get(change, bytes(flipped))
+    )
+    np.testing.assert_array_equal(create_engine(stored, engine).describe(pixels()), expected)
+    assert path.read_bytes() == whole
+
+
+def test_the_digest_is_metadata_of_a_graph_that_any_program_reads(stored):
+    onnx = pytest.importorskip('onnx')
+    graph_of(stored, 'float32')
+    graph = onnx.load(graph_path(stored.model_hash))
+    onnx.checker.check_model(graph)
+    assert graph.metadata_props[-1].key == 'ghost_vpr_sha256'
+
+
+def test_a_user_without_a_home_works_without_a_cache(stored, monkeypatch):
+    for name in ('GHOST_VPR_CACHE', 'XDG_CACHE_HOME', 'HOME'):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr('pwd.getpwuid', {}.__getitem__)
+    assert graph_path(stored.model_hash) is None
+    assert keep_graph(stored.model_hash, 'float32', b'graph') is None
+    for name in ('openvino', 'onnxruntime', 'auto'):
+        assert create_engine(stored, EngineConfig(engine=name)).describe(pixels(1)).shape
+    with pytest.raises(DeviceError, match='GHOST_VPR_CACHE'):
+        create_engine(stored, EngineConfig(inference_precision='int8', engine='openvino'))
+
+
+@pytest.mark.parametrize('kept', [0.0, 0.5, 1.0])
+def test_what_openvino_compiled_is_compiled_anew_where_it_has_changed(
+    stored, monkeypatch, tmp_path, kept
+):
+    monkeypatch.setenv('GHOST_VPR_CACHE', str(tmp_path))
+    engine = EngineConfig(engine='openvino')
+    expected = create_engine(stored, engine).describe(pixels(1))
+    (blob,) = (path for path in tmp_path.rglob('*.blob'))
+    content = bytearray(blob.read_bytes())[: round(blob.stat().st_size * kept)]
+    if kept == 1.0:
+        content[len(content) // 2] ^= 0x10
+    blob.write_bytes(content)
+    np.testing.assert_array_equal(create_engine(stored, engine).describe(pixels(1)), expected)
+    assert blob.read_bytes() != bytes(content)
+
+
+def test_only_recorded_files_reach_an_engine(monkeypatch, tmp_path):
+    monkeypatch.setenv('GHOST_VPR_CACHE', str(tmp_path))
+    with compiled_files('tensorrt', b'graph', 'half') as folder:
+        (folder / 'engine').write_bytes(b'whole')
+    (folder / 'foreign').write_bytes(b'whole')
+    with compiled_files('tensorrt', b'graph', 'half') as again:
+        assert [path.name for path in again.iterdir() if path.suffix != '.json'] == ['engine']
+    (folder / 'engine').write_bytes(b'other')
+    with compiled_files('tensorrt', b'graph', 'half') as again:
+        assert not (again / 'engine').exists()
+    with compiled_files('tensorrt', b'graph', 'float32') as other:
+        assert other != folder

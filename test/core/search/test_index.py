@@ -8,7 +8,7 @@ import pytest
 
 from ghost_vpr_ros.core.errors import MapError
 from ghost_vpr_ros.core.map.place_map import PlaceMap
-from ghost_vpr_ros.core.search.cache import cache_path
+from ghost_vpr_ros.core.search.cache import cache_path, read_cache
 from ghost_vpr_ros.core.search.index import SearchIndex
 from test.core.map_making import DIM, filled_map, new_map, unit_rows
 
@@ -190,6 +190,19 @@ def test_a_cache_with_a_wrong_byte_is_rebuilt(path, position):
     index, was_written = cached(path)
     assert was_written
     assert_finds_each(index, unit_rows(20))
+
+
+def test_every_byte_of_the_header_counts(path):
+    cached(path)
+    file = path.with_name('town.map.faiss')
+    whole = file.read_bytes()
+    end = whole.index(b'\n', whole.index(b'\n') + 1)
+    for position in range(0, end + 1):
+        content = bytearray(whole)
+        content[position] ^= 1
+        file.write_bytes(content)
+        with PlaceMap.open(path) as place_map:
+            assert read_cache(place_map, 'IndexFlatIP') is None, position
 
 
 @pytest.mark.parametrize('header', [b'[]\n', b'{}\n', b'null\n', b'{"key": 1}\n', b'\n'])

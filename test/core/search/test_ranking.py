@@ -6,6 +6,7 @@ import pytest
 from ghost_vpr_ros.core.config.map import IndexConfig
 from ghost_vpr_ros.core.errors import MapError
 from ghost_vpr_ros.core.map.place_map import PlaceMap
+from ghost_vpr_ros.core.sampling import evenly_spaced
 from ghost_vpr_ros.core.search import ranking
 from ghost_vpr_ros.core.search.cache import cache_path
 from ghost_vpr_ros.core.search.index import SearchIndex
@@ -144,6 +145,30 @@ def test_a_cache_of_a_map_that_went_another_way_is_not_continued(path):
             rows, similarities = opened(place_map).search(new, 1)
         assert rows[:, 0].tolist() == list(range(ROWS, ROWS + 20))
         np.testing.assert_allclose(similarities, 1.0, atol=1e-6)
+
+
+def test_a_cache_of_another_map_is_not_continued(path, tmp_path):
+    with PlaceMap.open(path) as place_map:
+        opened(place_map)
+    rows = clusters()
+    compared = evenly_spaced(ROWS, 64)
+    changed = [row for row in range(10, 60) if row not in compared][:20]
+    rows[changed] = unit_rows(20, DIM, seed=123)
+    path.unlink()
+    with new_map(path, dim=DIM) as place_map:
+        place_map.add_session('walk')
+        add_all(place_map, rows)
+    with PlaceMap.open(path) as place_map:
+        assert opened(place_map).search(rows[changed], 1)[0][:, 0].tolist() == changed
+
+
+@pytest.mark.parametrize('count', [1, 15, 16])
+def test_a_map_with_few_keyframes_is_searched_whatever_was_chosen(tmp_path, count):
+    rows = unit_rows(count, DIM)
+    with new_map(tmp_path / 'few.map', dim=DIM) as place_map:
+        place_map.add_session('walk')
+        add_all(place_map, rows)
+        assert opened(place_map).search(rows, 1)[0][:, 0].tolist() == list(range(count))
 
 
 @pytest.mark.parametrize('position', [3, 60, 4000, -10])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import filecmp
 import os
 import shutil
 from pathlib import Path
 
 from ghost_vpr_ros.core.errors import OutputError
+from ghost_vpr_ros.core.whole_file import unfinished_file
 from ghost_vpr_ros.replay.output_files import write_file
 
 MODES = ('copy', 'link', 'index')
@@ -83,11 +83,6 @@ def _link(source: Path, target: Path) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    partial = target.with_name(f'.{target.name}.{os.getpid()}.partial')
-    try:
-        shutil.copyfile(source, partial)
-        partial.rename(target)
-    except OSError:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-        raise
+    with unfinished_file(target) as unfinished:
+        shutil.copyfile(source, unfinished)
+        unfinished.rename(target)

@@ -1,0 +1,30 @@
+"""The home folder, which a user whom the system does not know, as in a container, has not."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def home_folder() -> Path | None:
+    """The home of the user; None where none is known."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
+
+
+@contextlib.contextmanager
+def home_for_others() -> Iterator[None]:
+    """While libraries are loaded that fail without a home, the temporary folder is one."""
+    if home_folder() is not None:
+        yield
+        return
+    os.environ['HOME'] = tempfile.gettempdir()
+    try:
+        yield
+    finally:
+        del os.environ['HOME']
