@@ -2,6 +2,7 @@
 
 python -m training.evaluate --weights RUN/weights.safetensors [more ...] [--dims 64 128 512]
 python -m training.evaluate --weights W --only gsv_test gardens_left_right --data shared/data
+python -m training.evaluate --weights W --panel --against OTHER    # one number, and paired tests
 python -m training.evaluate --weights W --rerank patch-netvlad     # a second look at the first 20
 """
 
@@ -12,7 +13,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,14 @@ from ghost_vpr_ros.replay.output_files import without_nan, write_json
 from training.command import finish, new_parser
 from training.datasets.command_options import add_settings, config_from
 from training.loop.trunk_memory import add_maps_option, remember_trunk
+from training.measure.panel import (
+    PANEL,
+    Panel,
+    compare_parts,
+    open_panel,
+    panel_table,
+    part_scores,
+)
 from training.measure.protocols import PROTOCOLS, Protocol, open_protocol, read_protocols
 from training.measure.retrieval import Judged, judge
 from training.places.selection import VALIDATION_RANKS
@@ -213,7 +222,42 @@ def _results(args: argparse.Namespace) -> list[dict[str, Any]]:
     return results
 
 
+def _panel(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
+    """Figures of the panel for each weights file, and their tables."""
+    panel = open_panel(PANEL if args.protocols == PROTOCOLS else args.protocols)
+    paths = [*args.weights, *([args.against] if args.against else [])]
+    measured = [_right_at_1(path, panel, args) for path in paths]
+    results, tables = [], []
+    for path, right in list(zip(paths, measured, strict=True))[: len(args.weights)]:
+        scores = part_scores(panel, right)
+        compared = compare_parts(panel, right, measured[-1]) if args.against else {}
+        results.append(
+            {
+                'weights': str(path),
+                'parts': scores,
+                'panel': None if panel.missing else float(np.mean(list(scores.values()))),
+                'missing': dict(panel.missing),
+                'against': str(args.against) if args.against else None,
+                'comparisons': {part: asdict(each) for part, each in compared.items()},
+                'right_at_1': right,
+            }
+        )
+        tables.append(f'{path}\n\n{panel_table(panel, scores, compared)}')
+    return results, '\n\n'.join(tables)
+
+
+def _right_at_1(path: Path, panel: Panel, args: argparse.Namespace) -> dict[str, list[int]]:
+    model, config = _opened(path, args)
+    rows = evaluate(model, panel.protocols, args.dims[:1], config, _reranking(model, args))
+    return {row['protocol']: row['right_at_1'] for row in rows}
+
+
 def _run(args: argparse.Namespace) -> str:
+    if args.panel:
+        results, text = _panel(args)
+        if args.out is not None:
+            write_json(args.out, results)
+        return f'{json.dumps(without_nan(results), indent=2) if args.json else text}\n'
     results = _results(args)
     if args.out is not None:
         write_json(args.out, results)
@@ -226,6 +270,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = new_parser('evaluate', __doc__)
     parser.add_argument('--weights', type=Path, nargs='+', required=True, help='weights files')
     parser.add_argument('--protocols', type=Path, default=PROTOCOLS, help='YAML; default: ours')
+    parser.add_argument(
+        '--panel', action='store_true', help='the mean over unlike parts, which chooses networks'
+    )
+    parser.add_argument(
+        '--against', type=Path, help='with --panel: weights that the others are compared with'
+    )
     parser.add_argument('--only', nargs='+', default=[], metavar='NAME', help='these protocols')
     parser.add_argument('--data', type=Path, help=f'stands for ${DATA_VARIABLE} in the protocols')
     parser.add_argument('--dims', type=int, nargs='+', default=[], help='sizes of prefixes')
@@ -235,6 +285,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--out', type=Path, help='JSON file to write')
     parser.add_argument('--json', action='store_true', help='print JSON instead of a table')
     args = parser.parse_args(arguments)
+    if args.panel and (args.only or len(args.dims) > 1):
+        parser.error('--panel: measures all of its parts at one size; leave --only out')
+    if args.against is not None and not args.panel:
+        parser.error('--against: compares panels; add --panel')
     if any(dim < 1 for dim in args.dims):
         parser.error('--dims: expected sizes from 1')
     if args.data is not None:

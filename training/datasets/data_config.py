@@ -24,6 +24,11 @@ class DataConfig(Config):
     where: tuple[str, ...] = setting((), 'COLUMN=VALUE or COLUMN=LOW..HIGH that rows must have')
     queries_where: tuple[str, ...] = setting((), 'the same for queries alone')
     database_where: tuple[str, ...] = setting((), 'the same for the database alone')
+    roles: str = setting(
+        'column',
+        'who is query and who database: what a column `role` says, or both for every image',
+        choices=('column', 'both'),
+    )
     queries_path: str = setting('', 'source of the queries where it is another one')
     images: str = setting('', 'folder that listed names begin in; empty: beside the list')
     check_images: bool = setting(True, 'refuse lists whose image files are not all there')

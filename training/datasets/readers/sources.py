@@ -37,7 +37,7 @@ def source_place_set(config: DataConfig) -> PlaceSet:
         other = expanded(config.queries_path) if config.queries_path else path
         queries = _open(config, other, config.queries_where)
     name = f'{database.short_name} {config.split}'.strip()
-    return _merged(database, queries).place_set(name)
+    return _merged(database, queries, config.roles == 'column').place_set(name)
 
 
 def root_of(source: ImageSource) -> Path | None:
@@ -75,20 +75,20 @@ def _subfolder(path: Path, split: str) -> Path:
     return folder
 
 
-def _merged(database: ImageSource, queries: ImageSource) -> Collected:
+def _merged(database: ImageSource, queries: ImageSource, has_roles: bool) -> Collected:
     """Images of both sources, each once, with the roles that they may have."""
     collected = Collected()
     root, other = root_of(database), root_of(queries)
     row_of: dict[str, int] = {}
     for frame in located(database.frames, database.name, collected.facts):
         row_of[frame.name] = len(collected.frames)
-        role = _role(frame, database)
+        role = _role(frame, database) if has_roles else 'both'
         file = None if root is None else root / frame.name
         is_query = database is queries and role != 'database'
         collected.add(frame, file, query=is_query, database=role != 'query')
     if queries is not database:
         for frame in located(queries.frames, queries.name, collected.facts):
-            if _role(frame, queries) == 'database':
+            if has_roles and _role(frame, queries) == 'database':
                 continue
             if other == root and frame.name in row_of:
                 collected.is_query[row_of[frame.name]] = True
