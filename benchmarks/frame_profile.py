@@ -41,7 +41,7 @@ from ghost_vpr_ros.ros.image_conversions import compressed_message
 from ghost_vpr_ros.ros.node_statistics import Statistics
 from ghost_vpr_ros.ros.parameters import NodeParameters
 from ghost_vpr_ros.ros.place_recognition_node import OPENMP_DEFAULTS
-from ghost_vpr_ros.ros.recognizer_loading import open_map_and_model
+from ghost_vpr_ros.ros.recognition import open_map_and_model
 from ghost_vpr_ros.ros.tools.image_publisher import list_images
 
 MODULE = 'benchmarks.frame_profile'

@@ -1,7 +1,8 @@
 """The rules of the house as functions: from a module's source to the list of what it breaks.
 
-Which layer may import what is written in `LAYERS`, one row a layer; `test_imports.py` applies the
-rules to every file and proves on planted violations that they can fail.
+Which layer may import what is written in `LAYERS`, one row a layer, and the order of core's rooms
+in `FLOORS`; `test_imports.py` applies the rules to every file and proves on planted violations
+that they can fail.
 """
 
 import ast
@@ -43,9 +44,10 @@ class Layer:
     talks: bool = False
 
 
+CORE_LAYER = 'ghost_vpr_ros.core'
 QUIET = ('argparse', *NETWORK)
 LAYERS = {
-    'ghost_vpr_ros.core': Layer((), CORE, QUIET),
+    CORE_LAYER: Layer((), CORE, QUIET),
     'ghost_vpr_ros.replay': Layer(('ghost_vpr_ros.core',), REPLAY, QUIET),
     'ghost_vpr_ros.ros': Layer(('ghost_vpr_ros.core',), (*CORE, *ROS), QUIET, talks=True),
     'ghost_vpr_ros.cli': Layer(
@@ -55,6 +57,21 @@ LAYERS = {
         ('ghost_vpr_ros.core', 'ghost_vpr_ros.replay'), None, ('rclpy', MESSAGES), talks=True
     ),
 }
+
+FLOORS = (
+    ('errors', 'datatypes', 'sampling', 'whole_file'),
+    ('config', 'geodesy', 'poses', 'camera', 'image'),
+    ('probability', 'preprocessing'),
+    ('model',),
+    ('map', 'engine'),
+    ('search', 'verification'),
+    ('fleet',),
+    ('recognition',),
+    ('opened_map',),
+    ('recognizer',),
+    ('mapping',),
+)
+"""Rooms of core (folders, and files beside them), lowest first: each imports lower ones only."""
 
 
 def broken_rules(source: str, module: str) -> list[str]:
@@ -69,8 +86,9 @@ def broken_rules(source: str, module: str) -> list[str]:
     layer = layer_of(module)
     if layer is not None:
         found += _forbidden_imports(tree, module, layer)
+        found += _imports_from_above(tree, module) if layer == CORE_LAYER else []
         found += [] if LAYERS[layer].talks else _talking(tree)
-        found += _global_flags(tree) if layer == 'ghost_vpr_ros.core' else []
+        found += _global_flags(tree) if layer == CORE_LAYER else []
     return found
 
 
@@ -96,6 +114,25 @@ def _forbidden_imports(tree: ast.Module, module: str, layer: str) -> list[str]:
         for line, name in imported_names(tree, module)
         if not _may_import(name, layer)
     ]
+
+
+def _imports_from_above(tree: ast.Module, module: str) -> list[str]:
+    floors = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+    own = _room_of(module)
+    if own not in floors:
+        return [] if own == '__init__' else [f'1: the room {own} has no floor in FLOORS']
+    return [
+        f'{line}: core/{own} must not import core/{room}, which is not below it'
+        for line, name in imported_names(tree, module)
+        if _inside(name, CORE_LAYER)
+        and (room := _room_of(name)) != own
+        and not floors.get(room, len(FLOORS)) < floors[own]
+    ]
+
+
+def _room_of(module: str) -> str:
+    """The folder or file directly inside core that a dotted name inside it belongs to."""
+    return module.removeprefix(f'{CORE_LAYER}.').split('.')[0]
 
 
 def _may_import(name: str, layer: str) -> bool:

@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from ghost_vpr_ros.core.errors import ConfigError, GhostVprError
+from ghost_vpr_ros.core.errors import ConfigError
 from training.experiment import Experiment, read_experiment
 from training.loop.parallel import Processes
 from training.loop.run_folder import CONFIG_NAME, RunFolder
-
-EXIT_INTERRUPTED = 130
-
-
-def new_parser(name: str, description: str | None) -> argparse.ArgumentParser:
-    """The parser of `python -m training.NAME`."""
-    return argparse.ArgumentParser(
-        prog=f'training.{name}',
-        description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
 
 
 def add_experiment_options(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
@@ -76,27 +64,3 @@ def open_run_folder(
         folder = RunFolder(args.out, config, resume=args.resume)
     processes.wait()
     return folder if processes.writes else RunFolder(args.out, config, resume=True)
-
-
-def finish(name: str, work: Callable[[], str | int]) -> int:
-    """Do a command's work and print what it answers; the exit status.
-
-    Args:
-        name: of the command, for messages.
-        work: its answer is the text for stdout, or an exit status where it has talked itself.
-
-    Returns:
-        1 after a known error, which is one line on stderr; 130 after Ctrl-C.
-    """
-    try:
-        answer = work()
-    except GhostVprError as error:
-        sys.stderr.write(f'training.{name}: error: {" ".join(str(error).split())}\n')
-        return 1
-    except KeyboardInterrupt:
-        sys.stderr.write(f'training.{name}: interrupted; run again to go on\n')
-        return EXIT_INTERRUPTED
-    if isinstance(answer, int):
-        return answer
-    sys.stdout.write(answer)
-    return 0

@@ -11,9 +11,10 @@ the whitening is measured beside it. FOLDER gets a table, the figures as JSON, a
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.datatypes import Frame
@@ -30,8 +34,7 @@ from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import load_model
 from ghost_vpr_ros.core.model.whitening import Whitening
 from ghost_vpr_ros.replay.output_files import make_output_folder, write_file, write_json
-from training.command import finish, new_parser
-from training.descriptor_picture import draw_study
+from training.entry import finish, new_parser
 from training.evaluate import DATA_VARIABLE
 from training.experiment import Experiment
 from training.head.unwhitened import unwhitened_descriptors
@@ -251,6 +254,50 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if args.data is not None:
         os.environ[DATA_VARIABLE] = str(args.data)
     return finish('descriptor_study', lambda: _run(args))
+
+
+_MARKERS = dict(zip(FORMATS, 'osDx', strict=True))
+
+_PANEL_INCHES = (5.5, 4.5)
+
+
+def draw_study(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """A PNG with one panel a protocol: a colour for each network, a marker for each format.
+
+    Args:
+        rows: of `training.descriptor_study`.
+    """
+    protocols = list(dict.fromkeys(row['protocol'] for row in rows))
+    width, height = _PANEL_INCHES
+    figure = Figure((width * len(protocols), height), layout='constrained')
+    panels = figure.subplots(1, len(protocols), squeeze=False)[0]
+    for panel, protocol in zip(panels, protocols, strict=True):
+        _draw_panel(panel, [row for row in rows if row['protocol'] == protocol])
+        panel.set_title(protocol)
+    panels[0].set_ylabel('recall@1 (%)')
+    panels[-1].legend(fontsize='small')
+    png = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(png)
+    return png.getvalue()
+
+
+def _draw_panel(panel: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
+    networks = list(dict.fromkeys(row['weights'] for row in rows))
+    for number, network in enumerate(networks):
+        for storage, marker in _MARKERS.items():
+            points = [
+                (row['bytes_per_place'], row['recall']['1'])
+                for row in rows
+                if (row['weights'], row['format'], row['whitened']) == (network, storage, True)
+            ]
+            if points:
+                label = f'{network}, {storage}'
+                panel.plot(
+                    *zip(*points, strict=True), f'{marker}-', color=f'C{number}', label=label
+                )
+    panel.set_xscale('log', base=2)
+    panel.set_xlabel('bytes for each place')
+    panel.grid(alpha=0.3)
 
 
 if __name__ == '__main__':

@@ -18,7 +18,8 @@ from tqdm import tqdm
 
 from ghost_vpr_ros.core.errors import WeightsError
 from ghost_vpr_ros.core.model.weights import save_model
-from training.command import add_run_options, finish, new_parser, open_run_folder, run_experiment
+from training.command import add_run_options, open_run_folder, run_experiment
+from training.entry import finish, new_parser
 from training.experiment import Experiment
 from training.loop.augmentation import AugmentationConfig
 from training.loop.determinism import make_deterministic

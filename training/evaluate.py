@@ -36,8 +36,8 @@ from ghost_vpr_ros.replay.config import RerankConfig
 from ghost_vpr_ros.replay.descriptors.extraction import extract_descriptors
 from ghost_vpr_ros.replay.evaluation.reranking import PatchReranker
 from ghost_vpr_ros.replay.output_files import without_nan, write_json
-from training.command import finish, new_parser
 from training.datasets.command_options import add_settings, config_from
+from training.entry import finish, new_parser
 from training.loop.trunk_memory import add_maps_option, remember_trunk
 from training.measure.panel import (
     PANEL,

@@ -24,13 +24,13 @@ from ghost_vpr_ros.core.model.any_model import open_any_model
 from ghost_vpr_ros.core.model.rootsift_vlad import RootSiftVlad
 from ghost_vpr_ros.core.model.weights_file import StoredModel
 from ghost_vpr_ros.replay.output_files import write_json
-from training.command import finish, new_parser
 from training.datasets.command_options import add_settings, config_from
 from training.datasets.readers.retrieval_sets import (
     RETRIEVAL_FORMATS,
     RetrievalSet,
     open_retrieval_set,
 )
+from training.entry import finish, new_parser
 from training.evaluate import Descriptors, prefix
 from training.measure.average_precision import average_precision, mean_average_precision
 

@@ -22,14 +22,12 @@ from typing import Any
 from ghost_vpr_ros.core.config.settings import nearest_hint
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.replay.output_files import write_file, write_json
-from training.command import finish, new_parser
+from training.entry import finish, new_parser
 from training.evaluate import DATA_VARIABLE
 from training.tables.network_sizes import sizes_report
 from training.tables.plan import SIZES, Row, Table, find_table, read_table, table_names
-from training.tables.report import table_report
+from training.tables.report import draw_table, table_report, update_page
 from training.tables.row_runs import DONE_NAME, Stage, result_of, stages_of, talk
-from training.tables.table_page import update_page
-from training.tables.table_picture import draw_table
 
 
 def run_table(

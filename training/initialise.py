@@ -20,8 +20,9 @@ from ghost_vpr_ros.core.errors import OutputError
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import save_model
 from ghost_vpr_ros.replay.sources.image_sources import open_source
-from training.command import add_experiment_options, finish, new_parser
+from training.command import add_experiment_options
 from training.datasets.open_place_set import open_place_set
+from training.entry import finish, new_parser
 from training.experiment import Experiment, read_experiment
 from training.head.semantics import SemanticsConfig
 from training.head.starting_model import starting_model

@@ -23,8 +23,9 @@ from tqdm import tqdm
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.model.weights import save_model
 from ghost_vpr_ros.replay.output_files import write_json
-from training.command import add_run_options, finish, new_parser, run_experiment
+from training.command import add_run_options, run_experiment
 from training.datasets.readers.scene_folders import SceneSet, read_scenes
+from training.entry import finish, new_parser
 from training.experiment import Experiment
 from training.loop.determinism import make_deterministic
 from training.loop.parallel import Processes

@@ -26,7 +26,7 @@ from ghost_vpr_ros.core.model.rootsift_vlad import CHANNELS, RootSiftConfig, Roo
 from ghost_vpr_ros.core.preprocessing import pixel_batch
 from ghost_vpr_ros.core.sampling import evenly_spaced
 from ghost_vpr_ros.replay.output_files import check_writable
-from training.command import finish, new_parser
+from training.entry import finish, new_parser
 from training.trunk.photo_views import open_unweighted
 
 CENTRE_IMAGES = 500

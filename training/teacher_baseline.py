@@ -24,7 +24,7 @@ from ghost_vpr_ros.core.model.poolings.activations import generalised_mean
 from ghost_vpr_ros.core.model.poolings.hard_vlad import hard_vlad
 from ghost_vpr_ros.core.preprocessing import preprocess
 from ghost_vpr_ros.replay.output_files import write_json
-from training.command import finish, new_parser
+from training.entry import finish, new_parser
 from training.measure.protocols import PROTOCOLS, Protocol, open_protocol, read_protocols
 from training.places.selection import recall_of
 from training.trunk.teacher import Teacher, open_teacher

@@ -22,10 +22,11 @@ from typing import Any
 import torch
 
 from ghost_vpr_ros.replay.output_files import write_file, write_json
-from training.command import add_run_options, finish, new_parser, open_run_folder, run_experiment
+from training.command import add_run_options, open_run_folder, run_experiment
 from training.datasets.joined_sets import join_sets
 from training.datasets.open_place_set import open_place_set
 from training.datasets.place_set import PlaceSet
+from training.entry import finish, new_parser
 from training.experiment import Experiment
 from training.head.starting_model import interrupted_model, starting_model
 from training.loop.curves import draw_curves

@@ -27,8 +27,9 @@ from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import load_model, save_model
 from ghost_vpr_ros.core.sampling import evenly_spaced
 from ghost_vpr_ros.replay.output_files import check_writable
-from training.command import add_device_option, add_experiment_options, finish, new_parser
+from training.command import add_device_option, add_experiment_options
 from training.datasets.open_place_set import open_place_set
+from training.entry import finish, new_parser
 from training.experiment import Experiment, read_experiment
 from training.head.unwhitened import unwhitened_descriptors
 from training.head.whitening import DeploymentConfig, WhiteningConfig, whitened

@@ -21,8 +21,7 @@ from ghost_vpr_ros.ros.answer_publishers import AnswerPublishers
 from ghost_vpr_ros.ros.conversions import header_at
 from ghost_vpr_ros.ros.node_statistics import Statistics, diagnostics_message
 from ghost_vpr_ros.ros.parameters import NodeParameters
-from ghost_vpr_ros.ros.recognition import Recognition
-from ghost_vpr_ros.ros.recognizer_loading import open_map_and_model
+from ghost_vpr_ros.ros.recognition import Recognition, open_map_and_model
 from ghost_vpr_ros.ros.services import RecognitionServices
 from ghost_vpr_ros.ros.transition_guard import TransitionGuard
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import traceback
+from contextlib import ExitStack
 
 import numpy as np
 from nav_msgs.msg import Odometry
@@ -14,10 +15,10 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, NavSatFix
 from ghost_vpr_ros.core.camera import CameraIntrinsics
 from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.datatypes import GeoPoint, Hypothesis, Pose
-from ghost_vpr_ros.core.engine import Engine, create_engine
-from ghost_vpr_ros.core.errors import ConfigError, GhostVprError
+from ghost_vpr_ros.core.engine import Engine, create_engine, prepare_engine
+from ghost_vpr_ros.core.errors import ConfigError, GhostVprError, MapError
 from ghost_vpr_ros.core.mapping.mapper import PlaceMapper
-from ghost_vpr_ros.core.opened_map import OpenedMap
+from ghost_vpr_ros.core.opened_map import OpenedMap, open_map
 from ghost_vpr_ros.core.recognition.odometry import StampedMemory, prior_of_fix
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
 from ghost_vpr_ros.ros.answer_publishers import AnswerPublishers
@@ -209,3 +210,24 @@ class Recognition:
 def _warm_up(engine: Engine, preprocessing: PreprocessingConfig) -> None:
     """The first run sets up buffers and kernels, several times as slow as the next."""
     engine.describe(np.zeros((1, preprocessing.height_px, preprocessing.width_px, 3), np.uint8))
+
+
+def open_map_and_model(parameters: NodeParameters) -> OpenedMap:
+    """The map for the node's mode, and its network; they fit, and the network runs on the device.
+
+    Raises:
+        MapError: no map is named, it is missing or damaged, or it belongs to another model.
+        WeightsError: the weights file is missing or unreadable.
+        DeviceError: the machine lacks the device.
+        OutputError: the map cannot be written.
+    """
+    config = parameters.node
+    if not config.map:
+        raise MapError('parameter map: expected a map file, found none; set map:=FILE')
+    with ExitStack() as stack:
+        loaded = open_map(config.map, config.model or None, config.mode, parameters.storage)
+        stack.callback(loaded.place_map.close)
+        # The device is known to be there; its memory stays free until activation.
+        prepare_engine(loaded.model, parameters.engine)
+        stack.pop_all()
+    return loaded

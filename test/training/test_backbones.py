@@ -17,8 +17,8 @@ from test.training.trunk.test_distillation import tiny_teacher
 from training import distill, pretrain, train
 from training.experiment import read_experiment
 from training.loop.checkpoint import load_checkpoint, unnamed
+from training.loop.describing import quick_copy
 from training.loop.optimiser import LAYERS, freeze_below, trunk_position
-from training.loop.quick_model import quick_copy
 from training.trunk.distillation import Student
 
 OTHERS = [name for name in BACKBONE_CHANNELS if name != 'ghostcnn']

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from ghost_vpr_ros.core.errors import ConfigError, SourceError
-from training.command import EXIT_INTERRUPTED, finish, new_parser, run_experiment
+from training.command import run_experiment
+from training.entry import EXIT_INTERRUPTED, finish, new_parser
 
 
 def refuse() -> str:

@@ -9,8 +9,8 @@ import pytest
 from ghost_vpr_ros.core.errors import OutputError
 from training.experiments import main
 from training.tables import row_runs
-from training.tables.row_inputs import files_digest
-from training.tables.table_page import BEGIN, END, update_page
+from training.tables.report import BEGIN, END, update_page
+from training.tables.row_runs import files_digest
 
 TABLE = """
 name: small

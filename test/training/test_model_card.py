@@ -9,10 +9,19 @@ from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import save_model
 from test.core.model.tiny_model import tiny_model
 from test.training.tiny_places import write_experiment
-from training.card_sources import NOTES, Notes, Source, read_notes, sources_of
 from training.evaluate import main as evaluate
 from training.experiment import read_experiment
-from training.model_card import CardFacts, main, model_card, run_card
+from training.model_card import (
+    NOTES,
+    CardFacts,
+    Notes,
+    Source,
+    main,
+    model_card,
+    read_notes,
+    run_card,
+    sources_of,
+)
 
 CONFIG = """
 seed: 7

@@ -18,9 +18,8 @@ from training.experiment import Experiment, read_experiment
 from training.head.starting_model import interrupted_model, starting_model
 from training.initialise import initialise
 from training.loop.schedule import ScheduleConfig
-from training.places.batch import TupleLoader
+from training.places.batch import TrainingTuple, TupleLoader
 from training.places.loss import LossConfig
-from training.places.tuples import TrainingTuple
 
 INPUT = PreprocessingConfig(width_px=64, height_px=64)
 

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 from types import ModuleType
 
-from training.command import finish
 from training.datasets import build_command, doctor_command
 from training.datasets.panoramas import render_command
+from training.entry import finish
 
 COMMANDS: dict[str, ModuleType] = {
     'build': build_command,

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from ghost_vpr_ros.core.errors import ConfigError, OutputError
+from ghost_vpr_ros.core.model.description import content_hash
 from ghost_vpr_ros.core.model.vpr_model import VprModel, arrays_of
-from ghost_vpr_ros.core.model.weights_file import content_hash
 
 _WAIT_S = 60.0
 """How long a process waits for another that writes the same file."""

@@ -22,11 +22,9 @@ from training.loop.schedule import ScheduleConfig
 from training.places.batch import TupleLoader
 from training.places.descriptor_cache import DescriptorCache
 from training.places.loss import LossConfig
-from training.places.mining import Miner, MiningConfig
-from training.places.passes import HARD_NOCACHE
-from training.places.selection import Selection, SelectionConfig
+from training.places.mining import HARD_NOCACHE, Miner, MiningConfig
+from training.places.selection import Selection, SelectionConfig, Validation
 from training.places.step import TupleStep
-from training.places.validation import Validation
 
 
 @dataclass

@@ -27,14 +27,12 @@ from training.loop.optimiser import OptimiserConfig, learning_rate_at, set_learn
 from training.loop.run_folder import RunFolder
 from training.loop.schedule import ScheduleConfig
 from training.places.alarm import Alarm, AlarmConfig
-from training.places.batch import TupleBatch
-from training.places.mining import Block
+from training.places.batch import TrainingTuple, TupleBatch
+from training.places.mining import Block, PassCounter
 from training.places.parts import TrainingParts
-from training.places.passes import PassCounter
 from training.places.selection import Selection
 from training.places.state import TrainingState
 from training.places.step import StepSums
-from training.places.tuples import TrainingTuple
 
 
 class TrainingRun:

@@ -21,6 +21,7 @@ from ghost_vpr_ros.replay.evaluation.ground_truth import GroundTruth
 from ghost_vpr_ros.replay.evaluation.metrics import recall_at
 from training.datasets.place_set import PlaceSet
 from training.datasets.relations import excluded_of, positives_of
+from training.loop.describing import Describer
 
 VALIDATION_RANKS = (1, 5, 10)
 
@@ -117,3 +118,29 @@ def recall_of(
     rows, _ = rank_database(queries, database, truth)
     has_positives = truth.positives.counts() > 0
     return recall_at(truth.positives.mask(rows), has_positives, VALIDATION_RANKS)
+
+
+class Validation:
+    """Calls of it give recall@1/5/10."""
+
+    def __init__(self, places: PlaceSet, describe: Describer, config: SelectionConfig) -> None:
+        """Judge by the positions of this set.
+
+        Raises:
+            SourceError: no query has a positive.
+        """
+        self._places = places
+        self._describe = describe
+        self._truth = place_set_truth(places, config.positive_distance_m)
+        self._rows = np.union1d(places.queries, places.database)
+
+    def __call__(self) -> dict[int, float]:
+        """recall@N in percent of the queries with positives, by N; each image is described once.
+
+        Raises:
+            ImageError: an image cannot be read; the message names it.
+        """
+        descriptors = self._describe(self._rows)
+        queries = descriptors[np.searchsorted(self._rows, self._places.queries)]
+        database = descriptors[np.searchsorted(self._rows, self._places.database)]
+        return recall_of(queries, database, self._truth)

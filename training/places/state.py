@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from training.places.batch import TrainingTuple, pack_tuples, unpack_tuples
 from training.places.step import StepSums
-from training.places.tuples import TrainingTuple, pack_tuples, unpack_tuples
 
 
 @dataclass

@@ -14,9 +14,8 @@ from training.datasets.positives import WeakLabels
 from training.loop.image_batches import InputMaker
 from training.loop.optimiser import OptimiserConfig, training_mode
 from training.loop.parallel import Processes, without_exchange
-from training.places.batch import BEFORE_NEGATIVES, TupleBatch
+from training.places.batch import BEFORE_NEGATIVES, TupleBatch, batch_negatives
 from training.places.loss import LossConfig, RankingLoss, ranking_loss
-from training.places.tuples import batch_negatives
 
 
 @dataclass(frozen=True)

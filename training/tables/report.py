@@ -2,14 +2,109 @@
 
 from __future__ import annotations
 
+import io
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
+from ghost_vpr_ros.core.errors import OutputError
+from ghost_vpr_ros.replay.output_files import write_file
 from training.papers.published import PublishedTable
 from training.tables.plan import Table
-from training.tables.table_claims import Verdict, verdicts
+
+CONFIRMED, REFUTED, OPEN = 'confirmed', 'refuted', 'no difference'
+
+_ERRORS = 2.0
+"""A difference counts beyond so many standard errors."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One comparison by one protocol.
+
+    Attributes:
+        better: row that the paper puts first.
+        worse: the other one.
+        protocol: its name.
+        difference: of recall@1 in points, positive where the paper is right.
+        error: its standard error in points.
+    """
+
+    better: str
+    worse: str
+    protocol: str
+    difference: float
+    error: float
+
+    @property
+    def text(self) -> str:
+        """`confirmed`, `refuted`, or `no difference` where it is within the noise."""
+        if abs(self.difference) <= _ERRORS * self.error:
+            return OPEN
+        return CONFIRMED if self.difference > 0 else REFUTED
+
+
+def verdicts(
+    claims: Sequence[tuple[str, str]], results: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> list[Verdict]:
+    """A verdict for each claim and protocol whose two rows have been run.
+
+    Args:
+        claims: pairs of rows, the better one first.
+        results: by row, one result for each seed, as `row_runs.result_of` gives them.
+    """
+    found = []
+    for better, worse in claims:
+        if better in results and worse in results:
+            protocols = dict.fromkeys(row['protocol'] for row in results[better][0]['rows'])
+            found += [_verdict(better, worse, each, results) for each in protocols]
+    return found
+
+
+def _verdict(
+    better: str, worse: str, protocol: str, results: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> Verdict:
+    first, second = (_hits(results[row], protocol) for row in (better, worse))
+    difference = 100.0 * float(first.mean() - second.mean())
+    return Verdict(better, worse, protocol, difference, 100.0 * difference_error(first, second))
+
+
+def _hits(results: Sequence[Mapping[str, Any]], protocol: str) -> NDArray[np.float64]:
+    """(seeds, queries) whether the first answer is right, at the largest size of descriptor."""
+    hits = []
+    for result in results:
+        rows = [row for row in result['rows'] if row['protocol'] == protocol]
+        largest = max(rows, key=lambda row: int(row['descriptor_dim']))
+        hits.append(largest['right_at_1'])
+    return np.array(hits, np.float64)
+
+
+def difference_error(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    """Standard error of the difference of two shares, from seeds and from queries.
+
+    Seeds: variance of the rows' means over their number. Queries: both rows answer the same ones,
+    so the variance is that of the differences by query.
+
+    Args:
+        first: (S, Q) 0 or 1.
+        second: (T, Q) likewise, of the same queries.
+    """
+    seeds = sum(
+        float(np.var(each.mean(axis=1), ddof=1)) / len(each)
+        for each in (first, second)
+        if len(each) > 1
+    )
+    by_query = first.mean(axis=0) - second.mean(axis=0)
+    queries = float(np.var(by_query, ddof=1)) / len(by_query) if len(by_query) > 1 else 0.0
+    return math.sqrt(seeds + queries)
+
 
 Results = Mapping[str, Sequence[Mapping[str, Any]]]
 """Row -> one result for each seed, as `row_runs.result_of` gives them."""
@@ -167,3 +262,80 @@ def _missing(table: Table) -> str:
     if table.full_size:
         lines.append(f'- at the published size: {table.full_size}')
     return '\n'.join(['To bring:\n', *lines, '']) if lines else ''
+
+
+BEGIN = '<!-- begin of what training.experiments writes -->'
+
+END = '<!-- end of what training.experiments writes -->'
+
+
+def update_page(path: Path, reports: Sequence[str]) -> None:
+    """Replace what stands between the two marks of a page.
+
+    Raises:
+        OutputError: the page is missing, lacks a mark, or cannot be written.
+    """
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise OutputError(f'{path}: not readable ({error.strerror}); name a page') from error
+    before, found, rest = text.partition(BEGIN)
+    _, also_found, after = rest.partition(END)
+    if not (found and also_found):
+        raise OutputError(f'{path}: expected the marks {BEGIN!r} and {END!r}; write them into it')
+    body = '\n'.join(report.rstrip() + '\n' for report in reports)
+    write_file(path, f'{before}{BEGIN}\n\n{body}\n{END}{after}')
+
+
+_WIDTH_IN, _HEIGHT_IN = 4.0, 3.4
+
+_DPI = 110
+
+
+def draw_table(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """A PNG: one panel for each protocol, mean and spread of every row.
+
+    Args:
+        rows: of `table_report.table_report`.
+    """
+    protocols = list(rows[0]['recall'])
+    figure = Figure(figsize=(_WIDTH_IN * len(protocols), _HEIGHT_IN), layout='constrained')
+    panels = figure.subplots(1, len(protocols), squeeze=False)[0]
+    is_curve = any(len(row['recall'][protocols[0]]) > 1 for row in rows)
+    for panel, protocol in zip(panels, protocols, strict=True):
+        draw = _draw_curves if is_curve else _draw_bars
+        draw(panel, rows, protocol)
+        panel.set_title(protocol, fontsize=9)
+        panel.grid(alpha=0.3)
+    picture = io.BytesIO()
+    figure.savefig(picture, format='png', dpi=_DPI)
+    return picture.getvalue()
+
+
+def _draw_curves(panel: Axes, rows: Sequence[Mapping[str, Any]], protocol: str) -> None:
+    for row in rows:
+        sizes = row['recall'][protocol]
+        panel.errorbar(
+            [int(size) for size in sizes],
+            [each['1']['mean'] for each in sizes.values()],
+            [each['1']['spread'] for each in sizes.values()],
+            marker='o',
+            markersize=3,
+            capsize=2,
+            label=row['row'],
+        )
+    panel.set_xscale('log', base=2)
+    panel.set_xlabel('numbers of the descriptor')
+    panel.set_ylabel('recall@1 (%)')
+    panel.legend(fontsize=7)
+
+
+def _draw_bars(panel: Axes, rows: Sequence[Mapping[str, Any]], protocol: str) -> None:
+    names = [row['row'] for row in rows]
+    first = [next(iter(row['recall'][protocol].values()))['1'] for row in rows]
+    panel.barh(
+        names, [each['mean'] for each in first], xerr=[each['spread'] for each in first], capsize=2
+    )
+    panel.invert_yaxis()
+    panel.tick_params(axis='y', labelsize=7)
+    panel.set_xlabel('recall@1 (%)')

@@ -34,8 +34,10 @@ def create_engine(model: VprModel | StoredModel, config: EngineConfig | None = N
     name = chosen_engine(model, config)
     if name == 'torch':
         from ghost_vpr_ros.core.engine.torch_engine import TorchEngine
+        from ghost_vpr_ros.core.model.weights import load_network
 
-        return TorchEngine(model.load() if isinstance(model, StoredModel) else model, config)
+        network = load_network(model) if isinstance(model, StoredModel) else model
+        return TorchEngine(network, config)
     graph = graph_of(model, config.inference_precision)
     known = (graph, model.model_hash, model.descriptor_dim)
     if name == 'openvino':

@@ -127,15 +127,13 @@ def _place(model_hash: str, precision: str) -> str:
 
 
 def _exported(model: VprModel | StoredModel) -> bytes:
-    if isinstance(model, StoredModel):
-        return _exported_elsewhere(model) if 'torch' not in sys.modules else _here(model.load())
-    return _here(model)
-
-
-def _here(model: VprModel) -> bytes:
+    """The graph; of a file it is made in another process where this one has no PyTorch yet."""
+    if isinstance(model, StoredModel) and 'torch' not in sys.modules:
+        return _exported_elsewhere(model)
     from ghost_vpr_ros.core.engine.graph_export import export_graph
+    from ghost_vpr_ros.core.model.weights import load_network
 
-    return export_graph(model)
+    return export_graph(load_network(model) if isinstance(model, StoredModel) else model)
 
 
 def _exported_elsewhere(model: StoredModel) -> bytes:

@@ -21,7 +21,7 @@ from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.engine.halved_ghostcnn import halved
 from ghost_vpr_ros.core.model.ghostcnn import GhostCNN
 from ghost_vpr_ros.core.model.vpr_model import VprModel
-from ghost_vpr_ros.core.model.weights_file import StoredModel
+from ghost_vpr_ros.core.model.weights import load_model
 from ghost_vpr_ros.core.model.whitening import Whitening
 from ghost_vpr_ros.core.preprocessing import scale_and_offset
 from ghost_vpr_ros.core.whole_file import write_whole
@@ -110,7 +110,7 @@ def export_file(weights: str, graph: str) -> None:
     Raises:
         WeightsError: the weights are missing or damaged.
     """
-    write_whole(Path(graph), export_graph(StoredModel.from_file(weights).load()), durable=False)
+    write_whole(Path(graph), export_graph(load_model(weights)), durable=False)
 
 
 @contextmanager

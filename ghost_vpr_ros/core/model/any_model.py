@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ghost_vpr_ros.core.model.weights_file import (
     FORMAT,
+    ROOTSIFT_FORMAT,
     StoredModel,
     read_file,
     read_metadata,
@@ -14,8 +15,6 @@ from ghost_vpr_ros.core.model.weights_file import (
 
 if TYPE_CHECKING:
     from ghost_vpr_ros.core.model.rootsift_vlad import RootSiftVlad
-
-ROOTSIFT_FORMAT = 'ghost_vpr_ros_rootsift_vlad/1'
 
 
 def open_any_model(path: Path | str) -> StoredModel | RootSiftVlad:

@@ -41,4 +41,6 @@ def load_default_model() -> VprModel:
     Raises:
         WeightsError: as `default_weights`.
     """
-    return default_weights().load()
+    from ghost_vpr_ros.core.model.weights import load_network
+
+    return load_network(default_weights())

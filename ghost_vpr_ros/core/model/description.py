@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.config.model import ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.config.settings import settings_of
+
+if TYPE_CHECKING:
+    pass
 
 BACKBONE_TITLES = {
     'ghostcnn': 'Ghost',
@@ -108,3 +117,18 @@ def architecture_name(
         and getattr(config, item.name) != item.default
     ]
     return ', '.join([kind, *changed, size, f'{descriptor_dim}-D'])
+
+
+def content_hash(
+    configuration: Mapping[str, str], arrays: Mapping[str, NDArray[np.float32]]
+) -> str:
+    """SHA-256, 64 hexadecimal digits, of a configuration and the tensors that run under it.
+
+    Numbers that a file keeps as float16 count as the float32 numbers that they become.
+    """
+    digest = hashlib.sha256(json.dumps(dict(configuration)).encode())
+    for key, array in sorted(arrays.items()):
+        digest.update(key.encode())
+        wide = array.astype(np.float32) if array.dtype == np.float16 else array
+        digest.update(np.ascontiguousarray(wide).data)
+    return digest.hexdigest()

@@ -11,10 +11,14 @@ from safetensors.torch import save as save_tensors
 
 from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.errors import ConfigError
-from ghost_vpr_ros.core.model.any_model import ROOTSIFT_FORMAT
 from ghost_vpr_ros.core.model.rootsift_vlad import RootSiftConfig, RootSiftVlad
 from ghost_vpr_ros.core.model.weights import check_tensors, write_weights
-from ghost_vpr_ros.core.model.weights_file import check_hash, read_metadata, unreadable
+from ghost_vpr_ros.core.model.weights_file import (
+    ROOTSIFT_FORMAT,
+    check_hash,
+    read_metadata,
+    unreadable,
+)
 
 
 def save_rootsift(model: RootSiftVlad, path: Path | str) -> None:

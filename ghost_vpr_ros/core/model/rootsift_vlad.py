@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.config.settings import Config, setting
 from ghost_vpr_ros.core.errors import WeightsError
+from ghost_vpr_ros.core.model.description import content_hash
 from ghost_vpr_ros.core.model.netvlad import vlad
 from ghost_vpr_ros.core.model.poolings.hard_vlad import nearest_centre
 from ghost_vpr_ros.core.model.vpr_model import arrays_of
-from ghost_vpr_ros.core.model.weights_file import content_hash
 from ghost_vpr_ros.core.model.whitening import Whitening
 
 CHANNELS = 128

@@ -12,10 +12,9 @@ from torch import Tensor, nn
 from ghost_vpr_ros.core.config.model import ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.config.settings import Config, settings_of
 from ghost_vpr_ros.core.model.backbones import build_backbone
-from ghost_vpr_ros.core.model.description import architecture_name
+from ghost_vpr_ros.core.model.description import architecture_name, content_hash
 from ghost_vpr_ros.core.model.poolings.registry import build_pooling
 from ghost_vpr_ros.core.model.reduction import Reduction
-from ghost_vpr_ros.core.model.weights_file import content_hash
 from ghost_vpr_ros.core.model.whitening import Whitening
 
 _OF_POOLINGS = (

@@ -20,14 +20,14 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from ghost_vpr_ros.core.errors import ConfigError, OutputError, WeightsError
-from ghost_vpr_ros.core.model.description import ModelDescription
+from ghost_vpr_ros.core.model.description import ModelDescription, content_hash
 from ghost_vpr_ros.core.model.reduction import Reduction
 from ghost_vpr_ros.core.model.vpr_model import VprModel, arrays_of
 from ghost_vpr_ros.core.model.weights_file import (
     CONFIGURATION,
     FORMAT,
+    StoredModel,
     check_hash,
-    content_hash,
     described,
     read_file,
     read_metadata,
@@ -80,6 +80,15 @@ def _compact(tensor: Tensor) -> Tensor:
         return tensor
     small = tensor.half()
     return small if torch.equal(small.float(), tensor) else tensor
+
+
+def load_network(stored: StoredModel) -> VprModel:
+    """The network of a file in memory, in evaluation mode.
+
+    Raises:
+        WeightsError: the tensors are not those of the architecture.
+    """
+    return model_from_bytes(stored.data, stored.where)
 
 
 def model_from_bytes(data: bytes, where: str) -> VprModel:

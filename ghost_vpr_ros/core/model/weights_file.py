@@ -5,35 +5,31 @@ The format is `safetensors`; `weights.py` makes the network of it, and writes it
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 
 from ghost_vpr_ros.core.config.model import ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.errors import ConfigError, WeightsError
-from ghost_vpr_ros.core.model.description import ModelDescription
-
-if TYPE_CHECKING:
-    from ghost_vpr_ros.core.model.vpr_model import VprModel
+from ghost_vpr_ros.core.model.description import ModelDescription, content_hash
 
 FORMAT = 'ghost_vpr_ros/1'
+
+ROOTSIFT_FORMAT = 'ghost_vpr_ros_rootsift_vlad/1'
+
 CONFIGURATION = ('config', 'preprocessing')
 """The texts of a file's metadata that are hashed together with the tensors."""
+
 _LENGTH_BYTES = 8
 
 
 @dataclass(frozen=True)
 class StoredModel:
-    """A whole weights file in memory; the network itself is made on request.
+    """A whole weights file in memory; `weights.load_network` makes the network of it.
 
     Attributes:
         data: the file's bytes.
@@ -58,13 +54,9 @@ class StoredModel:
             arrays = load_arrays(data)
         except SafetensorError as error:
             raise unreadable(where, error) from error
-        stored = cls(data, where, description)
         found = content_hash({name: metadata[name] for name in CONFIGURATION}, arrays)
-        if found != description.model_hash and find_spec('torch') is not None:
-            # The network knows which tensor is wrong.
-            stored.load()
         check_hash(description.model_hash, found, where)
-        return stored
+        return cls(data, where, description)
 
     @classmethod
     def from_file(cls, path: Path | str) -> StoredModel:
@@ -74,16 +66,6 @@ class StoredModel:
             WeightsError: as `from_bytes`, or the file is missing.
         """
         return cls.from_bytes(read_file(path), str(path))
-
-    def load(self) -> VprModel:
-        """The network, in evaluation mode; this needs PyTorch.
-
-        Raises:
-            WeightsError: the tensors are not those of the architecture.
-        """
-        from ghost_vpr_ros.core.model.weights import model_from_bytes
-
-        return model_from_bytes(self.data, self.where)
 
     @property
     def preprocessing(self) -> PreprocessingConfig:
@@ -177,21 +159,6 @@ def described(metadata: Mapping[str, str], where: str) -> ModelDescription:
 def _dim_of_first_files(config: ModelConfig) -> int:
     """D of files that do not tell it: all of them are GhostCNN with NetVLAD."""
     return config.descriptor_dim or config.clusters * config.pooled_channels
-
-
-def content_hash(
-    configuration: Mapping[str, str], arrays: Mapping[str, NDArray[np.float32]]
-) -> str:
-    """SHA-256, 64 hexadecimal digits, of a configuration and the tensors that run under it.
-
-    Numbers that a file keeps as float16 count as the float32 numbers that they become.
-    """
-    digest = hashlib.sha256(json.dumps(dict(configuration)).encode())
-    for key, array in sorted(arrays.items()):
-        digest.update(key.encode())
-        wide = array.astype(np.float32) if array.dtype == np.float16 else array
-        digest.update(np.ascontiguousarray(wide).data)
-    return digest.hexdigest()
 
 
 def check_hash(expected: str, found: str, where: str) -> None:

@@ -20,6 +20,7 @@ from ghost_vpr_ros.core.engine import Engine
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.model.description import DescribedModel
 from ghost_vpr_ros.core.model.vpr_model import VprModel
+from ghost_vpr_ros.core.model.weights import load_network
 from ghost_vpr_ros.core.model.weights_file import StoredModel
 from ghost_vpr_ros.core.model.whitening import Whitening
 from ghost_vpr_ros.core.preprocessing import pixel_batch
@@ -142,7 +143,7 @@ class PatchDescriber:
 
 def _network_of(model: DescribedModel) -> tuple[VprModel, ClusterPooling]:
     """The network in memory, and its pooling, which has to be one by clusters."""
-    network = model.load() if isinstance(model, StoredModel) else model
+    network = load_network(model) if isinstance(model, StoredModel) else model
     if isinstance(network, VprModel) and isinstance(network.pooling, ClusterPooling):
         pooling = network.pooling
         # A pyramid stacks several VLADs: its whitening does not fit the one of a patch.

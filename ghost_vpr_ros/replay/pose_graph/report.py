@@ -13,8 +13,7 @@ from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.poses import rotation_to_quaternion
 from ghost_vpr_ros.replay.evaluation.plots import DrawnClosure, trajectories_plot
 from ghost_vpr_ros.replay.output_files import write_csv, write_file, write_json
-from ghost_vpr_ros.replay.pose_graph.run import GraphRun
-from ghost_vpr_ros.replay.pose_graph.trajectory_error import aligned
+from ghost_vpr_ros.replay.pose_graph.run import GraphRun, aligned
 
 POSE_COLUMNS = (
     *('run', 'trajectory', 'image', 'stamp_ns'),

@@ -1,4 +1,9 @@
-"""One drive through the pose graph: odometry and closures in, trajectories and figures out."""
+"""One drive through the pose graph: odometry and closures in, trajectories and figures out.
+
+The absolute trajectory error is that of evo's `evo_ape --align` for the translation part: the
+root mean square of the distances after the rotation and translation that fit best (Umeyama 1991,
+eq. 40 to 42 without scale).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +23,6 @@ from ghost_vpr_ros.replay.pose_graph.closures import Closure, closures_of
 from ghost_vpr_ros.replay.pose_graph.drift import DriftConfig, drifting_odometry
 from ghost_vpr_ros.replay.pose_graph.graph import PoseGraph, PoseGraphConfig
 from ghost_vpr_ros.replay.pose_graph.odometry_track import OdometryTrack
-from ghost_vpr_ros.replay.pose_graph.trajectory_error import absolute_trajectory_error_m
 
 OWN_PAST, PRIOR_MAP = "the drive's own past", 'other drives in the map'
 
@@ -180,3 +184,41 @@ def odometry_of_truth(frames: Sequence[Frame], config: DriftConfig, seed: int) -
     stamps = np.array([frame.stamp_ns for frame in frames], np.int64)
     source = f'made from the true poses with drift, seed {seed}; no odometry of the bag'
     return OdometryTrack(stamps, matrices, (), source)
+
+
+def best_alignment(
+    estimate: NDArray[np.float64], truth: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Rotation (3, 3) and translation (3,) that bring the estimate (N, 3) nearest to the truth."""
+    centre, true_centre = estimate.mean(axis=0), truth.mean(axis=0)
+    u, _, vt = np.linalg.svd((truth - true_centre).T @ (estimate - centre))
+    mirror = np.diag([1.0, 1.0, np.sign(np.linalg.det(u) * np.linalg.det(vt))])
+    rotation = u @ mirror @ vt
+    return rotation, true_centre - rotation @ centre
+
+
+def aligned(estimate: NDArray[np.float64], truth: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N, 3) the estimate (N, 3) laid onto the truth (N, 3); rows with NaN do not take part."""
+    known = _known(estimate, truth)
+    if not known.any():
+        return estimate
+    rotation, translation = best_alignment(estimate[known], truth[known])
+    return np.asarray(estimate @ rotation.T + translation)
+
+
+def absolute_trajectory_error_m(
+    estimate: NDArray[np.float64], truth: NDArray[np.float64]
+) -> float:
+    """Root mean square distance (metres) of (N, 3) positions after alignment.
+
+    Rows in which either is NaN are left out; NaN where none is left.
+    """
+    known = _known(estimate, truth)
+    if not known.any():
+        return float('nan')
+    offsets = (aligned(estimate, truth) - truth)[known]
+    return float(np.sqrt((offsets**2).sum(axis=1).mean()))
+
+
+def _known(estimate: NDArray[np.float64], truth: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return np.asarray(np.isfinite(estimate).all(axis=1) & np.isfinite(truth).all(axis=1))

@@ -6,7 +6,7 @@ import importlib
 import os
 from types import ModuleType
 
-from ghost_vpr_ros.ros.adapters.errors import MessagePackageError
+from ghost_vpr_ros.ros.adapters.closure_message import MessagePackageError
 
 RTABMAP = 'rtabmap_msgs'
 POSE_GRAPH_TOOLS = 'pose_graph_tools_msgs'

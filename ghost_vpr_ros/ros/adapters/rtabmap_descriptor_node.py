@@ -1,17 +1,35 @@
-"""Node `rtabmap_descriptor_adapter`: adds descriptors to RTAB-Map's RGB-D images."""
+"""Node `rtabmap_descriptor_adapter`: adds descriptors to RTAB-Map's RGB-D images.
+
+Source: introlab/rtabmap `Compression.cpp`, `Signature.cpp`; introlab/rtabmap_ros
+`MsgConversion.cpp`. `data` of `rtabmap_msgs/msg/GlobalDescriptor` is a cv::Mat: its bytes deflated
+by zlib, then rows, columns and type as three int32 in the machine's byte order.
+`Signature::compareTo` takes descriptors of type 1 as unit vectors and compares them by their dot
+product; it does so where `Kp/TfIdfLikelihoodUsed` is false, and only between nodes that all have
+one. The message reaches RTAB-Map inside an `RGBDImage` (or a `ScanDescriptor`) only.
+"""
 
 from __future__ import annotations
 
+import zlib
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from std_msgs.msg import Header
 
+from ghost_vpr_ros.core.config.engine import EngineConfig
+from ghost_vpr_ros.core.config.settings import Config, setting
+from ghost_vpr_ros.core.engine import create_engine
 from ghost_vpr_ros.core.errors import ImageError
-from ghost_vpr_ros.ros.adapters.closure_subscription import COMPLAINT_PERIOD_S
+from ghost_vpr_ros.core.model.default_weights import default_weights
+from ghost_vpr_ros.core.model.weights_file import StoredModel
+from ghost_vpr_ros.core.preprocessing import pixel_batch
+from ghost_vpr_ros.ros.adapters.closure_message import COMPLAINT_PERIOD_S
 from ghost_vpr_ros.ros.adapters.message_packages import RTABMAP, load_interfaces
-from ghost_vpr_ros.ros.adapters.rtabmap_descriptor import write_descriptor
-from ghost_vpr_ros.ros.image_conversions import image_from_message
+from ghost_vpr_ros.ros.image_conversions import byte_array, image_from_message
 from ghost_vpr_ros.ros.parameters import declare_settings
 
 NODE_NAME = 'rtabmap_descriptor_adapter'
@@ -30,10 +48,6 @@ class RtabmapDescriptorAdapter(Node):
             WeightsError: the weights are missing or unreadable.
         """
         rgbd_type = load_interfaces(RTABMAP, 'msg').RGBDImage
-        # Imported late: torch takes seconds, in which a missing package would not be told.
-        from ghost_vpr_ros.core.config.engine import EngineConfig
-        from ghost_vpr_ros.ros.adapters.image_describer import DescriberConfig, ImageDescriber
-
         super().__init__(NODE_NAME)
         config = DescriberConfig.from_dict(declare_settings(self, DescriberConfig))
         engine = EngineConfig.from_dict(declare_settings(self, EngineConfig))
@@ -53,3 +67,52 @@ class RtabmapDescriptorAdapter(Node):
             return
         write_descriptor(descriptor, message.header, message.global_descriptor)
         self._publisher.publish(message)
+
+
+NORMALISED = 1
+"""Descriptors of this type are compared by their dot product."""
+
+_CV_32FC1 = 5
+
+
+def compressed_row(descriptor: NDArray[np.float32]) -> bytes:
+    """A descriptor (D,) float32 as RTAB-Map's `compressData` of a matrix 1 x D."""
+    size = np.array([1, len(descriptor), _CV_32FC1], np.int32)
+    return zlib.compress(np.asarray(descriptor, np.float32).tobytes()) + size.tobytes()
+
+
+def write_descriptor(descriptor: NDArray[np.float32], header: Header, message: Any) -> None:
+    """Into an empty `GlobalDescriptor`: a unit vector (D,) float32 of the image in `header`."""
+    message.header = header
+    message.type = NORMALISED
+    message.data = byte_array(compressed_row(descriptor))
+
+
+@dataclass(frozen=True)
+class DescriberConfig(Config):
+    """Which network."""
+
+    model: str = setting('', 'weights file; empty: the weights that come with the package')
+
+
+class ImageDescriber:
+    """Turns an image into its descriptor."""
+
+    def __init__(self, config: DescriberConfig, engine: EngineConfig) -> None:
+        """Put the network on its device.
+
+        Raises:
+            WeightsError: the weights are missing or unreadable.
+            DeviceError: the machine lacks the device.
+        """
+        model = StoredModel.from_file(config.model) if config.model else default_weights()
+        self._preprocessing = model.preprocessing
+        self._engine = create_engine(model, engine)
+
+    def describe(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Descriptor (D,) float32, unit norm, of an RGB uint8 (H, W, 3) image.
+
+        Raises:
+            ImageError: the image is empty or not of that form.
+        """
+        return self._engine.describe(pixel_batch(image, self._preprocessing))[0]

@@ -25,8 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ghost_vpr_ros.core.config.settings import Config, setting
-from ghost_vpr_ros.ros.adapters.closure_message import StampedClosure
-from ghost_vpr_ros.ros.adapters.errors import ClosureError
+from ghost_vpr_ros.ros.adapters.closure_message import ClosureError, StampedClosure
 from ghost_vpr_ros.ros.adapters.rigid_transform import (
     Matrix,
     cross_matrix,

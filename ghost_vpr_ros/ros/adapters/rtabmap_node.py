@@ -7,12 +7,12 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
-from ghost_vpr_ros.ros.adapters.closure_message import StampedClosure
-from ghost_vpr_ros.ros.adapters.closure_subscription import (
+from ghost_vpr_ros.ros.adapters.closure_message import (
     COMPLAINT_PERIOD_S,
+    ClosureError,
+    StampedClosure,
     subscribe_closures,
 )
-from ghost_vpr_ros.ros.adapters.errors import ClosureError
 from ghost_vpr_ros.ros.adapters.message_packages import RTABMAP, load_interfaces
 from ghost_vpr_ros.ros.adapters.rtabmap_link import (
     FoundNodes,

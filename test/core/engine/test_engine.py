@@ -16,7 +16,7 @@ from ghost_vpr_ros.core.errors import DeviceError
 from ghost_vpr_ros.core.image import read_image
 from ghost_vpr_ros.core.model.default_weights import default_weights
 from ghost_vpr_ros.core.model.vpr_model import VprModel
-from ghost_vpr_ros.core.model.weights import model_to_bytes
+from ghost_vpr_ros.core.model.weights import load_network, model_to_bytes
 from ghost_vpr_ros.core.model.weights_file import StoredModel
 from ghost_vpr_ros.core.preprocessing import pixel_batch, scale_and_offset
 from test.core.model.tiny_model import tiny_model
@@ -110,7 +110,7 @@ def test_the_network_of_the_graph_is_the_model(settings):
 @pytest.fixture(scope='module', params=[(448, 448), (640, 480)], ids=['square', 'vga'])
 def real(request, data_dir):
     """The shipped network at an input size, real images, and their descriptors by torch."""
-    model = default_weights().load()
+    model = load_network(default_weights())
     size = {'width_px': request.param[0], 'height_px': request.param[1]}
     model.preprocessing = PreprocessingConfig(**{**model.preprocessing.to_dict(), **size})
     images = sorted((data_dir / 'gardens_point' / 'day_left').glob('*.jpg'))[::60]

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from ghost_vpr_ros.core.config.model import ModelConfig, PreprocessingConfig
+from ghost_vpr_ros.core.model.description import content_hash
 from ghost_vpr_ros.core.model.vpr_model import VprModel, arrays_of
 from ghost_vpr_ros.core.model.weights import model_from_bytes, model_to_bytes
-from ghost_vpr_ros.core.model.weights_file import content_hash
 from test.core.model.test_weights import rewritten
 from test.core.model.tiny_model import PREPROCESSING, tiny_model
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ghost_vpr_ros.core.poses import rotation_about_z
-from ghost_vpr_ros.replay.pose_graph.map_alignment import map_T_odometry
+from ghost_vpr_ros.replay.pose_graph.graph import map_T_odometry
 from test.replay.circles import circle
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ghost_vpr_ros.core.poses import rotation_about_z
-from ghost_vpr_ros.replay.pose_graph.trajectory_error import absolute_trajectory_error_m, aligned
+from ghost_vpr_ros.replay.pose_graph.run import absolute_trajectory_error_m, aligned
 
 
 def test_turned_and_moved_trajectory_has_no_error() -> None:

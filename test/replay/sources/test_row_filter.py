@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from ghost_vpr_ros.core.errors import SourceError
+from ghost_vpr_ros.replay.sources.manifest import filter_rows
 from ghost_vpr_ros.replay.sources.manifest_columns import Row
-from ghost_vpr_ros.replay.sources.row_filter import filter_rows
 
 TIMES = ['060000', '175959', '180000', '235959', '000000', '055959', '']
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ghost_vpr_ros.ros.adapters.camera_mount import MountConfig, closure_of_base, pose_of_base
+from ghost_vpr_ros.ros.adapters.closure_message import MountConfig, closure_of_base, pose_of_base
 from ghost_vpr_ros.ros.adapters.rigid_transform import inverse
 from test.ros.adapters.closures import (
     closure,

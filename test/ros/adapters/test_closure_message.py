@@ -5,8 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from ghost_vpr_ros.ros.adapters.closure_message import closure_from_message, parse_frame_id
-from ghost_vpr_ros.ros.adapters.errors import ClosureError
+from ghost_vpr_ros.ros.adapters.closure_message import (
+    ClosureError,
+    closure_from_message,
+    parse_frame_id,
+)
 from ghost_vpr_ros.ros.conversions import keyframe_frame_id
 from test.ros.adapters.closures import closure, closure_message, full_covariance, transform
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from ghost_vpr_ros.ros.adapters.initial_pose import (
+from ghost_vpr_ros.ros.adapters.initial_pose_node import (
     AcceptedPose,
     InitialPoseConfig,
     InitialPoseRule,

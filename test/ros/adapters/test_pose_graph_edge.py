@@ -6,7 +6,7 @@ The messages are stand-ins made from the real definitions: pose_graph_tools_msgs
 import numpy as np
 import pytest
 
-from ghost_vpr_ros.ros.adapters.pose_graph_edge import GraphConfig, write_graph
+from ghost_vpr_ros.ros.adapters.pose_graph_node import GraphConfig, write_graph
 from ghost_vpr_ros.ros.conversions import stamp_to_ns
 from test.ros.adapters.closures import (
     AHEAD_AND_LEFT,

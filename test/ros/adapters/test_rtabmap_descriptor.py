@@ -8,7 +8,7 @@ import zlib
 
 import numpy as np
 
-from ghost_vpr_ros.ros.adapters.rtabmap_descriptor import compressed_row, write_descriptor
+from ghost_vpr_ros.ros.adapters.rtabmap_descriptor_node import compressed_row, write_descriptor
 from ghost_vpr_ros.ros.conversions import header_at
 from test.ros.adapters.stand_ins import GlobalDescriptor
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from ghost_vpr_ros.ros.adapters.errors import ClosureError
+from ghost_vpr_ros.ros.adapters.closure_message import ClosureError
 from ghost_vpr_ros.ros.adapters.rtabmap_link import (
     LinkConfig,
     NodeStamps,

@@ -11,11 +11,10 @@ from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.model.initialisation import build_untrained
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.preprocessing import preprocess
-from training.loop.describing import Describer
+from training.loop.describing import Describer, fold_batch_norm, quick_copy
 from training.loop.image_batches import ImageStore
 from training.loop.parallel import Processes
 from training.loop.precision import run_trunk_in
-from training.loop.quick_model import fold_batch_norm, quick_copy
 
 SIZE = PreprocessingConfig(width_px=64, height_px=64)
 CPU = torch.device('cpu')

@@ -10,8 +10,14 @@ from ghost_vpr_ros.core.errors import TrainingError
 from test.training.weak_places import places_at
 from training.datasets.positives import TupleConfig, WeakLabels, weak_labels
 from training.places.descriptor_cache import DescriptorCache
-from training.places.mining import Miner, MiningConfig, squared_distances
-from training.places.passes import SCHEMES, EpochSize, predicted_passes
+from training.places.mining import (
+    SCHEMES,
+    EpochSize,
+    Miner,
+    MiningConfig,
+    predicted_passes,
+    squared_distances,
+)
 
 QUERIES, SPOTS, FAR = 6, 2, 60
 """Three queries at each of two spots with two positives each; the far images stand alone."""

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from training.places.passes import SCHEMES, EpochSize, PassCounter, predicted_passes
+from training.places.mining import SCHEMES, EpochSize, PassCounter, predicted_passes
 
 PAPER = EpochSize(
     images=80_000,

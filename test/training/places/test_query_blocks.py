@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from training.places.query_blocks import clustered_order, cut_blocks
+from training.places.mining import clustered_order, cut_blocks
 
 TOWNS = np.repeat([[553_000.0, 4_180_000.0], [558_000.0, 4_180_000.0]], 6, axis=0)
 POINTS_M = TOWNS + np.arange(24).reshape(12, 2)

@@ -11,8 +11,8 @@ from ghost_vpr_ros.core.model.weights import load_model
 from test.training.tiny_places import write_experiment
 from training.loop.checkpoint import load_checkpoint
 from training.places.run import TrainingRun
+from training.places.selection import Validation
 from training.places.step import TupleStep
-from training.places.validation import Validation
 from training.train import main
 
 # Batch norm learns, so that its statistics have to survive, too.

@@ -16,10 +16,9 @@ from training.datasets.positives import TupleConfig, weak_labels
 from training.loop.augmentation import AugmentationConfig
 from training.loop.optimiser import OptimiserConfig, build_optimiser
 from training.loop.parallel import Processes
-from training.places.batch import TupleLoader
+from training.places.batch import TrainingTuple, TupleLoader
 from training.places.loss import LossConfig
 from training.places.step import StepSums, TupleStep
-from training.places.tuples import TrainingTuple
 
 INPUT = PreprocessingConfig(width_px=32, height_px=32)
 TUPLES = [TrainingTuple(0, 1, (2, 4)), TrainingTuple(2, 3, (5,)), TrainingTuple(4, 5, (0, 1, 3))]

@@ -4,7 +4,7 @@ import numpy as np
 
 from test.training.weak_places import places_at
 from training.datasets.positives import TupleConfig, weak_labels
-from training.places.tuples import TrainingTuple, batch_negatives, pack_tuples, unpack_tuples
+from training.places.batch import TrainingTuple, batch_negatives, pack_tuples, unpack_tuples
 
 TUPLES = [TrainingTuple(0, 1, (4, 5)), TrainingTuple(2, 3, (4,))]
 

@@ -7,7 +7,7 @@ import pytest
 
 from training.datasets.data_config import DataConfig
 from training.experiment import Experiment, read_experiment
-from training.tables.row_inputs import digest_of, files_digest, stage_inputs
+from training.tables.row_runs import digest_of, files_digest, stage_inputs
 
 TEXT = """
 preprocessing: {{width_px: 64, height_px: 64}}

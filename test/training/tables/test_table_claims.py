@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from training.tables.table_claims import (
+from training.tables.report import (
     CONFIRMED,
     OPEN,
     REFUTED,
