@@ -35,6 +35,8 @@ def judged_frames(
     ground_truth: str | None,
     topics: BagTopics,
     where: Mapping[str, str] | None = None,
+    *,
+    as_recorded: bool = False,
 ) -> Sequence[Frame]:
     """All frames of a source, with the positions that they are judged by.
 
@@ -43,6 +45,8 @@ def judged_frames(
         ground_truth: file with the positions; None: those of the source.
         topics: of a bag.
         where: columns and the values that rows must have.
+        as_recorded: frames of a bag in order of recording, as the node gets them, instead of in
+            order of their stamps.
 
     Raises:
         SourceError: source or file cannot be read.
@@ -50,9 +54,10 @@ def judged_frames(
     from ghost_vpr_ros.replay.sources.image_sources import open_source
 
     if ground_truth is None:
-        return open_source(source, where=where, topics=topics).frames
+        return open_source(source, where=where, topics=topics, as_recorded=as_recorded).frames
     from ghost_vpr_ros.replay.sources.truth_file import read_trajectory, with_truth
 
     truth = read_trajectory(ground_truth, topics.max_gap_s)
     without = BagTopics.from_dict({**topics.to_dict(), 'position_topic': 'none'})
-    return with_truth(open_source(source, where=where, topics=without).frames, truth)
+    opened = open_source(source, where=where, topics=without, as_recorded=as_recorded)
+    return with_truth(opened.frames, truth)

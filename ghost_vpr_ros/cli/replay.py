@@ -11,6 +11,7 @@ and a picture of the trajectories show by how much.
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,8 @@ from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.config.map import MODES, MapConfig, MappingConfig
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.config.settings import settings_of
-from ghost_vpr_ros.core.datatypes import Frame, Pose
+from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Frame, Pose
+from ghost_vpr_ros.core.stamps import Order, orders_of
 from ghost_vpr_ros.replay.bags.topics import BagTopics
 from ghost_vpr_ros.replay.config import EvaluationConfig
 from ghost_vpr_ros.replay.output_files import make_output_folder
@@ -101,7 +103,14 @@ def run(args: argparse.Namespace) -> int:
     check_pose_graph(args)
     for settings in (RecognizerConfig, MappingConfig, MapConfig, EvaluationConfig):
         config_from(args, settings)
-    frames = judged_frames(args.bag, args.ground_truth, config_from(args, BagTopics))
+    # A pose graph is made of a drive whose stamps ascend; else everything is as for the node.
+    frames = judged_frames(
+        args.bag,
+        args.ground_truth,
+        config_from(args, BagTopics),
+        as_recorded=not args.pose_graph,
+    )
+    _tell_order(frames)
     make_output_folder(args.out)
     recognizer = _open(args)
     try:
@@ -114,6 +123,19 @@ def run(args: argparse.Namespace) -> int:
         print('\n'.join(replay_lines(metrics)))
         print(f'\nwritten to {args.out}')
     return 0
+
+
+def _tell_order(frames: Sequence[Frame]) -> None:
+    """Say how many images are late, and how often the clock was set back."""
+    stamps = [f.stamp_ns for f in frames if f.stamp_ns != UNKNOWN_STAMP_NS]
+    orders = Counter(orders_of(stamps))
+    if orders[Order.LATE]:
+        say(
+            f'note: {orders[Order.LATE]} of {len(frames)} images are late (not newer than one '
+            'before them, or without a stamp); each is judged by itself and not kept'
+        )
+    if orders[Order.JUMP]:
+        say(f'note: the clock is set back {orders[Order.JUMP]} times; each time begins afresh')
 
 
 def _open(args: argparse.Namespace) -> PlaceRecognizer:

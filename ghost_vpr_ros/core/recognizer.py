@@ -160,6 +160,11 @@ class PlaceRecognizer:
         return self._memory.reading
 
     @property
+    def is_late(self) -> bool:
+        """Whether the last image came late or without a stamp and was judged by itself."""
+        return self._memory.is_alone
+
+    @property
     def is_new(self) -> bool:
         """Whether the last image, if it was usable, says more than the one before."""
         return self._memory.is_new(self.config)
@@ -199,8 +204,8 @@ class PlaceRecognizer:
 
         Args:
             image: RGB uint8 (H, W, 3).
-            stamp_ns: time of capture in nanoseconds; the hypothesis carries it on. An image
-                without a stamp, or not later than the one before, is judged by itself.
+            stamp_ns: time of capture in nanoseconds; the hypothesis carries it on. An image that
+                is late or has no stamp is judged by itself (see `core/stamps.py`).
             odometry: pose of the camera's body in the odometry's frame at that time.
             hidden_rows: (N,) keyframes to answer without, as if the map did not have them.
             prior: where to look; None: by odometry and `prior_radius_m`, or everywhere.

@@ -14,6 +14,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from ghost_vpr_ros.core.datatypes import Hypothesis, Reason, State
 from ghost_vpr_ros.core.errors import GhostVprError, ImageError
+from ghost_vpr_ros.core.stamps import Order, StampOrder
 from ghost_vpr_ros.ros.answer_publishers import AnswerPublishers
 from ghost_vpr_ros.ros.conversions import stamp_to_ns
 from ghost_vpr_ros.ros.image_conversions import RgbImage, image_from_message
@@ -81,7 +82,7 @@ class FrameProcessor:
         self._clock = clock
         self._logger = logger
         self._config = config
-        self._last_stamp_ns = 0
+        self._order = StampOrder()
 
     def process(self, received: ReceivedImage) -> Hypothesis:
         """Publish and return the answer to one image, whatever the image is like."""
@@ -89,7 +90,7 @@ class FrameProcessor:
         stamp_ns = stamp_to_ns(header.stamp)
         frame_id = header.frame_id or self._config().camera_frame
         try:
-            self._reset_after_clock_jump(stamp_ns)
+            self._notice_order(stamp_ns)
             answer = self._answer(received.message, stamp_ns)
             self._publish(answer, frame_id)
         except GhostVprError as error:
@@ -160,17 +161,28 @@ class FrameProcessor:
         hypothesis = Hypothesis(stamp_ns, State.REJECTED, reason, map_revision=revision)
         return Answer(hypothesis, detail=detail)
 
-    def _reset_after_clock_jump(self, stamp_ns: int) -> None:
-        """A stamp before the last one: a bag was started again, or the simulation was reset."""
-        if stamp_ns < self._last_stamp_ns:
-            back_s = (self._last_stamp_ns - stamp_ns) / 1e9
-            self._logger.warning(
-                f'image stamps jumped back by {back_s:.3f} s; starting afresh',
-                throttle_duration_sec=self._config().log_period_s,
-            )
+    def _notice_order(self, stamp_ns: int) -> None:
+        """Count late images, and start afresh where a bag or a simulation began again."""
+        newest_ns = self._order.newest_ns
+        order = self._order.place(stamp_ns)
+        if newest_ns is None or order in (Order.NEXT, Order.RETURN):
+            return
+        if order is Order.JUMP:
+            back_s = (newest_ns - stamp_ns) / 1e9
+            self._warn(f'image stamps jumped back by {back_s:.3f} s; starting afresh')
             self._statistics.count('clock_resets')
             self._recognizer.reset()
-        self._last_stamp_ns = stamp_ns
+            return
+        self._statistics.count('late_images')
+        late = (
+            'an image has no stamp'
+            if stamp_ns == 0
+            else f'an image is stamped {(newest_ns - stamp_ns) / 1e6:.1f} ms before the newest one'
+        )
+        self._warn(f'{late}; it is judged by itself and not kept, look at the camera driver')
+
+    def _warn(self, sentence: str) -> None:
+        self._logger.warning(sentence, throttle_duration_sec=self._config().log_period_s)
 
     def _age_s(self, stamp_ns: int) -> float:
         return (self._clock.now().nanoseconds - stamp_ns) / 1e9

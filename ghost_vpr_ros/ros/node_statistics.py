@@ -70,6 +70,7 @@ class Statistics:
                 'bad odometry': str(self._counts['bad_odometry']),
                 'fixes received': str(self._counts['fixes']),
                 'bad fixes': str(self._counts['bad_fixes']),
+                'late images': str(self._counts['late_images']),
                 'clock resets': str(self._counts['clock_resets']),
                 'failures': str(self._counts['failures']),
                 'memory [MiB]': f'{memory_mib():.0f}',

@@ -126,6 +126,25 @@ def test_a_local_map_takes_no_place_from_a_fix(tmp_path, model):
     assert all(k.pose is None and k.geo is None for k in second)
 
 
+@pytest.mark.parametrize('late_ns', [0, 5_000_000, 900_000_000])
+def test_late_images_cost_nobody_his_place(tmp_path, model, late_ns):
+    """Every tenth image has no stamp, or one that lies before the newest."""
+    script = np.array([looks(place, place) for place in range(2 * PLACES)])
+    mapper = open_mapper(tmp_path / 'a.map', model, script)
+    answers = []
+    for place in range(2 * PLACES):
+        stamp_ns = (place + 1) * SECOND
+        if place % 10 == 9:
+            stamp_ns = place * SECOND - late_ns if late_ns else 0
+        answers.append(mapper.recognize(image(place), stamp_ns, on_circle(place)))
+    keyframes = mapper.recognizer.place_map.keyframes()
+    assert len(keyframes) > 0.8 * PLACES
+    assert {k.session for k in keyframes} == {'session-1'}
+    assert all(k.pose is not None for k in keyframes)
+    assert check_closures([a for n, a in enumerate(answers) if n % 10 != 9]) > 0.4 * PLACES
+    assert all(a.closure is None for n, a in enumerate(answers) if n % 10 == 9)
+
+
 def test_where_the_stamps_run_back_another_session_begins(tmp_path, model):
     script = np.array([looks(place, n) for n, place in enumerate([*range(40), *range(40)])])
     mapper = open_mapper(tmp_path / 'a.map', model, script)

@@ -108,11 +108,22 @@ def test_an_image_without_frame_gets_the_configured_one():
 
 def test_a_backward_jump_of_the_stamps_resets_the_recognizer():
     bench = Bench()
-    for stamp_ns in (50, 60, 60, 10, 20):
+    stamps_ns = [second * 10**9 for second in (50, 60, 60, 59, 60)]
+    for stamp_ns in stamps_ns:
         bench.process(stamp_ns)
     assert bench.recognizer.resets == 1
-    assert bench.recognizer.stamps == [50, 60, 60, 10, 20]
+    assert bench.recognizer.stamps == stamps_ns
     assert bench.statistics.values()['clock resets'] == '1'
+
+
+@pytest.mark.parametrize('late_ns', [0, 60 * 10**9 - 5_000_000, 60 * 10**9])
+def test_a_late_image_is_counted_and_resets_nothing(late_ns):
+    bench = Bench()
+    for stamp_ns in (59 * 10**9, 60 * 10**9, late_ns, 61 * 10**9):
+        bench.process(stamp_ns)
+    assert bench.recognizer.resets == 0
+    values = bench.statistics.values()
+    assert (values['clock resets'], values['late images']) == ('0', '1')
 
 
 def test_an_old_image_is_answered_with_stale_and_not_looked_at():

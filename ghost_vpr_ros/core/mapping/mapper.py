@@ -83,6 +83,8 @@ class PlaceMapper:
     ) -> Hypothesis:
         """The hypothesis for one image, which becomes a keyframe where it shows something new.
 
+        A late image is answered and not kept.
+
         Args:
             image: RGB uint8 (H, W, 3).
             stamp_ns: time of capture in nanoseconds.
@@ -95,6 +97,8 @@ class PlaceMapper:
         """
         self._drop_lost()
         answer = self.recognizer.recognize(image, stamp_ns, odometry)
+        if self.recognizer.is_late and stamp_ns != UNKNOWN_STAMP_NS:
+            return answer
         reading = self.recognizer.reading
         self._track(answer, reading)
         self._admit_past(reading)
@@ -207,7 +211,7 @@ class PlaceMapper:
 
         A session that was lost with its first keyframes begins again.
         """
-        if 0 < reading.stamp_ns < self._last_kept_ns:
+        if reading.stamp_ns < self._last_kept_ns:
             self.session = ''
         if self.session not in self._map.session_names:
             self.session = self._map.add_session(self.session or self._free_name())

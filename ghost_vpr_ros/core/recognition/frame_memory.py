@@ -25,6 +25,7 @@ from ghost_vpr_ros.core.recognition.odometry import (
 )
 from ghost_vpr_ros.core.recognition.sequence_matching import SequenceMatcher
 from ghost_vpr_ros.core.recognition.temporal_filter import TemporalFilter
+from ghost_vpr_ros.core.stamps import Order, StampOrder
 
 
 @dataclass(frozen=True)
@@ -49,13 +50,17 @@ class FrameMemory:
 
     Attributes:
         reading: of the odometer at the frame in hand.
+        is_alone: whether the frame in hand is late or has no stamp: it is judged by itself, and
+            those after it as if it had not been there.
     """
 
     reading: Reading
+    is_alone = False
 
     def __init__(self, rows: KeyframeRows, located: LocatedPlaces) -> None:
         """Know the map by its rows; `begin_sequence` follows where they change."""
         self._rows = rows
+        self._order = StampOrder()
         self._filter = TemporalFilter(located)
         self._matcher: SequenceMatcher | None = None
         self._odometer = Odometer()
@@ -73,6 +78,7 @@ class FrameMemory:
 
     def reset(self) -> None:
         """Forget the frames before: what comes next is of another time or place."""
+        self._order = StampOrder()
         self._filter.reset()
         self._matcher = None
         self._odometer.reset()
@@ -81,7 +87,15 @@ class FrameMemory:
         self._last_answer.forget()
 
     def begin(self, stamp_ns: int, odometry: Pose | None, config: RecognizerConfig) -> None:
-        """Take the next frame in hand."""
+        """Take the next frame in hand; one whose clock was set back begins anew."""
+        order = self._order.place(stamp_ns)
+        self.is_alone = order is Order.LATE
+        if self.is_alone:
+            self.reading = self._odometer.elsewhen(stamp_ns)
+            return
+        if order is Order.JUMP:
+            self.reset()
+            self._order.place(stamp_ns)
         self.reading = self._odometer.read(stamp_ns, odometry, config.max_speed_m_s)
 
     def prior(self, config: RecognizerConfig) -> PositionPrior | None:
@@ -92,7 +106,7 @@ class FrameMemory:
 
     def is_frozen(self, image: NDArray[np.uint8], config: RecognizerConfig) -> bool:
         """Whether the camera gives the same image on and on while the robot drives."""
-        return self._camera.is_frozen(image, self.reading, config)
+        return not self.is_alone and self._camera.is_frozen(image, self.reading, config)
 
     def by_itself(
         self, found: Retrieved, likelihood: Likelihood | None, config: RecognizerConfig
@@ -115,6 +129,8 @@ class FrameMemory:
             alone: what this frame found.
             config: says in which way; another one than for the frame before begins anew.
         """
+        if self.is_alone:
+            return alone.candidates
         if config.temporal != self._last_way:
             self._sequence.reset()
             self._filter.reset()
@@ -155,7 +171,7 @@ class FrameMemory:
             by_features: whether only the local features of this image made it sure.
         """
         self._verdict = Verdict(Reason.NONE)
-        if state is not State.ACCEPTED or pose is None:
+        if state is not State.ACCEPTED or pose is None or self.is_alone:
             return state, reason
         if config.consistency:
             self._verdict = self._consistency.judge(
@@ -169,8 +185,12 @@ class FrameMemory:
 
     def is_supported(self, config: RecognizerConfig) -> bool:
         """Whether the answer to the frame, once judged, may be a loop closure."""
+        if self.is_alone:
+            return False
         return not config.consistency or self._verdict.support >= config.closure_support
 
     def is_new(self, config: RecognizerConfig) -> bool:
         """Whether the frame, once weighed, says something that the one before did not."""
+        if self.is_alone:
+            return False
         return self._motion is None or not self._motion.repeats(config)

@@ -19,6 +19,7 @@ from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import QUATERNION_TOLERANCE, UNKNOWN_STAMP_NS, GeoPoint, Pose
 from ghost_vpr_ros.core.geodesy import LocalFrame
 from ghost_vpr_ros.core.poses import quaternion_to_yaw
+from ghost_vpr_ros.core.stamps import Order, StampOrder
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ class Reading:
 class Odometer:
     """Adds up the way from frame to frame.
 
-    A stretch ends where odometry jumps, where the stamps run back, and at `reset`. Frames without
-    odometry do not end it, if the next pose can be reached from the last one in the time between.
+    A stretch ends where odometry jumps, and at `reset`. Frames without odometry do not end it, if
+    the next pose can be reached from the last one in the time between.
     """
 
     def __init__(self) -> None:
@@ -54,7 +55,10 @@ class Odometer:
         self._stretch += 1
         self._along_m = 0.0
         self._last: tuple[int, Pose] | None = None
-        self._last_ns = UNKNOWN_STAMP_NS
+
+    def elsewhen(self, stamp_ns: int) -> Reading:
+        """The reading of a frame that is late: on this stretch, but not known where."""
+        return Reading(stamp_ns, self._stretch, self._along_m, None)
 
     def read(self, stamp_ns: int, odometry: Pose | None, max_speed_m_s: float) -> Reading:
         """The reading at the next frame.
@@ -64,9 +68,6 @@ class Odometer:
             odometry: its pose in the odometry's frame, or None.
             max_speed_m_s: odometry that is faster has jumped.
         """
-        if stamp_ns < self._last_ns:
-            self.reset()
-        self._last_ns = stamp_ns
         known = odometry if odometry is not None and _is_usable(odometry) else None
         if known is not None:
             self._add(stamp_ns, known, max_speed_m_s)
@@ -76,9 +77,8 @@ class Odometer:
         if self._last is not None:
             last_ns, last = self._last
             step_m = float(np.linalg.norm(odometry.position_m - last.position_m))
-            if step_m > max_speed_m_s * (stamp_ns - last_ns) / 1e9:
+            if step_m > max_speed_m_s * abs(stamp_ns - last_ns) / 1e9:
                 self.reset()
-                self._last_ns = stamp_ns
             else:
                 self._along_m += step_m
         self._last = (stamp_ns, odometry)
@@ -271,22 +271,43 @@ class StampedMemory(Generic[Value]):
     """
 
     def __init__(self, kept: int | None = None) -> None:
-        """Start empty; `kept` is how many of the newest values are remembered, None: all."""
+        """Start empty; `kept` is how many of the newest values are remembered, None: all.
+
+        With all of them those before a jump of the clock are remembered, too.
+        """
         self._lock = threading.Lock()
-        self._stamped: deque[tuple[int, Value]] = deque(maxlen=kept)
+        self._kept = kept
+        self._order = StampOrder()
+        self._epochs: list[deque[tuple[int, Value]]] = [deque(maxlen=kept)]
 
     def add(self, stamp_ns: int, value: Value) -> None:
-        """Take the newest value; one that is not newer than the last begins anew."""
+        """Take the next value, unless it is late; a clock that was set back begins anew."""
         with self._lock:
-            if self._stamped and stamp_ns <= self._stamped[-1][0]:
-                self._stamped.clear()
-            self._stamped.append((stamp_ns, value))
+            order = self._order.place(stamp_ns)
+            if order is Order.LATE:
+                return
+            if order is Order.JUMP:
+                before = self._epochs if self._kept is None else []
+                self._epochs = [*before, deque(maxlen=self._kept)]
+            newest = self._epochs[-1]
+            while newest and newest[-1][0] >= stamp_ns:
+                newest.pop()
+            newest.append((stamp_ns, value))
 
-    def at(self, stamp_ns: int, max_age_s: float) -> Value | None:
-        """The last value at or before a stamp; None where that is older than `max_age_s`."""
+    def at(self, stamp_ns: int, max_age_s: float, jumps: int | None = None) -> Value | None:
+        """The last value at or before a stamp; None where that is older than `max_age_s`.
+
+        Args:
+            stamp_ns: of a frame.
+            max_age_s: limit.
+            jumps: how often the frame's clock had been set back; None, and where these values
+                know nothing of that: their newest ones count.
+        """
         with self._lock:
-            number = bisect_right(self._stamped, stamp_ns, key=lambda each: each[0])
+            is_known = jumps is not None and jumps < len(self._epochs)
+            stamped = self._epochs[jumps if is_known and jumps is not None else -1]
+            number = bisect_right(stamped, stamp_ns, key=lambda each: each[0])
             if number == 0:
                 return None
-            found_ns, value = self._stamped[number - 1]
+            found_ns, value = stamped[number - 1]
         return value if stamp_ns - found_ns <= round(max_age_s * 1e9) else None

@@ -21,8 +21,12 @@ _STATUS_FIX = 0
 
 def stamp_of(header: Any, log_ns: int) -> int:
     """The header's stamp in nanoseconds; the time of recording where the header has none."""
-    stamp_ns = int(header.stamp.sec) * 10**9 + int(header.stamp.nanosec)
-    return stamp_ns if stamp_ns != 0 else log_ns
+    return header_stamp(header) or log_ns
+
+
+def header_stamp(header: Any) -> int:
+    """The header's stamp in nanoseconds; 0 where it is not set."""
+    return int(header.stamp.sec) * 10**9 + int(header.stamp.nanosec)
 
 
 def pose_of_message(content: Any, msgtype: str) -> Pose | None:

@@ -6,6 +6,7 @@ only known, and only applied, where the position comes from TF.
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,7 @@ from ghost_vpr_ros.replay.bags.pose_messages import (
     TF_TYPES,
     degrees_of_fix,
     geo_of_degrees,
+    header_stamp,
     pose_of_message,
     stamp_of,
 )
@@ -41,8 +43,13 @@ NO_POSITION = 'none'
 PoseAt = Callable[[int], Pose | None]
 
 
-def bag_frames(path: Path, topics: BagTopics) -> list[Frame]:
+def bag_frames(path: Path, topics: BagTopics, *, as_recorded: bool = False) -> list[Frame]:
     """Frames in order of header stamps; pixels are read from the bag on demand.
+
+    Args:
+        path: the bag.
+        topics: which of its topics are read.
+        as_recorded: in order of recording instead, late images and all.
 
     Raises:
         BagError: missing, damaged, no such topic, several topics to choose from (each is named as
@@ -56,7 +63,8 @@ def bag_frames(path: Path, topics: BagTopics) -> list[Frame]:
     is_fix = position_topic is not None and position_topic.msgtype == FIX_TYPE
     pose_at = _pose_source(bag, position_topic, topics, frame_id)
     frames = []
-    for number in np.argsort(np.array(stamps), kind='stable').tolist():
+    ordered = range(len(stamps)) if as_recorded else np.argsort(np.array(stamps), kind='stable')
+    for number in map(int, ordered):
         pose = pose_at(stamps[number])
         frames.append(
             Frame(
@@ -145,14 +153,22 @@ def _image_index(bag: BagFile, topic: Topic) -> tuple[list[int], list[int], str]
     for message in bag.messages([topic.name]):
         header = message.content.header
         frame_id = frame_id or header.frame_id
-        stamps.append(stamp_of(header, message.log_ns))
+        stamps.append(header_stamp(header))
         log_times.append(message.log_ns)
     if len(stamps) != topic.count:
         raise BagError(
             f'{bag.path}: expected {topic.count} messages on {topic.name}, found {len(stamps)}; '
             f'the index is stale, try `ros2 bag reindex {bag.path}`'
         )
-    return stamps, log_times, frame_id
+    return _stamps_filled_in(stamps, log_times), log_times, frame_id
+
+
+def _stamps_filled_in(stamps: list[int], log_times: list[int]) -> list[int]:
+    """Stamps with those that are not set by the time of recording, in the clock of the others."""
+    both = list(zip(stamps, log_times, strict=True))
+    delays = [log_ns - stamp_ns for stamp_ns, log_ns in both if stamp_ns != 0]
+    delay_ns = statistics.median_low(delays) if delays else 0
+    return [stamp_ns or log_ns - delay_ns for stamp_ns, log_ns in both]
 
 
 def _pose_source(bag: BagFile, topic: Topic | None, topics: BagTopics, frame_id: str) -> PoseAt:

@@ -14,6 +14,7 @@ from ghost_vpr_ros.core.datatypes import Pose
 from ghost_vpr_ros.core.errors import BagError
 from ghost_vpr_ros.core.poses import matrix_of, pose_of
 from ghost_vpr_ros.core.recognition.odometry import StampedMemory
+from ghost_vpr_ros.core.stamps import Order, StampOrder
 from ghost_vpr_ros.replay.bags.file import BagFile
 from ghost_vpr_ros.replay.bags.pose_messages import ODOMETRY_TYPE, pose_of_message, stamp_of
 from ghost_vpr_ros.replay.bags.position_track import make_track
@@ -179,17 +180,19 @@ def make_odometry(
 
 
 def _in_order(stamped: Sequence[Stamped]) -> tuple[list[Stamped], list[Break]]:
-    """The poses whose stamps ascend, and a break for each time that the stamps run back."""
+    """The poses whose stamps ascend, and a break for each time that the clock was set back."""
     ordered: list[Stamped] = []
     breaks: list[Break] = []
-    is_back = False
+    stamps = StampOrder()
     for stamp_ns, pose in stamped:
+        order = stamps.place(stamp_ns)
         newest_ns = ordered[-1][0] if ordered else stamp_ns
-        if stamp_ns < newest_ns and not is_back:
+        if order is Order.RETURN and [s for s, _ in ordered[-2:-1] if s < stamp_ns]:
+            ordered.pop()
+        elif order is Order.JUMP and stamp_ns < newest_ns:
             back_s = 1e-9 * (newest_ns - stamp_ns)
             breaks.append(Break(stamp_ns, newest_ns, f'time runs back by {back_s:.3f} s'))
-        is_back = stamp_ns < newest_ns
-        if not is_back:
+        if not ordered or stamp_ns >= ordered[-1][0]:
             ordered.append((stamp_ns, pose))
     return ordered, breaks
 

@@ -53,6 +53,7 @@ def open_source(
     *,
     where: Mapping[str, str] | None = None,
     topics: BagTopics | None = None,
+    as_recorded: bool = False,
 ) -> ImageSource:
     """The images at `path`: a folder (with or without `manifest.csv`), a manifest, or a bag.
 
@@ -60,6 +61,7 @@ def open_source(
         path: file or folder. A folder's images are found in its subfolders, too.
         where: value or range `low..high` by column that a manifest's rows must have.
         topics: which topics of a bag are read.
+        as_recorded: frames of a bag in order of recording instead of in order of stamps.
 
     Raises:
         SourceError: missing, empty, of no known kind, or not fitting its description.
@@ -75,7 +77,8 @@ def open_source(
         manifest = path / MANIFEST_NAME if path.is_dir() else path
         return ImageSource(manifest_frames(manifest, where or {}), kind, str(path))
     if kind == 'bag':
-        return ImageSource(bag_frames(path, topics or BagTopics()), kind, str(path))
+        recorded = bag_frames(path, topics or BagTopics(), as_recorded=as_recorded)
+        return ImageSource(recorded, kind, str(path))
     return _folder_source(path, frames)
 
 

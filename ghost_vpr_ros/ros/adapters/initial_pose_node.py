@@ -26,6 +26,7 @@ from std_srvs.srv import Trigger
 from ghost_vpr_ros.core.config.settings import Config, setting
 from ghost_vpr_ros.core.geodesy import horizontal_distance_m
 from ghost_vpr_ros.core.poses import matrix_of, quaternion_to_yaw, rotation_to_quaternion
+from ghost_vpr_ros.core.stamps import Order, StampOrder
 from ghost_vpr_ros.ros.adapters.closure_message import (
     COMPLAINT_PERIOD_S,
     MountConfig,
@@ -115,10 +116,13 @@ class Standstill:
     def __init__(self, config: InitialPoseConfig) -> None:
         self._config = config
         self._stop: OdometryReading | None = None
+        self._order = StampOrder()
         self._last_ns = 0
 
     def add(self, reading: OdometryReading) -> None:
-        """Take the next reading; a gap, or a clock that jumps back, begins anew."""
+        """Take the next reading, unless it is late; a gap, or a jump of the clock, begins anew."""
+        if self._order.place(reading.stamp_ns) is Order.LATE:
+            return
         gap_ns = reading.stamp_ns - self._last_ns
         self._last_ns = reading.stamp_ns
         if not 0 <= gap_ns <= _ns(self._config.max_odometry_age_s):
@@ -152,6 +156,7 @@ class InitialPoseRule:
     def __init__(self, config: InitialPoseConfig) -> None:
         self._config = config
         self._standstill = Standstill(config)
+        self._order = StampOrder()
         self._poses: deque[AcceptedPose] = deque(maxlen=config.frames)
         self._is_done = False
 
@@ -163,7 +168,8 @@ class InitialPoseRule:
         """Take an accepted pose; an empty text where it may be published now."""
         if self._is_done:
             return 'a pose has been published; call ~/rearm for another one'
-        if self._poses and pose.stamp_ns <= self._poses[-1].stamp_ns:
+        order = self._order.place(pose.stamp_ns)
+        if order is Order.JUMP:
             self._poses.clear()
         if not self._standstill.held_at(pose.stamp_ns):
             self._poses.clear()
@@ -171,7 +177,8 @@ class InitialPoseRule:
                 f'odometry does not say that the robot has been standing for '
                 f'{self._config.stand_s:g} s'
             )
-        self._poses.append(pose)
+        if order is not Order.LATE:
+            self._poses.append(pose)
         agreeing = sum(self._agree(each, pose) for each in self._poses)
         if agreeing < self._config.frames:
             return f'{agreeing} of {self._config.frames} accepted poses agree'

@@ -3,6 +3,8 @@ import numpy as np
 from ghost_vpr_ros.core.datatypes import Pose
 from ghost_vpr_ros.core.recognition.odometry import StampedMemory
 
+SECOND = 1_000_000_000
+
 
 def filled(*stamps_ns: int, kept: int | None = None) -> StampedMemory:
     memory = StampedMemory(kept)
@@ -28,9 +30,21 @@ def test_there_is_none_before_the_first_and_none_that_is_too_old() -> None:
 
 
 def test_time_that_jumps_back_begins_anew() -> None:
-    memory = filled(5000, 6000, 100)
-    assert x_at(memory, 150) == 100
-    assert x_at(memory, 99) is None
+    memory = filled(5 * SECOND, 6 * SECOND, 5 * SECOND, 5 * SECOND + 10)
+    assert x_at(memory, 5 * SECOND + 9) == 5 * SECOND
+    assert x_at(memory, 6 * SECOND) is None
+
+
+def test_a_late_value_is_not_taken_and_costs_no_other() -> None:
+    memory = filled(SECOND, SECOND + 300, SECOND + 100, 0, SECOND + 300, SECOND + 400)
+    found = [x_at(memory, SECOND + after_ns) for after_ns in (100, 300, 400)]
+    assert found == [SECOND, SECOND + 300, SECOND + 400]
+
+
+def test_one_value_that_leapt_ahead_is_forgotten() -> None:
+    memory = filled(SECOND, 90 * SECOND, SECOND + 100)
+    assert x_at(memory, SECOND + 50) == SECOND
+    assert x_at(memory, 90 * SECOND) is None
 
 
 def test_only_the_newest_poses_are_kept() -> None:

@@ -214,3 +214,28 @@ def test_empty_bag_is_refused(tmp_path: Path, storage: str) -> None:
 def test_real_ros1_bag_without_images_lists_its_fixes(data_dir: Path) -> None:
     with pytest.raises(BagError, match=r'/gps/fix \(sensor_msgs/msg/NavSatFix, 151 messages\)'):
         frames_of(data_dir / 'ros1_gps_bag' / 'sample.bag')
+
+
+def test_frames_come_as_recorded_for_a_replay(tmp_path: Path) -> None:
+    stamps = [START_NS, START_NS + SECOND, START_NS + 9 * SECOND // 10, START_NS + 2 * SECOND]
+    records = [
+        ('/cam/compressed', START_NS + number, image(number, stamp_ns)[2])
+        for number, stamp_ns in enumerate(stamps)
+    ]
+    bag = write_records(tmp_path / 'bag', records)
+    recorded = open_source(bag, as_recorded=True).frames
+    assert [frame.stamp_ns for frame in recorded] == stamps
+    assert [frame.stamp_ns for frame in frames_of(bag)] == sorted(stamps)
+
+
+def test_an_image_without_stamp_gets_that_of_its_recording_in_the_clock_of_the_others(
+    tmp_path: Path,
+) -> None:
+    boot_ns = 50 * SECOND
+    records = []
+    for number in range(5):
+        stamp_ns = 0 if number == 2 else boot_ns + number * SECOND
+        recorded_ns = START_NS + number * SECOND
+        records.append(('/cam/compressed', recorded_ns, image(number, stamp_ns)[2]))
+    found = [frame.stamp_ns for frame in frames_of(write_records(tmp_path / 'bag', records))]
+    assert found == [boot_ns + number * SECOND for number in range(5)]

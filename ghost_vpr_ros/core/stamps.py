@@ -1,0 +1,71 @@
+"""What a stamp says after those before it: the next one, a late one, or a clock that jumped.
+
+Images, odometry and fixes all go by this one rule, in the node and in a replay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum
+
+JUMP_NS = 1_000_000_000
+"""A stamp that lies so far behind the newest one is of a clock that was set back: a bag that is
+played again, a simulation that was reset. A message that lies less far behind it is late."""
+
+LEAP_NS = 60_000_000_000
+"""A single stamp that lies so far ahead is taken for wrong where the next one is back in time."""
+
+_UNSET_NS = 0
+"""ROS reads zero as "not set"; `UNKNOWN_STAMP_NS` lies below."""
+
+
+class Order(Enum):
+    """Where a message belongs, by its stamp.
+
+    NEXT: behind those before it. LATE: its place is taken: it is not newer than one that came
+    before, or it has no stamp. JUMP: time begins anew with it. RETURN: behind those before it
+    once the newest of them, which alone had leapt ahead, is forgotten.
+    """
+
+    NEXT = 'next'
+    LATE = 'late'
+    JUMP = 'jump'
+    RETURN = 'return'
+
+
+class StampOrder:
+    """Puts the stamps of one stream in order, one after the other.
+
+    Attributes:
+        newest_ns: newest stamp since the last jump; None before the first one.
+    """
+
+    def __init__(self) -> None:
+        self.newest_ns: int | None = None
+        self._before_leap_ns: int | None = None
+
+    def place(self, stamp_ns: int) -> Order:
+        """Take the next stamp, in nanoseconds."""
+        newest_ns = self.newest_ns
+        if newest_ns is None and stamp_ns >= _UNSET_NS:
+            self.newest_ns = stamp_ns
+            return Order.NEXT
+        if newest_ns is None or stamp_ns <= _UNSET_NS or 0 <= newest_ns - stamp_ns < JUMP_NS:
+            return Order.LATE
+        return self._moved(newest_ns, stamp_ns)
+
+    def _moved(self, newest_ns: int, stamp_ns: int) -> Order:
+        before_ns, self._before_leap_ns = self._before_leap_ns, None
+        self.newest_ns = stamp_ns
+        if stamp_ns < newest_ns:
+            goes_on = before_ns is not None and stamp_ns > before_ns
+            return Order.RETURN if goes_on else Order.JUMP
+        if stamp_ns - newest_ns >= LEAP_NS:
+            self._before_leap_ns = newest_ns
+        return Order.NEXT
+
+
+def orders_of(stamps_ns: Iterable[int]) -> list[Order]:
+    """Where each message of a whole stream belongs, in the order in which they came."""
+    order = StampOrder()
+    return [order.place(stamp_ns) for stamp_ns in stamps_ns]
