@@ -22,7 +22,8 @@ TORCH = ('torch', 'torchvision')
 ENGINES = ('onnx', 'onnxruntime', 'openvino')
 LIBRARIES = ('numpy', 'faiss', 'cv2', 'pyproj', 'scipy', 'safetensors')
 CORE = (*LIBRARIES, *TORCH, *ENGINES, *DATABASE)
-REPLAY = (*CORE, 'rosbags', 'matplotlib', 'PIL', 'gtsam')
+BAGS = ('rosbags', 'ruamel.yaml', 'backports', 'compression')
+REPLAY = (*CORE, *BAGS, 'matplotlib', 'PIL', 'gtsam')
 MESSAGES = r'\w+_msgs|std_srvs|\w+_interfaces'
 ROS = ('rclpy', 'rosbags.image', 'cv_bridge', 'tf2_ros', 'ament_index_python', MESSAGES)
 

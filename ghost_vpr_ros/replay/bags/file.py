@@ -6,18 +6,30 @@ it.
 
 from __future__ import annotations
 
+import heapq
 import struct
 import weakref
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from rosbags.highlevel import AnyReader
-from rosbags.typesys import Stores, get_typestore
+from rosbags.interfaces import Connection
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from ghost_vpr_ros.core.errors import BagError
+from ghost_vpr_ros.replay.bags.message_types import MessageTypes
+from ghost_vpr_ros.replay.bags.storage import (
+    ZSTD_MAGIC,
+    Raw,
+    is_compressed,
+    open_storage,
+    unpacked_message,
+    waiting_bytes,
+)
 
 MAGIC = {
     '.bag': b'#ROSBAG V2.0\n',
@@ -28,6 +40,8 @@ MAGIC = {
 
 BAG_SUFFIXES = tuple(MAGIC)
 """Names of bag files: ROS 1 `.bag`, ROS 2 `.mcap` and `.db3`."""
+
+METADATA_NAME = 'metadata.yaml'
 
 
 class Message(NamedTuple):
@@ -51,7 +65,8 @@ class BagFile:
     """A bag file or a ROS 2 bag folder; stays open until it is closed or forgotten.
 
     Args:
-        path: `.bag`, `.mcap`, `.db3`, or a folder with one of them.
+        path: `.bag`, `.mcap`, `.db3` (also as a whole compressed by zstd), or a folder with one
+            of them.
 
     Raises:
         BagError: missing, not a bag, truncated, or not indexed.
@@ -59,38 +74,61 @@ class BagFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._storage = _storage_of(path)
-        # The reader raises whatever damaged bytes provoke in it, from OSError to AssertionError.
+        self._files = _files_of(path)
+        self._types = MessageTypes()
+        stack = ExitStack()
+        # A reader raises whatever damaged bytes provoke in it, from OSError to AssertionError.
         try:
-            store = get_typestore(Stores.ROS2_JAZZY)
-            self._reader = AnyReader([self._storage], default_typestore=store)
-            self._reader.open()
+            self._counts = _promised_counts(path)
+            self._storages = [open_storage(file, stack) for file in self._files]
         except Exception as error:
+            stack.close()
             raise self._damaged(error) from error
-        self._finalizer = weakref.finalize(self, _close, self._reader)
+        self._finalizer = weakref.finalize(self, _close, stack)
 
     def close(self) -> None:
         """Close the bag's files; harmless when done twice."""
         self._finalizer()
 
     def topics(self) -> list[Topic]:
-        """All topics by name."""
-        topics = self._reader.topics.items()
-        return [Topic(name, info.msgtype or '', info.msgcount) for name, info in topics]
+        """All topics by name, those that are not of ROS included."""
+        kinds: dict[str, set[str]] = defaultdict(set)
+        counts: Counter[str] = Counter()
+        for connection in self._connections():
+            kinds[connection.topic].add(connection.msgtype)
+            counts[connection.topic] += connection.msgcount
+        counts |= self._counts
+        return [
+            Topic(name, next(iter(found)) if len(found) == 1 else '', counts[name])
+            for name, found in sorted(kinds.items())
+        ]
 
     def messages(self, topics: Sequence[str], start_ns: int | None = None) -> Iterator[Message]:
         """Messages of these topics in order of recording, from `start_ns` on.
 
         Raises:
-            BagError: the bag is damaged at the next message.
+            BagError: the bag is damaged at the next message, or a topic is not of ROS.
         """
-        connections = [c for c in self._reader.connections if c.topic in topics]
         try:
-            for connection, log_ns, data in self._reader.messages(connections, start=start_ns):
-                content = self._reader.deserialize(data, connection.msgtype)
+            for connection, log_ns, data in self._raw(topics, start_ns):
+                content = self._types.message(connection, unpacked_message(data))
                 yield Message(connection.topic, log_ns, content)
+        except BagError as error:
+            raise BagError(f'{self.path}: {error}') from error
         except Exception as error:
             raise self._damaged(error) from error
+
+    def _connections(self) -> list[Connection]:
+        return [each for storage in self._storages for each in storage.connections]
+
+    def _raw(self, topics: Sequence[str], start_ns: int | None) -> Iterator[Raw]:
+        """Of all files, which overlap where a recorder was slow."""
+        streams = []
+        for storage in self._storages:
+            wanted = [each for each in storage.connections if each.topic in topics]
+            if wanted:
+                streams.append(storage.messages(wanted, start=start_ns))
+        return heapq.merge(*streams, key=lambda raw: raw[1])
 
     def _damaged(self, error: Exception) -> BagError:
         """The sentence for a bag that cannot be read (on)."""
@@ -99,24 +137,39 @@ class BagFile:
                 f'{self.path}: no permission to read the bag; change its owner or mode'
             )
         reason = ' '.join(str(error).split()).rstrip('.') or type(error).__name__
-        files = bag_files(self._storage) if self._storage.is_dir() else [self._storage]
-        clauses = [f'{readable_extent(files[-1])}; {remedy(files[-1])}'] if files else []
-        if self._storage.is_dir():
+        waiting = sum(waiting_bytes(file) for file in self._files)
+        if waiting and isinstance(error, OSError):
+            return BagError(
+                f'{self.path}: {waiting} bytes of the recording wait beside the .db3 and cannot '
+                f'be read ({reason}); copy the folder to a place that can be written'
+            )
+        clauses = [f'{readable_extent(self._files[-1])}; {remedy(self._files[-1])}']
+        if self.path.is_dir() and self.path != self._files[0]:
             clauses.append(f'renew a stale metadata.yaml with `ros2 bag reindex {self.path}`')
         return BagError(
             f'{self.path}: the bag is damaged or truncated ({reason}), {", or ".join(clauses)}'
         )
 
 
-def _close(reader: AnyReader) -> None:
+def _close(stack: ExitStack) -> None:
     # SQLite refuses to close under a half-read query, and frees both when they are forgotten.
     with suppress(Exception):
-        reader.close()
+        stack.close()
+
+
+def bag_suffix(path: Path) -> str:
+    """The suffix that tells the kind of bag, in lower case; that of a compressed one is inside."""
+    return Path(path.stem).suffix.lower() if is_compressed(path) else path.suffix.lower()
+
+
+def is_bag_name(path: Path) -> bool:
+    """Whether a file is named as a bag, or as one that was compressed as a whole."""
+    return bag_suffix(path) in MAGIC
 
 
 def bag_files(folder: Path) -> list[Path]:
     """Bag files that lie directly in a folder, by name."""
-    return sorted(item for item in folder.iterdir() if item.suffix.lower() in BAG_SUFFIXES)
+    return sorted(item for item in folder.iterdir() if is_bag_name(item))
 
 
 def is_bag_metadata(path: Path) -> bool:
@@ -127,45 +180,87 @@ def is_bag_metadata(path: Path) -> bool:
         return False
 
 
-def _storage_of(path: Path) -> Path:
-    """What the reader opens: a file, or a folder with `metadata.yaml`."""
+def _files_of(path: Path) -> list[Path]:
+    """The files of a bag, in the order of its `metadata.yaml` where it has one."""
     if not path.exists():
         raise BagError(f'{path}: no such bag; check the path')
     if not path.is_dir():
         _check_magic(path)
-        return path
+        return [path]
     files = bag_files(path)
-    for item in files:
-        _check_magic(item)
-    if (path / 'metadata.yaml').exists():
-        return path
-    if len(files) == 1:
-        return files[0]
-    if not files:
-        raise BagError(f'{path}: expected a bag (metadata.yaml, .mcap, .db3 or .bag), found none')
-    if all(item.suffix == '.bag' for item in files):
+    if (path / METADATA_NAME).exists():
+        files = [path / name for name in _listed_files(path, [file.name for file in files])]
+    elif len(files) > 1 and all(item.suffix == '.bag' for item in files):
         names = ', '.join(item.name for item in files)
         raise BagError(f'{path}: expected one ROS 1 bag, found {names}; give one of them')
-    raise BagError(
-        f'{path}: {len(files)} bag files without metadata.yaml; run `ros2 bag reindex {path}`'
-    )
+    elif len(files) > 1:
+        raise BagError(
+            f'{path}: {len(files)} bag files without metadata.yaml; run `ros2 bag reindex {path}`'
+        )
+    if not files:
+        raise BagError(f'{path}: expected a bag (metadata.yaml, .mcap, .db3 or .bag), found none')
+    for item in files:
+        _check_magic(item)
+    return files
+
+
+def _listed_files(folder: Path, found: list[str]) -> list[str]:
+    """Names of the files in `metadata.yaml`, all of which have to be there."""
+    listed = [Path(name).name for name in _metadata(folder)['relative_file_paths']]
+    missing = [name for name in listed if name not in found]
+    if missing:
+        raise BagError(
+            f'{folder}: {METADATA_NAME} names {", ".join(missing)}, which is not there; copy the '
+            f'bag again, or make the metadata anew with `ros2 bag reindex {folder}`'
+        )
+    return listed
+
+
+def _metadata(folder: Path) -> dict[str, Any]:
+    """What rosbag2 wrote about a bag.
+
+    Raises:
+        BagError: damaged.
+    """
+    try:
+        content = YAML(typ='safe').load((folder / METADATA_NAME).read_text())
+        found = content['rosbag2_bagfile_information']
+        counts = [
+            (item['topic_metadata']['name'], int(item['message_count']))
+            for item in found.get('topics_with_message_count', [])
+        ]
+        return {'relative_file_paths': list(found['relative_file_paths']), 'counts': counts}
+    except (OSError, YAMLError, LookupError, TypeError, ValueError, AttributeError) as error:
+        reason = ' '.join(str(error).split()) or type(error).__name__
+        raise BagError(
+            f'{folder}: the bag is damaged or truncated, {METADATA_NAME} cannot be read '
+            f'({reason}); make it anew with `ros2 bag reindex {folder}`'
+        ) from error
+
+
+def _promised_counts(path: Path) -> Counter[str]:
+    """Messages by topic as `metadata.yaml` has them; none without one."""
+    if not path.is_dir() or not (path / METADATA_NAME).exists():
+        return Counter()
+    return Counter(dict(_metadata(path)['counts']))
 
 
 def _check_magic(path: Path) -> None:
     """Refuse a file that is no bag at all; what follows the first bytes is checked later."""
     suffix = path.suffix.lower()
-    if suffix not in MAGIC:
+    if not is_bag_name(path):
         raise BagError(
             f'{path}: expected a bag ({", ".join(MAGIC)}), found {suffix or "no suffix"}'
         )
+    magic = MAGIC.get(suffix, ZSTD_MAGIC)
     try:
         with path.open('rb') as file:
-            start = file.read(len(MAGIC[suffix]))
+            start = file.read(len(magic))
     except OSError as error:
         raise BagError(f'{path}: the bag cannot be read ({error.strerror})') from error
     if not start:
         raise BagError(f'{path}: expected a bag, found an empty file; {remedy(path)}')
-    if start != MAGIC[suffix]:
+    if start != magic:
         raise BagError(f'{path}: not a {suffix} bag, it begins with {start!r}; check the path')
     if suffix == '.db3' and path.stat().st_size < sqlite_size(path):
         raise BagError(f'{path}: the bag is truncated, {readable_extent(path)}; {remedy(path)}')
@@ -182,6 +277,8 @@ _ROS1_INDEX = b'\x04'
 
 def readable_extent(path: Path) -> str:
     """A clause such as 'whole for the first 3.2 s'; never raises on damaged content."""
+    if is_compressed(path):
+        return _UNKNOWN_EXTENT
     if path.suffix.lower() == '.db3':
         size, expected = path.stat().st_size, sqlite_size(path)
         return f'{size} of {expected} bytes are there' if size < expected else _UNKNOWN_EXTENT
@@ -201,6 +298,8 @@ def readable_extent(path: Path) -> str:
 
 def remedy(path: Path) -> str:
     """The command that repairs this kind of bag file."""
+    if is_compressed(path):
+        return f'copy it again or try `zstd -d {path}`'
     commands = {
         '.mcap': f'copy it again or try `mcap recover {path} -o recovered.mcap`',
         '.bag': f'copy it again or try `rosbag reindex {path}`',

@@ -12,7 +12,7 @@ from pathlib import Path
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.core.image import IMAGE_SUFFIXES, read_image
-from ghost_vpr_ros.replay.bags.file import BAG_SUFFIXES, bag_files, is_bag_metadata
+from ghost_vpr_ros.replay.bags.file import bag_files, is_bag_metadata, is_bag_name
 from ghost_vpr_ros.replay.bags.reader import bag_frames
 from ghost_vpr_ros.replay.bags.topics import BagTopics
 from ghost_vpr_ros.replay.sources.exif_gps import exif_frame
@@ -123,7 +123,7 @@ def _kind(path: Path) -> tuple[str, list[Path]]:
 def _kind_of_file(path: Path) -> str:
     if path.suffix.lower() == '.csv':
         return 'manifest'
-    if path.suffix.lower() in BAG_SUFFIXES:
+    if is_bag_name(path):
         return 'bag'
     if path.suffix.lower() in IMAGE_SUFFIXES:
         raise SourceError(f'{path}: expected {_KINDS}, found one image; give its folder')
