@@ -1,0 +1,170 @@
+"""What a robot records beside its images: topics that nobody wants, compressed files, a -wal."""
+
+import shutil
+import sqlite3
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from backports import zstd
+
+from ghost_vpr_ros.core.errors import BagError
+from ghost_vpr_ros.replay.bags.file import BagFile
+from ghost_vpr_ros.replay.sources.image_sources import open_source
+from test.replay.small_bags import fix, image, picture, write_records
+
+IMAGES = 6
+
+
+@pytest.fixture
+def records():
+    found = []
+    for number in range(IMAGES):
+        stamped = image(number)
+        found += [fix(stamped[1], 50.0 + 1e-4 * number, 8.0), stamped]
+    return found
+
+
+def check_drive(path: Path) -> None:
+    """The whole drive is there: pixels and positions."""
+    frames = open_source(path).frames
+    assert len(frames) == IMAGES
+    for number, frame in enumerate(frames):
+        assert frame.geo.latitude_deg == pytest.approx(50.0 + 1e-4 * number)
+        assert np.abs(frame.load().astype(int) - picture(number)).mean() < 4
+
+
+@pytest.mark.parametrize('suffix', ['.zstd', '.zst'])
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3', 'ros1'])
+def test_a_file_that_was_compressed_as_a_whole_is_read(tmp_path, records, storage, suffix) -> None:
+    written = write_records(tmp_path / 'bag', records, storage)
+    file = written if written.is_file() else next(written.glob('bag.*'))
+    packed = tmp_path / f'{file.name}{suffix}'
+    packed.write_bytes(zstd.compress(file.read_bytes()))
+    check_drive(packed)
+    packed.write_bytes(packed.read_bytes()[:-100])
+    with pytest.raises(BagError, match='zstd -d'):
+        open_source(packed)
+
+
+def test_messages_that_were_compressed_one_by_one_need_no_metadata(tmp_path, records) -> None:
+    path = write_records(tmp_path / 'bag', records, 'sqlite3')
+    (path / 'metadata.yaml').unlink()
+    database = sqlite3.connect(path / 'bag.db3')
+    for number, data in database.execute('SELECT id, data FROM messages').fetchall():
+        database.execute('UPDATE messages SET data=? WHERE id=?', (zstd.compress(data), number))
+    database.commit()
+    database.close()
+    check_drive(path)
+
+
+def add_topic(path: Path, encoding: str, definition: str, digest: str, kind: str) -> None:
+    """A further topic in a .db3 and its metadata."""
+    database = sqlite3.connect(path / 'bag.db3')
+    topic = ('/vehicle/custom', 'my_msgs/msg/Custom', encoding, '', digest)
+    database.execute('INSERT INTO topics VALUES (99, ?, ?, ?, ?, ?)', topic)
+    row = ('my_msgs/msg/Custom', kind, definition, digest)
+    database.execute('INSERT INTO message_definitions VALUES (99, ?, ?, ?, ?)', row)
+    database.execute('INSERT INTO messages VALUES (9999, 99, 1, ?)', (b'\x00\x01\x00\x00',))
+    database.commit()
+    database.close()
+    shutil.move(path / 'metadata.yaml', path / 'metadata.before')
+
+
+@pytest.mark.parametrize(
+    ('encoding', 'definition', 'digest', 'kind', 'text'),
+    [
+        ('cdr', '', '', 'ros2msg', 'no definition of its type my_msgs/msg/Custom'),
+        ('cdr', 'float64 x\n', 'RIHS01_00', 'ros2msg', 'does not fit its hash RIHS01_00'),
+        ('cdr', '%% no definition ((', '', 'ros2msg', 'cannot be read'),
+        ('cdr', 'other_msgs/Absent x\n', '', 'ros2msg', 'cannot be read'),
+        ('cdr', 'whatever', '', 'unknown', 'no definition'),
+        ('json', '{}', '', 'jsonschema', 'expected messages of ROS 2 .cdr., found json'),
+        ('protobuf', '\x0a\x07', '', 'protobuf', 'found protobuf'),
+    ],
+)
+def test_a_foreign_topic_matters_only_to_who_wants_it(
+    tmp_path, records, encoding, definition, digest, kind, text
+) -> None:
+    path = write_records(tmp_path / 'bag', records, 'sqlite3')
+    add_topic(path, encoding, definition, digest, kind)
+    check_drive(path)
+    bag = BagFile(path)
+    assert '/vehicle/custom' in [topic.name for topic in bag.topics()]
+    with pytest.raises(BagError, match=text) as error:
+        list(bag.messages(['/vehicle/custom']))
+    assert '/vehicle/custom' in str(error.value)
+    assert 'damaged' not in str(error.value)
+
+
+def mcap_record(code: int, content: bytes) -> bytes:
+    return struct.pack('<BQ', code, len(content)) + content
+
+
+def text_field(text: bytes) -> bytes:
+    return struct.pack('<I', len(text)) + text
+
+
+@pytest.mark.parametrize('schema', [b'jsonschema', b'protobuf'])
+def test_foreign_channels_of_an_mcap_do_not_matter(tmp_path, records, schema) -> None:
+    """The channel is written before the first record of the file; no index names it."""
+    path = write_records(tmp_path / 'bag', records)
+    whole = (path / 'bag.mcap').read_bytes()
+    head = 8 + 9 + struct.unpack('<Q', whole[9:17])[0]
+    fields = text_field(b'foxglove.Log') + text_field(schema) + text_field(b'\x0a\xff\xfe{}')
+    channel = text_field(b'/log') + text_field(schema.replace(b'schema', b'')) + text_field(b'')
+    added = mcap_record(3, struct.pack('<H', 90) + fields)
+    added += mcap_record(4, struct.pack('<HH', 90, 90) + channel)
+    added += mcap_record(5, struct.pack('<HIQQ', 90, 0, 5, 5) + b'{}')
+    footer = mcap_record(2, bytes(20)) + whole[:8]
+    data = whole[head:]
+    # Without its summary the file is scanned from the start.
+    end = data.index(mcap_record(15, bytes(4)))
+    alone = tmp_path / 'alone.mcap'
+    alone.write_bytes(whole[:head] + added + data[:end] + mcap_record(15, bytes(4)) + footer)
+    frames = open_source(alone).frames
+    assert len(frames) == IMAGES
+    with pytest.raises(BagError, match='/log: expected messages of ROS 2'):
+        list(BagFile(alone).messages(['/log']))
+
+
+@pytest.mark.parametrize('has_metadata', [True, False])
+def test_rows_that_wait_in_the_wal_of_a_killed_recorder_are_read(
+    tmp_path, records, has_metadata
+) -> None:
+    path = write_records(tmp_path / 'bag', records, 'sqlite3')
+    database = sqlite3.connect(path / 'bag.db3')
+    database.execute('PRAGMA journal_mode=WAL')
+    rows = database.execute('SELECT * FROM messages').fetchall()
+    database.execute('DELETE FROM messages WHERE id > 4')
+    database.commit()
+    database.execute('PRAGMA wal_checkpoint(TRUNCATE)')
+    later = [row for row in rows if row[0] > 4]
+    database.executemany('INSERT INTO messages VALUES (?, ?, ?, ?)', later)
+    database.commit()
+    killed = tmp_path / 'killed'
+    shutil.copytree(path, killed)
+    database.close()
+    (killed / 'bag.db3-shm').unlink()
+    if not has_metadata:
+        (killed / 'metadata.yaml').unlink()
+    before = (killed / 'bag.db3').read_bytes(), (killed / 'bag.db3-wal').read_bytes()
+    check_drive(killed)
+    assert before == ((killed / 'bag.db3').read_bytes(), (killed / 'bag.db3-wal').read_bytes())
+
+
+def test_rows_in_a_wal_that_cannot_be_read_are_told(tmp_path, records, monkeypatch) -> None:
+    path = write_records(tmp_path / 'bag', records, 'sqlite3')
+    (path / 'bag.db3-wal').write_bytes(bytes(4096))
+
+    def fail(*_: object) -> None:
+        raise OSError(28, 'No space left on device')
+
+    def refuse(*_: object) -> None:
+        raise sqlite3.OperationalError('unable to open database file')
+
+    monkeypatch.setattr('ghost_vpr_ros.replay.bags.storage.SqliteReader._connected', refuse)
+    monkeypatch.setattr(shutil, 'copyfile', fail)
+    with pytest.raises(BagError, match=r'4096 bytes of the recording wait .*No space left'):
+        open_source(path)
