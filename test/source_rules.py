@@ -60,7 +60,7 @@ LAYERS = {
 }
 
 FLOORS = (
-    ('errors', 'datatypes', 'sampling', 'stamps', 'whole_file'),
+    ('errors', 'datatypes', 'home', 'sampling', 'stamps', 'whole_file'),
     ('config', 'geodesy', 'poses', 'camera', 'image'),
     ('probability', 'preprocessing'),
     ('model',),
