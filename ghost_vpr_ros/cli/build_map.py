@@ -19,7 +19,7 @@ from ghost_vpr_ros.cli.model_options import (
 )
 from ghost_vpr_ros.cli.options import add_settings, add_where, config_from, where_from
 from ghost_vpr_ros.cli.positions import located
-from ghost_vpr_ros.cli.progress import progress_bar
+from ghost_vpr_ros.cli.progress import progress_bar, say_warnings
 from ghost_vpr_ros.cli.table import add_json_option, print_result
 from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.config.map import MapConfig
@@ -135,6 +135,7 @@ def _open_existing(args: argparse.Namespace, config: MapConfig) -> tuple[PlaceMa
 
     wanted = StoredModel.from_file(args.model).model_hash if is_weights_file(args.model) else None
     place_map = PlaceMap.open(args.map, writable=True, expected_model_hash=wanted, config=config)
+    say_warnings(place_map)
     return place_map, StoredModel.from_bytes(place_map.model_bytes(), f'the model in {args.map}')
 
 

@@ -16,7 +16,7 @@ from ghost_vpr_ros.cli.model_options import add_engine_options
 from ghost_vpr_ros.cli.odometry import add_odometry_option, known_odometry
 from ghost_vpr_ros.cli.options import add_settings, add_where, config_from, where_from
 from ghost_vpr_ros.cli.positions import judged_frames
-from ghost_vpr_ros.cli.progress import progress_bar, say
+from ghost_vpr_ros.cli.progress import progress_bar, say, say_warnings
 from ghost_vpr_ros.cli.table import add_json_option, print_result
 from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
@@ -119,6 +119,7 @@ def _open_recognizer(args: argparse.Namespace) -> PlaceRecognizer:
     from ghost_vpr_ros.replay.descriptors.remembering_engine import RememberingEngine
 
     place_map = PlaceMap.open(args.map)
+    say_warnings(place_map)
     try:
         model = StoredModel.from_bytes(place_map.model_bytes(), str(args.map))
         engine = RememberingEngine(create_engine(model, config_from(args, EngineConfig)))

@@ -7,6 +7,7 @@ matches.jpg; files of an earlier evaluation in the same folder are replaced.
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -214,10 +215,17 @@ def _ground_truth(
             f'{queries.name}: expected queries at places of {database.name}, found a positive for '
             f'none of {len(queries)} ({kind}, {truth.protocol}); check both sources'
         )
-    shared = {frame.name for frame in queries.frames} & {frame.name for frame in database.frames}
-    if queries.name == database.name and shared:
+    if _find_themselves(queries, database):
         say('warning: some images are query and database item at once and find themselves')
     return truth
+
+
+def _find_themselves(queries: ImageSource, database: ImageSource) -> bool:
+    """Whether some images are both; those of a panorama are never matched with their own."""
+    if os.path.realpath(queries.name) != os.path.realpath(database.name):
+        return False
+    names = {frame.name for frame in database.frames if frame.panorama is None}
+    return any(frame.name in names for frame in queries.frames)
 
 
 def picture_title(

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ghost_vpr_ros.cli.progress import say_warnings
 from ghost_vpr_ros.cli.table import add_json_option, print_result
 from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.core.fleet.database import SharedAddress, shared_address
@@ -26,6 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='map or weights file, or address of a shared map; default: the weights of this '
         'package',
     )
+    parser.add_argument(
+        '--check',
+        action='store_true',
+        help='read all of a map and compare it with its checksums; status 1 where it is damaged',
+    )
     add_json_option(parser)
 
 
@@ -33,6 +39,8 @@ def run(args: argparse.Namespace) -> int:
     """Print the description of the file."""
     path = _shipped_weights() if args.file is None else args.file
     shared = shared_address(path)
+    if args.check:
+        return _check(path, args.json)
     if shared is not None:
         print_result(_describe_shared(shared), args.json)
         return 0
@@ -67,8 +75,33 @@ def _describe_map(path: Path) -> dict[str, Any]:
     from ghost_vpr_ros.core.map.place_map import PlaceMap
 
     with PlaceMap.open(path) as place_map:
+        say_warnings(place_map)
         size_mb = round(path.stat().st_size / 1e6, 2)
         return {'kind': 'map', 'path': str(path), 'size_mb': size_mb, **_map_values(place_map)}
+
+
+def _check(path: Path, as_json: bool) -> int:
+    """Read a map through; 1 where something is not as it was written."""
+    from ghost_vpr_ros.core.map.place_map import PlaceMap
+    from ghost_vpr_ros.core.model.weights_file import StoredModel
+
+    if shared_address(path) is not None or not is_map(path):
+        raise SourceError(f'{path}: expected a map file with --check, found none')
+    with PlaceMap.open(path) as place_map:
+        say_warnings(place_map)
+        StoredModel.from_bytes(place_map.model_bytes(), f'the model in {path}')
+        found = place_map.check()
+        values = {
+            'path': str(path),
+            'keyframes': len(place_map) + place_map.damaged_keyframes,
+            'checksums': place_map.has_checksums,
+            'damaged_keyframes': found.keyframes,
+            'damaged_views': found.views,
+            'structure': found.structure,
+        }
+    print_result(values, as_json)
+    is_sound = not (found.keyframes or found.views) and found.structure == 'ok'
+    return 0 if is_sound else 1
 
 
 def _describe_shared(address: SharedAddress) -> dict[str, Any]:

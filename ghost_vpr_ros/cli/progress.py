@@ -5,7 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ghost_vpr_ros.core.map.reader import MapReader
 
 
 @contextmanager
@@ -20,3 +23,9 @@ def progress_bar(total: int, what: str) -> Iterator[Callable[[int], Any]]:
 def say(text: str) -> None:
     """A remark for the person at the terminal, beside the results."""
     print(text, file=sys.stderr, flush=True)
+
+
+def say_warnings(place_map: MapReader) -> None:
+    """What is wrong with the file of a map that can be used all the same."""
+    for sentence in place_map.warnings:
+        say(f'warning: {sentence}')

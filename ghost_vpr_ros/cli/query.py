@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ghost_vpr_ros.cli.model_options import add_engine_options
 from ghost_vpr_ros.cli.options import add_settings, config_from
+from ghost_vpr_ros.cli.progress import say_warnings
 from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Candidate, Hypothesis
@@ -50,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
     recognizer = PlaceRecognizer.open(
         args.map, args.model, config_from(args, EngineConfig), config
     )
+    say_warnings(recognizer.place_map)
     rows = []
     try:
         for path in args.images:

@@ -28,7 +28,7 @@ from ghost_vpr_ros.cli.pose_graph import (
     pose_graph_lines,
 )
 from ghost_vpr_ros.cli.positions import judged_frames
-from ghost_vpr_ros.cli.progress import progress_bar, say
+from ghost_vpr_ros.cli.progress import progress_bar, say, say_warnings
 from ghost_vpr_ros.cli.table import add_json_option, print_result, table_lines
 from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.config.map import MODES, MapConfig, MappingConfig
@@ -147,6 +147,7 @@ def _open(args: argparse.Namespace) -> PlaceRecognizer:
 
     config = config_from(args, RecognizerConfig)
     place_map, model = open_map(args.map, args.model, args.mode, config_from(args, MapConfig))
+    say_warnings(place_map)
     try:
         engine = create_engine(model, config_from(args, EngineConfig))
         recognizer = PlaceRecognizer(model, engine, place_map, config)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ghost_vpr_ros.cli.options import add_settings, config_from
-from ghost_vpr_ros.cli.progress import progress_bar
+from ghost_vpr_ros.cli.progress import progress_bar, say_warnings
 from ghost_vpr_ros.cli.table import add_json_option, print_result
 from ghost_vpr_ros.core.config.map import SharingConfig
 
@@ -49,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
     config = config_from(args, SharingConfig)
     address = new_shared_address(args.to)
     with PlaceMap.open(args.map) as place_map:
+        say_warnings(place_map)
         model, weights = model_record(place_map), place_map.model_bytes()
         with SharedStore.create(address, model, weights, config.index_type) as store:
             result = _publish(args, place_map, store, config)

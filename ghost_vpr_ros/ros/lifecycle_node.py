@@ -131,6 +131,8 @@ class PlaceRecognitionNode(LifecycleNode):
             f'map {config.map}: {len(place_map)} keyframes in {len(sessions)} '
             f'sessions, revision {place_map.revision}, {place_map.descriptor_dim}-D descriptors'
         )
+        for sentence in place_map.warnings:
+            self.get_logger().warning(sentence)
         if place_map.calibration is None:
             self.get_logger().warning(
                 f'map {config.map} is not calibrated: probabilities are learnt from the map alone '

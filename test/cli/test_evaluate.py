@@ -179,3 +179,15 @@ def test_the_baseline_without_a_network_is_a_model(program, folder, again, roots
     assert metrics['model']['weights'] == 'centres at random'
     refused = program('evaluate', *sources, *out, '--rerank', 'patch-netvlad').error
     assert 'found RootSIFT-VLAD' in refused
+
+
+def test_a_drive_compared_with_itself_is_told_however_its_path_is_spelt(program, folder, tmp_path):
+    (tmp_path / 'link').symlink_to(folder)
+    for again in (folder, folder / '..' / folder.name, tmp_path / 'link'):
+        done = evaluate(program, tmp_path / 'out', folder, again, 'index')
+        assert done.err.count('find themselves') == 1
+
+
+def test_images_of_panoramas_cannot_find_themselves(program, geotagged, tmp_path):
+    done = evaluate(program, tmp_path / 'out', geotagged, geotagged, 'position')
+    assert 'find themselves' not in done.err

@@ -1,6 +1,8 @@
 """What maps, weights and the machine say of themselves."""
 
+import contextlib
 import json
+import sqlite3
 
 import pytest
 
@@ -61,3 +63,24 @@ def test_doctor_reports_a_missing_module_and_exits_with_0(program, monkeypatch):
     assert outcome.status == 0
     assert 'missing  ghost' in outcome.out
     assert 'pip install no-such-package' in outcome.out
+
+
+def test_check_reads_all_of_a_map(program, built, tmp_path):
+    done = program('info', built, '--check', '--json')
+    assert done.status == 0
+    assert json.loads(done.out)['structure'] == 'ok'
+    copy = tmp_path / 'copy.map'
+    copy.write_bytes(built.read_bytes())
+    with contextlib.closing(sqlite3.connect(copy)) as connection, connection:
+        connection.execute("UPDATE views SET jpeg = x'ffd8' WHERE keyframe_id = 2")
+        connection.execute('UPDATE keyframes SET stamp_ns = stamp_ns + 1 WHERE keyframe_id = 1')
+    done = program('info', copy, '--check', '--json')
+    assert done.status == 1
+    values = json.loads(done.out)
+    assert (values['damaged_keyframes'], values['damaged_views']) == ([1], [2])
+    assert 'are left out' in done.err
+    assert 'warning: ' in program('info', copy).err
+
+
+def test_check_wants_a_map(program, tmp_path):
+    assert 'expected a map file with --check' in program('info', '--check').error

@@ -1,5 +1,7 @@
 """Small maps for the tests of the map."""
 
+import contextlib
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -41,3 +43,11 @@ def filled_map(path: Path, count: int = 20, dim: int = DIM) -> np.ndarray:
                 view_jpeg=b'\xff\xd8' + bytes([row]) * 3000,
             )
     return descriptors
+
+
+def made_old(path: Path) -> None:
+    """Make a closed map one of schema 1, which had no checksums."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript(
+            'DROP TABLE row_checksums; DROP TABLE table_checksums; PRAGMA user_version = 1'
+        )

@@ -22,6 +22,9 @@ _WRITER_TIMEOUT_S = 0.2
 
 _GONE = 'moved or removed'
 
+_WAL_MARK, _IN_WAL_MODE = slice(18, 20), b'\2\2'
+"""Bytes of SQLite's header: in which journal mode the file is."""
+
 
 @contextlib.contextmanager
 def explained(path: Path) -> Iterator[None]:
@@ -161,6 +164,16 @@ def _check_present(path: Path) -> None:
         raise MapError(f'{path} is empty (0 bytes); expected a map file')
 
 
+def is_unclosed(path: Path) -> bool:
+    """Whether a file says that its last changes are beside it, and nothing is there."""
+    try:
+        with path.open('rb') as file:
+            header = file.read(_WAL_MARK.stop)
+    except OSError:
+        return False
+    return header[_WAL_MARK] == _IN_WAL_MODE and not _holds_changes(_beside(path, '-wal'))
+
+
 def check_size(connection: sqlite3.Connection, path: Path) -> None:
     """Is the file as long as its header says? SQLite does not miss the end of a last page.
 
@@ -251,4 +264,6 @@ def _holds_changes(wal: Path) -> bool:
 
 
 def _beside(path: Path, suffix: str) -> Path:
-    return path.with_name(path.name + suffix)
+    """SQLite's companion of a file: where the file is, whatever links lead to it."""
+    whole = Path(os.path.realpath(path))
+    return whole.with_name(whole.name + suffix)

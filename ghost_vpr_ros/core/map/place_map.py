@@ -6,6 +6,7 @@ import itertools
 import secrets
 import sqlite3
 from pathlib import Path
+from typing import NamedTuple
 
 from numpy.typing import ArrayLike
 
@@ -14,12 +15,21 @@ from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.datatypes import GeoPoint, Pose
 from ghost_vpr_ros.core.errors import MapError
 from ghost_vpr_ros.core.map.calibration_table import check_fits, write_calibration
+from ghost_vpr_ros.core.map.checksums import (
+    DamagedRows,
+    damaged_rows,
+    hide_rows,
+    seal_keyframe,
+    seal_row,
+    seal_tables,
+)
 from ghost_vpr_ros.core.map.file import (
     check_size,
     connect_readonly,
     connect_writable,
     create_file,
     explained,
+    is_unclosed,
 )
 from ghost_vpr_ros.core.map.frame import MapFrame, check_position
 from ghost_vpr_ros.core.map.reader import MapReader, SessionInfo
@@ -32,16 +42,32 @@ from ghost_vpr_ros.core.map.schema import (
     check_descriptor,
     check_is_map,
     check_model,
+    find_damage,
     geo_values,
     position_values,
     read_model,
     storable_text,
+    upgrade,
     write_schema,
 )
 from ghost_vpr_ros.core.map.writer import Execute, MapWriter
 from ghost_vpr_ros.core.probability.calibration import Calibration
 
 __all__ = ['PlaceMap', 'SessionInfo']
+
+
+class MapCheck(NamedTuple):
+    """What reading all of a map has shown.
+
+    Attributes:
+        keyframes: ids of those whose row or descriptor is not as it was written.
+        views: ids of the others whose view is not.
+        structure: 'ok', or what SQLite finds wrong with the file.
+    """
+
+    keyframes: list[int]
+    views: list[int]
+    structure: str
 
 
 class PlaceMap(MapReader):
@@ -116,6 +142,7 @@ class PlaceMap(MapReader):
             OutputError: writable, but file or folder is read-only.
         """
         path = Path(path)
+        unclosed = is_unclosed(path)
         connection = connect_readonly(path)
         try:
             with explained(path):
@@ -123,14 +150,19 @@ class PlaceMap(MapReader):
                 check_size(connection, path)
                 check_consistent(connection, path)
                 model = read_model(connection, path)
-            check_model(model, path, expected_model_hash, expected_dim)
-            if not writable:
-                return cls(path, connection, None)
+                check_model(model, path, expected_model_hash, expected_dim)
+                damage = find_damage(connection, path)
+            if writable:
+                connection.close()
+                connection = connect_writable(path)
+            with explained(path):
+                _prepare(connection, damage.keyframes, writable=writable)
+            opened = cls(path, connection, config or MapConfig() if writable else None)
         except BaseException:
             connection.close()
             raise
-        connection.close()
-        return cls(path, connect_writable(path), config or MapConfig())
+        opened.damaged_keyframes, opened.is_unclosed = len(damage.keyframes), unclosed
+        return opened
 
     def close(self) -> None:
         """Commit what was added and close the file; a second call does nothing.
@@ -146,6 +178,19 @@ class PlaceMap(MapReader):
     @property
     def is_writable(self) -> bool:  # noqa: D102
         return self._writer is not None
+
+    def check(self) -> MapCheck:
+        """Read all of the file, views too, and compare it with its checksums.
+
+        Raises:
+            MapError: the file cannot be read through.
+        """
+        with self._lock, explained(self.path):
+            found = DamagedRows([], [])
+            if self.has_checksums:
+                found = damaged_rows(self._connection, with_views=True)
+            structure = self._connection.execute('PRAGMA main.integrity_check(1)').fetchone()[0]
+        return MapCheck(found.keyframes, found.views, structure)
 
     def commit(self) -> None:
         """Put every added keyframe on the disk now; nothing to do for a read-only map.
@@ -173,7 +218,9 @@ class PlaceMap(MapReader):
                     f'{self.path} already has a session {name!r}; choose another name for this run'
                 )
             with self._require_writer().change() as execute:
-                self._sessions[name] = execute('INSERT INTO sessions (name) VALUES (?)', (name,))
+                number = execute('INSERT INTO sessions (name) VALUES (?)', (name,))
+                seal_tables(self._connection, 'sessions')
+                self._sessions[name] = number
             return name
 
     def add(
@@ -213,9 +260,10 @@ class PlaceMap(MapReader):
             row = (self._session_id(session), int(stamp_ns), storable_text(name), *values)
             with writer.change() as execute:
                 keyframe_id = execute(INSERT_KEYFRAME, row)
-                execute('INSERT INTO descriptors VALUES (?, ?)', (keyframe_id, packed))
+                execute('INSERT INTO main.descriptors VALUES (?, ?)', (keyframe_id, packed))
                 if view_jpeg is not None:
-                    execute('INSERT INTO views VALUES (?, ?)', (keyframe_id, view_jpeg))
+                    execute('INSERT INTO main.views VALUES (?, ?)', (keyframe_id, view_jpeg))
+                seal_keyframe(self._connection, keyframe_id, packed, view_jpeg)
                 self._advance(execute, keyframe_id, frame)
             return keyframe_id
 
@@ -236,9 +284,11 @@ class PlaceMap(MapReader):
             writer, frame = self._require_writer(), self._frame.for_keyframe(pose, geo)
             with writer.change() as execute:
                 execute(UPDATE_POSITION, (*position_values(pose, geo), keyframe_id))
+                seal_row(self._connection, keyframe_id)
                 self._renew_token(execute)
                 if frame is not self._frame:
                     execute(UPDATE_FRAME, (frame.kind, *geo_values(frame.origin)))
+                seal_tables(self._connection, 'map')
             self._frame = frame
 
     def set_calibration(self, calibration: Calibration | None) -> None:
@@ -253,6 +303,7 @@ class PlaceMap(MapReader):
         with self._lock:
             with self._require_writer().change() as execute:
                 write_calibration(execute, calibration)
+                seal_tables(self._connection, 'calibration')
             self._calibration = calibration
             self.commit()
 
@@ -262,6 +313,7 @@ class PlaceMap(MapReader):
         self._renew_token(execute)
         if frame is not self._frame:
             execute(UPDATE_FRAME, (frame.kind, *geo_values(frame.origin)))
+        seal_tables(self._connection, 'map')
         self._frame = frame
         self._last_id = keyframe_id
         self._count += 1
@@ -289,3 +341,17 @@ class PlaceMap(MapReader):
     def _free_session_name(self) -> str:
         numbered = (f'session-{n}' for n in itertools.count(len(self._sessions) + 1))
         return next(name for name in numbered if name not in self._sessions)
+
+
+def _prepare(connection: sqlite3.Connection, damaged: list[int], *, writable: bool) -> None:
+    """Upgrade a map that is written, and hide what is damaged; the write lock is held again."""
+    if writable and upgrade(connection):
+        connection.execute('COMMIT')
+        connection.execute('BEGIN IMMEDIATE')
+    if not damaged:
+        return
+    if writable:
+        connection.execute('COMMIT')
+    hide_rows(connection, damaged)
+    if writable:
+        connection.execute('BEGIN IMMEDIATE')

@@ -18,12 +18,14 @@ from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, GeoPoint, Keyframe
 from ghost_vpr_ros.core.errors import MapError
 from ghost_vpr_ros.core.geodesy import LocalFrame
 from ghost_vpr_ros.core.map.calibration_table import read_calibration
+from ghost_vpr_ros.core.map.checksums import changed_among, has_checksums, is_intact
 from ghost_vpr_ros.core.map.file import explained
 from ghost_vpr_ros.core.map.frame import MapFrame
 from ghost_vpr_ros.core.map.schema import (
     SELECT_KEYFRAMES,
     damaged,
     descriptors_of,
+    is_large,
     keyframe_from_row,
     read_descriptors,
     read_model,
@@ -125,10 +127,17 @@ class MapReader:
         model_hash: the same for machines.
         descriptor_dim: D.
         preprocessing: what turned the images into the network's input.
+        has_checksums: whether what is read can be checked; a map of the first schema cannot.
+        damaged_keyframes: how many are not as they were written, and left out.
+        damaged_views: how many views that were asked for are not, and left out.
+        is_unclosed: whether the file was copied, or left by a process that ended, without the
+            -wal file that may hold its last keyframes.
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
+        self.damaged_keyframes, self.damaged_views, self.is_unclosed = 0, 0, False
+        self.has_checksums = has_checksums(connection)
         self._connection = connection
         self._lock = threading.RLock()
         with explained(path):
@@ -204,6 +213,23 @@ class MapReader:
         """Whether keyframes can be added."""
         return False
 
+    @property
+    def warnings(self) -> list[str]:
+        """What whoever uses the map should know of its file, a sentence each."""
+        found = []
+        if self.damaged_keyframes:
+            found.append(
+                f'{self.path}: {self.damaged_keyframes} of '
+                f'{self.damaged_keyframes + len(self)} keyframes are not as they were written and '
+                'are left out; restore a copy, or see `ghost-vpr info --check`'
+            )
+        if self.is_unclosed:
+            found.append(
+                f'{self.path} was not closed: if it was copied without {self.path.name}-wal, the '
+                'last keyframes are missing; copy it when nothing writes it, or both files'
+            )
+        return found
+
     def search_index(self) -> PlaceSearch | None:
         """The database that searches this map; None: a file, which gets an index in memory."""
         return None
@@ -240,7 +266,7 @@ class MapReader:
         return keyframe_from_row(rows[0])
 
     def view(self, keyframe_id: int) -> bytes | None:
-        """JPEG of what the camera saw there, or None where it was not stored.
+        """JPEG of what the camera saw there, or None where it was not stored or is damaged.
 
         Raises:
             MapError: the map has no keyframe of this id.
@@ -251,7 +277,14 @@ class MapReader:
         )
         if not rows:
             raise self._unknown_keyframe(keyframe_id)
-        return rows[0][0]
+        jpeg: bytes | None = rows[0][0]
+        if jpeg is None or not self.has_checksums:
+            return jpeg
+        with self._lock, explained(self.path):
+            if is_intact(self._connection, int(keyframe_id), 'view', jpeg):
+                return jpeg
+        self.damaged_views += 1
+        return None
 
     def keyframe_ids(self) -> NDArray[np.int64]:
         """(N,) int64: the stable id of each row."""
@@ -288,11 +321,13 @@ class MapReader:
         parts = [_columns_of([])]
         for start in range(0, len(self), _MOST_AT_ONCE):
             parts.append(_columns_of(self._between(_SELECT_COLUMNS, start)))
+            self._check(np.arange(start, min(start + _MOST_AT_ONCE, len(self))), blobs=False)
         return Columns(*map(np.concatenate, zip(*parts, strict=True)))
 
     def keyframes_at(self, rows: NDArray[np.int64]) -> list[Keyframe]:
         """The keyframes of rows (n,), in their order."""
         found = self._chosen(f'{SELECT_KEYFRAMES} WHERE keyframe_id', rows)
+        self._check(rows, blobs=False)
         return [keyframe_from_row(values) for values in found]
 
     def descriptors_at(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -302,6 +337,7 @@ class MapReader:
             MapError: the file was damaged since it was opened.
         """
         found = self._chosen(_SELECT_DESCRIPTORS, rows)
+        self._check(rows, blobs=True)
         return self._descriptors_of([descriptor for _, descriptor in found])
 
     def descriptor_blocks(self, first: int = 0) -> Iterator[NDArray[np.float32]]:
@@ -313,6 +349,7 @@ class MapReader:
         sql = f'{_SELECT_DESCRIPTORS} BETWEEN ? AND ? ORDER BY keyframe_id'
         for start in range(first, len(self), _MOST_AT_ONCE):
             found = self._between(sql, start)
+            self._check(np.arange(start, min(start + _MOST_AT_ONCE, len(self))), blobs=True)
             yield self._descriptors_of([descriptor for _, descriptor in found])
 
     def row_of(self, keyframe_id: int) -> int:
@@ -358,6 +395,7 @@ class MapReader:
             'origin_longitude_deg, origin_altitude_m FROM map'
         )[0]
         self._frame = MapFrame(kind, None if origin[0] is None else GeoPoint(*origin))
+        self._is_large = is_large(self._connection)
         self._calibration = read_calibration(self._connection, self.path, self.model_hash)
 
     def _unknown_keyframe(self, keyframe_id: int) -> MapError:
@@ -390,6 +428,26 @@ class MapReader:
         if not found.keys() >= set(ids):
             raise damaged(self.path, 'rows are missing')
         return [found[keyframe_id] for keyframe_id in ids]
+
+    def _check(self, rows: NDArray[np.int64], *, blobs: bool) -> None:
+        """Are rows (n,) of a very large map as they were written? Others were checked before.
+
+        Raises:
+            MapError: they are not.
+        """
+        if not (self.has_checksums and self._is_large):
+            return
+        ids = np.unique(self._ids_at(rows))
+        # One query for rows that follow each other, one each for others.
+        breaks = np.flatnonzero(np.diff(ids) != 1) + 1
+        for run in np.split(ids, breaks):
+            if len(run) == 0:
+                continue
+            first, last = int(run[0]), int(run[-1])
+            with self._lock, explained(self.path):
+                changed = changed_among(self._connection, first, last, blobs=blobs)
+            if changed:
+                raise damaged(self.path, f'keyframe {changed[0]} is not as it was written')
 
     def _descriptors_of(self, blobs: Sequence[bytes]) -> NDArray[np.float32]:
         try:

@@ -20,12 +20,24 @@ from numpy.typing import ArrayLike, NDArray
 from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.datatypes import GeoPoint, Keyframe, Pose
 from ghost_vpr_ros.core.errors import ConfigError, MapError
+from ghost_vpr_ros.core.map.checksums import (
+    CHECKSUM_TABLES,
+    DamagedRows,
+    add_checksums,
+    changed_table,
+    damaged_rows,
+    has_checksums,
+    seal_tables,
+)
 
 APPLICATION_ID = 0x47565052
 """Marks a SQLite file as a map of ours (`GVPR`); the tool `file` shows it."""
 
-SCHEMA_VERSION = 1
-"""Stored as SQLite's `user_version`."""
+SCHEMA_VERSION = 2
+"""Stored as SQLite's `user_version`; 1 had no checksums."""
+
+OLDEST_SCHEMA = 1
+"""Read as it is; the first process that writes makes it the newest."""
 
 DESCRIPTOR_ITEM_BYTES = 4
 
@@ -78,6 +90,8 @@ _SMALL_TABLES = ('map', 'model', 'sessions')
 
 _CHECKED_TABLES = (*_SMALL_TABLES, 'keyframes', 'descriptors')
 
+_CHECKSUMS_SINCE = 2
+
 _MOST_READ = 200_000
 """Descriptors that are read to check a map. More would take longer than to open it may take."""
 
@@ -107,7 +121,7 @@ def write_schema(connection: sqlite3.Connection, model: ModelRecord, weights: by
     connection.execute('BEGIN')
     connection.execute(f'PRAGMA application_id = {APPLICATION_ID}')
     connection.execute(f'PRAGMA user_version = {SCHEMA_VERSION}')
-    for statement in _TABLES.split(';'):
+    for statement in (_TABLES + CHECKSUM_TABLES).split(';'):
         connection.execute(statement)
     connection.execute(
         "INSERT INTO map VALUES (1, ?, 0, '', 'none', NULL, NULL, NULL)", (str(uuid.uuid4()),)
@@ -117,6 +131,7 @@ def write_schema(connection: sqlite3.Connection, model: ModelRecord, weights: by
         'INSERT INTO model VALUES (1, ?, ?, ?, ?, ?)',
         (model.name, model.model_hash, model.descriptor_dim, preprocessing, weights),
     )
+    seal_tables(connection)
     connection.execute('COMMIT')
 
 
@@ -137,11 +152,50 @@ def check_is_map(connection: sqlite3.Connection, path: Path) -> None:
             f'{path} has map schema {version}, this version of ghost_vpr_ros reads schema '
             f'{SCHEMA_VERSION}; update ghost_vpr_ros'
         )
-    if version < SCHEMA_VERSION:
+    if version < OLDEST_SCHEMA:
         raise MapError(
             f'{path} has map schema {version}, this version of ghost_vpr_ros reads schema '
             f'{SCHEMA_VERSION}; build the map again from its images'
         )
+
+
+def upgrade(connection: sqlite3.Connection) -> bool:
+    """Make a map of an earlier schema the newest, in the transaction that is open.
+
+    Returns:
+        whether there was something to do.
+    """
+    if _pragma(connection, 'user_version') == SCHEMA_VERSION:
+        return False
+    add_checksums(connection)
+    connection.execute(f'PRAGMA user_version = {SCHEMA_VERSION}')
+    return True
+
+
+def find_damage(connection: sqlite3.Connection, path: Path) -> DamagedRows:
+    """The keyframes that are not as they were written, of a map that is not very large.
+
+    Raises:
+        MapError: so is one of the small tables, and the map cannot be trusted.
+    """
+    if _pragma(connection, 'user_version') < _CHECKSUMS_SINCE:
+        if has_checksums(connection):
+            raise damaged(path, 'its schema version is not as it was written')
+        return DamagedRows([], [])
+    if not has_checksums(connection):
+        raise damaged(path, 'its checksums are missing')
+    changed = changed_table(connection)
+    if changed is not None:
+        raise damaged(path, f'its table {changed} is not as it was written')
+    if is_large(connection):
+        return DamagedRows([], [])
+    return damaged_rows(connection, with_views=False)
+
+
+def is_large(connection: sqlite3.Connection) -> bool:
+    """Whether the rows are checked when they are read, not when the map is opened."""
+    last_id = connection.execute('SELECT max(keyframe_id) FROM main.keyframes').fetchone()[0]
+    return bool(last_id and last_id > _MOST_READ)
 
 
 def check_consistent(connection: sqlite3.Connection, path: Path) -> None:
@@ -156,13 +210,13 @@ def check_consistent(connection: sqlite3.Connection, path: Path) -> None:
         MapError: the file is damaged.
     """
     last_id = connection.execute('SELECT max(keyframe_id) FROM keyframes').fetchone()[0] or 0
-    is_large = last_id > _MOST_READ
-    for table in _SMALL_TABLES if is_large else _CHECKED_TABLES:
+    are_many = is_large(connection)
+    for table in _SMALL_TABLES if are_many else _CHECKED_TABLES:
         found = connection.execute(f'PRAGMA quick_check({table})').fetchall()
         if found != [('ok',)]:
             raise damaged(path, f'table {table}: {found[0][0] if found else "no answer"}')
     size = read_model(connection, path).descriptor_dim * DESCRIPTOR_ITEM_BYTES
-    if is_large:
+    if are_many:
         _check_ends(connection, path, last_id)
         return
     keyframes, descriptors, sized, joined, revision = connection.execute(
@@ -247,7 +301,7 @@ _COLUMNS = (
 )
 
 INSERT_KEYFRAME = (
-    f'INSERT INTO keyframes (session_id, {_COLUMNS.replace("keyframes.", "")})'
+    f'INSERT INTO main.keyframes (session_id, {_COLUMNS.replace("keyframes.", "")})'
     ' VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'
 )
 
@@ -262,7 +316,7 @@ UPDATE_FRAME = (
 )
 
 UPDATE_POSITION = (
-    'UPDATE keyframes SET (x_m, y_m, z_m, qx, qy, qz, qw, covariance, latitude_deg,'
+    'UPDATE main.keyframes SET (x_m, y_m, z_m, qx, qy, qz, qw, covariance, latitude_deg,'
     ' longitude_deg, altitude_m) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE keyframe_id = ?'
 )
 

@@ -77,10 +77,20 @@ class Calibration:
         for name in _SHARES:
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise _bad(name, 'a number from 0 to 1', getattr(self, name))
-        if not (math.isfinite(self.slope) and self.slope > 0.0):
+        for each in dataclasses.fields(self):
+            value = getattr(self, each.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise _bad(each.name, 'a finite number', value)
+        if self.slope <= 0.0:
             raise _bad('slope', 'a positive number', self.slope)
-        if not math.isfinite(self.intercept):
-            raise _bad('intercept', 'a finite number', self.intercept)
+        for name in ('group_radius_m', 'positive_distance_m'):
+            if getattr(self, name) <= 0.0:
+                raise _bad(name, 'a positive number', getattr(self, name))
+        if not -1.0 <= self.right_similarity <= 1.0:
+            raise _bad('right_similarity', 'a number from -1 to 1', self.right_similarity)
+        for name in ('num_accepted', 'num_right', 'num_wrong', 'num_frames'):
+            if getattr(self, name) < 0:
+                raise _bad(name, 'a number from 0 up', getattr(self, name))
 
     def probability(self, margin: NDArray[np.float64]) -> NDArray[np.float64]:
         """Probability (n,) that a match of margin (n,) is right; NaN stays NaN."""
@@ -114,7 +124,7 @@ class Calibration:
 def _object(text: str) -> dict[str, Any]:
     try:
         values = json.loads(text)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise CalibrationError(
             f'the calibration is unreadable ({error}); calibrate again'
         ) from error
@@ -127,7 +137,10 @@ def _typed(name: str, kind: type, value: Any) -> Any:
     accepted = (int, float) if kind is float else kind
     if not isinstance(value, accepted) or isinstance(value, bool):
         raise _bad(name, f'a value of type {kind.__name__}', value)
-    return kind(value)
+    try:
+        return kind(value)
+    except OverflowError as error:
+        raise _bad(name, 'a number that a double can hold', f'{str(value)[:20]}...') from error
 
 
 def _bad(name: str, expected: str, found: Any) -> CalibrationError:

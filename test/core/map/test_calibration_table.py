@@ -8,7 +8,7 @@ import pytest
 from ghost_vpr_ros.core.errors import MapError
 from ghost_vpr_ros.core.map.place_map import PlaceMap
 from test.core.calibrations import calibration
-from test.core.map_making import HASH, filled_map, new_map, unit_rows
+from test.core.map_making import HASH, filled_map, made_old, new_map, unit_rows
 
 
 @pytest.fixture
@@ -74,6 +74,7 @@ def test_one_of_other_weights_is_refused(path):
 
 def test_one_of_other_weights_in_the_file_is_refused(path):
     calibrate(path)
+    made_old(path)
     execute(path, f"UPDATE model SET hash = '{'cd' * 32}'")
     with pytest.raises(MapError, match='calibrate this map on a drive of its own'):
         PlaceMap.open(path)
@@ -81,6 +82,7 @@ def test_one_of_other_weights_in_the_file_is_refused(path):
 
 def test_an_unreadable_one_names_the_map(path):
     calibrate(path)
+    made_old(path)
     execute(path, "UPDATE calibration SET content = '{'")
     with pytest.raises(MapError, match=r'town\.map: the calibration is unreadable'):
         PlaceMap.open(path)

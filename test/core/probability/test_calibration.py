@@ -26,6 +26,15 @@ def test_a_calibration_survives_as_json():
         ({'slope': -1.0}, 'slope: expected a positive number, found -1.0'),
         ({'num_right': 1.5}, 'num_right: expected a value of type int, found 1.5'),
         ({'min_probability': 1.5}, 'min_probability: expected a number from 0 to 1, found 1.5'),
+        ({'intercept': math.nan}, 'intercept: expected a finite number, found nan'),
+        ({'slope': math.inf}, 'slope: expected a finite number, found inf'),
+        ({'right_similarity': math.nan}, 'right_similarity: expected a finite number'),
+        ({'right_similarity': 2.0}, 'right_similarity: expected a number from -1 to 1'),
+        ({'group_radius_m': math.nan}, 'group_radius_m: expected a finite number'),
+        ({'group_radius_m': 0.0}, 'group_radius_m: expected a positive number'),
+        ({'positive_distance_m': -math.inf}, 'positive_distance_m: expected a finite number'),
+        ({'num_frames': -1}, 'num_frames: expected a number from 0 up'),
+        ({'slope': 10**400}, 'slope: expected a number that a double can hold'),
         ({'colour': 'red'}, 'missing or unknown colour'),
     ],
 )
@@ -42,7 +51,7 @@ def test_a_missing_value_is_named():
         Calibration.from_json(json.dumps(values))
 
 
-@pytest.mark.parametrize('text', ['', '{', '[1]', '"words"'])
+@pytest.mark.parametrize('text', ['', '{', '[1]', '"words"', '[' * 100_000, '9' * 5000])
 def test_what_is_no_object_is_refused(text):
     with pytest.raises(CalibrationError, match='calibrate again'):
         Calibration.from_json(text)
