@@ -109,13 +109,13 @@ def measure_rate(
         node = start_node(start, variant, options)
         node.wait_for('answering images')
         engine = engine_of(node.output.read_text())
-        start('answer_printer', json_out=folder / 'answers.jsonl')
+        start('tools.answer_printer', json_out=folder / 'answers.jsonl')
         watcher.settle(SETTLE_S)
 
         def publish(rate_hz: float, count: int) -> dict[str, float]:
             repeated: dict[str, Any] = {'folder': images, 'repeat': 'true', 'count': count}
             way: dict[str, Any] = {'rate_hz': rate_hz, 'transport': variant.transport}
-            publisher = start('image_publisher', **repeated, **way, wait_for_subscribers=1)
+            publisher = start('tools.image_publisher', **repeated, **way, wait_for_subscribers=1)
             usage = watcher.watch(node, publisher)
             watcher.settle(3.0)
             return usage
@@ -142,13 +142,13 @@ def measure_start(
     with ExitStack() as stack:
         start = starter(variant, folder, stack)
         publisher = start(
-            'image_publisher',
+            'tools.image_publisher',
             folder=images,
             rate_hz=START_RATE_HZ,
             transport=variant.transport,
             repeat='true',
         )
-        printer = start('answer_printer', json_out=folder / 'answers.jsonl', count=1)
+        printer = start('tools.answer_printer', json_out=folder / 'answers.jsonl', count=1)
         printer.wait_until((folder / 'answers.jsonl').exists, 'the printer does not start')
         node = start_node(start, variant, options)
         node.wait_until(lambda: not printer.is_running(), 'no answer of the node')

@@ -66,10 +66,10 @@ def run_node(map_path: Path, images: Path, rate_hz: float, folder: Path) -> Node
         'json_out': str(sent_file),
     }
     with ExitStack() as stack:
-        _start(stack, folder, 'answer_printer', {'json_out': str(answer_file)})
+        _start(stack, folder, 'tools.answer_printer', {'json_out': str(answer_file)})
         # Single pictures from all over the map: none says anything of the next.
         node = _start(stack, folder, NODE_MODULE, {'map': str(map_path), 'temporal': 'none'})
-        camera = _start(stack, folder, 'image_publisher', sending)
+        camera = _start(stack, folder, 'tools.image_publisher', sending)
         length_s = len(list(images.iterdir())) / rate_hz
         problem = _wait(camera, node, _START_TIMEOUT_S + length_s, folder)
         if not problem:
@@ -103,9 +103,10 @@ def _start(
 ) -> subprocess.Popen[bytes]:
     """Start a module of the node's package; it is ended when the stack is left."""
     command = [sys.executable, '-m', f'ghost_vpr_ros.ros.{module}', '--ros-args']
-    for name, value in parameters.items():
-        command += ['-p', f'{name}:={value}']
-    log = stack.enter_context((folder / f'{module}.log').open('wb'))
+    for parameter, value in parameters.items():
+        command += ['-p', f'{parameter}:={value}']
+    name = module.rpartition('.')[2]
+    log = stack.enter_context((folder / f'{name}.log').open('wb'))
     process = subprocess.Popen(
         command,
         stdout=log,

@@ -55,7 +55,7 @@ def test_compressed_images_simulated_time_and_the_printer(place_map_path, listen
     printing = {'count': 1, 'timeout_s': 60.0, 'json_out': json_out}
     with (
         Executable('place_recognition_node', remaps, **arguments) as node,
-        Executable('answer_printer', **printing) as printer,
+        Executable('tools.answer_printer', **printing) as printer,
     ):
         node.wait_for(ACTIVE)
         camera = Camera(listener, CompressedImage, '/front/image/compressed')
@@ -84,7 +84,7 @@ def test_old_images_are_stale(place_map_path, listener):
 
 
 def test_the_printer_gives_up_with_status_1():
-    with Executable('answer_printer', count=1, timeout_s=1.0) as printer:
+    with Executable('tools.answer_printer', count=1, timeout_s=1.0) as printer:
         assert printer.wait() == 1
 
 
@@ -96,7 +96,7 @@ def test_the_publisher_writes_which_image_had_which_stamp(listener, query_folder
         'rate_hz': 5.0,
         'wait_for_subscribers': 1,
     }
-    with Executable('image_publisher', **arguments, json_out=json_out) as publisher:
+    with Executable('tools.image_publisher', **arguments, json_out=json_out) as publisher:
         assert publisher.wait() == 0, publisher.text
     wait_until(lambda: len(images) == NUM_PLACES)
     lines = [json.loads(line) for line in json_out.read_text().splitlines()]
@@ -106,13 +106,13 @@ def test_the_publisher_writes_which_image_had_which_stamp(listener, query_folder
 
 def test_a_publisher_that_cannot_write_its_list_ends_with_status_1(query_folder, tmp_path):
     json_out = tmp_path / 'missing' / 'images.jsonl'
-    with Executable('image_publisher', folder=query_folder, json_out=json_out) as publisher:
+    with Executable('tools.image_publisher', folder=query_folder, json_out=json_out) as publisher:
         assert publisher.wait() == 1
     assert 'parameter json_out' in publisher.text and 'Traceback' not in publisher.text
 
 
 @pytest.mark.parametrize('folder', ['', '/missing/folder'])
 def test_the_publisher_needs_a_folder(folder):
-    with Executable('image_publisher', folder=f"'{folder}'") as publisher:
+    with Executable('tools.image_publisher', folder=f"'{folder}'") as publisher:
         assert publisher.wait() == 1
     assert 'expected a folder of images' in publisher.text

@@ -83,7 +83,7 @@ def test_images_of_another_process_are_answered_with_the_place(
         """The last complete answer to each place; early ones are lost while both sides meet."""
         return answers_by_place(published, statuses, clouds, poses, fixes)
 
-    with Executable('image_publisher', **publish, frame_id='front') as publisher:
+    with Executable('tools.image_publisher', **publish, frame_id='front') as publisher:
         wait_until(lambda: len(places()) == NUM_PLACES)
         assert publisher.stop() == 0, publisher.text
 
@@ -211,7 +211,7 @@ def test_a_threshold_applies_to_the_next_image(node, listener, camera):
 def test_localize_waits_for_fresh_images(node, listener, query_folder):
     arguments = {'folder': query_folder, 'rate_hz': 10.0, 'repeat': 'true'}
     statuses = listener.listen(DiagnosticStatus, f'{NODE}/status')
-    with Executable('image_publisher', **arguments):
+    with Executable('tools.image_publisher', **arguments):
         wait_until(lambda: len(statuses) > 0)
         response = listener.ask(Trigger, f'{NODE}/localize')
     # The publisher jumps from place to place, so the answers cannot agree.
