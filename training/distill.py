@@ -11,9 +11,10 @@ import contextlib
 import math
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import DataLoader, Dataset, Subset
 from tqdm import tqdm
 
 from ghost_vpr_ros.core.errors import WeightsError
@@ -28,6 +29,7 @@ from training.loop.run_folder import RunFolder
 from training.trunk.distillation import Distillation, DistillationConfig
 from training.trunk.photo_views import ViewBatches, open_photos
 from training.trunk.teacher import open_teacher
+from training.trunk.view_bank import BankBatches, ViewBank
 
 LOG_EVERY = 20
 PCA_BATCHES = 16
@@ -41,18 +43,21 @@ def distill(experiment: Experiment, folder: RunFolder, processes: Processes) -> 
         GhostVprError: photos, teacher or checkpoint cannot be used, or the loss is not finite.
     """
     make_deterministic(experiment.seed)
-    teacher = open_teacher(experiment.section(DistillationConfig).teacher)
+    config = experiment.section(DistillationConfig)
+    teacher = open_teacher(config.teacher, [block for _, block in config.pairs()])
     run = Distillation(experiment, teacher, processes)
     if folder.checkpoint.exists():
         run.restore(folder.checkpoint)
-    dataset = _dataset(experiment, run, processes.rank)
-    left = Subset(dataset, range(run.step, len(dataset)))
+    views = _views(experiment, run, processes.rank)
+    dataset = _batches(experiment, run, views, folder, processes)
+    left: Dataset[Any] = Subset(dataset, range(run.step, len(dataset)))
     # Batches are made by a process beside this one.
     batches = DataLoader(left, batch_size=None, num_workers=1, prefetch_factor=4)
     losses: list[float] = []
     bar = tqdm(batches, 'distill', initial=run.step, total=run.config.steps, disable=None)
-    for clean, changed in bar:
-        losses.append(run.advance(clean, changed))
+    for first, changed in bar:
+        targets = first if isinstance(first, list) else run.targets(first)
+        losses.append(run.advance(targets, changed))
         if not math.isfinite(losses[-1]):
             raise WeightsError(
                 f'distillation: the loss of step {run.step} is {losses[-1]}; the last checkpoint '
@@ -65,12 +70,30 @@ def distill(experiment: Experiment, folder: RunFolder, processes: Processes) -> 
         if processes.writes and run.is_due(run.config.checkpoint_every):
             run.save(folder.checkpoint)
     if processes.writes:
-        steps = range(max(0, len(dataset) - PCA_BATCHES), len(dataset))
-        save_model(run.result(dataset[step][0] for step in steps), folder.weights)
+        steps = range(max(0, len(views) - PCA_BATCHES), len(views))
+        save_model(run.result(views[step][0] for step in steps), folder.weights)
 
 
-def _dataset(experiment: Experiment, run: Distillation, rank: int) -> ViewBatches:
-    """The batches of all steps of this process."""
+def _batches(
+    experiment: Experiment,
+    run: Distillation,
+    views: ViewBatches,
+    folder: RunFolder,
+    processes: Processes,
+) -> ViewBatches | BankBatches:
+    """The batches of all steps of this process: new views, or those of the run's bank."""
+    if not run.config.bank_views:
+        return views
+    if processes.writes:
+        ViewBank(folder.path / 'bank', views, run.teacher, run.config.bank_views)
+    processes.wait()
+    bank = ViewBank(folder.path / 'bank', views, run.teacher, run.config.bank_views)
+    seed = (experiment.seed, processes.rank)
+    return BankBatches(bank, views, experiment.section(AugmentationConfig), seed)
+
+
+def _views(experiment: Experiment, run: Distillation, rank: int) -> ViewBatches:
+    """New views for all steps of this process."""
     return ViewBatches(
         open_photos(run.config.photos),
         run.config.view_sizes(),

@@ -61,7 +61,8 @@ def _feature_maps(teacher: Teacher, frames: Sequence[Frame], size_px: int) -> li
     maps = []
     for start in tqdm(range(0, len(frames), _BATCH), 'describe', leave=False, disable=None):
         images = [preprocess(f.load(), config) for f in frames[start : start + _BATCH]]
-        maps.append(teacher(torch.from_numpy(np.concatenate(images))).half())
+        (found,) = teacher(torch.from_numpy(np.concatenate(images)))
+        maps.append(found.half())
     return maps
 
 

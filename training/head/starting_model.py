@@ -10,7 +10,12 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ghost_vpr_ros.core.config.model import MAX_INITIALISATION_IMAGES, POOLING_SETTINGS, SEMANTIC
+from ghost_vpr_ros.core.config.model import (
+    MAX_INITIALISATION_IMAGES,
+    POOLING_SETTINGS,
+    SEMANTIC,
+    ModelConfig,
+)
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import ConfigError, WeightsError
 from ghost_vpr_ros.core.model.initialisation import (
@@ -33,7 +38,7 @@ from training.trunk.backbone_weights import take_backbone_weights
 _TRUNK_SETTINGS = ('backbone', 'dilation', 'dilate', 'squeeze_excite')
 """What must agree although tensors of the same shapes would fit."""
 
-_REDUCTION_SETTINGS = ('crop_channels', 'reduced_channels')
+_REDUCTION_SETTINGS = ('crop_channels', 'reduced_channels', 'rows', 'join')
 """What must agree for the reduction to be taken over, too."""
 
 
@@ -122,25 +127,40 @@ def _check_whitening(experiment: Experiment) -> None:
 def _take_trunk(model: VprModel, given: VprModel, where: Path) -> None:
     """Load the trunk; of a longer one, the part that is needed.
 
+    What joins several rows is taken over with the same rows, and stays the identity with others.
+
     Raises:
         WeightsError: another architecture.
     """
+    check_same_trunk(model.config, given, where)
+    tensors, own = given.backbone.state_dict(), model.backbone.state_dict()
+    joint = {key: value for key, value in own.items() if key.startswith('joint.')}
+    missing = sorted(own.keys() - joint.keys() - tensors.keys())
+    if missing:
+        raise WeightsError(
+            f'{where}: expected a trunk of {model.config.trunk_channels} channels, found one of '
+            f'{given.config.trunk_channels}, without {missing[0]!r}; set model.crop_channels or '
+            'model.rows accordingly, or start from other weights'
+        )
+    taken = {**own, **{key: tensors[key] for key in own if key not in joint}}
+    if model.config.rows == given.config.rows:
+        taken.update({key: tensors[key] for key in joint})
+    model.backbone.load_state_dict(taken)
+
+
+def check_same_trunk(config: ModelConfig, given: VprModel, where: Path) -> None:
+    """Check what must agree although tensors of the same shapes would fit.
+
+    Raises:
+        WeightsError: the weights are of another architecture.
+    """
     for name in _TRUNK_SETTINGS:
-        wanted, found = getattr(model.config, name), getattr(given.config, name)
+        wanted, found = getattr(config, name), getattr(given.config, name)
         if wanted != found:
             raise WeightsError(
                 f'{where}: expected weights with {name} {wanted}, found {found}; set model.{name} '
                 'accordingly, or start from other weights'
             )
-    tensors = given.backbone.state_dict()
-    missing = sorted(model.backbone.state_dict().keys() - tensors.keys())
-    if missing:
-        raise WeightsError(
-            f'{where}: expected a trunk of {model.config.crop_channels} channels, found one of '
-            f'{given.config.crop_channels}, without {missing[0]!r}; set model.crop_channels '
-            'accordingly, or start from other weights'
-        )
-    model.backbone.load_state_dict({key: tensors[key] for key in model.backbone.state_dict()})
 
 
 def _take_pooling(model: VprModel, given: VprModel) -> bool:

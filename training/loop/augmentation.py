@@ -16,6 +16,22 @@ from ghost_vpr_ros.core.config.settings import Config, setting
 
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 
+_LINEAR = ((np.arange(256) / 255.0) ** 2.2).astype(np.float32)
+"""Light of each grey level."""
+
+_STEPS = 4096
+_LEVELS = np.round(255.0 * (np.arange(_STEPS) / (_STEPS - 1.0)) ** (1.0 / 2.2)).astype(np.uint8)
+"""Grey level of each amount of light, in steps."""
+
+_NOISE = np.random.default_rng(0).standard_normal(1 << 21, dtype=np.float32)
+"""Normal numbers that every image takes a part of: drawing new ones takes most of the time."""
+
+_COARSE = 28
+"""Cells along a side of the field of light, which is smooth."""
+
+_LAMPS = 56
+"""Cells along a side of what lamps draw into the image."""
+
 
 @dataclass(frozen=True)
 class AugmentationConfig(Config):
@@ -32,6 +48,10 @@ class AugmentationConfig(Config):
     )
     blur: float = setting(0.2, 'probability of a Gaussian or motion blur', low=0.0, high=1.0)
     grey: float = setting(0.05, 'probability of losing all colour', low=0.0, high=1.0)
+    rain: float = setting(0.0, 'probability of streaks of rain and haze', low=0.0, high=1.0)
+    noise: float = setting(
+        0.0, 'probability of sensor noise by day, where it is not made night', low=0.0, high=1.0
+    )
     largest_zoom: float = setting(
         2.0,
         'most that a random view is enlarged by',
@@ -47,16 +67,19 @@ def augment(
     image: NDArray[np.uint8], rng: np.random.Generator, config: AugmentationConfig
 ) -> NDArray[np.uint8]:
     """An RGB uint8 (H, W, 3) image under other light: same content, other pixels."""
-    light = image.astype(np.float32) / 255.0
     if rng.random() < config.photometric:
-        light = _other_exposure(light, rng)
+        image = _other_exposure(image, rng)
     if rng.random() < config.grey:
-        light = np.repeat((light @ _GREY)[..., None], 3, axis=2)
+        image = _grey(image)
     if rng.random() < config.blur:
-        light = _blurred(light, rng)
+        image = _blurred(image, rng)
+    if rng.random() < config.rain:
+        image = _rainy(image, rng)
     if rng.random() < config.night:
-        light = _at_night(light, rng, config.darkest)
-    return np.asarray(light.clip(0.0, 1.0) * 255.0 + 0.5, np.uint8)
+        return _at_night(image, rng, config.darkest)
+    if rng.random() < config.noise:
+        image = _noisy(image, rng)
+    return np.asarray(image, np.uint8)
 
 
 def random_view(
@@ -92,20 +115,26 @@ def random_view(
     return np.ascontiguousarray(view[:, ::-1] if rng.random() < 0.5 else view)
 
 
-def _other_exposure(light: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Gamma, brightness, contrast, saturation and white balance, each by a random amount."""
-    light = light ** np.float32(np.exp(rng.uniform(-0.5, 0.5)))
-    gain = np.exp(rng.uniform(-0.4, 0.4)) * np.exp(rng.uniform(-0.12, 0.12, 3))
-    light = light * gain.astype(np.float32)
-    mean = np.float32(light.mean())
-    light = mean + (light - mean) * np.float32(rng.uniform(0.6, 1.4))
-    grey = (light @ _GREY)[..., None]
-    return np.asarray(grey + (light - grey) * np.float32(rng.uniform(0.4, 1.5)), np.float32)
+def _other_exposure(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Gamma, brightness, contrast, white balance and saturation, each by a random amount."""
+    levels = (np.arange(256) / 255.0) ** np.exp(rng.uniform(-0.5, 0.5))
+    gains = np.exp(rng.uniform(-0.4, 0.4)) * np.exp(rng.uniform(-0.12, 0.12, 3))
+    mean = float(image[::8, ::8].mean()) / 255.0
+    contrast = rng.uniform(0.6, 1.4)
+    table = np.clip(mean + (levels[:, None] * gains - mean) * contrast, 0.0, 1.0)
+    changed = cv2.LUT(image, np.round(table * 255.0).astype(np.uint8)[None])
+    saturation = np.float32(rng.uniform(0.4, 1.5))
+    mix = saturation * np.eye(3, dtype=np.float32) + (1.0 - saturation) * np.tile(_GREY, (3, 1))
+    return np.asarray(cv2.transform(changed, mix), np.uint8)
 
 
-def _blurred(light: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+def _grey(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.asarray(cv2.merge([cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)] * 3), np.uint8)
+
+
+def _blurred(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     if rng.random() < 0.5:
-        return np.asarray(cv2.GaussianBlur(light, (0, 0), float(rng.uniform(0.4, 1.5))))
+        return np.asarray(cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.4, 1.5))), np.uint8)
     length = int(rng.integers(3, 8))
     kernel = np.zeros((length, length), np.float32)
     angle = rng.uniform(0.0, np.pi)
@@ -113,62 +142,90 @@ def _blurred(light: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np
     middle = (length - 1) / 2.0
     start, end = (np.round(middle + sign * reach).astype(int) for sign in (-1, 1))
     cv2.line(kernel, (int(start[0]), int(start[1])), (int(end[0]), int(end[1])), 1.0)
-    return np.asarray(cv2.filter2D(light, -1, kernel / kernel.sum()))
+    return np.asarray(cv2.filter2D(image, -1, kernel / kernel.sum()), np.uint8)
+
+
+def _rainy(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Bright streaks, all in one direction, before a grey haze."""
+    height, width = image.shape[:2]
+    streaks = np.zeros((height, width), np.uint8)
+    length, slant = int(rng.integers(6, 25)), rng.uniform(-0.4, 0.4)
+    for _ in range(int(rng.integers(40, 300))):
+        x, y = int(rng.integers(0, width)), int(rng.integers(0, height))
+        end = (int(x + slant * length), y + length)
+        cv2.line(streaks, (x, y), end, int(rng.integers(60, 200)), 1)
+    haze = np.full_like(image, int(rng.integers(90, 180)))
+    hazy = cv2.addWeighted(
+        image, float(rng.uniform(0.7, 1.0)), haze, float(rng.uniform(0.0, 0.2)), 0.0
+    )
+    return np.asarray(cv2.add(hazy, cv2.merge([cv2.GaussianBlur(streaks, (3, 3), 0)] * 3)))
+
+
+def _noisy(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    noise = _normal(image.shape, rng) * np.float32(rng.uniform(2.0, 12.0))
+    return np.asarray(np.clip(image + noise, 0.0, 255.0), np.uint8)
+
+
+def _normal(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Standard normal numbers of this shape: a random part of those that are there."""
+    count = int(np.prod(shape))
+    if count >= len(_NOISE):
+        return rng.standard_normal(shape, dtype=np.float32)
+    start = int(rng.integers(0, len(_NOISE) - count))
+    return _NOISE[start : start + count].reshape(shape)
 
 
 def _at_night(
-    light: NDArray[np.float32], rng: np.random.Generator, darkest: float
-) -> NDArray[np.float32]:
+    image: NDArray[np.uint8], rng: np.random.Generator, darkest: float
+) -> NDArray[np.uint8]:
     """Little light, warm lamps with their falloff, a black sky, shot and read noise."""
-    linear = np.clip(light, 0.0, 1.0) ** 2.2
-    if rng.random() < 0.6:
-        linear = linear * _dark_top(linear.shape[:2], rng)
-    exposure = np.exp(rng.uniform(np.log(darkest), np.log(0.6)))
-    field = np.full(linear.shape[:2], exposure, np.float32)
-    for _ in range(int(rng.integers(0, 5))):
-        field += _lamp(linear.shape[:2], rng)
+    size = (image.shape[1], image.shape[0])
+    field = _field_of_light(rng, darkest)
     tint = np.array([1.0, rng.uniform(0.7, 1.0), rng.uniform(0.35, 1.0)], np.float32)
-    linear = linear * field[..., None] * tint
-    if rng.random() < 0.5:
-        linear += _glare(linear.shape[:2], rng)[..., None] * tint
     # A camera answers darkness with gain, and gain with noise.
     gain = np.float32(np.exp(rng.uniform(0.0, np.log(4.0))))
     photons = np.float32(np.exp(rng.uniform(np.log(60.0), np.log(1500.0))))
-    linear = np.clip(linear * gain, 0.0, 1.0)
-    noise = rng.standard_normal(linear.shape, dtype=np.float32)
-    linear = linear + noise * np.sqrt(linear * gain / photons + (0.004 * gain) ** 2)
-    return np.asarray(np.clip(linear, 0.0, 1.0) ** (1.0 / 2.2), np.float32)
+    linear = _LINEAR[image]
+    linear *= cv2.resize(field, size)[..., None] * (tint * gain)
+    if rng.random() < 0.5:
+        linear += cv2.resize(_glare(rng), size)[..., None] * (tint * gain)
+    np.clip(linear, 0.0, 1.0, out=linear)
+    deviation = np.sqrt(linear * (gain / photons) + (np.float32(0.004) * gain) ** 2)
+    linear += _normal(linear.shape, rng) * deviation
+    np.clip(linear, 0.0, 1.0, out=linear)
+    return np.asarray(_LEVELS[(linear * (_STEPS - 1)).astype(np.uint16)], np.uint8)
 
 
-def _dark_top(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.float32]:
-    """(H, W, 1) factor that takes the light from the sky down to a random horizon."""
-    rows = np.linspace(0.0, 1.0, shape[0], dtype=np.float32)
-    horizon, soft = rng.uniform(0.1, 0.6), rng.uniform(0.05, 0.2)
-    factor = 1.0 / (1.0 + np.exp(-(rows - horizon) / soft))
-    least = np.float32(rng.uniform(0.02, 0.4))
-    return np.asarray(least + (1.0 - least) * factor, np.float32)[:, None, None]
+def _field_of_light(rng: np.random.Generator, darkest: float) -> NDArray[np.float32]:
+    """(_COARSE, _COARSE) share of the light: dark sky above, lamps that fall off."""
+    exposure = np.exp(rng.uniform(np.log(darkest), np.log(0.6)))
+    field = np.full((_COARSE, _COARSE), exposure, np.float32)
+    if rng.random() < 0.6:
+        rows = np.linspace(0.0, 1.0, _COARSE, dtype=np.float32)
+        horizon, soft = rng.uniform(0.1, 0.6), rng.uniform(0.05, 0.2)
+        least = rng.uniform(0.02, 0.4)
+        sky = least + (1.0 - least) / (1.0 + np.exp(-(rows - horizon) / soft))
+        field *= sky.astype(np.float32)[:, None]
+    for _ in range(int(rng.integers(0, 5))):
+        strength = np.float32(np.exp(rng.uniform(np.log(0.05), np.log(0.8))))
+        reach = rng.uniform(0.1, 0.5) * _COARSE
+        field += strength * np.exp(-_distance2(_COARSE, rng) / reach**2)
+    return np.asarray(field, np.float32)
 
 
-def _lamp(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.float32]:
-    """(H, W) light that falls off from a random point."""
-    reach = rng.uniform(0.1, 0.5) * max(shape)
-    strength = np.float32(np.exp(rng.uniform(np.log(0.05), np.log(0.8))))
-    return np.asarray(strength * np.exp(-_distance2(shape, rng) / reach**2), np.float32)
-
-
-def _glare(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.float32]:
-    """(H, W) lamps that look into the camera: saturated points with a halo."""
-    glare = np.zeros(shape, np.float32)
+def _glare(rng: np.random.Generator) -> NDArray[np.float32]:
+    """(_LAMPS, _LAMPS) lamps that look into the camera: saturated points with a halo."""
+    glare = np.zeros((_LAMPS, _LAMPS), np.float32)
     for _ in range(int(rng.integers(1, 6))):
-        size = rng.uniform(0.005, 0.03) * max(shape)
-        distance2 = _distance2(shape, rng)
+        size = rng.uniform(0.01, 0.03) * _LAMPS
+        distance2 = _distance2(_LAMPS, rng)
         glare += np.exp(-distance2 / size**2) + 0.1 * np.exp(-distance2 / (6.0 * size) ** 2)
-    return glare
+    return np.asarray(glare, np.float32)
 
 
-def _distance2(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.float32]:
-    """(H, W) squared distance in pixels to a random point of the image."""
-    y, x = rng.uniform(0.0, 1.0, 2) * np.array(shape)
-    rows = (np.arange(shape[0], dtype=np.float32) - np.float32(y)) ** 2
-    columns = (np.arange(shape[1], dtype=np.float32) - np.float32(x)) ** 2
+def _distance2(side: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """(side, side) squared distance in cells to a random point."""
+    y, x = rng.uniform(0.0, 1.0, 2) * side
+    rows = (np.arange(side, dtype=np.float32) - np.float32(y)) ** 2
+    columns = (np.arange(side, dtype=np.float32) - np.float32(x)) ** 2
     return np.asarray(rows[:, None] + columns[None, :], np.float32)

@@ -42,6 +42,15 @@ def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], state: Mapping[st
         ) from error
 
 
+def is_checkpoint(path: Path) -> bool:
+    """Whether a file is a checkpoint of any version, or anything but one that can be read."""
+    try:
+        with safe_open(path, framework='pt') as file:
+            return 'state' in (file.metadata() or {})
+    except (OSError, SafetensorError):
+        return True
+
+
 def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors by name, and state, of a checkpoint.
 

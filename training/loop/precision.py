@@ -11,7 +11,8 @@ from torch import Tensor
 
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 
-_TYPES = {'bfloat16': torch.bfloat16, 'float16': torch.float16}
+TYPES = {'bfloat16': torch.bfloat16, 'float16': torch.float16}
+"""Half precisions by name."""
 
 
 def chosen_precision(name: str, device: torch.device) -> str:
@@ -30,7 +31,7 @@ def run_trunk_in(precision: str, model: VprModel, device: torch.device) -> None:
     exact = model.backbone.forward
 
     def forward(batch: Tensor) -> Tensor:
-        with torch.autocast(device.type, _TYPES[precision]):
+        with torch.autocast(device.type, TYPES[precision]):
             features: Tensor = exact(batch)
         return features.float()
 

@@ -1,8 +1,9 @@
 """Distillation: the trunk learns the feature maps of a trained network, without any label.
 
-The student's map goes through a 1x1 projection to the teacher's channels; the loss is one minus
-the cosine, averaged over all cells. Only the student sees the augmented view, so it learns to
-answer by night what the teacher answers by day.
+Each map of the student goes through a 1x1 projection to the teacher's channels; the loss is one
+minus the cosine, averaged over all cells and summed over the maps: the last map alone, or rows of
+the student and blocks of the teacher in pairs. Only the student sees the augmented view, so it
+learns to answer by night what the teacher answers by day.
 
 Deviation: the papers pre-train on Places-365 labels. Measured against that and against no
     pre-training in docs/training.md.
@@ -10,25 +11,29 @@ Deviation: the papers pre-train on Places-365 labels. Measured against that and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ghost_vpr_ros.core.config.model import PcaConfig
+from ghost_vpr_ros.core.config.model import ROW_CHANNELS, ModelConfig
 from ghost_vpr_ros.core.config.settings import Config, setting
-from ghost_vpr_ros.core.errors import ConfigError, SourceError
+from ghost_vpr_ros.core.errors import ConfigError
+from ghost_vpr_ros.core.model.backbones import build_backbone
 from ghost_vpr_ros.core.model.initialisation import draw_random_weights
-from ghost_vpr_ros.core.model.principal_components import principal_components
+from ghost_vpr_ros.core.model.joined_maps import RowsTrunk
 from ghost_vpr_ros.core.model.reduction import Reduction
 from ghost_vpr_ros.core.model.vpr_model import VprModel
+from ghost_vpr_ros.core.model.weights import load_model
 from training.datasets.data_config import expanded
 from training.experiment import Experiment
+from training.head.starting_model import check_same_trunk
 from training.loop.checkpoint import (
     flatten_optimiser,
+    is_checkpoint,
     load_checkpoint,
     load_into,
     named,
@@ -38,8 +43,9 @@ from training.loop.checkpoint import (
 )
 from training.loop.optimiser import half_cosine, set_learning_rate
 from training.loop.parallel import Processes
-from training.loop.precision import run_trunk_in
+from training.loop.precision import TYPES
 from training.trunk.backbone_weights import take_backbone_weights
+from training.trunk.taught_maps import reduce_as_taught, take_rows
 from training.trunk.teacher import STRIDE, Teacher
 
 
@@ -51,8 +57,22 @@ class DistillationConfig(Config):
         (), 'sources, each `WEIGHT PATH [COLUMN=VALUE ...]`; $VARIABLES are expanded'
     )
     teacher: str = setting('efficientnet-lite0', 'whose feature maps are learnt')
+    maps: tuple[str, ...] = setting(
+        (),
+        'rows of the student and the blocks of the teacher that they learn, each `ROW-BLOCK`; '
+        'none: last map by last map',
+    )
+    bank_views: int = setting(
+        0,
+        'views that are cut once, with the maps that the teacher has of them, and seen again and '
+        'again under other light; 0: every view is new, and the teacher runs at every step',
+        low=0,
+        high=10_000_000,
+    )
     continue_from: str = setting(
-        '', 'checkpoint of an earlier distillation whose student goes on with these settings'
+        '',
+        'checkpoint of an earlier distillation whose student goes on with these settings, or '
+        'weights whose trunk does',
     )
     steps: int = setting(3000, 'optimiser steps', low=1, high=10_000_000)
     batch_size: int = setting(32, 'views in a step', low=2, high=4096)
@@ -76,11 +96,38 @@ class DistillationConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.pairs()
+        if self.bank_views and self.late_view_px != self.view_px and self.late_share:
+            raise ConfigError(
+                f'distillation: views of a bank have one size, found view_px {self.view_px} and '
+                f'late_view_px {self.late_view_px}; set both alike, or late_share to 0'
+            )
         for size in (self.view_px, self.late_view_px):
             if size % STRIDE:
                 raise ConfigError(
                     f'distillation: views have whole cells of {STRIDE} px, found {size} px'
                 )
+
+    def pairs(self) -> list[tuple[int, int]]:
+        """Row of the student and block of the teacher of each map; empty: the last ones.
+
+        Raises:
+            ConfigError: a text of another form, or rows or blocks that do not ascend.
+        """
+        found = []
+        for text in self.maps:
+            row, dash, block = text.partition('-')
+            if not (dash and row.isdecimal() and block.isdecimal()):
+                raise ConfigError(
+                    f'distillation.maps: expected ROW-BLOCK such as 9-7, found {text!r}'
+                )
+            found.append((int(row), int(block)))
+        for side in zip(*found, strict=True):
+            if list(side) != sorted(set(side)):
+                raise ConfigError(
+                    f'distillation.maps: expected rows and blocks that ascend, found {self.maps}'
+                )
+        return found
 
     def view_sizes(self) -> list[int]:
         """Side of the views of each step, px."""
@@ -97,28 +144,49 @@ class DistillationConfig(Config):
 
 
 class Student(nn.Module):
-    """Trunk and 1x1 projection: inputs (B, 3, h, w) to maps (B, C_teacher, h / 32, w / 32).
+    """Trunk and 1x1 projections: inputs (B, 3, h, w) to maps (B, C_teacher, h_i, w_i).
 
-    A trunk whose cells are smaller (AlexNet, VGG-16, ResNet-18) has them averaged to these.
+    A map whose cells are smaller than the teacher's has them averaged to these.
+
+    Attributes:
+        rows: of the trunk, whose maps are given; empty: its last map alone.
+        precision: that the trunk computes in; projections and maps are float32.
     """
 
-    def __init__(self, trunk: nn.Module, channels: int, teacher_channels: int) -> None:
+    precision = 'float32'
+
+    def __init__(
+        self, trunk: RowsTrunk, rows: Sequence[int], channels: Sequence[tuple[int, int]]
+    ) -> None:
+        """Join trunk and projections.
+
+        Args:
+            trunk: without joined rows.
+            rows: ascending.
+            channels: of the student and of the teacher, for each map.
+        """
         super().__init__()
         self.trunk = trunk
-        self.projection = nn.Conv2d(channels, teacher_channels, 1)
+        self.rows = tuple(rows)
+        self.projections = nn.ModuleList(nn.Conv2d(own, wanted, 1) for own, wanted in channels)
 
-    def forward(self, batch: Tensor) -> Tensor:
+    def forward(self, batch: Tensor) -> list[Tensor]:
         """The projected maps."""
-        features: Tensor = self.trunk(batch)
-        cells = (batch.shape[2] // STRIDE, batch.shape[3] // STRIDE)
-        if features.shape[2:] != cells:
-            features = nn.functional.adaptive_avg_pool2d(features, cells)
-        projected: Tensor = self.projection(features)
-        return projected
+        kind = TYPES.get(self.precision, torch.float32)
+        with torch.autocast(batch.device.type, kind, enabled=kind != torch.float32):
+            maps = self.trunk.row_maps(batch, self.rows) if self.rows else [self.trunk(batch)]
+        pairs = zip(self.projections, maps, strict=True)
+        return [projection(each.float()) for projection, each in pairs]
 
 
 def distillation_loss(student_map: Tensor, teacher_map: Tensor) -> Tensor:
-    """Mean over all cells of one minus the cosine of the two (B, C, h, w) maps."""
+    """Mean over all cells of one minus the cosine of two (B, C, h, w) maps.
+
+    A finer map of the student is averaged to the teacher's cells.
+    """
+    if student_map.shape[2:] != teacher_map.shape[2:]:
+        size = (teacher_map.shape[2], teacher_map.shape[3])
+        student_map = nn.functional.adaptive_avg_pool2d(student_map, size)
     return 1.0 - nn.functional.cosine_similarity(student_map, teacher_map, dim=1).mean()
 
 
@@ -133,16 +201,17 @@ class Distillation:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(experiment.seed)
             model = VprModel(experiment.model, experiment.preprocessing)
-            student = Student(model.backbone, model.backbone.out_channels, teacher.channels)
-        draw_random_weights(model.backbone, experiment.seed)
-        self._start = take_backbone_weights(model.backbone, experiment)
+            trunk = self._trunk_of(model)
+            student = self._student(trunk, experiment.model)
+        draw_random_weights(trunk, experiment.seed)
+        self._start = take_backbone_weights(trunk, experiment)
         self.model = model
         student.to(processes.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.student = student
         averaging = get_ema_multi_avg_fn(self.config.average_decay)
         self.average = AveragedModel(self.student, multi_avg_fn=averaging, use_buffers=True)
         # After the copy for the average, which would otherwise run the trunk of this one.
-        run_trunk_in(self.config.precision, model, processes.device)
+        student.precision = self.config.precision
         self.optimiser = torch.optim.AdamW(
             self.student.parameters(), weight_decay=self.config.weight_decay
         )
@@ -154,17 +223,64 @@ class Distillation:
         if self.config.continue_from:
             self._continue_from(expanded(self.config.continue_from))
 
+    def _trunk_of(self, model: VprModel) -> RowsTrunk:
+        """The model's own trunk; where rows are joined, one that ends at the last row learnt.
+
+        Raises:
+            ConfigError: the model joins a row that learns no map, or a row is unknown.
+        """
+        rows = [row for row, _ in self.config.pairs()]
+        strange = sorted(set(model.config.rows).difference(rows))
+        if strange:
+            raise ConfigError(
+                f'model.rows: expected rows of distillation.maps, {rows}, found {strange[0]}; '
+                'add it there with the block that it learns'
+            )
+        unknown = sorted(set(rows).difference(ROW_CHANNELS[model.config.backbone]))
+        if unknown:
+            raise ConfigError(
+                f'distillation.maps: expected rows of {model.config.backbone}, found '
+                f'{unknown[0]}; choose among {list(ROW_CHANNELS[model.config.backbone])}'
+            )
+        if not rows:
+            return model.backbone
+        plain = build_backbone(replace(model.config, rows=(), join='maps', reduced_channels=0))
+        del plain[rows[-1] + 1 :]
+        return plain
+
+    def _student(self, trunk: RowsTrunk, config: ModelConfig) -> Student:
+        rows = [row for row, _ in self.config.pairs()]
+        own = [ROW_CHANNELS[config.backbone][row] for row in rows] or [trunk.out_channels]
+        return Student(trunk, rows, list(zip(own, self.teacher.channels, strict=True)))
+
     def _continue_from(self, path: Path) -> None:
-        """Start at the averaged student of an earlier run, with a fresh optimiser.
+        """Start at the averaged student of an earlier run, or at the trunk of some weights.
 
         Raises:
             WeightsError: it is missing, damaged or of another architecture.
         """
-        tensors, state = load_checkpoint(path)
-        load_into(self.average, unnamed('average', tensors), path)
-        self.student.load_state_dict(self.average.module.state_dict())
-        self.steps_before = int(state['step']) + int(state.get('steps_before', 0))
-        self.views = int(state['views'])
+        if is_checkpoint(path):
+            tensors, state = load_checkpoint(path)
+            load_into(self.average, unnamed('average', tensors), path)
+            self.student.load_state_dict(self.average.module.state_dict())
+            self.steps_before = int(state['step']) + int(state.get('steps_before', 0))
+            self.views = int(state['views'])
+            return
+        given = load_model(path)
+        check_same_trunk(self.model.config, given, path)
+        tensors = given.backbone.state_dict()
+        own = self.student.trunk.state_dict()
+        fitting = {name: tensors.get(name, value) for name, value in own.items()}
+        for student in (self.student, self.average.module):
+            assert isinstance(student, Student)
+            student.trunk.load_state_dict(fitting)
+        self._start = f'{path.name} ({given.provenance})'
+
+    @property
+    def _taught(self) -> str:
+        """The teacher, and which of its maps were learnt where that is not the last."""
+        maps = ', '.join(self.config.maps)
+        return f'{self.teacher.name} (rows-blocks {maps})' if maps else self.teacher.name
 
     @property
     def rate(self) -> float:
@@ -175,19 +291,30 @@ class Distillation:
         """Whether something that happens every so many steps, and after the last, happens now."""
         return self.step % interval == 0 or self.step == self.config.steps
 
-    def advance(self, clean: Tensor, changed: Tensor) -> float:
-        """One optimiser step; the loss before it."""
+    def targets(self, clean: Tensor) -> list[Tensor]:
+        """The teacher's maps of clean views (B, 3, h, w)."""
+        found: list[Tensor] = self.teacher(clean.to(self.processes.device))
+        return found
+
+    def advance(self, targets: Sequence[Tensor], changed: Tensor) -> float:
+        """One optimiser step; the loss before it, the mean over the maps.
+
+        Args:
+            targets: the teacher's maps of the clean views.
+            changed: (B, 3, h, w) the same views as the student sees them.
+        """
         set_learning_rate(self.optimiser, self.config.rate_at(self.step))
         device = self.processes.device
-        target = self.teacher(clean.to(device))
         inputs = changed.to(device).contiguous(memory_format=torch.channels_last)
-        loss = distillation_loss(self.network(inputs), target)
+        maps = zip(self.network(inputs), targets, strict=True)
+        losses = [distillation_loss(own, target.to(device)) for own, target in maps]
+        loss = torch.stack(losses).mean()
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.optimiser.step()
         self.average.update_parameters(self.student)
         self.step += 1
-        self.views += len(clean) * self.processes.world
+        self.views += len(changed) * self.processes.world
         return loss.item()
 
     def save(self, path: Path) -> None:
@@ -216,8 +343,10 @@ class Distillation:
     def result(self, views: Iterable[Tensor]) -> VprModel:
         """The network with the averaged trunk; its clusters are not initialised.
 
-        A reduction becomes the projection to the teacher's channels followed by PCA of what it
-        returns: the R directions in which the student's maps differ most, as the teacher sees it.
+        Of joined rows each gets its projection to the teacher's channels; `training.initialise`
+        sets reduction and clusters. Otherwise a reduction becomes the projection followed by PCA
+        of what it returns: the R directions in which the student's maps differ most, as the
+        teacher sees it.
 
         Args:
             views: batches (B, 3, h, w) that the PCA is learnt on.
@@ -228,58 +357,16 @@ class Distillation:
         average = self.average.module
         assert isinstance(average, Student)
         average.cpu().eval()
-        self.model.backbone.load_state_dict(average.trunk.state_dict())
-        if isinstance(self.model.reduction, Reduction):
-            projection = _Projection.of(average)
-            projected = torch.cat([projection.sample(average.trunk, view) for view in views])
-            projection.then_components(projected, self.model.reduction)
+        if self.model.config.rows:
+            take_rows(self.model, average)
+        else:
+            self.model.backbone.load_state_dict(average.trunk.state_dict())
+            if isinstance(self.model.reduction, Reduction):
+                reduce_as_taught(self.model.reduction, average, views)
         start = f', started from {self._start}' if self._start else ''
         self.model.provenance = (
-            f'trunk distilled from {self.teacher.name} in {self.steps_before + self.step} steps '
+            f'trunk distilled from {self._taught} in {self.steps_before + self.step} steps '
             f'({self.views} views), seed {self.experiment.seed}{start}; '
             'not yet trained on places'
         )
         return self.model.eval()
-
-
-@dataclass(frozen=True)
-class _Projection:
-    """The student's 1x1 projection as a matrix.
-
-    Attributes:
-        weight: (C_teacher, C).
-        bias: (C_teacher,).
-    """
-
-    weight: Tensor
-    bias: Tensor
-
-    @classmethod
-    def of(cls, student: Student) -> _Projection:
-        bias = student.projection.bias
-        assert bias is not None
-        return cls(student.projection.weight.detach().flatten(1), bias.detach())
-
-    @torch.no_grad()
-    def sample(self, trunk: nn.Module, views: Tensor) -> Tensor:
-        """(N, C_teacher) unit-norm projected local features of a batch."""
-        features = trunk(views).permute(0, 2, 3, 1).flatten(0, 2)
-        return nn.functional.normalize(features @ self.weight.T + self.bias, dim=1)
-
-    def then_components(self, projected: Tensor, reduction: Reduction) -> None:
-        """Set the reduction to this projection followed by PCA of (N, C_teacher) features.
-
-        The mean stays: it is a part of every unit-norm feature, and clusters take it off.
-
-        Raises:
-            SourceError: the features span fewer than R directions.
-        """
-        wanted = reduction.projection.out_channels
-        found = principal_components(projected, wanted, PcaConfig(method='exact'))
-        if len(found.deviations) < wanted:
-            raise SourceError(
-                f'distillation: expected local features that span at least {wanted} directions, '
-                f'found {len(found.deviations)}; use more photos, or a smaller reduced_channels'
-            )
-        directions = torch.from_numpy(found.directions)
-        reduction.set_projection(directions @ self.weight, directions @ self.bias)

@@ -16,8 +16,12 @@ from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import ConfigError, ImageError
 from ghost_vpr_ros.core.preprocessing import preprocess
 from ghost_vpr_ros.replay.sources.image_sources import open_source
-from training.datasets.data_config import expanded
+from training.datasets.data_config import DataConfig, expanded
+from training.datasets.open_place_set import open_place_set
 from training.loop.augmentation import AugmentationConfig, augment, random_view
+
+_OF_A_BANK = 1 << 20
+"""In place of a process in the seed of the views of a bank."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class Photos:
 def open_photos(sources: Sequence[str]) -> Photos:
     """All photos of the sources, each `WEIGHT PATH [COLUMN=VALUE ...]`.
 
+    `views=N` among the conditions stands for N views of each panorama in place of its images.
+
     Raises:
         SourceError: a source cannot be read.
         ConfigError: no source, no weight above 0, or a text of another form.
@@ -44,7 +50,7 @@ def open_photos(sources: Sequence[str]) -> Photos:
     weights: list[NDArray[np.float64]] = []
     for text in sources:
         weight, path, where = _parse(text)
-        found = open_source(path, where=where or None).frames
+        found = _frames(path, where)
         frames += found
         weights.append(np.full(len(found), weight / len(found)))
     total = sum(float(each.sum()) for each in weights)
@@ -54,6 +60,22 @@ def open_photos(sources: Sequence[str]) -> Photos:
             '`photos: [1 FOLDER]` to the section'
         )
     return Photos(frames, np.concatenate(weights) / total)
+
+
+def _frames(path: str, where: dict[str, str]) -> Sequence[Frame]:
+    """The photos of a source, or views of its panoramas.
+
+    Raises:
+        SourceError: it cannot be read, or its images are no panoramas.
+        ConfigError: `views` is not a number.
+    """
+    views = where.pop('views', '')
+    if not views:
+        return open_source(path, where=where or None).frames
+    if not views.isdecimal():
+        raise ConfigError(f'photos: expected a number of views of each panorama, found {views!r}')
+    conditions = tuple(f'{column}={value}' for column, value in where.items())
+    return open_place_set(DataConfig(path=(path,), where=conditions, views=int(views))).frames
 
 
 def open_unweighted(sources: Sequence[str]) -> list[Frame]:
@@ -84,7 +106,11 @@ def _parse(text: str) -> tuple[float, str, dict[str, str]]:
 
 
 class ViewBatches(Dataset[tuple[Tensor, Tensor]]):
-    """Item `step` is that step's batch: clean views for the teacher, augmented for the student."""
+    """Item `step` is that step's batch: clean views for the teacher, augmented for the student.
+
+    Attributes:
+        batch_size: B.
+    """
 
     def __init__(
         self,
@@ -109,7 +135,7 @@ class ViewBatches(Dataset[tuple[Tensor, Tensor]]):
         """
         self._photos = photos
         self._sizes_px = sizes_px
-        self._batch_size = batch_size
+        self.batch_size = batch_size
         self._seed = seed
         self._augmentation = augmentation
         self._preprocessing = preprocessing
@@ -121,14 +147,40 @@ class ViewBatches(Dataset[tuple[Tensor, Tensor]]):
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
         """Clean and augmented network inputs, (B, 3, size, size) float32 each."""
         rng = np.random.default_rng((self._seed, step, self._rank))
-        size_px = self._sizes_px[step]
-        views = [self._view(rng, size_px) for _ in range(self._batch_size)]
+        views = self._views(rng, self.batch_size, self._sizes_px[step])
         changed = [augment(view, rng, self._augmentation) for view in views]
-        return self._inputs(views, size_px), self._inputs(changed, size_px)
+        return self.inputs(views), self.inputs(changed)
+
+    @property
+    def identity(self) -> list[object]:
+        """What decides the clean views, as JSON has it."""
+        names = [frame.name for frame in self._photos.frames]
+        cut = [self._augmentation.largest_zoom, self._augmentation.stretch, self._source_px]
+        return [names, self._photos.probability.tolist(), self._sizes_px[0], self._seed, cut]
+
+    def clean_views(self, block: int, count: int = 32) -> NDArray[np.uint8]:
+        """(count, size, size, 3) RGB uint8: views of a block of a bank, of the first size."""
+        rng = np.random.default_rng((self._seed, block, _OF_A_BANK))
+        return np.stack(self._views(rng, count, self._sizes_px[0]))
+
+    def inputs(self, views: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> Tensor:
+        """(B, 3, size, size) float32 network inputs of views of one size."""
+        size_px = len(views[0])
+        config = replace(self._preprocessing, width_px=size_px, height_px=size_px)
+        return torch.from_numpy(np.concatenate([preprocess(view, config) for view in views]))
+
+    @property
+    def _source_px(self) -> int:
+        """Side that a photo has at the network's input."""
+        return round((self._preprocessing.width_px * self._preprocessing.height_px) ** 0.5)
+
+    def _views(
+        self, rng: np.random.Generator, count: int, size_px: int
+    ) -> list[NDArray[np.uint8]]:
+        return [self._view(rng, size_px) for _ in range(count)]
 
     def _view(self, rng: np.random.Generator, size_px: int) -> NDArray[np.uint8]:
         """A view of a photo; an unreadable photo is replaced by another, at most ten times."""
-        source_px = round((self._preprocessing.width_px * self._preprocessing.height_px) ** 0.5)
         error: ImageError | None = None
         for _ in range(10):
             number = int(rng.choice(len(self._photos.frames), p=self._photos.probability))
@@ -137,9 +189,5 @@ class ViewBatches(Dataset[tuple[Tensor, Tensor]]):
             except ImageError as unreadable:
                 error = unreadable
                 continue
-            return random_view(image, size_px, rng, self._augmentation, source_px)
+            return random_view(image, size_px, rng, self._augmentation, self._source_px)
         raise ImageError(f'ten photos in a row cannot be read, the last: {error}') from error
-
-    def _inputs(self, views: Sequence[NDArray[np.uint8]], size_px: int) -> Tensor:
-        config = replace(self._preprocessing, width_px=size_px, height_px=size_px)
-        return torch.from_numpy(np.concatenate([preprocess(view, config) for view in views]))

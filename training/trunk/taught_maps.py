@@ -1,0 +1,115 @@
+"""What a student has learnt of its teacher's maps, put into the network that is trained next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from ghost_vpr_ros.core.config.model import PcaConfig
+from ghost_vpr_ros.core.errors import SourceError
+from ghost_vpr_ros.core.model.principal_components import principal_components
+from ghost_vpr_ros.core.model.reduction import Reduction
+from ghost_vpr_ros.core.model.vpr_model import VprModel
+
+if TYPE_CHECKING:
+    from training.trunk.distillation import Student
+
+
+@torch.no_grad()
+def take_rows(model: VprModel, student: Student) -> None:
+    """Give a network of joined rows the student's trunk, and its projection of each row.
+
+    A projection to more channels than the row has keeps its directions and drops the coordinates:
+    cosines within the map stay as they are.
+
+    Args:
+        model: joins some of the rows that the student gives.
+        student: trunk without joined rows.
+    """
+    own = model.backbone.state_dict()
+    learnt = student.trunk.state_dict()
+    model.backbone.load_state_dict({name: learnt.get(name, value) for name, value in own.items()})
+    taught = dict(zip(student.rows, student.projections, strict=True))
+    for row, target in zip(model.config.rows, model.backbone.joint.projections, strict=True):
+        source = taught[row]
+        assert isinstance(source, nn.Conv2d) and isinstance(target, nn.Conv2d)
+        assert source.bias is not None and target.bias is not None
+        weight, bias = square(source.weight.flatten(1), source.bias)
+        target.weight.copy_(weight[:, :, None, None])
+        target.bias.copy_(bias)
+
+
+def square(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """A projection (T, C), (T,) as one to C channels, in which inner products are the same.
+
+    Of the C + 1 directions that weight and bias span, the weakest is lost where T > C.
+    """
+    taught, channels = weight.shape
+    if taught > channels:
+        directions = torch.linalg.svd(torch.cat([weight, bias[:, None]], dim=1)).U[:, :channels]
+        return directions.T @ weight, directions.T @ bias
+    missing = channels - taught
+    return nn.functional.pad(weight, (0, 0, 0, missing)), nn.functional.pad(bias, (0, missing))
+
+
+def reduce_as_taught(reduction: Reduction, student: Student, views: Iterable[Tensor]) -> None:
+    """Set a reduction to the student's only projection followed by PCA of what it returns.
+
+    Args:
+        reduction: of the student's last map.
+        student: gives its last map alone.
+        views: batches (B, 3, h, w) that the PCA is learnt on.
+
+    Raises:
+        SourceError: the views span fewer than R directions.
+    """
+    projection = _Projection.of(student)
+    projected = torch.cat([projection.sample(student.trunk, view) for view in views])
+    projection.then_components(projected, reduction)
+
+
+@dataclass(frozen=True)
+class _Projection:
+    """The student's 1x1 projection as a matrix.
+
+    Attributes:
+        weight: (C_teacher, C).
+        bias: (C_teacher,).
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+    @classmethod
+    def of(cls, student: Student) -> _Projection:
+        (projection,) = student.projections
+        assert isinstance(projection, nn.Conv2d) and projection.bias is not None
+        return cls(projection.weight.detach().flatten(1), projection.bias.detach())
+
+    @torch.no_grad()
+    def sample(self, trunk: nn.Module, views: Tensor) -> Tensor:
+        """(N, C_teacher) unit-norm projected local features of a batch."""
+        features = trunk(views).permute(0, 2, 3, 1).flatten(0, 2)
+        return nn.functional.normalize(features @ self.weight.T + self.bias, dim=1)
+
+    def then_components(self, projected: Tensor, reduction: Reduction) -> None:
+        """Set the reduction to this projection followed by PCA of (N, C_teacher) features.
+
+        The mean stays: it is a part of every unit-norm feature, and clusters take it off.
+
+        Raises:
+            SourceError: the features span fewer than R directions.
+        """
+        wanted = reduction.projection.out_channels
+        found = principal_components(projected, wanted, PcaConfig(method='exact'))
+        if len(found.deviations) < wanted:
+            raise SourceError(
+                f'distillation: expected local features that span at least {wanted} directions, '
+                f'found {len(found.deviations)}; use more photos, or a smaller reduced_channels'
+            )
+        directions = torch.from_numpy(found.directions)
+        reduction.set_projection(directions @ self.weight, directions @ self.bias)
