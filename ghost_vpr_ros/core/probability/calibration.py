@@ -81,9 +81,7 @@ class Calibration:
             value = getattr(self, each.name)
             if isinstance(value, float) and not math.isfinite(value):
                 raise _bad(each.name, 'a finite number', value)
-        if self.slope <= 0.0:
-            raise _bad('slope', 'a positive number', self.slope)
-        for name in ('group_radius_m', 'positive_distance_m'):
+        for name in ('slope', 'group_radius_m', 'positive_distance_m'):
             if getattr(self, name) <= 0.0:
                 raise _bad(name, 'a positive number', getattr(self, name))
         if not -1.0 <= self.right_similarity <= 1.0:
