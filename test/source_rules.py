@@ -62,7 +62,7 @@ LAYERS = {
 FLOORS = (
     ('errors', 'datatypes', 'home', 'sampling', 'stamps', 'whole_file'),
     ('config', 'geodesy', 'poses', 'camera', 'image'),
-    ('probability', 'preprocessing'),
+    ('probability', 'preprocessing', 'raw_image'),
     ('model',),
     ('map', 'engine'),
     ('search', 'verification'),

@@ -7,7 +7,7 @@ person sees it; image streams of cameras carry no such tag and are not touched.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -26,14 +26,32 @@ IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff', '.p
 RAW_ENCODINGS: dict[str, int] = {
     **{f'{order}8': 3 for order in ('rgb', 'bgr')},
     **{f'{order}8': 4 for order in ('rgba', 'bgra')},
+    **{f'{order}16': 6 for order in ('rgb', 'bgr')},
+    **{f'{order}16': 8 for order in ('rgba', 'bgra')},
+    **{'8UC1': 1, '8UC3': 3, '8UC4': 4},
     'mono8': 1,
     'mono16': 2,
     **{f'bayer_{order}8': 1 for order in ('rggb', 'bggr', 'gbrg', 'grbg')},
     **{f'bayer_{order}16': 2 for order in ('rggb', 'bggr', 'gbrg', 'grbg')},
     **{name: 2 for name in ('yuv422', 'uyvy', 'yuv422_yuy2', 'yuyv')},
 }
-"""Encodings of `sensor_msgs/Image` that are understood, with their bytes for each pixel."""
+"""Encodings of `sensor_msgs/Image` in one plane that are understood, bytes for each pixel."""
 
+_BAYER = {
+    # OpenCV names them by the second row's second and third pixel.
+    'rggb': cv2.COLOR_BayerBG2RGB,
+    'bggr': cv2.COLOR_BayerRG2RGB,
+    'gbrg': cv2.COLOR_BayerGR2RGB,
+    'grbg': cv2.COLOR_BayerGB2RGB,
+}
+_DEPTH_BITS = (8, 10, 12, 14, 16)
+"""Bits of a pixel that cameras have, whatever the 16 that carry them."""
+
+_VIDEO = ('h264', 'h.264', 'h265', 'h.265', 'hevc', 'avc', 'av1', 'vp8', 'vp9', 'theora', 'ffmpeg')
+_VIDEO_STARTS = (b'\x00\x00\x00\x01', b'\x00\x00\x01')
+"""Start codes of H.264 and H.265 packets; no picture begins so."""
+
+_PNG_START = b'\x89PNG\r\n\x1a\n'
 _JPEG_START = b'\xff\xd8'
 _JPEG_END = b'\xff\xd9'
 _JPEG_SCAN = 0xDA
@@ -53,16 +71,18 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
     return decode_compressed(data, str(path))
 
 
-def decode_compressed(data: Buffer, name: str) -> NDArray[np.uint8]:
+def decode_compressed(data: Buffer, name: str, image_format: str = '') -> NDArray[np.uint8]:
     """RGB uint8 (H, W, 3) of a JPEG, PNG or other compressed image in memory.
 
     Args:
         data: the compressed bytes.
         name: what to call the image in an error.
+        image_format: of a `sensor_msgs/CompressedImage`, such as `bgr8; jpeg compressed bgr8`.
 
     Raises:
-        ImageError: empty, truncated, or not an image.
+        ImageError: empty, truncated, or not an image: of a depth camera, or video.
     """
+    check_is_picture(data, image_format, name)
     buffer = np.frombuffer(data, np.uint8)
     if buffer.size == 0:
         raise ImageError(f'{name}: expected an image, found 0 bytes; write the file again')
@@ -71,7 +91,57 @@ def decode_compressed(data: Buffer, name: str) -> NDArray[np.uint8]:
             f'{name}: the JPEG is truncated, expected an end marker in {buffer.size} bytes; '
             'copy or record it again'
         )
-    return np.asarray(cv2.cvtColor(_decode(buffer, name), cv2.COLOR_BGR2RGB), np.uint8)
+    source, _, written = image_format.strip().partition(';')
+    if source.startswith('bayer_'):
+        return _rgb_of_mosaic(buffer, source, name)
+    decoded = _decode(buffer, name)
+    if 'compressed rgb' in written:
+        # image_transport tells so that red was written where a JPEG has blue.
+        return decoded
+    return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def eight_bits(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    """Grey levels or colours, uint8 or uint16, as uint8; by the bits that their camera uses.
+
+    A camera of 10, 12 or 14 bits fills the lower ones of 16: its white is not 65535.
+    """
+    if pixels.dtype == np.uint8:
+        return np.asarray(pixels, np.uint8)
+    brightest = int(pixels.max(initial=0))
+    bits = next(bits for bits in _DEPTH_BITS if brightest < 1 << bits)
+    scaled = cv2.convertScaleAbs(pixels, alpha=255.0 / ((1 << bits) - 1))
+    return np.asarray(scaled, np.uint8).reshape(pixels.shape)
+
+
+def debayered(mosaic: NDArray[np.uint8], encoding: str) -> NDArray[np.uint8]:
+    """RGB uint8 (H, W, 3) of a mosaic (H, W) of 8 bits; `encoding` as `bayer_rggb8`."""
+    order = encoding.removeprefix('bayer_')[:4]
+    return np.asarray(cv2.cvtColor(mosaic, _BAYER[order]), np.uint8)
+
+
+def check_is_picture(data: Buffer, image_format: str, name: str) -> None:
+    """Refuse what travels as a CompressedImage and is no picture of JPEG's kind.
+
+    Raises:
+        ImageError: a depth image or packets of a video; with the format and the next step.
+    """
+    start = np.frombuffer(data, np.uint8)[:20].tobytes()
+    said = image_format.lower()
+    called = f'format {image_format!r}' if image_format else 'the content'
+    # compressedDepth puts a header of 12 bytes before its PNG.
+    if 'compresseddepth' in said or start[12:] == _PNG_START:
+        raise ImageError(
+            f'{name}: {called} is a depth image (compressedDepth), which shows no place; choose '
+            "the topic of the camera's colour or infrared images"
+        )
+    video = next((word for word in _VIDEO if word in said), '')
+    if video or start.startswith(_VIDEO_STARTS):
+        raise ImageError(
+            f'{name}: {called} is video ({video or "H.264 or H.265"} packets), not '
+            'one picture a message; record the JPEG topic of the camera, or decode it with `ros2 '
+            'run image_transport republish ffmpeg raw` and use the raw topic'
+        )
 
 
 def encode_jpeg(rgb: NDArray[np.uint8], quality: int = 90) -> bytes:
@@ -142,9 +212,11 @@ def packed_rows(
 
 
 def _decode(buffer: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
-    """BGR uint8 (H, W, 3) as OpenCV has it."""
+    """BGR uint8 (H, W, 3) as OpenCV has it; 16 bits as `eight_bits` does it."""
     try:
-        image = cv2.imdecode(buffer, cv2.IMREAD_COLOR)
+        image = cv2.imdecode(buffer, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+        if image is not None and image.dtype not in (np.uint8, np.uint16):
+            image = cv2.imdecode(buffer, cv2.IMREAD_COLOR)
     except cv2.error as error:
         raise ImageError(f'{name}: the image cannot be decoded ({error.err})') from error
     if image is None or image.size == 0:
@@ -152,7 +224,18 @@ def _decode(buffer: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
             f'{name}: expected an image, found {buffer.size} bytes that are damaged or of another '
             'kind; replace or remove the file'
         )
-    return np.asarray(image, np.uint8)
+    return eight_bits(image)
+
+
+def _rgb_of_mosaic(buffer: NDArray[np.uint8], source: str, name: str) -> NDArray[np.uint8]:
+    """RGB of a PNG or JPEG that a driver wrote of `source`, with its mosaic or in colours."""
+    order = source.removeprefix('bayer_')[:4]
+    if order not in _BAYER:
+        raise ImageError(f'{name}: {source!r} is no mosaic of {", ".join(_BAYER)}')
+    grey = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
+    if grey is None or grey.ndim != 2:
+        return np.asarray(cv2.cvtColor(_decode(buffer, name), cv2.COLOR_BGR2RGB), np.uint8)
+    return debayered(eight_bits(grey), source)
 
 
 def _is_whole_jpeg(buffer: NDArray[np.uint8]) -> bool:

@@ -1,34 +1,31 @@
 """Image messages to RGB and back; free functions without state.
 
-`cv_bridge` is used where it is installed (a ROS machine), `rosbags.image` otherwise; both give the
-same pixels, up to the rounding of one grey level for 16-bit images.
+`cv_bridge` is used where it is installed (a ROS machine), `rosbags.image` otherwise. Both see only
+what `core/raw_image.py` leaves of an image, and give the same pixels.
 """
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from ghost_vpr_ros.core.errors import ImageError
-from ghost_vpr_ros.core.image import check_raw_image, decode_compressed, packed_rows
+from ghost_vpr_ros.core.errors import ConfigError, ImageError
+from ghost_vpr_ros.core.image import decode_compressed
+from ghost_vpr_ros.core.raw_image import RawImage, simplified
 
 RgbImage = NDArray[np.uint8]
+Converter = Callable[[RawImage], RgbImage]
 
-
-class PackedImage(NamedTuple):
-    """The fields of `sensor_msgs/Image` that a converter reads, its rows without padding."""
-
-    encoding: str
-    height: int
-    width: int
-    is_bigendian: bool
-    data: NDArray[np.uint8]
+_INSTALL = (
+    'install cv_bridge (`apt install ros-$ROS_DISTRO-cv-bridge`) or rosbags-image '
+    '(`pip install rosbags-image`)'
+)
 
 
 def image_from_message(message: Image | CompressedImage) -> RgbImage:
@@ -38,22 +35,29 @@ def image_from_message(message: Image | CompressedImage) -> RgbImage:
         ImageError: unknown encoding, zero size, truncated or undecodable; names the encoding.
     """
     if isinstance(message, CompressedImage):
-        return decode_compressed(message.data, f'compressed image of format {message.format!r}')
+        name = f'compressed image of format {message.format!r}'
+        return decode_compressed(message.data, name, message.format)
     return rgb_from_raw(message, convert_raw)
 
 
-def rgb_from_raw(message: Image, convert: Callable[[Image], RgbImage]) -> RgbImage:
-    """RGB uint8 (H, W, 3) of a raw image, checked before `convert` sees it.
+def rgb_from_raw(message: Image, convert: Converter | None) -> RgbImage:
+    """RGB uint8 (H, W, 3) of a raw image, checked and simplified before `convert` sees it.
 
     Raises:
-        ImageError: the fields contradict the buffer, or the converter refuses the encoding.
+        ImageError: the fields contradict the buffer, the encoding is not known, or the converter
+            fails.
     """
-    size_bytes = len(message.data)
-    check_raw_image(
-        message.encoding, message.height, message.width, message.step, size_bytes, 'image message'
+    raw = simplified(
+        message.encoding,
+        message.height,
+        message.width,
+        message.step,
+        bool(message.is_bigendian),
+        message.data,
+        'image message',
     )
     try:
-        return np.ascontiguousarray(convert(message))
+        return np.ascontiguousarray((convert or _no_converter)(raw))
     except Exception as error:
         # The two converters share no exception class of their own.
         raise ImageError(
@@ -62,18 +66,18 @@ def rgb_from_raw(message: Image, convert: Callable[[Image], RgbImage]) -> RgbIma
         ) from error
 
 
-def convert_with_rosbags(message: Image) -> RgbImage:
-    """RGB of a checked raw image by `rosbags.image`, which expects rows without padding."""
-    # Imported here: a ROS machine with cv_bridge does not need it.
-    from rosbags.image import image_to_cvimage
+def check_converter() -> None:
+    """Refuse a machine on which no image could be converted.
 
-    pixels = packed_rows(
-        message.data, message.encoding, message.height, message.width, message.step
-    )
-    packed = PackedImage(
-        message.encoding, message.height, message.width, bool(message.is_bigendian), pixels
-    )
-    return np.asarray(image_to_cvimage(packed, 'rgb8'), np.uint8)  # type: ignore[arg-type]
+    Raises:
+        ConfigError: neither package is installed; with the commands that install them.
+    """
+    if convert_raw is None:
+        raise ConfigError(f'no converter of image messages is installed; {_INSTALL}')
+
+
+def _no_converter(_: RawImage) -> RgbImage:
+    raise ConfigError(_INSTALL)
 
 
 def raw_message(rgb: RgbImage, header: Header) -> Image:
@@ -96,7 +100,7 @@ def byte_array(data: bytes) -> array[int]:
     return array('B', data)
 
 
-def _find_cv_bridge() -> Callable[[Image], RgbImage] | None:
+def _find_cv_bridge() -> Converter | None:
     """The converter of a working `cv_bridge`, or None."""
     try:
         from cv_bridge import CvBridge
@@ -105,8 +109,18 @@ def _find_cv_bridge() -> Callable[[Image], RgbImage] | None:
     except (ImportError, AttributeError):
         # AttributeError: a cv_bridge that was built for another numpy.
         return None
-    return lambda message: bridge.imgmsg_to_cv2(message, desired_encoding='rgb8')
+    return lambda raw: bridge.imgmsg_to_cv2(raw, desired_encoding='rgb8')
+
+
+def _find_rosbags() -> Converter | None:
+    """The converter of `rosbags-image`, or None."""
+    try:
+        from rosbags.image import image_to_cvimage
+    except ImportError:
+        return None
+    return lambda raw: np.asarray(image_to_cvimage(raw, 'rgb8'), np.uint8)  # type: ignore[arg-type]
 
 
 convert_with_cv_bridge = _find_cv_bridge()
+convert_with_rosbags = _find_rosbags()
 convert_raw = convert_with_cv_bridge or convert_with_rosbags

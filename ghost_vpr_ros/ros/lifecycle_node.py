@@ -19,6 +19,7 @@ from ghost_vpr_ros.core.map.reader import MapReader
 from ghost_vpr_ros.core.opened_map import OpenedMap
 from ghost_vpr_ros.ros.answer_publishers import AnswerPublishers
 from ghost_vpr_ros.ros.conversions import header_at
+from ghost_vpr_ros.ros.image_conversions import check_converter
 from ghost_vpr_ros.ros.node_statistics import Statistics, diagnostics_message
 from ghost_vpr_ros.ros.parameters import NodeParameters
 from ghost_vpr_ros.ros.recognition import Recognition, open_map_and_model
@@ -123,6 +124,7 @@ class PlaceRecognitionNode(LifecycleNode):
 
     def _load(self) -> None:
         config = self.parameters.node
+        check_converter()
         self._loaded = open_map_and_model(self.parameters)
         place_map = self._loaded.place_map
         self._answers = AnswerPublishers(self, place_map, config.map_frame)

@@ -46,7 +46,7 @@ def test_received_message_data_decodes_without_conversion_by_the_caller() -> Non
         (np.full((4, 6), 90, np.uint8), (90, 90, 90)),
         (np.full((4, 6), 90 * 257, np.uint16), (90, 90, 90)),
         (np.full((4, 6, 4), (10, 20, 30, 99), np.uint8), (30, 20, 10)),
-        (np.full((4, 6, 3), (257, 514, 771), np.uint16), (3, 2, 1)),
+        (np.full((4, 6, 3), (25700, 51400, 12850), np.uint16), (50, 200, 100)),
     ],
     ids=['grey', 'grey16', 'bgra', 'bgr16'],
 )
@@ -135,3 +135,49 @@ def test_packed_rows_copies_nothing_without_padding() -> None:
     packed = packed_rows(data, 'mono8', 2, 3, 3)
     data[0] = 99
     assert packed[0] == 99
+
+
+@pytest.mark.parametrize(
+    ('image_format', 'data', 'text'),
+    [
+        ('16UC1; compressedDepth png', b'x' * 40, 'depth image'),
+        ('', bytes(12) + b'\x89PNG\r\n\x1a\n', 'the content is a depth image'),
+        ('h264', b'\x00\x00\x00\x01\x67', "format 'h264' is video"),
+        ('jpeg', b'\x00\x00\x00\x01\x67', "format 'jpeg' is video .H.264 or H.265"),
+        ('hevc', b'x', 'republish'),
+        ('theora', b'x', 'video .theora packets'),
+    ],
+)
+def test_what_is_no_picture_is_named_with_the_next_step(image_format, data, text) -> None:
+    with pytest.raises(ImageError, match=text) as error:
+        decode_compressed(data, '/cam[3]', image_format)
+    assert '/cam[3]' in str(error.value)
+    assert 'damaged' not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ('image_format', 'is_swapped'),
+    [
+        ('rgb8; jpeg compressed bgr8', False),
+        ('rgb8; jpeg compressed rgb8', True),
+        ('bgr8; png compressed rgb8', True),
+        ('jpeg', False),
+    ],
+)
+def test_colours_are_those_that_the_format_tells(image_format: str, is_swapped: bool) -> None:
+    rgb = smooth_rgb()
+    written = rgb[..., ::-1] if is_swapped else rgb
+    found = decode_compressed(encode_jpeg(np.ascontiguousarray(written), 98), 'm', image_format)
+    assert np.abs(found.astype(int) - rgb).mean() < 4
+
+
+@pytest.mark.parametrize('dtype', [np.uint8, np.uint16])
+def test_a_mosaic_in_a_png_becomes_colours(dtype: type) -> None:
+    scale = 257 if dtype == np.uint16 else 1
+    mosaic = np.tile(np.array([[200, 100], [100, 50]], dtype) * scale, (4, 4)).astype(dtype)
+    data = cv2.imencode('.png', mosaic)[1].tobytes()
+    kind = f'bayer_rggb{8 if dtype == np.uint8 else 16}'
+    found = decode_compressed(data, 'm', f'{kind}; png compressed {kind}')
+    assert np.abs(found[2:-2, 2:-2].astype(int) - (200, 100, 50)).max() <= 1
+    with pytest.raises(ImageError, match='bayer_xxxx8'):
+        decode_compressed(data, 'm', 'bayer_xxxx8; png compressed ')

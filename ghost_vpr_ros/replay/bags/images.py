@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
-from rosbags.image import message_to_cvimage
+from rosbags.image import image_to_cvimage
 
-from ghost_vpr_ros.core.errors import BagError, ImageError
-from ghost_vpr_ros.core.image import check_raw_image, decode_compressed, packed_rows
+from ghost_vpr_ros.core.errors import BagError
+from ghost_vpr_ros.core.image import decode_compressed
+from ghost_vpr_ros.core.raw_image import simplified
 from ghost_vpr_ros.replay.bags.file import BagFile, Message
 
 IMAGE_TYPE = 'sensor_msgs/msg/Image'
@@ -60,13 +60,14 @@ def rgb_of_message(content: Any, name: str) -> NDArray[np.uint8]:
         ImageError: unsupported, truncated or of zero size; `name` is in the message.
     """
     if hasattr(content, 'format'):
-        return decode_compressed(content.data, name)
-    shape = (content.encoding, content.height, content.width, content.step)
-    check_raw_image(*shape, len(content.data), name)
-    content.data = packed_rows(content.data, *shape)
-    try:
-        return np.asarray(message_to_cvimage(content, 'rgb8'), np.uint8)
-    except cv2.error as error:
-        raise ImageError(
-            f'{name}: {content.encoding} cannot be converted ({error.err})'
-        ) from error
+        return decode_compressed(content.data, name, content.format)
+    raw = simplified(
+        content.encoding,
+        content.height,
+        content.width,
+        content.step,
+        bool(content.is_bigendian),
+        content.data,
+        name,
+    )
+    return np.asarray(image_to_cvimage(raw, 'rgb8'), np.uint8)  # type: ignore[arg-type]

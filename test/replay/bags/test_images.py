@@ -84,7 +84,7 @@ def test_yuv_encodings(encoding: str, luma_first: bool) -> None:
 
 def test_big_endian_mono16() -> None:
     pixels = flat(90 * 256, dtype=np.uint16).byteswap()
-    assert rgb_of_message(raw('mono16', pixels, is_bigendian=1), 'm')[0, 0, 0] == 89
+    assert rgb_of_message(raw('mono16', pixels, is_bigendian=1), 'm')[0, 0, 0] == 90
 
 
 @pytest.mark.parametrize('encoding', ['32FC1', '16UC1', '', 'jpeg'])
