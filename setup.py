@@ -66,7 +66,7 @@ setup(
             'rosbags-image',
             *(f'ros-jazzy-{name}; {HAS_ROS_WHEELS}' for name in ROS_WHEELS),
         ],
-        'replay': ['matplotlib', 'pillow', 'rosbags', 'rosbags-image'],
+        'replay': ['matplotlib', 'pillow', 'rosbags>=0.11', 'rosbags-image'],
         'engines': ['onnx', 'onnxruntime', 'openvino'],
         'backbones': ['torchvision'],
         'pose-graph': ['gtsam>=4.2'],

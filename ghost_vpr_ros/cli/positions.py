@@ -22,12 +22,19 @@ def located(source: ImageSource) -> ImageSource:
     """
     from ghost_vpr_ros.replay.evaluation.ground_truth import has_position
 
+    tell_notes(source)
     frames = [frame for frame in source.frames if has_position(frame)]
     if not frames or len(frames) == len(source):
         return source
     without = len(source) - len(frames)
     say(f'warning: {source.name}: {without} of {len(source)} images lack a position, left out')
     return replace(source, frames=frames)
+
+
+def tell_notes(source: ImageSource) -> None:
+    """Say what a user should know of a source."""
+    for note in source.notes:
+        say(f'warning: {note}')
 
 
 def judged_frames(
@@ -54,7 +61,9 @@ def judged_frames(
     from ghost_vpr_ros.replay.sources.image_sources import open_source
 
     if ground_truth is None:
-        return open_source(source, where=where, topics=topics, as_recorded=as_recorded).frames
+        opened = open_source(source, where=where, topics=topics, as_recorded=as_recorded)
+        tell_notes(opened)
+        return opened.frames
     from ghost_vpr_ros.replay.sources.truth_file import read_trajectory, with_truth
 
     truth = read_trajectory(ground_truth, topics.max_gap_s)

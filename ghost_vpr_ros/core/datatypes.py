@@ -177,6 +177,7 @@ class Hypothesis:
         closure: of an accepted answer that says something new; None where the frame repeats the
             one before, and where nothing relates both cameras.
         descriptor: (D,) float32 of the image; None where it was unusable.
+        detail: a sentence on an image that was unusable.
     """
 
     stamp_ns: int
@@ -191,3 +192,4 @@ class Hypothesis:
     is_calibrated: bool = False
     closure: LoopClosure | None = None
     descriptor: NDArray[np.float32] | None = None
+    detail: str = ''

@@ -16,6 +16,7 @@ from pyproj import Transformer
 from ghost_vpr_ros.core.datatypes import GeoPoint
 
 _LAST_UTM_ZONE = 60
+_STATUS_NO_FIX = -1
 
 
 class LocalFrame:
@@ -175,3 +176,21 @@ def _utm(zone: int, northern: bool) -> Transformer:
         '+proj=pipeline +step +proj=unitconvert +xy_in=deg +xy_out=rad'
         f' +step +proj=utm +zone={zone}{south} +ellps=WGS84'
     )
+
+
+def position_of_fix(
+    status: int, latitude_deg: float, longitude_deg: float, altitude_m: float
+) -> GeoPoint | None:
+    """The position of a NavSatFix; None without a fix, and an unknown altitude where it is NaN.
+
+    Exact zeros are a message that nobody filled in, not a place in the Gulf of Guinea. The status
+    "unknown" (-2) is the default of drivers that never set it: their positions are taken.
+    """
+    if status == _STATUS_NO_FIX or latitude_deg == longitude_deg == 0.0:
+        return None
+    try:
+        check_geo(latitude_deg, longitude_deg)
+    except ValueError:
+        return None
+    known_m = float(altitude_m) if math.isfinite(altitude_m) else None
+    return GeoPoint(float(latitude_deg), float(longitude_deg), known_m)

@@ -38,7 +38,7 @@ from ghost_vpr_ros.core.probability.calibration import Calibration
 from ghost_vpr_ros.core.probability.likelihood import Likelihood
 from ghost_vpr_ros.core.recognition.decision import decide, decision_config
 from ghost_vpr_ros.core.recognition.frame_memory import FrameMemory
-from ghost_vpr_ros.core.recognition.image_quality import shows_something
+from ghost_vpr_ros.core.recognition.image_quality import shows_something, why_unusable
 from ghost_vpr_ros.core.recognition.known_places import KnownPlaces
 from ghost_vpr_ros.core.recognition.map_likelihood import MapTeacher
 from ghost_vpr_ros.core.recognition.odometry import PositionPrior, Reading
@@ -220,7 +220,8 @@ class PlaceRecognizer:
             pixels = pixel_batch(image, self._preprocessing)
             is_usable = shows_something(image, config.min_contrast)
         if not is_usable or memory.is_frozen(image, config):
-            return self._answer(stamp_ns, State.REJECTED, Reason.IMAGE_QUALITY, clock)
+            answer = self._answer(stamp_ns, State.REJECTED, Reason.IMAGE_QUALITY, clock)
+            return replace(answer, detail=why_unusable(image, config, is_frozen=is_usable))
         with clock('describe'):
             descriptor = self._engine.describe(pixels)
         with clock('search'):

@@ -15,6 +15,7 @@ played again, a simulation that was reset. A message that lies less far behind i
 LEAP_NS = 60_000_000_000
 """A single stamp that lies so far ahead is taken for wrong where the next one is back in time."""
 
+_YEAR_S = 365.25 * 86_400.0
 _UNSET_NS = 0
 """ROS reads zero as "not set"; `UNKNOWN_STAMP_NS` lies below."""
 
@@ -69,3 +70,11 @@ def orders_of(stamps_ns: Iterable[int]) -> list[Order]:
     """Where each message of a whole stream belongs, in the order in which they came."""
     order = StampOrder()
     return [order.place(stamp_ns) for stamp_ns in stamps_ns]
+
+
+def span_text(seconds: float) -> str:
+    """A span of time in the unit that suits it."""
+    for unit, length_s in (('years', _YEAR_S), ('days', 86_400.0), ('hours', 3600.0)):
+        if seconds >= 2 * length_s:
+            return f'{seconds / length_s:.0f} {unit}'
+    return f'{seconds:.0f} s'

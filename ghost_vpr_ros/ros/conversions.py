@@ -27,7 +27,7 @@ from ghost_vpr_ros.core.datatypes import (
     Pose,
     Reason,
 )
-from ghost_vpr_ros.core.geodesy import check_geo
+from ghost_vpr_ros.core.geodesy import position_of_fix
 from ghost_vpr_ros.ros.image_conversions import byte_array
 
 _CANDIDATE_FIELDS = {
@@ -51,6 +51,7 @@ _POINT_TYPES = {
     '<i4': PointField.INT32,
 }
 _FIELD_BYTES = 4
+_SECONDS = 2**32
 KEYFRAME_PREFIX = 'keyframe/'
 """Frames of `~/loop_closure` begin with it; session and stamp of the keyframe follow."""
 
@@ -58,14 +59,20 @@ _DEGRADED = (Reason.EMPTY_MAP, Reason.IMAGE_QUALITY, Reason.STALE, Reason.FAILUR
 
 
 def stamp_to_ns(stamp: Time) -> int:
-    """Integer nanoseconds of a message's stamp."""
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+    """Integer nanoseconds of a message's stamp; after 2038 its seconds wrap to negative ones."""
+    return int(stamp.sec) % _SECONDS * 1_000_000_000 + int(stamp.nanosec)
 
 
 def ns_to_stamp(stamp_ns: int) -> Time:
-    """Stamp of a message; zero, which ROS reads as "not set", where the time is unknown."""
+    """Stamp of a message; zero, which ROS reads as "not set", where the time is unknown.
+
+    A message has 32 bits for the seconds: from 2038 to 2106 they wrap to negative ones, and later
+    times are not known.
+    """
     sec, nanosec = divmod(max(stamp_ns, 0), 1_000_000_000)
-    return Time(sec=sec, nanosec=nanosec)
+    if sec >= _SECONDS:
+        return Time()
+    return Time(sec=sec - _SECONDS if sec >= _SECONDS // 2 else sec, nanosec=nanosec)
 
 
 def header_at(stamp_ns: int, frame_id: str) -> Header:
@@ -196,20 +203,10 @@ def camera_from_message(message: CameraInfo) -> CameraIntrinsics:
 
 
 def geo_from_fix(message: NavSatFix) -> GeoPoint | None:
-    """The position of a fix; None without one, and an unknown altitude where it is NaN.
-
-    Exact zeros are a message that nobody filled in, not a place in the Gulf of Guinea.
-    """
-    if message.status.status == NavSatStatus.STATUS_NO_FIX:
-        return None
-    if message.latitude == message.longitude == 0.0:
-        return None
-    try:
-        check_geo(message.latitude, message.longitude)
-    except ValueError:
-        return None
-    altitude_m = message.altitude if math.isfinite(message.altitude) else None
-    return GeoPoint(message.latitude, message.longitude, altitude_m)
+    """The position of a fix; None without one."""
+    return position_of_fix(
+        message.status.status, message.latitude, message.longitude, message.altitude
+    )
 
 
 def fix_message(hypothesis: Hypothesis, frame_id: str) -> NavSatFix:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import traceback
 from collections.abc import Callable
@@ -133,23 +134,26 @@ class FrameProcessor:
         except ImageError as error:
             return self._unusable(str(error), stamp_ns)
         stage_ms = {'decode': decode_ms, **hypothesis.stage_ms}
-        return Answer(replace(hypothesis, stage_ms=stage_ms), image)
+        if hypothesis.detail:
+            self._statistics.complain('empty_images', hypothesis.detail)
+            self._warn(hypothesis.detail)
+        return Answer(replace(hypothesis, stage_ms=stage_ms), image, hypothesis.detail)
 
     def _unusable(self, sentence: str, stamp_ns: int) -> Answer:
         """Complain about an image, not too often; it is answered like every other."""
-        self._statistics.count('bad_images')
+        self._statistics.complain('bad_images', sentence)
         self._logger.error(sentence, throttle_duration_sec=self._config().log_period_s)
         return self._rejected(stamp_ns, Reason.IMAGE_QUALITY, sentence)
 
     def _impossible(self, stamp_ns: int, sentence: str) -> Answer:
         """Complain about what a person has to repair."""
-        self._statistics.count('failures')
+        self._statistics.complain('failures', sentence)
         self._logger.error(sentence, throttle_duration_sec=self._config().log_period_s)
         return self._rejected(stamp_ns, Reason.FAILURE, sentence)
 
     def _failed(self, stamp_ns: int) -> Answer:
         """Complain about the defect that is being handled, with its trace."""
-        self._statistics.count('failures')
+        self._statistics.complain('failures', 'a defect, see the log of the node')
         self._logger.error(
             f'a frame could not be answered:\n{traceback.format_exc()}',
             throttle_duration_sec=self._config().log_period_s,
@@ -173,16 +177,19 @@ class FrameProcessor:
             self._statistics.count('clock_resets')
             self._recognizer.reset()
             return
-        self._statistics.count('late_images')
         late = (
             'an image has no stamp'
             if stamp_ns == 0
             else f'an image is stamped {(newest_ns - stamp_ns) / 1e6:.1f} ms before the newest one'
         )
-        self._warn(f'{late}; it is judged by itself and not kept, look at the camera driver')
+        sentence = f'{late}; it is judged by itself and not kept, look at the camera driver'
+        self._statistics.complain('late_images', sentence)
+        self._warn(sentence)
 
     def _warn(self, sentence: str) -> None:
         self._logger.warning(sentence, throttle_duration_sec=self._config().log_period_s)
 
     def _age_s(self, stamp_ns: int) -> float:
-        return (self._clock.now().nanoseconds - stamp_ns) / 1e9
+        """NaN while a simulated clock stands still, and for an image without stamp."""
+        now_ns = self._clock.now().nanoseconds
+        return math.nan if 0 in (now_ns, stamp_ns) else (now_ns - stamp_ns) / 1e9

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable
 
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from nav_msgs.msg import Odometry
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -19,6 +19,14 @@ from ghost_vpr_ros.core.map.reader import MapReader
 from ghost_vpr_ros.core.opened_map import OpenedMap
 from ghost_vpr_ros.ros.answer_publishers import AnswerPublishers
 from ghost_vpr_ros.ros.conversions import header_at
+from ghost_vpr_ros.ros.health import (
+    SILENT_S,
+    Problem,
+    problems_of_clocks,
+    problems_of_images,
+    problems_of_topic,
+    summary,
+)
 from ghost_vpr_ros.ros.image_conversions import check_converter
 from ghost_vpr_ros.ros.node_statistics import Statistics, diagnostics_message
 from ghost_vpr_ros.ros.parameters import NodeParameters
@@ -156,6 +164,7 @@ class PlaceRecognitionNode(LifecycleNode):
             )
         ]
         self._subscription = self._subscribe()
+        self._statistics.begin_to_wait()
         topic, engine = self._subscription.topic_name, self._recognition.engine_name
         self.get_logger().info(f'answering images on {topic} ({engine})')
 
@@ -216,22 +225,34 @@ class PlaceRecognitionNode(LifecycleNode):
     def _publish_diagnostics(self) -> None:
         values = self._statistics.values()
         header = header_at(self.get_clock().now().nanoseconds, self.parameters.node.map_frame)
-        problem = self._problem()
+        problem = summary(self._problems())
         map_values = {} if self._loaded is None else _map_values(self._loaded.place_map)
         values = {'mode': self.parameters.node.mode, **map_values, **values}
-        self._diagnostics.publish(diagnostics_message(header, NODE_NAME, values, problem))
+        name = self.get_fully_qualified_name().lstrip('/')
+        report = diagnostics_message(header, name, values, problem.sentence, problem.level)
+        self._diagnostics.publish(report)
 
-    def _problem(self) -> str:
-        """Why an operator should look at the node; empty when it answers images."""
+    def _problems(self) -> list[Problem]:
+        """Why an operator should look at the node; none when it answers images."""
         if self._loaded is None:
-            return 'not configured'
-        if self._subscription is None:
-            return 'not active'
+            return [Problem(DiagnosticStatus.WARN, 'not configured')]
+        if self._subscription is None or self._recognition is None:
+            return [Problem(DiagnosticStatus.WARN, 'not active')]
         if not self._commands.enabled:
-            return 'images are ignored, as ~/enable was told'
-        if not self._statistics.is_receiving:
-            return f'no image on {self._subscription.topic_name}'
-        return ''
+            return [Problem(DiagnosticStatus.WARN, 'images are ignored, as ~/enable was told')]
+        recent = self._statistics.recent
+        of_topic = problems_of_topic(self, self._subscription, recent.silent_s)
+        of_clocks = problems_of_clocks(
+            self._recognition.newest,
+            self.get_clock().now().nanoseconds,
+            is_simulated=self.get_parameter('use_sim_time').value,
+        )
+        if of_topic or of_clocks:
+            self.get_logger().warning(
+                summary([*of_topic, *of_clocks]).sentence,
+                throttle_duration_sec=max(self.parameters.node.log_period_s, SILENT_S),
+            )
+        return [*problems_of_images(recent), *of_topic, *of_clocks]
 
 
 def image_qos() -> QoSProfile:

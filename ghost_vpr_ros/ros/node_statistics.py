@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import resource
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,28 @@ from std_msgs.msg import Header
 from ghost_vpr_ros.core.datatypes import Hypothesis
 
 _WINDOW = 200
+_RECENT_S = 5.0
+
+
+@dataclass(frozen=True)
+class Recent:
+    """What happened in the last seconds.
+
+    Attributes:
+        counts: events by name.
+        answered: images that were answered.
+        silent_s: since the last image, or since somebody began to wait for one.
+        sentences: the last complaint by event.
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+    answered: int = 0
+    silent_s: float = 0.0
+    sentences: Mapping[str, str] = field(default_factory=dict)
+
+    def sentence(self, event: str) -> str:
+        """The last complaint of this kind."""
+        return self.sentences.get(event, 'see the log')
 
 
 class Statistics:
@@ -23,6 +47,7 @@ class Statistics:
 
     Attributes:
         is_receiving: whether images arrived between the last two calls of `values`.
+        recent: what happened in the seconds before the last call of `values`.
     """
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
@@ -36,6 +61,22 @@ class Statistics:
         self._inference_ms: deque[float] = deque(maxlen=_WINDOW)
         self._received_before = 0
         self.is_receiving = False
+        self._sentences: dict[str, str] = {}
+        self._waiting_since_s = self._last_s
+        self._snapshots: deque[tuple[float, Counter[str]]] = deque()
+        self.recent = Recent()
+
+    def begin_to_wait(self) -> None:
+        """From now on images are expected."""
+        with self._lock:
+            self._waiting_since_s = self._now_s()
+            self._snapshots.clear()
+
+    def complain(self, event: str, sentence: str) -> None:
+        """Count an event, and remember the sentence about it."""
+        with self._lock:
+            self._counts[event] += 1
+            self._sentences[event] = sentence
 
     def count(self, event: str, number: int = 1) -> None:
         """Add to one of the counters that `values` shows."""
@@ -46,7 +87,8 @@ class Statistics:
         """Count one answer; `age_ms` is the age of the image's stamp when it was answered."""
         with self._lock:
             self._answers[f'{hypothesis.state.value} {hypothesis.reason.value}'] += 1
-            self._age_ms.append(age_ms)
+            if math.isfinite(age_ms):
+                self._age_ms.append(age_ms)
             if hypothesis.stage_ms:
                 self._inference_ms.append(sum(hypothesis.stage_ms.values()))
 
@@ -65,6 +107,7 @@ class Statistics:
                 'frames answered': str(self._answers.total()),
                 'frames dropped (overtaken)': str(self._counts['overtaken']),
                 'frames lost in transport': str(self._counts['lost']),
+                'images that show nothing': str(self._counts['empty_images']),
                 'bad images': str(self._counts['bad_images']),
                 'odometry received': str(self._counts['odometry']),
                 'bad odometry': str(self._counts['bad_odometry']),
@@ -81,23 +124,43 @@ class Statistics:
         """By the time that has really passed: timers are late and their period may change."""
         now_s = self._now_s()
         rate_hz = (received - self._received_before) / max(now_s - self._last_s, 1e-3)
+        if rate_hz > 0.0:
+            self._waiting_since_s = now_s
+        self.recent = self._recent(now_s)
         self._received_before, self._last_s = received, now_s
         return rate_hz
 
+    def _recent(self, now_s: float) -> Recent:
+        """The counters of now without those of some seconds ago."""
+        counts = Counter(self._counts)
+        counts['answered'] = self._answers.total()
+        self._snapshots.append((now_s, counts))
+        while len(self._snapshots) > 2 and self._snapshots[1][0] <= now_s - _RECENT_S:
+            self._snapshots.popleft()
+        began = self._snapshots[0][1] if len(self._snapshots) > 1 else Counter[str]()
+        since = Counter({event: number - began[event] for event, number in counts.items()})
+        silent_s = now_s - self._waiting_since_s
+        return Recent(since, since['answered'], silent_s, dict(self._sentences))
+
 
 def diagnostics_message(
-    header: Header, node_name: str, values: Mapping[str, str], problem: str
+    header: Header,
+    node_name: str,
+    values: Mapping[str, str],
+    problem: str,
+    level: bytes = DiagnosticStatus.WARN,
 ) -> DiagnosticArray:
-    """`/diagnostics` of the node: OK, or WARN with the problem in words.
+    """`/diagnostics` of the node: OK, or a level and the problem in words.
 
     Args:
         header: time of the report; a report belongs to no single image.
-        node_name: name that operators see.
+        node_name: full name of the node, which no other one has.
         values: figures in words.
-        problem: why this is a warning; empty when all is well.
+        problem: what is wrong; empty when all is well.
+        level: of the problem.
     """
     status = DiagnosticStatus(name=f'{node_name}: recognition', hardware_id=node_name)
-    status.level = DiagnosticStatus.WARN if problem else DiagnosticStatus.OK
+    status.level = level if problem else DiagnosticStatus.OK
     status.message = problem or 'answering'
     status.values = [KeyValue(key=key, value=value) for key, value in values.items()]
     return DiagnosticArray(header=header, status=[status])

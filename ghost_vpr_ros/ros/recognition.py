@@ -6,6 +6,7 @@ import threading
 import time
 import traceback
 from contextlib import ExitStack
+from dataclasses import replace
 
 import numpy as np
 from nav_msgs.msg import Odometry
@@ -30,6 +31,7 @@ from ghost_vpr_ros.ros.conversions import (
 )
 from ghost_vpr_ros.ros.frame_processor import FrameProcessor, ReceivedImage
 from ghost_vpr_ros.ros.fresh_answers import FreshAnswers
+from ghost_vpr_ros.ros.health import Newest
 from ghost_vpr_ros.ros.image_conversions import RgbImage
 from ghost_vpr_ros.ros.latest_frame_worker import LatestFrameWorker
 from ghost_vpr_ros.ros.node_statistics import Statistics
@@ -43,7 +45,11 @@ _KEYFRAMES_PER_S = 1000
 
 
 class Recognition:
-    """Answers the newest image on a thread of its own, from construction to `close`."""
+    """Answers the newest image on a thread of its own, from construction to `close`.
+
+    Attributes:
+        newest: stamps of the newest messages.
+    """
 
     def __init__(
         self,
@@ -59,6 +65,7 @@ class Recognition:
             DeviceError: the device cannot take the network.
         """
         self._statistics = statistics
+        self.newest = Newest()
         self._logger = node.get_logger()
         self._lock = threading.Lock()
         config = parameters.node
@@ -85,6 +92,7 @@ class Recognition:
 
     def offer(self, message: Image | CompressedImage) -> None:
         """Take the newest image and return at once."""
+        self.newest = replace(self.newest, image_ns=stamp_to_ns(message.header.stamp))
         if self._worker.offer(ReceivedImage(message, time.monotonic_ns())):
             self._statistics.count('overtaken')
 
@@ -95,14 +103,18 @@ class Recognition:
             self._statistics.count('bad_odometry')
         else:
             self._statistics.count('odometry')
-            self._odometry.add(stamp_to_ns(message.header.stamp), pose)
+            stamp_ns = stamp_to_ns(message.header.stamp)
+            self.newest = replace(self.newest, odometry_ns=stamp_ns)
+            self._odometry.add(stamp_ns, pose)
 
     def add_fix(self, message: NavSatFix) -> None:
         """Remember where GPS says that the robot is: for new keyframes, or where to look."""
         geo = geo_from_fix(message)
         self._statistics.count('bad_fixes' if geo is None else 'fixes')
         if geo is not None:
-            self._fixes.add(stamp_to_ns(message.header.stamp), geo)
+            stamp_ns = stamp_to_ns(message.header.stamp)
+            self.newest = replace(self.newest, fix_ns=stamp_ns)
+            self._fixes.add(stamp_ns, geo)
 
     def use_camera(self, message: CameraInfo) -> None:
         """Verify with the camera's own intrinsics, as soon as its driver tells them."""

@@ -51,6 +51,16 @@ def test_an_unknown_stamp_is_zero():
     assert stamp_to_ns(conversions.ns_to_stamp(-1)) == 0
 
 
+@pytest.mark.parametrize('second', [2**31 - 1, 2**31, 2**32 - 1])
+def test_stamps_after_2038_come_back(second):
+    stamp_ns = second * 10**9 + 5
+    assert stamp_to_ns(conversions.ns_to_stamp(stamp_ns)) == stamp_ns
+
+
+def test_stamps_that_no_message_can_carry_are_not_set():
+    assert stamp_to_ns(conversions.ns_to_stamp(2**32 * 10**9)) == 0
+
+
 def test_candidates_carry_image_stamp_and_map_frame():
     message = conversions.candidates_message(hypothesis(), SESSIONS, 'town')
     assert (stamp_to_ns(message.header.stamp), message.header.frame_id) == (STAMP_NS, 'town')

@@ -20,10 +20,24 @@ def shows_something(image: NDArray[np.uint8], min_contrast: float) -> bool:
 
     The grey levels (0-255) of every fourth pixel must deviate by at least `min_contrast`.
     """
+    return _contrast(image) >= min_contrast
+
+
+def why_unusable(image: NDArray[np.uint8], config: RecognizerConfig, *, is_frozen: bool) -> str:
+    """A sentence on an image that says nothing of the place."""
+    if is_frozen:
+        return 'the camera gives one and the same image while the robot drives; start it again'
+    return (
+        f'the image shows nothing: its grey levels deviate by {_contrast(image):.1f} of 255, '
+        f'expected {config.min_contrast:g} (min_contrast); look for a lens cap, darkness or a '
+        'wrong exposure'
+    )
+
+
+def _contrast(image: NDArray[np.uint8]) -> float:
     sample = image[::_STEP_PX, ::_STEP_PX].astype(np.float32)
     # OpenCV in place of numpy's mean over three colours, which takes ten times as long.
-    deviation = cv2.meanStdDev(cv2.transform(sample, np.ones((1, 3))))[1].item() / 3.0
-    return deviation >= min_contrast
+    return float(cv2.meanStdDev(cv2.transform(sample, np.ones((1, 3))))[1].item()) / 3.0
 
 
 def sharpness(image: NDArray[np.uint8]) -> float:

@@ -8,15 +8,13 @@ from typing import Any
 import numpy as np
 
 from ghost_vpr_ros.core.datatypes import GeoPoint, Pose
-from ghost_vpr_ros.core.geodesy import check_geo
+from ghost_vpr_ros.core.geodesy import position_of_fix
 
 FIX_TYPE = 'sensor_msgs/msg/NavSatFix'
 ODOMETRY_TYPE = 'nav_msgs/msg/Odometry'
 POSE_TYPE = 'geometry_msgs/msg/PoseStamped'
 POSE_WITH_COVARIANCE_TYPE = 'geometry_msgs/msg/PoseWithCovarianceStamped'
 TF_TYPES = ('tf2_msgs/msg/TFMessage', 'tf/msg/tfMessage')
-
-_STATUS_FIX = 0
 
 
 def stamp_of(header: Any, log_ns: int) -> int:
@@ -25,8 +23,8 @@ def stamp_of(header: Any, log_ns: int) -> int:
 
 
 def header_stamp(header: Any) -> int:
-    """The header's stamp in nanoseconds; 0 where it is not set."""
-    return int(header.stamp.sec) * 10**9 + int(header.stamp.nanosec)
+    """The header's stamp in nanoseconds; 0 where it is not set. After 2038 the seconds wrap."""
+    return int(header.stamp.sec) % 2**32 * 10**9 + int(header.stamp.nanosec)
 
 
 def pose_of_message(content: Any, msgtype: str) -> Pose | None:
@@ -57,18 +55,13 @@ def pose_of(point: Any, quaternion: Any) -> Pose | None:
 
 
 def degrees_of_fix(content: Any) -> Pose | None:
-    """Latitude, longitude and altitude (NaN where unknown) of a NavSatFix; None without a fix.
-
-    Exact zeros are a message that nobody filled in.
-    """
-    if int(content.status.status) < _STATUS_FIX or content.latitude == content.longitude == 0.0:
+    """Latitude, longitude and altitude (NaN where unknown) of a NavSatFix; None without a fix."""
+    status = int(content.status.status)
+    geo = position_of_fix(status, content.latitude, content.longitude, content.altitude)
+    if geo is None:
         return None
-    try:
-        check_geo(content.latitude, content.longitude)
-    except ValueError:
-        return None
-    altitude_m = content.altitude if math.isfinite(content.altitude) else math.nan
-    return Pose(np.array([content.latitude, content.longitude, altitude_m], np.float64))
+    altitude_m = math.nan if geo.altitude_m is None else geo.altitude_m
+    return Pose(np.array([geo.latitude_deg, geo.longitude_deg, altitude_m], np.float64))
 
 
 def geo_of_degrees(degrees: Pose) -> GeoPoint:

@@ -15,6 +15,7 @@ import numpy as np
 
 from ghost_vpr_ros.core.datatypes import Frame, Pose
 from ghost_vpr_ros.core.errors import BagError
+from ghost_vpr_ros.core.stamps import span_text
 from ghost_vpr_ros.replay.bags.file import BagFile, Topic
 from ghost_vpr_ros.replay.bags.images import COMPRESSED_IMAGE_TYPE, IMAGE_TYPE, BagImages
 from ghost_vpr_ros.replay.bags.pose_messages import (
@@ -43,13 +44,20 @@ NO_POSITION = 'none'
 PoseAt = Callable[[int], Pose | None]
 
 
-def bag_frames(path: Path, topics: BagTopics, *, as_recorded: bool = False) -> list[Frame]:
+def bag_frames(
+    path: Path,
+    topics: BagTopics,
+    *,
+    as_recorded: bool = False,
+    notes: list[str] | None = None,
+) -> list[Frame]:
     """Frames in order of header stamps; pixels are read from the bag on demand.
 
     Args:
         path: the bag.
         topics: which of its topics are read.
         as_recorded: in order of recording instead, late images and all.
+        notes: gets a sentence where no image has a position although there are some.
 
     Raises:
         BagError: missing, damaged, no such topic, several topics to choose from (each is named as
@@ -75,7 +83,28 @@ def bag_frames(path: Path, topics: BagTopics, *, as_recorded: bool = False) -> l
                 pose=None if is_fix else pose,
             )
         )
+    is_located = any(frame.geo is not None or frame.pose is not None for frame in frames)
+    if notes is not None and position_topic is not None and not is_located:
+        notes.append(_why_unlocated(bag, position_topic, topics, stamps))
     return frames
+
+
+def _why_unlocated(bag: BagFile, topic: Topic, topics: BagTopics, stamps_ns: Sequence[int]) -> str:
+    """Why none of the images has a position, with the next step."""
+    if topic.msgtype in TF_TYPES:
+        return (
+            f'{bag.path}: no image has a position: {topic.name} does not lead from the frame '
+            f'{topics.map_frame!r} to the camera; set --map-frame and --camera-frame'
+        )
+    there_ns = [ns for ns, _ in _stamped(bag, topic)]
+    apart_s = max(min(there_ns) - max(stamps_ns), min(stamps_ns) - max(there_ns), 0) / 1e9
+    cause = (
+        f'its messages lie {span_text(apart_s)} from the images; let both drivers stamp by one '
+        'clock, or give --ground-truth'
+        if apart_s > 0.0
+        else 'its messages lie too far from the images (max_gap_s)'
+    )
+    return f'{bag.path}: no image has a position from {topic.name}: {cause}'
 
 
 def _image_topic(bag: BagFile, wanted: str) -> Topic:
@@ -190,17 +219,23 @@ def _pose_source(bag: BagFile, topic: Topic | None, topics: BagTopics, frame_id:
 
 
 def _track(bag: BagFile, topic: Topic, topics: BagTopics) -> PositionTrack:
-    is_fix = topic.msgtype == FIX_TYPE
-    stamped = []
-    for message in bag.messages([topic.name]):
-        content = message.content
-        pose = degrees_of_fix(content) if is_fix else pose_of_message(content, topic.msgtype)
-        if pose is not None:
-            stamped.append((stamp_of(content.header, message.log_ns), pose))
-    if is_fix:
+    stamped = _stamped(bag, topic)
+    if topic.msgtype == FIX_TYPE:
         stamped.sort(key=lambda item: item[0])
         stamped = _unwrapped(stamped)
     return make_track(stamped, topics.max_gap_s, topics.max_hold_s)
+
+
+def _stamped(bag: BagFile, topic: Topic) -> list[tuple[int, Pose]]:
+    """The valid positions of a topic, in order of recording."""
+    stamped = []
+    for message in bag.messages([topic.name]):
+        content = message.content
+        is_fix = topic.msgtype == FIX_TYPE
+        pose = degrees_of_fix(content) if is_fix else pose_of_message(content, topic.msgtype)
+        if pose is not None:
+            stamped.append((stamp_of(content.header, message.log_ns), pose))
+    return stamped
 
 
 def _unwrapped(stamped: list[tuple[int, Pose]]) -> list[tuple[int, Pose]]:
@@ -215,7 +250,8 @@ def _transform_source(bag: BagFile, topics: BagTopics, camera_frame: str) -> Pos
     names = [topic.name for topic in bag.topics() if topic.msgtype in TF_TYPES]
     for message in bag.messages(names):
         tree.add(message.content, is_static=message.topic.endswith('tf_static'))
-    chain = tree.chain(topics.map_frame, camera_frame, topics.max_gap_s, topics.max_hold_s)
+    map_frame = topics.map_frame.lstrip('/')
+    chain = tree.chain(map_frame, camera_frame, topics.max_gap_s, topics.max_hold_s)
     if chain is None and not topics.position_topic:
         return lambda stamp_ns: None
     if chain is None:

@@ -11,7 +11,9 @@ import errno
 import json
 import shutil
 import sqlite3
+import struct
 import tempfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,6 +48,7 @@ TRUTH_TOPIC = '/ground_truth/pose'
 INFO_TOPIC = '/bag_info'
 
 _LAST_STAMP_NS = 2**31 * 10**9 - 1
+_MCAP_MAGIC_BYTES, _MCAP_CHUNK = 8, 0x06
 _NO_TIME = QosTime(0, 0)
 _LATCHED = Qos(
     QosHistory.KEEP_LAST,
@@ -136,6 +139,8 @@ def write_bag(
                 if progress is not None:
                     progress(count)
             stream.check_not_empty()
+        if config.storage == 'mcap':
+            _write_chunk_checksums(unfinished / f'{unfinished.name}.mcap')
     return stream.num_images
 
 
@@ -223,6 +228,21 @@ class _Stream:
                 f'(0 .. {_LAST_STAMP_NS} ns); correct the stamps'
             )
         self._last_stamp_ns = stamp_ns
+
+
+def _write_chunk_checksums(path: Path) -> None:
+    """Fill in the CRC-32 of each chunk, which rosbags' writer leaves out and its reader checks."""
+    with path.open('r+b') as file:
+        file.seek(_MCAP_MAGIC_BYTES)
+        while len(head := file.read(9)) == 9:
+            code, size = struct.unpack('<BQ', head)
+            start = file.tell()
+            if code == _MCAP_CHUNK:
+                chunk = file.read(size)
+                # Times and size, the CRC, the name of the compression (none), the records' size.
+                file.seek(start + 24)
+                file.write(struct.pack('<I', zlib.crc32(chunk[40:])))
+            file.seek(start + size)
 
 
 @contextmanager

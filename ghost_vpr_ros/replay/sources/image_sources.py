@@ -32,11 +32,13 @@ class ImageSource:
             the names (2 before 10).
         kind: 'folder', 'manifest', 'exif', 'utm' or 'bag'.
         name: the path as it was given.
+        notes: sentences that a user should read.
     """
 
     frames: Sequence[Frame]
     kind: str
     name: str
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -77,8 +79,9 @@ def open_source(
         manifest = path / MANIFEST_NAME if path.is_dir() else path
         return ImageSource(manifest_frames(manifest, where or {}), kind, str(path))
     if kind == 'bag':
-        recorded = bag_frames(path, topics or BagTopics(), as_recorded=as_recorded)
-        return ImageSource(recorded, kind, str(path))
+        notes: list[str] = []
+        recorded = bag_frames(path, topics or BagTopics(), as_recorded=as_recorded, notes=notes)
+        return ImageSource(recorded, kind, str(path), tuple(notes))
     return _folder_source(path, frames)
 
 

@@ -239,3 +239,25 @@ def test_an_image_without_stamp_gets_that_of_its_recording_in_the_clock_of_the_o
         records.append(('/cam/compressed', recorded_ns, image(number, stamp_ns)[2]))
     found = [frame.stamp_ns for frame in frames_of(write_records(tmp_path / 'bag', records))]
     assert found == [boot_ns + number * SECOND for number in range(5)]
+
+
+def test_fixes_of_another_clock_are_told(tmp_path: Path) -> None:
+    records = [image(n, (5 + n) * SECOND) for n in range(3)]
+    records += [fix(START_NS + n * SECOND, 50.0, 8.0) for n in range(3)]
+    source = open_source(write_records(tmp_path / 'bag', records))
+    assert [frame.geo for frame in source.frames] == [None] * 3
+    (note,) = source.notes
+    assert 'no image has a position from /fix: its messages lie 54 years from the images' in note
+
+
+def test_tf_that_does_not_lead_to_the_map_is_told(tmp_path: Path) -> None:
+    moves = build.transforms(START_NS, [('odom', 'base_link', planar(1.0, 0.0))])
+    bag = write_records(tmp_path / 'bag', [image(0), ('/tf', START_NS, moves)])
+    (note,) = open_source(bag).notes
+    assert "/tf does not lead from the frame 'map' to the camera" in note
+
+
+def test_a_driver_that_never_sets_the_status_of_its_fixes_is_believed(tmp_path: Path) -> None:
+    records = [image(0, START_NS), fix(START_NS, 50.0, 8.0)]
+    records[1][2].status.status = -2
+    assert frames_of(write_records(tmp_path / 'bag', records))[0].geo is not None

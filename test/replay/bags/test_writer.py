@@ -230,3 +230,15 @@ def test_killed_process_leaves_no_bag_by_that_name(tmp_path: Path, storage: str)
     assert all(item.name.startswith('.bag.partial-') for item in tmp_path.iterdir())
     write_bag(tmp_path / 'bag', [full_frame(0)])
     assert len(open_source(tmp_path / 'bag')) == 1
+
+
+def test_a_flipped_bit_in_a_chunk_is_noticed(tmp_path: Path) -> None:
+    """Each chunk of an MCAP carries the CRC of its records, which is checked when it is read."""
+    path = tmp_path / 'bag'
+    write_bag(path, map(full_frame, range(3)), BagConfig(image_format='raw'))
+    file = path / 'bag.mcap'
+    data = bytearray(file.read_bytes())
+    data[data.index(picture(1).tobytes()) + 100] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(BagError, match='checksum'):
+        open_source(path)

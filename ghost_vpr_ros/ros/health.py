@@ -1,0 +1,182 @@
+"""Why an operator should look at the node: every cause in a sentence with the next step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.subscription import Subscription
+from rclpy.topic_endpoint_info import TopicEndpointInfo
+
+from ghost_vpr_ros.core.stamps import span_text
+from ghost_vpr_ros.ros.node_statistics import Recent
+
+SILENT_S = 5.0
+"""So long without an image, and the camera is thought to have stopped."""
+
+TWO_CLOCKS_S = 3600.0
+"""Stamps of two streams that lie further apart are not of one clock."""
+
+_LOST_SHARE = 0.1
+
+
+class Problem(NamedTuple):
+    """What is wrong: a level of DiagnosticStatus, and a sentence."""
+
+    level: bytes
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Newest:
+    """Stamps of the newest messages in nanoseconds; 0 before the first one."""
+
+    image_ns: int = 0
+    odometry_ns: int = 0
+    fix_ns: int = 0
+
+
+def summary(problems: Sequence[Problem]) -> Problem:
+    """All of them as one: the highest level, the most serious first; OK without any."""
+    if not problems:
+        return Problem(DiagnosticStatus.OK, 'answering')
+    ordered = sorted(problems, key=lambda problem: problem.level, reverse=True)
+    return Problem(ordered[0].level, '; '.join(problem.sentence for problem in ordered))
+
+
+def problems_of_images(recent: Recent) -> list[Problem]:
+    """What was wrong with the images of the last seconds."""
+    return [*_failures(recent), *_losses(recent)]
+
+
+def _failures(recent: Recent) -> Iterable[Problem]:
+    answered = max(recent.answered, 1)
+    if failed := recent.counts['failures']:
+        text = f'{failed} of {answered} images failed: {recent.sentence("failures")}'
+        yield Problem(DiagnosticStatus.ERROR, text)
+    if refused := recent.counts['bad_images']:
+        is_all = refused >= answered
+        share = 'every image is' if is_all else f'{refused} of {answered} images are'
+        level = DiagnosticStatus.ERROR if is_all else DiagnosticStatus.WARN
+        yield Problem(level, f'{share} refused: {recent.sentence("bad_images")}')
+    if empty := recent.counts['empty_images']:
+        text = f'{empty} of {answered} images show nothing: {recent.sentence("empty_images")}'
+        yield Problem(DiagnosticStatus.WARN, text)
+    if late := recent.counts['late_images']:
+        text = f'{late} of {answered} images are late: {recent.sentence("late_images")}'
+        yield Problem(DiagnosticStatus.WARN, text)
+
+
+def _losses(recent: Recent) -> Iterable[Problem]:
+    lost, received = recent.counts['lost'], recent.counts['received']
+    if lost > _LOST_SHARE * (lost + received):
+        yield Problem(
+            DiagnosticStatus.WARN,
+            f'{lost} of {lost + received} images were lost in transport: use the Fast DDS profile '
+            'of this package (docs/node.md), compressed images, or a lower rate',
+        )
+
+
+def problems_of_clocks(newest: Newest, now_ns: int, *, is_simulated: bool) -> list[Problem]:
+    """A simulated clock that nobody moves, and streams that are stamped by different clocks."""
+    found = []
+    if is_simulated and now_ns == 0:
+        sentence = (
+            'the clock stands still: use_sim_time is set and nothing comes on /clock; play the '
+            'bag with --clock, or set use_sim_time to false'
+        )
+        found.append(Problem(DiagnosticStatus.WARN, sentence))
+    for name, stamp_ns in (('odometry', newest.odometry_ns), ('fixes', newest.fix_ns)):
+        apart_s = abs(stamp_ns - newest.image_ns) / 1e9
+        if 0 not in (stamp_ns, newest.image_ns) and apart_s > TWO_CLOCKS_S:
+            sentence = (
+                f'the {name} {"lie" if name == "fixes" else "lies"} {span_text(apart_s)} from the '
+                'images and cannot be used: let both drivers stamp by one clock'
+            )
+            found.append(Problem(DiagnosticStatus.WARN, sentence))
+    return found
+
+
+def problems_of_topic(node: Node, subscription: Subscription, silent_s: float) -> list[Problem]:
+    """Several publishers on the topic of the images, and none that is heard.
+
+    Args:
+        node: that subscribes.
+        subscription: to images.
+        silent_s: since the last image, or since the subscription.
+    """
+    topic = subscription.topic_name
+    publishers = node.get_publishers_info_by_topic(topic)
+    names = sorted({_name(publisher) for publisher in publishers})
+    found = []
+    if len(publishers) > 1:
+        sentence = (
+            f'{len(publishers)} publishers send images on {topic} ({", ".join(names)}): their '
+            'frames mix; remap all but one'
+        )
+        found.append(Problem(DiagnosticStatus.WARN, sentence))
+    if silent_s >= SILENT_S:
+        seen = f'no image on {topic} for {silent_s:.0f} s'
+        sentence = f'{seen}, {_why_silent(node, subscription, publishers)}'
+        found.append(Problem(DiagnosticStatus.WARN, sentence))
+    return found
+
+
+def _why_silent(
+    node: Node, subscription: Subscription, publishers: Sequence[TopicEndpointInfo]
+) -> str:
+    if not publishers:
+        return f'0 publishers; {_where_images_are(node, subscription.topic_name)}'
+    wanted = _type_text(subscription.msg_type)
+    described = ', '.join(
+        f'{_name(publisher)}: {publisher.topic_type}, {_qos_text(publisher.qos_profile)}'
+        for publisher in publishers
+    )
+    seen = f'{len(publishers)} publishers ({described})'
+    if all(publisher.topic_type != wanted for publisher in publishers):
+        return f'{seen}; expected {wanted}: choose a topic of it with image_topic'
+    own = subscription.qos_profile
+    if any(_is_deaf(own, publisher.qos_profile) for publisher in publishers):
+        return f'{seen}; this node wants {_qos_text(own)}: change one of them (qos_overrides)'
+    return f'{seen}; does the camera run, and does its data cross the network?'
+
+
+def _where_images_are(node: Node, topic: str) -> str:
+    """A hint at the other transport of the topic, or at the remapping."""
+    if topic.endswith('/compressed'):
+        other, transport = topic.removesuffix('/compressed'), 'raw'
+    else:
+        other, transport = f'{topic}/compressed', 'compressed'
+    if node.count_publishers(other):
+        return f'images come on {other}: set image_transport to {transport}'
+    return 'start the camera, or name its topic with image_topic'
+
+
+def _is_deaf(own: QoSProfile, theirs: QoSProfile) -> bool:
+    """Whether DDS does not join the two: what is wanted is more than what is offered."""
+    best_effort, volatile = ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE
+    wants_all = own.reliability == ReliabilityPolicy.RELIABLE
+    wants_past = own.durability == DurabilityPolicy.TRANSIENT_LOCAL
+    unreliable = wants_all and theirs.reliability == best_effort
+    return unreliable or (wants_past and theirs.durability == volatile)
+
+
+def _type_text(kind: Any) -> str:
+    return f'{kind.__module__.split(".")[0]}/msg/{kind.__name__}'
+
+
+def _qos_text(profile: QoSProfile) -> str:
+    reliability, durability = profile.reliability, profile.durability
+    return f'{_policy(reliability)}, {_policy(durability)}'
+
+
+def _policy(policy: Any) -> str:
+    return str(policy.name).lower().replace('_', ' ')
+
+
+def _name(publisher: TopicEndpointInfo) -> str:
+    return f'{publisher.node_namespace.rstrip("/")}/{publisher.node_name}'

@@ -1,0 +1,132 @@
+"""Every situation in which an operator should look at the node, and what it says."""
+
+import itertools
+from types import SimpleNamespace
+
+import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image
+
+from ghost_vpr_ros.core.datatypes import Hypothesis, Reason, State
+from ghost_vpr_ros.ros.health import (
+    Newest,
+    Problem,
+    problems_of_clocks,
+    problems_of_images,
+    problems_of_topic,
+    summary,
+)
+from ghost_vpr_ros.ros.node_statistics import Statistics
+
+OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+HOUR_NS = 3600 * 10**9
+
+
+def seen(frames: int, **complaints: int) -> Problem:
+    """What is said of some seconds with so many frames and complaints."""
+    statistics = Statistics(now_s=itertools.count().__next__)
+    statistics.values()
+    statistics.count('received', frames)
+    for _ in range(frames):
+        statistics.add_answer(Hypothesis(0, State.REJECTED, Reason.FAILURE), 5.0)
+    for event, number in complaints.items():
+        for _ in range(number):
+            statistics.complain(event, f'sentence on {event}')
+    statistics.values()
+    return summary(problems_of_images(statistics.recent))
+
+
+@pytest.mark.parametrize(
+    ('complaints', 'level', 'text'),
+    [
+        ({}, OK, 'answering'),
+        ({'bad_images': 10}, ERROR, 'every image is refused: sentence on bad_images'),
+        ({'bad_images': 2}, WARN, '2 of 10 images are refused: sentence on bad_images'),
+        ({'failures': 10}, ERROR, '10 of 10 images failed: sentence on failures'),
+        ({'empty_images': 3}, WARN, '3 of 10 images show nothing'),
+        ({'late_images': 1}, WARN, '1 of 10 images are late'),
+        ({'lost': 35}, WARN, '35 of 45 images were lost in transport'),
+        ({'lost': 1}, OK, 'answering'),
+    ],
+)
+def test_what_happened_to_the_images_is_said(complaints, level, text) -> None:
+    found = seen(10, **complaints)
+    assert found.level == level
+    assert text in found.sentence
+
+
+def test_what_is_over_is_not_said_for_ever() -> None:
+    statistics = Statistics(now_s=itertools.count().__next__)
+    statistics.complain('bad_images', 'nv99')
+    for _ in range(10):
+        statistics.values()
+    assert problems_of_images(statistics.recent) == []
+
+
+def test_the_most_serious_comes_first() -> None:
+    found = summary([Problem(WARN, 'late'), Problem(ERROR, 'refused')])
+    assert found == (ERROR, 'refused; late')
+
+
+@pytest.mark.parametrize(
+    ('newest', 'now_ns', 'is_simulated', 'text'),
+    [
+        (Newest(), 0, True, 'the clock stands still'),
+        (Newest(5, 5, 5), 5, True, ''),
+        (Newest(), 0, False, ''),
+        (Newest(HOUR_NS, 0, HOUR_NS * 24 * 9), 5, False, 'the fixes lie 9 days from the images'),
+        (Newest(5, 54 * 8766 * HOUR_NS, 6), 5, False, 'the odometry lies 54 years from'),
+    ],
+)
+def test_clocks_that_do_not_fit_are_told(newest, now_ns, is_simulated, text) -> None:
+    found = problems_of_clocks(newest, now_ns, is_simulated=is_simulated)
+    assert text in summary(found).sentence
+    assert len(found) == bool(text)
+
+
+class FakeNode:
+    def __init__(self, publishers: list, elsewhere: int = 0) -> None:
+        self._publishers, self._elsewhere = publishers, elsewhere
+
+    def get_publishers_info_by_topic(self, _topic: str) -> list:
+        return self._publishers
+
+    def count_publishers(self, _topic: str) -> int:
+        return self._elsewhere
+
+
+def publisher(
+    name: str = 'camera',
+    kind: str = 'sensor_msgs/msg/Image',
+    reliability: ReliabilityPolicy = ReliabilityPolicy.BEST_EFFORT,
+) -> SimpleNamespace:
+    profile = QoSProfile(depth=1, reliability=reliability, durability=DurabilityPolicy.VOLATILE)
+    return SimpleNamespace(
+        node_name=name, node_namespace='/', topic_type=kind, qos_profile=profile
+    )
+
+
+def said(node: FakeNode, silent_s: float = 6.0, wanted=ReliabilityPolicy.BEST_EFFORT) -> str:
+    subscription = SimpleNamespace(
+        topic_name='/cam', msg_type=Image, qos_profile=QoSProfile(depth=1, reliability=wanted)
+    )
+    return summary(problems_of_topic(node, subscription, silent_s)).sentence
+
+
+def test_silence_is_told_with_the_publishers_and_their_quality_of_service() -> None:
+    assert said(FakeNode([publisher()]), silent_s=1.0) == 'answering'
+    found = said(FakeNode([publisher()]))
+    assert found.startswith('no image on /cam for 6 s, 1 publishers (/camera: sensor_msgs/msg/I')
+    assert 'best effort, volatile' in found
+    assert '0 publishers; start the camera' in said(FakeNode([]))
+    assert 'set image_transport to compressed' in said(FakeNode([], elsewhere=1))
+    packets = publisher(kind='ffmpeg_image_transport_msgs/msg/FFMPEGPacket')
+    assert 'expected sensor_msgs/msg/Image: choose' in said(FakeNode([packets]))
+    deaf = said(FakeNode([publisher()]), wanted=ReliabilityPolicy.RELIABLE)
+    assert 'this node wants reliable' in deaf
+
+
+def test_two_publishers_on_one_topic_are_named() -> None:
+    found = said(FakeNode([publisher('front'), publisher('rear')]), silent_s=0.0)
+    assert found.startswith('2 publishers send images on /cam (/front, /rear)')
