@@ -220,8 +220,7 @@ class PlaceRecognizer:
             pixels = pixel_batch(image, self._preprocessing)
             is_usable = shows_something(image, config.min_contrast)
         if not is_usable or memory.is_frozen(image, config):
-            answer = self._answer(stamp_ns, State.REJECTED, Reason.IMAGE_QUALITY, clock)
-            return replace(answer, detail=why_unusable(image, config, is_frozen=is_usable))
+            return self._unusable(stamp_ns, image, clock, is_frozen=is_usable)
         with clock('describe'):
             descriptor = self._engine.describe(pixels)
         with clock('search'):
@@ -243,6 +242,12 @@ class PlaceRecognizer:
             state, reason = memory.judged(state, reason, pose, config, by_features=not is_sure)
         answer = self._answer(stamp_ns, state, reason, clock, candidates, pose)
         return replace(answer, descriptor=descriptor[0], closure=self._closure(answer, checked))
+
+    def _unusable(
+        self, stamp_ns: int, image: NDArray[np.uint8], clock: StageClock, *, is_frozen: bool
+    ) -> Hypothesis:
+        answer = self._answer(stamp_ns, State.REJECTED, Reason.IMAGE_QUALITY, clock)
+        return replace(answer, detail=why_unusable(image, self.config, is_frozen=is_frozen))
 
     def _verified(
         self,

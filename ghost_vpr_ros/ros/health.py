@@ -64,7 +64,7 @@ def _failures(recent: Recent) -> Iterable[Problem]:
         level = DiagnosticStatus.ERROR if is_all else DiagnosticStatus.WARN
         yield Problem(level, f'{share} refused: {recent.sentence("bad_images")}')
     if empty := recent.counts['empty_images']:
-        text = f'{empty} of {answered} images show nothing: {recent.sentence("empty_images")}'
+        text = f'{empty} of {answered} images are unusable: {recent.sentence("empty_images")}'
         yield Problem(DiagnosticStatus.WARN, text)
     if late := recent.counts['late_images']:
         text = f'{late} of {answered} images are late: {recent.sentence("late_images")}'

@@ -44,7 +44,7 @@ def seen(frames: int, **complaints: int) -> Problem:
         ({'bad_images': 10}, ERROR, 'every image is refused: sentence on bad_images'),
         ({'bad_images': 2}, WARN, '2 of 10 images are refused: sentence on bad_images'),
         ({'failures': 10}, ERROR, '10 of 10 images failed: sentence on failures'),
-        ({'empty_images': 3}, WARN, '3 of 10 images show nothing'),
+        ({'empty_images': 3}, WARN, '3 of 10 images are unusable'),
         ({'late_images': 1}, WARN, '1 of 10 images are late'),
         ({'lost': 35}, WARN, '35 of 45 images were lost in transport'),
         ({'lost': 1}, OK, 'answering'),
