@@ -17,6 +17,9 @@ import pytest
 
 VARIABLE = 'GHOST_VPR_TEST_RUN'
 PATIENCE_S = 5.0
+ENDS_WITH_US = 'multiprocessing.resource_tracker'
+"""A process of Python's own, which ends with the one that it belongs to."""
+
 MARK = pytest.StashKey[str]()
 GUARD = pytest.StashKey[subprocess.Popen]()
 LEFT = pytest.StashKey[list[str]]()
@@ -45,7 +48,11 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if GUARD not in session.config.stash or exitstatus == pytest.ExitCode.INTERRUPTED:
         return
     guard = session.config.stash[GUARD]
-    started = [one for one in marked(session.config.stash[MARK]) if one.pid != guard.pid]
+    started = [
+        process
+        for process in marked(session.config.stash[MARK])
+        if process.pid != guard.pid and ENDS_WITH_US not in _description(process)
+    ]
     _, left = psutil.wait_procs(started, PATIENCE_S)
     if left:
         session.config.stash[LEFT] = [_description(process) for process in left]

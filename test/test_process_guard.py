@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PATIENCE_S = 60.0
+PATIENCE_S = 300.0
 
 # A child with a child of its own, in another session: neither Ctrl-C nor its parent ends it.
 STARTS_PROCESSES = """
@@ -27,12 +27,24 @@ def test_that_starts_processes():
 """
 
 
+USES_MULTIPROCESSING = """
+from multiprocessing import resource_tracker
+
+def test_that_shares_memory():
+    resource_tracker.ensure_running()
+"""
+
+
 def start(folder: Path, *options: str, waits: bool) -> subprocess.Popen:
-    """A run of pytest with the guard, over the test above; with `waits` it does not end."""
-    file = folder / 'test_that_starts.py'
-    file.write_text(
-        STARTS_PROCESSES.replace('WAITS', 'threading.Event().wait(1000)' if waits else '')
-    )
+    """A run over the test that starts processes; with `waits` it does not end."""
+    last_line = 'threading.Event().wait(1000)' if waits else ''
+    return run_pytest(folder, STARTS_PROCESSES.replace('WAITS', last_line), *options)
+
+
+def run_pytest(folder: Path, source: str, *options: str) -> subprocess.Popen:
+    """A run of pytest with the guard over one file of tests."""
+    file = folder / 'test_of_this_run.py'
+    file.write_text(source)
     return subprocess.Popen(
         [sys.executable, '-m', 'pytest', '-s', '-p', 'test.process_guard', *options, str(file)],
         cwd=ROOT,
@@ -77,3 +89,9 @@ def test_a_run_that_leaves_a_process_fails_and_names_it(tmp_path: Path) -> None:
         assert run.returncode == pytest.ExitCode.TESTS_FAILED and '1 passed' in output
         assert f'left behind by a test and killed: {started[1].pid} ' in output
         assert survivors(started) == []
+
+
+def test_what_python_starts_for_itself_is_not_left_behind(tmp_path: Path) -> None:
+    with run_pytest(tmp_path, USES_MULTIPROCESSING) as run:
+        output, _ = run.communicate(timeout=PATIENCE_S)
+        assert run.returncode == 0, output
