@@ -37,10 +37,17 @@ class WhiteningConfig(PcaConfig):
         low=0.0,
         high=1.0,
     )
+    shrinkage: float = setting(
+        0.0,
+        'share of their mean in the variances of the D directions: those that training images '
+        'hardly vary in are not blown up',
+        low=0.0,
+        high=1.0,
+    )
     light_pairs: bool = setting(
         False,
         'suppress what changes between an image and itself under other light (section '
-        'augmentation), and keep what varies most besides; power has no effect then',
+        'augmentation), and keep what varies most besides; power and shrinkage do nothing then',
     )
     pair_subspace: int = setting(
         1024, 'directions of largest variance in which pairs are looked at', low=1, high=65536
@@ -84,7 +91,7 @@ def whitened(
     result.descriptor_dim = dim
     layer = Whitening(model.pooling.out_dim, dim)
     if changed is None:
-        layer.fit(descriptors, _pca(config), config.power, seed)
+        layer.fit(descriptors, _pca(config), config.power, seed, config.shrinkage)
     else:
         layer.set_projection(*_of_pairs(descriptors, changed, dim, config, seed))
     result.whitening = layer

@@ -52,6 +52,7 @@ class Whitening(nn.Module):
         config: PcaConfig | None = None,
         power: float = 1.0,
         seed: int = 0,
+        shrinkage: float = 0.0,
     ) -> None:
         """Learn mean and projection from (N, K * C) descriptors of the database.
 
@@ -61,6 +62,8 @@ class Whitening(nn.Module):
             config: method and memory; the defaults where not given.
             power: exponent of the deviations that are divided by; 1: whitening, 0: PCA alone.
             seed: of the randomised method.
+            shrinkage: share of their mean in the D variances, so that directions which few
+                images vary in are not blown up; 0: none.
 
         Raises:
             SpanError: the descriptors span fewer than D directions.
@@ -70,7 +73,9 @@ class Whitening(nn.Module):
         found = principal_components(descriptors, out_dim, config or PcaConfig(), seed)
         if len(found.deviations) < out_dim:
             raise SpanError(out_dim, len(found.deviations), descriptors.shape[0])
-        scale = torch.from_numpy((found.deviations**-power).astype('float32'))
+        variances = (1.0 - shrinkage) * found.deviations**2
+        variances += shrinkage * (found.deviations**2).mean()
+        scale = torch.from_numpy((variances ** (-power / 2.0)).astype('float32'))
         directions = torch.from_numpy(found.directions)
         self.set_projection(torch.from_numpy(found.mean), scale[:, None] * directions)
 

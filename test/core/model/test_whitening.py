@@ -111,3 +111,17 @@ def test_fitting_again_replaces_what_was_learnt():
 def test_without_fitting_the_layer_refuses_to_run():
     with pytest.raises(WeightsError, match='whitening'):
         Whitening(IN_DIM, 8)(torch.ones(1, IN_DIM))
+
+
+def test_shrinkage_moves_variances_towards_their_mean() -> None:
+    rng = np.random.default_rng(0)
+    scale = np.array([4.0, 2.0, 1.0])
+    rows = (rng.standard_normal((4000, 3)) * scale).astype(np.float32)
+    plain, half, whole = (Whitening(3, 3) for _ in range(3))
+    plain.fit(rows)
+    half.fit(rows, shrinkage=0.5)
+    whole.fit(rows, shrinkage=1.0)
+    lengths = [each.projection.norm(dim=1).detach().numpy() for each in (plain, half, whole)]
+    variances = lengths[0] ** -2.0
+    np.testing.assert_allclose(lengths[1] ** -2.0, (variances + variances.mean()) / 2, rtol=1e-4)
+    np.testing.assert_allclose(lengths[2], lengths[2][0], rtol=1e-4)
