@@ -8,7 +8,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ament_index_python.packages import get_package_share_directory
+import yaml
+from ament_index_python.packages import (
+    PackageNotFoundError,
+    get_package_prefix,
+    get_package_share_directory,
+)
 from launch import Action, LaunchContext, LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
@@ -21,12 +26,14 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from ghost_vpr_ros.core.config.settings import settings_of
+from ghost_vpr_ros.core.home import expanded
 from ghost_vpr_ros.ros.parameters import NodeConfig
 
 SHARE = Path(get_package_share_directory('ghost_vpr_ros'))
 CHOICES = {item.name: item.choices for item in settings_of(NodeConfig)}
 KEEP = ' (empty: as in params_file)'
-BOOLEAN = ['true', 'false']
+BOOLEAN = ['true', 'false', 'True', 'False']
+PATHS = ('map', 'model', 'params_file', 'bag')
 LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'fatal']
 PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
 BOOLEAN_ARGUMENTS = ('autostart', 'use_sim_time')
@@ -61,6 +68,9 @@ def arguments() -> list[DeclareLaunchArgument]:
             'raw: image_topic itself; compressed: image_topic/compressed' + KEEP,
             ['', *CHOICES['image_transport']],
         ),
+        _argument('camera_info', '', 'CameraInfo topic (empty: beside image_topic)'),
+        _argument('odom', 'odom', 'Odometry topic'),
+        _argument('fix', 'fix', 'NavSatFix topic'),
         _argument(
             'params_file', str(SHARE / 'config' / 'vpr.yaml'), 'YAML file with all parameters'
         ),
@@ -97,14 +107,69 @@ def _large_images() -> list[SetEnvironmentVariable]:
 
 def _start(context: LaunchContext) -> list[Action]:
     values = {a.name: context.launch_configurations[a.name] for a in arguments()}
+    values |= {name: expanded(values[name]) for name in PATHS}
+    _check(values)
     actions: list[Action] = [_recognition_node(values)]
-    if values['rviz'] == 'true':
+    if values['rviz'].lower() == 'true':
         actions.append(_rviz(values))
     if values['bag']:
         # --clock: with use_sim_time:=true the node lives in the bag's time.
         play = ['ros2', 'bag', 'play', values['bag'], '--clock']
         actions.append(ExecuteProcess(cmd=play, output='screen', on_exit=Shutdown()))
     return actions
+
+
+def _check(values: dict[str, str]) -> None:
+    """Refuse what cannot work before anything is started.
+
+    Raises:
+        RuntimeError: a sentence on what is missing.
+    """
+    _check_parameters(Path(values['params_file']))
+    if values['rviz'].lower() == 'true' and not _is_installed('rviz2'):
+        raise RuntimeError(
+            'rviz:=true needs the package rviz2, which is not installed; install it (apt install '
+            'ros-$ROS_DISTRO-rviz2) or start without rviz'
+        )
+    if not values['bag']:
+        return
+    if not Path(values['bag']).exists():
+        raise RuntimeError(f'bag:={values["bag"]} does not exist; check the path')
+    if not _is_installed('ros2bag'):
+        raise RuntimeError(
+            'bag:=... needs the package ros2bag, which is not installed; install it (apt install '
+            'ros-$ROS_DISTRO-ros2bag) or play the bag elsewhere'
+        )
+
+
+def _check_parameters(path: Path) -> None:
+    """A file that is missing or broken would leave the node with its defaults, or end it."""
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = ' '.join(str(error).split())
+        raise RuntimeError(f'params_file:={path} cannot be read ({reason})') from error
+    nodes = content.values() if isinstance(content, dict) else ()
+    if not any(isinstance(node, dict) and _has_parameters(node) for node in nodes):
+        raise RuntimeError(
+            f'params_file:={path}: expected parameters below `/**: ros__parameters:`, found none; '
+            'begin with a copy of config/vpr.yaml'
+        )
+
+
+def _has_parameters(node: dict) -> bool:
+    """Whether there is `ros__parameters` here, or below the names of namespaces."""
+    return 'ros__parameters' in node or any(
+        isinstance(below, dict) and _has_parameters(below) for below in node.values()
+    )
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        get_package_prefix(package)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 def _recognition_node(values: dict[str, str]) -> Node:
@@ -116,7 +181,12 @@ def _recognition_node(values: dict[str, str]) -> Node:
         name='place_recognition',
         namespace=namespace,
         parameters=[values['params_file'], _parameters(values)],
-        remappings=[('image', values['image_topic'])],
+        remappings=[
+            ('image', values['image_topic']),
+            ('camera_info', values['camera_info'] or _sibling(values['image_topic'])),
+            ('odom', values['odom']),
+            ('fix', values['fix']),
+        ],
         ros_arguments=['--log-level', f'{logger}:={values["log_level"]}'],
         output='screen',
         emulate_tty=True,
@@ -124,12 +194,18 @@ def _recognition_node(values: dict[str, str]) -> Node:
     )
 
 
+def _sibling(image_topic: str) -> str:
+    """Where a camera driver puts its CameraInfo: beside its images."""
+    folder, slash, _ = image_topic.rpartition('/')
+    return f'{folder}{slash}camera_info'
+
+
 def _parameters(values: dict[str, str]) -> dict[str, ParameterValue | bool]:
     """Arguments that were given, in the type of their parameter."""
     given = {name: values[name] for name in NODE_ARGUMENTS if values.get(name)}
     return {
         # Without a type a map called 1 would become a number.
-        name: value == 'true'
+        name: value.lower() == 'true'
         if name in BOOLEAN_ARGUMENTS
         else ParameterValue(value, value_type=str)
         for name, value in given.items()

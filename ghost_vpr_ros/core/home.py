@@ -17,6 +17,14 @@ def home_folder() -> Path | None:
         return None
 
 
+def expanded(path: Path | str) -> str:
+    """The path with the home in place of a leading `~/`, which shells leave in `map:=~/a.map`."""
+    text, home = str(path), home_folder()
+    if home is None or not text.startswith('~/'):
+        return text
+    return str(home / text[2:])
+
+
 @contextlib.contextmanager
 def home_for_others() -> Iterator[None]:
     """While libraries are loaded that fail without a home, the temporary folder is one."""

@@ -9,6 +9,7 @@ from ghost_vpr_ros.core.config.map import MapConfig
 from ghost_vpr_ros.core.errors import MapError
 from ghost_vpr_ros.core.fleet.database import SharedAddress, shared_address
 from ghost_vpr_ros.core.fleet.shared_map import SharedMap
+from ghost_vpr_ros.core.home import expanded
 from ghost_vpr_ros.core.map.place_map import PlaceMap
 from ghost_vpr_ros.core.map.reader import MapReader
 from ghost_vpr_ros.core.model.default_weights import default_weights
@@ -42,11 +43,11 @@ def open_map(
         WeightsError: the weights are missing or damaged.
         OutputError: the map cannot be written.
     """
-    given = StoredModel.from_file(model_path) if model_path else None
+    given = StoredModel.from_file(expanded(model_path)) if model_path else None
     shared = shared_address(path)
     if shared is not None:
         return _shared(shared, given, mode)
-    path = Path(path)
+    path = Path(expanded(path))
     if mode == 'localize' or path.exists():
         return _existing(path, given, mode, config)
     model = given or default_weights()

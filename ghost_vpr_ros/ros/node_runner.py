@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import TypeVar
 
@@ -33,6 +35,26 @@ class StopRequest:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: self.put(0))
 
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Within: a signal ends the process there and then, in the middle of what it loads.
+
+        Nothing is lost: a map on the disk is whole at any time.
+        """
+        reading, writing = os.pipe()
+        os.set_blocking(writing, False)
+        # Python's own handlers wait until a library that loads for minutes gives way.
+        signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+        thread = threading.Thread(target=_end_at_signal, args=(reading,), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(-1)
+            os.close(writing)
+            thread.join()
+            os.close(reading)
+
     def put(self, exit_status: int) -> None:
         """Ask for the end; only the first request counts."""
         self._statuses.put(exit_status)
@@ -45,6 +67,12 @@ class StopRequest:
     def wait(self) -> int:
         """Block until somebody asks for the end; the exit status."""
         return self._statuses.get()
+
+
+def _end_at_signal(reading: int) -> None:
+    """Wait for a signal's number, or for the end of the pipe."""
+    if os.read(reading, 1):
+        os._exit(0)
 
 
 def start_ros(args: list[str] | None, stop: StopRequest) -> None:

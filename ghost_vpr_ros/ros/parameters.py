@@ -19,7 +19,7 @@ from rclpy.parameter import Parameter
 from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.config.map import MODES, MapConfig, MappingConfig
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
-from ghost_vpr_ros.core.config.settings import Config, Setting, setting, settings_of
+from ghost_vpr_ros.core.config.settings import Config, Setting, nearest_hint, setting, settings_of
 from ghost_vpr_ros.core.errors import ConfigError
 
 
@@ -116,11 +116,14 @@ class NodeParameters:
             values |= declare_settings(node, config_type)
         self._use(_build(values))
         self._follow(node)
+        _tell_unknown(node, list(values))
 
     def _use(self, built: _Built) -> None:
         self.node, self.engine, self.recognizer, self.mapping, self.storage = built
 
     def _follow(self, node: Node) -> None:
+        if hasattr(node, 'add_pre_set_parameters_callback'):  # not in Humble
+            node.add_pre_set_parameters_callback(_with_doubles)
         if not hasattr(node, 'add_post_set_parameters_callback'):
             # Humble has no callback for "all the others agreed too"; it applies with the check.
             node.add_on_set_parameters_callback(self._check_and_apply)
@@ -178,6 +181,7 @@ def declare_settings(node: Node, config_type: type[Config]) -> dict[str, Any]:
         ConfigError: an override has the wrong type or is out of range.
     """
     values = {}
+    _make_doubles(node, config_type)
     for item in settings_of(config_type):
         default = list(item.default) if isinstance(item.default, tuple) else item.default
         try:
@@ -186,6 +190,47 @@ def declare_settings(node: Node, config_type: type[Config]) -> dict[str, Any]:
             raise ConfigError(f'parameter {item.name}: {error}') from error
         values[item.name] = _plain(parameter.value)
     return values
+
+
+def _overrides(node: Node) -> dict[str, Parameter]:
+    """Parameters of the command line and of files; rclpy has no public name for them."""
+    return getattr(node, '_parameter_overrides', {})
+
+
+def _make_doubles(node: Node, config_type: type[Config]) -> None:
+    """Take the 5 of a YAML file for 5.0 where a double is meant, as people mean it."""
+    overrides = _overrides(node)
+    for item in settings_of(config_type):
+        given = overrides.get(item.name)
+        if given is not None and isinstance(item.default, float):
+            overrides[item.name] = _as_double(given)
+
+
+def _with_doubles(parameters: list[Parameter]) -> list[Parameter]:
+    """The same for what is set at run time."""
+    doubles = {
+        item.name
+        for config_type in CONFIG_TYPES
+        for item in settings_of(config_type)
+        if isinstance(item.default, float)
+    }
+    return [_as_double(p) if p.name in doubles else p for p in parameters]
+
+
+def _as_double(parameter: Parameter) -> Parameter:
+    if parameter.type_ != Parameter.Type.INTEGER:
+        return parameter
+    return Parameter(parameter.name, Parameter.Type.DOUBLE, float(parameter.value))
+
+
+def _tell_unknown(node: Node, known: list[str]) -> None:
+    """Warn of names that nobody declared: they change nothing."""
+    for name in _overrides(node):
+        if node.has_parameter(name) or name.startswith('qos_overrides.'):
+            continue
+        node.get_logger().warning(
+            f'parameter {name} is not known and changes nothing{nearest_hint(name, known)}'
+        )
 
 
 def describe(item: Setting) -> ParameterDescriptor:

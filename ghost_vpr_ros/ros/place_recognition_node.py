@@ -24,15 +24,14 @@ def main(args: list[str] | None = None) -> int:
     start_ros(args, stop)
     for name, value in OPENMP_DEFAULTS.items():
         os.environ.setdefault(name, value)
-    # Imported late: torch takes seconds, in which a signal must already end the process well,
-    # and reads the number of threads.
-    from ghost_vpr_ros.ros.lifecycle_node import NODE_NAME, PlaceRecognitionNode
+    with stop.at_once():
+        # Imported late: torch takes seconds, and reads the number of threads.
+        from ghost_vpr_ros.ros.lifecycle_node import NODE_NAME, PlaceRecognitionNode
 
-    node = made_node(NODE_NAME, PlaceRecognitionNode)
-    if node is None:
-        return 1
-    wants_start = node.parameters.node.autostart and not stop.is_requested
-    failed = wants_start and not node.start()
+        node = made_node(NODE_NAME, PlaceRecognitionNode)
+        if node is None:
+            return 1
+        failed = node.parameters.node.autostart and not node.start()
     exit_status = 1 if failed else spin_until_stopped(node, stop)
     node.stop()
     end_ros(node)

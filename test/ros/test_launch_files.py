@@ -1,5 +1,7 @@
 """The launch file and what it uses; run for real where `launch_ros` is installed."""
 
+import __future__
+
 import ast
 import importlib.util
 import sys
@@ -13,7 +15,8 @@ ROOT = Path(__file__).parents[2]
 LAUNCH_FILE = ROOT / 'launch' / 'vpr.launch.py'
 PROFILE = ROOT / 'config' / 'fastdds_large_images.xml'
 ARGUMENTS = [
-    *('map', 'model', 'device', 'image_topic', 'image_transport', 'params_file', 'namespace'),
+    *('map', 'model', 'device', 'image_topic', 'image_transport', 'camera_info', 'odom', 'fix'),
+    *('params_file', 'namespace'),
     *('use_sim_time', 'rviz', 'bag', 'mode', 'autostart', 'log_level'),
 ]
 MIB = 2**20
@@ -110,3 +113,60 @@ def test_the_description_can_be_generated(launch_module):
         for a, _ in description.get_launch_arguments_with_include_launch_description_actions()
     ]
     assert declared == ARGUMENTS
+
+
+def launch_function(name, **known):
+    """A function of the launch file with what it calls, where `launch` is not installed."""
+    tree = ast.parse(LAUNCH_FILE.read_text())
+    wanted = ('_check', '_check_parameters', '_has_parameters', '_is_installed', '_sibling')
+    tree.body = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name in wanted]
+    scope = {'Path': Path, 'yaml': yaml, **known}
+    exec(
+        compile(tree, str(LAUNCH_FILE), 'exec', flags=__future__.annotations.compiler_flag), scope
+    )
+    return scope[name]
+
+
+class PackageNotFoundError(KeyError):
+    pass
+
+
+def nothing_installed(package):
+    raise PackageNotFoundError(package)
+
+
+GIVEN = {'params_file': str(ROOT / 'config' / 'vpr.yaml'), 'rviz': 'false', 'bag': ''}
+
+
+@pytest.mark.parametrize(
+    ('given', 'text'),
+    [
+        ({'rviz': 'true'}, 'rviz2, which is not installed'),
+        ({'rviz': 'True'}, 'rviz2, which is not installed'),
+        ({'bag': '/no/bag'}, 'does not exist'),
+        ({'bag': str(ROOT)}, 'ros2bag, which is not installed'),
+        ({'params_file': '/no/file.yaml'}, 'cannot be read'),
+        ({'params_file': str(ROOT / 'setup.py')}, 'cannot be read|expected parameters'),
+        ({'params_file': str(ROOT / 'LICENSE')}, 'cannot be read|expected parameters'),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_starts(given, text):
+    check = launch_function(
+        '_check', get_package_prefix=nothing_installed, PackageNotFoundError=PackageNotFoundError
+    )
+    check(GIVEN)
+    with pytest.raises(RuntimeError, match=text):
+        check(GIVEN | given)
+
+
+@pytest.mark.parametrize(
+    ('image', 'info'),
+    [
+        ('/camera/image', '/camera/camera_info'),
+        ('camera/image_raw', 'camera/camera_info'),
+        ('/image', '/camera_info'),
+        ('image', 'camera_info'),
+    ],
+)
+def test_the_calibration_is_looked_for_beside_the_images(image, info):
+    assert launch_function('_sibling')(image) == info

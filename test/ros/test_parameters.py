@@ -117,3 +117,20 @@ def test_a_bad_override_is_a_config_error(ros):
 def test_a_bad_choice_as_override_is_a_config_error(ros):
     with pytest.raises(ConfigError, match='mode: expected one of localize'):
         Fixture(mode='fly')
+
+
+def test_an_integer_is_taken_where_a_double_is_meant(ros):
+    made = Fixture(memory_s=7)
+    assert made.parameters.recognizer.memory_s == 7.0
+    if hasattr(made.node, 'add_pre_set_parameters_callback'):
+        assert made.set(memory_s=8).successful
+        assert made.parameters.recognizer.memory_s == 8.0
+    made.node.destroy_node()
+
+
+def test_a_misspelt_parameter_is_told_with_the_nearest_name(ros, capfd):
+    made = Fixture(min_probabilty=0.5)
+    made.node.destroy_node()
+    told = capfd.readouterr().err
+    assert 'parameter min_probabilty is not known' in told
+    assert "did you mean 'min_probability'?" in told

@@ -37,6 +37,9 @@ from ghost_vpr_ros.ros.adapters.rigid_transform import (
 GLOBAL_CLOSURE = 1
 """`Link::kGlobalClosure`: a loop closure found by appearance."""
 
+_ROUNDING_NS = 1_000
+"""RTAB-Map's stamps are float64 seconds: of today's, the last digits are 240 ns apart."""
+
 
 @dataclass(frozen=True)
 class LinkConfig(Config):
@@ -140,7 +143,8 @@ class NodeStamps:
         if not near:
             return None
         found_ns, node_id = min(near, key=lambda each: abs(each[0] - stamp_ns))
-        return node_id if abs(found_ns - stamp_ns) <= round(max_difference_s * 1e9) else None
+        limit_ns = round(max_difference_s * 1e9) + _ROUNDING_NS
+        return node_id if abs(found_ns - stamp_ns) <= limit_ns else None
 
 
 class FoundNodes(NamedTuple):
@@ -171,7 +175,7 @@ class WaitingClosures:
         """
         for _ in range(len(self._waiting)):
             closure = self._waiting.popleft()
-            if self._nodes.newest_ns < closure.query_stamp_ns:
+            if self._nodes.newest_ns + _ROUNDING_NS < closure.query_stamp_ns:
                 self._waiting.append(closure)
             else:
                 yield self._find(closure)

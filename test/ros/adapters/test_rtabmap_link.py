@@ -118,7 +118,8 @@ def nodes(**stamps_s):
         (1_200_000_000, None),
         (1_960_000_000, 2),
         (2_100_000_000, 2),
-        (2_100_000_001, None),
+        (2_100_000_500, 2),
+        (2_100_001_001, None),
         (900_000_000, 1),
         (0, None),
     ],
@@ -167,6 +168,19 @@ def test_a_closure_waits_for_a_node_as_new_as_its_query():
     (found,) = closures.ready()
     assert (found.query_id, found.keyframe_id) == (3, 1)
     assert list(closures.ready()) == []
+
+
+def test_stamps_that_float64_rounds_down_keep_no_closure_waiting():
+    stamp_ns = 1_760_000_000_123_456_789
+    known = NodeStamps()
+    for node_id, node_ns in ((1, stamp_ns - 5 * SECOND_NS), (2, stamp_ns)):
+        # The next float64 below: what RTAB-Map may have made of it.
+        known.add(node_id, round(np.nextafter(node_ns * 1e-9, 0.0) * 1e9))
+    assert known.newest_ns < stamp_ns
+    closures = waiting(known)
+    closures.add(closure(query_stamp_ns=stamp_ns, keyframe_stamp_ns=stamp_ns - 5 * SECOND_NS))
+    (found,) = closures.ready()
+    assert (found.query_id, found.keyframe_id) == (2, 1)
 
 
 @pytest.mark.parametrize(
