@@ -138,6 +138,13 @@ def _tell_order(frames: Sequence[Frame]) -> None:
         say(f'note: the clock is set back {orders[Order.JUMP]} times; each time begins afresh')
 
 
+def _tell_unusable(answers: Sequence[Answer]) -> None:
+    """Say how many images told nothing, and why the first of them did not."""
+    why = [answer.hypothesis.detail for answer in answers if answer.hypothesis.detail]
+    if why:
+        say(f'warning: {len(why)} of {len(answers)} images are unusable; the first one: {why[0]}')
+
+
 def _open(args: argparse.Namespace) -> PlaceRecognizer:
     """The recogniser on the map, which is writable in the modes that map."""
     from ghost_vpr_ros.core.engine import create_engine
@@ -170,6 +177,7 @@ def replay_and_write(
 
     judgement = config_from(args, EvaluationConfig)
     answers, own_session = _answers(args, frames, recognizer)
+    _tell_unusable(answers)
     place_map, limit_m = recognizer.place_map, judgement.positive_distance_m
     evaluation = judge(answers, place_map, limit_m, own_session)
     if evaluation is None:

@@ -127,5 +127,8 @@ def test_images_that_show_nothing_are_answered_and_judged(town, tmp_path):
         evaluation = judge(answers, recognizer.place_map, 5.0)
         metrics = write_replay(answers, evaluation, {}, 'title', 4, tmp_path)
     assert metrics['reasons']['IMAGE_QUALITY'] == 2
+    details = [answer.hypothesis.detail for answer in answers]
+    assert 'cut.jpg' in details[2] and 'shows nothing' in details[5]
+    assert sum(map(bool, details)) == 2
     assert metrics['recall']['1'] == 75.0
     assert [row['correct'] for row in rows_of(tmp_path)] == list('11011011')

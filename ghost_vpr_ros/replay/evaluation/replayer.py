@@ -79,8 +79,10 @@ def _answer(frame: Frame, recognizer: Recognizer, odometry: Pose | None) -> Answ
     start = time.perf_counter()
     try:
         image = frame.load()
-    except ImageError:
-        rejected = Hypothesis(frame.stamp_ns, State.REJECTED, Reason.IMAGE_QUALITY)
+    except ImageError as error:
+        rejected = Hypothesis(
+            frame.stamp_ns, State.REJECTED, Reason.IMAGE_QUALITY, detail=str(error)
+        )
         unseen = replace(frame, load=blank_picture)
         return Answer(unseen, rejected, 1e3 * (time.perf_counter() - start))
     load_ms = 1e3 * (time.perf_counter() - start)
