@@ -36,6 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--sheet', metavar='JPEG', type=Path, help='write a picture of queries and candidates'
     )
+    parser.add_argument(
+        '--attention',
+        metavar='JPEG',
+        type=Path,
+        help='write a picture of the cells that each query and its best candidate match by',
+    )
     add_engine_options(parser)
     add_settings(parser, RecognizerConfig)
 
@@ -46,13 +52,14 @@ def run(args: argparse.Namespace) -> int:
     from ghost_vpr_ros.core.recognizer import PlaceRecognizer
 
     config = config_from(args, RecognizerConfig)
-    if args.sheet is not None:
-        _check_sheet(args)
+    for picture in (args.sheet, args.attention):
+        if picture is not None:
+            _check_picture(picture, args)
     recognizer = PlaceRecognizer.open(
         args.map, args.model, config_from(args, EngineConfig), config
     )
     say_warnings(recognizer.place_map)
-    rows = []
+    rows, attention = [], []
     try:
         for path in args.images:
             image = read_image(path)
@@ -61,10 +68,16 @@ def run(args: argparse.Namespace) -> int:
                 print(json.dumps(without_nan(line), ensure_ascii=False), flush=True)
             if args.sheet is not None:
                 rows.append(_tiles(recognizer, path, image, hypothesis))
+            if args.attention is not None:
+                attention.append(_attention_tiles(recognizer, path, image, hypothesis))
     finally:
         recognizer.close()
     if args.sheet is not None:
-        _write_sheet(args.sheet, args.map, rows)
+        subtitle = 'blue: query · grey: candidates, best first, with their similarity'
+        _write_sheet(args.sheet, args.map, subtitle, rows)
+    if args.attention is not None:
+        subtitle = 'bright: cells that the query and its best candidate are similar by'
+        _write_sheet(args.attention, args.map, subtitle, attention)
     return 0
 
 
@@ -98,16 +111,16 @@ def _candidate_values(candidate: Candidate) -> dict[str, Any]:
     return values
 
 
-def _check_sheet(args: argparse.Namespace) -> None:
-    """Refuse to write the sheet over anything that this command reads."""
+def _check_picture(picture: Path, args: argparse.Namespace) -> None:
+    """Refuse to write a picture over anything that this command reads."""
     read = {path.resolve(): 'one of the images' for path in args.images}
     if args.model is not None:
         read[Path(args.model).resolve()] = 'the weights file'
     read[args.map.resolve()] = 'the map'
-    what = read.get(args.sheet.resolve())
+    what = read.get(picture.resolve())
     if what is not None:
-        raise OutputError(f'{args.sheet}: is {what}; name another file for --sheet')
-    check_writable(args.sheet.parent)
+        raise OutputError(f'{picture}: is {what}; name another file for the picture')
+    check_writable(picture.parent)
 
 
 def _tiles(
@@ -122,6 +135,34 @@ def _tiles(
     return tiles
 
 
+def _attention_tiles(
+    recognizer: PlaceRecognizer, path: Path, image: Any, hypothesis: Hypothesis
+) -> list[Tile]:
+    """The query, the cells that it matches its best candidate by, and the same of that."""
+    from ghost_vpr_ros.core.model.vpr_model import VprModel
+    from ghost_vpr_ros.core.model.weights import load_network
+    from ghost_vpr_ros.core.model.weights_file import StoredModel
+    from ghost_vpr_ros.replay.evaluation.attention import cell_terms, described, overlay
+    from ghost_vpr_ros.replay.evaluation.match_sheet import Tile, Verdict
+
+    tiles = _tiles(recognizer, path, image, hypothesis)[:2]
+    if len(tiles) < 2:
+        return tiles
+    stored = recognizer.model
+    model = load_network(stored) if isinstance(stored, StoredModel) else stored
+    if not isinstance(model, VprModel):
+        raise OutputError(
+            '--attention: expected a network of this package, whose cells can be told apart; '
+            'leave the option out'
+        )
+    view = tiles[1].image
+    seen, found = described(model, image), described(model, view)
+    for picture, other, name in ((image, found, 'query'), (view, seen, 'candidate')):
+        shown = overlay(picture, cell_terms(model, picture, other))
+        tiles.append(Tile(shown, (f'cells of the {name}',), Verdict.UNJUDGED))
+    return [tiles[0], tiles[2], tiles[3], tiles[1]]
+
+
 def _candidate_tile(recognizer: PlaceRecognizer, candidate: Candidate) -> Tile:
     from ghost_vpr_ros.replay.evaluation.match_sheet import Tile, blank_picture, picture_from_jpeg
 
@@ -132,10 +173,9 @@ def _candidate_tile(recognizer: PlaceRecognizer, candidate: Candidate) -> Tile:
     return Tile(picture, (text, f'{keyframe.session} · {keyframe.name}'))
 
 
-def _write_sheet(sheet: Path, map_path: Path, rows: list[list[Tile]]) -> None:
+def _write_sheet(sheet: Path, map_path: Path, subtitle: str, rows: list[list[Tile]]) -> None:
     from ghost_vpr_ros.core.image import encode_jpeg
     from ghost_vpr_ros.replay.evaluation.match_sheet import draw_sheet
 
-    subtitle = 'blue: query · grey: candidates, best first, with their similarity'
     picture = draw_sheet(f'{len(rows)} queries in {map_path.name}', subtitle, rows)
     write_file(sheet, encode_jpeg(picture))
