@@ -40,6 +40,19 @@ def test_the_sheet_is_a_picture_of_query_and_candidates(program, built, query_im
     assert height_px > 180
 
 
+def test_attention_shows_query_and_best_candidate_with_their_cells(
+    program, built, query_image, tmp_path
+):
+    picture = tmp_path / 'cells.jpg'
+    assert program('query', built, query_image, '--attention', picture).status == 0
+    width_px = read_image(picture).shape[1]
+    assert 4 * 240 < width_px < 5 * 280
+    assert (
+        'one of the images'
+        in program('query', built, query_image, '--attention', query_image).error
+    )
+
+
 @pytest.mark.parametrize(
     ('name', 'what'), [('a.map', 'the map'), ('w.safetensors', 'the weights file')]
 )
