@@ -67,6 +67,7 @@ setup(
             *(f'ros-jazzy-{name}; {HAS_ROS_WHEELS}' for name in ROS_WHEELS),
         ],
         'replay': ['matplotlib', 'pillow', 'rosbags>=0.11', 'rosbags-image'],
+        'heic': ['pillow-heif'],
         'engines': ['onnx', 'onnxruntime', 'openvino'],
         'backbones': ['torchvision'],
         'pose-graph': ['gtsam>=4.2'],
@@ -76,6 +77,7 @@ setup(
         'test': [
             "gtsam>=4.3; python_version >= '3.11'",
             'mypy',
+            'pillow-heif',
             'psutil',
             'pytest',
             'pytest-xdist',

@@ -20,7 +20,7 @@ NETWORK = ('urllib.request', 'http', 'ftplib', 'socket')
 DATABASE = ('pymilvus', 'milvus_lite')
 TORCH = ('torch', 'torchvision')
 ENGINES = ('onnx', 'onnxruntime', 'openvino')
-LIBRARIES = ('numpy', 'faiss', 'cv2', 'pyproj', 'scipy', 'safetensors')
+LIBRARIES = ('numpy', 'faiss', 'cv2', 'pillow_heif', 'pyproj', 'scipy', 'safetensors')
 CORE = (*LIBRARIES, *TORCH, *ENGINES, *DATABASE)
 BAGS = ('rosbags', 'ruamel.yaml', 'backports', 'compression')
 REPLAY = (*CORE, *BAGS, 'matplotlib', 'PIL', 'gtsam')
@@ -60,8 +60,9 @@ LAYERS = {
 }
 
 FLOORS = (
-    ('errors', 'datatypes', 'home', 'sampling', 'stamps', 'whole_file'),
-    ('config', 'geodesy', 'poses', 'camera', 'image'),
+    ('errors', 'datatypes', 'home', 'image_header', 'sampling', 'stamps', 'whole_file'),
+    ('config', 'geodesy', 'poses', 'camera', 'jpeg'),
+    ('image',),
     ('probability', 'preprocessing', 'raw_image'),
     ('model',),
     ('map', 'engine'),

@@ -6,6 +6,7 @@ person sees it; image streams of cameras carry no such tag and are not touched.
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,14 +14,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.core.errors import ImageError
+from ghost_vpr_ros.core.image_header import ImageHeader, read_header
+from ghost_vpr_ros.core.jpeg import MOST_SCANS, count_scans, is_filled_up, with_end_marker
 
 if TYPE_CHECKING:
     from array import array
 
     Buffer = bytes | bytearray | memoryview | array[int] | NDArray[np.uint8]
 
-IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff', '.ppm', '.pgm')
+IMAGE_SUFFIXES = (
+    *('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.bmp', '.webp', '.tif', '.tiff', '.ppm', '.pgm'),
+)
 """File names that are taken for images when a folder is listed (compared in lower case)."""
 
 RAW_ENCODINGS: dict[str, int] = {
@@ -52,53 +58,77 @@ _VIDEO_STARTS = (b'\x00\x00\x00\x01', b'\x00\x00\x01')
 """Start codes of H.264 and H.265 packets; no picture begins so."""
 
 _PNG_START = b'\x89PNG\r\n\x1a\n'
-_JPEG_START = b'\xff\xd8'
-_JPEG_END = b'\xff\xd9'
-_JPEG_SCAN = 0xDA
+
+_MOST_BYTES_PER_PIXEL = 8.0
+"""Four channels of 16 bits; a header that claims more counts as so many more pixels."""
+
+_NEXT_STEPS = {
+    'HEIC': "install a decoder with pip install 'ghost_vpr_ros[heic]', or convert it to JPEG",
+    'MP4 or QuickTime video': 'take single images out of it, for example with ffmpeg',
+    'Matroska video': 'take single images out of it, for example with ffmpeg',
+    'AVI video': 'take single images out of it, for example with ffmpeg',
+    'Ogg': 'theora packets cannot be read alone; record raw, JPEG or PNG images',
+    'Git LFS pointer': 'the file itself was not downloaded: run `git lfs pull`',
+    'ZIP': 'unpack it',
+    'gzip': 'unpack it',
+    'Zstandard': 'unpack it with `zstd -d`',
+    'web page': 'a download has failed; fetch the image again',
+}
+_CONVERT = 'convert it to JPEG or PNG'
+_READABLE = ('JPEG', 'PNG', 'WebP', 'BMP', 'TIFF', 'PNM')
+"""Formats that every build of OpenCV reads: such a file is damaged where it cannot be decoded."""
 
 
-def read_image(path: str | Path) -> NDArray[np.uint8]:
+def read_image(path: str | Path, config: ImageConfig | None = None) -> NDArray[np.uint8]:
     """RGB uint8 (H, W, 3) of an image file; grey, 16-bit and transparent images are converted.
 
+    Args:
+        path: the file.
+        config: how large it may be.
+
     Raises:
-        ImageError: missing, empty, truncated, or not an image; the message names the file.
+        ImageError: missing, empty, truncated, too large, or not an image; the message names the
+            file.
     """
     try:
         data = Path(path).read_bytes()
-    except OSError as error:
-        reason = error.strerror or 'unreadable'
-        raise ImageError(f'{path}: the image cannot be read ({reason}); check the path') from error
-    return decode_compressed(data, str(path))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, 'strerror', None) or str(error) or 'unreadable'
+        name = valid_text(str(path))
+        raise ImageError(f'{name}: the image cannot be read ({reason}); check the path') from error
+    return decode_compressed(data, valid_text(str(path)), config=config)
 
 
-def decode_compressed(data: Buffer, name: str, image_format: str = '') -> NDArray[np.uint8]:
+def decode_compressed(
+    data: Buffer, name: str, image_format: str = '', config: ImageConfig | None = None
+) -> NDArray[np.uint8]:
     """RGB uint8 (H, W, 3) of a JPEG, PNG or other compressed image in memory.
 
     Args:
         data: the compressed bytes.
         name: what to call the image in an error.
         image_format: of a `sensor_msgs/CompressedImage`, such as `bgr8; jpeg compressed bgr8`.
+        config: how large it may be.
 
     Raises:
-        ImageError: empty, truncated, or not an image: of a depth camera, or video.
+        ImageError: empty, truncated, too large, or not an image: of a depth camera, or video.
     """
     check_is_picture(data, image_format, name)
-    buffer = np.frombuffer(data, np.uint8)
-    if buffer.size == 0:
+    raw = np.frombuffer(data, np.uint8).tobytes()
+    if not raw:
         raise ImageError(f'{name}: expected an image, found 0 bytes; write the file again')
-    if not _is_whole_jpeg(buffer):
-        raise ImageError(
-            f'{name}: the JPEG is truncated, expected an end marker in {buffer.size} bytes; '
-            'copy or record it again'
-        )
+    header = read_header(raw)
+    _check_size(header, name, config or ImageConfig())
+    if header.kind == 'HEIC':
+        return _decode_heic(raw, name)
     source, _, written = image_format.strip().partition(';')
     if source.startswith('bayer_'):
-        return _rgb_of_mosaic(buffer, source, name)
-    decoded = _decode(buffer, name)
+        return _rgb_of_mosaic(raw, source, name, header.kind)
+    bgr = _decode(raw, name, header.kind)
     if 'compressed rgb' in written:
         # image_transport tells so that red was written where a JPEG has blue.
-        return decoded
-    return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
+        return bgr
+    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def eight_bits(pixels: NDArray[Any]) -> NDArray[np.uint8]:
@@ -142,6 +172,23 @@ def check_is_picture(data: Buffer, image_format: str, name: str) -> None:
             'one picture a message; record the JPEG topic of the camera, or decode it with `ros2 '
             'run image_transport republish ffmpeg raw` and use the raw topic'
         )
+
+
+def has_heic_decoder() -> bool:
+    """Whether HEIC photos can be read on this machine (the extra `heic`)."""
+    return importlib.util.find_spec('pillow_heif') is not None
+
+
+def valid_text(name: str) -> str:
+    r"""The name of a file as text that can be written everywhere, on one line.
+
+    Bytes that are no UTF-8, and control characters, are shown as an escape (`\xe9`).
+    """
+    text = name.encode('utf-8', 'surrogateescape').decode('utf-8', 'backslashreplace')
+    return ''.join(
+        char if char.isprintable() or char == ' ' else char.encode('unicode_escape').decode()
+        for char in text
+    )
 
 
 def encode_jpeg(rgb: NDArray[np.uint8], quality: int = 90) -> bytes:
@@ -211,49 +258,100 @@ def packed_rows(
     return np.ascontiguousarray(rows).reshape(-1)
 
 
-def _decode(buffer: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
-    """BGR uint8 (H, W, 3) as OpenCV has it; 16 bits as `eight_bits` does it."""
+def _check_size(header: ImageHeader, name: str, config: ImageConfig) -> None:
+    """Refuse what would take more memory than the limit allows, before it is taken."""
+    share = max(1.0, header.bytes_per_pixel / _MOST_BYTES_PER_PIXEL)
+    if header.megapixels * share > config.max_image_megapixels:
+        raise ImageError(
+            f'{name}: {header.width_px} x {header.height_px} px are {header.megapixels:.3g} '
+            f'megapixels, expected at most {config.max_image_megapixels:g}; make it smaller, or '
+            'raise max_image_megapixels'
+        )
+
+
+def _decode(raw: bytes, name: str, kind: str) -> NDArray[np.uint8]:
+    """BGR uint8 (H, W, 3); 16 bits as `eight_bits` does it."""
+    if kind == 'JPEG':
+        return _decode_jpeg(raw, name)
+    image = _read(raw, name, kind)
+    if image.dtype not in (np.uint8, np.uint16):
+        raise ImageError(
+            f'{name}: expected grey levels of 8 or 16 bits, found {image.dtype}, which are '
+            'measurements and no picture; save it as an 8-bit image'
+        )
+    bgr = image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+    return eight_bits(bgr)
+
+
+def _read(raw: bytes, name: str, kind: str) -> cv2.typing.MatLike:
+    """BGR (H, W, 3), or (H, W) of a TIFF, as OpenCV has it."""
+    buffer = np.frombuffer(raw, np.uint8)
     try:
         image = cv2.imdecode(buffer, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
-        if image is not None and image.dtype not in (np.uint8, np.uint16):
-            image = cv2.imdecode(buffer, cv2.IMREAD_COLOR)
+        if image is None and kind == 'TIFF':
+            # Of one channel of floating-point numbers OpenCV makes no colours.
+            image = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
         raise ImageError(f'{name}: the image cannot be decoded ({error.err})') from error
     if image is None or image.size == 0:
-        raise ImageError(
-            f'{name}: expected an image, found {buffer.size} bytes that are damaged or of another '
+        raise ImageError(_not_decoded(raw, name, kind))
+    return image
+
+
+def _not_decoded(raw: bytes, name: str, kind: str) -> str:
+    if not kind or kind in _READABLE:
+        return (
+            f'{name}: expected an image, found {len(raw)} bytes that are damaged or of another '
             'kind; replace or remove the file'
         )
-    return eight_bits(image)
+    step = _NEXT_STEPS.get(kind, _CONVERT)
+    return f'{name}: expected an image (JPEG, PNG, ...), found {kind}; {step}'
 
 
-def _rgb_of_mosaic(buffer: NDArray[np.uint8], source: str, name: str) -> NDArray[np.uint8]:
+def _rgb_of_mosaic(raw: bytes, source: str, name: str, kind: str) -> NDArray[np.uint8]:
     """RGB of a PNG or JPEG that a driver wrote of `source`, with its mosaic or in colours."""
     order = source.removeprefix('bayer_')[:4]
     if order not in _BAYER:
         raise ImageError(f'{name}: {source!r} is no mosaic of {", ".join(_BAYER)}')
-    grey = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
+    grey = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_UNCHANGED)
     if grey is None or grey.ndim != 2:
-        return np.asarray(cv2.cvtColor(_decode(buffer, name), cv2.COLOR_BGR2RGB), np.uint8)
+        return np.asarray(cv2.cvtColor(_decode(raw, name, kind), cv2.COLOR_BGR2RGB), np.uint8)
     return debayered(eight_bits(grey), source)
 
 
-def _is_whole_jpeg(buffer: NDArray[np.uint8]) -> bool:
-    """False for a JPEG without an end marker behind its scan; older decoders fill it with grey."""
-    if buffer[:2].tobytes() != _JPEG_START:
-        return True
-    data = buffer.tobytes()
-    scan = _first_scan(data)
-    return scan >= 0 and data.find(_JPEG_END, scan) >= 0
+def _decode_jpeg(raw: bytes, name: str) -> NDArray[np.uint8]:
+    whole = with_end_marker(raw)
+    cut_off = ImageError(
+        f'{name}: the JPEG is truncated, its data end before its picture ({len(raw)} bytes); '
+        'copy or record it again'
+    )
+    if whole is None:
+        raise cut_off
+    scans = count_scans(whole)
+    if scans > MOST_SCANS:
+        raise ImageError(
+            f'{name}: the JPEG has {scans} scans, expected at most {MOST_SCANS}; save it again '
+            'with an image editor'
+        )
+    image = _read(whole, name, 'JPEG').astype(np.uint8, copy=False)
+    if is_filled_up(whole, image):
+        raise cut_off
+    return image
 
 
-def _first_scan(data: bytes) -> int:
-    """Offset of the first scan's marker, found by walking the segments before it; -1 if none."""
-    offset = 2
-    while offset + 4 <= len(data) and data[offset] == 0xFF:
-        if data[offset + 1] == _JPEG_SCAN:
-            return offset
-        is_fill = data[offset + 1] == 0xFF
-        length = int.from_bytes(data[offset + 2 : offset + 4], 'big')
-        offset += 1 if is_fill else 2 + length
-    return -1
+def _decode_heic(raw: bytes, name: str) -> NDArray[np.uint8]:
+    """Of a phone's photo, upright."""
+    try:
+        import pillow_heif
+    except ImportError as error:
+        raise ImageError(_not_decoded(raw, name, 'HEIC')) from error
+    try:
+        photo = pillow_heif.read_heif(raw, convert_hdr_to_8bit=True)
+        image = np.asarray(photo)
+    except (ValueError, EOFError, OSError, SyntaxError, RuntimeError) as error:
+        raise ImageError(
+            f'{name}: the HEIC photo cannot be decoded ({error}); copy it again, or convert it to '
+            'JPEG'
+        ) from error
+    rgb = image[..., :3] if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
+    return np.ascontiguousarray(rgb, dtype=np.uint8)

@@ -1,5 +1,6 @@
 """Files and buffers become RGB uint8; whatever is no image is refused by name."""
 
+import sys
 from array import array
 from pathlib import Path
 
@@ -8,14 +9,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.core.errors import ImageError
 from ghost_vpr_ros.core.image import (
     RAW_ENCODINGS,
     check_raw_image,
     decode_compressed,
     encode_jpeg,
+    has_heic_decoder,
     packed_rows,
     read_image,
+    valid_text,
 )
 
 
@@ -181,3 +185,69 @@ def test_a_mosaic_in_a_png_becomes_colours(dtype: type) -> None:
     assert np.abs(found[2:-2, 2:-2].astype(int) - (200, 100, 50)).max() <= 1
     with pytest.raises(ImageError, match='bayer_xxxx8'):
         decode_compressed(data, 'm', 'bayer_xxxx8; png compressed ')
+
+
+@pytest.mark.parametrize('bits', [10, 12, 14, 16])
+def test_the_bits_that_a_camera_fills_become_eight(tmp_path: Path, bits: int) -> None:
+    rgb = smooth_rgb()
+    rgb[0, 0] = 255
+    deep = rgb.astype(np.uint16) << (bits - 8)
+    cv2.imwrite(str(tmp_path / 'a.png'), cv2.cvtColor(deep, cv2.COLOR_RGB2BGR))
+    assert np.abs(read_image(tmp_path / 'a.png').astype(int) - rgb).max() <= 1
+
+
+def test_measurements_are_no_picture() -> None:
+    data = cv2.imencode('.tif', np.zeros((4, 6), np.float32))[1].tobytes()
+    with pytest.raises(ImageError, match='8 or 16 bits, found float32'):
+        decode_compressed(data, 'depth')
+
+
+@pytest.mark.parametrize('suffix', ['.jpg', '.png', '.webp', '.tif', '.bmp'])
+def test_a_size_beyond_the_limit_is_refused_by_the_header(suffix: str) -> None:
+    data = cv2.imencode(suffix, np.zeros((200, 200, 3), np.uint8))[1].tobytes()
+    with pytest.raises(ImageError, match=r'200 x 200 px .* at most 0\.03; .*max_image_megapix'):
+        decode_compressed(data, 'photo', config=ImageConfig(max_image_megapixels=0.03))
+    assert (
+        decode_compressed(data, 'photo', config=ImageConfig(max_image_megapixels=0.04)).any() == 0
+    )
+
+
+def test_a_tiny_jpeg_that_claims_gigapixels_is_refused() -> None:
+    data = bytearray(encode_jpeg(smooth_rgb()))
+    frame = data.index(b'\xff\xc0')
+    data[frame + 5 : frame + 9] = bytes((0xFD, 0xE8, 0xFD, 0xE8))
+    with pytest.raises(ImageError, match=r'65000 x 65000 px .* expected at most 64;'):
+        decode_compressed(bytes(data), 'bomb')
+
+
+@pytest.mark.parametrize(
+    ('data', 'text'),
+    [
+        (b'\0\0\0\x18ftypqt  ' + bytes(50), 'video; take single images out'),
+        (b'%PDF-1.7' + bytes(50), 'found PDF; convert it'),
+    ],
+)
+def test_other_formats_are_named_with_the_next_step(data: bytes, text: str) -> None:
+    with pytest.raises(ImageError, match=text):
+        decode_compressed(data, 'a.jpg')
+
+
+def test_heic_is_read_or_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = b'\0\0\0\x18ftypheic' + bytes(50)
+    if has_heic_decoder():
+        import pillow_heif
+
+        photo = pillow_heif.from_pillow(Image.fromarray(smooth_rgb(64, 64)))
+        photo.save(tmp_path / 'renamed.jpg', format='HEIF')
+        found = read_image(tmp_path / 'renamed.jpg')
+        assert np.abs(found.astype(int) - smooth_rgb(64, 64)).mean() < 8
+        with pytest.raises(ImageError, match='HEIC photo cannot be decoded'):
+            decode_compressed(fake, 'cut.heic')
+    monkeypatch.setitem(sys.modules, 'pillow_heif', None)
+    with pytest.raises(ImageError, match=r'found HEIC; .*ghost_vpr_ros\[heic\]'):
+        decode_compressed(fake, 'photo.heic')
+
+
+def test_names_of_any_bytes_become_one_line_of_text() -> None:
+    assert valid_text('caf\udce9\n.jpg') == 'caf\\xe9\\n.jpg'
+    assert valid_text('straße 1.jpg') == 'straße 1.jpg'
