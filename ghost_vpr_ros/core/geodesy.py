@@ -12,11 +12,21 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pyproj import Transformer
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
 
 from ghost_vpr_ros.core.datatypes import GeoPoint
 
 _LAST_UTM_ZONE = 60
 _STATUS_NO_FIX = -1
+_NULL_ISLAND_DEG = 1e-6
+_MOST_CURVATURE_M = 6_400_000.0
+"""Radius of the Earth where it is flattest: distances made with it are never too short."""
+
+_CELL_DEG = 0.25
+_NEIGHBOURHOOD_M = 150_000.0
+"""Cells of some 28 km that are nearer than this share one plane, which is true to 1 in 10,000."""
 
 
 class LocalFrame:
@@ -85,6 +95,49 @@ class LocalFrame:
         return GeoPoint(*(float(value) for value in row))
 
 
+def east_north(degrees: ArrayLike) -> NDArray[np.float64]:
+    """Metres east and north, true for positions near each other wherever on Earth they lie.
+
+    One plane cannot serve two continents: seen from the first, distances on the other one shrink,
+    to nothing a quarter of the Earth away. So positions that lie far from all others are laid on
+    a plane of their own; the planes are put as far apart as they are on Earth, or further.
+
+    Args:
+        degrees: (N, 2) latitude and longitude.
+
+    Returns:
+        (N, 2) float64; the first position is 0, 0 and stands in the middle of its plane.
+    """
+    rows = np.asarray(degrees, np.float64).reshape(-1, 2)
+    points = np.zeros((len(rows), 2))
+    labels = _neighbourhoods(rows)
+    for label in np.unique(labels):
+        members = labels == label
+        origin = rows[members][0]
+        away = np.radians(origin - rows[0])
+        offset_m = _MOST_CURVATURE_M * np.array([math.remainder(away[1], math.tau), away[0]])
+        geo = np.column_stack([rows[members], np.zeros(members.sum())])
+        plane = LocalFrame(GeoPoint(*origin)).to_enu(geo)[:, :2]
+        points[members] = plane + offset_m
+    return points
+
+
+def _neighbourhoods(degrees: NDArray[np.float64]) -> NDArray[np.int64]:
+    """(N,) a number for each position; those that chains of near positions join have the same."""
+    numbers = np.floor(degrees / _CELL_DEG).astype(np.int64)
+    keys, cell_of = np.unique(numbers[:, 0] * 10**6 + numbers[:, 1], return_inverse=True)
+    if len(keys) < 2:
+        return np.zeros(len(degrees), np.int64)
+    latitude, longitude = np.zeros(len(keys)), np.zeros(len(keys))
+    latitude[cell_of], longitude[cell_of] = np.radians(degrees).T
+    level = np.cos(latitude)
+    axes = (level * np.cos(longitude), level * np.sin(longitude), np.sin(latitude))
+    sphere_m = _MOST_CURVATURE_M * np.stack(axes, axis=1)
+    near = cKDTree(sphere_m).query_pairs(_NEIGHBOURHOOD_M, output_type='ndarray')
+    links = coo_array((np.ones(len(near)), near.T), shape=(len(keys), len(keys)))
+    return np.asarray(connected_components(links, directed=False)[1][cell_of], np.int64)
+
+
 def _columns(points: ArrayLike) -> NDArray[np.float64]:
     array = np.asarray(points, dtype=np.float64).reshape(-1, 3)
     # PROJ marks a failed point with infinity and would refuse the others with it; NaN passes.
@@ -103,6 +156,30 @@ def check_geo(latitude_deg: float, longitude_deg: float, altitude_m: float | Non
         raise ValueError(f'longitude {longitude_deg:g} is not within -180 .. 180 degrees')
     if altitude_m is not None and not math.isfinite(altitude_m):
         raise ValueError(f'altitude {altitude_m:g} is not a finite number of metres')
+
+
+def is_null_island(latitude_deg: float, longitude_deg: float) -> bool:
+    """Whether a position is 0, 0: what receivers and programs write that know no position.
+
+    The point lies in the sea. Positions within 10 cm of it count as rounded zeros.
+    """
+    return abs(latitude_deg) < _NULL_ISLAND_DEG and abs(longitude_deg) < _NULL_ISLAND_DEG
+
+
+def known_geo(
+    latitude_deg: float, longitude_deg: float, altitude_m: float | None = None
+) -> GeoPoint | None:
+    """A WGS84 position as a file or a message gives it; None where it is 0, 0: not known.
+
+    Every place where positions come in goes through here: photos, manifests, names, bags, topics.
+
+    Raises:
+        ValueError: as `check_geo`.
+    """
+    check_geo(latitude_deg, longitude_deg, altitude_m)
+    if is_null_island(latitude_deg, longitude_deg):
+        return None
+    return GeoPoint(latitude_deg, longitude_deg, altitude_m)
 
 
 def horizontal_distance_m(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -12,8 +12,10 @@ from ghost_vpr_ros.core.datatypes import GeoPoint
 from ghost_vpr_ros.core.geodesy import (
     LocalFrame,
     check_geo,
+    east_north,
     geo_to_utm,
     horizontal_distance_m,
+    known_geo,
     utm_to_geo,
     utm_zone,
 )
@@ -234,3 +236,37 @@ def test_an_unknown_altitude_is_that_of_the_origin():
 def test_horizontal_distance_leaves_the_height_out():
     a, b = np.array([[0.0, 0.0, 5.0], [1.0, 1.0, 0.0]]), np.array([3.0, 4.0, 90.0])
     assert horizontal_distance_m(a, b) == pytest.approx([5.0, np.hypot(2.0, 3.0)])
+
+
+@pytest.mark.parametrize('zero', [0.0, -0.0, 1e-7])
+def test_zero_zero_is_not_known(zero: float) -> None:
+    assert known_geo(zero, zero, 5.0) is None
+    assert known_geo(0.0, 0.1) == GeoPoint(0.0, 0.1)
+    with pytest.raises(ValueError, match='latitude 91'):
+        known_geo(91.0, 0.0)
+
+
+def test_near_distances_are_true_on_every_continent() -> None:
+    """Against geodesics, for pairs in cities, over the antimeridian and at the pole."""
+    rng = np.random.default_rng(0)
+    cities = [(0, 100), (0, 80), (-33.86, 151.2), (52.2, 0.1), (89.99, 0), (-17, 179.9999)]
+    first = np.array(cities)[rng.integers(0, len(cities), 60)] + rng.normal(0, 2e-4, (60, 2))
+    first[:, 1] = (first[:, 1] + 180) % 360 - 180
+    first[:, 0] = first[:, 0].clip(-90, 90)
+    points = east_north(first)
+    a, b = np.triu_indices(60, 1)
+    latitude, longitude = first.T
+    geodesic = Geod(ellps='WGS84')
+    true_m = geodesic.inv(longitude[a], latitude[a], longitude[b], latitude[b])[2]
+    found_m = np.linalg.norm(points[a] - points[b], axis=1)
+    near = true_m < 1000
+    assert found_m[near] == pytest.approx(true_m[near], abs=0.01)
+    assert (found_m[~near] > 0.99 * true_m[~near]).all()
+
+
+def test_one_city_is_laid_on_the_plane_of_its_first_position() -> None:
+    degrees = np.array([[48.0, 11.0], [48.2, 11.3], [48.5, 11.9]])
+    frame = LocalFrame(GeoPoint(48.0, 11.0))
+    plane = frame.to_enu(np.column_stack([degrees, np.zeros(3)]))
+    assert np.array_equal(east_north(degrees), plane[:, :2])
+    assert east_north(np.zeros((0, 2))).shape == (0, 2)

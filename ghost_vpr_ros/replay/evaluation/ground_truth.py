@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.datatypes import Frame, GeoPoint
+from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import SourceError
-from ghost_vpr_ros.core.geodesy import LocalFrame
+from ghost_vpr_ros.core.geodesy import east_north
 from ghost_vpr_ros.replay.evaluation.pairs import Pairs, pairs_within
 
 
@@ -125,8 +125,9 @@ def horizontal_positions(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Metric positions of both sets in one frame: (Q, 2) and (N, 2) float64, metres.
 
-    WGS84 positions are projected to east-north about the first database item; given metric
-    positions are taken as they are, and only where not every frame has a WGS84 position.
+    WGS84 positions are projected to east-north about the first database item, places far from it
+    about one of their own (`core.geodesy.east_north`); given metric positions are taken as they
+    are, and only where not every frame has a WGS84 position.
 
     Raises:
         SourceError: the two sets share no kind of position; the first frame that lacks one is
@@ -155,11 +156,7 @@ def has_position(frame: Frame) -> bool:
 
 def _east_north(frames: Sequence[Frame]) -> NDArray[np.float64]:
     geo = [frame.geo for frame in frames if frame.geo is not None]
-    degrees = np.array([(p.latitude_deg, p.longitude_deg, 0.0) for p in geo], np.float64)
-    if not geo:
-        return np.zeros((0, 2))
-    origin = GeoPoint(geo[0].latitude_deg, geo[0].longitude_deg)
-    return LocalFrame(origin).to_enu(degrees)[:, :2]
+    return east_north(np.array([(p.latitude_deg, p.longitude_deg) for p in geo], np.float64))
 
 
 def _no_position_message(frames: Sequence[Frame]) -> str:

@@ -111,6 +111,17 @@ def test_geographic_positions_become_metres_about_the_first_database_item():
     np.testing.assert_allclose(query_points, [[0.0, 111.27]], atol=0.05)
 
 
+def test_another_continent_holds_no_positives():
+    database = [frame(geo=GeoPoint(0.0, 100.0)), frame(geo=GeoPoint(0.0, 80.0))]
+    queries = [frame(geo=GeoPoint(0.0, 10.0)), frame(geo=GeoPoint(0.0, 10.0 + 40 / 111_320))]
+    truth = by_position([*queries, database[1]], database, 25.0)
+    assert truth.positives.counts().tolist() == [0, 0, 1]
+    assert truth.positives.rows(2).tolist() == [1]
+    apart_m = np.linalg.norm(truth.query_points[0] - truth.query_points[1])
+    assert apart_m == pytest.approx(40.0, abs=0.01)
+    assert truth.distance(0, 1) > 7_700_000
+
+
 def test_a_missing_position_names_the_image_and_the_way_out():
     with pytest.raises(SourceError, match=r'^q: no position.*1 of 2.*--ground-truth index'):
         horizontal_positions([frame('q')], [frame('d', pose=at(0, 0))])
