@@ -260,14 +260,13 @@ def position_of_fix(
 ) -> GeoPoint | None:
     """The position of a NavSatFix; None without a fix, and an unknown altitude where it is NaN.
 
-    Exact zeros are a message that nobody filled in, not a place in the Gulf of Guinea. The status
+    Zeros are a message that nobody filled in, not a place in the Gulf of Guinea. The status
     "unknown" (-2) is the default of drivers that never set it: their positions are taken.
     """
-    if status == _STATUS_NO_FIX or latitude_deg == longitude_deg == 0.0:
-        return None
-    try:
-        check_geo(latitude_deg, longitude_deg)
-    except ValueError:
+    if status == _STATUS_NO_FIX:
         return None
     known_m = float(altitude_m) if math.isfinite(altitude_m) else None
-    return GeoPoint(float(latitude_deg), float(longitude_deg), known_m)
+    try:
+        return known_geo(float(latitude_deg), float(longitude_deg), known_m)
+    except ValueError:
+        return None

@@ -1,27 +1,47 @@
-"""Position and time of capture from a photo's EXIF GPS block (EXIF 2.32, section 4.6.6)."""
+"""Position and time of capture from a photo's EXIF GPS block (EXIF 2.32, section 4.6.6).
+
+A position that the tags do not settle is not taken, and the reason is kept for the user: a
+latitude whose hemisphere is missing is as likely wrong by half the Earth as it is right.
+"""
 
 from __future__ import annotations
 
 import datetime
 import math
+import re
+import warnings
 from collections.abc import Mapping
 from functools import partial
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
-from PIL import ExifTags, Image
+from PIL import Image
 
+from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Frame, GeoPoint, Pose
 from ghost_vpr_ros.core.errors import SourceError
-from ghost_vpr_ros.core.geodesy import check_geo
-from ghost_vpr_ros.core.image import read_image
+from ghost_vpr_ros.core.geodesy import check_geo, is_null_island
+from ghost_vpr_ros.core.image import read_image, valid_text
+from ghost_vpr_ros.core.image_header import exif_block, kind_of
 from ghost_vpr_ros.core.poses import heading_to_quaternion
 
-_TAG = ExifTags.GPS
+_GPS_BLOCK = 0x8825
+_LATITUDE_REF, _LATITUDE, _LONGITUDE_REF, _LONGITUDE, _ALTITUDE_REF, _ALTITUDE = range(1, 7)
+_TIME, _HEADING_REF, _HEADING, _DATUM, _DATE = 7, 16, 17, 18, 29
+"""Tags of the GPS block. Older Pillows have no names for them."""
+
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+_FIRST_GPS_DAY = datetime.datetime(1980, 1, 6)
+_BELOW = (1, 3)
+"""Values of the altitude's reference: below the sea (EXIF 2), below the ellipsoid (EXIF 3)."""
 
 
-def exif_frame(path: Path, name: str) -> Frame:
+class _Unsettled(ValueError):
+    """The tags do not say where the photo was taken; the text is the reason."""
+
+
+def exif_frame(path: Path, name: str, config: ImageConfig | None = None) -> Frame:
     """Frame of a photo, with position, UTC stamp and heading where its EXIF holds them.
 
     The camera's own clock (DateTimeOriginal) has no time zone and is not used.
@@ -29,15 +49,24 @@ def exif_frame(path: Path, name: str) -> Frame:
     Raises:
         SourceError: a latitude or longitude that does not exist on Earth.
     """
+    return photo_frame(path, name, config)[0]
+
+
+def photo_frame(path: Path, name: str, config: ImageConfig | None = None) -> tuple[Frame, str]:
+    """As `exif_frame`, and why a position that is there was not taken; empty where it was.
+
+    Raises:
+        SourceError: as `exif_frame`.
+    """
     gps = read_gps(path)
-    geo = _position(gps, path)
-    return Frame(
-        name=name,
-        load=partial(read_image, path),
-        stamp_ns=_stamp_ns(gps),
-        geo=geo,
-        pose=None if geo is None else _heading(gps),
-    )
+    reason = ''
+    try:
+        geo = _position(gps, path)
+    except _Unsettled as unsettled:
+        geo, reason = None, str(unsettled)
+    pose = None if geo is None else _heading(gps)
+    load = partial(read_image, path, config)
+    return Frame(name=name, load=load, stamp_ns=_stamp_ns(gps), geo=geo, pose=pose), reason
 
 
 def read_gps(path: Path) -> Mapping[int, Any]:
@@ -46,68 +75,187 @@ def read_gps(path: Path) -> Mapping[int, Any]:
     A damaged file has none either: it is refused by name when its pixels are loaded.
     """
     try:
-        with Image.open(path) as image:
-            return dict(image.getexif().get_ifd(ExifTags.IFD.GPSInfo))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        with path.open('rb') as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+            kind = kind_of(data)
+            block = _heic_exif(data[:]) if kind in ('HEIC', 'AVIF') else exif_block(data)
+    except (OSError, ValueError):
         return {}
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of every odd tag; what comes of it is checked below.
+            warnings.simplefilter('ignore')
+            return _gps_tags(block) if block or kind != 'PNG' else _png_text_gps(path)
+    except Exception:
+        # Its parser meets bytes of anybody here, and raises whatever comes of them.
+        return {}
+
+
+def _gps_tags(block: bytes) -> Mapping[int, Any]:
+    exif = Image.Exif()
+    exif.load(block if block.startswith(b'Exif\0\0') else b'Exif\0\0' + block)
+    return dict(exif.get_ifd(_GPS_BLOCK)) if block else {}
+
+
+def _png_text_gps(path: Path) -> Mapping[int, Any]:
+    """The tags of a PNG that an older program wrote as text."""
+    with Image.open(path) as image:
+        return dict(image.getexif().get_ifd(_GPS_BLOCK))
+
+
+def _heic_exif(data: bytes) -> bytes:
+    """The EXIF block of a HEIC photo, where its decoder is installed."""
+    try:
+        import pillow_heif
+
+        return bytes(pillow_heif.open_heif(data).info.get('exif') or b'')
+    except (ImportError, ValueError, EOFError, OSError, SyntaxError, RuntimeError):
+        return b''
 
 
 def _heading(gps: Mapping[int, Any]) -> Pose | None:
     """The camera's orientation where the compass gives true north; None where it wrote 0/0."""
-    numbers = _numbers((gps.get(_TAG.GPSImgDirection),), 1)
-    if numbers is None or gps.get(_TAG.GPSImgDirectionRef, 'T') != 'T':
+    numbers = _numbers((gps.get(_HEADING),))
+    is_true = _text(gps.get(_HEADING_REF, 'T')).upper().startswith('T')
+    if numbers is None or not is_true or not 0.0 <= numbers[0] <= 360.0:
         return None
     return Pose.of_heading(heading_to_quaternion(numbers[0]))
 
 
 def _position(gps: Mapping[int, Any], path: Path) -> GeoPoint | None:
-    """None without coordinates, or where the receiver had no fix and wrote 0/0."""
-    latitude = _degrees(gps.get(_TAG.GPSLatitude), gps.get(_TAG.GPSLatitudeRef), 'S')
-    longitude = _degrees(gps.get(_TAG.GPSLongitude), gps.get(_TAG.GPSLongitudeRef), 'W')
+    """None without coordinates, or where the receiver had no fix and wrote 0/0 or 0, 0.
+
+    Raises:
+        _Unsettled: the hemisphere, the seconds or the datum leaves the position open.
+        SourceError: no position on Earth.
+    """
+    latitude = _degrees(gps, _LATITUDE, _LATITUDE_REF, 'NS')
+    longitude = _degrees(gps, _LONGITUDE, _LONGITUDE_REF, 'EW')
     if latitude is None or longitude is None:
         return None
+    if is_null_island(latitude, longitude):
+        raise _Unsettled('position 0, 0, which a receiver without a fix writes')
     try:
         check_geo(latitude, longitude)
     except ValueError as error:
-        raise SourceError(f'{path}: EXIF GPS: {error}; remove the photo or its tag') from error
+        raise SourceError(
+            f'{valid_text(str(path))}: EXIF GPS: {error}; remove the photo or its tag'
+        ) from error
+    datum = _text(gps.get(_DATUM))
+    if datum.upper().startswith('TOKYO'):
+        raise _Unsettled(f'datum {datum}, 400 m from WGS84')
     return GeoPoint(latitude, longitude, _altitude_m(gps))
 
 
-def _degrees(parts: Any, reference: Any, negative: str) -> float | None:
-    """Decimal degrees from degrees, minutes, seconds; None where absent or 0/0."""
-    numbers = _numbers(parts, 3)
-    if numbers is None:
+def _degrees(gps: Mapping[int, Any], tag: int, reference_tag: int, letters: str) -> float | None:
+    """Signed decimal degrees; None where the tag is absent or 0/0.
+
+    Args:
+        gps: tags by number.
+        tag: of degrees, minutes and seconds; the later ones may be absent.
+        reference_tag: of the hemisphere.
+        letters: of the positive and the negative hemisphere.
+
+    Raises:
+        _Unsettled: neither a reference nor a sign tells the hemisphere, or they contradict each
+            other; the seconds are missing that the position needs.
+    """
+    parts = gps.get(tag)
+    if parts is None:
         return None
-    degrees = numbers[0] + numbers[1] / 60 + numbers[2] / 3600
-    return -degrees if str(reference).upper().startswith(negative) else degrees
+    size = _size_of_angle(parts if isinstance(parts, tuple | list) else (parts,))
+    if size is None:
+        return None
+    name = 'latitude' if letters == 'NS' else 'longitude'
+    reference = _text(gps.get(reference_tag))
+    letter = reference[:1].upper()
+    if size < 0 and letter in ('', letters[1]):
+        return size
+    if letter not in letters or not letter or size < 0:
+        said = f'the reference {reference!r}' if reference else 'no reference'
+        raise _Unsettled(f'a {name} with {said} (expected {" or ".join(letters)})')
+    return -size if letter == letters[1] else size
+
+
+def _size_of_angle(parts: tuple[Any, ...] | list[Any]) -> float | None:
+    """Degrees of one to three numbers; None where they are 0/0 or no angle.
+
+    Cameras that write fractions of a minute leave the seconds at 0/0.
+
+    Raises:
+        _Unsettled: seconds that a position needs are 0/0.
+    """
+    numbers = [_number(part) for part in parts]
+    known = len(numbers)
+    while known and numbers[known - 1] is None:
+        known -= 1
+    angle = [number for number in numbers[:known] if number is not None]
+    if not 1 <= known <= len(numbers) <= 3 or len(angle) != known:
+        return None
+    if any(not 0 <= part < 60 for part in angle[1:]):
+        raise _Unsettled('minutes or seconds outside 0 .. 60')
+    if known < len(numbers) and not _has_fraction(parts[known - 1]):
+        raise _Unsettled(f'a position without its {("minutes", "seconds")[known - 1]} (0/0)')
+    sign = math.copysign(1.0, angle[0])
+    return sign * sum(abs(part) / 60**power for power, part in enumerate(angle))
+
+
+def _has_fraction(part: Any) -> bool:
+    """Whether a rational was written with a denominator that leaves room for a fraction."""
+    return getattr(part, 'denominator', 1) > 1 or float(part) != int(part)
 
 
 def _altitude_m(gps: Mapping[int, Any]) -> float | None:
-    numbers = _numbers((gps.get(_TAG.GPSAltitude),), 1)
+    numbers = _numbers((gps.get(_ALTITUDE),))
     if numbers is None:
         return None
-    is_below = gps.get(_TAG.GPSAltitudeRef) in (1, b'\x01')
-    return -numbers[0] if is_below else numbers[0]
+    reference = gps.get(_ALTITUDE_REF)
+    if isinstance(reference, bytes | bytearray) and len(reference) == 1:
+        reference = reference[0]
+    return -numbers[0] if reference in _BELOW else numbers[0]
 
 
 def _stamp_ns(gps: Mapping[int, Any]) -> int:
-    """UTC date and time of the GPS fix in nanoseconds, or `UNKNOWN_STAMP_NS`."""
-    time = _numbers(gps.get(_TAG.GPSTimeStamp), 3)
+    """UTC date and time of the GPS fix in nanoseconds, or `UNKNOWN_STAMP_NS`.
+
+    A time that no clock shows, and a day before the first one of GPS, are not known.
+    """
+    parts = gps.get(_TIME)
+    time = _numbers(parts) if isinstance(parts, tuple | list) and len(parts) == 3 else None
+    day = re.fullmatch(r'(\d{4})[:/-](\d{1,2})[:/-](\d{1,2})', _text(gps.get(_DATE)))
+    if time is None or day is None:
+        return UNKNOWN_STAMP_NS
+    hours, minutes, seconds = time
     try:
-        date = datetime.datetime.strptime(str(gps.get(_TAG.GPSDateStamp)).strip('\0 '), '%Y:%m:%d')
+        date = datetime.datetime(int(day[1]), int(day[2]), int(day[3]))
     except ValueError:
         return UNKNOWN_STAMP_NS
-    if time is None:
+    is_time = 0 <= hours < 24 and 0 <= minutes < 60 and 0 <= seconds < 61
+    if not is_time or date < _FIRST_GPS_DAY:
         return UNKNOWN_STAMP_NS
     day_s = (date.replace(tzinfo=datetime.timezone.utc) - _EPOCH).days * 86_400
-    milliseconds = round((time[0] * 3600 + time[1] * 60 + time[2]) * 1000)
+    milliseconds = round((hours * 3600 + minutes * 60 + seconds) * 1000)
     return day_s * 10**9 + milliseconds * 10**6
 
 
-def _numbers(parts: Any, count: int) -> list[float] | None:
-    """`count` finite numbers, or None: absent, of another length, or with a zero denominator."""
+def _text(value: Any) -> str:
+    """Text of a tag that cameras write as text, bytes or numbers of characters."""
+    if isinstance(value, tuple | list) and all(isinstance(v, int) and 0 <= v < 256 for v in value):
+        value = bytes(value)
+    if isinstance(value, bytes | bytearray):
+        value = value.decode('latin-1')
+    return '' if value is None else str(value).strip('\0 \t\r\n')
+
+
+def _numbers(parts: Any) -> list[float] | None:
+    """Finite numbers, or None: absent, or with a zero denominator."""
+    numbers = [_number(part) for part in parts]
+    known = [number for number in numbers if number is not None]
+    return known if known and len(known) == len(numbers) else None
+
+
+def _number(part: Any) -> float | None:
     try:
-        numbers = [float(part) for part in parts]
-    except (TypeError, ValueError, ZeroDivisionError):
+        number = float(part)
+    except (TypeError, ValueError, ZeroDivisionError, OverflowError):
         return None
-    return numbers if len(numbers) == count and all(map(math.isfinite, numbers)) else None
+    return number if math.isfinite(number) else None

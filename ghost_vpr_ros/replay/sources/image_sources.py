@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import SourceError
-from ghost_vpr_ros.core.image import IMAGE_SUFFIXES, read_image
+from ghost_vpr_ros.core.image import IMAGE_SUFFIXES, has_heic_decoder, read_image, valid_text
+from ghost_vpr_ros.core.image_header import kind_of
 from ghost_vpr_ros.replay.bags.file import bag_files, is_bag_metadata, is_bag_name
 from ghost_vpr_ros.replay.bags.reader import bag_frames
 from ghost_vpr_ros.replay.bags.topics import BagTopics
-from ghost_vpr_ros.replay.sources.exif_gps import exif_frame
-from ghost_vpr_ros.replay.sources.manifest import manifest_frames
-from ghost_vpr_ros.replay.sources.utm_names import is_utm_name, utm_frame
+from ghost_vpr_ros.replay.sources.exif_gps import photo_frame
+from ghost_vpr_ros.replay.sources.folder_scan import (
+    HEIC_PHOTOS,
+    FolderScan,
+    image_suffixes,
+    scan_folder,
+)
+from ghost_vpr_ros.replay.sources.manifest import read_manifest
+from ghost_vpr_ros.replay.sources.plausible_positions import (
+    NORTH_TAKEN,
+    checked_positions,
+    some_of,
+)
+from ghost_vpr_ros.replay.sources.utm_names import is_utm_name, lacks_hemisphere, utm_frame
 
 MANIFEST_NAME = 'manifest.csv'
 _KINDS = 'a folder of images, a CSV manifest, or a bag (.bag, .mcap, .db3, or a ROS 2 bag folder)'
@@ -31,14 +43,16 @@ class ImageSource:
         frames: in the manifest's order, in order of stamps for a bag, else in natural order of
             the names (2 before 10).
         kind: 'folder', 'manifest', 'exif', 'utm' or 'bag'.
-        name: the path as it was given.
-        notes: sentences that a user should read.
+        name: the path as it was given, as text that can be written everywhere.
+        notes: what was left out or taken in a way that the user should know, a sentence each.
+        path: where it lies, where that is known.
     """
 
     frames: Sequence[Frame]
     kind: str
     name: str
     notes: tuple[str, ...] = ()
+    path: Path | None = None
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -46,8 +60,8 @@ class ImageSource:
     @property
     def short_name(self) -> str:
         """The name of the folder, or of the file without its suffix."""
-        path = Path(self.name).resolve()
-        return path.name if path.is_dir() else path.stem
+        path = (self.path or Path(self.name)).resolve()
+        return valid_text(path.name if path.is_dir() else path.stem)
 
 
 def open_source(
@@ -56,33 +70,37 @@ def open_source(
     where: Mapping[str, str] | None = None,
     topics: BagTopics | None = None,
     as_recorded: bool = False,
+    images: ImageConfig | None = None,
 ) -> ImageSource:
     """The images at `path`: a folder (with or without `manifest.csv`), a manifest, or a bag.
 
     Args:
-        path: file or folder. A folder's images are found in its subfolders, too.
+        path: file or folder. A folder's images are found in its subfolders, too, and behind links.
         where: value or range `low..high` by column that a manifest's rows must have.
         topics: which topics of a bag are read.
         as_recorded: frames of a bag in order of recording instead of in order of stamps.
+        images: how large a single image of a folder or manifest may be.
 
     Raises:
         SourceError: missing, empty, of no known kind, or not fitting its description.
         BagError: a bag that is damaged or lacks a topic.
     """
     path = Path(path)
-    kind, frames = _kind(path)
+    kind = _kind(path)
     if where and kind != 'manifest':
         raise SourceError(
             f'{path}: filtering by {next(iter(where))} needs a CSV manifest, found a {kind}'
         )
-    if kind == 'manifest':
-        manifest = path / MANIFEST_NAME if path.is_dir() else path
-        return ImageSource(manifest_frames(manifest, where or {}), kind, str(path))
     if kind == 'bag':
         notes: list[str] = []
-        recorded = bag_frames(path, topics or BagTopics(), as_recorded=as_recorded, notes=notes)
-        return ImageSource(recorded, kind, str(path), tuple(notes))
-    return _folder_source(path, frames)
+        frames = bag_frames(path, topics or BagTopics(), as_recorded=as_recorded, notes=notes)
+        return ImageSource(frames, kind, valid_text(str(path)), tuple(notes), path)
+    if kind == 'folder':
+        return _folder_source(path, images)
+    manifest = path / MANIFEST_NAME if path.is_dir() else path
+    frames, remarks = read_manifest(manifest, where or {}, images)
+    frames, more = checked_positions(frames)
+    return ImageSource(frames, kind, valid_text(str(path)), (*remarks, *more), path)
 
 
 def is_bag(path: Path) -> bool:
@@ -91,36 +109,25 @@ def is_bag(path: Path) -> bool:
     Raises:
         SourceError: as `open_source`.
     """
-    return _kind(path)[0] == 'bag'
-
-
-def natural_key(name: str) -> list[tuple[int, int, str]]:
-    """Sort key in which numbers count as numbers: `2.jpg` before `10.jpg`."""
-    parts = re.split(r'(\d+)', name)
-    return [(0, int(p), p) if p.isdecimal() else (1, 0, p.lower()) for p in parts if p]
+    return _kind(path) == 'bag'
 
 
 def list_images(folder: Path) -> list[Path]:
-    """Image files in a folder and below it in natural order; hidden ones are left out."""
-    found = []
-    for place, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith('.')]
-        names = (name for name in files if not name.startswith('.'))
-        found += [Path(place, n) for n in names if n.lower().endswith(IMAGE_SUFFIXES)]
-    return sorted(found, key=lambda image: natural_key(image.relative_to(folder).as_posix()))
+    """Image files in a folder and below it in natural order, as `folder_scan` finds them."""
+    return scan_folder(folder).images
 
 
-def _kind(path: Path) -> tuple[str, list[Path]]:
-    """'manifest', 'bag' or 'folder', and the images of a folder."""
+def _kind(path: Path) -> str:
+    """'manifest', 'bag' or 'folder'."""
     if not path.exists():
         raise SourceError(f'{path}: no such file or folder; expected {_KINDS}')
     if not path.is_dir():
-        return _kind_of_file(path), []
+        return _kind_of_file(path)
     if (path / MANIFEST_NAME).is_file():
-        return 'manifest', []
+        return 'manifest'
     if bag_files(path) or is_bag_metadata(path / 'metadata.yaml'):
-        return 'bag', []
-    return 'folder', _images_of(path)
+        return 'bag'
+    return 'folder'
 
 
 def _kind_of_file(path: Path) -> str:
@@ -128,36 +135,85 @@ def _kind_of_file(path: Path) -> str:
         return 'manifest'
     if is_bag_name(path):
         return 'bag'
-    if path.suffix.lower() in IMAGE_SUFFIXES:
+    if path.suffix.lower() in (*IMAGE_SUFFIXES, *HEIC_PHOTOS.suffixes):
         raise SourceError(f'{path}: expected {_KINDS}, found one image; give its folder')
     raise SourceError(f'{path}: expected {_KINDS}, found a file of another kind')
 
 
-def _images_of(folder: Path) -> list[Path]:
-    images = list_images(folder)
-    if not images:
-        raise SourceError(
-            f'{folder}: expected images ({" ".join(IMAGE_SUFFIXES)}) or {MANIFEST_NAME} in this '
-            'folder or below it, found none; check the path'
-        )
-    return images
-
-
-def _folder_source(folder: Path, images: Sequence[Path]) -> ImageSource:
+def _folder_source(folder: Path, config: ImageConfig | None) -> ImageSource:
     """UTM names where any file has one, else EXIF where any photo has a position, else bare."""
-    if any(map(is_utm_name, images)):
-        frames = [_named(folder, image, _utm_or_bare) for image in images]
-        return ImageSource(frames, 'utm', str(folder))
-    frames = [_named(folder, image, exif_frame) for image in images]
-    kind = 'exif' if any(frame.geo is not None for frame in frames) else 'folder'
-    return ImageSource(frames, kind, str(folder))
+    scan = scan_folder(folder)
+    _leave_out_renamed(scan)
+    if not scan.images:
+        raise SourceError('; '.join([_found_none(folder), *scan.remarks()]))
+    if any(map(is_utm_name, scan.images)):
+        kind, (frames, remarks) = 'utm', _utm_frames(folder, scan.images, config)
+    else:
+        frames, remarks = _photo_frames(folder, scan.images, config)
+        kind = 'exif' if any(frame.geo is not None for frame in frames) else 'folder'
+    frames, more = checked_positions(frames)
+    remarks = [*scan.remarks(), *remarks, *more]
+    return ImageSource(frames, kind, valid_text(str(folder)), tuple(remarks), folder)
 
 
-def _named(folder: Path, image: Path, make: Callable[[Path, str], Frame]) -> Frame:
-    return make(image, image.relative_to(folder).as_posix())
+def _found_none(folder: Path) -> str:
+    return (
+        f'{folder}: expected images ({" ".join(image_suffixes())}) or {MANIFEST_NAME} in this '
+        'folder or below it, found none; check the path'
+    )
 
 
-def _utm_or_bare(image: Path, name: str) -> Frame:
-    if is_utm_name(image):
-        return utm_frame(image, name)
-    return Frame(name=name, load=partial(read_image, image))
+def _leave_out_renamed(scan: FolderScan) -> None:
+    """Count HEIC photos that are called `.jpg` as what they are, where they cannot be read."""
+    if has_heic_decoder():
+        return
+    renamed = [image for image in scan.images if _begins_as_heic(image)]
+    if renamed:
+        scan.others[HEIC_PHOTOS] += len(renamed)
+        scan.images = [image for image in scan.images if image not in set(renamed)]
+
+
+def _begins_as_heic(image: Path) -> bool:
+    try:
+        with image.open('rb') as file:
+            return kind_of(file.read(16)) == 'HEIC'
+    except (OSError, ValueError):
+        return False
+
+
+def _photo_frames(
+    folder: Path, images: Sequence[Path], config: ImageConfig | None
+) -> tuple[list[Frame], list[str]]:
+    frames = []
+    names_of: dict[str, list[str]] = defaultdict(list)
+    for image in images:
+        frame, reason = photo_frame(image, _name(folder, image), config)
+        frames.append(frame)
+        if reason:
+            names_of[reason].append(frame.name)
+    remarks = [
+        f'{some_of(names)}: {reason}; position not taken' for reason, names in names_of.items()
+    ]
+    return frames, remarks
+
+
+def _utm_frames(
+    folder: Path, images: Sequence[Path], config: ImageConfig | None
+) -> tuple[list[Frame], list[str]]:
+    """Frames of images of which some have UTM names; the others are bare."""
+    frames, taken_as_north = [], []
+    for image in images:
+        name = _name(folder, image)
+        if not is_utm_name(image):
+            frames.append(Frame(name=name, load=partial(read_image, image, config)))
+            continue
+        frames.append(utm_frame(image, name, config))
+        if lacks_hemisphere(image):
+            taken_as_north.append(name)
+    if not taken_as_north:
+        return frames, []
+    return frames, [f'{some_of(taken_as_north)}: {NORTH_TAKEN}']
+
+
+def _name(folder: Path, image: Path) -> str:
+    return valid_text(image.relative_to(folder).as_posix())

@@ -12,146 +12,202 @@ Columns (in any order and case; the rest is kept as text in the frame's attribut
 | `stamp_ns`, `stamp_s` or `stamp` | time of capture, see `manifest_columns.stamp_of` |
 | `panorama` | images of one panorama are never matched with each other |
 
-Rows can be chosen by `column=value`, or `column=low..high` for numbers.
+What other programs call these columns is in `column_names`. Rows can be chosen by `column=value`,
+or `column=low..high` for numbers.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import re
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
+from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.core.config.settings import nearest_hint
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import SourceError
-from ghost_vpr_ros.core.image import read_image
-from ghost_vpr_ros.replay.sources.manifest_columns import (
-    CONSUMED_COLUMNS,
-    Row,
+from ghost_vpr_ros.core.image import has_heic_decoder, read_image, valid_text
+from ghost_vpr_ros.replay.sources.column_names import (
+    DOCUMENTED,
+    OPTIONAL,
     check_columns,
+    unread_remarks,
+)
+from ghost_vpr_ros.replay.sources.folder_scan import HEIC_PHOTOS
+from ghost_vpr_ros.replay.sources.manifest_columns import (
+    band_of,
     geo_of,
+    heading_of,
     pose_of,
     stamp_of,
 )
+from ghost_vpr_ros.replay.sources.plausible_positions import NORTH_TAKEN, NULL_NOT_TAKEN, some_of
+from ghost_vpr_ros.replay.sources.table import Row, Table, read_table
+from ghost_vpr_ros.replay.sources.utm_grid import tells_hemisphere
+
+_KEPT_AS_TEXT = ('heading_deg', 'yaw_rad')
+_SHOWN_CHARACTERS = 120
+_VALUES_SHOWN = 10
 
 
-@dataclass(frozen=True)
-class Table:
-    """A manifest's text: the columns' names in lower case, and its rows."""
-
-    path: Path
-    columns: tuple[str, ...]
-    rows: tuple[Row, ...]
-
-
-def manifest_frames(path: Path, where: Mapping[str, str]) -> list[Frame]:
-    """Frames of the rows that pass `where`, in the manifest's order.
+def read_manifest(
+    path: Path, where: Mapping[str, str], config: ImageConfig | None = None
+) -> tuple[list[Frame], list[str]]:
+    """Frames of the rows that pass `where`, in the manifest's order, and remarks for the user.
 
     Raises:
         SourceError: unreadable, a missing column, a bad value (with its row), an image that does
             not exist, an image in two of the rows, or no row left.
     """
-    table = read_table(path)
-    check_columns(table.columns, path)
+    table, unreadable = _with_readable_columns(read_table(path))
+    check_columns(table.columns, table.meanings, path)
     if not table.rows:
         raise SourceError(f'{path}: expected one row for each image, found only the header')
     rows = filter_rows(table.rows, where)
-    _check_images(rows, path)
-    return [_frame(row, path.parent) for row in rows]
+    names = _image_names(rows, path)
+    pairs = zip(rows, names, strict=True)
+    frames = [_frame(row, name, path.parent, config) for row, name in pairs]
+    others = [column for column in table.columns if column not in unreadable]
+    remarks = [*unreadable.values(), *unread_remarks(others, table.meanings)]
+    return frames, remarks + _position_remarks(rows, frames)
 
 
-def read_table(path: Path) -> Table:
-    """Rows of a CSV file separated by comma, semicolon or tab; blank lines are skipped.
+def _with_readable_columns(table: Table) -> tuple[Table, dict[str, str]]:
+    """The table without the meanings of columns that only look like one, and why, by column.
+
+    A `timestamp` without a zone, or a `heading` in radians, is text: it was never promised.
+    """
+    remarks: dict[str, str] = {}
+    for meaning in OPTIONAL:
+        column = table.meanings.get(meaning)
+        if column is None or column in DOCUMENTED:
+            continue
+        reason = _unreadable(table.rows, meaning)
+        if reason:
+            # An empty name, which no column has: the meaning may be a column's own name.
+            kept = {**table.meanings, meaning: ''}
+            rows = tuple(replace(row, columns=kept) for row in table.rows)
+            table = replace(table, meanings=kept, rows=rows)
+            remarks[column] = f'the column {column!r} is not read: {reason}'
+    return table, remarks
+
+
+def _unreadable(rows: Sequence[Row], meaning: str) -> str:
+    """Why a column of another name cannot have this meaning; empty where it can."""
+    try:
+        if meaning == 'altitude':
+            _read_all(rows, lambda row: row.number('altitude'))
+        elif meaning != 'heading_deg':
+            _read_all(rows, stamp_of)
+        elif 0 < max((abs(heading_of(row) or 0.0) for row in rows), default=0.0) <= math.tau:
+            return 'it could be degrees or radians; name it heading_deg, or yaw_rad'
+    except SourceError as error:
+        return str(error)
+    return ''
+
+
+def _read_all(rows: Sequence[Row], read: Callable[[Row], object]) -> None:
+    for row in rows:
+        read(row)
+
+
+def _image_names(rows: Sequence[Row], path: Path) -> list[str]:
+    """Path of each row's image relative to the manifest's folder, as it is on the disk.
 
     Raises:
-        SourceError: unreadable, empty, a column twice, or a row of another length.
+        SourceError: an empty cell, an image that is not there, or one that was listed before.
     """
-    text = _read_text(path)
-    header = text.partition('\n')[0]
-    reader = csv.reader(io.StringIO(text, newline=''), delimiter=_delimiter(header))
-    columns = tuple(name.strip().lower() for name in next(reader, []))
-    if not columns:
-        raise SourceError(f'{path}: expected a header line with a column `image`, found nothing')
-    twice = sorted({name for name in columns if columns.count(name) > 1})
-    if twice:
-        raise SourceError(f'{path}: column {twice[0]!r} occurs twice; rename one of them')
-    try:
-        return Table(path, columns, tuple(_rows(reader, columns, path)))
-    except csv.Error as error:
-        raise SourceError(f'{path} row {reader.line_num}: not valid CSV ({error})') from error
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text('utf-8-sig')
-    except OSError as error:
-        raise SourceError(f'{path}: the manifest cannot be read ({error.strerror})') from error
-    except UnicodeDecodeError as error:
-        raise SourceError(
-            f'{path}: expected a CSV file in UTF-8, found byte {error.object[error.start]:#04x} '
-            f'at {error.start}; save it as UTF-8'
-        ) from error
-
-
-def _delimiter(header: str) -> str:
-    return max(',;\t', key=header.count)
-
-
-def _rows(reader: Any, columns: tuple[str, ...], path: Path) -> list[Row]:
-    rows = []
-    for cells in reader:
-        line = reader.line_num
-        if not any(cell.strip() for cell in cells):
-            continue
-        if len(cells) != len(columns):
-            raise SourceError(
-                f'{path} row {line}: expected {len(columns)} cells, found {len(cells)}; '
-                'quote cells that hold the separator'
-            )
-        values = [cell.strip() for cell in cells]
-        rows.append(Row(path, line, dict(zip(columns, values, strict=True))))
-    return rows
-
-
-def _check_images(rows: Sequence[Row], path: Path) -> None:
     first_line: dict[Path, int] = {}
+    names = []
     for row in rows:
-        image = path.parent / _image_of(row)
+        name = _name_on_disk(row, path.parent)
+        image = path.parent / name
         if image in first_line:
             raise row.error(
-                f'{row.text("image")} was already listed in row {first_line[image]}; '
+                f'{valid_text(row.text("image"))} was already listed in row {first_line[image]}; '
                 'remove one of the rows or choose between them with --where (in evaluate: '
                 '--database-where, --queries-where)'
             )
-        if not image.is_file():
-            raise row.error(f'there is no image {image}; correct the path or remove the row')
+        if image.suffix.lower() in HEIC_PHOTOS.suffixes and not has_heic_decoder():
+            raise row.error(f'{name} is one of the HEIC photos; {HEIC_PHOTOS.next_step}')
         first_line[image] = row.line
+        names.append(name)
+    return names
 
 
-def _image_of(row: Row) -> str:
-    if not row.text('image'):
+def _name_on_disk(row: Row, folder: Path) -> str:
+    """The image's path as written, or with slashes for backslashes, or with composed letters."""
+    text = row.text('image')
+    if not text:
         raise row.error('expected the path of an image, found an empty cell')
-    return row.text('image')
+    written = [text, text.replace('\\', '/')]
+    forms = [unicodedata.normalize(form, path) for path in written for form in ('NFC', 'NFD')]
+    for name in (*written, *forms):
+        if _is_file(folder / name):
+            return name
+    shown = valid_text(str(folder / text))
+    shown = shown if len(shown) <= _SHOWN_CHARACTERS else f'{shown[:_SHOWN_CHARACTERS]}...'
+    raise row.error(
+        f'there is no image {shown}; correct the path or remove the row{_path_hint(folder, text)}'
+    )
 
 
-def _frame(row: Row, folder: Path) -> Frame:
+def _path_hint(folder: Path, text: str) -> str:
+    """What is probably wrong with the path of an image that is not there."""
+    name = text.replace('\\', '/')
+    if re.match(r'[A-Za-z]:[\\/]|\\\\', text):
+        parts = name.split('/')
+        ends = ('/'.join(parts[start:]) for start in range(1, len(parts)))
+        found = next((end for end in ends if end and _is_file(folder / end)), None)
+        there = f', such as {found}' if found else ''
+        return f' (a path of another computer; write it relative to the manifest{there})'
+    try:
+        others = [path.name for path in (folder / name).parent.iterdir()]
+    except (OSError, ValueError):
+        return ''
+    same = [other for other in others if other.casefold() == Path(name).name.casefold()]
+    return f' (there is {same[0]}: capital and small letters differ)' if same else ''
+
+
+def _is_file(path: Path) -> bool:
+    """False, too, for what no file can be called: too long a name, or a zero byte in it."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _frame(row: Row, name: str, folder: Path, config: ImageConfig | None) -> Frame:
+    used = {column for meaning, column in row.columns.items() if meaning not in _KEPT_AS_TEXT}
+    attributes = {column: text for column, text in row.cells.items() if column not in used}
+    if 'heading_deg' in row.columns:
+        attributes['heading_deg'] = row.text('heading_deg')
     return Frame(
-        name=row.text('image'),
-        load=partial(read_image, folder / row.text('image')),
+        name=valid_text(name),
+        load=partial(read_image, folder / name, config),
         stamp_ns=stamp_of(row),
         geo=geo_of(row),
         pose=pose_of(row),
         panorama=row.text('panorama') or None,
-        attributes={k: v for k, v in row.cells.items() if k not in CONSUMED_COLUMNS},
+        attributes=attributes,
     )
 
 
-_VALUES_SHOWN = 10
+def _position_remarks(rows: Sequence[Row], frames: Sequence[Frame]) -> list[str]:
+    """What was taken to be a position, or not one, without the table saying so."""
+    null, north = [], []
+    for row, frame in zip(rows, frames, strict=True):
+        zone, band = row.text('utm_zone'), band_of(row)
+        if row.pair('latitude', 'longitude') is not None and frame.geo is None:
+            null.append(frame.name)
+        elif zone and frame.geo is not None and not tells_hemisphere(zone, band):
+            north.append(frame.name)
+    remarks = [f'{some_of(null)}: {NULL_NOT_TAKEN}'] if null else []
+    return remarks + ([f'{some_of(north)}: {NORTH_TAKEN}'] if north else [])
 
 
 def filter_rows(rows: Sequence[Row], where: Mapping[str, str]) -> tuple[Row, ...]:
@@ -182,7 +238,7 @@ def filter_rows(rows: Sequence[Row], where: Mapping[str, str]) -> tuple[Row, ...
 
 def _passing(rows: tuple[Row, ...], column: str, condition: str) -> tuple[Row, ...]:
     """Never empty: an error says what could have been asked for."""
-    equal = tuple(row for row in rows if row.text(column) == condition)
+    equal = tuple(row for row in rows if row.cells[column] == condition)
     if equal:
         return equal
     none = f'{rows[0].path}: no row with {column}={condition}; {column}'
@@ -211,7 +267,8 @@ def _bounds(condition: str) -> tuple[float, float] | None:
 def _value(row: Row, column: str, condition: str) -> float:
     """The cell as a number; NaN, which lies in no range, where it is empty."""
     try:
-        value = row.number(column)
+        # By the column's own name, whatever it is taken for.
+        value = replace(row, columns={}).number(column)
     except SourceError as error:
         raise SourceError(f'{error}; the range {column}={condition} needs numbers') from error
     return math.nan if value is None else value
@@ -224,6 +281,6 @@ def _is_inside(value: float, low: float, high: float) -> bool:
 
 
 def _distinct_values(rows: Sequence[Row], column: str) -> str:
-    values = sorted({row.text(column) for row in rows})
+    values = sorted({row.cells[column] for row in rows})
     more = f' and {len(values) - _VALUES_SHOWN} more' if len(values) > _VALUES_SHOWN else ''
     return ', '.join(map(repr, values[:_VALUES_SHOWN])) + more

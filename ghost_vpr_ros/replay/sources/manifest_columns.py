@@ -2,98 +2,32 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
-from pathlib import Path
+from decimal import Decimal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, GeoPoint, Pose
-from ghost_vpr_ros.core.errors import SourceError
-from ghost_vpr_ros.core.geodesy import check_geo, utm_to_geo
+from ghost_vpr_ros.core.geodesy import known_geo
 from ghost_vpr_ros.core.poses import heading_to_quaternion, yaw_to_quaternion
-
-CONSUMED_COLUMNS = frozenset(
-    {'image', 'panorama', 'stamp', 'stamp_s', 'stamp_ns'}
-    | {'latitude', 'lat', 'longitude', 'lon', 'altitude', 'alt'}
-    | {'easting', 'northing', 'utm_zone', 'utm_band', 'x', 'y', 'z'}
+from ghost_vpr_ros.replay.sources.cell_values import (
+    decimal_of,
+    is_empty,
+    nanoseconds_of_date,
+    shown,
 )
-"""Columns that become fields of a frame; all others, headings included, stay as attributes."""
+from ghost_vpr_ros.replay.sources.column_names import STAMPS
+from ghost_vpr_ros.replay.sources.table import Row
+from ghost_vpr_ros.replay.sources.utm_grid import utm_position
 
-_PAIRS = (('latitude', 'longitude'), ('easting', 'northing'), ('x', 'y'))
-_OTHER_NAME = {'latitude': 'lat', 'longitude': 'lon', 'altitude': 'alt'}
 _LEAST_NS = 10**15
 _MOST_NS = 2**63 - 1
-_MOST_EASTING_M = 1_000_000
-_MOST_NORTHING_M = 10_000_000
+_UNITS = {'stamp_ns': 1, 'stamp_us': 10**3, 'stamp_ms': 10**6, 'stamp_s': 10**9}
+_NANOSECONDS_BY_DIGITS = {10: 10**9, 13: 10**6, 16: 10**3, 19: 1}
+"""Seconds since 1970 have ten digits from 2001 to 2286, and each unit three more."""
 
-
-@dataclass(frozen=True)
-class Row:
-    """One row of a manifest: its line in the file and its cells by column, as stripped text."""
-
-    path: Path
-    line: int
-    cells: Mapping[str, str]
-
-    def text(self, column: str) -> str:
-        """The cell's text; empty where the column is absent, too; knows `lat`, `lon`, `alt`."""
-        other = _OTHER_NAME.get(column, column)
-        return self.cells.get(column, self.cells.get(other, ''))
-
-    def number(self, column: str) -> float | None:
-        """The cell as a finite number, or None where it is empty or absent.
-
-        Raises:
-            SourceError: the cell holds something else.
-        """
-        text = self.text(column)
-        if not text:
-            return None
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not math.isfinite(value):
-            raise self.error(f'expected a finite number in {column}, found {text!r}')
-        return value
-
-    def pair(self, first: str, second: str) -> tuple[float, float] | None:
-        """Two numbers that belong together, or None where both are empty.
-
-        Raises:
-            SourceError: one of the two is empty, or either is no number.
-        """
-        a, b = self.number(first), self.number(second)
-        if a is not None and b is not None:
-            return a, b
-        if a is None and b is None:
-            return None
-        empty = first if a is None else second
-        raise self.error(f'{empty} is empty; fill it, or empty both {first} and {second}')
-
-    def error(self, text: str) -> SourceError:
-        """An error that names the file and the row as an editor counts it (header = row 1)."""
-        return SourceError(f'{self.path} row {self.line}: {text}')
-
-
-def check_columns(columns: Sequence[str], path: Path) -> None:
-    """Check that `image` is there and that coordinates come in pairs.
-
-    Raises:
-        SourceError: the missing column beside those found.
-    """
-    found = f'; found the columns {", ".join(columns)}'
-    if 'image' not in columns:
-        raise SourceError(f'{path}: the column `image` is missing{found}')
-    for pair in _PAIRS:
-        missing = [n for n in pair if n not in columns and _OTHER_NAME.get(n) not in columns]
-        if len(missing) == 1:
-            raise SourceError(f'{path}: the column `{missing[0]}` is missing{found}')
+_MOST_HEADING_DEG = 720.0
 
 
 def stamp_of(row: Row) -> int:
@@ -101,21 +35,24 @@ def stamp_of(row: Row) -> int:
 
     `stamp_ns` holds integer nanoseconds and `stamp_s` seconds. A column `stamp` is seconds where
     it is written with a point or an exponent, and nanoseconds where it is an integer of at least
-    16 digits; shorter integers could be either and are refused. Decimal arithmetic keeps all
-    nanoseconds.
+    16 digits; shorter integers could be either and are refused. An integer in a column
+    `timestamp` is of the unit that its digits tell (10: seconds ... 19: nanoseconds). A date with
+    a time zone (`2024-05-06T10:00:00Z`) is read in each. Decimal arithmetic keeps all nanoseconds.
 
     Raises:
         SourceError: not a number, negative, a fraction of a nanosecond, too large, or ambiguous.
     """
-    for column in ('stamp_ns', 'stamp_s', 'stamp'):
+    for column in STAMPS:
         text = row.text(column)
-        if text:
+        if not is_empty(text):
             return _checked_stamp(row, column, text)
     return UNKNOWN_STAMP_NS
 
 
 def geo_of(row: Row) -> GeoPoint | None:
     """WGS84 position from latitude and longitude, or from UTM where its zone is given.
+
+    0, 0 is a position that is not known.
 
     Raises:
         SourceError: outside the range, half a pair, or no such zone.
@@ -124,14 +61,12 @@ def geo_of(row: Row) -> GeoPoint | None:
     degrees = row.pair('latitude', 'longitude')
     metres = row.pair('easting', 'northing')
     try:
-        if degrees is not None:
-            check_geo(*degrees)
-            return GeoPoint(*degrees, altitude_m)
-        if metres is not None and row.text('utm_zone'):
-            return utm_position(*metres, row.text('utm_zone'), row.text('utm_band'), altitude_m)
+        geo = None if degrees is None else known_geo(*degrees, altitude_m)
+        if geo is None and metres is not None and row.text('utm_zone'):
+            return utm_position(*metres, row.text('utm_zone'), band_of(row), altitude_m)
+        return geo
     except ValueError as error:
-        raise row.error(str(error)) from error
-    return None
+        raise row.error(f'{error}{_hint(degrees)}') from error
 
 
 def pose_of(row: Row) -> Pose | None:
@@ -147,60 +82,95 @@ def pose_of(row: Row) -> Pose | None:
         return Pose(np.array([*position, row.number('z') or 0.0]), _quaternion(row))
     position, quaternion = row.pair('easting', 'northing'), _quaternion(row)
     if row.text('utm_zone') or row.pair('latitude', 'longitude') is not None:
-        return None if quaternion is None else Pose.of_heading(quaternion)
+        if quaternion is None or geo_of(row) is None:
+            return None
+        return Pose.of_heading(quaternion)
     if position is None:
         return None
     return Pose(np.array([*position, row.number('altitude') or 0.0]), quaternion)
 
 
-def utm_position(
-    easting_m: float, northing_m: float, zone: str, band: str, altitude_m: float | None = None
-) -> GeoPoint:
-    """WGS84 position of UTM coordinates; `zone` is `33` or `33U`, `band` the latitude band.
+def band_of(row: Row) -> str:
+    """The text beside a UTM zone; in a column `hemisphere` S and N are no bands."""
+    text = row.text('utm_band')
+    if row.columns.get('utm_band') != 'hemisphere':
+        return text
+    return {'S': 'south', 'N': 'north'}.get(text.upper(), text)
 
-    Bands from N on lie north of the equator; without a band the northern half is meant.
+
+def heading_of(row: Row) -> float | None:
+    """Degrees of the compass, or None.
 
     Raises:
-        ValueError: no such zone or band, with a text for people.
+        SourceError: no number, or none that a compass shows.
     """
-    match = re.fullmatch(r'(\d{1,2})\s*([C-HJ-NP-X]?)', (zone + band).strip().upper())
-    if match is None or not 1 <= int(match[1]) <= 60:
-        raise ValueError(f'expected a UTM zone 1 .. 60 and a band C .. X, found {zone}{band}')
-    is_inside = 0 <= easting_m <= _MOST_EASTING_M and 0 <= northing_m <= _MOST_NORTHING_M
-    degrees = utm_to_geo(easting_m, northing_m, int(match[1]), (match[2] or 'N') >= 'N')[0]
-    if not is_inside or not np.isfinite(degrees).all():
-        raise ValueError(f'easting {easting_m:g} and northing {northing_m:g} are no UTM position')
-    return GeoPoint(float(degrees[0]), float(degrees[1]), altitude_m)
+    heading_deg = row.number('heading_deg')
+    if heading_deg is not None and abs(heading_deg) > _MOST_HEADING_DEG:
+        raise row.error(f'heading_deg {heading_deg:g} is no direction in degrees')
+    return heading_deg
+
+
+def _hint(degrees: tuple[float, float] | None) -> str:
+    """What a pair of degrees that lies outside the Earth probably is."""
+    if degrees is None:
+        return ''
+    latitude, longitude = degrees
+    if abs(latitude) > 90.0 and abs(latitude) <= 180.0 and abs(longitude) <= 90.0:
+        return '; latitude and longitude seem to be swapped'
+    if abs(latitude) <= 90.0 and 180.0 < longitude <= 360.0:
+        return '; subtract 360 from longitudes beyond 180'
+    if max(abs(latitude), abs(longitude)) > 360.0:
+        return '; metres belong into easting,northing,utm_zone or x,y'
+    return ''
 
 
 def _quaternion(row: Row) -> NDArray[np.float64] | None:
-    yaw_rad, heading_deg = row.number('yaw_rad'), row.number('heading_deg')
+    yaw_rad, heading_deg = row.number('yaw_rad'), heading_of(row)
     if yaw_rad is not None:
         return yaw_to_quaternion(yaw_rad)
     return None if heading_deg is None else heading_to_quaternion(heading_deg)
 
 
 def _checked_stamp(row: Row, column: str, text: str) -> int:
-    value = _decimal(row, column, text)
-    is_integer = re.fullmatch(r'\d+', text) is not None
-    if column == 'stamp' and is_integer and 0 < value < _LEAST_NS:
-        raise row.error(
-            f'stamp {text} could be seconds or nanoseconds; name the column stamp_s or stamp_ns'
-        )
-    is_seconds = column == 'stamp_s' or (column == 'stamp' and not is_integer)
-    scaled = value * 10**9 if is_seconds else value
-    if not is_seconds and scaled != int(scaled):
-        raise row.error(f'expected integer nanoseconds in {column}, found {text!r}')
-    if not 0 <= scaled <= _MOST_NS:
+    try:
+        stamp_ns = nanoseconds_of_date(text)
+    except ValueError as error:
+        raise row.error(f'{column}: {error}') from error
+    if stamp_ns is None:
+        stamp_ns = _scaled_stamp(row, column, text)
+    if not 0 <= stamp_ns <= _MOST_NS:
         raise row.error(f'{column} {text} is outside 0 .. {_MOST_NS} ns')
+    return stamp_ns
+
+
+def _scaled_stamp(row: Row, column: str, text: str) -> int:
+    """Nanoseconds of a number; a comma is a decimal point where commas separate nothing."""
+    plain = text.replace(',', '.') if row.comma_is_decimal else text
+    value = decimal_of(plain)
+    if value is None:
+        raise row.error(f'expected a time in {column}, found {shown(text)}')
+    unit = _unit_ns(row, column, plain, value)
+    scaled = value * unit
+    if abs(scaled) > 10 * _MOST_NS:
+        raise row.error(f'{column} {text[:40]} is outside 0 .. {_MOST_NS} ns')
+    if unit == 1 and scaled != int(scaled):
+        raise row.error(f'expected integer nanoseconds in {column}, found {text!r}')
     return round(scaled)
 
 
-def _decimal(row: Row, column: str, text: str) -> Decimal:
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        value = Decimal('nan')
-    if not value.is_finite():
-        raise row.error(f'expected a time in {column}, found {text!r}')
-    return value
+def _unit_ns(row: Row, column: str, text: str, value: Decimal) -> int:
+    if column in _UNITS:
+        return _UNITS[column]
+    if re.fullmatch(r'\d+', text) is None:
+        return 10**9
+    if column == 'timestamp' and value:
+        if len(text) not in _NANOSECONDS_BY_DIGITS:
+            raise row.error(
+                f'timestamp {text} could be of any unit; name the column stamp_s or stamp_ns'
+            )
+        return _NANOSECONDS_BY_DIGITS[len(text)]
+    if 0 < value < _LEAST_NS:
+        raise row.error(
+            f'stamp {text} could be seconds or nanoseconds; name the column stamp_s or stamp_ns'
+        )
+    return 1

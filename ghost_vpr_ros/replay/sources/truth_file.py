@@ -13,8 +13,8 @@ from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Frame, Pose
 from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.replay.bags.pose_messages import geo_of_degrees
 from ghost_vpr_ros.replay.bags.position_track import PositionTrack, make_track
-from ghost_vpr_ros.replay.sources.manifest import read_table
-from ghost_vpr_ros.replay.sources.manifest_columns import Row, geo_of, pose_of, stamp_of
+from ghost_vpr_ros.replay.sources.manifest_columns import geo_of, pose_of, stamp_of
+from ghost_vpr_ros.replay.sources.table import Row, read_table
 
 _TUM_COLUMNS = ('stamp_s', 'x', 'y', 'z', 'qx', 'qy', 'qz', 'qw')
 
@@ -42,9 +42,12 @@ def read_trajectory(path: str | Path, max_gap_s: float) -> Trajectory:
     """
     path = Path(path)
     is_table = path.suffix.lower() == '.csv'
-    rows = read_table(path).rows if is_table else _tum_rows(path)
+    rows = list(read_table(path).rows) if is_table else _tum_rows(path)
     if not rows:
         raise SourceError(f'{path}: expected positions with stamps, found none')
+    rows = [row for row in rows if not _is_unknown(row)]
+    if not rows:
+        raise SourceError(f'{path}: expected positions with stamps, found 0, 0 in every row')
     is_geo = geo_of(rows[0]) is not None
     stamped = [(_stamp(row), _pose(row, is_geo)) for row in rows]
     return Trajectory(make_track(stamped, max_gap_s, max_hold_s=0.0), is_geo)
@@ -66,6 +69,11 @@ def _stamp(row: Row) -> int:
     if stamp_ns == UNKNOWN_STAMP_NS:
         raise row.error('expected a stamp (column stamp_s or stamp_ns), found none')
     return stamp_ns
+
+
+def _is_unknown(row: Row) -> bool:
+    """Whether the row says 0, 0 where it should say degrees: no fix at that moment."""
+    return row.pair('latitude', 'longitude') is not None and geo_of(row) is None
 
 
 def _pose(row: Row, is_geo: bool) -> Pose:

@@ -2,6 +2,9 @@
 
 `@easting@northing@zone@band@latitude@longitude@panorama@tile@heading@pitch@roll@height@time@note@`
 and the suffix. Only easting and northing are required; any later field may be empty or absent.
+Evaluation code of the field also takes `@easting@northing@anything@`: what follows the northing is
+read as zone and the rest only where a band's letter stands behind a number, or all fields are
+there.
 """
 
 from __future__ import annotations
@@ -12,27 +15,41 @@ from pathlib import Path
 
 import numpy as np
 
+from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.core.datatypes import Frame, GeoPoint, Pose
 from ghost_vpr_ros.core.errors import SourceError
-from ghost_vpr_ros.core.geodesy import check_geo
-from ghost_vpr_ros.core.image import read_image
+from ghost_vpr_ros.core.geodesy import known_geo
+from ghost_vpr_ros.core.image import read_image, valid_text
 from ghost_vpr_ros.core.poses import heading_to_quaternion
-from ghost_vpr_ros.replay.sources.manifest_columns import utm_position
+from ghost_vpr_ros.replay.sources.utm_grid import is_band, tells_hemisphere, utm_position
 
 _POSITION_FIELDS = ('easting', 'northing', 'utm_zone', 'utm_band', 'latitude', 'longitude')
 _VIEW_FIELDS = ('tile', 'heading_deg', 'pitch_deg', 'roll_deg', 'height_m', 'time', 'note')
 _FIELDS = (*_POSITION_FIELDS, 'panorama', *_VIEW_FIELDS)
+_EASTING_M = (100_000.0, 1_000_000.0)
+_NORTHING_M = (0.0, 10_000_000.0)
 
 
 def is_utm_name(path: Path) -> bool:
-    """Whether the file's name is of this form."""
-    return path.name.startswith('@') and path.name.count('@') >= 2
+    """Whether the file's name is of this form; `@lake@2024-05-01.jpg` only looks like it.
+
+    The form ends in `@`. Without that, both numbers have to be metres of the grid.
+    """
+    stem = path.stem
+    parts = stem.split('@')
+    if parts[0] or len(parts) < 3:
+        return False
+    numbers = [_as_number(text) for text in parts[1:3]]
+    known = [number for number in numbers if number is not None]
+    if stem.endswith('@') and len(parts) > 3:
+        return len(known) == 2 or (len(known) == 1 and len(parts) > 4)
+    return len(known) == 2 and _is_on_grid(*known)
 
 
-def utm_frame(path: Path, name: str) -> Frame:
+def utm_frame(path: Path, name: str, config: ImageConfig | None = None) -> Frame:
     """Frame of an image: WGS84 where the zone or the degrees are given, metric pose otherwise.
 
-    A heading is kept in both cases.
+    A heading is kept in both cases. 0, 0 is a position that is not known.
 
     Raises:
         SourceError: a field that should be a number is none, or is out of range.
@@ -42,10 +59,10 @@ def utm_frame(path: Path, name: str) -> Frame:
         geo = _geo(fields)
         pose = _pose(fields, has_geo=geo is not None)
     except ValueError as error:
-        raise SourceError(f'{path}: {error}; rename the file') from error
+        raise SourceError(f'{valid_text(str(path))}: {error}; rename the file') from error
     return Frame(
         name=name,
-        load=partial(read_image, path),
+        load=partial(read_image, path, config),
         geo=geo,
         pose=pose,
         panorama=fields.get('panorama'),
@@ -53,17 +70,31 @@ def utm_frame(path: Path, name: str) -> Frame:
     )
 
 
+def lacks_hemisphere(path: Path) -> bool:
+    """Whether a name has a zone but neither a band nor degrees: it is then taken as north."""
+    fields = _fields(path)
+    if 'utm_zone' not in fields or {'latitude', 'longitude'} <= set(fields):
+        return False
+    return not tells_hemisphere(fields['utm_zone'], fields.get('utm_band', ''))
+
+
 def _fields(path: Path) -> dict[str, str]:
     """The fields that are not empty, by name."""
-    parts = path.stem.split('@')[1:]
+    parts = valid_text(path.stem).split('@')[1:]
+    zone, band = (*parts[2:4], '', '')[:2]
+    is_full = len(parts) >= len(_FIELDS)
+    has_zone = is_band(band) and zone.strip().isdecimal()
+    if not (is_full or has_zone or not zone):
+        rest = '@'.join(parts[2:]).strip('@')
+        return {'easting': parts[0], 'northing': parts[1], 'note': rest}
     return {name: text for name, text in zip(_FIELDS, parts, strict=False) if text}
 
 
 def _geo(fields: dict[str, str]) -> GeoPoint | None:
     if 'latitude' in fields and 'longitude' in fields:
-        latitude, longitude = _number(fields, 'latitude'), _number(fields, 'longitude')
-        check_geo(latitude, longitude)
-        return GeoPoint(latitude, longitude)
+        geo = known_geo(_number(fields, 'latitude'), _number(fields, 'longitude'))
+        if geo is not None:
+            return geo
     if 'utm_zone' not in fields:
         return None
     easting, northing = _number(fields, 'easting'), _number(fields, 'northing')
@@ -78,7 +109,22 @@ def _pose(fields: dict[str, str], *, has_geo: bool) -> Pose | None:
     if has_geo:
         return None if quaternion is None else Pose.of_heading(quaternion)
     position = np.array([_number(fields, 'easting'), _number(fields, 'northing'), 0.0])
-    return Pose(position, quaternion)
+    is_known = bool(position.any()) or 'utm_zone' not in fields
+    return Pose(position, quaternion) if is_known else None
+
+
+def _is_on_grid(easting_m: float, northing_m: float) -> bool:
+    return (
+        _EASTING_M[0] <= easting_m < _EASTING_M[1]
+        and _NORTHING_M[0] <= northing_m <= _NORTHING_M[1]
+    )
+
+
+def _as_number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def _number(fields: dict[str, str], name: str) -> float:
@@ -88,10 +134,7 @@ def _number(fields: dict[str, str], name: str) -> float:
         ValueError: with a text for people.
     """
     text = fields.get(name, '')
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise ValueError(f'expected a finite number as {name} in the name, found {text!r}')
+    value = _as_number(text)
+    if value is None or not math.isfinite(value):
+        raise ValueError(f'expected a finite number as {name} in the name, found {text[:40]!r}')
     return value

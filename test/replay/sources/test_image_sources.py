@@ -13,7 +13,8 @@ from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS
 from ghost_vpr_ros.core.errors import BagError, ImageError, SourceError
 from ghost_vpr_ros.core.poses import heading_to_quaternion
 from ghost_vpr_ros.replay.sources import exif_gps
-from ghost_vpr_ros.replay.sources.image_sources import natural_key, open_source
+from ghost_vpr_ros.replay.sources.folder_scan import natural_key
+from ghost_vpr_ros.replay.sources.image_sources import open_source
 
 
 def save_image(path: Path, grey: int = 0, exif: Image.Exif | None = None) -> Path:

@@ -111,7 +111,7 @@ def test_stamps_are_exact(tmp_path: Path, column: str, cell: str, stamp_ns: int)
     [
         ('', 'expected a header line'),
         ('image\n', 'found only the header'),
-        ('file,lat,lon\na.png,1,2\n', '`image` is missing; found the columns file, lat, lon'),
+        ('foo,lat,lon\na.png,1,2\n', '`image` is missing; found the columns foo, lat, lon'),
         ('image,latitude\na.png,1\n', '`longitude` is missing'),
         ('image,lon\na.png,1\n', '`latitude` is missing'),
         ('image,x\na.png,1\n', '`y` is missing'),

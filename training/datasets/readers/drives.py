@@ -112,7 +112,8 @@ def _add(
 
 
 def _refuse_odometry(sources: list[ImageSource]) -> None:
-    for path in (Path(source.name) for source in sources if source.kind == 'bag'):
+    bags = (source for source in sources if source.kind == 'bag')
+    for path in (bag.path or Path(bag.name) for bag in bags):
         topic = position_topic_of(BagFile(path), '')
         if topic is not None and topic.msgtype == ODOMETRY_TYPE:
             raise SourceError(

@@ -42,7 +42,7 @@ def source_place_set(config: DataConfig) -> PlaceSet:
 
 def root_of(source: ImageSource) -> Path | None:
     """The folder in which the names of a source's frames begin; None for a bag."""
-    path = Path(source.name)
+    path = source.path or Path(source.name)
     if source.kind == 'bag':
         return None
     return path if path.is_dir() else path.parent

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ghost_vpr_ros.replay.sources.image_sources import MANIFEST_NAME
-from ghost_vpr_ros.replay.sources.manifest import read_table
+from ghost_vpr_ros.replay.sources.table import read_table
 from training.datasets.data_config import DataConfig
 from training.datasets.readers.role_folders import SPLITS
 

@@ -1,0 +1,139 @@
+"""Texts of a table's cells become numbers, degrees and times, as spreadsheets write them.
+
+What can be read in one way only is read; what could mean two things is refused with both.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from decimal import Decimal
+
+EMPTY_WORDS = frozenset(
+    {'', 'nan', 'none', 'null', 'nil', 'na', 'n/a', '#n/a', '<na>', '-', '--', '?', 'unknown'}
+)
+"""In lower case: what programs write into a cell whose value is not known."""
+
+_SHOWN_CHARACTERS = 40
+_MOST_CHARACTERS = 60
+_PLAIN = re.compile(r'[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?', re.ASCII)
+_ENGLISH = re.compile(r'[+-]?\d{1,3}(,\d{3})+\.\d+', re.ASCII)
+_GERMAN = re.compile(r'[+-]?\d{1,3}(\.\d{3})+,\d+', re.ASCII)
+_SPACED = re.compile(r"[+-]?\d{1,3}([ '\u00a0\u202f]\d{3})+([.,]\d+)?", re.ASCII)
+_ONE_COMMA = re.compile(r'[+-]?\d+,\d+', re.ASCII)
+_THOUSANDS = re.compile(r'[+-]?[1-9]\d{0,2}(,\d{3})+', re.ASCII)
+_ANGLE_PARTS = re.compile(r'[\s°º\'"′″’”:d]+')
+_ISO = re.compile(
+    r'(\d{4}-\d\d-\d\d)[T ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9})\d*)?\s*(Z|UTC|[+-]\d\d:?\d\d)?',
+    re.ASCII | re.IGNORECASE,
+)
+_EPOCH = datetime.date(1970, 1, 1)
+_MINUTE = 60.0
+
+
+def is_empty(text: str) -> bool:
+    """Whether a cell says that its value is not known."""
+    return text.lower() in EMPTY_WORDS
+
+
+def shown(text: str) -> str:
+    """The text in quotes for an error, cut where it is long."""
+    return repr(text) if len(text) <= _SHOWN_CHARACTERS else f'{text[:_SHOWN_CHARACTERS]!r}...'
+
+
+def number_of(text: str, comma_is_decimal: bool) -> float:
+    """A finite number.
+
+    Args:
+        text: of the cell, not empty.
+        comma_is_decimal: what a single comma is where it could also part thousands (`334,873`).
+
+    Raises:
+        ValueError: no finite number, or one that can be read in two ways; with a text for people.
+    """
+    plain = _plain_number(text, comma_is_decimal)
+    value = float(plain) if plain is not None and len(plain) <= _MOST_CHARACTERS else float('nan')
+    if not abs(value) < float('inf'):
+        raise ValueError(f'expected a finite number, found {shown(text)}')
+    return value
+
+
+def degrees_of(text: str, letters: str, comma_is_decimal: bool) -> float:
+    """Signed degrees: `-33.85`, `33,85`, `33.85 S`, `52.2°`, `52 12 00 N`, `0°07'12"E`.
+
+    Args:
+        text: of the cell, not empty.
+        letters: of the positive and the negative hemisphere.
+        comma_is_decimal: as in `number_of`; degrees have no thousands, so it hardly matters.
+
+    Raises:
+        ValueError: no angle, or a sign and a letter that contradict each other.
+    """
+    body = text.upper().strip()
+    found = [letter for letter in letters if letter in (body[:1], body[-1:])]
+    if found:
+        body = body.removeprefix(found[0]).removesuffix(found[0])
+    words = [word for word in _ANGLE_PARTS.split(body.lower()) if word]
+    if not 1 <= len(words) <= 3:
+        raise ValueError(f'expected degrees, found {shown(text)}')
+    parts = [number_of(word, True) for word in words]
+    if any(not 0 <= part < _MINUTE for part in parts[1:]):
+        raise ValueError(f'expected minutes and seconds of 0 .. 60, found {shown(text)}')
+    size = sum(abs(part) / _MINUTE**power for power, part in enumerate(parts))
+    is_negative = words[0].startswith('-')
+    if is_negative and found and found[0] == letters[0]:
+        raise ValueError(f'the sign and the letter of {shown(text)} contradict each other')
+    return -size if is_negative or (found and found[0] == letters[1]) else size
+
+
+def decimal_of(text: str) -> Decimal | None:
+    """A number of ordinary size with all its digits, or None; of `1e999999` it takes no time."""
+    if len(text) > _MOST_CHARACTERS or _PLAIN.fullmatch(text) is None:
+        return None
+    return Decimal(text)
+
+
+def nanoseconds_of_date(text: str) -> int | None:
+    """Nanoseconds since 1970 of `2024-05-06T10:00:00Z`; None where it is no such text.
+
+    Raises:
+        ValueError: no such date, or no time zone, with a text for people.
+    """
+    match = _ISO.fullmatch(text)
+    if match is None:
+        return None
+    date, hour, minute, second, fraction, zone = match.groups()
+    if zone is None:
+        raise ValueError(
+            f'{shown(text)} has no time zone; add Z where it is UTC, or +01:00 and the like'
+        )
+    day = (datetime.date.fromisoformat(date) - _EPOCH).days
+    if not (int(hour) < 24 and int(minute) < 60 and int(second) < 61):
+        raise ValueError(f'{shown(text)} is no time of day')
+    offset_s = 0
+    if zone[0] in '+-':
+        digits = zone[1:].replace(':', '')
+        offset_s = (int(digits[:2]) * 60 + int(digits[2:])) * (60 if zone[0] == '+' else -60)
+    seconds = day * 86_400 + int(hour) * 3600 + int(minute) * 60 + int(second) - offset_s
+    return seconds * 10**9 + int((fraction or '0').ljust(9, '0'))
+
+
+def _plain_number(text: str, comma_is_decimal: bool) -> str | None:
+    """The number with a decimal point and without marks between thousands.
+
+    Raises:
+        ValueError: a comma that could be either.
+    """
+    if _PLAIN.fullmatch(text):
+        return text
+    if _ENGLISH.fullmatch(text):
+        return text.replace(',', '')
+    if _GERMAN.fullmatch(text):
+        return text.replace('.', '').replace(',', '.')
+    if _SPACED.fullmatch(text):
+        return re.sub(r"[ '\u00a0\u202f]", '', text).replace(',', '.')
+    if _THOUSANDS.fullmatch(text) and not comma_is_decimal:
+        raise ValueError(
+            f'{shown(text)} could be a decimal comma or thousands; write it with a decimal point'
+        )
+    return text.replace(',', '.') if _ONE_COMMA.fullmatch(text) else None

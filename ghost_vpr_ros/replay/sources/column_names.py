@@ -1,0 +1,136 @@
+"""Which column of a table means what: documented names, what other programs call them, and typos.
+
+A name that can mean one thing only is read. What looks like a position, a heading or a time but
+leaves its meaning open is not, and the user is told.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ghost_vpr_ros.core.errors import SourceError
+
+DOCUMENTED = (
+    *('image', 'panorama', 'latitude', 'longitude', 'altitude', 'x', 'y', 'z'),
+    *('easting', 'northing', 'utm_zone', 'utm_band', 'yaw_rad', 'heading_deg'),
+    *('stamp_ns', 'stamp_s', 'stamp'),
+)
+"""Names of columns that the manual gives; each means itself."""
+
+_SYNONYMS: Mapping[str, tuple[str, ...]] = {
+    'image': ('filename', 'file_name', 'file', 'filepath', 'file_path', 'path', 'image_path')
+    + ('image_name', 'image_file', 'imagename', 'img', 'img_path', 'photo', 'picture')
+    + ('sourcefile', 'source_file'),
+    'latitude': ('lat', 'latitude_deg', 'lat_deg', 'gps_lat', 'gps_latitude', 'gpslatitude')
+    + ('gpslat', 'lat_wgs84', 'wgs84_lat'),
+    'longitude': ('lon', 'lng', 'long', 'longitude_deg', 'lon_deg', 'lng_deg', 'gps_lon')
+    + ('gps_lng', 'gps_long', 'gps_longitude', 'gpslongitude', 'gpslon', 'gpslng')
+    + ('lon_wgs84', 'wgs84_lon'),
+    'altitude': ('alt', 'altitude_m', 'alt_m', 'elevation', 'elevation_m', 'ele', 'gps_alt')
+    + ('gps_altitude', 'gpsaltitude'),
+    'easting': ('utm_easting', 'utm_east', 'utm_e', 'utm_x', 'easting_m', 'east'),
+    'northing': ('utm_northing', 'utm_north', 'utm_n', 'utm_y', 'northing_m', 'north'),
+    'utm_zone': ('zone', 'utmzone', 'utm_zone_number', 'zone_number'),
+    'utm_band': ('utmband', 'utm_zone_letter', 'zone_letter', 'utm_letter', 'band', 'hemisphere'),
+    'x': ('x_m', 'pos_x', 'position_x'),
+    'y': ('y_m', 'pos_y', 'position_y'),
+    'z': ('z_m', 'pos_z', 'position_z'),
+    'yaw_rad': (),
+    'heading_deg': ('heading', 'heading_degrees', 'bearing', 'bearing_deg', 'course')
+    + ('course_deg', 'compass', 'compass_angle', 'compass_deg', 'azimuth', 'azimuth_deg')
+    + ('gpsimgdirection', 'gps_img_direction'),
+    'stamp_ns': ('timestamp_ns', 'time_ns', 'unix_time_ns', 'stamp_nsec', 'timestamp_nsec'),
+    'stamp_us': ('timestamp_us', 'time_us', 'unix_time_us'),
+    'stamp_ms': ('timestamp_ms', 'time_ms', 'unix_time_ms'),
+    'stamp_s': ('timestamp_s', 'timestamp_sec', 'stamp_sec', 'time_s', 'unix_time_s'),
+    'timestamp': ('unix_time', 'unixtime', 'epoch', 'gps_time', 'utc_time', 'datetime_utc'),
+}
+"""By meaning: what other programs call it, after `column_key`."""
+
+STAMPS = ('stamp_ns', 'stamp_s', 'stamp', 'stamp_us', 'stamp_ms', 'timestamp')
+"""Meanings that are a time of capture; the first one that a table has is read."""
+
+OPTIONAL = ('heading_deg', 'altitude', 'stamp_us', 'stamp_ms', 'timestamp', 'stamp_ns', 'stamp_s')
+"""Where such a column has a name of its own and cannot be read, the rest is still of use."""
+
+_PAIRS = (('latitude', 'longitude'), ('easting', 'northing'), ('x', 'y'))
+_TELLING = frozenset(
+    {'lat', 'latitude', 'lon', 'lng', 'long', 'longitude', 'heading', 'bearing', 'yaw', 'azimuth'}
+    | {'stamp', 'timestamp', 'datetime', 'easting', 'northing', 'altitude', 'utm', 'epsg', 'gps'}
+    | {'course', 'compass', 'geo', 'coordinates', 'coords', 'position', 'pose'}
+)
+_LIKE = 0.84
+
+
+def column_key(name: str) -> str:
+    """A name as it is compared: `Latitude (deg)` and `latitude_deg` are one."""
+    return re.sub(r'[^a-z0-9]+', '_', name.lower()).strip('_')
+
+
+def meanings(columns: Sequence[str], path: Path) -> dict[str, str]:
+    """The column that each meaning has in a table; a documented name goes before all others.
+
+    Args:
+        columns: names of a table, in lower case.
+        path: of the table, for the message.
+
+    Raises:
+        SourceError: two columns of other names could both be meant.
+    """
+    found: dict[str, str] = {name: name for name in DOCUMENTED if name in columns}
+    found |= {'timestamp': 'timestamp'} if 'timestamp' in columns else {}
+    for meaning, names in _SYNONYMS.items():
+        fitting = [column for column in columns if column_key(column) in (meaning, *names)]
+        if meaning in found or not fitting:
+            continue
+        if len(fitting) > 1 and column_key(fitting[0]) not in ('lat', 'lon', 'alt'):
+            raise SourceError(
+                f'{path}: the columns {fitting[0]!r} and {fitting[1]!r} could both be the '
+                f'{meaning}; rename the right one to {meaning}'
+            )
+        found[meaning] = fitting[0]
+    return found
+
+
+def check_columns(columns: Sequence[str], found: Mapping[str, str], path: Path) -> None:
+    """Check that there are images and that coordinates come in pairs.
+
+    Args:
+        columns: names of the table.
+        found: as `meanings` returns them.
+        path: of the table, for the message.
+
+    Raises:
+        SourceError: the missing column beside those found.
+    """
+    named = f'; found the columns {", ".join(column[:40] for column in columns)}'
+    if 'image' not in found:
+        hint = ''
+        if any(re.search(r'\.(jpe?g|png)$', column) for column in columns):
+            hint = '; the first row has to name the columns, such as image,latitude,longitude'
+        raise SourceError(f'{path}: the column `image` is missing{named}{hint}')
+    for pair in _PAIRS:
+        missing = [name for name in pair if name not in found]
+        if len(missing) == 1:
+            raise SourceError(f'{path}: the column `{missing[0]}` is missing{named}')
+
+
+def unread_remarks(columns: Sequence[str], found: Mapping[str, str]) -> list[str]:
+    """A sentence for each column that is not read although its name looks like one that is."""
+    remarks = []
+    for column in columns:
+        key = column_key(column)
+        if column in found.values() or not key:
+            continue
+        likely = difflib.get_close_matches(key, DOCUMENTED, 1, _LIKE)
+        if likely and len(key) > 3:
+            remarks.append(f'the column {column!r} is not read; did you mean {likely[0]!r}?')
+        elif _TELLING & set(key.split('_')):
+            remarks.append(
+                f'the column {column!r} is not read: its unit or meaning is open; known are '
+                f'{", ".join(DOCUMENTED)}'
+            )
+    return remarks

@@ -1,0 +1,174 @@
+"""What lies in a folder of photos: the images, and what else there is, by kind.
+
+Links are followed, each folder is visited once. Folders and files that systems make beside the
+user's photos (thumbnails, waste bins) are passed over.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+
+from ghost_vpr_ros.core.image import IMAGE_SUFFIXES, has_heic_decoder, valid_text
+
+_SYSTEM_FOLDERS = frozenset(
+    {'@eadir', '@__thumb', '@recycle', '@recently-snapshot', '@sharebin', '@sharesnap', '@tmp'}
+    | {'#recycle', '#snapshot', '~snapshot', '$recycle.bin', 'recycler', 'recycled', 'found.000'}
+    | {'system volume information', 'lost+found', 'lost.dir', '__macosx'}
+)
+"""In lower case: Synology, QNAP, NetApp, Windows, Linux, Android, archives made by macOS."""
+
+_SYSTEM_FILES = ('SYNOPHOTO_', 'SYNOFILE_', 'SYNOVIDEO_')
+_HEIC_SUFFIXES = ('.heic', '.heif', '.hif')
+_TAKE_OUT = 'take single images out of them, for example `ffmpeg -i FILE -vf fps=2 %06d.jpg`'
+_EXPORT = 'export them as JPEG, with their EXIF'
+_CONVERT = 'convert them to JPEG or PNG'
+
+
+@dataclass(frozen=True)
+class OtherKind:
+    """Files that hold pictures but are not read.
+
+    Attributes:
+        name: what they are, for a sentence with a number before it.
+        suffixes: of their names, in lower case.
+        next_step: what makes images of them.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    next_step: str
+
+
+HEIC_PHOTOS = OtherKind(
+    'HEIC photos',
+    _HEIC_SUFFIXES,
+    "read them with pip install 'ghost_vpr_ros[heic]', or convert them to JPEG with their EXIF",
+)
+_AVIF = OtherKind('AVIF images', ('.avif',), _CONVERT)
+_ALWAYS_OTHER = (
+    OtherKind(
+        'raw photos',
+        ('.dng', '.cr2', '.cr3', '.nef', '.nrw', '.arw', '.orf', '.rw2', '.raf', '.pef', '.srw')
+        + ('.gpr', '.3fr', '.iiq'),
+        _EXPORT,
+    ),
+    OtherKind(
+        'videos',
+        ('.mp4', '.mov', '.avi', '.mkv', '.m4v', '.webm', '.mts', '.m2ts', '.3gp', '.mpg', '.mpeg')
+        + ('.wmv', '.insv', '.360', '.lrv', '.h264', '.h265', '.mjpeg', '.mjpg'),
+        _TAKE_OUT,
+    ),
+    OtherKind('360-degree photos', ('.insp',), _EXPORT),
+    OtherKind('JPEG XL images', ('.jxl',), _CONVERT),
+    OtherKind('JPEG 2000 images', ('.jp2', '.j2k', '.jpx'), _CONVERT),
+    OtherKind('GIF images', ('.gif',), _CONVERT),
+    OtherKind('floating-point images', ('.exr', '.hdr', '.pfm'), _CONVERT),
+    OtherKind('documents', ('.pdf', '.psd', '.svg', '.eps', '.ai', '.xcf'), _CONVERT),
+    OtherKind('archives', ('.zip', '.tar', '.tgz', '.gz', '.7z', '.rar', '.zst'), 'unpack them'),
+)
+
+
+@dataclass
+class FolderScan:
+    """What was found.
+
+    Attributes:
+        images: in natural order of their paths inside the folder.
+        others: how many files there are of each other kind.
+        unreadable: folders that could not be listed, with the reason.
+    """
+
+    images: list[Path] = field(default_factory=list)
+    others: Counter[OtherKind] = field(default_factory=Counter)
+    unreadable: list[str] = field(default_factory=list)
+
+    def remarks(self) -> list[str]:
+        """One sentence for each kind of files, and each folder, that is left out."""
+        kinds = [
+            f'{count} {kind.name} ({" ".join(kind.suffixes[:3])}) left out; {kind.next_step}'
+            for kind, count in self.others.most_common()
+        ]
+        return kinds + [f'{folder}: left out' for folder in self.unreadable]
+
+
+def image_suffixes() -> tuple[str, ...]:
+    """Suffixes of the files that can be read here: those of optional decoders, too."""
+    heic = _HEIC_SUFFIXES if has_heic_decoder() else ()
+    return IMAGE_SUFFIXES + heic + (_AVIF.suffixes if cv2.haveImageWriter('.avif') else ())
+
+
+def scan_folder(folder: Path) -> FolderScan:
+    """The images in a folder and below it, and what else lies there."""
+    scan = FolderScan()
+    suffixes = image_suffixes()
+    kinds = {
+        suffix: kind
+        for kind in (HEIC_PHOTOS, _AVIF, *_ALWAYS_OTHER)
+        for suffix in kind.suffixes
+        if suffix not in suffixes
+    }
+    for place, names in _files(folder, scan.unreadable):
+        for name in names:
+            suffix = Path(name).suffix.lower()
+            if suffix in suffixes:
+                scan.images.append(Path(place, name))
+            elif suffix in kinds:
+                scan.others[kinds[suffix]] += 1
+    scan.images.sort(key=lambda image: natural_key(image.relative_to(folder).as_posix()))
+    return scan
+
+
+def natural_key(name: str) -> list[tuple[int, int, str]]:
+    """Sort key in which numbers count as numbers: `2.jpg` before `10.jpg`."""
+    parts = re.split(r'(\d+)', name)
+    return [(0, int(p), p) if p.isdecimal() else (1, 0, p.lower()) for p in parts if p]
+
+
+def _files(folder: Path, unreadable: list[str]) -> Iterator[tuple[str, list[str]]]:
+    """Each folder once, with its files; real folders come before links to them."""
+    visited: set[tuple[int, int]] = set()
+    waiting, links = [str(folder)], list[str]()
+    while waiting or links:
+        place = waiting.pop() if waiting else links.pop(0)
+        try:
+            state = Path(place).stat()
+            entries = sorted(os.scandir(place), key=lambda entry: natural_key(entry.name))
+        except OSError as error:
+            unreadable.append(f'{valid_text(place)} cannot be read ({error.strerror})')
+            continue
+        if (state.st_dev, state.st_ino) in visited:
+            continue
+        visited.add((state.st_dev, state.st_ino))
+        unreadable += [
+            f'{valid_text(entry.path)} is a link that leads nowhere'
+            for entry in entries
+            if entry.is_symlink() and not Path(entry.path).exists() and not _is_image(entry.name)
+        ]
+        folders = [e for e in entries if _is_folder(e) and not _is_of_system(e.name)]
+        links += [entry.path for entry in folders if entry.is_symlink()]
+        waiting += [entry.path for entry in folders if not entry.is_symlink()]
+        files = [entry.name for entry in entries if not _is_folder(entry)]
+        yield place, [name for name in files if not name.startswith(('.', *_SYSTEM_FILES))]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """False for a link that leads nowhere: as an image it is refused by name."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _is_image(name: str) -> bool:
+    return name.lower().endswith(IMAGE_SUFFIXES)
+
+
+def _is_of_system(name: str) -> bool:
+    return name.startswith('.') or name.lower() in _SYSTEM_FOLDERS

@@ -1,0 +1,44 @@
+"""Images that show nothing: a lens cap, a white-out. Noticed when they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
+from ghost_vpr_ros.core.datatypes import Frame
+from ghost_vpr_ros.core.recognition.image_quality import shows_something
+from ghost_vpr_ros.replay.sources.plausible_positions import some_of
+
+
+class PlainImages:
+    """Notes the frames whose image the node would reject for want of contrast.
+
+    Attributes:
+        names: of these frames, in the order in which they were read.
+    """
+
+    def __init__(self, min_contrast: float = RecognizerConfig.min_contrast) -> None:
+        self.names: list[str] = []
+        self._min_contrast = min_contrast
+
+    def watched(self, frames: Sequence[Frame]) -> list[Frame]:
+        """The same frames, whose images are looked at when they are loaded."""
+        return [replace(frame, load=partial(self._load, frame)) for frame in frames]
+
+    def remark(self, num_frames: int) -> str:
+        """A sentence for the user; `num_frames` is how many there are."""
+        return (
+            f'{some_of(self.names)} of {num_frames} nearly of one colour (lens cap, white-out?); '
+            'they show no place, and the node would reject them: leave them out'
+        )
+
+    def _load(self, frame: Frame) -> NDArray[np.uint8]:
+        image = frame.load()
+        if not shows_something(image, self._min_contrast) and frame.name not in self.names:
+            self.names.append(frame.name)
+        return image

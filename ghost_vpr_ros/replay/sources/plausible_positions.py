@@ -1,0 +1,65 @@
+"""Do the positions of a source make sense together? What one image alone cannot tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ghost_vpr_ros.core.datatypes import Frame
+from ghost_vpr_ros.core.geodesy import horizontal_distance_m
+
+NORTH_TAKEN = 'a UTM zone without a band is taken as north of the equator'
+NULL_NOT_TAKEN = 'position 0, 0 means "not known"; position not taken'
+
+_NAMES_SHOWN = 3
+_FAR_FROM_ORIGIN_M = 100_000.0
+_LEAST_EXTENT_M = 0.5
+_MOST_DEGREES = 180.0
+
+
+def checked_positions(frames: Sequence[Frame]) -> tuple[list[Frame], list[str]]:
+    """The frames without metric positions that mean "not known", and what is odd about the rest.
+
+    0, 0 among coordinates that lie hundreds of kilometres away (a national grid, UTM) was written
+    by a program that knew no position. Positions that are all alike are often degrees.
+    """
+    rows = [row for row, frame in enumerate(frames) if _is_metric(frame)]
+    points = np.array([frames[row].pose.position_m[:2] for row in rows])  # type: ignore[union-attr]
+    kept = list(frames)
+    if not len(points):
+        return kept, []
+    at_origin = np.asarray(~points.any(axis=1))
+    others = points[~at_origin]
+    remarks = []
+    origin = np.zeros((1, 2))
+    if (
+        at_origin.any()
+        and len(others)
+        and horizontal_distance_m(others, origin).min() > (_FAR_FROM_ORIGIN_M)
+    ):
+        unknown = [row for row, is_zero in zip(rows, at_origin, strict=True) if is_zero]
+        for row in unknown:
+            kept[row] = replace(frames[row], pose=None)
+        names = [frames[row].name for row in unknown]
+        remarks.append(f'{some_of(names)}: {NULL_NOT_TAKEN}')
+        points = others
+    extent_m = float(np.ptp(points, axis=0).max())
+    if len(points) > 1 and extent_m < _LEAST_EXTENT_M and np.abs(points).max() <= _MOST_DEGREES:
+        remarks.append(
+            f'all {len(points)} positions lie within {extent_m:.2g} m of each other; if they are '
+            'degrees, name the columns latitude and longitude'
+        )
+    return kept, remarks
+
+
+def some_of(names: Sequence[str]) -> str:
+    """`3 images (a.jpg, b.jpg, c.jpg)`, the first ones where there are many."""
+    more = ', ...' if len(names) > _NAMES_SHOWN else ''
+    plural = '' if len(names) == 1 else 's'
+    return f'{len(names)} image{plural} ({", ".join(names[:_NAMES_SHOWN])}{more})'
+
+
+def _is_metric(frame: Frame) -> bool:
+    return frame.geo is None and frame.pose is not None and frame.pose.has_position

@@ -1,0 +1,184 @@
+"""A CSV file of any spreadsheet or script becomes rows: its encoding and separator are found."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ghost_vpr_ros.core.errors import SourceError
+from ghost_vpr_ros.replay.sources.cell_values import degrees_of, is_empty, number_of, shown
+from ghost_vpr_ros.replay.sources.column_names import meanings
+
+_MARKS = (
+    (codecs.BOM_UTF8, 'utf-8-sig'),
+    (codecs.BOM_UTF32_LE, 'utf-32'),
+    (codecs.BOM_UTF32_BE, 'utf-32'),
+    (codecs.BOM_UTF16_LE, 'utf-16'),
+    (codecs.BOM_UTF16_BE, 'utf-16'),
+)
+_SEPARATORS = ',;\t|'
+_HEMISPHERES = {'latitude': 'NS', 'longitude': 'EW'}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table: its line in the file and its cells by column, as stripped text.
+
+    Attributes:
+        path: of the table.
+        line: as an editor counts it; the header is line 1.
+        cells: by the column's own name in lower case.
+        columns: the column's own name by what it means, where these differ.
+        comma_is_decimal: the table is separated by something else than commas.
+    """
+
+    path: Path
+    line: int
+    cells: Mapping[str, str]
+    columns: Mapping[str, str] = field(default_factory=dict)
+    comma_is_decimal: bool = False
+
+    def text(self, column: str) -> str:
+        """The cell's text; empty where the column is absent, too. Knows `lat` as `latitude`."""
+        return self.cells.get(self.columns.get(column, column), '')
+
+    def number(self, column: str) -> float | None:
+        """The cell as a finite number, or None where it is empty, `nan` or absent.
+
+        Raises:
+            SourceError: the cell holds something else.
+        """
+        text = self.text(column)
+        if is_empty(text):
+            return None
+        try:
+            if column in _HEMISPHERES:
+                return degrees_of(text, _HEMISPHERES[column], self.comma_is_decimal)
+            return number_of(text, self.comma_is_decimal)
+        except ValueError as error:
+            said = str(error).replace('expected a finite number,', '')
+            if said != str(error):
+                raise self.error(f'expected a finite number in {column},{said}') from error
+            raise self.error(f'{column}: {error}') from error
+
+    def pair(self, first: str, second: str) -> tuple[float, float] | None:
+        """Two numbers that belong together, or None where both are empty.
+
+        Raises:
+            SourceError: one of the two is empty, or either is no number.
+        """
+        a, b = self.number(first), self.number(second)
+        if a is not None and b is not None:
+            return a, b
+        if a is None and b is None:
+            return None
+        empty = first if a is None else second
+        if self.text(empty):
+            found = shown(self.text(empty))
+            raise self.error(f'expected a finite number in {empty}, found {found}')
+        raise self.error(f'{empty} is empty; fill it, or empty both {first} and {second}')
+
+    def error(self, text: str) -> SourceError:
+        """An error that names the file and the row as an editor counts it (header = row 1)."""
+        return SourceError(f'{self.path} row {self.line}: {text}')
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a file holds.
+
+    Attributes:
+        path: of the file.
+        columns: names in lower case; columns without a name are left out.
+        meanings: the column of each meaning, as `column_names.meanings` finds them.
+        rows: those that hold anything.
+    """
+
+    path: Path
+    columns: tuple[str, ...]
+    meanings: Mapping[str, str]
+    rows: tuple[Row, ...]
+
+
+def read_table(path: Path) -> Table:
+    """Rows of a CSV file separated by comma, semicolon, tab or bar; blank lines are skipped.
+
+    Lines that begin with `#` before the header are remarks, and `sep=;` names the separator.
+
+    Raises:
+        SourceError: unreadable, empty, a column twice, or a row of another length.
+    """
+    text, num_skipped, separator = _body(_read_text(path))
+    reader = csv.reader(io.StringIO(text, newline=''), delimiter=separator)
+    try:
+        header = [name.strip().lower() for name in next(reader, [])]
+        columns = tuple(name for name in header if name)
+        if not columns:
+            raise SourceError(
+                f'{path}: expected a header line with a column `image`, found nothing'
+            )
+        twice = sorted({name for name in columns if columns.count(name) > 1})
+        if twice:
+            raise SourceError(f'{path}: column {twice[0]!r} occurs twice; rename one of them')
+        found = meanings(columns, path)
+        rows = []
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                line = reader.line_num + num_skipped
+                values = _values(cells, header, path, line)
+                rows.append(Row(path, line, values, found, separator != ','))
+    except csv.Error as error:
+        line = reader.line_num + num_skipped
+        raise SourceError(f'{path} row {line}: not valid CSV ({error})') from error
+    return Table(path, columns, found, tuple(rows))
+
+
+def _values(cells: list[str], header: list[str], path: Path, line: int) -> dict[str, str]:
+    if len(cells) != len(header):
+        raise SourceError(
+            f'{path} row {line}: expected {len(header)} cells, found {len(cells)}; '
+            'quote cells that hold the separator'
+        )
+    pairs = zip(header, cells, strict=True)
+    return {name: cell.strip() for name, cell in pairs if name}
+
+
+def _read_text(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SourceError(f'{path}: the manifest cannot be read ({error.strerror})') from error
+    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), 'utf-8')
+    if encoding == 'utf-8' and b'\0' in data[:2]:
+        encoding = 'utf-16-be' if data[:1] == b'\0' else 'utf-16-le'
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        name = encoding.removesuffix('-sig').upper()
+        raise SourceError(
+            f'{path}: expected a CSV file in {name}, found byte {data[error.start]:#04x} '
+            f'at {error.start}; save it as UTF-8'
+        ) from error
+
+
+def _body(text: str) -> tuple[str, int, str]:
+    """The text from the header on, how many lines stand before it, and the separator."""
+    lines = io.StringIO(text, newline='').readlines()
+    num_skipped, separator = 0, ''
+    for line in lines:
+        stripped = line.strip().strip('"')
+        if stripped.lower().startswith('sep=') and len(stripped) <= 5:
+            separator = line.strip('"\r\n')[4:5] or '\t'
+        elif not stripped.startswith('#') and stripped:
+            break
+        num_skipped += 1
+    header = lines[num_skipped] if num_skipped < len(lines) else ''
+    return ''.join(lines[num_skipped:]), num_skipped, separator or _separator(header)
+
+
+def _separator(header: str) -> str:
+    return max(_SEPARATORS, key=header.count)
