@@ -20,8 +20,10 @@ from ghost_vpr_ros.cli.model_options import (
 from ghost_vpr_ros.cli.options import add_settings, add_where, config_from, where_from
 from ghost_vpr_ros.cli.positions import located
 from ghost_vpr_ros.cli.progress import progress_bar, say_warnings
+from ghost_vpr_ros.cli.sources import opened, plain_images_told
 from ghost_vpr_ros.cli.table import add_json_option, print_result
 from ghost_vpr_ros.core.config.engine import EngineConfig
+from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.core.config.map import MapConfig
 from ghost_vpr_ros.core.errors import ConfigError, GhostVprError, MapError
 from ghost_vpr_ros.replay.bags.topics import BagTopics
@@ -57,22 +59,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_json_option(parser)
     add_engine_options(parser)
     add_settings(parser, MapConfig)
+    add_settings(parser, ImageConfig)
     add_settings(parser.add_argument_group('bags'), BagTopics)
     add_model_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Build or continue the map and print what it holds."""
-    from ghost_vpr_ros.replay.sources.image_sources import open_source
-
     config, topics = config_from(args, MapConfig), config_from(args, BagTopics)
     _check_place(args.map, args.append)
-    source = located(open_source(args.source, where=where_from(args.where), topics=topics))
+    where = where_from(args.where)
+    source = located(opened(args, args.source, where=where, topics=topics))
     stored = _stored(args)
     place_map, model = _open_map(args, source, config)
     try:
-        with place_map:
-            result = _fill(args, place_map, model, source, config, stored)
+        with place_map, plain_images_told(source) as (watched,):
+            result = _fill(args, place_map, model, watched, config, stored)
             summary = _summary(place_map, model, result)
     except BaseException:
         _remove_if_empty(args.map)

@@ -17,8 +17,10 @@ from ghost_vpr_ros.cli.odometry import add_odometry_option, known_odometry
 from ghost_vpr_ros.cli.options import add_settings, add_where, config_from, where_from
 from ghost_vpr_ros.cli.positions import judged_frames
 from ghost_vpr_ros.cli.progress import progress_bar, say, say_warnings
+from ghost_vpr_ros.cli.sources import opened
 from ghost_vpr_ros.cli.table import add_json_option, print_result
 from ghost_vpr_ros.core.config.engine import EngineConfig
+from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.config.settings import settings_of
 from ghost_vpr_ros.core.datatypes import Frame
@@ -69,6 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--ground-truth', metavar='FILE', help='TUM trajectory, or CSV with stamp and position'
     )
     add_settings(parser, CalibrationConfig)
+    add_settings(parser, ImageConfig)
     add_settings(parser, EvaluationConfig, ['positive_distance_m'])
     bags = parser.add_argument_group('bags')
     add_odometry_option(bags)
@@ -82,9 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Calibrate, write the report, store the result and print the figures."""
     taken = None if args.from_map is None else _calibration_of(args.from_map)
-    frames = judged_frames(
-        args.source, args.ground_truth, config_from(args, BagTopics), where_from(args.where)
-    )
+    frames = judged_frames(args, args.source, config_from(args, BagTopics), where_from(args.where))
     make_output_folder(args.out)
     if not args.dry_run:
         check_writable(args.map.parent)
@@ -159,12 +160,12 @@ def _run(
 def _elsewhere(args: argparse.Namespace) -> Elsewhere | None:
     """The drive through places that the map lacks."""
     from ghost_vpr_ros.replay.calibration.judged_drive import Elsewhere
-    from ghost_vpr_ros.replay.sources.image_sources import open_source
 
     if args.unknown_source is None:
         return None
     # Its topics are found by themselves: it may be of another robot.
-    frames = open_source(args.unknown_source, topics=BagTopics(position_topic='none')).frames
+    topics = BagTopics(position_topic='none')
+    frames = opened(args, args.unknown_source, topics=topics).frames
     return Elsewhere(frames, known_odometry(args.unknown_source, ''))
 
 

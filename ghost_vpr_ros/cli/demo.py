@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ghost_vpr_ros.cli.model_options import add_engine_options, add_model_option
 from ghost_vpr_ros.cli.options import add_settings, add_where
+from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.replay.bags.topics import BagTopics
 from ghost_vpr_ros.replay.config import DemoConfig, EvaluationConfig
 
@@ -26,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_where(parser)
     add_settings(parser, DemoConfig)
     add_settings(parser, EvaluationConfig)
+    add_settings(parser, ImageConfig)
     add_settings(parser.add_argument_group('bag of --data'), BagTopics)
     add_engine_options(parser)
 

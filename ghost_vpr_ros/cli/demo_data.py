@@ -12,6 +12,7 @@ from ghost_vpr_ros.cli.options import config_from, where_from
 from ghost_vpr_ros.cli.positions import located
 from ghost_vpr_ros.cli.progress import progress_bar
 from ghost_vpr_ros.cli.sample_town import make_town_with_progress
+from ghost_vpr_ros.cli.sources import opened
 from ghost_vpr_ros.replay.bags.topics import BagTopics
 from ghost_vpr_ros.replay.config import DemoConfig, EvaluationConfig
 from ghost_vpr_ros.replay.sample_town.config import TownConfig
@@ -69,10 +70,9 @@ def user_data(args: argparse.Namespace, demo: DemoConfig, judgement: EvaluationC
         OutputError: the bag cannot be written.
     """
     from ghost_vpr_ros.replay.evaluation.protocols import divide
-    from ghost_vpr_ros.replay.sources.image_sources import open_source
 
     topics = config_from(args, BagTopics)
-    source = open_source(args.data, where=where_from(args.where), topics=topics)
+    source = opened(args, args.data, where=where_from(args.where), topics=topics)
     division = divide(source, judgement, demo.max_images)
     name = source.short_name
     folder = args.out / name

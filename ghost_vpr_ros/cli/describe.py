@@ -20,8 +20,10 @@ from ghost_vpr_ros.cli.model_options import (
 )
 from ghost_vpr_ros.cli.options import add_settings, add_where, config_from, where_from
 from ghost_vpr_ros.cli.progress import progress_bar
+from ghost_vpr_ros.cli.sources import opened, plain_images_told
 from ghost_vpr_ros.cli.table import add_json_option, print_result
 from ghost_vpr_ros.core.config.engine import EngineConfig
+from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.replay.bags.topics import BagTopics
 from ghost_vpr_ros.replay.config import DescribeConfig
 from ghost_vpr_ros.replay.output_files import make_output_folder
@@ -41,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--out', required=True, metavar='DIR', type=Path, help='folder for the descriptors'
     )
     add_settings(parser, DescribeConfig)
+    add_settings(parser, ImageConfig)
     add_where(parser)
     add_json_option(parser)
     add_engine_options(parser)
@@ -50,18 +53,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Describe what is missing and print what the folder holds."""
-    from ghost_vpr_ros.replay.sources.image_sources import open_source
-
     config, topics = config_from(args, DescribeConfig), config_from(args, BagTopics)
     where = where_from(args.where)
-    source = open_source(args.source, where=where, topics=topics)
+    source = opened(args, args.source, where=where, topics=topics)
     make_output_folder(args.out)
     plan, model = _plan(args, source, config)
     present = plan.count_finished()
     with progress_bar(len(source), 'describe') as progress:
         progress(present)
         if config.workers == 1:
-            _describe_here(args, plan, source, model, progress)
+            with plain_images_told(source) as (watched,):
+                _describe_here(args, plan, watched, model, progress)
         else:
             _describe_in_processes(args, config.workers, where, topics, progress)
     print_result(
@@ -132,5 +134,13 @@ def _describe_in_processes(
     from ghost_vpr_ros.replay.descriptors.shard_processes import DescribeJob, describe_in_processes
 
     engine = config_from(args, EngineConfig).to_dict()
-    job = DescribeJob(args.out, args.source, where, topics.to_dict(), engine, workers)
+    job = DescribeJob(
+        args.out,
+        args.source,
+        where,
+        topics.to_dict(),
+        config_from(args, ImageConfig).to_dict(),
+        engine,
+        workers,
+    )
     describe_in_processes(job, progress)

@@ -22,8 +22,10 @@ from ghost_vpr_ros.cli.options import (
 )
 from ghost_vpr_ros.cli.positions import located
 from ghost_vpr_ros.cli.progress import progress_bar, say
+from ghost_vpr_ros.cli.sources import opened, plain_images_told
 from ghost_vpr_ros.cli.table import add_json_option, figure_rows, print_result, table_lines
 from ghost_vpr_ros.core.config.engine import EngineConfig
+from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.core.config.verification import PatchNetVladConfig
 from ghost_vpr_ros.core.errors import ConfigError, SourceError
 from ghost_vpr_ros.replay.bags.topics import BagTopics
@@ -56,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--out', required=True, metavar='DIR', type=Path, help='folder for the results'
     )
     add_settings(parser, EvaluationConfig)
+    add_settings(parser, ImageConfig)
     second_look = parser.add_argument_group('second look at the candidates')
     add_settings(second_look, RerankConfig)
     add_settings(second_look, PatchNetVladConfig)
@@ -83,11 +86,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _sources(args: argparse.Namespace) -> tuple[ImageSource, ImageSource, dict[str, int]]:
     """Database, queries, and how many images of each are left out for want of a position."""
-    from ghost_vpr_ros.replay.sources.image_sources import open_source
-
     topics = config_from(args, BagTopics)
-    database = open_source(args.database, where=where_from(args.database_where), topics=topics)
-    queries = open_source(args.queries, where=where_from(args.queries_where), topics=topics)
+    database = opened(args, args.database, where=where_from(args.database_where), topics=topics)
+    queries = opened(args, args.queries, where=where_from(args.queries_where), topics=topics)
     num_database, num_queries = len(database), len(queries)
     if args.ground_truth == 'position':
         database, queries = located(database), located(queries)
@@ -114,9 +115,12 @@ def evaluate_and_write(
 
     engine = create_any_engine(model, config_from(args, EngineConfig))
     try:
-        with progress_bar(len(database) + len(queries), 'evaluate') as progress:
+        with (
+            plain_images_told(database, queries) as (items, asked),
+            progress_bar(len(database) + len(queries), 'evaluate') as progress,
+        ):
             evaluation = evaluate(
-                *(database.frames, queries.frames, truth, model, engine),
+                *(items.frames, asked.frames, truth, model, engine),
                 reranker=_reranker(args, model, engine),
                 progress=progress,
             )
@@ -213,7 +217,7 @@ def _ground_truth(
     if not truth.positives.counts().any():
         raise SourceError(
             f'{queries.name}: expected queries at places of {database.name}, found a positive for '
-            f'none of {len(queries)} ({kind}, {truth.protocol}); check both sources'
+            f'none of {len(queries)} (by {kind}, within {truth.limit_text}); check both sources'
         )
     if _find_themselves(queries, database):
         say('warning: some images are query and database item at once and find themselves')

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 from ghost_vpr_ros.cli.info import is_map
 from ghost_vpr_ros.cli.options import add_settings, add_where, config_from, where_from
 from ghost_vpr_ros.cli.progress import progress_bar
+from ghost_vpr_ros.cli.sources import opened
 from ghost_vpr_ros.cli.table import add_json_option, print_result
 from ghost_vpr_ros.core.config.engine import QuantisationConfig
+from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.replay.output_files import write_file
 
@@ -41,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_where(int8)
     add_settings(int8, QuantisationConfig)
+    add_settings(int8, ImageConfig)
     add_json_option(parser)
 
 
@@ -80,10 +83,9 @@ def _model(path: Path | None) -> StoredModel:
 def _quantised(args: argparse.Namespace, graph: bytes, model: StoredModel) -> bytes:
     from ghost_vpr_ros.core.engine.quantisation import quantised_graph
     from ghost_vpr_ros.core.sampling import evenly_spaced
-    from ghost_vpr_ros.replay.sources.image_sources import open_source
 
     config = config_from(args, QuantisationConfig)
-    frames = open_source(args.images, where=where_from(args.where)).frames
+    frames = opened(args, args.images, where=where_from(args.where)).frames
     chosen = [frames[i] for i in evenly_spaced(len(frames), config.calibration_images)]
     with progress_bar(len(chosen), 'calibrate') as progress:
         return quantised_graph(graph, chosen, model.preprocessing, progress=progress)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -82,6 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     argv = sys.argv[1:] if argv is None else argv
     args = make_parser(argv).parse_args(argv)
+    _print_any_name()
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
         status: int = args.run(args)
@@ -104,6 +106,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_BROKEN_PIPE
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _print_any_name() -> None:
+    """Names of files that are no UTF-8 are shown with escapes, instead of ending the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors='backslashreplace')
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

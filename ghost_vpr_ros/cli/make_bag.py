@@ -10,7 +10,9 @@ from pathlib import Path
 
 from ghost_vpr_ros.cli.options import add_settings, add_where, config_from, where_from
 from ghost_vpr_ros.cli.progress import progress_bar
+from ghost_vpr_ros.cli.sources import opened
 from ghost_vpr_ros.cli.table import add_json_option, print_result
+from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.replay.bags.topics import BagTopics
 
 
@@ -22,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('out', metavar='OUT', type=Path, help='the bag to write, a new folder')
     add_where(parser)
     add_settings(parser, BagConfig)
+    add_settings(parser, ImageConfig)
     add_settings(parser.add_argument_group('source bags'), BagTopics)
     add_json_option(parser)
 
@@ -29,11 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the bag and print what is in it."""
     from ghost_vpr_ros.replay.bags.writer import BagConfig
-    from ghost_vpr_ros.replay.sources.image_sources import open_source
     from ghost_vpr_ros.replay.sources.source_to_bag import source_to_bag
 
     config, topics = config_from(args, BagConfig), config_from(args, BagTopics)
-    source = open_source(args.source, where=where_from(args.where), topics=topics)
+    source = opened(args, args.source, where=where_from(args.where), topics=topics)
     with progress_bar(len(source), 'make bag') as progress:
         count = source_to_bag(source, args.out, config, progress=lambda _: progress(1))
     has_stamps = all(frame.stamp_ns >= 0 for frame in source.frames)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ghost_vpr_ros.cli.progress import say
+from ghost_vpr_ros.cli.sources import opened
 from ghost_vpr_ros.replay.bags.topics import BagTopics
 
 if TYPE_CHECKING:
@@ -22,7 +24,6 @@ def located(source: ImageSource) -> ImageSource:
     """
     from ghost_vpr_ros.replay.evaluation.ground_truth import has_position
 
-    tell_notes(source)
     frames = [frame for frame in source.frames if has_position(frame)]
     if not frames or len(frames) == len(source):
         return source
@@ -31,15 +32,9 @@ def located(source: ImageSource) -> ImageSource:
     return replace(source, frames=frames)
 
 
-def tell_notes(source: ImageSource) -> None:
-    """Say what a user should know of a source."""
-    for note in source.notes:
-        say(f'warning: {note}')
-
-
 def judged_frames(
+    args: argparse.Namespace,
     source: str,
-    ground_truth: str | None,
     topics: BagTopics,
     where: Mapping[str, str] | None = None,
     *,
@@ -48,8 +43,8 @@ def judged_frames(
     """All frames of a source, with the positions that they are judged by.
 
     Args:
+        args: with `ground_truth`, a file with the positions; None: those of the source.
         source: folder, manifest or bag.
-        ground_truth: file with the positions; None: those of the source.
         topics: of a bag.
         where: columns and the values that rows must have.
         as_recorded: frames of a bag in order of recording, as the node gets them, instead of in
@@ -58,15 +53,11 @@ def judged_frames(
     Raises:
         SourceError: source or file cannot be read.
     """
-    from ghost_vpr_ros.replay.sources.image_sources import open_source
-
-    if ground_truth is None:
-        opened = open_source(source, where=where, topics=topics, as_recorded=as_recorded)
-        tell_notes(opened)
-        return opened.frames
+    if args.ground_truth is None:
+        return opened(args, source, where=where, topics=topics, as_recorded=as_recorded).frames
     from ghost_vpr_ros.replay.sources.truth_file import read_trajectory, with_truth
 
-    truth = read_trajectory(ground_truth, topics.max_gap_s)
+    truth = read_trajectory(args.ground_truth, topics.max_gap_s)
     without = BagTopics.from_dict({**topics.to_dict(), 'position_topic': 'none'})
-    opened = open_source(source, where=where, topics=without, as_recorded=as_recorded)
-    return with_truth(opened.frames, truth)
+    unplaced = opened(args, source, where=where, topics=without, as_recorded=as_recorded)
+    return with_truth(unplaced.frames, truth)

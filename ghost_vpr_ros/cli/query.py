@@ -14,6 +14,7 @@ from ghost_vpr_ros.cli.model_options import add_engine_options
 from ghost_vpr_ros.cli.options import add_settings, config_from
 from ghost_vpr_ros.cli.progress import say_warnings
 from ghost_vpr_ros.core.config.engine import EngineConfig
+from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Candidate, Hypothesis
 from ghost_vpr_ros.core.errors import OutputError
@@ -44,11 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_engine_options(parser)
     add_settings(parser, RecognizerConfig)
+    add_settings(parser, ImageConfig)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the candidates of every image and write the sheet."""
-    from ghost_vpr_ros.core.image import read_image
+    from ghost_vpr_ros.core.image import read_image, valid_text
     from ghost_vpr_ros.core.recognizer import PlaceRecognizer
 
     config = config_from(args, RecognizerConfig)
@@ -62,9 +64,9 @@ def run(args: argparse.Namespace) -> int:
     rows, attention = [], []
     try:
         for path in args.images:
-            image = read_image(path)
+            image = read_image(path, config_from(args, ImageConfig))
             hypothesis = recognizer.recognize(image, UNKNOWN_STAMP_NS)
-            for line in json_lines(str(path), hypothesis):
+            for line in json_lines(valid_text(str(path)), hypothesis):
                 print(json.dumps(without_nan(line), ensure_ascii=False), flush=True)
             if args.sheet is not None:
                 rows.append(_tiles(recognizer, path, image, hypothesis))

@@ -105,8 +105,8 @@ def run(args: argparse.Namespace) -> int:
         config_from(args, settings)
     # A pose graph is made of a drive whose stamps ascend; else everything is as for the node.
     frames = judged_frames(
+        args,
         args.bag,
-        args.ground_truth,
         config_from(args, BagTopics),
         as_recorded=not args.pose_graph,
     )

@@ -48,7 +48,7 @@ def write_file(path: Path, data: bytes | str) -> None:
     Raises:
         OutputError: no space, no permission, or no such folder.
     """
-    raw = data.encode() if isinstance(data, str) else data
+    raw = data.encode('utf-8', 'backslashreplace') if isinstance(data, str) else data
     try:
         write_whole(path, raw, durable=False)
     except OSError as error:

@@ -170,9 +170,9 @@ def test_a_map_without_views_reads_only_two_of_the_images(
 
     read, names = image_sources.read_image, []
 
-    def counted(path):
+    def counted(path, *limits):
         names.append(path.name)
-        return read(path)
+        return read(path, *limits)
 
     monkeypatch.setattr(image_sources, 'read_image', counted)
     monkeypatch.setattr('ghost_vpr_ros.replay.sources.exif_gps.read_image', counted)

@@ -132,7 +132,7 @@ def read_plan(folder: Path) -> DescriptorPlan:
         schema = values.pop('schema')
         if schema == _SCHEMA:
             return DescriptorPlan(folder=folder, **values)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise SourceError(
             f'{folder}: expected a folder that ghost-vpr describe has made, found no readable '
             f'{PLAN_NAME}; check the path'

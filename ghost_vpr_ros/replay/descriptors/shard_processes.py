@@ -14,6 +14,7 @@ from typing import Any
 
 from ghost_vpr_ros.core import errors
 from ghost_vpr_ros.core.config.engine import EngineConfig
+from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.core.engine import create_engine
 from ghost_vpr_ros.core.errors import DeviceError, GhostVprError
 from ghost_vpr_ros.core.model.weights_file import StoredModel
@@ -35,6 +36,7 @@ class DescribeJob:
         source: folder, manifest or bag.
         where: value or range by column of a manifest.
         topics: of a bag.
+        images: how large a single image may be.
         engine: settings of the engine. Where they name no number of threads, the processes share
             the cores; with the device `cuda` they spread over all CUDA devices.
         num_workers: how many processes there are on this machine.
@@ -44,6 +46,7 @@ class DescribeJob:
     source: str
     where: Mapping[str, str]
     topics: Mapping[str, Any]
+    images: Mapping[str, Any]
     engine: Mapping[str, Any]
     num_workers: int
 
@@ -121,7 +124,8 @@ def _work(job: DescribeJob, number: int, parent: int, failures: Any) -> None:
 def _describe(job: DescribeJob, number: int, should_stop: Callable[[], bool]) -> None:
     plan = read_plan(job.folder)
     topics = BagTopics.from_dict(dict(job.topics))
-    frames = open_source(job.source, where=job.where, topics=topics).frames
+    images = ImageConfig.from_dict(dict(job.images))
+    frames = open_source(job.source, where=job.where, topics=topics, images=images).frames
     plan.check_frames(frames)
     model = StoredModel.from_file(job.folder / MODEL_NAME)
     engine = create_engine(model, _engine_of(job, number))

@@ -206,6 +206,6 @@ def _read_json(path: Path) -> dict[str, Any]:
     """The object in a file; empty where there is none that can be read."""
     try:
         value = json.loads(path.read_text('utf-8'))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

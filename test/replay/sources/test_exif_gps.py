@@ -90,14 +90,14 @@ def test_zero_zero_is_no_position(tmp_path: Path) -> None:
     save_photo(tmp_path / '2.jpg', lat_ref='S', lat=LATITUDE, lon_ref='E', lon=LONGITUDE)
     source = open_source(tmp_path)
     assert [frame.geo is None for frame in source.frames] == [True, False]
-    (remark,) = source.remarks
+    (remark,) = source.notes
     assert remark.startswith('1 image (1.jpg): position 0, 0, which a receiver without a fix')
 
 
 def test_photos_left_without_a_position_are_counted_once_for_each_reason(tmp_path: Path) -> None:
     for number in range(5):
         save_photo(tmp_path / f'{number}.jpg', lat=(number + 1.0, 0.0, 0.0), lon=LONGITUDE)
-    (remark,) = open_source(tmp_path).remarks
+    (remark,) = open_source(tmp_path).notes
     assert remark.startswith('5 images (0.jpg, 1.jpg, 2.jpg, ...): a latitude with no reference')
 
 

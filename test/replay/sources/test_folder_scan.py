@@ -82,7 +82,7 @@ def test_a_folder_of_links_alone_and_a_dangling_one(tmp_path: Path) -> None:
     (tmp_path / 'set' / 'monday').symlink_to('../store')
     source = open_source(tmp_path / 'set')
     assert [frame.name for frame in source.frames] == ['monday/1.jpg']
-    (remark,) = source.remarks
+    (remark,) = source.notes
     assert 'tuesday is a link that leads nowhere' in remark
 
 
@@ -104,10 +104,10 @@ def test_other_kinds_are_counted_with_the_next_step(tmp_path: Path, without_deco
         write(tmp_path / name)
     source = open_source(tmp_path)
     assert len(source) == 1
-    assert source.remarks[0].startswith(
+    assert source.notes[0].startswith(
         '3 HEIC photos (.heic .heif .hif) left out; read them with'
     )
-    assert {remark.split(' (')[0] for remark in source.remarks[1:]} == {
+    assert {remark.split(' (')[0] for remark in source.notes[1:]} == {
         '1 videos',
         '1 raw photos',
         '1 documents',
@@ -125,7 +125,7 @@ def test_heic_called_jpg_is_counted_as_what_it_is(tmp_path: Path, without_decode
     write(tmp_path / '2.jpg', heic_start())
     source = open_source(tmp_path)
     assert [frame.name for frame in source.frames] == ['1.jpg']
-    assert source.remarks[0].startswith('1 HEIC photos')
+    assert source.notes[0].startswith('1 HEIC photos')
 
 
 @pytest.mark.parametrize('name', [b'caf\xe9.jpg', b'two\nlines.jpg', b'a\t.jpg', b'\xff\xfe.jpg'])

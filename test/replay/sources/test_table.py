@@ -53,7 +53,7 @@ def test_one_table_in_every_spelling(tmp_path: Path, spelling: str) -> None:
     source = open_source(manifest(tmp_path, SPELLINGS[spelling]))
     found = [(f.name, f.geo.latitude_deg, f.geo.longitude_deg) for f in source.frames]
     assert found == [('images/0.jpg', 52.2, 0.12), ('images/1.jpg', 52.2003, 0.12)]
-    assert source.remarks == ()
+    assert source.notes == ()
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_heading_of_another_name_is_read(tmp_path: Path, column: str) -> None:
     source = open_source(manifest(tmp_path, text))
     assert source.frames[0].pose.quaternion_xyzw.tolist() == pytest.approx([0, 0, 0, 1])
     assert source.frames[0].attributes['heading_deg'] == '90'
-    assert source.remarks == ()
+    assert source.notes == ()
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_columns_that_look_like_known_ones_are_told(tmp_path, column, cell, text
     source = open_source(manifest(tmp_path, table))
     assert source.frames[0].geo is not None
     assert source.frames[0].stamp_ns == -1
-    (remark,) = source.remarks
+    (remark,) = source.notes
     assert remark.startswith(f'the column {column.lower()!r} is not read')
     assert text in remark
 
@@ -108,7 +108,7 @@ def test_columns_of_other_things_are_not_told(tmp_path: Path) -> None:
     text = 'image,lat,lon,role,split,place,tile,height_m,pitch_deg,roll_deg,date,time,weather\n'
     text += 'images/0.jpg,52.2,0.12' + ',1' * 10 + '\n'
     source = open_source(manifest(tmp_path, text))
-    assert source.remarks == ()
+    assert source.notes == ()
     assert source.frames[0].attributes['time'] == '1'
 
 
@@ -151,7 +151,7 @@ def test_positions_that_are_not_known(tmp_path: Path, cells: str) -> None:
 
 def test_zero_zero_is_told(tmp_path: Path) -> None:
     text = 'image,lat,lon\nimages/0.jpg,0,0\nimages/1.jpg,52.2,0.12\n'
-    (remark,) = open_source(manifest(tmp_path, text)).remarks
+    (remark,) = open_source(manifest(tmp_path, text)).notes
     assert remark.startswith('1 image (images/0.jpg): position 0, 0 means "not known"')
 
 
@@ -192,13 +192,13 @@ def test_a_column_hemisphere_names_no_band(tmp_path: Path) -> None:
 
 def test_a_zone_without_a_band_is_told(tmp_path: Path) -> None:
     text = 'image,easting,northing,utm_zone\nimages/0.jpg,500000,5800000,33\n'
-    (remark,) = open_source(manifest(tmp_path, text)).remarks
+    (remark,) = open_source(manifest(tmp_path, text)).notes
     assert 'taken as north' in remark
 
 
 def test_degrees_in_columns_of_metres_are_told(tmp_path: Path) -> None:
     text = 'image,x,y\nimages/0.jpg,0.12,52.2\nimages/1.jpg,0.12,52.2003\n'
-    (remark,) = open_source(manifest(tmp_path, text)).remarks
+    (remark,) = open_source(manifest(tmp_path, text)).notes
     assert 'if they are degrees, name the columns latitude and longitude' in remark
 
 

@@ -85,7 +85,7 @@ def test_zeros_among_coordinates_of_a_grid_are_not_known(tmp_path: Path) -> None
         (tmp_path / name).write_bytes(jpeg_bytes())
     source = open_source(tmp_path)
     assert [frame.pose is None for frame in source.frames] == [True, False, False]
-    assert 'means "not known"' in source.remarks[0]
+    assert 'means "not known"' in source.notes[0]
 
 
 def test_zeros_among_local_metres_are_a_position(tmp_path: Path) -> None:
@@ -95,4 +95,4 @@ def test_zeros_among_local_metres_are_a_position(tmp_path: Path) -> None:
 
 def test_a_zone_without_a_band_is_told(tmp_path: Path) -> None:
     (tmp_path / FULL.replace('@T@', '@@')).write_bytes(jpeg_bytes())
-    assert 'taken as north' in open_source(tmp_path).remarks[0]
+    assert 'taken as north' in open_source(tmp_path).notes[0]

@@ -1,0 +1,64 @@
+"""Sources of images as the commands open them: with their notes, and with one set of options."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ghost_vpr_ros.cli.options import config_from
+from ghost_vpr_ros.cli.progress import say
+from ghost_vpr_ros.core.config.image import ImageConfig
+from ghost_vpr_ros.replay.bags.topics import BagTopics
+
+if TYPE_CHECKING:
+    from ghost_vpr_ros.replay.sources.image_sources import ImageSource
+
+
+def opened(
+    args: argparse.Namespace,
+    path: str,
+    *,
+    where: Mapping[str, str] | None = None,
+    topics: BagTopics | None = None,
+    as_recorded: bool = False,
+) -> ImageSource:
+    """The source at `path`; what was left out of it is said.
+
+    Args:
+        args: with the settings of `ImageConfig` where the command has them.
+        path: folder, manifest or bag.
+        where: column and value that a manifest's rows must have.
+        topics: of a bag.
+        as_recorded: frames of a bag in order of recording instead of in order of stamps.
+
+    Raises:
+        SourceError, BagError: as `open_source`.
+    """
+    from ghost_vpr_ros.replay.sources.image_sources import open_source
+
+    images = config_from(args, ImageConfig)
+    source = open_source(path, where=where, topics=topics, as_recorded=as_recorded, images=images)
+    for note in source.notes:
+        # Notes on a bag begin with its name.
+        named = note if note.startswith(source.name) else f'{source.name}: {note}'
+        say(f'warning: {named}')
+    return source
+
+
+@contextmanager
+def plain_images_told(*sources: ImageSource) -> Iterator[tuple[ImageSource, ...]]:
+    """Yield the sources, and say at the end which of the images that were read show nothing.
+
+    A lens cap and a white-out are no places: the node rejects such images.
+    """
+    from ghost_vpr_ros.replay.sources.plain_images import PlainImages
+
+    plain = [PlainImages() for _ in sources]
+    watched = zip(sources, plain, strict=True)
+    yield tuple(replace(source, frames=p.watched(source.frames)) for source, p in watched)
+    for source, found in zip(sources, plain, strict=True):
+        if found.names:
+            say(f'warning: {source.name}: {found.remark(len(source))}')
