@@ -277,7 +277,7 @@ def read_model(connection: sqlite3.Connection, path: Path) -> ModelRecord:
         raise damaged(path, 'it names no model')
     try:
         preprocessing = PreprocessingConfig.from_dict(json.loads(row[3]))
-    except (ValueError, TypeError, AttributeError, ConfigError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError, ConfigError) as error:
         raise damaged(path, f'its preprocessing is unreadable ({error})') from error
     return ModelRecord(row[0], row[1], row[2], preprocessing)
 

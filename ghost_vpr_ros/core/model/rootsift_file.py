@@ -51,7 +51,14 @@ def rootsift_from_bytes(data: bytes, where: str) -> RootSiftVlad:
         model = RootSiftVlad(config, size.width_px, size.height_px)
         model.provenance = metadata['provenance']
         expected_hash = metadata['model_hash']
-    except (SafetensorError, ConfigError, KeyError, TypeError, json.JSONDecodeError) as error:
+    except (
+        SafetensorError,
+        ConfigError,
+        KeyError,
+        TypeError,
+        ValueError,
+        RecursionError,
+    ) as error:
         raise unreadable(where, error) from error
     check_tensors(model.state_dict(), tensors, where)
     model.load_state_dict(tensors)

@@ -152,7 +152,7 @@ def described(metadata: Mapping[str, str], where: str) -> ModelDescription:
             int(dim) or _dim_of_first_files(config),
             metadata['model_hash'],
         )
-    except (ConfigError, KeyError, TypeError, ValueError) as error:
+    except (ConfigError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise unreadable(where, error) from error
 
 

@@ -104,9 +104,7 @@ def test_other_kinds_are_counted_with_the_next_step(tmp_path: Path, without_deco
         write(tmp_path / name)
     source = open_source(tmp_path)
     assert len(source) == 1
-    assert source.notes[0].startswith(
-        '3 HEIC photos (.heic .heif .hif) left out; read them with'
-    )
+    assert source.notes[0].startswith('3 HEIC photos (.heic .heif .hif) left out; read them with')
     assert {remark.split(' (')[0] for remark in source.notes[1:]} == {
         '1 videos',
         '1 raw photos',
