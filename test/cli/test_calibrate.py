@@ -143,12 +143,14 @@ def calibrated_on_street_view(program, path, tmp_path, *options):
     return json.loads(done.out)
 
 
+@pytest.mark.slow
 def test_on_street_view_the_probabilities_get_better(program, street_view_map, tmp_path):
     figures = calibrated_on_street_view(program, street_view_map, tmp_path, '--no-verify')
     assert figures['ece_after']['weighted'] < 0.7 * figures['ece_before']['weighted']
     assert figures['accepted']['precision'] >= 0.99
 
 
+@pytest.mark.slow
 def test_verified_probabilities_are_as_good_as_so_few_answers_can_tell(
     program, street_view_map, tmp_path
 ):

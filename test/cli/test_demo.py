@@ -5,9 +5,11 @@ import json
 import pytest
 
 from ghost_vpr_ros.cli import demo_node, demo_steps
-from test.cli.program import UNTRAINED, write_images
+from ghost_vpr_ros.core.model.weights import save_model
+from test.cli.program import write_images
+from test.core.model.tiny_model import tiny_model
 
-SMALL = [*UNTRAINED, '--node-images', '2', '--node-rate-hz', '2']
+SMALL = ['--node-images', '2', '--node-rate-hz', '2']
 
 
 @pytest.fixture
@@ -15,9 +17,18 @@ def walk(tmp_path):
     return write_images(tmp_path / 'walk', range(6))
 
 
-def test_it_runs_on_a_bare_folder_up_to_the_real_node(program, walk, tmp_path):
+@pytest.fixture
+def demo(program, walk, tmp_path):
+    """Runs `ghost-vpr demo` on the walk with a small network."""
+    weights = tmp_path / 'tiny.safetensors'
+    save_model(tiny_model(), weights)
+    fixed = ('--data', walk, '--out', tmp_path / 'demo', '--model', weights)
+    return lambda *options: program('demo', *fixed, *options)
+
+
+def test_it_runs_on_a_bare_folder_up_to_the_real_node(demo, tmp_path):
     pytest.importorskip('rclpy')
-    outcome = program('demo', '--data', walk, '--out', tmp_path / 'demo', *SMALL)
+    outcome = demo(*SMALL)
     assert outcome.status == 0, outcome.out
     assert 'every second image is the map (3) and the others are queries (3)' in outcome.out
     summary = json.loads((tmp_path / 'demo' / 'walk' / 'summary.json').read_text())
@@ -28,32 +39,32 @@ def test_it_runs_on_a_bare_folder_up_to_the_real_node(program, walk, tmp_path):
     assert summary['replay']['num_frames'] == 3
 
 
-def test_without_ros_it_says_so_in_one_line(program, walk, tmp_path, monkeypatch):
+def test_without_ros_it_says_so_in_one_line(demo, monkeypatch):
     monkeypatch.setattr(demo_steps, 'ros_is_missing', lambda: True)
-    outcome = program('demo', '--data', walk, '--out', tmp_path / 'demo', *UNTRAINED)
+    outcome = demo()
     assert outcome.status == 0
     assert 'not run: this Python has no rclpy' in outcome.out
 
 
-def test_it_can_be_run_again(program, walk, tmp_path, monkeypatch):
+def test_it_can_be_run_again(demo, monkeypatch):
     monkeypatch.setattr(demo_steps, 'ros_is_missing', lambda: True)
     for _ in range(2):
-        assert program('demo', '--data', walk, '--out', tmp_path / 'demo', *UNTRAINED).status == 0
+        assert demo().status == 0
 
 
-def test_a_killed_run_can_be_followed_by_another(program, walk, tmp_path, monkeypatch):
+def test_a_killed_run_can_be_followed_by_another(demo, tmp_path, monkeypatch):
     monkeypatch.setattr(demo_steps, 'ros_is_missing', lambda: True)
     folder = tmp_path / 'demo' / 'walk'
     folder.mkdir(parents=True)
     for name in ('places.map', 'places.map-wal', 'places.map-shm'):
         (folder / name).write_bytes(b'of a killed run')
-    assert program('demo', '--data', walk, '--out', tmp_path / 'demo', *UNTRAINED).status == 0
+    assert demo().status == 0
 
 
-def test_a_node_that_fails_is_reported_with_its_log(program, walk, tmp_path, monkeypatch):
+def test_a_node_that_fails_is_reported_with_its_log(demo, monkeypatch):
     monkeypatch.setattr(demo_steps, 'ros_is_missing', lambda: False)
     monkeypatch.setattr(demo_node, 'NODE_MODULE', 'no_such_module')
-    outcome = program('demo', '--data', walk, '--out', tmp_path / 'demo', *SMALL)
+    outcome = demo(*SMALL)
     assert outcome.status == 1
     assert 'the node ended with exit status 1' in outcome.out
 

@@ -4,7 +4,7 @@ import threading
 
 from ghost_vpr_ros.ros.latest_frame_worker import LatestFrameWorker
 
-PATIENCE_S = 5.0
+PATIENCE_S = 60.0
 
 
 class Gate:

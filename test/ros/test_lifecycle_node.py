@@ -1,12 +1,13 @@
 """The lifecycle node in this process."""
 
+import shutil
+
 import pytest
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
 from ghost_vpr_ros.core.map.place_map import PlaceMap
 from ghost_vpr_ros.ros.lifecycle_node import PlaceRecognitionNode
-from test.ros.small_map import make_map, make_model
 
 
 @pytest.fixture
@@ -29,8 +30,10 @@ def test_stopping_twice_is_harmless(node):
     assert node._state_machine.current_state == after_once == (4, 'finalized')
 
 
-def test_a_map_that_cannot_be_written_any_more_does_not_keep_the_node_from_ending(node, tmp_path):
-    path = make_map(tmp_path / 'places.map', make_model())
+def test_a_map_that_cannot_be_written_any_more_does_not_keep_the_node_from_ending(
+    node, place_map_path, tmp_path
+):
+    path = shutil.copy(place_map_path, tmp_path / 'places.map')
     node.set_parameters(
         [Parameter('map', value=str(path)), Parameter('mode', value='localize_and_map')]
     )
@@ -41,8 +44,8 @@ def test_a_map_that_cannot_be_written_any_more_does_not_keep_the_node_from_endin
     assert node.trigger_cleanup() == success
 
 
-def test_activated_again_a_mapping_node_goes_on_with_its_map(node, tmp_path):
-    path = make_map(tmp_path / 'places.map', make_model())
+def test_activated_again_a_mapping_node_goes_on_with_its_map(node, place_map_path, tmp_path):
+    path = shutil.copy(place_map_path, tmp_path / 'places.map')
     with PlaceMap.open(path) as place_map:
         count = len(place_map)
     node.set_parameters(

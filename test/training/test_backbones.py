@@ -22,6 +22,9 @@ from training.loop.optimiser import LAYERS, freeze_below, trunk_position
 from training.trunk.distillation import Student
 
 OTHERS = [name for name in BACKBONE_CHANNELS if name != 'ghostcnn']
+# A step of VGG-16 takes as long as ten of any other.
+VGG = pytest.param('vgg16', marks=pytest.mark.slow)
+TRAINED = [VGG if name == 'vgg16' else name for name in OTHERS]
 
 
 def changes(backbone: str) -> list[str]:
@@ -42,7 +45,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize('backbone', OTHERS)
+@pytest.mark.parametrize('backbone', TRAINED)
 def test_a_training_run_changes_the_trunk_and_writes_its_name(folder: Path, backbone: str) -> None:
     options = ['--config', str(folder / 'experiment.yaml'), '--device', 'cpu', *changes(backbone)]
     # An untrained MobileNetV3 collapses with frozen batch norm.
@@ -91,7 +94,7 @@ def test_a_layer_of_another_trunk_is_refused(layer: str) -> None:
         freeze_below(make_model('resnet18'), layer)
 
 
-@pytest.mark.parametrize('backbone', ['alexnet', 'vgg16', 'mobilenet_v3_large'])
+@pytest.mark.parametrize('backbone', ['alexnet', VGG, 'mobilenet_v3_large'])
 def test_a_trunk_of_any_stride_is_distilled(
     folder: Path, backbone: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

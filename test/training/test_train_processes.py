@@ -43,6 +43,7 @@ def final(run: Path) -> tuple[str, dict[str, torch.Tensor]]:
     )[0]
 
 
+@pytest.mark.slow
 def test_kill_9_and_resume_end_with_the_same_bits(tmp_path: Path) -> None:
     config = ['--config', str(write_experiment(tmp_path)), '--device', 'cpu']
     killed = tmp_path / 'killed'

@@ -107,7 +107,11 @@ def test_the_network_of_the_graph_is_the_model(settings):
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
-@pytest.fixture(scope='module', params=[(448, 448), (640, 480)], ids=['square', 'vga'])
+SIZES = [pytest.param((448, 448), id='square', marks=pytest.mark.slow)]
+SIZES += [pytest.param((640, 480), id='vga')]
+
+
+@pytest.fixture(scope='module', params=SIZES)
 def real(request, data_dir):
     """The shipped network at an input size, real images, and their descriptors by torch."""
     model = load_network(default_weights())

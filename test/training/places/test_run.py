@@ -87,8 +87,8 @@ def test_training_moves_the_weights(undisturbed: Path) -> None:
     ('where', 'method', 'call'),
     [
         (TupleStep, 'apply', 2),
-        (TupleStep, 'apply', 5),
-        (TrainingRun, '_mine', 2),
+        pytest.param(TupleStep, 'apply', 5, marks=pytest.mark.slow),
+        pytest.param(TrainingRun, '_mine', 2, marks=pytest.mark.slow),
         (TrainingRun, '_save', 3),
         (Validation, '__call__', 2),
     ],
