@@ -15,6 +15,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from ghost_vpr_ros.core.datatypes import Hypothesis, Reason, State
 from ghost_vpr_ros.core.errors import GhostVprError, ImageError
+from ghost_vpr_ros.core.raw_image import AMBIGUOUS
 from ghost_vpr_ros.core.stamps import Order, StampOrder
 from ghost_vpr_ros.ros.answer_publishers import AnswerPublishers
 from ghost_vpr_ros.ros.conversions import stamp_to_ns
@@ -84,6 +85,7 @@ class FrameProcessor:
         self._logger = logger
         self._config = config
         self._order = StampOrder()
+        self._guessed: set[str] = set()
 
     def process(self, received: ReceivedImage) -> Hypothesis:
         """Publish and return the answer to one image, whatever the image is like."""
@@ -130,6 +132,7 @@ class FrameProcessor:
             started = time.perf_counter()
             image = image_from_message(message)
             decode_ms = (time.perf_counter() - started) * 1000.0
+            self._tell_guess(message)
             hypothesis = self._recognizer.recognize(image, stamp_ns)
         except ImageError as error:
             return self._unusable(str(error), stamp_ns)
@@ -138,6 +141,16 @@ class FrameProcessor:
             self._statistics.complain('empty_images', hypothesis.detail)
             self._warn(hypothesis.detail)
         return Answer(replace(hypothesis, stage_ms=stage_ms), image, hypothesis.detail)
+
+    def _tell_guess(self, message: Image | CompressedImage) -> None:
+        """Say once that the encoding does not tell the colours."""
+        encoding = getattr(message, 'encoding', '')
+        if encoding in AMBIGUOUS and encoding not in self._guessed:
+            self._guessed.add(encoding)
+            self._warn(
+                f'encoding {encoding} does not tell the colours; it is taken for '
+                f'{AMBIGUOUS[encoding]}, as Python writes it'
+            )
 
     def _unusable(self, sentence: str, stamp_ns: int) -> Answer:
         """Complain about an image, not too often; it is answered like every other."""

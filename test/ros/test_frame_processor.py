@@ -1,5 +1,6 @@
 """One image to one answer, on message time, whatever the image is like."""
 
+import math
 from array import array
 from types import SimpleNamespace
 
@@ -196,3 +197,33 @@ def test_complaints_about_jumping_stamps_are_throttled():
     bench.process(60)
     bench.process(50)
     assert bench.logger.throttles == [7.0]
+
+
+def test_an_encoding_without_colours_is_told_once():
+    bench = Bench()
+    for number in range(3):
+        message = raw_message(np.full((4, 4, 3), 9, np.uint8), header_at(0, ''))
+        message.encoding = '8UC3'
+        bench.process(NOW_NS + number, message)
+    assert bench.logger.errors == [
+        'encoding 8UC3 does not tell the colours; it is taken for bgr8, as Python writes it'
+    ]
+
+
+def test_an_image_that_shows_nothing_says_why_and_is_counted():
+    bench = Bench()
+    bench.recognizer.recognize = lambda image, stamp_ns: Hypothesis(
+        stamp_ns, State.REJECTED, Reason.IMAGE_QUALITY, detail='a lens cap'
+    )
+    bench.process()
+    assert bench.publishers.answers[0][3] == 'a lens cap'
+    assert bench.statistics.values()['images that show nothing'] == '1'
+    assert bench.logger.errors == ['a lens cap']
+
+
+def test_ages_are_not_computed_while_the_clock_stands_still():
+    bench = Bench(max_image_age_s=0.5)
+    bench.processor._clock = SimpleNamespace(now=lambda: SimpleNamespace(nanoseconds=0))
+    assert bench.process(NOW_NS).state is State.ACCEPTED
+    assert math.isnan(bench.publishers.answers[0][2])
+    assert bench.statistics.values()['stamp age p50 [ms]'] == 'nan'

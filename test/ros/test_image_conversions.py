@@ -1,5 +1,6 @@
 """Image messages to RGB: every encoding against colours known beforehand."""
 
+import sys
 import time
 from array import array
 
@@ -9,7 +10,7 @@ import pytest
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from ghost_vpr_ros.core.errors import ImageError
+from ghost_vpr_ros.core.errors import ConfigError, ImageError
 from ghost_vpr_ros.core.image import RAW_ENCODINGS
 from ghost_vpr_ros.ros import image_conversions as conversions
 from ghost_vpr_ros.ros.image_conversions import image_from_message
@@ -147,3 +148,29 @@ def test_cv_bridge_and_rosbags_agree(encoding):
     ours = conversions.rgb_from_raw(message, conversions.convert_with_rosbags)
     theirs = conversions.rgb_from_raw(message, conversions.convert_with_cv_bridge)
     np.testing.assert_allclose(ours.astype(int), theirs.astype(int), atol=1)
+
+
+def cv_bridge_core(raw):
+    """How `cv_bridge` reads a message: by its step, bytes swapped where they differ."""
+    channels = {'rgb8': 3, 'bgr8': 3, 'rgba8': 4, 'bgra8': 4, 'mono8': 1}[raw.encoding]
+    assert raw.is_bigendian == (sys.byteorder == 'big')
+    shape = (raw.height, raw.step // channels, channels)
+    pixels = np.ndarray(shape, np.uint8, raw.data)[: raw.height, : raw.width]
+    return pixels[..., {'b': [2, 1, 0], 'm': [0, 0, 0]}.get(raw.encoding[0], [0, 1, 2])]
+
+
+@pytest.mark.parametrize('padding', [0, 6])
+@pytest.mark.parametrize('encoding', [e for e in RAW_ENCODINGS if 'yu' not in e])
+def test_both_converters_give_the_same_pixels(encoding, padding):
+    size = RAW_ENCODINGS[encoding]
+    noise = np.random.default_rng(2).integers(0, 256, 8 * 8 * size, np.uint8)
+    message = image(encoding, noise.tobytes(), 8, 8, big_endian=1, padding=padding)
+    ours = conversions.rgb_from_raw(message, conversions.convert_with_rosbags)
+    np.testing.assert_array_equal(ours, conversions.rgb_from_raw(message, cv_bridge_core))
+
+
+def test_a_machine_without_a_converter_is_told_what_to_install(monkeypatch):
+    conversions.check_converter()
+    monkeypatch.setattr(conversions, 'convert_raw', None)
+    with pytest.raises(ConfigError, match=r'ros-\$ROS_DISTRO-cv-bridge.*pip install rosbags-imag'):
+        conversions.check_converter()

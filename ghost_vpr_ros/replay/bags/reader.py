@@ -39,6 +39,13 @@ POSE_TYPES = (POSE_TYPE, POSE_WITH_COVARIANCE_TYPE)
 POSITION_TIERS = ((FIX_TYPE,), POSE_TYPES, (ODOMETRY_TYPE,), TF_TYPES)
 """Types of position topics; an earlier tier is preferred when none is named."""
 
+VIDEO_TYPES = (
+    'ffmpeg_image_transport_msgs/msg/FFMPEGPacket',
+    'theora_image_transport/msg/Packet',
+    'foxglove_msgs/msg/CompressedVideo',
+)
+"""Images that only those before them explain."""
+
 NO_POSITION = 'none'
 
 PoseAt = Callable[[int], Pose | None]
@@ -162,7 +169,7 @@ def _wanted(bag: BagFile, wanted: str, fitting: Sequence[Topic], role: str) -> T
         if topic.name.lstrip('/') == wanted.lstrip('/'):
             raise BagError(
                 f'{bag.path}: {wanted} cannot serve as {role} topic, it holds {topic.count} '
-                f'messages of type {topic.msgtype}; {choice}'
+                f'messages of type {topic.msgtype}{_video_hint([topic])}; {choice}'
             )
     raise BagError(f'{bag.path}: there is no topic {wanted}; {choice}')
 
@@ -173,7 +180,18 @@ def _options(topics: Sequence[Topic], role: str) -> str:
 
 def _inventory(bag: BagFile) -> str:
     topics = [f'{t.name} ({t.msgtype}, {t.count} messages)' for t in bag.topics()]
-    return ', '.join(topics) or 'no topic at all'
+    return (', '.join(topics) or 'no topic at all') + _video_hint(bag.topics())
+
+
+def _video_hint(topics: Sequence[Topic]) -> str:
+    """What to do with a video among the topics; empty without one."""
+    names = [topic.name for topic in topics if topic.msgtype in VIDEO_TYPES]
+    if not names:
+        return ''
+    return (
+        f'; {names[0]} is video, not one picture a message: record the JPEG topic of the camera, '
+        'or decode it with `ros2 run image_transport republish` and record the raw topic'
+    )
 
 
 def _image_index(bag: BagFile, topic: Topic) -> tuple[list[int], list[int], str]:

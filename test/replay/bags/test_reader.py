@@ -9,6 +9,7 @@ import pytest
 from ghost_vpr_ros.core.datatypes import GeoPoint, Pose
 from ghost_vpr_ros.core.errors import BagError
 from ghost_vpr_ros.replay.bags import messages as build
+from ghost_vpr_ros.replay.bags.file import BagFile, Topic
 from ghost_vpr_ros.replay.bags.topics import BagTopics
 from ghost_vpr_ros.replay.sources.image_sources import open_source
 from test.replay.small_bags import (
@@ -261,3 +262,12 @@ def test_a_driver_that_never_sets_the_status_of_its_fixes_is_believed(tmp_path: 
     records = [image(0, START_NS), fix(START_NS, 50.0, 8.0)]
     records[1][2].status.status = -2
     assert frames_of(write_records(tmp_path / 'bag', records))[0].geo is not None
+
+
+def test_video_is_no_image_topic_and_the_next_step_is_told(tmp_path: Path, monkeypatch) -> None:
+    bag = write_records(tmp_path / 'bag', [fix(START_NS, 50.0, 8.0)])
+    packets = Topic('/cam/ffmpeg', 'ffmpeg_image_transport_msgs/msg/FFMPEGPacket', 7)
+    monkeypatch.setattr(BagFile, 'topics', lambda _: [packets])
+    for wanted in ('', '/cam/ffmpeg'):
+        with pytest.raises(BagError, match=r'/cam/ffmpeg is video.*republish'):
+            frames_of(bag, image_topic=wanted)
