@@ -10,7 +10,10 @@ JOBS := 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-all bench check lint types format clean
+PHOTOS :=
+OUT := finetuned.safetensors
+
+.PHONY: help setup demo finetune test test-slow test-all bench check lint types format clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -29,6 +32,9 @@ test-slow: setup ## the tests that `make test` leaves out: studies, long runs of
 
 test-all: setup check ## style, types and all tests, slow ones too
 	@$(PYTEST)
+
+finetune: setup ## fit the network to places of your own: PHOTOS=<folder or bag> OUT=my.safetensors
+	@$(BIN)/python -m training.finetune $(PHOTOS) --out "$(OUT)"
 
 ifeq ($(BENCH),quick)
 bench: BENCH_FLAGS := --quick
