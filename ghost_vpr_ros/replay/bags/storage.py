@@ -88,6 +88,10 @@ class SqliteReader:
     def _opened(self) -> sqlite3.Connection:
         if not waiting_bytes(self._path):
             return self._connected(self._path, 'immutable=1')
+        shared = Path(f'{self._path}-shm')
+        if not shared.exists():
+            # SQLite makes it to read the -wal, and leaves it behind.
+            self._stack.callback(shared.unlink, missing_ok=True)
         try:
             return self._connected(self._path, 'mode=ro')
         except sqlite3.OperationalError:

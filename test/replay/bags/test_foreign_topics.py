@@ -11,6 +11,7 @@ from backports import zstd
 
 from ghost_vpr_ros.core.errors import BagError
 from ghost_vpr_ros.replay.bags.file import BagFile
+from ghost_vpr_ros.replay.bags.storage import SqliteReader
 from ghost_vpr_ros.replay.sources.image_sources import open_source
 from test.replay.small_bags import fix, image, picture, write_records
 
@@ -129,9 +130,9 @@ def test_foreign_channels_of_an_mcap_do_not_matter(tmp_path, records, schema) ->
         list(BagFile(alone).messages(['/log']))
 
 
-@pytest.mark.parametrize('has_metadata', [True, False])
+@pytest.mark.parametrize(('has_metadata', 'is_writable'), [(True, True), (False, False)])
 def test_rows_that_wait_in_the_wal_of_a_killed_recorder_are_read(
-    tmp_path, records, has_metadata
+    tmp_path, records, monkeypatch, has_metadata, is_writable
 ) -> None:
     path = write_records(tmp_path / 'bag', records, 'sqlite3')
     database = sqlite3.connect(path / 'bag.db3')
@@ -150,7 +151,19 @@ def test_rows_that_wait_in_the_wal_of_a_killed_recorder_are_read(
     if not has_metadata:
         (killed / 'metadata.yaml').unlink()
     before = (killed / 'bag.db3').read_bytes(), (killed / 'bag.db3-wal').read_bytes()
+    if not is_writable:
+        connect = SqliteReader._connected
+
+        def refuse(self: SqliteReader, path: Path, how: str) -> sqlite3.Connection:
+            if how == 'mode=ro':
+                raise sqlite3.OperationalError('unable to open database file')
+            return connect(self, path, how)
+
+        monkeypatch.setattr(SqliteReader, '_connected', refuse)
     check_drive(killed)
+    bag = BagFile(killed)
+    assert {topic.count for topic in bag.topics()} == {IMAGES}
+    bag.close()
     assert before == ((killed / 'bag.db3').read_bytes(), (killed / 'bag.db3-wal').read_bytes())
 
 
