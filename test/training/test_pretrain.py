@@ -22,6 +22,7 @@ from training.loop.parallel import Processes
 from training.loop.run_folder import RunFolder
 from training.pretrain import main, pretrain
 from training.trunk.pretraining import Pretraining
+from training.trunk.scene_batches import SceneBatch
 
 # Twenty-four images make three batches of seven: three are left out of each epoch.
 STEPS = 12 * 3
@@ -42,6 +43,10 @@ def advance(run, batch):
 Pretraining.advance = advance
 sys.exit(main(sys.argv[1:]))
 """
+
+
+class PulledPlug(Exception):
+    """Stands for the end of the process: nothing of ours catches it."""
 
 
 @pytest.fixture(scope='module')
@@ -127,17 +132,39 @@ def test_training_for_places_starts_from_the_trunk(
     assert model.pooling.initialised
 
 
+def test_an_interrupted_run_resumes_to_the_same_result(
+    finished: Path, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Pretraining.advance
+
+    def advance(run: Pretraining, batch: SceneBatch) -> None:
+        if run.step == KILLED_IN_STEP:
+            raise PulledPlug
+        whole(run, batch)
+
+    with monkeypatch.context() as patch, pytest.raises(PulledPlug):
+        patch.setattr(Pretraining, 'advance', advance)
+        main(['--config', str(config), '--out', str(tmp_path / 'run')])
+    assert_resumed_alike(tmp_path / 'run', finished)
+
+
+@pytest.mark.slow
 def test_a_killed_run_resumes_to_the_same_result(
     finished: Path, config: Path, tmp_path: Path
 ) -> None:
     arguments = ['--config', str(config), '--out', str(tmp_path / 'run')]
     killed = subprocess.run([sys.executable, '-c', KILL, *arguments], capture_output=True)
     assert killed.returncode == -signal.SIGKILL
-    assert not (tmp_path / 'run' / 'weights.safetensors').exists()
-    assert main(['--out', str(tmp_path / 'run'), '--resume']) == 0
-    assert hash_of(tmp_path / 'run') == hash_of(finished)
+    assert_resumed_alike(tmp_path / 'run', finished)
+
+
+def assert_resumed_alike(run: Path, finished: Path) -> None:
+    """Resume the run; it ends as the one that nothing has interrupted."""
+    assert not (run / 'weights.safetensors').exists()
+    assert main(['--out', str(run), '--resume']) == 0
+    assert hash_of(run) == hash_of(finished)
     # The later row of a step counts.
-    resumed = {row['step']: row for row in rows_of(tmp_path / 'run')}
+    resumed = {row['step']: row for row in rows_of(run)}
     for row in rows_of(finished):
         assert {**row, 'time_s': ''} == {**resumed[row['step']], 'time_s': ''}
 

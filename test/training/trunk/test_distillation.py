@@ -42,6 +42,10 @@ distillation:
 """
 
 
+class PulledPlug(Exception):
+    """Stands for the end of the process: nothing of ours catches it."""
+
+
 def tiny_teacher(name: str, blocks: Sequence[int] = ()) -> Teacher:
     """A fixed random network: blocks 0 and 1 of stride 16, block 2 of stride 32."""
     with torch.random.fork_rng():
@@ -148,6 +152,35 @@ sys.exit(distill.main(sys.argv[1:]))
 """
 
 
+def test_an_interrupted_run_goes_on_to_the_same_weights(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(name: str, *more: str) -> int:
+        options = ['--config', str(config), '--out', str(tmp_path / name), '--device', 'cpu']
+        return distill.main([*options, *more])
+
+    whole_step, calls = Distillation.advance, []
+
+    def advance(run: Distillation, *arguments: object) -> float:
+        calls.append(run)
+        if len(calls) == 6:
+            raise PulledPlug
+        return whole_step(run, *arguments)
+
+    monkeypatch.setattr(distill, 'open_teacher', tiny_teacher)
+    assert run('whole') == 0
+    with monkeypatch.context() as patch, pytest.raises(PulledPlug):
+        patch.setattr(Distillation, 'advance', advance)
+        run('interrupted')
+    assert not (tmp_path / 'interrupted' / 'weights.safetensors').exists()
+    assert run('interrupted', '--resume') == 0
+    whole, interrupted = (
+        load_model(tmp_path / name / 'weights.safetensors') for name in ('whole', 'interrupted')
+    )
+    assert whole.model_hash == interrupted.model_hash
+
+
+@pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_weights(config: Path, tmp_path: Path) -> None:
     def command(name: str, *more: str) -> list[str]:
         options = ['--config', str(config), '--out', str(tmp_path / name), '--device', 'cpu']
