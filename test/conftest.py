@@ -9,8 +9,10 @@ import pytest
 pytest_plugins = ['test.process_guard']
 
 # Set when the tests are collected, before anything starts ROS or loads torch; processes of a test
-# inherit it. Each worker of pytest-xdist is a process of its own with a domain of its own.
-os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 100)
+# inherit it. Each worker of pytest-xdist, gw0, gw1 and so on, has a domain of its own.
+_WORKER = os.environ.get('PYTEST_XDIST_WORKER', '')
+_RUN = os.getppid() if _WORKER else os.getpid()
+os.environ['ROS_DOMAIN_ID'] = str(1 + (_RUN + int(_WORKER[2:] or 0)) % 100)
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 
 # One thread for each worker: more of them only wait for each other.

@@ -1,5 +1,6 @@
 """Executables of this package as processes of their own, and a node that listens to them."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import rclpy
 from lifecycle_msgs.srv import GetState
 from rclpy.executors import SingleThreadedExecutor
@@ -16,8 +18,9 @@ from rclpy.node import Node
 
 PROFILE = Path(__file__).parents[2] / 'config' / 'fastdds_large_images.xml'
 os.environ['FASTRTPS_DEFAULT_PROFILES_FILE'] = str(PROFILE)
-START_S = 60.0
-PATIENCE_S = 20.0
+START_S = 600.0
+PATIENCE_S = 120.0
+"""Only what hangs takes so long, also on a machine that is busy with other things."""
 
 
 class Executable:
@@ -77,7 +80,12 @@ class Executable:
 
     def __exit__(self, *_):
         if self.process.poll() is None:
+            # And what it has started: a node whose network is new has it exported by another one.
+            children = psutil.Process(self.process.pid).children(recursive=True)
             self.process.kill()
+            for child in children:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    child.kill()
             self.wait()
 
 

@@ -12,7 +12,7 @@ from ghost_vpr_ros.core.image import encode_jpeg
 from ghost_vpr_ros.ros.conversions import header_at, stamp_to_ns
 from ghost_vpr_ros.ros.image_conversions import compressed_message
 from test.ros.camera import ACTIVE, SECOND_NS, Camera, image_of
-from test.ros.processes import Executable, wait_until
+from test.ros.processes import PATIENCE_S, Executable, wait_until
 from test.ros.small_map import NUM_PLACES, view
 
 
@@ -52,7 +52,7 @@ def test_compressed_images_simulated_time_and_the_printer(place_map_path, listen
     json_out = tmp_path / 'answers.jsonl'
     arguments = {'map': place_map_path, 'image_transport': 'compressed', 'use_sim_time': 'true'}
     remaps = ('-r', 'image:=/front/image')
-    printing = {'count': 1, 'timeout_s': 60.0, 'json_out': json_out}
+    printing = {'count': 1, 'timeout_s': PATIENCE_S, 'json_out': json_out}
     with (
         Executable('place_recognition_node', remaps, **arguments) as node,
         Executable('tools.answer_printer', **printing) as printer,
@@ -74,7 +74,7 @@ def test_compressed_images_simulated_time_and_the_printer(place_map_path, listen
 
 
 def test_old_images_are_stale(place_map_path, listener):
-    arguments = {'map': place_map_path, 'max_image_age_s': 1.0}
+    arguments = {'map': place_map_path, 'max_image_age_s': PATIENCE_S}
     with Executable('place_recognition_node', **arguments) as node:
         node.wait_for(ACTIVE)
         camera = Camera(listener)
