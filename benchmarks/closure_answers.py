@@ -167,8 +167,17 @@ def wrong_answer(
         right = database[nearest]
         tiles.append(Tile(right.load(), ('nearest right one', right.name), Verdict.MISSED))
     return WrongAnswer(
-        *(drive, frame.name, database[row].name, distance, unit, best.probability),
-        *(best.by_itself, best.similarity, best.margin, best.inliers, tiles),
+        drive,
+        frame.name,
+        database[row].name,
+        distance,
+        unit,
+        best.probability,
+        best.by_itself,
+        best.similarity,
+        best.margin,
+        best.inliers,
+        tiles,
     )
 
 
@@ -181,7 +190,9 @@ def learn(
         for each in sources:
             recognizer = stack.enter_context(workshop.recognizer(each, config_of(variant)))
             drive = judged_drive(
-                *(each.frames, recognizer.place_map, POSITIVE_DISTANCE_M),
+                each.frames,
+                recognizer.place_map,
+                POSITIVE_DISTANCE_M,
                 odometry=each.odometry,
                 elsewhere=each.elsewhere,
             )

@@ -97,7 +97,11 @@ def town_questions(work: Path, seed: int, other_seed: int) -> Questions:
     """
     mapped, (asked, odometry) = town_drive(work, seed, 0), town_drive(work, seed, 1)
     return Questions(
-        *(f'town{seed}', f'town{seed}', mapped[0], asked, odometry),
+        f'town{seed}',
+        f'town{seed}',
+        mapped[0],
+        asked,
+        odometry,
         elsewhere=Elsewhere(*town_drive(work, other_seed, 1)),
     )
 
@@ -132,9 +136,7 @@ def gardens_questions(data: Path) -> Questions:
     mapped, asked = (
         open_source(data / 'gardens_point' / side).frames for side in ('day_left', 'day_right')
     )
-    return Questions(
-        *('gardens', 'gardens', along_a_line(mapped), stamped(asked)), is_by_index=True
-    )
+    return Questions('gardens', 'gardens', along_a_line(mapped), stamped(asked), is_by_index=True)
 
 
 def elsewhere_questions(data: Path, name: str) -> Questions:

@@ -37,6 +37,7 @@ from ghost_vpr_ros.core.recognizer import PlaceRecognizer
 from ghost_vpr_ros.ros.answer_publishers import AnswerPublishers
 from ghost_vpr_ros.ros.conversions import header_at
 from ghost_vpr_ros.ros.frame_processor import FrameProcessor, ReceivedImage
+from ghost_vpr_ros.ros.fresh_answers import FreshAnswers
 from ghost_vpr_ros.ros.image_conversions import compressed_message
 from ghost_vpr_ros.ros.node_statistics import Statistics
 from ghost_vpr_ros.ros.parameters import NodeParameters
@@ -115,6 +116,7 @@ class Bench:
             self.node.get_clock(),
             self.node.get_logger(),
             lambda: parameters.node,
+            FreshAnswers(),
         )
         self.node.trigger_configure()
         self.node.trigger_activate()

@@ -25,8 +25,15 @@ def section(report: dict[str, Any]) -> list[str]:
         '',
         *table(
             [
-                *('network', 'kind of layer', 'layers', 'ms', 'share'),
-                *('G MACs', 'MB', 'of product', 'of copy'),
+                'network',
+                'kind of layer',
+                'layers',
+                'ms',
+                'share',
+                'G MACs',
+                'MB',
+                'of product',
+                'of copy',
             ],
             [line for row in report['rows'] for line in _lines(row, report)],
         ),
@@ -43,7 +50,10 @@ def _lines(row: dict[str, Any], report: dict[str, Any]) -> list[list[str]]:
         of_copy = found['moved_bytes'] / seconds / report['bytes_s']
         lines.append(
             [
-                *('', kind, f'{found["layers"]:.0f}', f'{found["ms"]:.2f}'),
+                '',
+                kind,
+                f'{found["layers"]:.0f}',
+                f'{found["ms"]:.2f}',
                 f'{100.0 * found["ms"] / counted_ms:.0f} %',
                 significant(found['macs'] / 1e9),
                 significant(found['moved_bytes'] / 1e6),

@@ -160,7 +160,12 @@ def _fill(
             check_described_images(ends, args.descriptors, model, engine)
         with progress_bar(len(source), 'build map') as progress:
             return add_frames(
-                *(place_map, session, source.frames, model, engine, config),
+                place_map,
+                session,
+                source.frames,
+                model,
+                engine,
+                config,
                 stored=stored,
                 progress=progress,
             )

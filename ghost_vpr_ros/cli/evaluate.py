@@ -120,7 +120,11 @@ def evaluate_and_write(
             progress_bar(len(database) + len(queries), 'evaluate') as progress,
         ):
             evaluation = evaluate(
-                *(items.frames, asked.frames, truth, model, engine),
+                items.frames,
+                asked.frames,
+                truth,
+                model,
+                engine,
                 reranker=_reranker(args, model, engine),
                 progress=progress,
             )

@@ -85,32 +85,6 @@ def _column_and_value(text: str) -> tuple[str, str]:
 
 
 def _argument_of(item: Setting) -> dict[str, Any]:
-    kind = type(item.default)
-    if kind is bool:
-        return {'action': argparse.BooleanOptionalAction, 'default': None, 'help': _help(item)}
-    argument: dict[str, Any] = {'type': kind, 'default': None, 'help': _help(item)}
-    if kind is tuple:
-        argument.update(type=_member_type(item), nargs=len(item.default) or '+')
-    if item.choices is not None:
-        argument['choices'] = item.choices
-    else:
-        argument['metavar'] = _metavar(item)
-    return argument
-
-
-def _member_type(item: Setting) -> type[Any]:
-    """The type of a list's values; an empty default is a list of texts."""
-    return type(item.default[0]) if item.default else str
-
-
-def _metavar(item: Setting) -> str:
-    kind = _member_type(item) if isinstance(item.default, tuple) else type(item.default)
-    return item.unit.upper() if item.unit else {int: 'N', float: 'X', str: 'TEXT'}[kind]
-
-
-def _help(item: Setting) -> str:
-    default = item.default
-    shown = ' '.join(map(str, default)) if isinstance(default, tuple) else default
-    limits = '' if item.low is None or isinstance(default, str) else f'{item.range_text()}, '
-    text = f'{item.help} ({limits}default {shown})' if shown != '' else item.help
-    return text.replace('%', '%%')
+    if isinstance(item.default, bool):
+        return {**item.argument(), 'action': argparse.BooleanOptionalAction}
+    return item.argument()

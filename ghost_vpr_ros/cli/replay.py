@@ -112,11 +112,8 @@ def run(args: argparse.Namespace) -> int:
     )
     _tell_order(frames)
     make_output_folder(args.out)
-    recognizer = _open(args)
-    try:
+    with _open(args) as recognizer:
         metrics = replay_and_write(args, frames, recognizer)
-    finally:
-        recognizer.close()
     if args.json:
         print_result(metrics, as_json=True)
     else:
@@ -147,22 +144,21 @@ def _tell_unusable(answers: Sequence[Answer]) -> None:
 
 def _open(args: argparse.Namespace) -> PlaceRecognizer:
     """The recogniser on the map, which is writable in the modes that map."""
-    from ghost_vpr_ros.core.engine import create_engine
-    from ghost_vpr_ros.core.opened_map import open_map
     from ghost_vpr_ros.core.recognizer import PlaceRecognizer
     from ghost_vpr_ros.replay.bags.camera import bag_camera
 
-    config = config_from(args, RecognizerConfig)
-    place_map, model = open_map(args.map, args.model, args.mode, config_from(args, MapConfig))
-    say_warnings(place_map)
-    try:
-        engine = create_engine(model, config_from(args, EngineConfig))
-        recognizer = PlaceRecognizer(model, engine, place_map, config)
-        recognizer.use_camera(bag_camera(Path(args.bag)))
-        return recognizer
-    except BaseException:
-        place_map.close()
-        raise
+    camera = bag_camera(Path(args.bag))
+    recognizer = PlaceRecognizer.open(
+        args.map,
+        args.model,
+        config_from(args, EngineConfig),
+        config_from(args, RecognizerConfig),
+        args.mode,
+        config_from(args, MapConfig),
+    )
+    say_warnings(recognizer.place_map)
+    recognizer.use_camera(camera)
+    return recognizer
 
 
 def replay_and_write(

@@ -51,9 +51,16 @@ def open_map(
     if mode == 'localize' or path.exists():
         return _existing(path, given, mode, config)
     model = given or default_weights()
-    content = (model.preprocessing, model.data, config, model.name)
-    dim = model.descriptor_dim
-    return OpenedMap(PlaceMap.create(path, model.model_hash, dim, *content), model)
+    place_map = PlaceMap.create(
+        path,
+        model.model_hash,
+        model.descriptor_dim,
+        model.preprocessing,
+        model.data,
+        config,
+        model.name,
+    )
+    return OpenedMap(place_map, model)
 
 
 def _existing(
@@ -86,8 +93,11 @@ def _shared(address: SharedAddress, given: StoredModel | None, mode: str) -> Ope
             f'{address}: expected a map file for mode {mode}, found a shared map, which is only '
             'read; map into a file and publish it with `ghost-vpr share`'
         )
-    expected = (None, None) if given is None else (given.model_hash, given.descriptor_dim)
-    place_map = SharedMap.at(address, *expected)
+    place_map = SharedMap.at(
+        address,
+        expected_model_hash=None if given is None else given.model_hash,
+        expected_dim=None if given is None else given.descriptor_dim,
+    )
     try:
         model = given or StoredModel.from_bytes(place_map.model_bytes(), str(address))
     except BaseException:

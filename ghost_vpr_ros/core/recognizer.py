@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.camera import CameraIntrinsics
 from ghost_vpr_ros.core.config.engine import EngineConfig
+from ghost_vpr_ros.core.config.map import MapConfig
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.config.verification import VerificationConfig
 from ghost_vpr_ros.core.datatypes import (
@@ -36,10 +37,10 @@ from ghost_vpr_ros.core.opened_map import open_map
 from ghost_vpr_ros.core.preprocessing import pixel_batch
 from ghost_vpr_ros.core.probability.calibration import Calibration
 from ghost_vpr_ros.core.probability.likelihood import Likelihood
-from ghost_vpr_ros.core.recognition.decision import decide, decision_config
+from ghost_vpr_ros.core.recognition.decision import decide, decision_config, is_sure
 from ghost_vpr_ros.core.recognition.frame_memory import FrameMemory
 from ghost_vpr_ros.core.recognition.image_quality import shows_something, why_unusable
-from ghost_vpr_ros.core.recognition.known_places import KnownPlaces
+from ghost_vpr_ros.core.recognition.known_places import KnownPlaces, Retrieved
 from ghost_vpr_ros.core.recognition.map_likelihood import MapTeacher
 from ghost_vpr_ros.core.recognition.odometry import PositionPrior, Reading
 from ghost_vpr_ros.core.recognition.pose_estimate import (
@@ -176,21 +177,33 @@ class PlaceRecognizer:
         model_path: Path | str | None = None,
         engine: EngineConfig | None = None,
         config: RecognizerConfig | None = None,
+        mode: str = 'localize',
+        storage: MapConfig | None = None,
     ) -> PlaceRecognizer:
         """A recogniser for a map on disk, with the map's own network or the one at `model_path`.
+
+        Args:
+            map_path: see `open_map`, as for the next, `mode` and `storage`.
+            model_path: weights; None: those of the map.
+            engine: what runs the network.
+            config: thresholds.
+            mode: what the robot is about to do with the map.
+            storage: of a map that is written.
 
         Raises:
             MapError: the map is missing, damaged, or belongs to another model.
             WeightsError: the weights are missing or damaged.
             DeviceError: no such engine or device.
+            OutputError: the map cannot be written.
         """
-        place_map, model = open_map(map_path, model_path)
-        try:
+        place_map, model = open_map(map_path, model_path, mode, storage)
+        with ExitStack() as opened:
+            opened.callback(place_map.close)
             runner = create_engine(model, engine)
-            return cls(model, runner, place_map, config or RecognizerConfig())
-        except BaseException:
-            place_map.close()
-            raise
+            opened.callback(runner.close)
+            recognizer = cls(model, runner, place_map, config or RecognizerConfig())
+            opened.pop_all()
+        return recognizer
 
     def recognize(
         self,
@@ -213,35 +226,34 @@ class PlaceRecognizer:
         Raises:
             ImageError: the array is not such an image.
         """
-        clock, config, memory = StageClock(), self.config, self._memory
-        memory.begin(stamp_ns, odometry, config)
+        clock, memory = StageClock(), self._memory
+        memory.begin(stamp_ns, odometry, self.config)
         self._verifier.expect(image)
         with clock('preprocess'):
             pixels = pixel_batch(image, self._preprocessing)
-            is_usable = shows_something(image, config.min_contrast)
-        if not is_usable or memory.is_frozen(image, config):
-            return self._unusable(stamp_ns, image, clock, is_frozen=is_usable)
+            is_empty = not shows_something(image, self.config.min_contrast)
+        if is_empty or memory.is_frozen(image, self.config):
+            return self._unusable(stamp_ns, image, clock, is_frozen=not is_empty)
         with clock('describe'):
             descriptor = self._engine.describe(pixels)
         with clock('search'):
-            prior = prior or memory.prior(config)
-            ask = (descriptor, config.top_k, config.group_radius_m, hidden_rows)
-            wants_all = config.temporal == 'sequence'
-            found = self._places.search(*ask, wants_all=wants_all, prior=prior)
+            prior = prior or memory.prior(self.config)
+            retrieved = self._retrieve(descriptor, hidden_rows, prior)
         with clock('decide'):
-            config = decision_config(config, self.calibration)
-            candidates = memory.weighed(memory.by_itself(found, self._likelihood, config), config)
-            is_sure = bool(candidates) and candidates[0].probability >= config.min_probability
-        checked = self._verified(image, candidates, config, clock)
+            config = decision_config(self.config, self.calibration)
+            alone = memory.by_itself(retrieved, self._likelihood, config)
+            believed = memory.weighed(alone, config)
+        verified = self._verify(image, believed, config, clock)
         with clock('decide'):
-            if checked:
-                candidates = weighed_by_geometry(checked, config.group_radius_m)
+            candidates = believed
+            if verified:
+                candidates = weighed_by_geometry(verified, config.group_radius_m)
             pose = estimate_pose(candidates, config)
-            known = (self._likelihood, config, self.own_session)
-            state, reason = decide(candidates, *known, is_limited=prior is not None)
-            state, reason = memory.judged(state, reason, pose, config, by_features=not is_sure)
+            state, reason = self._decide(candidates, config, is_limited=prior is not None)
+            by_features = not is_sure(believed, config)
+            state, reason = memory.judged(state, reason, pose, config, by_features=by_features)
         answer = self._answer(stamp_ns, state, reason, clock, candidates, pose)
-        return replace(answer, descriptor=descriptor[0], closure=self._closure(answer, checked))
+        return replace(answer, descriptor=descriptor[0], closure=self._closure(answer, verified))
 
     def _unusable(
         self, stamp_ns: int, image: NDArray[np.uint8], clock: StageClock, *, is_frozen: bool
@@ -249,14 +261,38 @@ class PlaceRecognizer:
         answer = self._answer(stamp_ns, State.REJECTED, Reason.IMAGE_QUALITY, clock)
         return replace(answer, detail=why_unusable(image, self.config, is_frozen=is_frozen))
 
-    def _verified(
+    def _retrieve(
+        self,
+        descriptor: NDArray[np.float32],
+        hidden_rows: NDArray[np.bool_] | None,
+        prior: PositionPrior | None,
+    ) -> Retrieved:
+        """The keyframes most similar to a descriptor (1, D); all of them for a sequence."""
+        return self._places.search(
+            descriptor,
+            self.config.top_k,
+            self.config.group_radius_m,
+            hidden_rows,
+            wants_all=self.config.temporal == 'sequence',
+            prior=prior,
+        )
+
+    def _decide(
+        self, candidates: Sequence[Candidate], config: RecognizerConfig, *, is_limited: bool
+    ) -> tuple[State, Reason]:
+        """State and reason by the candidates alone, see `decide`."""
+        return decide(
+            candidates, self._likelihood, config, self.own_session, is_limited=is_limited
+        )
+
+    def _verify(
         self,
         image: NDArray[np.uint8],
         candidates: Sequence[Candidate],
         config: RecognizerConfig,
         clock: StageClock,
     ) -> Sequence[VerifiedCandidate]:
-        """The candidates with their geometry; none where the best is too unlikely to look."""
+        """The candidates with their geometry; empty where the best one is too unlikely."""
         is_likely = bool(candidates) and candidates[0].probability >= config.verify_from
         if not (config.verify and is_likely):
             return ()
@@ -264,13 +300,13 @@ class PlaceRecognizer:
             return self._verifier.verify(image, candidates).items
 
     def _closure(
-        self, answer: Hypothesis, checked: Sequence[VerifiedCandidate]
+        self, answer: Hypothesis, verified: Sequence[VerifiedCandidate]
     ) -> LoopClosure | None:
-        """Of an accepted answer that is news and has company; by features where they tell."""
-        is_told = self.is_new and self._memory.is_supported(self.config)
-        if answer.state is not State.ACCEPTED or not is_told:
+        """For an accepted answer, if it is new and other answers support it."""
+        is_supported = self.is_new and self._memory.is_supported(self.config)
+        if answer.state is not State.ACCEPTED or not is_supported:
             return None
-        proof = best_checked(checked)
+        proof = best_checked(verified)
         keyframe = (answer.candidates[0] if proof is None else proof.candidate).keyframe
         return make_closure(answer.stamp_ns, keyframe, answer.pose, proof)
 
@@ -292,17 +328,26 @@ class PlaceRecognizer:
         candidates: tuple[Candidate, ...] = (),
         pose: Pose | None = None,
     ) -> Hypothesis:
-        geo = geo_of(pose, candidates, self.place_map.local_frame)
-        found = (stamp_ns, state, reason, candidates, pose, geo)
         return Hypothesis(
-            *(*found, self.place_map.revision, len(self._places)),
+            stamp_ns,
+            state,
+            reason,
+            candidates,
+            pose,
+            geo=geo_of(pose, candidates, self.place_map.local_frame),
+            map_revision=self.place_map.revision,
+            num_known=len(self._places),
             stage_ms=clock.stage_ms,
             is_calibrated=self.calibration is not None,
         )
 
-    def close(self) -> None:
-        """Free the network and close the map."""
+    def release(self) -> None:
+        """End the verifier's thread; network and map stay open for whoever opened them."""
         self._verifier.close()
+
+    def close(self) -> None:
+        """End the verifier's thread, free the network and close the map."""
+        self.release()
         self._engine.close()
         self.place_map.close()
 

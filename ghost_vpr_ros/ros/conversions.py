@@ -260,9 +260,16 @@ def _candidate_row(
     stamp = ns_to_stamp(keyframe.stamp_ns)
     x, y, z = _position(keyframe)
     return (
-        *(x, y, z, candidate.similarity, candidate.probability),
-        *(keyframe.keyframe_id, session_numbers[keyframe.session]),
-        *(stamp.sec, stamp.nanosec, candidate.inliers),
+        x,
+        y,
+        z,
+        candidate.similarity,
+        candidate.probability,
+        keyframe.keyframe_id,
+        session_numbers[keyframe.session],
+        stamp.sec,
+        stamp.nanosec,
+        candidate.inliers,
     )
 
 

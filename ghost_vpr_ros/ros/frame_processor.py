@@ -19,6 +19,7 @@ from ghost_vpr_ros.core.raw_image import AMBIGUOUS
 from ghost_vpr_ros.core.stamps import Order, StampOrder
 from ghost_vpr_ros.ros.answer_publishers import AnswerPublishers
 from ghost_vpr_ros.ros.conversions import stamp_to_ns
+from ghost_vpr_ros.ros.fresh_answers import FreshAnswers
 from ghost_vpr_ros.ros.image_conversions import RgbImage, image_from_message
 from ghost_vpr_ros.ros.node_statistics import Statistics
 from ghost_vpr_ros.ros.parameters import NodeConfig
@@ -67,6 +68,7 @@ class FrameProcessor:
         clock: Clock,
         logger: RcutilsLogger,
         config: Callable[[], NodeConfig],
+        fresh_answers: FreshAnswers,
     ) -> None:
         """Join the parts.
 
@@ -77,6 +79,7 @@ class FrameProcessor:
             clock: the node's clock, simulated or not, for the age of images.
             logger: takes complaints about images.
             config: the node's settings of this moment.
+            fresh_answers: gets the answers for whoever waits for some.
         """
         self._recognizer = recognizer
         self._publishers = publishers
@@ -84,6 +87,7 @@ class FrameProcessor:
         self._clock = clock
         self._logger = logger
         self._config = config
+        self._fresh_answers = fresh_answers
         self._order = StampOrder()
         self._guessed: set[str] = set()
 
@@ -105,6 +109,7 @@ class FrameProcessor:
             answer = self._failed(stamp_ns)
             self._publish(answer, frame_id)
         self._publish_pictures(answer, frame_id)
+        self._fresh_answers.add(answer.hypothesis, received.received_ns)
         return answer.hypothesis
 
     def _publish(self, answer: Answer, frame_id: str) -> None:
@@ -188,6 +193,7 @@ class FrameProcessor:
             back_s = (newest_ns - stamp_ns) / 1e9
             self._warn(f'image stamps jumped back by {back_s:.3f} s; starting afresh')
             self._statistics.count('clock_resets')
+            self._fresh_answers.forget()
             self._recognizer.reset()
             return
         late = (

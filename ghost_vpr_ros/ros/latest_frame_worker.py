@@ -16,7 +16,7 @@ class LatestFrameWorker(Generic[FrameT]):
     """Calls `process` for the newest frame, `on_error` for what escapes from it, until stopped."""
 
     def __init__(
-        self, process: Callable[[FrameT], None], on_error: Callable[[Exception], None]
+        self, process: Callable[[FrameT], object], on_error: Callable[[Exception], None]
     ) -> None:
         self._process = process
         self._on_error = on_error

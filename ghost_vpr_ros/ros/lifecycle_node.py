@@ -154,18 +154,19 @@ class PlaceRecognitionNode(LifecycleNode):
         self._recognition = Recognition(
             self, self._loaded, self._answers, self._statistics, self.parameters
         )
+        recognizer = self._recognition.recognizer
         self._answers.publish_keyframes()
         self._helpers = [
             self.create_subscription(kind, topic, callback, helper_qos())
             for kind, topic, callback in (
-                (Odometry, 'odom', self._recognition.add_odometry),
-                (NavSatFix, 'fix', self._recognition.add_fix),
-                (CameraInfo, 'camera_info', self._recognition.use_camera),
+                (Odometry, 'odom', recognizer.add_odometry),
+                (NavSatFix, 'fix', recognizer.add_fix),
+                (CameraInfo, 'camera_info', recognizer.use_camera),
             )
         ]
         self._subscription = self._subscribe()
         self._statistics.begin_to_wait()
-        topic, engine = self._subscription.topic_name, self._recognition.engine_name
+        topic, engine = self._subscription.topic_name, recognizer.engine_name
         self.get_logger().info(f'answering images on {topic} ({engine})')
 
     def _end(self) -> None:
@@ -216,7 +217,7 @@ class PlaceRecognitionNode(LifecycleNode):
     def _use_changes(self, parameters: NodeParameters) -> None:
         self._timer.timer_period_ns = int(parameters.node.diagnostics_period_s * 1e9)
         if self._recognition is not None:
-            self._recognition.configure(parameters)
+            self._recognition.recognizer.configure(parameters)
 
     def _publish_growth(self) -> None:
         if self._recognition is not None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 from nav_msgs.msg import Odometry
+from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, NavSatFix
 
@@ -44,57 +45,65 @@ _KEYFRAMES_PER_S = 1000
 """How many keyframes a second go out on `~/keyframes` while the robot maps."""
 
 
-class Recognition:
-    """Answers the newest image on a thread of its own, from construction to `close`.
+class NodeRecognizer:
+    """The recogniser of the node, or its mapper, with odometry and GPS; for several threads.
+
+    It owns the network and the verifier's thread; the map belongs to whoever opened it.
 
     Attributes:
-        newest: stamps of the newest messages.
+        newest: stamps of the newest odometry and fix.
     """
 
     def __init__(
         self,
-        node: LifecycleNode,
         loaded: OpenedMap,
-        publishers: AnswerPublishers,
-        statistics: Statistics,
         parameters: NodeParameters,
+        statistics: Statistics,
+        logger: RcutilsLogger,
     ) -> None:
-        """Put the network on its device and start the thread.
+        """Put the network on its device.
 
         Raises:
             DeviceError: the device cannot take the network.
         """
         self._statistics = statistics
+        self._logger = logger
         self.newest = Newest()
-        self._logger = node.get_logger()
         self._lock = threading.Lock()
-        config = parameters.node
-        self._engine = create_engine(loaded.model, parameters.engine)
-        _warm_up(self._engine, loaded.model.preprocessing)
-        self._recognizer = PlaceRecognizer(
-            *(loaded.model, self._engine, loaded.place_map, parameters.recognizer),
-            progress=self._report_progress,
-        )
-        self._mapper: PlaceMapper | None = None
-        if config.mode != 'localize':
-            self._mapper = PlaceMapper(self._recognizer, parameters.mapping, parameters.storage)
-        self._publishers = publishers
-        self._published = (len(loaded.place_map), time.monotonic())
-        self._camera: CameraIntrinsics | None = None
-        self._processor = FrameProcessor(
-            self, publishers, statistics, node.get_clock(), self._logger, lambda: parameters.node
-        )
         self._odometry: StampedMemory[Pose] = StampedMemory(_KEPT)
         self._fixes: StampedMemory[GeoPoint] = StampedMemory(_KEPT)
         self._max_fix_age_s = parameters.mapping.max_fix_age_s
-        self.fresh_answers = FreshAnswers()
-        self._worker = LatestFrameWorker(self._process, self._report_defect)
+        self._camera: CameraIntrinsics | None = None
+        self._place_map = loaded.place_map
+        with ExitStack() as opened:
+            self._engine = create_engine(loaded.model, parameters.engine)
+            opened.callback(self._engine.close)
+            _warm_up(self._engine, loaded.model.preprocessing)
+            self._recognizer = PlaceRecognizer(
+                loaded.model,
+                self._engine,
+                loaded.place_map,
+                parameters.recognizer,
+                progress=self._report_progress,
+            )
+            opened.callback(self._recognizer.release)
+            self._mapper: PlaceMapper | None = None
+            if parameters.node.mode != 'localize':
+                self._mapper = PlaceMapper(
+                    self._recognizer, parameters.mapping, parameters.storage
+                )
+            self._opened = opened.pop_all()
 
-    def offer(self, message: Image | CompressedImage) -> None:
-        """Take the newest image and return at once."""
-        self.newest = replace(self.newest, image_ns=stamp_to_ns(message.header.stamp))
-        if self._worker.offer(ReceivedImage(message, time.monotonic_ns())):
-            self._statistics.count('overtaken')
+    def recognize(self, image: RgbImage, stamp_ns: int) -> Hypothesis:
+        """The answer to one image, with the odometry and the GPS fix of its time."""
+        with self._lock:
+            odometry = self._odometry.at(stamp_ns, self._recognizer.max_odometry_age_s)
+            geo = self._fixes.at(stamp_ns, self._max_fix_age_s)
+            if self._mapper is not None:
+                return self._mapper.recognize(image, stamp_ns, odometry, geo)
+            radius_m = self._recognizer.config.prior_radius_m
+            prior = prior_of_fix(geo, self._place_map.local_frame, radius_m)
+            return self._recognizer.recognize(image, stamp_ns, odometry, prior=prior)
 
     def add_odometry(self, message: Odometry) -> None:
         """Remember where the odometry says that the robot is; one without a pose is counted."""
@@ -128,17 +137,6 @@ class Recognition:
                 self._recognizer.use_camera(camera)
             self._camera = camera
 
-    def recognize(self, image: RgbImage, stamp_ns: int) -> Hypothesis:
-        """The recogniser's answer; one caller at a time."""
-        with self._lock:
-            odometry = self._odometry.at(stamp_ns, self._recognizer.max_odometry_age_s)
-            geo = self._fixes.at(stamp_ns, self._max_fix_age_s)
-            if self._mapper is None:
-                frame = self._recognizer.place_map.local_frame
-                prior = prior_of_fix(geo, frame, self._recognizer.config.prior_radius_m)
-                return self._recognizer.recognize(image, stamp_ns, odometry, prior=prior)
-            return self._mapper.recognize(image, stamp_ns, odometry, geo)
-
     @property
     def engine_name(self) -> str:
         """What runs the network, on which device."""
@@ -147,11 +145,10 @@ class Recognition:
     @property
     def map_revision(self) -> int:
         """Revision of the map that answers."""
-        return self._recognizer.place_map.revision
+        return self._place_map.revision
 
     def reset(self) -> None:
-        """Forget the answers before: images from now on are of another time or place."""
-        self.fresh_answers.forget()
+        """Forget the frames before: images from now on are of another time or place."""
         with self._lock:
             self._recognizer.reset()
 
@@ -169,17 +166,92 @@ class Recognition:
         Raises:
             OutputError: the disk is full or read-only.
         """
-        place_map = self._recognizer.place_map
         if self._mapper is None:
             return False, 'mode localize does not change the map; there is nothing to save'
         with self._lock:
-            place_map.commit()
-        return True, f'{len(place_map)} keyframes are on the disk in {place_map.path}'
+            self._place_map.commit()
+        count, path = len(self._place_map), self._place_map.path
+        return True, f'{count} keyframes are on the disk in {path}'
+
+    def close(self) -> None:
+        """Put the map on the disk, end the verifier's thread and free the network."""
+        try:
+            self._place_map.commit()
+        except GhostVprError as error:
+            # The node goes on to the next state: there is nothing more that it could do.
+            self._logger.error(str(error))
+        self._opened.close()
+
+    def _report_progress(self, what: str, done: int, of: int) -> None:
+        """The first time that a large map is opened takes minutes."""
+        self._logger.info(
+            f'search index of a large map, {what}: {done} of {of}', throttle_duration_sec=5.0
+        )
+
+
+class Recognition:
+    """What exists while the node is active: each newest image is answered on a thread.
+
+    The way of an image: `offer`, then on the thread `FrameProcessor.process`, which converts it,
+    calls `NodeRecognizer.recognize` and publishes the answer.
+
+    Attributes:
+        recognizer: answers; takes odometry, fixes and the camera beside the images.
+        fresh_answers: hands the next answers to whoever waits for some.
+    """
+
+    def __init__(
+        self,
+        node: LifecycleNode,
+        loaded: OpenedMap,
+        publishers: AnswerPublishers,
+        statistics: Statistics,
+        parameters: NodeParameters,
+    ) -> None:
+        """Put the network on its device and start the thread.
+
+        Raises:
+            DeviceError: the device cannot take the network.
+        """
+        self._statistics = statistics
+        self._logger = node.get_logger()
+        self._publishers = publishers
+        self._place_map = loaded.place_map
+        self._published = (len(loaded.place_map), time.monotonic())
+        self.recognizer = NodeRecognizer(loaded, parameters, statistics, self._logger)
+        self.fresh_answers = FreshAnswers()
+        self._newest_image_ns = Newest().image_ns
+        self._processor = FrameProcessor(
+            self.recognizer,
+            publishers,
+            statistics,
+            node.get_clock(),
+            self._logger,
+            lambda: parameters.node,
+            self.fresh_answers,
+        )
+        self._worker = LatestFrameWorker(self._processor.process, self._report_defect)
+
+    def offer(self, message: Image | CompressedImage) -> None:
+        """Take the newest image and return at once."""
+        self._newest_image_ns = stamp_to_ns(message.header.stamp)
+        if self._worker.offer(ReceivedImage(message, time.monotonic_ns())):
+            self._statistics.count('overtaken')
+
+    @property
+    def newest(self) -> Newest:
+        """Stamps of the newest messages."""
+        return replace(self.recognizer.newest, image_ns=self._newest_image_ns)
+
+    def reset(self) -> None:
+        """Forget the answers before: images from now on are of another time or place."""
+        self.fresh_answers.forget()
+        self.recognizer.reset()
 
     def publish_growth(self) -> None:
         """Send the keyframes again when there are more; seldom, where there are many."""
         count, at_s = self._published
-        now_s, found = time.monotonic(), len(self._recognizer.place_map)
+        now_s, found = time.monotonic(), len(self._place_map)
         if found != count and now_s - at_s >= found / _KEYFRAMES_PER_S:
             self._published = (found, now_s)
             self._publish_keyframes()
@@ -192,25 +264,10 @@ class Recognition:
             self._logger.error(str(error), throttle_duration_sec=60.0)
 
     def close(self) -> None:
-        """Finish the frame in progress, then free the network."""
+        """Finish the frame in progress, then free what answers."""
         self.fresh_answers.close()
         self._worker.stop()
-        try:
-            self._recognizer.place_map.commit()
-        except GhostVprError as error:
-            # The node goes on to the next state: there is nothing more that it could do.
-            self._logger.error(str(error))
-        self._engine.close()
-
-    def _report_progress(self, what: str, done: int, of: int) -> None:
-        """The first time that a large map is opened takes minutes."""
-        self._logger.info(
-            f'search index of a large map, {what}: {done} of {of}', throttle_duration_sec=5.0
-        )
-
-    def _process(self, received: ReceivedImage) -> None:
-        hypothesis = self._processor.process(received)
-        self.fresh_answers.add(hypothesis, received.received_ns)
+        self.recognizer.close()
 
     def _report_defect(self, error: Exception) -> None:
         """The last resort: the processor answers for defects, so this is one in answering."""

@@ -69,7 +69,7 @@ class RecognitionServices:
         if recognition is None:
             return _answer(response, False, _INACTIVE)
         try:
-            return _answer(response, *recognition.save())
+            return _answer(response, *recognition.recognizer.save())
         except GhostVprError as error:
             return _answer(response, False, str(error))
 

@@ -12,6 +12,7 @@ from ghost_vpr_ros.core.datatypes import Hypothesis, Reason, State
 from ghost_vpr_ros.core.errors import ImageError
 from ghost_vpr_ros.ros.conversions import header_at
 from ghost_vpr_ros.ros.frame_processor import FrameProcessor, ReceivedImage
+from ghost_vpr_ros.ros.fresh_answers import FreshAnswers
 from ghost_vpr_ros.ros.image_conversions import raw_message
 from ghost_vpr_ros.ros.node_statistics import Statistics
 from ghost_vpr_ros.ros.parameters import NodeConfig
@@ -83,6 +84,7 @@ class Bench:
             clock,
             self.logger,
             lambda: node_config,
+            FreshAnswers(),
         )
 
     def process(self, stamp_ns=NOW_NS, message=None, frame_id='front', height=4, grey=9):

@@ -52,16 +52,6 @@ def config_from(args: argparse.Namespace, config_type: type[ConfigT], **changes:
 
 
 def _argument_of(item: Setting) -> dict[str, Any]:
-    kind = type(item.default)
-    limits = '' if item.low is None else f'{item.range_text()}, '
-    default = ' '.join(map(str, item.default)) if kind is tuple else item.default
-    text = item.help if default == '' else f'{item.help} ({limits}default {default})'
-    shared: dict[str, Any] = {'default': None, 'help': text.replace('%', '%%')}
-    if kind is bool:
-        return {**shared, 'action': argparse.BooleanOptionalAction}
-    if item.choices is not None:
-        return {**shared, 'type': kind, 'choices': item.choices}
-    if kind is tuple:
-        return {**shared, 'nargs': '+', 'metavar': 'TEXT', 'type': str}
-    name = item.unit.upper() or {int: 'N', float: 'X', str: 'TEXT'}[kind]
-    return {**shared, 'type': kind, 'metavar': name}
+    if isinstance(item.default, bool):
+        return {**item.argument(), 'action': argparse.BooleanOptionalAction}
+    return item.argument()

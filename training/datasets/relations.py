@@ -68,9 +68,9 @@ def excluded_of(places: PlaceSet) -> Pairs:
         alone = last + places.visit_gap * (rows + 1)
         visit = np.where(places.visit == NO_PLACE, alone, places.visit)
         keys.append(_within(places, visit, places.visit_gap))
-    size = len(places.queries), len(places.database)
-    number, place = np.divmod(np.concatenate(keys), max(1, size[1]))
-    return Pairs.of(number, place, *size)
+    num_queries, num_database = len(places.queries), len(places.database)
+    number, place = np.divmod(np.concatenate(keys), max(1, num_database))
+    return Pairs.of(number, place, num_queries, num_database)
 
 
 def _within(places: PlaceSet, values: NDArray[np.int64], gap: int) -> NDArray[np.int64]:

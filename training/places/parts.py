@@ -93,7 +93,8 @@ def assemble(
     pool = open_pool(experiment.section(ScheduleConfig).workers)
     describe = _describer(experiment, train_set, model, processes, pool, mining=True)
     describe_val = _describer(experiment, val_set, model, processes, pool, mining=False)
-    configs = experiment.section(LossConfig), experiment.section(OptimiserConfig)
+    loss = experiment.section(LossConfig)
+    optimisation = experiment.section(OptimiserConfig)
     selection = experiment.section(SelectionConfig)
     sentence = f'{len(labels.queries)} queries of {train_set.name}, {trained} trained parameters'
     return TrainingParts(
@@ -104,7 +105,7 @@ def assemble(
         scaler=scaler,
         miner=_miner(experiment, labels, cache, model.descriptor_dim),
         loader=_loader(experiment, train_set, pool),
-        step=TupleStep(model, optimiser, scaler, labels, *configs, processes),
+        step=TupleStep(model, optimiser, scaler, labels, loss, optimisation, processes),
         describe=describe,
         validate=Validation(val_set, describe_val, selection),
         selection=Selection(selection, {}),

@@ -94,15 +94,19 @@ def place_set_truth(place_set: PlaceSet, radius_m: float) -> GroundTruth:
         SourceError: no query has a positive.
     """
     queries, database = place_set.queries, place_set.database
-    points = place_set.positions_m[queries], place_set.positions_m[database]
+    query_points, database_points = place_set.positions_m[queries], place_set.positions_m[database]
     near, same = positives_of(place_set, radius_m), excluded_of(place_set)
     if not len(near):
         raise SourceError(
             f'{place_set.name}: expected queries within {radius_m:g} m of the database, found '
             f'none of {len(queries)}; check its positions and roles'
         )
-    protocol = {'ground_truth': 'position', 'positive_distance_m': radius_m}
-    return GroundTruth(near, same, *points, 'm', {**protocol, 'excluded_pairs': len(same)})
+    protocol = {
+        'ground_truth': 'position',
+        'positive_distance_m': radius_m,
+        'excluded_pairs': len(same),
+    }
+    return GroundTruth(near, same, query_points, database_points, 'm', protocol)
 
 
 def recall_of(

@@ -218,8 +218,14 @@ def baseline_arguments(experiment: Experiment) -> list[str]:
         chosen = f' split={each.split}' if each.split else ''
         images += [f'{path}{chosen}' for path in each.path]
     return [
-        *('--images', *images, '--dim', str(experiment.section(WhiteningConfig).dim)),
-        *('--size-px', str(experiment.preprocessing.width_px), '--seed', str(experiment.seed)),
+        '--images',
+        *images,
+        '--dim',
+        str(experiment.section(WhiteningConfig).dim),
+        '--size-px',
+        str(experiment.preprocessing.width_px),
+        '--seed',
+        str(experiment.seed),
     ]
 
 

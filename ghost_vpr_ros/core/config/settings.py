@@ -83,6 +83,34 @@ class Setting:
         high = 'inf' if self.high is None else f'{self.high:g}'
         return f'{low} .. {high} {self.unit}'.strip()
 
+    def argument(self) -> dict[str, Any]:
+        """What argparse's `add_argument` takes for this setting as an option without a default.
+
+        The action of a switch, a setting of type `bool`, is left to whoever knows argparse.
+        """
+        described: dict[str, Any] = {'default': None, 'help': self._option_help()}
+        if isinstance(self.default, bool):
+            return described
+        is_list = isinstance(self.default, tuple)
+        kind = self._member_type() if is_list else type(self.default)
+        if is_list:
+            described['nargs'] = len(self.default) or '+'
+        if self.choices is not None:
+            return {**described, 'type': kind, 'choices': self.choices}
+        name = self.unit.upper() or {int: 'N', float: 'X', str: 'TEXT'}[kind]
+        return {**described, 'type': kind, 'metavar': name}
+
+    def _member_type(self) -> type[Any]:
+        return type(self.default[0]) if self.default else self.item
+
+    def _option_help(self) -> str:
+        """The help with range and default; argparse reads `%` as its own."""
+        default = self.default
+        shown = ' '.join(map(str, default)) if isinstance(default, tuple) else default
+        limits = '' if self.low is None or isinstance(default, str) else f'{self.range_text()}, '
+        text = f'{self.help} ({limits}default {shown})' if shown != '' else self.help
+        return text.replace('%', '%%')
+
     def _error(self, expected: str, found: Any, known: tuple[Any, ...] = ()) -> ConfigError:
         near = _nearest(found, [word for word in known if isinstance(word, str)])
         return ConfigError(f'{self.name}: expected {expected}, found {found!r}{near}')

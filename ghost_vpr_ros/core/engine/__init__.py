@@ -39,14 +39,15 @@ def create_engine(model: VprModel | StoredModel, config: EngineConfig | None = N
         network = load_network(model) if isinstance(model, StoredModel) else model
         return TorchEngine(network, config)
     graph = graph_of(model, config.inference_precision)
-    known = (graph, model.model_hash, model.descriptor_dim)
     if name == 'openvino':
         from ghost_vpr_ros.core.engine.openvino_engine import OpenVinoEngine
 
-        return OpenVinoEngine(*known, model.preprocessing, config)
+        return OpenVinoEngine(
+            graph, model.model_hash, model.descriptor_dim, model.preprocessing, config
+        )
     from ghost_vpr_ros.core.engine.onnxruntime_engine import OnnxRuntimeEngine
 
-    return OnnxRuntimeEngine(*known, config)
+    return OnnxRuntimeEngine(graph, model.model_hash, model.descriptor_dim, config)
 
 
 def chosen_engine(model: VprModel | StoredModel, config: EngineConfig) -> str:

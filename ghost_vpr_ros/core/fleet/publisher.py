@@ -96,9 +96,10 @@ class Publisher:
     def _source(self, first: Keyframe, descriptor: NDArray[np.float32]) -> SharedSource:
         """The session's entry, made where it is missing."""
         uuid = map_uuid(self._map)
-        frame = (self._map.map_frame, self._map.origin)
         key = session_key(uuid, first, descriptor)
-        wanted = SharedSource(0, key, uuid, self._name, first.session, *frame)
+        wanted = SharedSource(
+            0, key, uuid, self._name, first.session, self._map.map_frame, self._map.origin
+        )
         sources = self._store.sources()
         known = next((source for source in sources if source.key == key), None)
         if known is not None:

@@ -18,11 +18,20 @@ from ghost_vpr_ros.core.model.reduction import Reduction
 from ghost_vpr_ros.core.model.whitening import Whitening
 
 _OF_POOLINGS = (
-    *('pooling', 'ghost_clusters', 'shadow_clusters', 'gem_power', 'pyramid_levels'),
-    *('local_max', 'fc_dim'),
+    'pooling',
+    'ghost_clusters',
+    'shadow_clusters',
+    'gem_power',
+    'pyramid_levels',
+    'local_max',
+    'fc_dim',
 )
 JOINED_LATER = (
-    *('reduced_channels', 'brightness', 'backbone', 'rows', 'join'),
+    'reduced_channels',
+    'brightness',
+    'backbone',
+    'rows',
+    'join',
     *_OF_POOLINGS,
 )
 """Settings younger than the first weights files. At their defaults they are not written, so that

@@ -51,6 +51,11 @@ def decide(
     return State.UNKNOWN_PLACE, Reason.LOW_SCORE
 
 
+def is_sure(candidates: Sequence[Candidate], config: RecognizerConfig) -> bool:
+    """Whether the best candidate is probable enough to be accepted."""
+    return bool(candidates) and candidates[0].probability >= config.min_probability
+
+
 def decision_config(config: RecognizerConfig, calibration: Calibration | None) -> RecognizerConfig:
     """The thresholds that decide.
 

@@ -172,7 +172,7 @@ def weighed_by_geometry(
     among those of them that were verified.
 
     Args:
-        verified: of all candidates of a frame, best first; the first one has a position.
+        verified: all candidates of a frame, best first; the first one has a position.
         radius_m: keyframes this near to each other show the same place.
     """
     candidates = [item.candidate for item in verified]

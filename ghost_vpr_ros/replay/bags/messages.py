@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rosbags.typesys import Stores, get_typestore
 
+from ghost_vpr_ros.core.camera import CameraIntrinsics
 from ghost_vpr_ros.core.datatypes import GeoPoint, Pose
 
 MAP_FRAME = 'map'
@@ -26,18 +26,6 @@ _UNKNOWN_VARIANCE = 1e6
 _NO_ORIENTATION = np.zeros(4)
 
 typestore = get_typestore(Stores.ROS2_JAZZY)
-
-
-@dataclass(frozen=True)
-class CameraIntrinsics:
-    """Pinhole camera without distortion: size, focal lengths and principal point in pixels."""
-
-    width_px: int
-    height_px: int
-    focal_x_px: float
-    focal_y_px: float
-    center_x_px: float
-    center_y_px: float
 
 
 def message(msgtype: str, *fields: Any) -> Any:
@@ -72,16 +60,26 @@ def raw_image(stamp_ns: int, rgb: NDArray[np.uint8]) -> Any:
 
 
 def camera_info(stamp_ns: int, camera: CameraIntrinsics) -> Any:
-    """sensor_msgs/CameraInfo of an undistorted, unrectified pinhole camera."""
-    fx, fy = camera.focal_x_px, camera.focal_y_px
-    cx, cy = camera.center_x_px, camera.center_y_px
+    """sensor_msgs/CameraInfo of an unrectified camera."""
+    fx, fy, cx, cy = camera.fx, camera.fy, camera.cx, camera.cy
+    distortion = np.array(camera.distortion or (0.0,) * 5)
     k = np.array([fx, 0, cx, 0, fy, cy, 0, 0, 1], float)
     p = np.array([fx, 0, cx, 0, 0, fy, cy, 0, 0, 0, 1, 0], float)
     whole_image = message('sensor_msgs/RegionOfInterest', 0, 0, 0, 0, False)
-    head, size = header(stamp_ns, OPTICAL_FRAME), (camera.height_px, camera.width_px)
-    rectification = np.eye(3).reshape(-1)
-    lens = ('plumb_bob', np.zeros(5), k, rectification, p)
-    return message('sensor_msgs/CameraInfo', head, *size, *lens, 0, 0, whole_image)
+    return message(
+        'sensor_msgs/CameraInfo',
+        header(stamp_ns, OPTICAL_FRAME),
+        camera.height,
+        camera.width,
+        camera.model,
+        distortion,
+        k,
+        np.eye(3).reshape(-1),
+        p,
+        0,
+        0,
+        whole_image,
+    )
 
 
 def nav_sat_fix(stamp_ns: int, geo: GeoPoint, sigma_m: float | None) -> Any:
@@ -90,9 +88,16 @@ def nav_sat_fix(stamp_ns: int, geo: GeoPoint, sigma_m: float | None) -> Any:
     covariance = np.eye(3).reshape(-1) * (sigma_m or 0.0) ** 2
     kind = 0 if sigma_m is None else 2
     altitude_m = math.nan if geo.altitude_m is None else geo.altitude_m
-    position = (geo.latitude_deg, geo.longitude_deg, altitude_m)
-    head = header(stamp_ns, BASE_FRAME)
-    return message('sensor_msgs/NavSatFix', head, status, *position, covariance, kind)
+    return message(
+        'sensor_msgs/NavSatFix',
+        header(stamp_ns, BASE_FRAME),
+        status,
+        geo.latitude_deg,
+        geo.longitude_deg,
+        altitude_m,
+        covariance,
+        kind,
+    )
 
 
 def pose_stamped(stamp_ns: int, pose: Pose) -> Any:
@@ -109,14 +114,16 @@ def odometry(stamp_ns: int, pose: Pose) -> Any:
     unknown = np.eye(6).reshape(-1) * _UNKNOWN_VARIANCE
     given = unknown if pose.covariance is None else pose.covariance.reshape(-1)
     placed = message('geometry_msgs/Pose', *_point_and_quaternion(pose, 'geometry_msgs/Point'))
-    still = [message('geometry_msgs/Vector3', 0.0, 0.0, 0.0) for _ in range(2)]
+    still = message('geometry_msgs/Vector3', 0.0, 0.0, 0.0)
     return message(
         'nav_msgs/Odometry',
         header(stamp_ns, ODOM_FRAME),
         BASE_FRAME,
         message('geometry_msgs/PoseWithCovariance', placed, np.asarray(given, float)),
         message(
-            'geometry_msgs/TwistWithCovariance', message('geometry_msgs/Twist', *still), unknown
+            'geometry_msgs/TwistWithCovariance',
+            message('geometry_msgs/Twist', still, still),
+            unknown,
         ),
     )
 

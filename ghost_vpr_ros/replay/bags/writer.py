@@ -32,12 +32,12 @@ from rosbags.interfaces import (
 )
 from rosbags.rosbag2 import StoragePlugin, Writer
 
+from ghost_vpr_ros.core.camera import CameraIntrinsics
 from ghost_vpr_ros.core.config.settings import Config, setting
 from ghost_vpr_ros.core.datatypes import GeoPoint, Pose
 from ghost_vpr_ros.core.errors import BagError, OutputError
 from ghost_vpr_ros.core.image import encode_jpeg
 from ghost_vpr_ros.replay.bags import messages as build
-from ghost_vpr_ros.replay.bags.messages import CameraIntrinsics
 
 COMPRESSED_TOPIC = '/camera/image/compressed'
 RAW_TOPIC = '/camera/image'

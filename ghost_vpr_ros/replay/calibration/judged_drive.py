@@ -208,8 +208,14 @@ def _judged(
     if best is None:
         return JudgedAnswer(frame.name, is_hidden, has_place)
     return JudgedAnswer(
-        *(frame.name, is_hidden, has_place, best.keyframe.keyframe_id),
-        *(best.similarity, best.margin, best.probability, is_right),
+        frame.name,
+        is_hidden,
+        has_place,
+        best.keyframe.keyframe_id,
+        best.similarity,
+        best.margin,
+        best.probability,
+        is_right,
     )
 
 

@@ -115,7 +115,10 @@ def per_frame_rows(run: CalibrationRun) -> list[list[Any]]:
 def _row(before: JudgedAnswer, after: JudgedAnswer, weight: float) -> list[Any]:
     numbers = (after.similarity, after.margin, before.probability, after.probability)
     return [
-        *(after.image, int(after.is_hidden), int(after.has_place), f'{weight:.4f}'),
+        after.image,
+        int(after.is_hidden),
+        int(after.has_place),
+        f'{weight:.4f}',
         '' if after.keyframe_id < 0 else after.keyframe_id,
         *('' if np.isnan(number) else f'{number:.5f}' for number in numbers),
         int(after.is_right),

@@ -164,7 +164,7 @@ def evaluate(
         return Evaluation(database, queries, truth, rows[best], similarity[best], stage_ms)
     ordered, scores = reranker.rerank(queries, database, rows, stage_ms)
     return Evaluation(
-        *(database, queries, truth, ordered[best], scores[best], stage_ms), retrieved=rows[best]
+        database, queries, truth, ordered[best], scores[best], stage_ms, retrieved=rows[best]
     )
 
 

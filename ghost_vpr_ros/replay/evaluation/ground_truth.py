@@ -66,11 +66,15 @@ def by_position(
     Raises:
         SourceError: as `horizontal_positions`.
     """
-    points = horizontal_positions(queries, database)
+    query_points, database_points = horizontal_positions(queries, database)
     same = pairs_of_panorama(queries, database)
-    near = pairs_within(*points, radius_m).without(same)
-    protocol = {'ground_truth': 'position', 'positive_distance_m': radius_m}
-    return GroundTruth(near, same, *points, 'm', {**protocol, 'panorama_pairs': len(same)})
+    near = pairs_within(query_points, database_points, radius_m).without(same)
+    protocol = {
+        'ground_truth': 'position',
+        'positive_distance_m': radius_m,
+        'panorama_pairs': len(same),
+    }
+    return GroundTruth(near, same, query_points, database_points, 'm', protocol)
 
 
 def by_index(
@@ -89,14 +93,14 @@ def by_index(
         query_index: (Q,) place numbers; the order of the frames where not given.
         database_index: (N,) likewise.
     """
-    points = (
-        _on_a_line(range(len(queries)) if query_index is None else query_index),
-        _on_a_line(range(len(database)) if database_index is None else database_index),
+    query_points = _on_a_line(range(len(queries)) if query_index is None else query_index)
+    database_points = _on_a_line(
+        range(len(database)) if database_index is None else database_index
     )
     same = pairs_of_panorama(queries, database)
-    near = pairs_within(*points, float(tolerance)).without(same)
-    protocol = {'ground_truth': 'index', 'tolerance': tolerance}
-    return GroundTruth(near, same, *points, 'frames', {**protocol, 'panorama_pairs': len(same)})
+    near = pairs_within(query_points, database_points, float(tolerance)).without(same)
+    protocol = {'ground_truth': 'index', 'tolerance': tolerance, 'panorama_pairs': len(same)}
+    return GroundTruth(near, same, query_points, database_points, 'frames', protocol)
 
 
 def _on_a_line(numbers: Sequence[int]) -> NDArray[np.float64]:

@@ -52,9 +52,11 @@ def closures_of(hypotheses: Sequence[Hypothesis], own_session: str) -> list[Clos
         if found is not None and pose is not None and found.keyframe.pose is not None:
             is_own = found.keyframe.session == own_session
             earlier = image_at[found.keyframe.stamp_ns] if is_own else None
-            sigmas = _sigmas(pose, found.keyframe)
+            sigma_m, height_sigma_m = _sigmas(pose, found.keyframe)
             relative = found.keyframe_T_query if found.inliers >= 0 else None
-            closures.append(Closure(query, found.keyframe, earlier, *sigmas, relative))
+            closures.append(
+                Closure(query, found.keyframe, earlier, sigma_m, height_sigma_m, relative)
+            )
     return closures
 
 

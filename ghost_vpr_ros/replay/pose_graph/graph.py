@@ -138,8 +138,9 @@ class PoseGraph:
         for number, part in enumerate(self._parts):
             first = int(part[0])
             fixed = number == 0 and not is_mapped
-            sigmas = (_FIXED_SIGMA, _FIXED_SIGMA) if fixed else (_FREE_SIGMA_RAD, _FREE_SIGMA_M)
-            self._add_prior(graph, first, self._start[first], *sigmas)
+            sigma_rad = _FIXED_SIGMA if fixed else _FREE_SIGMA_RAD
+            sigma_m = _FIXED_SIGMA if fixed else _FREE_SIGMA_M
+            self._add_prior(graph, first, self._start[first], sigma_rad, sigma_m)
         for before, after, fault in self._odometry.links():
             if not fault:
                 self._add_link(graph, before, after)

@@ -16,8 +16,17 @@ from ghost_vpr_ros.replay.output_files import write_csv, write_file, write_json
 from ghost_vpr_ros.replay.pose_graph.run import GraphRun, aligned
 
 POSE_COLUMNS = (
-    *('run', 'trajectory', 'image', 'stamp_ns'),
-    *('x_m', 'y_m', 'z_m', 'qx', 'qy', 'qz', 'qw'),
+    'run',
+    'trajectory',
+    'image',
+    'stamp_ns',
+    'x_m',
+    'y_m',
+    'z_m',
+    'qx',
+    'qy',
+    'qz',
+    'qw',
 )
 UNITS = {
     'ate_m': 'm, root mean square of positions after alignment by rotation and translation',

@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 
+from ghost_vpr_ros.core.camera import CameraIntrinsics
 from ghost_vpr_ros.core.datatypes import Pose
 from ghost_vpr_ros.core.errors import OutputError
 from ghost_vpr_ros.core.image import encode_jpeg, read_image
-from ghost_vpr_ros.replay.bags.messages import CameraIntrinsics
 from ghost_vpr_ros.replay.bags.writer import BagConfig, BagFrame, write_bag
 from ghost_vpr_ros.replay.output_files import make_output_folder, write_file, write_json
 from ghost_vpr_ros.replay.sample_town import tables
@@ -175,7 +175,7 @@ def _write_bags(folder: Path, sample: SampleTown, number: int, bags: Sequence[Ba
         return
     drive, camera = sample.drive(number), sample.camera
     lens = CameraIntrinsics(
-        camera.width_px, camera.height_px, camera.fx, camera.fy, camera.cx, camera.cy
+        camera.fx, camera.fy, camera.cx, camera.cy, camera.width_px, camera.height_px
     )
     mount = Pose(np.array([0.0, 0.0, camera.mount_height_m]), np.array([0.0, 0.0, 0.0, 1.0]))
     info = {

@@ -61,9 +61,14 @@ def geo_of(row: Row) -> GeoPoint | None:
     degrees = row.pair('latitude', 'longitude')
     metres = row.pair('easting', 'northing')
     try:
-        geo = None if degrees is None else known_geo(*degrees, altitude_m)
+        geo = None
+        if degrees is not None:
+            latitude_deg, longitude_deg = degrees
+            geo = known_geo(latitude_deg, longitude_deg, altitude_m)
         if geo is None and metres is not None and row.text('utm_zone'):
-            return utm_position(*metres, row.text('utm_zone'), band_of(row), altitude_m)
+            easting_m, northing_m = metres
+            zone, band = row.text('utm_zone'), band_of(row)
+            return utm_position(easting_m, northing_m, zone, band, altitude_m)
         return geo
     except ValueError as error:
         raise row.error(f'{error}{_hint(degrees)}') from error

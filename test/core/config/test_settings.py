@@ -1,5 +1,6 @@
 """Settings: every kind of wrong value is refused in one sentence that names the field."""
 
+import argparse
 import dataclasses
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from ghost_vpr_ros.core.config.map import MapConfig
 from ghost_vpr_ros.core.config.model import ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.config.settings import Config, nearest_hint, setting, settings_of
+from ghost_vpr_ros.core.config.verification import PatchNetVladConfig
 from ghost_vpr_ros.core.errors import ConfigError
 
 
@@ -165,3 +167,11 @@ def test_a_list_of_texts_has_any_length_and_may_be_one_text():
     assert Sample(words=['a', 'b']).words == ('a', 'b')
     assert Sample(words='ab').words == ('ab',)
     assert Sample(words='ab').to_dict()['words'] == ['ab']
+
+
+def test_a_list_as_an_option_takes_numbers() -> None:
+    sizes = next(s for s in settings_of(PatchNetVladConfig) if s.name == 'patch_sizes')
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--patch-sizes', **sizes.argument())
+    args = parser.parse_args(['--patch-sizes', '2', '5', '8'])
+    assert PatchNetVladConfig.from_dict({'patch_sizes': args.patch_sizes}).patch_sizes == (2, 5, 8)

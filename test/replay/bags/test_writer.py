@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 from rosbags.highlevel import AnyReader
 
+from ghost_vpr_ros.core.camera import CameraIntrinsics
 from ghost_vpr_ros.core.datatypes import GeoPoint, Pose
 from ghost_vpr_ros.core.errors import BagError, ImageError, OutputError
-from ghost_vpr_ros.replay.bags.messages import CameraIntrinsics
 from ghost_vpr_ros.replay.bags.topics import BagTopics
 from ghost_vpr_ros.replay.bags.writer import BagConfig, BagFrame, write_bag
 from ghost_vpr_ros.replay.sources.image_sources import open_source
 from test.replay.small_bags import START_NS, picture, planar
 
-CAMERA = CameraIntrinsics(32, 24, 30.0, 31.0, 16.0, 12.0)
+CAMERA = CameraIntrinsics(30.0, 31.0, 16.0, 12.0, 32, 24)
 both_storages = pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
 
 

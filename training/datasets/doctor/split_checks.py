@@ -33,11 +33,11 @@ def check_shared_images(
 def check_shared_places(first: PlaceSet, second: PlaceSet, distance_m: float) -> list[Finding]:
     """Images of one part that are at a place of another one."""
     try:
-        points = horizontal_positions(first.frames, second.frames)
+        here, there = horizontal_positions(first.frames, second.frames)
     except SourceError:
         # Listed sets hold their positions themselves; all of one source share one frame.
-        points = first.positions_m, second.positions_m
-    near = pairs_within(*points, distance_m)
+        here, there = first.positions_m, second.positions_m
+    near = pairs_within(here, there, distance_m)
     rows = np.unique(near.keys % max(1, len(second)))
     if not len(rows):
         return []
