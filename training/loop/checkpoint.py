@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,7 +32,9 @@ def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], state: Mapping[st
         OutputError: it cannot be written; the earlier checkpoint, if any, is untouched.
     """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    data = tensors_to_bytes(plain, {'format': FORMAT, 'state': json.dumps(dict(state))})
+    text = json.dumps(dict(state))
+    content = {'format': FORMAT, 'state': text, 'sha256': _digest(plain, text)}
+    data = tensors_to_bytes(plain, content)
     try:
         write_whole(path, data, durable=True)
     except OSError as error:
@@ -66,11 +69,28 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
                     f'{metadata.get("format", "no format")!r}; name the folder of a training run'
                 )
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
+        # Checkpoints of earlier versions have no digest.
+        if metadata.get('sha256', '') not in ('', _digest(tensors, metadata['state'])):
+            raise WeightsError(
+                f'{path}: damaged: its content is not as it was written; start the run anew in '
+                'another folder'
+            )
+        state = json.loads(metadata['state'])
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise WeightsError(
             f'{path}: not readable as a checkpoint ({error}); start the run anew in another folder'
         ) from error
-    return tensors, json.loads(metadata['state'])
+    return tensors, state
+
+
+def _digest(tensors: Mapping[str, Tensor], state: str) -> str:
+    """SHA-256 of names, types, shapes and values, and of the state."""
+    found = hashlib.sha256(state.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        found.update(f'{name} {tensor.dtype} {tuple(tensor.shape)}'.encode())
+        found.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
 
 
 def load_into(module: torch.nn.Module, tensors: Mapping[str, Tensor], where: Path) -> None:

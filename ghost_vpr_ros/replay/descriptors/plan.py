@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import OutputError, SourceError
 from ghost_vpr_ros.core.model.description import DescribedModel
+from ghost_vpr_ros.core.whole_file import unsealed
 from ghost_vpr_ros.replay.config import DescribeConfig
 from ghost_vpr_ros.replay.output_files import write_file, write_json
 
@@ -23,7 +24,8 @@ PLAN_NAME = 'descriptors.json'
 FRAMES_NAME = 'frames.csv'
 MODEL_NAME = 'model.safetensors'
 
-_SCHEMA = 1
+_SCHEMA = 2
+"""Stored in `descriptors.json`; shards of 1 have no seal."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class DescriptorPlan:
         descriptor_dim: D.
         dtype: of the stored descriptors, 'float32' or 'float16'.
         shard_frames: how many frames a shard has; the last one may have fewer.
+        is_sealed: whether each shard ends with its SHA-256.
     """
 
     folder: Path
@@ -51,6 +54,7 @@ class DescriptorPlan:
     descriptor_dim: int
     dtype: str
     shard_frames: int
+    is_sealed: bool = True
 
     @property
     def num_shards(self) -> int:
@@ -98,7 +102,7 @@ class DescriptorPlan:
         return {row: np.asarray(values, dtype=np.float32) for row, values in rows.items()}
 
     def load_shard(self, number: int) -> NDArray[np.float32] | NDArray[np.float16]:
-        """(n, D) descriptors of a finished shard, memory-mapped.
+        """(n, D) descriptors of a finished shard.
 
         Raises:
             SourceError: the file is missing or damaged.
@@ -106,7 +110,12 @@ class DescriptorPlan:
         path = self.path_of(number)
         expected = (len(self.shard(number)), self.descriptor_dim)
         try:
-            array: NDArray[np.float32] = np.load(path, mmap_mode='r', allow_pickle=False)
+            data: bytes | None = path.read_bytes()
+            if self.is_sealed and data is not None:
+                data = unsealed(data)
+            if data is None:
+                raise self._bad_shard(path, 'it is not as it was written')
+            array: NDArray[np.float32] = np.load(io.BytesIO(data), allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
             raise self._bad_shard(path, str(error)) from error
         if array.shape != expected or array.dtype != self.dtype:
@@ -130,8 +139,8 @@ def read_plan(folder: Path) -> DescriptorPlan:
     try:
         values = json.loads(path.read_text())
         schema = values.pop('schema')
-        if schema == _SCHEMA:
-            return DescriptorPlan(folder=folder, **values)
+        if schema in (1, _SCHEMA):
+            return DescriptorPlan(folder=folder, **values, is_sealed=schema > 1)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise SourceError(
             f'{folder}: expected a folder that ghost-vpr describe has made, found no readable '
@@ -173,7 +182,8 @@ def make_plan(
     )
     write_file(folder / FRAMES_NAME, table)
     write_file(folder / MODEL_NAME, weights)
-    values = {name: value for name, value in asdict(plan).items() if name != 'folder'}
+    kept_elsewhere = ('folder', 'is_sealed')
+    values = {name: value for name, value in asdict(plan).items() if name not in kept_elsewhere}
     # Last: a folder with a plan is complete but for its shards.
     write_json(folder / PLAN_NAME, {'schema': _SCHEMA, **values})
     return plan
@@ -186,6 +196,19 @@ def frames_table(frames: Sequence[Frame]) -> str:
     writer.writerow(('name', 'stamp_ns'))
     writer.writerows((frame.name, frame.stamp_ns) for frame in frames)
     return text.getvalue()
+
+
+def check_table(plan: DescriptorPlan, text: str) -> None:
+    """Is this the `frames.csv` that the folder was begun with?
+
+    Raises:
+        SourceError: it has changed: the descriptors would go to other frames.
+    """
+    if _sha256(text) != plan.frames_sha256:
+        raise SourceError(
+            f'{plan.folder / FRAMES_NAME} is not as it was written; describe the source again '
+            'into a new folder'
+        )
 
 
 def _sha256(text: str) -> str:

@@ -18,7 +18,7 @@ from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.engine import Engine
 from ghost_vpr_ros.core.errors import ImageError, OutputError
 from ghost_vpr_ros.core.model.description import DescribedModel
-from ghost_vpr_ros.core.whole_file import write_whole
+from ghost_vpr_ros.core.whole_file import sealed, write_whole
 from ghost_vpr_ros.replay.descriptors.extraction import extract_descriptors
 from ghost_vpr_ros.replay.descriptors.plan import DescriptorPlan
 
@@ -114,4 +114,5 @@ def _describe_if_free(
 def _write_shard(plan: DescriptorPlan, number: int, descriptors: np.ndarray) -> None:
     data = io.BytesIO()
     np.save(data, descriptors, allow_pickle=False)
-    write_whole(plan.path_of(number), data.getvalue(), durable=True)
+    content = data.getvalue()
+    write_whole(plan.path_of(number), sealed(content) if plan.is_sealed else content, durable=True)

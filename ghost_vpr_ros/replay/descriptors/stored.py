@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -12,13 +13,13 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import SourceError
-from ghost_vpr_ros.replay.descriptors.plan import FRAMES_NAME, MODEL_NAME, read_plan
+from ghost_vpr_ros.replay.descriptors.plan import FRAMES_NAME, MODEL_NAME, check_table, read_plan
 
 _OPEN_SHARDS = 16
 
 
 class StoredDescriptors:
-    """(N, D) descriptors in memory-mapped files; none is read before it is asked for.
+    """(N, D) descriptors in files; none is read, and checked, before it is asked for.
 
     Attributes:
         plan: which frames of which model.
@@ -73,7 +74,14 @@ class StoredDescriptors:
     @cached_property
     def _rows(self) -> dict[tuple[str, int], int]:
         path = self.plan.folder / FRAMES_NAME
-        with path.open(newline='', encoding='utf-8', errors='surrogateescape') as file:
-            rows = csv.reader(file)
-            next(rows)
-            return {(name, int(stamp)): number for number, (name, stamp) in enumerate(rows)}
+        try:
+            text = path.read_bytes().decode('utf-8', 'surrogateescape')
+        except OSError as error:
+            raise SourceError(
+                f'{path}: the list of images cannot be read ({error.strerror}); describe the '
+                'source again into a new folder'
+            ) from error
+        check_table(self.plan, text)
+        rows = csv.reader(io.StringIO(text, newline=''))
+        next(rows)
+        return {(name, int(stamp)): number for number, (name, stamp) in enumerate(rows)}

@@ -93,3 +93,25 @@ def test_a_restored_optimiser_steps_as_the_saved_one(
     step(layer, optimiser)
     step(again, other)
     assert torch.equal(layer.weight, again.weight)
+
+
+def test_a_changed_bit_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / 'checkpoint.safetensors'
+    tensors = {
+        'a': torch.arange(6.0).reshape(2, 3),
+        'none': torch.zeros(0),
+        'b': torch.tensor(True),
+    }
+    save_checkpoint(path, tensors, {'step': 7})
+    whole = path.read_bytes()
+    for place in range(0, 8 * len(whole), 3):
+        changed = bytearray(whole)
+        changed[place // 8] ^= 1 << place % 8
+        path.write_bytes(changed)
+        try:
+            found, state = load_checkpoint(path)
+        except WeightsError:
+            continue
+        # A name of no meaning, such as that of the digest itself.
+        assert state == {'step': 7}
+        assert all(torch.equal(found[name], tensor) for name, tensor in tensors.items())
