@@ -48,6 +48,7 @@ from ghost_vpr_ros.core.recognition.pose_estimate import (
     estimate_pose,
     geo_of,
     make_closure,
+    rival_of,
     weighed_by_geometry,
 )
 from ghost_vpr_ros.core.search.ranking import BuildProgress
@@ -297,7 +298,8 @@ class PlaceRecognizer:
         if not (config.verify and is_likely):
             return ()
         with clock('verify'):
-            return self._verifier.verify(image, candidates).items
+            rival = rival_of(candidates, config.group_radius_m)
+            return self._verifier.verify(image, candidates, rival).items
 
     def _closure(
         self, answer: Hypothesis, verified: Sequence[VerifiedCandidate]

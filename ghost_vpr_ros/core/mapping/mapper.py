@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from ghost_vpr_ros.core.datatypes import (
     Hypothesis,
     Keyframe,
     Pose,
+    Reason,
     State,
 )
 from ghost_vpr_ros.core.errors import MapError
@@ -100,7 +101,7 @@ class PlaceMapper:
         if self.recognizer.is_late and stamp_ns != UNKNOWN_STAMP_NS:
             return answer
         reading = self.recognizer.reading
-        self._track(answer, reading)
+        answer = self._track(answer, reading)
         self._admit_past(reading)
         if answer.descriptor is not None:
             self._consider(image, answer, reading, geo)
@@ -115,16 +116,27 @@ class PlaceMapper:
         """Forget the frames before: the robot may be elsewhere."""
         self.recognizer.reset()
 
-    def _track(self, answer: Hypothesis, reading: Reading) -> None:
-        """Know where the robot is in the map, and then where it was when that was not known."""
+    def _track(self, answer: Hypothesis, reading: Reading) -> Hypothesis:
+        """Know where the robot is in the map, and then where it was when that was not known.
+
+        Returns:
+            the answer; rejected where the robot cannot be there, by odometry from where it was.
+        """
         self._tracker.follow(reading, self.config)
         if self._map.map_frame == 'none' and not self._tracker.is_sure:
             # Nothing has a place yet, whatever was lost before: the frame is this odometry's.
             self._tracker.start(reading)
-        if answer.state is State.ACCEPTED and answer.pose is not None and self.recognizer.is_new:
-            self._tracker.correct(reading, answer.pose)
+        if answer.state is State.ACCEPTED and answer.pose is not None:
+            contradicts = self._tracker.contradicts(reading, answer.pose)
+            if self.recognizer.is_new:
+                self._tracker.correct(reading, answer.pose)
+            if contradicts:
+                answer = replace(
+                    answer, state=State.REJECTED, reason=Reason.ODOMETRY, closure=None
+                )
         if self._tracker.is_sure and reading.odometry is not None:
             self._locate_earlier(reading)
+        return answer
 
     def _locate_earlier(self, reading: Reading) -> None:
         """Give the keyframes of this stretch of odometry that have none their pose."""

@@ -27,7 +27,10 @@ _GATE = 18.5
 """Squared Mahalanobis distance that one right answer in a thousand exceeds (4 dimensions)."""
 
 _MOST_REFUSED = 5
-"""After so many answers in a row that do not fit, the tracked pose is what is wrong."""
+"""After so many answers in a row that do not fit, the tracked pose may be what is wrong."""
+
+_MOST_SUPPORT = 50
+"""But it takes as many as have agreed with it, up to so many."""
 
 _SURE_AFTER = 2
 """Answers that agree through odometry, before the first of them is believed."""
@@ -46,6 +49,7 @@ class MapTracker:
         self._last: Reading | None = None
         self._answers = 0
         self._refused = 0
+        self._is_origin = False
 
     @property
     def is_sure(self) -> bool:
@@ -57,7 +61,7 @@ class MapTracker:
         if reading.odometry is None:
             return
         self._state, self._covariance = _state_of(reading.odometry), np.zeros((4, 4))
-        self._last, self._answers = reading, _SURE_AFTER
+        self._last, self._answers, self._is_origin = reading, _SURE_AFTER, True
 
     def pose(self) -> Pose:
         """In the map frame with its covariance, at the last frame that was followed.
@@ -99,8 +103,21 @@ class MapTracker:
             self._answers, self._refused = 1, 0
             return
         self._update(measured, noise)
-        if self._refused >= _MOST_REFUSED:
+        # Where the map's frame is that of this odometry, no look-alike outweighs the odometry.
+        support = min(self._answers, _MOST_SUPPORT)
+        if not self._is_origin and self._refused >= max(_MOST_REFUSED, support):
             self.lose()
+
+    def contradicts(self, reading: Reading, answer: Pose) -> bool:
+        """Whether an answer is farther from the known pose than odometry can have gone wrong."""
+        if not self.is_sure or reading.odometry is None:
+            return False
+        assert self._state is not None and answer.covariance is not None
+        known = [0, 1, 2] if answer.quaternion_xyzw is None else [0, 1, 2, 3]
+        noise = _RELATED_ANSWERS * answer.covariance[np.ix_(_STATE, _STATE)]
+        error = _difference(_state_of(answer), self._state)[known]
+        spread = (self._covariance + noise)[np.ix_(known, known)]
+        return _is_far(error, spread)
 
     def _move(self, before: Pose, now: Pose) -> None:
         assert self._state is not None
@@ -116,10 +133,9 @@ class MapTracker:
     def _update(self, measured: NDArray[np.float64], noise: NDArray[np.float64]) -> None:
         """The filter's correction, unless the answer is too far off to be right."""
         assert self._state is not None
-        error = measured - self._state
-        error[3] = _wrapped(error[3])
+        error = _difference(measured, self._state)
         spread = self._covariance + noise
-        if float(error @ np.linalg.solve(spread, error)) > _GATE:
+        if _is_far(error, spread):
             self._refused += 1
             return
         self._answers, self._refused = self._answers + 1, 0
@@ -171,6 +187,18 @@ def _spread(
     drift[:2, :2] += turn / 3.0 * np.outer(lever, lever)
     drift[:2, 3] = drift[3, :2] = turn / 2.0 * lever
     return np.asarray(jacobian @ covariance @ jacobian.T + driven_m * drift)
+
+
+def _difference(measured: NDArray[np.float64], state: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(4,) of x, y, z and yaw."""
+    error = measured - state
+    error[3] = _wrapped(error[3])
+    return error
+
+
+def _is_far(error: NDArray[np.float64], spread: NDArray[np.float64]) -> bool:
+    """Whether an error (n,) of covariance (n, n) is too large to be one."""
+    return float(error @ np.linalg.solve(spread, error)) > _GATE
 
 
 def _state_of(pose: Pose) -> NDArray[np.float64]:

@@ -20,6 +20,14 @@ from ghost_vpr_ros.core.geodesy import horizontal_distance_m
 MAX_SAMPLES = 500
 MIN_SAMPLES = 10
 
+MIN_SEPARATION = 0.02
+"""Of the mean right and wrong margin. One camera at one spot gives similarities that differ by
+0.002 to 0.01 from image to image, by its noise and by the coding: differences of that size are no
+places."""
+
+_SURE_DEVIATIONS = 3.0
+"""So many more of them than chance lets have to find a neighbour before anything elsewhere."""
+
 
 class Likelihood(Protocol):
     """What turns margins into probabilities: learnt from the map itself, or on a drive."""
@@ -81,7 +89,8 @@ def learn_likelihood(
 
     Returns:
         None when fewer than `MIN_SAMPLES` keyframes find a neighbour before anything elsewhere,
-        or when right margins are not larger than wrong ones.
+        or no more than chance lets, or when right margins are hardly larger than wrong ones: where
+        everything looks alike a map cannot tell.
     """
     known = np.isfinite(positions).all(axis=1)
     descriptors, positions = descriptors[known], positions[known]
@@ -89,7 +98,7 @@ def learn_likelihood(
         return None
     samples = np.unique(np.linspace(0, len(descriptors) - 1, MAX_SAMPLES).astype(np.int64))
     found = [_margins(row, descriptors, positions, radius_m) for row in samples]
-    return fit_likelihood(np.array([m for m in found if m is not None]).reshape(-1, 3))
+    return fit_likelihood(np.array([m for m in found if m is not None]).reshape(-1, 4))
 
 
 def _margins(
@@ -97,8 +106,8 @@ def _margins(
     descriptors: NDArray[np.float32],
     positions: NDArray[np.float64],
     radius_m: float,
-) -> tuple[float, float, float] | None:
-    """Right margin, wrong margin and right similarity of one keyframe that asks for itself.
+) -> tuple[float, float, float, float] | None:
+    """Right margin, wrong margin, right similarity and share of neighbours of one keyframe.
 
     The right margin is negative where something elsewhere is more similar than the neighbours.
     """
@@ -116,20 +125,23 @@ def _margins(
     third = np.where(near | around_wrong, -np.inf, similarity).max()
     if not np.isfinite(third):
         return None
-    return right - wrong, wrong - float(third), right
+    share = int(neighbours.sum()) / (len(near) - 1)
+    return right - wrong, wrong - float(third), right, share
 
 
 def fit_likelihood(margins: NDArray[np.float64]) -> PlaceLikelihood | None:
-    """The likelihood of right margins, wrong margins and right similarities (n, 3).
+    """The likelihood that the samples of a map teach, or None where they cannot.
 
-    None where too few find their neighbour, or right margins are not larger than wrong ones.
+    Args:
+        margins: (n, 4) right margin, wrong margin, right similarity, and share of the other
+            keyframes that are neighbours: the chance to find one of them first.
     """
     finds = margins[:, 0] > 0.0
-    if finds.sum() < MIN_SAMPLES:
+    if finds.sum() < MIN_SAMPLES or finds.sum() <= _most_by_chance(margins[:, 3]):
         return None
     right, wrong, similarity = margins[finds, 0], margins[:, 1], margins[finds, 2]
     deviation = float(np.sqrt(0.5 * (right.var() + wrong.var())))
-    if right.mean() <= wrong.mean() or deviation == 0.0:
+    if right.mean() < wrong.mean() + MIN_SEPARATION or deviation == 0.0:
         return None
     return PlaceLikelihood(
         float(right.mean()),
@@ -137,3 +149,12 @@ def fit_likelihood(margins: NDArray[np.float64]) -> PlaceLikelihood | None:
         deviation,
         float(np.percentile(similarity, 10.0)),
     )
+
+
+def _most_by_chance(shares: NDArray[np.float64]) -> float:
+    """How many of n samples find a neighbour first where all keyframes are equally alike.
+
+    Args:
+        shares: (n,) of the other keyframes that are neighbours.
+    """
+    return float(shares.sum() + _SURE_DEVIATIONS * np.sqrt((shares * (1.0 - shares)).sum()))

@@ -85,11 +85,15 @@ class MapTeacher:
 
 
 class Margins(NamedTuple):
-    """Of one keyframe that asks for itself; `right` is 0 or less where a wrong one leads."""
+    """Of one keyframe that asks for itself; `right` is 0 or less where a wrong one leads.
+
+    `share` of the other keyframes are neighbours.
+    """
 
     right: float
     wrong: float
     right_similarity: float
+    share: float
 
 
 class Lesson:
@@ -102,6 +106,7 @@ class Lesson:
         chosen = evenly_spaced(len(places.located), _MOST_SEARCHES)
         self._left = places.located.rows[chosen].tolist()
         self._found: list[Margins] = []
+        self._counts: dict[int, int] = {}
 
     def go_on(self, count: int) -> bool:
         """Let so many samples ask; returns whether all have."""
@@ -111,6 +116,7 @@ class Lesson:
         # Whoever has nobody near cannot tell what a right match is like.
         counts = self._places.located.near.count_within(positions[:, :2], self._radius_m)
         depth = _FIRST_DEPTH
+        self._counts = dict(zip(now, counts.tolist(), strict=True))
         wanted = wanted[counts > 1]
         while len(wanted):
             wanted = self._ask(wanted, depth)
@@ -121,7 +127,7 @@ class Lesson:
 
     def learnt(self) -> PlaceLikelihood | None:
         """What all samples say together."""
-        return fit_likelihood(np.array(self._found, np.float64).reshape(-1, 3))
+        return fit_likelihood(np.array(self._found, np.float64).reshape(-1, 4))
 
     def _ask(self, wanted: NDArray[np.int64], depth: int) -> NDArray[np.int64]:
         """Search for samples; returns those that have to search deeper."""
@@ -152,7 +158,9 @@ class Lesson:
         wrong = float(similarities[first])
         # A neighbour that was not found is less alike than the last one that was.
         right = float(similarities[int(np.argmax(near))] if near.any() else similarities[-1])
-        return Margins(right - wrong, wrong - float(similarities[int(np.argmax(third))]), right)
+        share = (self._counts[own] - 1) / max(len(self._places.located) - 1, 1)
+        second = float(similarities[int(np.argmax(third))])
+        return Margins(right - wrong, wrong - second, right, share)
 
     def _are_near(
         self, rows: NDArray[np.int64], position_m: NDArray[np.float64]

@@ -162,6 +162,19 @@ def _turned(covariance: NDArray[np.float64], rotation: NDArray[np.float64]) -> N
     return np.asarray(0.5 * (turned + turned.T))
 
 
+def rival_of(candidates: Sequence[Candidate], radius_m: float) -> int | None:
+    """Number of the first candidate elsewhere than the best one; None where there is none."""
+    positions = positions_of([candidate.keyframe for candidate in candidates])
+    if len(positions) == 0:
+        return None
+    far = horizontal_distance_m(positions, positions[0]) > radius_m
+    return int(np.argmax(far)) if far.any() else None
+
+
+_ALIKE_SHARE = 0.7
+"""Of the inliers of the best place: a tunnel of one image and noise has 0.9 and more elsewhere."""
+
+
 def weighed_by_geometry(
     verified: Sequence[VerifiedCandidate], radius_m: float
 ) -> tuple[Candidate, ...]:
@@ -169,7 +182,8 @@ def weighed_by_geometry(
 
     A place is seen from several keyframes, and the best of them speaks for all: odds of the
     candidates within the radius of the first one are multiplied by the largest likelihood ratio
-    among those of them that were verified.
+    among those of them that were verified. Where one elsewhere has about as many inliers, all
+    look alike, as in a tunnel, and inliers say nothing for the place.
 
     Args:
         verified: all candidates of a frame, best first; the first one has a position.
@@ -178,12 +192,14 @@ def weighed_by_geometry(
     candidates = [item.candidate for item in verified]
     positions = positions_of([candidate.keyframe for candidate in candidates])
     near = horizontal_distance_m(positions, positions[0]) <= radius_m
-    checked = [
-        item.likelihood_ratio
-        for item, is_near in zip(verified, near, strict=True)
-        if is_near and item.candidate.inliers >= 0
-    ]
-    ratio = max(checked, default=1.0)
+    known = np.isfinite(positions).all(axis=1)
+    inliers = np.array([candidate.inliers for candidate in candidates])
+    ratios = np.array([item.likelihood_ratio for item in verified])
+    ratio = float(ratios[near & (inliers >= 0)].max(initial=0.0)) or 1.0
+    most = inliers[near].max(initial=0)
+    rival = inliers[~near & known].max(initial=-1)
+    if most > 0 and rival >= _ALIKE_SHARE * most:
+        ratio = min(ratio, 1.0)
     return tuple(
         _weighed(candidate, ratio) if is_near else candidate
         for candidate, is_near in zip(candidates, near, strict=True)

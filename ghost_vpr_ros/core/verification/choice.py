@@ -22,9 +22,15 @@ class Verifier(Protocol):
     """Says of candidates whether they show what the query shows."""
 
     def verify(
-        self, image: NDArray[np.uint8], candidates: Sequence[Candidate]
+        self,
+        image: NDArray[np.uint8],
+        candidates: Sequence[Candidate],
+        rival: int | None = None,
     ) -> VerifiedCandidates:
-        """The first candidates, best first, verified against an RGB uint8 (H, W, 3) image."""
+        """The first candidates, best first, verified against an RGB uint8 (H, W, 3) image.
+
+        So is the one of number `rival`, with which they are compared.
+        """
         ...
 
     def expect(self, image: NDArray[np.uint8]) -> None:

@@ -143,21 +143,30 @@ class GeometricVerifier:
             self._ahead.close()
 
     def verify(
-        self, image: NDArray[np.uint8], candidates: Sequence[Candidate]
+        self,
+        image: NDArray[np.uint8],
+        candidates: Sequence[Candidate],
+        rival: int | None = None,
     ) -> VerifiedCandidates:
-        """The first `config.candidates` verified, the others as they came.
+        """The first `config.candidates` and the rival verified, the others as they came.
 
         Args:
             image: RGB uint8 (H, W, 3) of the query.
             candidates: best first.
+            rival: number of another one that is verified, too.
         """
         count = self._config.candidates
         if not candidates:
             return VerifiedCandidates(())
         ahead = None if self._ahead is None else self._ahead.take(image)
         query = self._extract(image) if ahead is None else ahead
-        found = [self._verify_one(query, each) for each in candidates[:count]]
-        return VerifiedCandidates((*found, *map(VerifiedCandidate, candidates[count:])))
+        chosen = {*range(count), rival}
+        return VerifiedCandidates(
+            tuple(
+                self._verify_one(query, each) if number in chosen else VerifiedCandidate(each)
+                for number, each in enumerate(candidates)
+            )
+        )
 
     def likelihood_ratio(self, inliers: int) -> float:
         """p(inliers | right place) / p(inliers | wrong place); 1 for -1, which says nothing."""

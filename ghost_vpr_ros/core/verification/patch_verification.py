@@ -62,20 +62,29 @@ class PatchNetVladVerifier:
         """There is nothing to free."""
 
     def verify(
-        self, image: NDArray[np.uint8], candidates: Sequence[Candidate]
+        self,
+        image: NDArray[np.uint8],
+        candidates: Sequence[Candidate],
+        rival: int | None = None,
     ) -> VerifiedCandidates:
-        """The first `config.candidates` verified, the others as they came.
+        """The first `config.candidates` and the rival verified, the others as they came.
 
         Args:
             image: RGB uint8 (H, W, 3) of the query.
             candidates: best first.
+            rival: number of another one that is verified, too.
         """
         if not candidates:
             return VerifiedCandidates(())
         count = self._config.candidates
         query = self._describe(image)
-        found = [self._verify_one(query, each) for each in candidates[:count]]
-        return VerifiedCandidates((*found, *map(VerifiedCandidate, candidates[count:])))
+        chosen = {*range(count), rival}
+        return VerifiedCandidates(
+            tuple(
+                self._verify_one(query, each) if number in chosen else VerifiedCandidate(each)
+                for number, each in enumerate(candidates)
+            )
+        )
 
     def _verify_one(self, query: ImagePatches, candidate: Candidate) -> VerifiedCandidate:
         keyframe = self._keyframes.of(candidate.keyframe.keyframe_id)

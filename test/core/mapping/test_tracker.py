@@ -107,3 +107,42 @@ def test_after_a_break_of_the_odometry_nothing_is_known():
     assert not tracker.is_sure
     with pytest.raises(ValueError, match='not known yet'):
         tracker.pose()
+
+
+def refused(tracker: MapTracker, count: int, start: int, away_m: float) -> None:
+    for number in range(start, start + count):
+        reading = Reading(number, 1, float(number), pose([number, 0.0, 0.0, 0.0]))
+        tracker.follow(reading, CONFIG)
+        answer = pose([number - away_m, 0.0, 0.0, 0.0], SIGMA)
+        assert tracker.contradicts(reading, answer)
+        tracker.correct(reading, answer)
+
+
+def test_look_alikes_never_outweigh_the_odometry_that_the_map_began_with():
+    tracker = MapTracker()
+    tracker.start(Reading(0, 1, 0.0, pose(np.zeros(4))))
+    refused(tracker, 200, 1, 5000.0)
+    assert tracker.is_sure
+    assert tracker.pose().position_m[0] == pytest.approx(200.0)
+
+
+@pytest.mark.parametrize(('agreed', 'survives'), [(4, 4), (12, 11), (70, 49)])
+def test_it_takes_as_many_answers_to_lose_a_pose_as_have_agreed_with_it(agreed, survives):
+    tracker = MapTracker()
+    for number in range(agreed):
+        reading = Reading(number, 1, float(number), pose([number, 0.0, 0.0, 0.0]))
+        tracker.follow(reading, CONFIG)
+        tracker.correct(reading, pose([number, 0.0, 0.0, 0.0], SIGMA))
+    refused(tracker, survives, agreed, 2000.0)
+    assert tracker.is_sure
+    refused(tracker, 1, agreed + survives, 2000.0)
+    assert not tracker.is_sure
+
+
+def test_an_answer_within_the_drift_does_not_contradict():
+    tracker = MapTracker()
+    drive = list(drifting(2, 400))
+    tracker.start(drive[0][0])
+    for reading, _, answer in drive[1:]:
+        tracker.follow(reading, CONFIG)
+        assert not tracker.contradicts(reading, answer)
