@@ -24,7 +24,7 @@ from test.core.rounds import (
     open_mapper,
 )
 
-FULL_PAGES = 12
+FULL_PAGES = 15
 """Pages of the test's map at which its disk is full; the empty map has fewer."""
 
 

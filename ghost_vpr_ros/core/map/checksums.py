@@ -149,12 +149,13 @@ def changed_among(
     return [n for n, checksum, known in _rows(connection, first, last) if checksum != known]
 
 
-def is_intact(connection: sqlite3.Connection, keyframe_id: int, column: str, blob: bytes) -> bool:
-    """Whether a descriptor or a view is as it was written."""
+def is_view_intact(connection: sqlite3.Connection, keyframe_id: int, jpeg: bytes | None) -> bool:
+    """Whether a view is as it was written; None is where none was."""
     known = connection.execute(
-        f'SELECT {column} FROM row_checksums WHERE keyframe_id = ?', (keyframe_id,)
+        'SELECT view FROM row_checksums WHERE keyframe_id = ?', (keyframe_id,)
     ).fetchone()
-    return known is not None and known[0] == blob_checksum(keyframe_id, blob)
+    found = None if jpeg is None else blob_checksum(keyframe_id, jpeg)
+    return known is not None and known[0] == found
 
 
 def hide_rows(connection: sqlite3.Connection, keyframe_ids: list[int]) -> None:

@@ -18,7 +18,7 @@ from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, GeoPoint, Keyframe
 from ghost_vpr_ros.core.errors import MapError
 from ghost_vpr_ros.core.geodesy import LocalFrame
 from ghost_vpr_ros.core.map.calibration_table import read_calibration
-from ghost_vpr_ros.core.map.checksums import changed_among, has_checksums, is_intact
+from ghost_vpr_ros.core.map.checksums import changed_among, has_checksums, is_view_intact
 from ghost_vpr_ros.core.map.file import explained
 from ghost_vpr_ros.core.map.frame import MapFrame
 from ghost_vpr_ros.core.map.schema import (
@@ -278,10 +278,10 @@ class MapReader:
         if not rows:
             raise self._unknown_keyframe(keyframe_id)
         jpeg: bytes | None = rows[0][0]
-        if jpeg is None or not self.has_checksums:
+        if not self.has_checksums:
             return jpeg
         with self._lock, explained(self.path):
-            if is_intact(self._connection, int(keyframe_id), 'view', jpeg):
+            if is_view_intact(self._connection, int(keyframe_id), jpeg):
                 return jpeg
         self.damaged_views += 1
         return None

@@ -113,15 +113,20 @@ def test_a_changed_small_table_is_refused(path, statement, word):
         PlaceMap.open(path)
 
 
-def test_a_changed_view_is_left_out_and_counted(path):
-    change(path, "UPDATE views SET jpeg = x'ffd8' WHERE keyframe_id = 3")
+def test_a_changed_or_a_lost_view_is_left_out_and_counted(path):
+    change(
+        path,
+        "UPDATE views SET jpeg = x'ffd8' WHERE keyframe_id = 3",
+        'DELETE FROM views WHERE keyframe_id = 5',
+    )
     with PlaceMap.open(path) as place_map:
         assert len(place_map) == COUNT
         assert place_map.view(3) is None
         assert place_map.view(4)
-        assert place_map.damaged_views == 1
+        assert place_map.view(5) is None
+        assert place_map.damaged_views == 2
         found = damaged_rows(place_map._connection, with_views=True)
-        assert found == ([], [3])
+        assert found == ([], [3, 5])
 
 
 def test_a_map_of_the_first_schema_is_read_and_its_writer_upgrades_it(path):
