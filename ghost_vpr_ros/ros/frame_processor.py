@@ -135,7 +135,7 @@ class FrameProcessor:
             return self._rejected(stamp_ns, Reason.STALE)
         try:
             started = time.perf_counter()
-            image = image_from_message(message)
+            image = image_from_message(message, self._config())
             decode_ms = (time.perf_counter() - started) * 1000.0
             self._tell_guess(message)
             hypothesis = self._recognizer.recognize(image, stamp_ns)

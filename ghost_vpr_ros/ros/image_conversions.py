@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
+from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.core.errors import ConfigError, ImageError
 from ghost_vpr_ros.core.image import decode_compressed
 from ghost_vpr_ros.core.raw_image import RawImage, simplified
@@ -28,15 +29,22 @@ _INSTALL = (
 )
 
 
-def image_from_message(message: Image | CompressedImage) -> RgbImage:
+def image_from_message(
+    message: Image | CompressedImage, config: ImageConfig | None = None
+) -> RgbImage:
     """RGB uint8 (H, W, 3) of an image message of either kind.
 
+    Args:
+        message: raw or compressed.
+        config: how large a compressed image may be.
+
     Raises:
-        ImageError: unknown encoding, zero size, truncated or undecodable; names the encoding.
+        ImageError: unknown encoding, zero size, truncated, too large or undecodable; names the
+            encoding.
     """
     if isinstance(message, CompressedImage):
         name = f'compressed image of format {message.format!r}'
-        return decode_compressed(message.data, name, message.format)
+        return decode_compressed(message.data, name, message.format, config)
     return rgb_from_raw(message, convert_raw)
 
 

@@ -17,6 +17,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from ghost_vpr_ros.core.config.engine import EngineConfig
+from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.core.config.map import MODES, MapConfig, MappingConfig
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.config.settings import Config, Setting, nearest_hint, setting, settings_of
@@ -24,7 +25,7 @@ from ghost_vpr_ros.core.errors import ConfigError
 
 
 @dataclass(frozen=True)
-class NodeConfig(Config):
+class NodeConfig(ImageConfig):
     """What the node needs beyond the recogniser: files, topics, periods."""
 
     map: str = setting('', 'map file that answers (made by ghost-vpr build-map)')

@@ -10,8 +10,9 @@ import pytest
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
+from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.core.errors import ConfigError, ImageError
-from ghost_vpr_ros.core.image import RAW_ENCODINGS
+from ghost_vpr_ros.core.image import RAW_ENCODINGS, encode_jpeg
 from ghost_vpr_ros.ros import image_conversions as conversions
 from ghost_vpr_ros.ros.image_conversions import image_from_message
 
@@ -174,3 +175,11 @@ def test_a_machine_without_a_converter_is_told_what_to_install(monkeypatch):
     monkeypatch.setattr(conversions, 'convert_raw', None)
     with pytest.raises(ConfigError, match=r'ros-\$ROS_DISTRO-cv-bridge.*pip install rosbags-imag'):
         conversions.check_converter()
+
+
+def test_a_compressed_image_beyond_the_limit_is_refused_by_its_header() -> None:
+    data = encode_jpeg(np.zeros((200, 200, 3), np.uint8))
+    message = conversions.compressed_message(data, 'jpeg', Header())
+    assert image_from_message(message).shape == (200, 200, 3)
+    with pytest.raises(ImageError, match='200 x 200 px'):
+        image_from_message(message, ImageConfig(max_image_megapixels=0.03))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rosbags.image import image_to_cvimage
 
+from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.core.errors import BagError
 from ghost_vpr_ros.core.image import decode_compressed
 from ghost_vpr_ros.core.raw_image import simplified
@@ -25,8 +26,15 @@ class BagImages:
     Reading one after the other goes through the bag once; a jump seeks. Not for several threads.
     """
 
-    def __init__(self, bag: BagFile, topic: str, log_times_ns: Sequence[int]) -> None:
+    def __init__(
+        self,
+        bag: BagFile,
+        topic: str,
+        log_times_ns: Sequence[int],
+        config: ImageConfig | None = None,
+    ) -> None:
         self._bag, self._topic, self._log_times_ns = bag, topic, log_times_ns
+        self._config = config
         self._stream: Iterator[Message] = iter(())
         self._next = -1
 
@@ -43,7 +51,8 @@ class BagImages:
         self._next = number + 1
         if message is None or message.log_ns != self._log_times_ns[number]:
             raise BagError(f'{self._bag.path}: the bag changed while it was read; open it again')
-        return rgb_of_message(message.content, f'{self._bag.path} {self._topic}[{number}]')
+        name = f'{self._bag.path} {self._topic}[{number}]'
+        return rgb_of_message(message.content, name, self._config)
 
     def _seek(self, number: int) -> Iterator[Message]:
         log_ns = self._log_times_ns[number]
@@ -53,14 +62,16 @@ class BagImages:
         return islice(self._bag.messages([self._topic], log_ns), number - earlier, None)
 
 
-def rgb_of_message(content: Any, name: str) -> NDArray[np.uint8]:
+def rgb_of_message(
+    content: Any, name: str, config: ImageConfig | None = None
+) -> NDArray[np.uint8]:
     """RGB uint8 (H, W, 3) of a sensor_msgs Image or CompressedImage.
 
     Raises:
         ImageError: unsupported, truncated or of zero size; `name` is in the message.
     """
     if hasattr(content, 'format'):
-        return decode_compressed(content.data, name, content.format)
+        return decode_compressed(content.data, name, content.format, config)
     raw = simplified(
         content.encoding,
         content.height,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.core.datatypes import Frame, Pose
 from ghost_vpr_ros.core.errors import BagError
 from ghost_vpr_ros.core.stamps import span_text
@@ -56,6 +57,7 @@ def bag_frames(
     topics: BagTopics,
     *,
     as_recorded: bool = False,
+    image_config: ImageConfig | None = None,
     notes: list[str] | None = None,
 ) -> list[Frame]:
     """Frames in order of header stamps; pixels are read from the bag on demand.
@@ -64,6 +66,7 @@ def bag_frames(
         path: the bag.
         topics: which of its topics are read.
         as_recorded: in order of recording instead, late images and all.
+        image_config: how large a compressed image may be.
         notes: gets a sentence where no image has a position although there are some.
 
     Raises:
@@ -73,7 +76,7 @@ def bag_frames(
     bag = BagFile(path)
     image_topic = _image_topic(bag, topics.image_topic)
     stamps, log_times, frame_id = _image_index(bag, image_topic)
-    images = BagImages(bag, image_topic.name, log_times)
+    images = BagImages(bag, image_topic.name, log_times, image_config)
     position_topic = position_topic_of(bag, topics.position_topic)
     is_fix = position_topic is not None and position_topic.msgtype == FIX_TYPE
     pose_at = _pose_source(bag, position_topic, topics, frame_id)
