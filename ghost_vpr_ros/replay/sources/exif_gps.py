@@ -130,8 +130,11 @@ def _position(gps: Mapping[int, Any], path: Path) -> GeoPoint | None:
     """
     latitude = _degrees(gps, _LATITUDE, _LATITUDE_REF, 'NS')
     longitude = _degrees(gps, _LONGITUDE, _LONGITUDE_REF, 'EW')
-    if latitude is None or longitude is None:
+    if latitude is None and longitude is None:
         return None
+    if latitude is None or longitude is None:
+        found, missing = ('longitude', 'latitude')[:: 1 if latitude is None else -1]
+        raise _Unsettled(f'a {found} without a {missing}')
     if is_null_island(latitude, longitude):
         raise _Unsettled('position 0, 0, which a receiver without a fix writes')
     try:

@@ -71,8 +71,22 @@ _ALWAYS_OTHER = (
     OtherKind('GIF images', ('.gif',), _CONVERT),
     OtherKind('floating-point images', ('.exr', '.hdr', '.pfm'), _CONVERT),
     OtherKind('documents', ('.pdf', '.psd', '.svg', '.eps', '.ai', '.xcf'), _CONVERT),
+    OtherKind(
+        'tables',
+        ('.csv', '.tsv', '.xlsx', '.xls', '.ods'),
+        'where they hold positions, name one manifest.csv, or give it as the source',
+    ),
+    OtherKind(
+        'tracks', ('.gpx', '.kml', '.kmz', '.nmea'), 'write their positions into a manifest'
+    ),
     OtherKind('archives', ('.zip', '.tar', '.tgz', '.gz', '.7z', '.rar', '.zst'), 'unpack them'),
 )
+
+
+def other_kind_of(path: Path) -> OtherKind | None:
+    """The kind of a file that holds pictures or positions but is not read; None for all others."""
+    known = (HEIC_PHOTOS, _AVIF, *_ALWAYS_OTHER)
+    return next((kind for kind in known if path.suffix.lower() in kind.suffixes), None)
 
 
 @dataclass

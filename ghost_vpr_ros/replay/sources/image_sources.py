@@ -21,6 +21,7 @@ from ghost_vpr_ros.replay.sources.folder_scan import (
     HEIC_PHOTOS,
     FolderScan,
     image_suffixes,
+    other_kind_of,
     scan_folder,
 )
 from ghost_vpr_ros.replay.sources.manifest import read_manifest
@@ -32,6 +33,7 @@ from ghost_vpr_ros.replay.sources.plausible_positions import (
 from ghost_vpr_ros.replay.sources.utm_names import is_utm_name, lacks_hemisphere, utm_frame
 
 MANIFEST_NAME = 'manifest.csv'
+_SPREADSHEETS = ('.xlsx', '.xls', '.ods')
 _KINDS = 'a folder of images, a CSV manifest, or a bag (.bag, .mcap, .db3, or a ROS 2 bag folder)'
 
 
@@ -79,7 +81,7 @@ def open_source(
         where: value or range `low..high` by column that a manifest's rows must have.
         topics: which topics of a bag are read.
         as_recorded: frames of a bag in order of recording instead of in order of stamps.
-        images: how large a single image of a folder or manifest may be.
+        images: how large a single image may be.
 
     Raises:
         SourceError: missing, empty, of no known kind, or not fitting its description.
@@ -93,7 +95,13 @@ def open_source(
         )
     if kind == 'bag':
         notes: list[str] = []
-        frames = bag_frames(path, topics or BagTopics(), as_recorded=as_recorded, notes=notes)
+        frames = bag_frames(
+            path,
+            topics or BagTopics(),
+            as_recorded=as_recorded,
+            image_config=images,
+            notes=notes,
+        )
         return ImageSource(frames, kind, valid_text(str(path)), tuple(notes), path)
     if kind == 'folder':
         return _folder_source(path, images)
@@ -131,12 +139,19 @@ def _kind(path: Path) -> str:
 
 
 def _kind_of_file(path: Path) -> str:
-    if path.suffix.lower() == '.csv':
+    if path.suffix.lower() in ('.csv', '.tsv'):
         return 'manifest'
     if is_bag_name(path):
         return 'bag'
     if path.suffix.lower() in (*IMAGE_SUFFIXES, *HEIC_PHOTOS.suffixes):
         raise SourceError(f'{path}: expected {_KINDS}, found one image; give its folder')
+    other = other_kind_of(path)
+    if path.suffix.lower() in _SPREADSHEETS:
+        raise SourceError(f'{path}: expected {_KINDS}, found a spreadsheet; save it as CSV')
+    if other is not None:
+        raise SourceError(
+            f'{path}: expected {_KINDS}, found one of the {other.name}; {other.next_step}'
+        )
     raise SourceError(f'{path}: expected {_KINDS}, found a file of another kind')
 
 

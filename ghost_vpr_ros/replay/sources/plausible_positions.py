@@ -16,6 +16,10 @@ NULL_NOT_TAKEN = 'position 0, 0 means "not known"; position not taken'
 _NAMES_SHOWN = 3
 _FAR_FROM_ORIGIN_M = 100_000.0
 _LEAST_EXTENT_M = 0.5
+_EARTH_RADIUS_M = 6_371_000.0
+_FAR_FROM_OTHERS_M = 1_000_000.0
+_LEAST_TO_COMPARE = 4
+_FEW = 0.05
 _MOST_DEGREES = 180.0
 
 
@@ -29,7 +33,7 @@ def checked_positions(frames: Sequence[Frame]) -> tuple[list[Frame], list[str]]:
     points = np.array([frames[row].pose.position_m[:2] for row in rows])  # type: ignore[union-attr]
     kept = list(frames)
     if not len(points):
-        return kept, []
+        return kept, _far_away(frames)
     at_origin = np.asarray(~points.any(axis=1))
     others = points[~at_origin]
     remarks = []
@@ -52,6 +56,27 @@ def checked_positions(frames: Sequence[Frame]) -> tuple[list[Frame], list[str]]:
             'degrees, name the columns latitude and longitude'
         )
     return kept, remarks
+
+
+def _far_away(frames: Sequence[Frame]) -> list[str]:
+    """A note on the few WGS84 positions that lie on another part of the Earth than the others."""
+    located = [frame for frame in frames if frame.geo is not None]
+    if len(located) < _LEAST_TO_COMPARE:
+        return []
+    degrees = np.array([(f.geo.latitude_deg, f.geo.longitude_deg) for f in located if f.geo])
+    latitude, longitude = np.radians(degrees).T
+    level = np.cos(latitude)
+    axes = (level * np.cos(longitude), level * np.sin(longitude), np.sin(latitude))
+    on_sphere = np.stack(axes, axis=1)
+    middle = np.median(on_sphere, axis=0)
+    is_far = np.linalg.norm(on_sphere - middle, axis=1) * _EARTH_RADIUS_M > _FAR_FROM_OTHERS_M
+    if not 0 < is_far.sum() <= max(1, _FEW * len(located)):
+        return []
+    names = [frame.name for frame, far in zip(located, is_far.tolist(), strict=True) if far]
+    return [
+        f'{some_of(names)}: more than {_FAR_FROM_OTHERS_M / 1000:,.0f} km from the others; the '
+        'sign, the zone or the order of the coordinates may be wrong'
+    ]
 
 
 def some_of(names: Sequence[str]) -> str:

@@ -84,6 +84,11 @@ def test_parts_that_are_zero_over_zero(monkeypatch, parts, expected) -> None:
     assert found == (None if expected is None else pytest.approx(expected, abs=1e-5))
 
 
+def test_half_a_position_is_said(monkeypatch) -> None:
+    assert frame_of_tags(monkeypatch, t1='S', t2=LATITUDE)[1] == 'a latitude without a longitude'
+    assert frame_of_tags(monkeypatch, t3='E', t4=LONGITUDE)[1] == 'a longitude without a latitude'
+
+
 def test_zero_zero_is_no_position(tmp_path: Path) -> None:
     zero = (0.0, 0.0, 0.0)
     save_photo(tmp_path / '1.jpg', lat_ref='N', lat=zero, lon_ref='E', lon=zero)

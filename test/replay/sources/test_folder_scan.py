@@ -134,3 +134,24 @@ def test_names_of_any_bytes_are_text_in_frames_and_still_found(tmp_path: Path, n
     assert frame.name.isprintable()
     assert frame.name.encode()
     assert frame.load().shape == (48, 64, 3)
+
+
+def test_a_table_beside_the_photos_is_not_passed_over_in_silence(tmp_path: Path) -> None:
+    write(tmp_path / '1.jpg', jpeg_bytes())
+    write(tmp_path / 'Manifest.CSV')
+    (note,) = open_source(tmp_path).notes
+    assert note.startswith('1 tables (.csv .tsv .xlsx) left out; where they hold positions, name')
+
+
+@pytest.mark.parametrize(
+    ('name', 'text'),
+    [
+        ('list.xlsx', 'found a spreadsheet; save it as CSV'),
+        ('drive.MP4', 'found one of the videos; take single images out'),
+        ('a.dng', 'found one of the raw photos; export them as JPEG'),
+        ('photos.zip', 'found one of the archives; unpack them'),
+    ],
+)
+def test_one_file_of_another_kind_is_named(tmp_path: Path, name: str, text: str) -> None:
+    with pytest.raises(SourceError, match=text):
+        open_source(write(tmp_path / name))

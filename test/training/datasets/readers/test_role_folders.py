@@ -43,7 +43,7 @@ def test_folders_without_splits(tmp_path):
         (['train/database/@0@0@.jpg'], {'split': 'train'}, SourceError, 'found only database'),
         (['train/database/@0@0@.jpg'], {'split': 'val'}, SourceError, 'its parts are train'),
         (['database/a.jpg', 'queries/@0@0@.jpg'], {}, SourceError, 'found none in 1 images'),
-        (['database/@0@x@.jpg', 'queries/@0@0@.jpg'], {}, SourceError, 'finite number as north'),
+        (['database/@0@nan@.jpg', 'queries/@0@0@.jpg'], {}, SourceError, 'finite number as north'),
         (['other/@0@0@.jpg'], {}, SourceError, 'expected the folders database and queries'),
         (['database/@0@0@.jpg', 'queries/@0@0@.jpg'], {'where': 'a=1'}, ConfigError, 'where: not'),
     ],
