@@ -57,9 +57,10 @@ class Setting:
 
     def _check_items(self, value: Any) -> tuple[Any, ...]:
         values = [value] if isinstance(value, self.item) else value
-        if not isinstance(values, list | tuple):
+        is_list = isinstance(values, list | tuple)
+        if not is_list or not all(isinstance(each, self.item) for each in values):
             name = 'text' if self.item is str else self.item.__name__
-            raise self._error(f'a {name} or a list of these', value)
+            raise self._error(f'a {name} or a list of {name}s', value)
         return tuple(self._check_scalar(each, self.item) for each in values)
 
     def _check_scalar(self, value: Any, kind: type[Any]) -> Any:
