@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 PHOTOS :=
 OUT := finetuned.safetensors
 
-.PHONY: help setup demo finetune test test-slow test-all bench check lint types format clean
+.PHONY: help setup demo finetune test test-slow test-all bench faults check lint types format clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -50,6 +50,14 @@ bench: setup ## time us and others, write docs/benchmarks.md; BENCH=quick: a tri
 	@$(BIN)/python -m benchmarks.frame_profile $(BENCH_FLAGS) --out $(BENCH_OUT)/frame.json
 	@$(BIN)/python -m benchmarks.node_latency $(BENCH_FLAGS) --out $(BENCH_OUT)/node.json
 	@$(BIN)/python -m benchmarks.report $(BENCH_OUT)/*.json --out $(BENCH_PAGE)
+
+ifeq ($(FAULTS),quick)
+faults: FAULTS_FLAGS := --quick --out build/reliability.md
+else
+faults: FAULTS_FLAGS := --out docs/reliability.md
+endif
+faults: setup ## kill, corrupt, fill and fuzz (30 minutes), write docs/reliability.md; FAULTS=quick: a trial
+	@$(BIN)/python -m faults $(FAULTS_FLAGS)
 
 check: lint types
 

@@ -7,7 +7,7 @@ import pytest
 from test.source_rules import broken_rules
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = ('ghost_vpr_ros', 'training', 'test', 'benchmarks', 'launch')
+FOLDERS = ('ghost_vpr_ros', 'training', 'test', 'benchmarks', 'faults', 'launch')
 FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob('*.py'))
 
 

@@ -1,0 +1,1 @@
+"""A fault campaign that anybody can run: `make faults`. Never installed."""

@@ -1,0 +1,94 @@
+"""The campaign: every group in turn, a table, and status 1 where anything was bad.
+
+python -m faults --out docs/reliability.md        at most 30 minutes on two cores
+python -m faults --quick --out build/faults.md    a trial of a minute
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from faults import corruptions, killed_writers, look_alikes, texts
+from faults.file_kinds import KINDS, SLOW_KINDS
+from faults.tally import OUTCOMES, Tally
+
+_HEAD = """# Reliability
+
+What `make faults` did and found. *Refused*: with a sentence. *Unharmed*: the answers of the
+intact file. *Counted*: damaged rows were left out and counted. *Silent*: other answers without a
+word. *Crashed*: a traceback or a signal. *Lost*: something that was durable is missing. The last
+three have to be 0, or the command ends with status 1.
+"""
+
+
+def groups(scale: float, seed: int) -> Iterator[Callable[[], Tally]]:
+    """What is run; `scale` 1 is the whole campaign."""
+
+    def share(count: int) -> int:
+        return max(2, round(scale * count))
+
+    for name, cases in (('map', 200), ('file', 200)):
+        yield lambda name=name, cases=cases: killed_writers.kill(name, seed, share(cases))
+    for name in ('map', 'file'):
+        yield lambda name=name: killed_writers.fill_disk(name, seed, share(40))
+    yield lambda: killed_writers.cut_power(seed, share(1_000))
+    for kind in KINDS:
+        cases = 60 if kind in SLOW_KINDS else 500
+        yield lambda kind=kind, cases=cases: corruptions.corrupt(kind, seed, share(cases))
+    for kind in texts.KINDS:
+        yield lambda kind=kind: texts.fuzz(kind, seed, share(1_000))
+    yield lambda: look_alikes.tunnels(seed, share(300))
+    yield lambda: look_alikes.twin_streets(seed, share(200))
+
+
+def page(tallies: list[Tally], seed: int, seconds: float) -> str:
+    """The report as Markdown."""
+    lines = [
+        _HEAD,
+        f'Seed {seed}, {seconds / 60:.0f} minutes, Python {platform.python_version()} on '
+        f'{platform.machine()}.\n',
+        f'| group | cases | {" | ".join(OUTCOMES)} |',
+        f'|---|{"---|" * (1 + len(OUTCOMES))}',
+    ]
+    for tally in tallies:
+        counts = ' | '.join(str(tally.outcomes[name]) for name in OUTCOMES)
+        lines.append(f'| {tally.name} | {tally.cases} | {counts} |')
+    sums = ' | '.join(str(sum(t.outcomes[name] for t in tallies)) for name in OUTCOMES)
+    lines.append(f'| **all** | {sum(t.cases for t in tallies)} | {sums} |')
+    return '\n'.join(lines) + '\n'
+
+
+def main() -> int:
+    """Run, print, write."""
+    parser = argparse.ArgumentParser(prog='python -m faults', description=__doc__)
+    parser.add_argument('--quick', action='store_true', help='a few cases of each group')
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--out', type=Path, help='Markdown; JSON goes beside it')
+    options = parser.parse_args()
+    start, tallies = time.monotonic(), []
+    for group in groups(0.01 if options.quick else 1.0, options.seed):
+        tally = group()
+        tallies.append(tally)
+        print(
+            f'{time.monotonic() - start:6.0f} s  {tally.name}: {dict(tally.outcomes)}', flush=True
+        )
+        for detail in tally.details[:5]:
+            print(f'          {detail}', flush=True)
+    text = page(tallies, options.seed, time.monotonic() - start)
+    print(text)
+    if options.out is not None:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(text)
+        rows = json.dumps([tally.row() for tally in tallies], indent=1)
+        options.out.with_suffix('.json').write_text(rows + '\n')
+    return 0 if all(tally.is_good for tally in tallies) else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""Files of each kind with bits flipped, blocks overwritten, ends cut off: against the intact file.
+
+Each kind is read in a process of its own, so that a signal is a case like any other.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from faults.tally import Tally, outcome_of
+
+
+def corrupted(content: bytes, rng: np.random.Generator) -> bytes:
+    """The content with one fault of a random kind."""
+    changed = bytearray(content)
+    place = int(rng.integers(len(content)))
+    size = int(rng.integers(1, 5000))
+    match int(rng.integers(5)):
+        case 0 | 1:
+            changed[place] ^= 1 << int(rng.integers(8))
+        case 2:
+            changed[place : place + size] = bytes(len(changed[place : place + size]))
+        case 3:
+            block = rng.integers(0, 256, len(changed[place : place + size]), dtype=np.uint8)
+            changed[place : place + size] = block.tobytes()
+        case _:
+            del changed[place:]
+    return bytes(changed)
+
+
+def corrupt(kind: str, seed: int, count: int) -> Tally:
+    """So many corruptions of a file of one kind."""
+    tally, done = Tally(f'corrupted: {kind}'), 0
+    while done < count:
+        command = [
+            sys.executable,
+            '-m',
+            'faults.corruptions',
+            kind,
+            f'{seed}',
+            f'{done}',
+            f'{count}',
+        ]
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert child.stdout is not None
+        for line in child.stdout:
+            if line.startswith('{'):
+                found = json.loads(line)
+                tally.add(found['outcome'], found['detail'])
+                done += 1
+        if child.wait() != 0:
+            tally.add('crashed', f'case {done} ended the process with status {child.returncode}')
+            done += 1
+    return tally
+
+
+def _work(kind_name: str, seed: int, first: int, last: int) -> None:
+    from faults.file_kinds import KINDS
+
+    kind = KINDS[kind_name]
+    with tempfile.TemporaryDirectory(prefix='faults_') as folder:
+        whole = Path(folder) / 'whole'
+        whole.mkdir()
+        path = kind.make(whole)
+        expected = kind.read(path)
+        content = path.read_bytes()
+        for number in range(first, last):
+            trial = Path(folder) / f'{number}'
+            shutil.copytree(whole, trial)
+            broken = trial / path.relative_to(whole)
+            broken.write_bytes(corrupted(content, np.random.default_rng([seed, number])))
+
+            def case(broken: Path = broken) -> str:
+                found = kind.read(broken)
+                return _compared(expected.items, found.items, found.num_damaged)
+
+            outcome, detail = outcome_of(case)
+            print(
+                json.dumps({'outcome': outcome, 'detail': f'case {number}: {detail}'}), flush=True
+            )
+            shutil.rmtree(trial)
+
+
+def _compared(expected: dict[str, bytes], found: dict[str, bytes], num_damaged: int) -> str:
+    if any(expected.get(name) != value for name, value in found.items()):
+        return 'silent'
+    if len(found) == len(expected):
+        return 'unharmed'
+    return 'counted' if num_damaged else 'silent'
+
+
+if __name__ == '__main__':
+    _work(sys.argv[1], *map(int, sys.argv[2:]))

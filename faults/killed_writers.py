@@ -1,0 +1,185 @@
+"""Writers that are killed at random moments, that meet a full disk, and that lose power.
+
+What `durable` says was on the disk has to be there afterwards.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from faults.tally import Tally, outcome_of
+from ghost_vpr_ros.core.errors import GhostVprError
+from ghost_vpr_ros.core.map.place_map import PlaceMap
+from ghost_vpr_ros.core.whole_file import sealed, unsealed, write_whole
+from test.core.map_making import filled_map, new_map, unit_rows
+
+ROWS = 400
+
+
+def write_map(folder: Path) -> None:
+    """Keyframes for ever; prints the id of each that is durable."""
+    path = folder / 'town.map'
+    rows = unit_rows(ROWS)
+    if path.exists():
+        place_map = PlaceMap.open(path, writable=True)
+    else:
+        place_map = new_map(path, commit_interval_s=0.0)
+        place_map.add_session('walk')
+    for row in rows:
+        number = place_map.add('walk', 1, row, view_jpeg=bytes(20_000))
+        place_map.commit()
+        print(number, flush=True)
+    place_map.close()
+
+
+def write_file(folder: Path) -> None:
+    """The same file again and again, as caches, shards and checkpoints are written."""
+    for number in range(ROWS):
+        write_whole(folder / 'file', sealed(bytes([number % 256]) * 300_000), durable=True)
+        print(number + 1, flush=True)
+
+
+WRITERS: dict[str, Callable[[Path], None]] = {'map': write_map, 'file': write_file}
+
+
+def check_map(folder: Path, durable: int) -> str:
+    """Are the durable keyframes there, as they were written?"""
+    if not (folder / 'town.map').exists():
+        return 'lost' if durable else 'unharmed'
+    with PlaceMap.open(folder / 'town.map') as place_map:
+        rows = place_map.descriptors()
+        if len(rows) < durable or place_map.damaged_keyframes:
+            return 'lost'
+        same = np.array_equal(rows, np.resize(unit_rows(ROWS), rows.shape))
+        return 'unharmed' if same else 'silent'
+
+
+def check_file(folder: Path, durable: int) -> str:
+    """Is the file the one that was durable, or the next one?"""
+    path = folder / 'file'
+    if not path.exists():
+        return 'lost' if durable else 'unharmed'
+    content = unsealed(path.read_bytes())
+    if content is None:
+        return 'silent'
+    return 'unharmed' if content[0] in ((durable - 1) % 256, durable % 256) else 'lost'
+
+
+CHECKS = {'map': check_map, 'file': check_file}
+
+
+def kill(name: str, seed: int, count: int) -> Tally:
+    """Kill a writer so many times, and read what it left."""
+    tally, rng = Tally(f'killed: {name}'), random.Random(seed)
+    for number in range(count):
+        with tempfile.TemporaryDirectory(prefix='faults_') as folder:
+            writer = _started(name, Path(folder))
+            assert writer.stdout is not None
+            ids = [int(writer.stdout.readline() or 0)]
+            time.sleep(rng.uniform(0.0, 0.15))
+            writer.send_signal(signal.SIGKILL)
+            ids += [int(line) for line in writer.stdout.read().splitlines() if line.isdecimal()]
+            writer.wait()
+            durable = ids[-1] if len(ids) > 1 else ids[0]
+            _judge(tally, name, Path(folder), durable, f'kill {number}')
+    return tally
+
+
+def fill_disk(name: str, seed: int, count: int) -> Tally:
+    """No file may grow beyond a random size: the writer has to end with a sentence."""
+    tally, rng = Tally(f'disk full: {name}'), random.Random(seed)
+    for _ in range(count):
+        with tempfile.TemporaryDirectory(prefix='faults_') as folder:
+            limit = rng.randrange(1_000, 600_000)
+            writer = _started(name, Path(folder), limit)
+            output, errors = writer.communicate()
+            ids = [int(line) for line in output.splitlines() if line.isdecimal()]
+            if 'Traceback' in errors or writer.returncode not in (0, 1):
+                tally.add('crashed', f'{limit} bytes: {errors.strip()[-200:]}')
+                continue
+            _judge(tally, name, Path(folder), ids[-1] if ids else 0, f'{limit} bytes')
+    return tally
+
+
+def cut_power(seed: int, count: int) -> Tally:
+    """A map, its -wal and its -shm as they were at different moments, in every combination."""
+    tally, rng = Tally('power cut: map, -wal, -shm'), random.Random(seed)
+    with tempfile.TemporaryDirectory(prefix='faults_') as folder:
+        path, moments = Path(folder) / 'town.map', []
+        filled_map(path, 10)
+        with PlaceMap.open(path, writable=True) as place_map:
+            expected = {k.keyframe_id: ascii(k) for k in place_map.keyframes()}
+            for row in unit_rows(40, seed=5):
+                number = place_map.add('walk', 7, row, view_jpeg=bytes(9_000))
+                place_map.commit()
+                expected[number] = ascii(place_map.keyframe(number))
+                moments.append([_content(path, end) for end in ('', '-wal', '-shm')])
+        chosen = list(itertools.product(range(len(moments)), repeat=3))
+        for number, (a, b, c) in enumerate(rng.sample(chosen, count)):
+            trial = Path(folder) / f'{number}'
+            trial.mkdir()
+            parts = (moments[a][0], rng.choice([moments[b][1], b'', None]), moments[c][2])
+            for end, content in zip(('', '-wal', '-shm'), parts, strict=True):
+                if content is not None:
+                    (trial / f'town.map{end}').write_bytes(content)
+            tally.add(*outcome_of(lambda trial=trial: _as_written(trial, expected)))
+            shutil.rmtree(trial)
+    return tally
+
+
+def _as_written(folder: Path, expected: dict[int, str]) -> str:
+    with PlaceMap.open(folder / 'town.map') as place_map:
+        found = {k.keyframe_id: ascii(k) for k in place_map.keyframes()}
+        place_map.descriptors()
+        if any(expected[number] != text for number, text in found.items()):
+            return 'silent'
+        return 'counted' if place_map.damaged_keyframes else 'unharmed'
+
+
+def _content(path: Path, end: str) -> bytes | None:
+    companion = path.with_name(path.name + end)
+    return companion.read_bytes() if companion.exists() else None
+
+
+def _judge(tally: Tally, name: str, folder: Path, durable: int, detail: str) -> None:
+    outcome, words = outcome_of(lambda: CHECKS[name](folder, durable))
+    # A map that its own writer left has no reason to be refused.
+    tally.add('lost' if outcome == 'refused' else outcome, f'{detail}: {words}')
+    leftovers = [path for path in folder.iterdir() if path.name.startswith('.')]
+    if len(leftovers) > 1:
+        tally.add('lost', f'{detail}: {len(leftovers)} leftovers')
+
+
+def _started(name: str, folder: Path, limit_bytes: int | None = None) -> subprocess.Popen[str]:
+    def limited() -> None:
+        if limit_bytes is not None:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
+
+    return subprocess.Popen(
+        [sys.executable, '-m', 'faults.killed_writers', name, str(folder)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE if limit_bytes is not None else subprocess.DEVNULL,
+        text=True,
+        preexec_fn=limited,
+    )
+
+
+if __name__ == '__main__':
+    try:
+        WRITERS[sys.argv[1]](Path(sys.argv[2]))
+    except (GhostVprError, OSError) as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
