@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -14,9 +13,7 @@ from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.core.model.principal_components import principal_components
 from ghost_vpr_ros.core.model.reduction import Reduction
 from ghost_vpr_ros.core.model.vpr_model import VprModel
-
-if TYPE_CHECKING:
-    from training.trunk.distillation import Student
+from training.trunk.student import Student
 
 
 @torch.no_grad()

@@ -21,7 +21,8 @@ from training.experiment import Experiment, read_experiment
 from training.loop.checkpoint import load_checkpoint
 from training.loop.parallel import Processes
 from training.trunk import teacher
-from training.trunk.distillation import Distillation, DistillationConfig, distillation_loss
+from training.trunk.distillation import Distillation, DistillationConfig
+from training.trunk.student import distillation_loss
 from training.trunk.taught_maps import square
 from training.trunk.teacher import Teacher, open_teacher
 from training.trunk.view_bank import ViewBank
