@@ -43,8 +43,8 @@ def initialise(
     """
     model = starting_model(experiment, frames, maps)
     started = experiment.init or experiment.backbone_weights
-    trunk = model.provenance if started else f'random weights of seed {experiment.seed}'
-    model.provenance = f'untrained: {trunk}'
+    random = f'untrained: random weights of seed {experiment.seed}'
+    model.provenance = model.provenance if started else random
     if model.pooling.needs_roles:
         labelled = experiment.section(SemanticsConfig).images or source
         model.provenance += f', clusters initialised on label maps of {labelled}'
