@@ -35,7 +35,7 @@ class Verdict:
     support: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Vote:
     """An answer that was sure enough.
 
@@ -96,9 +96,10 @@ class Consistency:
         if reading.stamp_ns == UNKNOWN_STAMP_NS:
             return Verdict(Reason.NONE)
         vote = _Vote.of(pose, reading)
-        others = self._others(vote, config)
-        agreeing = [other for other in others if _agree(vote, other, config)]
-        if others and 2 * len(agreeing) <= len(others):
+        agree = {other: _agree(vote, other, config) for other in self._others(vote, config)}
+        agreeing = [other for other, says in agree.items() if says]
+        contradicting = [other for other, says in agree.items() if says is False]
+        if contradicting and len(agreeing) <= len(contradicting):
             self._contradicted_ns = reading.stamp_ns
             return Verdict(Reason.ODOMETRY)
         if self._is_locked_out(reading.stamp_ns, config.lockout_s):
@@ -140,13 +141,19 @@ def _is_repeat(vote: _Vote, other: _Vote, config: RecognizerConfig) -> bool:
     return here.along_m - there.along_m < config.evidence_distance_m
 
 
-def _agree(vote: _Vote, other: _Vote, config: RecognizerConfig) -> bool:
-    """Whether the places are as far apart as the frames; without odometry, not too far apart."""
+def _agree(vote: _Vote, other: _Vote, config: RecognizerConfig) -> bool | None:
+    """Whether the places are as far apart as the frames; without odometry, not too far apart.
+
+    None where that tells nothing: without odometry two different places can both be right once
+    there was time to drive from one to the other, and so can any wrong one.
+    """
     here, there = vote.reading.odometry, other.reading.odometry
     places_m = float(np.linalg.norm(vote.place - other.place))
     if here is None or there is None:
         reached_m = config.max_speed_m_s * vote.seconds_to(other)
-        return places_m <= reached_m + 2.0 * config.match_spread_m
+        if places_m > reached_m + 2.0 * config.match_spread_m:
+            return False
+        return True if places_m <= config.group_radius_m else None
     frames_m = float(np.linalg.norm((here.position_m - there.position_m)[:2]))
     error_m = config.odometry_error * (vote.reading.along_m - other.reading.along_m)
     error_m += vote.sigma_m + other.sigma_m

@@ -141,6 +141,21 @@ def test_without_odometry_only_what_is_too_far_contradicts():
     assert near.support == 1
 
 
+def test_without_odometry_places_that_could_be_reached_are_no_witnesses():
+    """A look-alike 40 m off, seen on after right answers: most of those are old, and allow it."""
+    config = RecognizerConfig(max_speed_m_s=15.0, match_spread_m=5.0, memory_s=10.0)
+    stage = Consistency()
+    right = [stage.judge(place(2.5 * n), driven(n / 3), config).reason for n in range(20)]
+    wrong = [stage.judge(place(47.5, 40.0), driven(n / 3), config).reason for n in (20, 21, 22)]
+    assert right == [NONE] * 20
+    assert wrong == [ODOMETRY] * 3
+
+
+def driven(seconds: float) -> Reading:
+    """A frame at that time, without odometry."""
+    return Reading(round(seconds * 1e9), 1, 0.0, None)
+
+
 def test_images_without_a_stamp_have_no_order_to_compare():
     stage = Consistency()
     frame = Reading(UNKNOWN_STAMP_NS, 1, 0.0, None)
