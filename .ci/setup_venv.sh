@@ -51,6 +51,10 @@ choose_python() {
 }
 
 make_venv() {
+    if [ -L "$venv" ]; then
+        fail "$venv is a link to $(readlink "$venv"), an environment that belongs to another place" \
+            "and is left as it is; remove the link, or name another VENV."
+    fi
     if [ "$venv" != .venv ] && [ -e "$venv" ] && [ ! -f "$venv/pyvenv.cfg" ]; then
         fail "$venv exists and is not a Python environment; remove it, or name another VENV."
     fi

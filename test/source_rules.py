@@ -23,7 +23,7 @@ ENGINES = ('onnx', 'onnxruntime', 'openvino')
 LIBRARIES = ('numpy', 'faiss', 'cv2', 'pillow_heif', 'pyproj', 'scipy', 'safetensors')
 CORE = (*LIBRARIES, *TORCH, *ENGINES, *DATABASE)
 BAGS = ('rosbags', 'ruamel.yaml', 'backports', 'compression')
-REPLAY = (*CORE, *BAGS, 'matplotlib', 'PIL', 'gtsam')
+REPLAY = (*CORE, *BAGS, 'matplotlib', 'PIL', 'gtsam', 'h5py')
 MESSAGES = r'\w+_msgs|std_srvs|\w+_interfaces'
 ROS = ('rclpy', 'rosbags.image', 'cv_bridge', 'tf2_ros', 'ament_index_python', MESSAGES)
 
@@ -63,7 +63,7 @@ FLOORS = (
     ('errors', 'datatypes', 'home', 'image_header', 'sampling', 'stamps', 'whole_file'),
     ('config', 'geodesy', 'poses', 'camera', 'jpeg'),
     ('image',),
-    ('probability', 'preprocessing', 'raw_image'),
+    ('probability', 'preprocessing', 'raw_image', 'closure_export'),
     ('model',),
     ('map', 'engine'),
     ('search', 'verification'),

@@ -84,6 +84,16 @@ def test_moved_environment_is_made_anew(checkout: Path) -> None:
     assert '-m venv --clear .venv' in setup(moved)[2]
 
 
+def test_a_link_to_an_environment_of_others_is_left_as_it_is(checkout: Path) -> None:
+    other = checkout.parent / 'environment of others'
+    (other / 'bin').mkdir(parents=True)
+    (checkout / '.venv').symlink_to(other)
+    status, error, calls = setup(checkout)
+    assert status == 1
+    assert 'belongs to another place' in error
+    assert not any('venv --clear' in call for call in calls)
+
+
 def test_ros_finds_its_files_in_the_environment(checkout: Path) -> None:
     setup(checkout)
     venv = checkout / '.venv'

@@ -10,11 +10,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ghost_vpr_ros.cli.deciding import deciding_text
 from ghost_vpr_ros.cli.model_options import (
     add_engine_options,
     add_model_options,
     bytes_of,
     chosen_model,
+    file_model,
     is_weights_file,
 )
 from ghost_vpr_ros.cli.options import add_settings, add_where, config_from, where_from
@@ -135,7 +137,7 @@ def _open_existing(args: argparse.Namespace, config: MapConfig) -> tuple[PlaceMa
     from ghost_vpr_ros.core.map.place_map import PlaceMap
     from ghost_vpr_ros.core.model.weights_file import StoredModel
 
-    wanted = StoredModel.from_file(args.model).model_hash if is_weights_file(args.model) else None
+    wanted = file_model(args).model_hash if is_weights_file(args.model) else None
     place_map = PlaceMap.open(args.map, writable=True, expected_model_hash=wanted, config=config)
     say_warnings(place_map)
     return place_map, StoredModel.from_bytes(place_map.model_bytes(), f'the model in {args.map}')
@@ -206,6 +208,7 @@ def _summary(place_map: PlaceMap, model: Model, result: BuildResult) -> dict[str
         'keyframes_present_before': result.present,
         'keyframes': len(place_map),
         'frame': place_map.map_frame,
+        'decides': deciding_text(place_map),
         'model': model.name,
         'weights': model.provenance,
         'descriptor_dim': model.descriptor_dim,

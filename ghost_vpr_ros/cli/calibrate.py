@@ -8,17 +8,18 @@ drive.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ghost_vpr_ros.cli.model_options import add_engine_options
 from ghost_vpr_ros.cli.odometry import add_odometry_option, known_odometry
 from ghost_vpr_ros.cli.options import add_settings, add_where, config_from, where_from
-from ghost_vpr_ros.cli.positions import judged_frames
+from ghost_vpr_ros.cli.positions import judged_frames, reference_topics
 from ghost_vpr_ros.cli.progress import progress_bar, say, say_warnings
 from ghost_vpr_ros.cli.sources import opened
 from ghost_vpr_ros.cli.table import add_json_option, print_result
+from ghost_vpr_ros.cli.verdicts import accepted_text
 from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
@@ -85,7 +86,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Calibrate, write the report, store the result and print the figures."""
     taken = None if args.from_map is None else _calibration_of(args.from_map)
-    frames = judged_frames(args, args.source, config_from(args, BagTopics), where_from(args.where))
+    topics = config_from(args, BagTopics)
+    if args.ground_truth is None:
+        topics = reference_topics(args.source, topics, args.map)
+    frames = judged_frames(args, args.source, topics, where_from(args.where))
     make_output_folder(args.out)
     if not args.dry_run:
         check_writable(args.map.parent)
@@ -94,11 +98,33 @@ def run(args: argparse.Namespace) -> int:
         figures = _write_report(args, recognizer, result)
     if not args.dry_run:
         _store(args.map, result.calibration)
-    print_result(figures, args.json)
-    if not args.json:
+    if args.json:
+        print_result(figures, as_json=True)
+    else:
+        print('\n'.join(calibration_lines(figures)))
         stored = 'left as it is' if args.dry_run else 'now calibrated'
-        print(f'\nwritten to {args.out}; {args.map} is {stored}')
+        print(f'written to {args.out}; {args.map} is {stored}')
     return 0
+
+
+def calibration_lines(figures: Mapping[str, Any]) -> list[str]:
+    """What was learnt, in four lines; `calibration.json` holds everything."""
+    learnt, accepted = figures['calibration'], figures['accepted']
+    ece = [100.0 * figures[name]['weighted'] for name in ('ece_before', 'ece_after')]
+    unknown = accepted['num_wrong_at_unknown_places']
+    where = f' ({unknown} of them where the map lacks the place)' if unknown else ''
+    told = accepted_text(accepted['num_accepted'], accepted['num_right'], accepted['num_wrong'])
+    return [
+        f'accepted from probability {learnt["min_probability"]:.3f} on, of '
+        f'{accepted["num_answers"]} answers {told}{where}',
+        f'precision {100 * accepted["precision"]:.1f} % with {100 * learnt["unknown_share"]:g} % '
+        f'unknown places (aimed at {100 * learnt["stated_precision"]:g} %; at least '
+        f'{100 * accepted["precision_lower_bound"]:.1f} % with 95 % certainty)',
+        f'recall {100 * accepted["recall"]:.1f} %: so many of the images whose place is in the '
+        'map are accepted and right',
+        f'calibration error {ece[0]:.1f} % before, {ece[1]:.1f} % now: how far stated '
+        'probabilities are from what came true',
+    ]
 
 
 def _calibration_of(path: Path) -> Calibration:

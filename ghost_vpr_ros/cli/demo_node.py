@@ -152,7 +152,7 @@ def _wait(
     if camera.poll() is None:
         return f'the node took no images within {timeout_s:.0f} s; see the logs in {folder}'
     if camera.returncode != 0:
-        return f'the image publisher failed; see {folder / "image_publisher.log"}'
+        return f'the image publisher failed; see {folder / "tools.image_publisher.log"}'
     return ''
 
 

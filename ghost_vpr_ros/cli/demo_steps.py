@@ -13,17 +13,22 @@ from ghost_vpr_ros.cli.demo_data import DemoData, town_data, user_data
 from ghost_vpr_ros.cli.demo_node import NodeRun, ros_is_missing, run_node
 from ghost_vpr_ros.cli.evaluate import describe_model, picture_title, recall_lines
 from ghost_vpr_ros.cli.model_options import bytes_of, model_or_untrained
+from ghost_vpr_ros.cli.odometry import known_odometry
 from ghost_vpr_ros.cli.options import config_from
+from ghost_vpr_ros.cli.positions import reference_text
 from ghost_vpr_ros.cli.progress import progress_bar
 from ghost_vpr_ros.cli.replay import replay_title
+from ghost_vpr_ros.cli.verdicts import accepted_text, replay_verdict
 from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.config.map import MapConfig
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
+from ghost_vpr_ros.core.datatypes import State
 from ghost_vpr_ros.core.engine import create_engine
 from ghost_vpr_ros.core.image import encode_jpeg
 from ghost_vpr_ros.core.map.place_map import PlaceMap
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
 from ghost_vpr_ros.core.sampling import evenly_spaced
+from ghost_vpr_ros.replay.bags.topics import BagTopics
 from ghost_vpr_ros.replay.config import DemoConfig, EvaluationConfig
 from ghost_vpr_ros.replay.evaluation.evaluation_report import write_evaluation
 from ghost_vpr_ros.replay.evaluation.evaluator import evaluate
@@ -59,7 +64,7 @@ def run_demo(args: argparse.Namespace) -> int:
 
     _announce(4, 'replay of the bag, offline')
     replayed = _replay(args, data, map_path, judgement)
-    print(f'  {replayed["num_frames"]} frames: {_counts(replayed["states"])}')
+    print('\n'.join('  ' + line for line in replay_verdict(replayed)))
 
     _announce(5, 'the node, over Fast DDS')
     node = _node(data, map_path, demo, replayed['latency_ms'])
@@ -71,10 +76,6 @@ def run_demo(args: argparse.Namespace) -> int:
 
 def _announce(number: int, what: str) -> None:
     print(f'\n[{number}/{_NUM_STEPS}] {what}', flush=True)
-
-
-def _counts(states: dict[str, int]) -> str:
-    return ', '.join(f'{count} {state}' for state, count in states.items() if count)
 
 
 def _build(args: argparse.Namespace, data: DemoData) -> tuple[Path, Model]:
@@ -134,14 +135,16 @@ def _evaluate(
 def _replay(
     args: argparse.Namespace, data: DemoData, map_path: Path, judgement: EvaluationConfig
 ) -> dict[str, Any]:
-    frames = open_source(data.bag).frames
+    frames, odometry = open_source(data.bag).frames, known_odometry(str(data.bag), '')
     with PlaceRecognizer.open(
         map_path, engine=config_from(args, EngineConfig), config=RecognizerConfig()
     ) as recognizer:
         with progress_bar(len(frames), 'replay') as progress:
-            answers = replay(frames, recognizer, progress=progress)
+            answers = replay(frames, recognizer, odometry, progress=progress)
         evaluation = judge(answers, recognizer.place_map, judgement.positive_distance_m)
-        described = {'protocol': {'bag': str(data.bag), 'map': str(map_path)}}
+        reference = {'reference': reference_text(str(data.bag), None, BagTopics())}
+        judged = {} if evaluation is None else {**evaluation.truth.protocol, **reference}
+        described = {'protocol': {'bag': str(data.bag), 'map': str(map_path), **judged}}
         title = replay_title(data.bag.name, map_path.name, evaluation, recognizer.model.name)
         folder = make_output_folder(data.folder / 'replay')
         return write_replay(answers, evaluation, described, title, judgement.sheet_rows, folder)
@@ -163,7 +166,8 @@ def _node(
     result = {**_judged(run, data, map_path, query_of), 'rate_hz': rate_hz}
     print(
         f'  {result["published"]} images published at {rate_hz:.1f} Hz, {result["answered"]} '
-        f'answered ({result["lost"]} lost), {result["right"]} with the right place first; '
+        f'answered ({result["lost"]} lost), {result["right"]} with the right place first, '
+        f'{accepted_text(*(result[f"accepted{kind}"] for kind in ("", "_right", "_wrong")))}; '
         f'{result["latency_ms_p50"]:.0f} ms from image to answer (median)'
     )
     if run.problem:
@@ -199,17 +203,25 @@ def _judged(
     with PlaceMap.open(map_path) as place_map:
         row_of = {str(key): row for row, key in enumerate(place_map.keyframe_ids())}
     positives = data.division.truth.positives
-    right = sum(
-        row_of.get(answer.get('keyframe_id', ''), -1) in positives.rows(query_of[name])
+    right = {
+        name: row_of.get(answer.get('keyframe_id', ''), -1) in positives.rows(query_of[name])
         for name, answer in run.answers.items()
-    )
+    }
+    accepted = [right[name] for name, answer in run.answers.items() if _is_accepted(answer)]
     return {
         'published': len(run.published),
         'answered': len(run.answers),
         'lost': len(run.published) - len(run.answers),
-        'right': right,
+        'right': sum(right.values()),
+        'accepted': len(accepted),
+        'accepted_right': sum(accepted),
+        'accepted_wrong': len(accepted) - sum(accepted),
         'latency_ms_p50': float(np.median(latency_ms)) if latency_ms else float('nan'),
     }
+
+
+def _is_accepted(answer: dict[str, str]) -> bool:
+    return answer.get('state') == State.ACCEPTED.value
 
 
 def _print_pictures(data: DemoData) -> None:

@@ -13,6 +13,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -23,6 +24,7 @@ from ghost_vpr_ros.core.errors import GhostVprError
 from ghost_vpr_ros.core.home import home_for_others
 
 _PROBE_TIMEOUT_S = 60
+_IN_ANOTHER_PROCESS = ('rclpy', 'cv_bridge')
 _ROS_PROBE = (
     'import rclpy; from rclpy.utilities import get_rmw_implementation_identifier as rmw; '
     "rclpy.init(); n = rclpy.create_node('ghost_vpr_doctor'); n.destroy_node(); "
@@ -51,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Probe every part and print the findings."""
-    findings = {name: probe() for name, probe in PROBES.items()}
+    findings = _findings()
     if args.json:
         print_result({name: asdict(finding) for name, finding in findings.items()}, as_json=True)
         return 0
@@ -60,6 +62,16 @@ def run(args: argparse.Namespace) -> int:
         mark = 'ok     ' if finding.works else 'missing'
         print(f'{mark}  {name:<{width}}  {finding.detail}  [{finding.needed_for}]')
     return 0
+
+
+def _findings() -> dict[str, Finding]:
+    """Of every part; those that ask another process are waited for in the end."""
+    with ThreadPoolExecutor() as pool:
+        names = [name for name in _IN_ANOTHER_PROCESS if name in PROBES]
+        elsewhere = {name: pool.submit(PROBES[name]) for name in names}
+        here = {name: probe() for name, probe in PROBES.items() if name not in elsewhere}
+        found = {**here, **{name: each.result() for name, each in elsewhere.items()}}
+    return {name: found[name] for name in PROBES}
 
 
 def _package() -> Finding:

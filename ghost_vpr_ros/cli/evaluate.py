@@ -7,9 +7,12 @@ matches.jpg; files of an earlier evaluation in the same folder are replaced.
 from __future__ import annotations
 
 import argparse
-import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ghost_vpr_ros.cli.model_options import add_engine_options, add_model_options, chosen_any_model
 from ghost_vpr_ros.cli.options import (
@@ -20,14 +23,14 @@ from ghost_vpr_ros.cli.options import (
     option_name,
     where_from,
 )
-from ghost_vpr_ros.cli.positions import located
-from ghost_vpr_ros.cli.progress import progress_bar, say
+from ghost_vpr_ros.cli.progress import progress_bar
 from ghost_vpr_ros.cli.sources import opened, plain_images_told
 from ghost_vpr_ros.cli.table import add_json_option, figure_rows, print_result, table_lines
+from ghost_vpr_ros.cli.truth_options import add_truth_option, ground_truth_of
 from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.core.config.verification import PatchNetVladConfig
-from ghost_vpr_ros.core.errors import ConfigError, SourceError
+from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.replay.bags.topics import BagTopics
 from ghost_vpr_ros.replay.config import EvaluationConfig, RerankConfig
 from ghost_vpr_ros.replay.output_files import make_output_folder
@@ -43,19 +46,14 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
-    for name in ('database', 'queries'):
-        parser.add_argument(
-            f'--{name}', required=True, metavar='SOURCE', help='folder, CSV manifest or bag'
-        )
-        add_where(parser, f'--{name}-where', f' of the {name}')
+    add_source_options(parser)
     parser.add_argument(
-        '--ground-truth',
-        required=True,
-        choices=('position', 'index'),
-        help='same place: near enough, or same number in both sequences',
-    )
-    parser.add_argument(
-        '--out', required=True, metavar='DIR', type=Path, help='folder for the results'
+        '--descriptors',
+        nargs=2,
+        metavar=('DATABASE.npy', 'QUERIES.npy'),
+        type=Path,
+        help='descriptors that were made elsewhere, (N, D) in the order of the images: no network '
+        'is run',
     )
     add_settings(parser, EvaluationConfig)
     add_settings(parser, ImageConfig)
@@ -68,14 +66,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_options(parser)
 
 
+def add_source_options(parser: argparse.ArgumentParser) -> None:
+    """Add database, queries, what is right, and the folder for the results."""
+    for name in ('database', 'queries'):
+        parser.add_argument(
+            f'--{name}', required=True, metavar='SOURCE', help='folder, CSV manifest or bag'
+        )
+        add_where(parser, f'--{name}-where', f' of the {name}')
+    add_truth_option(parser)
+    parser.add_argument(
+        '--out', required=True, metavar='DIR', type=Path, help='folder for the results'
+    )
+
+
 def run(args: argparse.Namespace) -> int:
     """Evaluate, write the files and print the figures."""
     config = config_from(args, EvaluationConfig)
-    database, queries, left_out = _sources(args)
-    truth = _ground_truth(args.ground_truth, queries, database, config)
+    asked = sources_and_truth(args, config)
+    descriptors = _given_descriptors(args, asked)
     make_output_folder(args.out)
-    model = chosen_any_model(args, database.frames, f'the database {database.name}')
-    metrics = evaluate_and_write(args, database, queries, truth, model, config, left_out)
+    if descriptors is None:
+        database = asked.database
+        model = chosen_any_model(args, database.frames, f'the database {database.name}')
+        metrics = evaluate_and_write(args, asked, model, config)
+    else:
+        metrics = _judge_and_write(args, asked, descriptors, config)
     if args.json:
         print_result(metrics, as_json=True)
     else:
@@ -84,44 +99,130 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _sources(args: argparse.Namespace) -> tuple[ImageSource, ImageSource, dict[str, int]]:
-    """Database, queries, and how many images of each are left out for want of a position."""
+@dataclass(frozen=True)
+class Asked:
+    """What is evaluated.
+
+    Attributes:
+        database: images that are searched.
+        queries: images that are asked.
+        truth: of these two.
+        left_out: how many images of each were left out, for `metrics.json`.
+        numbers: (N,) and (Q,) number of each image in its source, those left out counted.
+    """
+
+    database: ImageSource
+    queries: ImageSource
+    truth: GroundTruth
+    left_out: dict[str, int]
+    numbers: tuple[NDArray[np.int64], NDArray[np.int64]]
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """Who was asked what, for `metrics.json`."""
+        names = {'database': self.database.name, 'queries': self.queries.name}
+        return {**names, **self.truth.protocol}
+
+
+def sources_and_truth(args: argparse.Namespace, config: EvaluationConfig) -> Asked:
+    """Database, queries and what is right, without images of which that is not known.
+
+    Raises:
+        SourceError: a source cannot be read, or nothing tells what is right.
+    """
     topics = config_from(args, BagTopics)
-    database = opened(args, args.database, where=where_from(args.database_where), topics=topics)
-    queries = opened(args, args.queries, where=where_from(args.queries_where), topics=topics)
-    num_database, num_queries = len(database), len(queries)
-    if args.ground_truth == 'position':
-        database, queries = located(database), located(queries)
+    all_database = opened(
+        args, args.database, where=where_from(args.database_where), topics=topics
+    )
+    all_queries = opened(args, args.queries, where=where_from(args.queries_where), topics=topics)
+    truth, queries, database = ground_truth_of(
+        args.ground_truth, all_queries, all_database, config
+    )
     left_out = {
-        'num_queries_without_position': num_queries - len(queries),
-        'num_database_without_position': num_database - len(database),
+        'num_queries_without_position': len(all_queries) - len(queries),
+        'num_database_without_position': len(all_database) - len(database),
     }
-    return database, queries, left_out
+    numbers = (_kept(all_database, database), _kept(all_queries, queries))
+    return Asked(database, queries, truth, left_out, numbers)
+
+
+def _kept(all_images: ImageSource, kept: ImageSource) -> NDArray[np.int64]:
+    wanted = {id(frame) for frame in kept.frames}
+    found = [n for n, frame in enumerate(all_images.frames) if id(frame) in wanted]
+    return np.array(found, np.int64)
+
+
+def _given_descriptors(
+    args: argparse.Namespace, asked: Asked
+) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+    """Those of --descriptors for the images that are kept, database first."""
+    if args.descriptors is None:
+        return None
+    from ghost_vpr_ros.replay.descriptors.given import check_one_size, read_descriptors
+
+    if args.model is not None or config_from(args, RerankConfig).rerank != 'none':
+        raise ConfigError(
+            '--descriptors: they were made elsewhere and no network is run; leave --model and '
+            '--rerank out'
+        )
+    counts = [len(each) + left for each, left in zip(asked.numbers, _left(asked), strict=True)]
+    database, queries = (
+        read_descriptors(path, count)[kept]
+        for path, count, kept in zip(args.descriptors, counts, asked.numbers, strict=True)
+    )
+    check_one_size(args.descriptors, database, queries)
+    return database, queries
+
+
+def _left(asked: Asked) -> tuple[int, int]:
+    return (
+        asked.left_out['num_database_without_position'],
+        asked.left_out['num_queries_without_position'],
+    )
+
+
+def _judge_and_write(
+    args: argparse.Namespace,
+    asked: Asked,
+    descriptors: tuple[NDArray[np.float32], NDArray[np.float32]],
+    config: EvaluationConfig,
+) -> dict[str, Any]:
+    """Rank given descriptors, write the files and return the content of metrics.json."""
+    from ghost_vpr_ros.replay.evaluation.evaluation_report import write_evaluation
+    from ghost_vpr_ros.replay.evaluation.evaluator import Evaluation, rank_database
+
+    database, queries = descriptors
+    found = rank_database(queries, database, asked.truth)
+    evaluation = Evaluation(
+        asked.database.frames, asked.queries.frames, asked.truth, *found, stage_ms={}
+    )
+    files = ' and '.join(path.name for path in args.descriptors)
+    model = {'name': 'descriptors made elsewhere', 'hash': '', 'weights': files}
+    described = {'descriptor_dim': database.shape[1], 'model': model, 'protocol': asked.protocol}
+    title = f'{_heading(asked)}\ndescriptors of {files}'
+    return write_evaluation(
+        evaluation, {**described, **asked.left_out}, title, config.sheet_rows, args.out
+    )
 
 
 def evaluate_and_write(
-    args: argparse.Namespace,
-    database: ImageSource,
-    queries: ImageSource,
-    truth: GroundTruth,
-    model: AnyModel,
-    config: EvaluationConfig,
-    left_out: dict[str, int],
+    args: argparse.Namespace, asked: Asked, model: AnyModel, config: EvaluationConfig
 ) -> dict[str, Any]:
     """Run the evaluation, write its files to `args.out` and return the content of metrics.json."""
     from ghost_vpr_ros.core.engine.rootsift_engine import create_any_engine
     from ghost_vpr_ros.replay.evaluation.evaluation_report import write_evaluation
     from ghost_vpr_ros.replay.evaluation.evaluator import evaluate
 
+    database, queries, truth = asked.database, asked.queries, asked.truth
     engine = create_any_engine(model, config_from(args, EngineConfig))
     try:
         with (
-            plain_images_told(database, queries) as (items, asked),
+            plain_images_told(database, queries) as (items, seen),
             progress_bar(len(database) + len(queries), 'evaluate') as progress,
         ):
             evaluation = evaluate(
                 items.frames,
-                asked.frames,
+                seen.frames,
                 truth,
                 model,
                 engine,
@@ -133,14 +234,19 @@ def evaluate_and_write(
     described = {
         'descriptor_dim': model.descriptor_dim,
         'model': describe_model(model),
-        'protocol': {
-            **{'database': database.name, 'queries': queries.name, **truth.protocol},
-            **_rerank_protocol(args),
-        },
-        **left_out,
+        'protocol': {**asked.protocol, **_rerank_protocol(args)},
+        **asked.left_out,
     }
     title = picture_title(database, queries, truth, model)
     return write_evaluation(evaluation, described, title, config.sheet_rows, args.out)
+
+
+def _heading(asked: Asked) -> str:
+    database, queries = asked.database, asked.queries
+    return (
+        f'{_short(queries.name)} ({len(queries)} queries) in {_short(database.name)} '
+        f'({len(database)}), right within {asked.truth.limit_text}'
+    )
 
 
 def _reranker(args: argparse.Namespace, model: AnyModel, engine: Engine) -> Reranker | None:
@@ -192,10 +298,8 @@ def metrics_lines(metrics: dict[str, Any]) -> list[str]:
             'descriptor_dim',
         )
     }
-    stages = metrics['latency_ms'].items()
-    latency = figure_rows(
-        ['latency (ms)', 'p50', 'p95'], [[name, s['p50'], s['p95']] for name, s in stages]
-    )
+    stages = [[name, s['p50'], s['p95']] for name, s in metrics['latency_ms'].items()]
+    latency = figure_rows(['latency (ms)', 'p50', 'p95'], stages) if stages else []
     model = {'model': metrics['model']['name'], 'weights': metrics['model']['weights']}
     before = metrics.get('recall_before_reranking')
     first = [] if before is None else ['before re-ranking', *recall_lines(before), '', 'after']
@@ -207,33 +311,6 @@ def metrics_lines(metrics: dict[str, Any]) -> list[str]:
         '',
         *latency,
     ]
-
-
-def _ground_truth(
-    kind: str, queries: ImageSource, database: ImageSource, config: EvaluationConfig
-) -> GroundTruth:
-    from ghost_vpr_ros.replay.evaluation.ground_truth import by_index, by_position
-
-    if kind == 'index':
-        truth = by_index(queries.frames, database.frames, config.tolerance)
-    else:
-        truth = by_position(queries.frames, database.frames, config.positive_distance_m)
-    if not truth.positives.counts().any():
-        raise SourceError(
-            f'{queries.name}: expected queries at places of {database.name}, found a positive for '
-            f'none of {len(queries)} (by {kind}, within {truth.limit_text}); check both sources'
-        )
-    if _find_themselves(queries, database):
-        say('warning: some images are query and database item at once and find themselves')
-    return truth
-
-
-def _find_themselves(queries: ImageSource, database: ImageSource) -> bool:
-    """Whether some images are both; those of a panorama are never matched with their own."""
-    if os.path.realpath(queries.name) != os.path.realpath(database.name):
-        return False
-    names = {frame.name for frame in database.frames if frame.panorama is None}
-    return any(frame.name in names for frame in queries.frames)
 
 
 def picture_title(

@@ -68,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _model(path: Path | None) -> StoredModel:
+    from ghost_vpr_ros.core.engine.networks_of_others import stored_model
     from ghost_vpr_ros.core.map.place_map import PlaceMap
     from ghost_vpr_ros.core.model.default_weights import default_weights
     from ghost_vpr_ros.core.model.weights_file import StoredModel
@@ -75,7 +76,7 @@ def _model(path: Path | None) -> StoredModel:
     if path is None:
         return default_weights()
     if not is_map(path):
-        return StoredModel.from_file(path)
+        return stored_model(path)
     with PlaceMap.open(path) as place_map:
         return StoredModel.from_bytes(place_map.model_bytes(), f'the model in {path}')
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ghost_vpr_ros.cli.deciding import deciding_text
 from ghost_vpr_ros.cli.progress import say_warnings
 from ghost_vpr_ros.cli.table import add_json_option, print_result
 from ghost_vpr_ros.core.errors import SourceError
@@ -13,6 +14,7 @@ from ghost_vpr_ros.core.fleet.database import SharedAddress, shared_address
 
 if TYPE_CHECKING:
     from ghost_vpr_ros.core.map.reader import MapReader
+    from ghost_vpr_ros.core.model.weights_file import StoredModel
 
 _SQLITE_START = b'SQLite format 3\0'
 
@@ -112,9 +114,9 @@ def _describe_shared(address: SharedAddress) -> dict[str, Any]:
 
 
 def _map_values(place_map: MapReader) -> dict[str, Any]:
-    from ghost_vpr_ros.core.model.weights import model_from_bytes
+    from ghost_vpr_ros.core.model.weights_file import StoredModel
 
-    model = model_from_bytes(place_map.model_bytes(), f'the model in {place_map.path}')
+    model = StoredModel.from_bytes(place_map.model_bytes(), f'the model in {place_map.path}')
     origin = place_map.origin
     return {
         'keyframes': len(place_map),
@@ -123,6 +125,7 @@ def _map_values(place_map: MapReader) -> dict[str, Any]:
         'origin': None if origin is None else vars(origin),
         'sessions': {s.name: _session(s) for s in place_map.sessions()},
         'calibration': _calibration(place_map.calibration),
+        'decides': deciding_text(place_map),
         'model': _model_values(model),
     }
 
@@ -142,20 +145,21 @@ def _session(session: Any) -> dict[str, Any]:
 
 
 def _describe_weights(path: Path) -> dict[str, Any]:
-    from ghost_vpr_ros.core.model.weights import load_model
+    from ghost_vpr_ros.core.engine.networks_of_others import stored_model
 
-    model = load_model(path)
+    model = stored_model(path)
     size_mb = round(path.stat().st_size / 1e6, 2)
     return {'kind': 'weights', 'path': str(path), 'size_mb': size_mb, **_model_values(model)}
 
 
-def _model_values(model: Any) -> dict[str, Any]:
+def _model_values(model: StoredModel) -> dict[str, Any]:
+    config = model.description.config
     return {
         'name': model.name,
         'hash': model.model_hash,
         'weights': model.provenance,
         'descriptor_dim': model.descriptor_dim,
-        'parameters': sum(p.numel() for p in model.parameters()),
-        'architecture': model.config.to_dict(),
+        'parameters': model.num_parameters,
+        'architecture': 'a graph made elsewhere' if config is None else config.to_dict(),
         'preprocessing': model.preprocessing.to_dict(),
     }

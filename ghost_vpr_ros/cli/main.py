@@ -14,6 +14,7 @@ from ghost_vpr_ros import __version__
 from ghost_vpr_ros.cli import (
     build_map,
     calibrate,
+    compare,
     demo,
     describe,
     doctor,
@@ -21,11 +22,13 @@ from ghost_vpr_ros.cli import (
     export,
     info,
     make_bag,
+    pairs,
     query,
     replay,
     sample_town,
     share,
 )
+from ghost_vpr_ros.cli.short_help import add_short_help
 from ghost_vpr_ros.core.errors import GhostVprError
 
 COMMANDS: dict[str, ModuleType] = {
@@ -33,10 +36,12 @@ COMMANDS: dict[str, ModuleType] = {
     'describe': describe,
     'query': query,
     'evaluate': evaluate,
+    'compare': compare,
     'calibrate': calibrate,
     'make-bag': make_bag,
     'replay': replay,
     'share': share,
+    'pairs': pairs,
     'export': export,
     'info': info,
     'doctor': doctor,
@@ -68,9 +73,14 @@ def make_parser(argv: Sequence[str] | None = None) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest='command', metavar='COMMAND', required=True)
     for name, module in COMMANDS.items():
         summary = (module.__doc__ or '').splitlines()[0].rstrip('.')
-        sub = commands.add_parser(name, help=summary, description=module.__doc__)
+        common = getattr(module, 'COMMON_OPTIONS', ())
+        sub = commands.add_parser(
+            name, help=summary, description=module.__doc__, add_help=not common
+        )
         if argv is None or name in argv:
             module.add_arguments(sub)
+        if common:
+            add_short_help(sub, common)
         sub.set_defaults(run=module.run)
     return parser
 

@@ -22,6 +22,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     parser.add_argument('source', metavar='SOURCE', help='folder, CSV manifest or bag')
     parser.add_argument('out', metavar='OUT', type=Path, help='the bag to write, a new folder')
+    parser.add_argument(
+        '--poses',
+        metavar='FILE',
+        type=Path,
+        help="poses of the images in place of their own positions: KITTI's poses.txt, a line for "
+        'each image, or a TUM trajectory',
+    )
     add_where(parser)
     add_settings(parser, BagConfig)
     add_settings(parser, ImageConfig)
@@ -32,16 +39,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the bag and print what is in it."""
     from ghost_vpr_ros.replay.bags.writer import BagConfig
+    from ghost_vpr_ros.replay.evaluation.ground_truth import has_position
+    from ghost_vpr_ros.replay.sources.pose_files import with_poses
     from ghost_vpr_ros.replay.sources.source_to_bag import source_to_bag
 
     config, topics = config_from(args, BagConfig), config_from(args, BagTopics)
     source = opened(args, args.source, where=where_from(args.where), topics=topics)
+    if args.poses is not None:
+        source = with_poses(source, args.poses, topics.max_gap_s)
     with progress_bar(len(source), 'make bag') as progress:
         count = source_to_bag(source, args.out, config, progress=lambda _: progress(1))
     has_stamps = all(frame.stamp_ns >= 0 for frame in source.frames)
     result = {
         'bag': str(args.out),
         'images': count,
+        'with_positions': sum(has_position(frame) for frame in source.frames),
         'storage': config.storage,
         'stamps': 'of the source' if has_stamps else f'invented, {config.rate_hz:g} Hz',
     }

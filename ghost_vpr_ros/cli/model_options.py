@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 UNTRAINED = 'untrained'
 """Said instead of a weights file: a network without training."""
 
-_CONFIGS = (PreprocessingConfig, ModelConfig, InitialisationConfig)
+PACKAGE = 'package'
+"""Said where several networks are named: the weights of this package."""
+
+UNTRAINED_CONFIGS = (PreprocessingConfig, ModelConfig, InitialisationConfig)
+"""Settings of the untrained network; the first are those of networks of others, too."""
 
 
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
@@ -40,8 +44,15 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Add `--model WEIGHTS` and, for the untrained network, its architecture and input size."""
     add_model_option(parser)
+    add_model_settings(parser)
+
+
+def add_model_settings(parser: argparse.ArgumentParser) -> None:
+    """Add the input of networks of others, and the architecture of the untrained one."""
+    others = parser.add_argument_group(f'with --model {UNTRAINED}, .onnx or torchvision:NAME')
+    add_settings(others, PreprocessingConfig)
     group = parser.add_argument_group(f'with --model {UNTRAINED}')
-    for config_type in _CONFIGS:
+    for config_type in UNTRAINED_CONFIGS[1:]:
         add_settings(group, config_type)
 
 
@@ -50,7 +61,8 @@ def add_model_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--model',
         metavar='WEIGHTS',
-        help=f'weights file (.safetensors), or {UNTRAINED}; default: those of this package',
+        help=f'weights file (.safetensors), network of others (.onnx, or torchvision:NAME), or '
+        f'{UNTRAINED}; default: the weights of this package',
     )
 
 
@@ -85,7 +97,9 @@ def chosen_any_model(args: argparse.Namespace, frames: Sequence[Frame], what: st
         ConfigError: as `chosen_model`.
         ImageError: an image cannot be read.
     """
-    if not is_weights_file(args.model):
+    from ghost_vpr_ros.core.engine.networks_of_others import is_of_others
+
+    if not is_weights_file(args.model) or is_of_others(args.model):
         return chosen_model(args, frames, what)
     from ghost_vpr_ros.core.model.any_model import open_any_model
 
@@ -95,7 +109,10 @@ def chosen_any_model(args: argparse.Namespace, frames: Sequence[Frame], what: st
 
 def _refuse_architecture(args: argparse.Namespace) -> None:
     """What only an untrained network has."""
-    given = [name for config in _CONFIGS for name in given_settings(args, config)]
+    from ghost_vpr_ros.core.engine.networks_of_others import is_of_others
+
+    configs = UNTRAINED_CONFIGS[1:] if is_of_others(args.model) else UNTRAINED_CONFIGS
+    given = [name for config in configs for name in given_settings(args, config)]
     if args.model != UNTRAINED and given:
         raise ConfigError(
             f'{option_name(given[0])}: fixed by the weights; leave it out, or add --model '
@@ -113,9 +130,20 @@ def model_or_untrained(args: argparse.Namespace, frames: Sequence[Frame], what: 
     if args.model == UNTRAINED:
         return _untrained(args, frames, what)
     from ghost_vpr_ros.core.model.default_weights import default_weights
-    from ghost_vpr_ros.core.model.weights_file import StoredModel
 
-    return default_weights() if args.model is None else StoredModel.from_file(args.model)
+    return default_weights() if args.model is None else file_model(args)
+
+
+def file_model(args: argparse.Namespace) -> StoredModel:
+    """The network that `--model` names: a weights file, an ONNX file or one of torchvision.
+
+    Raises:
+        WeightsError: missing, damaged, or no network that describes an image.
+        ConfigError: a setting of its input is out of range, or fixed by the weights.
+    """
+    from ghost_vpr_ros.core.engine.networks_of_others import stored_model
+
+    return stored_model(args.model, given_settings(args, PreprocessingConfig))
 
 
 def bytes_of(model: Model) -> bytes:

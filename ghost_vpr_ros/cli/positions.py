@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ghost_vpr_ros.cli.progress import say
@@ -30,6 +31,60 @@ def located(source: ImageSource) -> ImageSource:
     without = len(source) - len(frames)
     say(f'warning: {source.name}: {without} of {len(source)} images lack a position, left out')
     return replace(source, frames=frames)
+
+
+def reference_topics(source: str, topics: BagTopics, map_path: Path | None) -> BagTopics:
+    """The topics of a bag, with its true poses as the positions to judge by where they fit.
+
+    They do in a map that is still to be made, and in one whose frame is not that of WGS84: there
+    only a fix can be compared with the keyframes. A topic that was named stays.
+
+    Args:
+        source: bag, or another source of images, which has no topics.
+        topics: as they were given.
+        map_path: that answers; None where it is still to be made.
+    """
+    from ghost_vpr_ros.replay.bags.file import BagFile
+    from ghost_vpr_ros.replay.bags.reader import ground_truth_topic_of
+    from ghost_vpr_ros.replay.sources.image_sources import is_bag
+
+    if topics.position_topic or not is_bag(Path(source)):
+        return topics
+    truth = ground_truth_topic_of(BagFile(Path(source)))
+    if truth is None or (map_path is not None and _is_geotagged(map_path)):
+        return topics
+    return BagTopics.from_dict({**topics.to_dict(), 'position_topic': truth.name})
+
+
+def _is_geotagged(path: Path) -> bool:
+    from ghost_vpr_ros.core.fleet.database import shared_address
+    from ghost_vpr_ros.core.map.place_map import PlaceMap
+
+    if shared_address(path) is not None:
+        return True
+    with PlaceMap.open(path) as place_map:
+        return place_map.map_frame == 'enu'
+
+
+def reference_text(source: str, ground_truth: str | None, topics: BagTopics) -> str:
+    """What answers are judged by, in words: GPS is a reference, it errs by metres itself."""
+    from ghost_vpr_ros.replay.bags.file import BagFile
+    from ghost_vpr_ros.replay.bags.pose_messages import FIX_TYPE, ODOMETRY_TYPE
+    from ghost_vpr_ros.replay.bags.reader import ground_truth_topic_of, position_topic_of
+    from ghost_vpr_ros.replay.sources.image_sources import is_bag
+
+    if ground_truth is not None:
+        return f'the file {ground_truth}'
+    if not is_bag(Path(source)):
+        return f'the positions of {source}'
+    bag = BagFile(Path(source))
+    topic, truth = position_topic_of(bag, topics.position_topic), ground_truth_topic_of(bag)
+    if topic is None:
+        return 'nothing'
+    if truth is not None and topic.name == truth.name:
+        return f'true poses on {topic.name}'
+    kinds = {FIX_TYPE: 'GPS', ODOMETRY_TYPE: 'odometry, which drifts,'}
+    return f'{kinds.get(topic.msgtype, "poses")} on {topic.name}'
 
 
 def judged_frames(

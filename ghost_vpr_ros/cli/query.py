@@ -1,4 +1,4 @@
-"""Find the places of images in a map: one JSON line for each candidate, best first.
+"""Find the places of images in a map: a table, or in a pipe one JSON line for each candidate.
 
 Without --model the network that is stored in the map is used.
 """
@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ghost_vpr_ros.cli.model_options import add_engine_options
 from ghost_vpr_ros.cli.options import add_settings, config_from
 from ghost_vpr_ros.cli.progress import say_warnings
+from ghost_vpr_ros.cli.table import figure_rows
 from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
@@ -43,6 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help='write a picture of the cells that each query and its best candidate match by',
     )
+    parser.add_argument(
+        '--json',
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help='print JSON lines, or with --no-json a table; default: a table on a terminal',
+    )
     add_engine_options(parser)
     add_settings(parser, RecognizerConfig)
     add_settings(parser, ImageConfig)
@@ -66,8 +74,7 @@ def run(args: argparse.Namespace) -> int:
         for path in args.images:
             image = read_image(path, config_from(args, ImageConfig))
             hypothesis = recognizer.recognize(image, UNKNOWN_STAMP_NS)
-            for line in json_lines(valid_text(str(path)), hypothesis):
-                print(json.dumps(without_nan(line), ensure_ascii=False), flush=True)
+            _print(json_lines(valid_text(str(path)), hypothesis), as_json=args.json)
             if args.sheet is not None:
                 rows.append(_tiles(recognizer, path, image, hypothesis))
             if args.attention is not None:
@@ -81,6 +88,24 @@ def run(args: argparse.Namespace) -> int:
         subtitle = 'bright: cells that the query and its best candidate are similar by'
         _write_sheet(args.attention, args.map, subtitle, attention)
     return 0
+
+
+def _print(lines: list[dict[str, Any]], *, as_json: bool | None) -> None:
+    """A table for people, JSON for programs; not said: by whether this is a terminal."""
+    if not (sys.stdout.isatty() if as_json is None else not as_json):
+        for line in lines:
+            print(json.dumps(without_nan(line), ensure_ascii=False), flush=True)
+        return
+    first = lines[0]
+    answer = first['state'] + (f' ({first["reason"]})' if first['reason'] != 'NONE' else '')
+    print(f'{first["image"]}: {answer}')
+    cells = [
+        [line['rank'], line['similarity'], line['probability'], line['session'], line['name']]
+        for line in lines
+        if line['rank']
+    ]
+    rows = figure_rows(['rank', 'similarity', 'probability', 'session', 'image'], cells)
+    print('\n'.join(f'  {row}' for row in rows), flush=True)
 
 
 def json_lines(image: str, hypothesis: Hypothesis) -> list[dict[str, Any]]:

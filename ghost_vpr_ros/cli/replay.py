@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ghost_vpr_ros.cli.closure_files import check_export, export_and_write
 from ghost_vpr_ros.cli.evaluate import describe_model, recall_lines
 from ghost_vpr_ros.cli.model_options import add_engine_options
 from ghost_vpr_ros.cli.odometry import add_odometry_option, known_odometry
@@ -27,24 +28,35 @@ from ghost_vpr_ros.cli.pose_graph import (
     pose_graph_and_write,
     pose_graph_lines,
 )
-from ghost_vpr_ros.cli.positions import judged_frames
+from ghost_vpr_ros.cli.positions import judged_frames, reference_text, reference_topics
 from ghost_vpr_ros.cli.progress import progress_bar, say, say_warnings
 from ghost_vpr_ros.cli.table import add_json_option, print_result, table_lines
+from ghost_vpr_ros.cli.verdicts import replay_verdict
 from ghost_vpr_ros.core.config.engine import EngineConfig
+from ghost_vpr_ros.core.config.export import ExportConfig
 from ghost_vpr_ros.core.config.map import MODES, MapConfig, MappingConfig
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.config.settings import settings_of
 from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Frame, Pose
+from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.core.stamps import Order, orders_of
 from ghost_vpr_ros.replay.bags.topics import BagTopics
 from ghost_vpr_ros.replay.config import EvaluationConfig
 from ghost_vpr_ros.replay.output_files import make_output_folder
 
 if TYPE_CHECKING:
+    from ghost_vpr_ros.core.map.reader import MapReader
     from ghost_vpr_ros.core.recognition.odometry import StampedMemory
     from ghost_vpr_ros.core.recognizer import PlaceRecognizer
     from ghost_vpr_ros.replay.evaluation.evaluator import Evaluation
     from ghost_vpr_ros.replay.evaluation.replayer import Answer
+
+COMMON_OPTIONS = (
+    *('--map', '--mode', '--out', '--model', '--ground-truth', '--position-topic'),
+    *('--image-topic', '--odometry-topic', '--positive-distance-m', '--min-probability'),
+    *('--top-k', '--session', '--export', '--pose-graph', '--engine', '--device', '--json'),
+)
+"""Shown by `--help`; the others by `--help-all`."""
 
 _EVALUATION_SETTINGS = ('positive_distance_m', 'sheet_rows')
 
@@ -93,6 +105,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     mapping = parser.add_argument_group('with --mode map or localize_and_map')
     add_settings(mapping, MappingConfig)
     add_settings(mapping, MapConfig)
+    add_settings(parser, ExportConfig)
     add_pose_graph_options(parser)
     add_engine_options(parser)
     add_json_option(parser)
@@ -100,9 +113,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Replay, write the files and print the figures."""
+    from ghost_vpr_ros.replay.evaluation.replayer import why_unjudged
+
     check_pose_graph(args)
     for settings in (RecognizerConfig, MappingConfig, MapConfig, EvaluationConfig):
         config_from(args, settings)
+    check_export(args)
+    is_named = (args.ground_truth or args.position_topic) is not None
+    args.position_topic = _reference(args).position_topic or None
     # A pose graph is made of a drive whose stamps ascend; else everything is as for the node.
     frames = judged_frames(
         args,
@@ -113,12 +131,16 @@ def run(args: argparse.Namespace) -> int:
     _tell_order(frames)
     make_output_folder(args.out)
     with _open(args) as recognizer:
-        metrics = replay_and_write(args, frames, recognizer)
+        reason = why_unjudged(frames, recognizer.place_map)
+        if reason and is_named:
+            raise SourceError(reason)
+        metrics = replay_and_write(args, frames, recognizer, reason)
     if args.json:
         print_result(metrics, as_json=True)
     else:
         print('\n'.join(replay_lines(metrics)))
-        print(f'\nwritten to {args.out}')
+        exported = ''.join(f', {name}' for name in metrics.get('exported', ()))
+        print(f'\nwritten to {args.out}{exported}')
     return 0
 
 
@@ -142,6 +164,15 @@ def _tell_unusable(answers: Sequence[Answer]) -> None:
         say(f'warning: {len(why)} of {len(answers)} images are unusable; the first one: {why[0]}')
 
 
+def _reference(args: argparse.Namespace) -> BagTopics:
+    """The bag's topics, with the most exact positions that can be compared with the map's."""
+    topics = config_from(args, BagTopics)
+    if args.ground_truth is not None:
+        return topics
+    is_new = args.mode == 'map' or (args.mode != 'localize' and not args.map.exists())
+    return reference_topics(args.bag, topics, None if is_new else args.map)
+
+
 def _open(args: argparse.Namespace) -> PlaceRecognizer:
     """The recogniser on the map, which is writable in the modes that map."""
     from ghost_vpr_ros.core.recognizer import PlaceRecognizer
@@ -162,32 +193,51 @@ def _open(args: argparse.Namespace) -> PlaceRecognizer:
 
 
 def replay_and_write(
-    args: argparse.Namespace, frames: Sequence[Frame], recognizer: PlaceRecognizer
+    args: argparse.Namespace,
+    frames: Sequence[Frame],
+    recognizer: PlaceRecognizer,
+    unjudged: str = '',
 ) -> dict[str, Any]:
     """Run the replay, write its files to `args.out` and return their figures.
 
     These are the content of metrics.json and, under `pose_graph`, that of pose_graph.json.
+
+    Args:
+        args: of the command line.
+        frames: of the bag.
+        recognizer: answers them.
+        unjudged: why the answers cannot be judged; empty where they can.
     """
     from ghost_vpr_ros.replay.evaluation.replay_report import write_replay
     from ghost_vpr_ros.replay.evaluation.replayer import judge
 
     judgement = config_from(args, EvaluationConfig)
+    if unjudged:
+        say(f'note: answers are not judged: {unjudged}')
     answers, own_session = _answers(args, frames, recognizer)
     _tell_unusable(answers)
     place_map, limit_m = recognizer.place_map, judgement.positive_distance_m
-    evaluation = judge(answers, place_map, limit_m, own_session)
-    if evaluation is None:
-        say('note: no positions to judge by; only the answers themselves are reported')
-    elif len(evaluation.database) < len(place_map):
-        without = len(place_map) - len(evaluation.database)
-        say(f'note: {without} keyframes lack a position; an answer there does not count as right')
+    evaluation = None if unjudged else judge(answers, place_map, limit_m, own_session)
+    _say_what_is_not_judged(evaluation, place_map, unjudged)
     described = _described(args, recognizer, evaluation)
     title = replay_title(Path(args.bag).name, args.map.name, evaluation, recognizer.model.name)
     metrics = write_replay(answers, evaluation, described, title, judgement.sheet_rows, args.out)
+    exported = export_and_write(args, answers, own_session)
+    metrics = {**metrics, **({'exported': exported} if exported else {})}
     if not args.pose_graph:
         return metrics
     graph = pose_graph_and_write(args, answers, place_map.origin, own_session)
     return {**metrics, 'pose_graph': graph}
+
+
+def _say_what_is_not_judged(
+    evaluation: Evaluation | None, place_map: MapReader, unjudged: str
+) -> None:
+    if evaluation is not None and len(evaluation.database) < len(place_map):
+        without = len(place_map) - len(evaluation.database)
+        say(f'note: {without} keyframes lack a position; an answer there does not count as right')
+    if evaluation is None and not unjudged:
+        say('note: no positions to judge by; only the answers themselves are reported')
 
 
 def _answers(
@@ -224,9 +274,14 @@ def _described(
             'bag': str(args.bag),
             'map': str(args.map),
             'map_revision': recognizer.place_map.revision,
-            **({} if evaluation is None else evaluation.truth.protocol),
+            **({} if evaluation is None else _judged_by(args, evaluation)),
         },
     }
+
+
+def _judged_by(args: argparse.Namespace, evaluation: Evaluation) -> dict[str, Any]:
+    reference = reference_text(args.bag, args.ground_truth, config_from(args, BagTopics))
+    return {**evaluation.truth.protocol, 'reference': reference}
 
 
 def replay_title(bag: str, place_map: str, evaluation: Evaluation | None, model: str) -> str:
@@ -237,11 +292,12 @@ def replay_title(bag: str, place_map: str, evaluation: Evaluation | None, model:
 
 def replay_lines(metrics: dict[str, Any]) -> list[str]:
     """The figures of a replay as text."""
-    keys = ('num_frames', 'num_frames_without_truth', 'states', 'reasons', 'num_accepted_wrong')
-    rest = {key: metrics[key] for key in keys if key in metrics}
+    rest = {key: metrics[key] for key in ('num_frames_without_truth', 'reasons', 'model')}
     recall = recall_lines(metrics['recall']) if 'recall' in metrics else []
+    if recall and metrics['num_queries'] == metrics['num_queries_without_positives']:
+        recall = ['recall: none to tell, no frame shows a place that the map held before it']
     graph = pose_graph_lines(metrics['pose_graph']) if 'pose_graph' in metrics else []
-    return [*recall, *table_lines({**rest, 'model': metrics['model']}), *graph]
+    return [*replay_verdict(metrics), *recall, *table_lines(rest), *graph]
 
 
 def _odometry(args: argparse.Namespace, frames: Sequence[Frame]) -> StampedMemory[Pose] | None:

@@ -9,6 +9,9 @@ from typing import Any
 
 from ghost_vpr_ros.replay.output_files import without_nan
 
+_NAMED_BY_USERS = ('sessions',)
+"""Under these stand names that users gave."""
+
 
 def add_json_option(parser: argparse.ArgumentParser) -> None:
     """Add `--json`."""
@@ -23,16 +26,33 @@ def print_result(values: Mapping[str, Any], as_json: bool) -> None:
         print('\n'.join(table_lines(values)))
 
 
-def table_lines(values: Mapping[str, Any], indent: str = '') -> list[str]:
-    """Lines of name and value, the values of one level aligned."""
-    width = max((len(_title(name)) for name in values), default=0)
+def table_lines(
+    values: Mapping[str, Any], indent: str = '', *, has_own_names: bool = False
+) -> list[str]:
+    """Lines of name and value, the values of one level aligned.
+
+    Args:
+        values: of one level; nested ones are indented.
+        indent: before each line.
+        has_own_names: whether the names are a user's, which are shown as they are.
+    """
+    titles = {name: str(name) if has_own_names else _title(name) for name in values}
+    width = max(map(len, titles.values()), default=0)
     lines = []
     for name, value in values.items():
         if isinstance(value, Mapping) and value:
-            lines += [indent + _title(name), *table_lines(value, indent + '  ')]
+            own = name in _NAMED_BY_USERS
+            lines += [indent + titles[name]]
+            lines += table_lines(value, indent + '  ', has_own_names=own)
         else:
-            lines.append(f'{indent}{_title(name):<{width}}  {_shown(value)}'.rstrip())
+            shown = f'{value:.7f}' if _is_degrees(name, value) else _shown(value)
+            lines.append(f'{indent}{titles[name]:<{width}}  {shown}'.rstrip())
     return lines
+
+
+def _is_degrees(name: str, value: Any) -> bool:
+    """A latitude or a longitude: four digits of it would be kilometres."""
+    return isinstance(value, float) and name in ('latitude_deg', 'longitude_deg')
 
 
 def figure_rows(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:

@@ -42,7 +42,7 @@ class Pose:
 
     position_m: NDArray[np.float64]
     quaternion_xyzw: NDArray[np.float64] | None = None
-    covariance: NDArray[np.float64] | None = None
+    covariance: NDArray[np.float64] | None = field(default=None, repr=False)
 
     @classmethod
     def of_heading(cls, quaternion_xyzw: NDArray[np.float64]) -> Pose:
@@ -191,5 +191,5 @@ class Hypothesis:
     stage_ms: Mapping[str, float] = field(default_factory=dict)
     is_calibrated: bool = False
     closure: LoopClosure | None = None
-    descriptor: NDArray[np.float32] | None = None
+    descriptor: NDArray[np.float32] | None = field(default=None, repr=False)
     detail: str = ''

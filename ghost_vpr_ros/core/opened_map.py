@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ghost_vpr_ros.core.config.map import MapConfig
+from ghost_vpr_ros.core.engine.networks_of_others import stored_model
 from ghost_vpr_ros.core.errors import MapError
 from ghost_vpr_ros.core.fleet.database import SharedAddress, shared_address
 from ghost_vpr_ros.core.fleet.shared_map import SharedMap
@@ -33,7 +34,8 @@ def open_map(
 
     Args:
         path: the map's file, or the address of a fleet's shared map, which is only read.
-        model_path: weights; None: the map's own, and for a new map those of this package.
+        model_path: weights, an ONNX file or `torchvision:NAME`; None: the map's own, and for a new
+            map those of this package.
         mode: `localize` reads; `map` begins a map; `localize_and_map` continues or begins one.
         config: of a map that is written.
 
@@ -43,7 +45,7 @@ def open_map(
         WeightsError: the weights are missing or damaged.
         OutputError: the map cannot be written.
     """
-    given = StoredModel.from_file(expanded(model_path)) if model_path else None
+    given = stored_model(expanded(model_path)) if model_path else None
     shared = shared_address(path)
     if shared is not None:
         return _shared(shared, given, mode)

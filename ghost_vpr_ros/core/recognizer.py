@@ -32,10 +32,12 @@ from ghost_vpr_ros.core.engine import Engine, create_engine
 from ghost_vpr_ros.core.errors import MapError
 from ghost_vpr_ros.core.map.reader import MapReader
 from ghost_vpr_ros.core.map.views import views_of
+from ghost_vpr_ros.core.model.default_weights import default_weights_path
 from ghost_vpr_ros.core.model.description import DescribedModel
 from ghost_vpr_ros.core.opened_map import open_map
 from ghost_vpr_ros.core.preprocessing import pixel_batch
 from ghost_vpr_ros.core.probability.calibration import Calibration
+from ghost_vpr_ros.core.probability.general import general_calibration
 from ghost_vpr_ros.core.probability.likelihood import Likelihood
 from ghost_vpr_ros.core.recognition.decision import decide, decision_config, is_sure
 from ghost_vpr_ros.core.recognition.frame_memory import FrameMemory
@@ -94,6 +96,7 @@ class PlaceRecognizer:
         self._places = KnownPlaces(place_map, config.index_config, progress)
         self._memory = FrameMemory(self._places.rows, self._places.located)
         self._teacher = MapTeacher(place_map, self._places)
+        self._general = general_calibration(default_weights_path().parent, place_map.model_hash)
         self.use_calibration(place_map.calibration)
         self._camera: CameraIntrinsics | None = None
         self._verifier = self._create_verifier(None)
@@ -127,7 +130,9 @@ class PlaceRecognizer:
 
     @property
     def _likelihood(self) -> Likelihood | None:
-        return self.calibration or self._teacher.likelihood
+        """By a drive, by the map, or in general; a map that is being filled waits for its own."""
+        general = None if self.own_session else self._general
+        return self.calibration or self._teacher.likelihood or general
 
     def use_camera(self, camera: CameraIntrinsics | None) -> None:
         """Verify with this camera's intrinsics from now on; None: with an assumed view angle."""

@@ -17,6 +17,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from ghost_vpr_ros.core.config.engine import EngineConfig
+from ghost_vpr_ros.core.config.export import ExportConfig
 from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.core.config.map import MODES, MapConfig, MappingConfig
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
@@ -76,11 +77,12 @@ CONFIG_TYPES: tuple[type[Config], ...] = (
     RecognizerConfig,
     MappingConfig,
     MapConfig,
+    ExportConfig,
 )
 """All parameters of the node, in the order of `config/vpr.yaml`."""
 
 
-_Built = tuple[NodeConfig, EngineConfig, RecognizerConfig, MappingConfig, MapConfig]
+_Built = tuple[NodeConfig, EngineConfig, RecognizerConfig, MappingConfig, MapConfig, ExportConfig]
 
 
 class NodeParameters:
@@ -92,6 +94,7 @@ class NodeParameters:
         recognizer: settings of the recogniser.
         mapping: settings of the modes that map.
         storage: how a map is written.
+        export: how closures are written for others.
     """
 
     def __init__(
@@ -120,7 +123,7 @@ class NodeParameters:
         _tell_unknown(node, list(values))
 
     def _use(self, built: _Built) -> None:
-        self.node, self.engine, self.recognizer, self.mapping, self.storage = built
+        self.node, self.engine, self.recognizer, self.mapping, self.storage, self.export = built
 
     def _follow(self, node: Node) -> None:
         if hasattr(node, 'add_pre_set_parameters_callback'):  # not in Humble
@@ -160,7 +163,8 @@ class NodeParameters:
 
     def _merged(self, changes: dict[str, Any]) -> dict[str, Any]:
         known: dict[str, Any] = {}
-        for config in (self.node, self.engine, self.recognizer, self.mapping, self.storage):
+        built = (self.node, self.engine, self.recognizer, self.mapping, self.storage, self.export)
+        for config in built:
             known |= config.to_dict()
         return {**known, **changes}
 
@@ -264,7 +268,7 @@ def default_yaml() -> str:
 
 def _build(values: dict[str, Any]) -> _Built:
     """All configurations out of one flat mapping."""
-    node, engine, recognizer, mapping, storage = (
+    node, engine, recognizer, mapping, storage, export = (
         {item.name: values[item.name] for item in settings_of(config_type)}
         for config_type in CONFIG_TYPES
     )
@@ -274,6 +278,7 @@ def _build(values: dict[str, Any]) -> _Built:
         RecognizerConfig.from_dict(recognizer),
         MappingConfig.from_dict(mapping),
         MapConfig.from_dict(storage),
+        ExportConfig.from_dict(export),
     )
 
 

@@ -7,6 +7,7 @@ import time
 import traceback
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from nav_msgs.msg import Odometry
@@ -15,14 +16,16 @@ from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, NavSatFix
 
 from ghost_vpr_ros.core.camera import CameraIntrinsics
+from ghost_vpr_ros.core.closure_export import FILE_NAMES, DriveRecord, export_texts
 from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.datatypes import GeoPoint, Hypothesis, Pose
 from ghost_vpr_ros.core.engine import Engine, create_engine, prepare_engine
-from ghost_vpr_ros.core.errors import ConfigError, GhostVprError, MapError
+from ghost_vpr_ros.core.errors import ConfigError, GhostVprError, MapError, OutputError
 from ghost_vpr_ros.core.mapping.mapper import PlaceMapper
 from ghost_vpr_ros.core.opened_map import OpenedMap, open_map
 from ghost_vpr_ros.core.recognition.odometry import StampedMemory, prior_of_fix
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
+from ghost_vpr_ros.core.whole_file import write_whole
 from ghost_vpr_ros.ros.answer_publishers import AnswerPublishers
 from ghost_vpr_ros.ros.conversions import (
     camera_from_message,
@@ -75,6 +78,8 @@ class NodeRecognizer:
         self._max_fix_age_s = parameters.mapping.max_fix_age_s
         self._camera: CameraIntrinsics | None = None
         self._place_map = loaded.place_map
+        self._exports = parameters.export.formats
+        self._record = DriveRecord(parameters.recognizer.max_speed_m_s)
         with ExitStack() as opened:
             self._engine = create_engine(loaded.model, parameters.engine)
             opened.callback(self._engine.close)
@@ -99,11 +104,20 @@ class NodeRecognizer:
         with self._lock:
             odometry = self._odometry.at(stamp_ns, self._recognizer.max_odometry_age_s)
             geo = self._fixes.at(stamp_ns, self._max_fix_age_s)
-            if self._mapper is not None:
-                return self._mapper.recognize(image, stamp_ns, odometry, geo)
-            radius_m = self._recognizer.config.prior_radius_m
-            prior = prior_of_fix(geo, self._place_map.local_frame, radius_m)
-            return self._recognizer.recognize(image, stamp_ns, odometry, prior=prior)
+            answer = self._answer(image, stamp_ns, odometry, geo)
+            if self._exports:
+                self._record.add(answer, odometry)
+            return answer
+
+    def _answer(
+        self, image: RgbImage, stamp_ns: int, odometry: Pose | None, geo: GeoPoint | None
+    ) -> Hypothesis:
+        """That of the mapper where the robot maps; else a fix only says where to look."""
+        if self._mapper is not None:
+            return self._mapper.recognize(image, stamp_ns, odometry, geo)
+        radius_m = self._recognizer.config.prior_radius_m
+        prior = prior_of_fix(geo, self._place_map.local_frame, radius_m)
+        return self._recognizer.recognize(image, stamp_ns, odometry, prior=prior)
 
     def add_odometry(self, message: Odometry) -> None:
         """Remember where the odometry says that the robot is; one without a pose is counted."""
@@ -161,17 +175,41 @@ class NodeRecognizer:
                 self._mapper.config = parameters.mapping
 
     def save(self) -> tuple[bool, str]:
-        """Put the map on the disk; whether there was something to save, and a sentence.
+        """Put the map and the closures on the disk; whether there was something, and a sentence.
 
         Raises:
-            OutputError: the disk is full or read-only.
+            OutputError: the disk is full or read-only, or g2o is wanted of a drive without
+                odometry.
         """
-        if self._mapper is None:
+        if self._mapper is None and not self._exports:
             return False, 'mode localize does not change the map; there is nothing to save'
+        saved = []
         with self._lock:
-            self._place_map.commit()
-        count, path = len(self._place_map), self._place_map.path
-        return True, f'{count} keyframes are on the disk in {path}'
+            if self._mapper is not None:
+                self._place_map.commit()
+                count, path = len(self._place_map), self._place_map.path
+                saved.append(f'{count} keyframes are on the disk in {path}')
+            if self._exports:
+                saved.append(self._export(Path(self._place_map.path)))
+        return True, '; '.join(saved)
+
+    def _export(self, map_path: Path) -> str:
+        """Write the closures beside the map; which files, in words."""
+        if not map_path.is_file():
+            raise OutputError(
+                f'export: expected a map file to write the closures beside, found the shared map '
+                f'{map_path}; answer from a file to have them written'
+            )
+        own_session = '' if self._mapper is None else self._mapper.session
+        texts = export_texts(self._record, self._exports, own_session)
+        files = {map_path.with_name(f'{map_path.name}.{FILE_NAMES[kind]}'): kind for kind in texts}
+        for file, kind in files.items():
+            try:
+                write_whole(file, texts[kind].encode(), durable=True)
+            except OSError as error:
+                raise OutputError(f'{file}: cannot be written ({error.strerror})') from error
+        names = ', '.join(map(str, files))
+        return f'{len(self._record.edges)} closures are on the disk in {names}'
 
     def close(self) -> None:
         """Put the map on the disk, end the verifier's thread and free the network."""

@@ -9,6 +9,7 @@ import pytest
 from ghost_vpr_ros.cli import doctor
 from ghost_vpr_ros.core.map.place_map import PlaceMap
 from ghost_vpr_ros.core.model.weights import model_from_bytes, save_model
+from test.cli.program import TINY
 
 
 @pytest.fixture
@@ -84,3 +85,19 @@ def test_check_reads_all_of_a_map(program, built, tmp_path):
 
 def test_check_wants_a_map(program, tmp_path):
     assert 'expected a map file with --check' in program('info', '--check').error
+
+
+def test_names_of_users_and_degrees_are_shown_as_they_are(program, geotagged, tmp_path):
+    path = tmp_path / 'a.map'
+    program('build-map', geotagged, path, '--session', 'drive_0', *TINY)
+    text = program('info', path).out
+    assert '  drive_0\n' in text
+    assert '52.0000000' in text
+
+
+def test_a_small_map_says_what_it_lacks(program, geotagged, tmp_path):
+    path = tmp_path / 'a.map'
+    built = program('build-map', geotagged, path, *TINY, '--json')
+    sentence = json.loads(built.out)['decides']
+    assert '10 keyframes that find a neighbour within 25 m are needed' in sentence
+    assert json.loads(program('info', path, '--json').out)['decides'] == sentence

@@ -74,3 +74,14 @@ def test_the_sheet_never_replaces_an_image_that_is_asked_for(program, built, que
         in program('query', built, query_image, '--sheet', query_image).error
     )
     assert snapshot(query_image.parent) == before
+
+
+def test_people_get_a_table_programs_json(program, built, query_image):
+    asked = ('query', built, query_image, '--top-k', 2)
+    lines = program(*asked, '--no-json').out.splitlines()
+    assert lines[0].startswith(f'{query_image}: TENTATIVE (UNCALIBRATED)')
+    assert lines[1].split() == ['rank', 'similarity', 'probability', 'session', 'image']
+    assert lines[2].split()[0] == '1'
+    assert lines[2].split()[-1] == '003.jpg'
+    assert len(lines) == 4
+    assert json.loads(program(*asked).out.splitlines()[0])['rank'] == 1

@@ -11,13 +11,16 @@ from functools import partial
 import numpy as np
 import pytest
 
+from ghost_vpr_ros.core.datatypes import State
 from ghost_vpr_ros.core.image import decode_compressed
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
+from ghost_vpr_ros.replay.bags import messages
 from ghost_vpr_ros.replay.evaluation.replay_report import write_replay
 from ghost_vpr_ros.replay.evaluation.replayer import judge
 from ghost_vpr_ros.replay.evaluation.replayer import replay as replay_frames
 from ghost_vpr_ros.replay.sources.image_sources import open_source
 from test.cli.program import TINY
+from test.replay.small_bags import START_NS, fix, image, planar, pose_record, write_records
 
 
 @pytest.fixture(scope='module')
@@ -132,3 +135,97 @@ def test_images_that_show_nothing_are_answered_and_judged(town, tmp_path):
     assert sum(map(bool, details)) == 2
     assert metrics['recall']['1'] == 75.0
     assert [row['correct'] for row in rows_of(tmp_path)] == list('11011011')
+
+
+def test_what_is_accepted_is_judged_in_the_same_line(program, town, tmp_path):
+    lines = replay(program, town, tmp_path / 'out').out.splitlines()
+    assert lines[0].startswith('8 frames: ')
+    assert ' accepted' in lines[0]
+    assert lines[1] == 'judged by GPS on /fix: right within 25 m'
+
+
+def test_a_wrong_answer_is_counted_and_named(town, tmp_path):
+    """Two places swapped in truth: what was right before is wrong now, and said to be."""
+    source = open_source(town[0])
+    frames = [replace(f, geo=source.frames[(n + 4) % 8].geo) for n, f in enumerate(source.frames)]
+    with PlaceRecognizer.open(town[1]) as recognizer:
+        answers = replay_frames(frames, recognizer)
+        accepted = [accept(answer) for answer in answers]
+        evaluation = judge(accepted, recognizer.place_map, 5.0)
+        metrics = write_replay(accepted, evaluation, {}, 'title', 4, tmp_path)
+    assert (metrics['num_accepted'], metrics['num_accepted_right']) == (8, 0)
+    assert metrics['num_accepted_wrong'] == len(metrics['accepted_wrong']) == 8
+    assert metrics['accepted_wrong'][0]['distance_m'] == pytest.approx(222.5, abs=1.0)
+
+
+def accept(answer):
+    return replace(answer, hypothesis=replace(answer.hypothesis, state=State.ACCEPTED))
+
+
+def drive_with_truth(path, fixes=True):
+    """Eight images 2 m apart with exact poses and, beside them, a GPS that is 1 km off."""
+    records = []
+    for n in range(8):
+        stamp_ns = START_NS + n * 10**8
+        records += [image(n, stamp_ns), pose_record(stamp_ns, 2.0 * n, topic='/ground_truth/pose')]
+        records += [fix(stamp_ns, 52.01 + 2e-5 * n, 0.1)] if fixes else []
+    return write_records(path, records)
+
+
+def test_true_poses_judge_a_map_that_the_drive_makes(program, tmp_path):
+    bag = drive_with_truth(tmp_path / 'bag')
+    options = ('--map', tmp_path / 'own.map', '--mode', 'map', '--out', tmp_path / 'out', '--json')
+    metrics = json.loads(program('replay', bag, *options).out)
+    assert metrics['protocol']['reference'] == 'true poses on /ground_truth/pose'
+
+
+def test_fixes_judge_a_geotagged_map_although_there_are_true_poses(program, town, tmp_path):
+    bag = drive_with_truth(tmp_path / 'bag')
+    outcome = program('replay', bag, '--map', town[1], '--out', tmp_path / 'out', '--json')
+    assert json.loads(outcome.out)['protocol']['reference'] == 'GPS on /fix'
+
+
+def test_positions_of_another_kind_leave_the_answers_unjudged(program, town, tmp_path):
+    bag = drive_with_truth(tmp_path / 'bag', fixes=False)
+    outcome = program('replay', bag, '--map', town[1], '--out', tmp_path / 'out', '--json')
+    assert outcome.status == 0
+    assert 'answers are not judged: expected WGS84 positions' in outcome.err
+    assert len(rows_of(tmp_path / 'out')) == 8
+
+
+def test_a_map_in_the_frame_of_its_own_odometry_cannot_be_judged(program, tmp_path):
+    """Two drives without GPS or a common frame: all is written, and nothing is called wrong."""
+    records = [record for n in range(8) for record in (image(n), odometry(n))]
+    bag, place_map = write_records(tmp_path / 'bag', records), tmp_path / 'own.map'
+    mapped = program('replay', bag, '--map', place_map, '--mode', 'map', '--out', tmp_path / 'a')
+    assert mapped.status == 0
+    outcome = program('replay', bag, '--map', place_map, '--out', tmp_path / 'b', '--json')
+    assert "in the frame of that drive's odometry" in outcome.err
+    assert 'num_accepted_wrong' not in json.loads(outcome.out)
+
+
+def odometry(number):
+    stamp_ns = START_NS + number * 10**8
+    return '/odom', stamp_ns, messages.odometry(stamp_ns, planar(2.0 * number, 0.0))
+
+
+def test_closures_leave_as_files_of_others(program, tmp_path):
+    records = [record for n in range(8) for record in (image(n), odometry(n))]
+    bag, place_map = write_records(tmp_path / 'bag', records), tmp_path / 'own.map'
+    options = ('--map', place_map, '--mode', 'map', '--out', tmp_path / 'out')
+    outcome = program('replay', bag, *options, '--export', 'g2o,tum,csv,json')
+    names = ('closures.g2o', 'answers.tum', 'closures.csv', 'closures.json')
+    assert all((tmp_path / 'out' / name).is_file() for name in names)
+    assert 'closures.g2o, answers.tum, closures.csv, closures.json' in outcome.out
+    lines = (tmp_path / 'out' / 'closures.g2o').read_text().splitlines()
+    assert sum(line.startswith('VERTEX_SE3:QUAT') for line in lines) == 8
+
+
+def test_g2o_without_odometry_is_refused_before_the_work(program, town, tmp_path):
+    error = replay(program, town, tmp_path / 'out', '--export', 'csv,g2o').error
+    assert 'expected one topic of nav_msgs/Odometry' in error
+    assert not (tmp_path / 'out').exists()
+
+
+def test_an_unknown_export_is_refused(program, town, tmp_path):
+    assert "found 'ply'" in replay(program, town, tmp_path / 'out', '--export', 'ply').error

@@ -135,7 +135,7 @@ def test_node_and_offline_replay_agree_frame_by_frame(weights, offline, listener
     expected, offline_map = offline
     closures = listener.listen(PoseWithCovarianceStamped, f'{NODE}/loop_closure')
     paths = listener.listen(PathMessage, f'{NODE}/keyframes', LATCHED)
-    with start('map', tmp_path / 'yard.map', weights) as node:
+    with start('map', tmp_path / 'yard.map', weights, export='csv,g2o') as node:
         node.wait_for(ACTIVE)
         drive = Drive(listener)
         for number, answer in enumerate(expected):
@@ -153,6 +153,10 @@ def test_node_and_offline_replay_agree_frame_by_frame(weights, offline, listener
         assert saved.success, saved.message
         assert ' keyframes are on the disk in ' in saved.message
         count = int(saved.message.split()[0])
+        rows = (tmp_path / 'yard.map.closures.csv').read_text().splitlines()
+        assert len(rows) == 1 + len(wanted)
+        graph = (tmp_path / 'yard.map.closures.g2o').read_text()
+        assert graph.count('VERTEX_SE3:QUAT') == len(expected)
         wait_until(lambda: paths and len(paths[-1].poses) == count)
         assert node.stop() == 0, node.text
     assert len(wanted) >= 5

@@ -6,8 +6,9 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from ghost_vpr_ros.core.config.engine import ENGINES, EngineConfig
-from ghost_vpr_ros.core.engine.base import Engine, device_index
+from ghost_vpr_ros.core.engine.base import Engine, GraphEngine, device_index
 from ghost_vpr_ros.core.engine.graph_cache import graph_of, graph_path
+from ghost_vpr_ros.core.errors import DeviceError
 from ghost_vpr_ros.core.model.weights_file import StoredModel
 
 if TYPE_CHECKING:
@@ -38,6 +39,14 @@ def create_engine(model: VprModel | StoredModel, config: EngineConfig | None = N
 
         network = load_network(model) if isinstance(model, StoredModel) else model
         return TorchEngine(network, config)
+    engine = _graph_engine(name, model, config)
+    if isinstance(model, StoredModel) and model.graph:
+        engine.takes_batches = model.description.takes_batches
+        engine.has_feature_map = False
+    return engine
+
+
+def _graph_engine(name: str, model: VprModel | StoredModel, config: EngineConfig) -> GraphEngine:
     graph = graph_of(model, config.inference_precision)
     if name == 'openvino':
         from ghost_vpr_ros.core.engine.openvino_engine import OpenVinoEngine
@@ -57,18 +66,24 @@ def chosen_engine(model: VprModel | StoredModel, config: EngineConfig) -> str:
     its graph is known already.
 
     Raises:
-        DeviceError: the device's name is none.
+        DeviceError: the device's name is none, or nothing here runs the graph of another network.
     """
     if config.engine != 'auto':
         return config.engine
+    is_graph = isinstance(model, StoredModel) and bool(model.graph)
     if device_index(config.device) >= 0:
-        return 'torch'
+        return 'onnxruntime' if is_graph else 'torch'
     needs_graph = config.inference_precision == 'int8' or isinstance(model, StoredModel)
     path = graph_path(model.model_hash)
     if needs_graph or (path is not None and path.is_file()):
         for name in _BY_SPEED_ON_CPU:
             if find_spec(name) is not None:
                 return name
+    if is_graph:
+        raise DeviceError(
+            f'{model.name}: expected OpenVINO or ONNX Runtime to run the graph of this network, '
+            "found neither; pip install 'ghost_vpr_ros[engines]'"
+        )
     return 'torch'
 
 

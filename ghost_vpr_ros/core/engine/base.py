@@ -40,21 +40,46 @@ class Engine(Protocol):
 
 
 class GraphEngine(ABC):
-    """An `Engine` that runs an exported graph: its outputs by name."""
+    """An `Engine` that runs an exported graph: its outputs by name.
+
+    Attributes:
+        takes_batches: whether the graph takes several images at once.
+        has_feature_map: whether the graph has that output; those of others have none.
+    """
 
     name: str
+    descriptor_dim: int
+    model_hash: str
+    takes_batches = True
+    has_feature_map = True
 
     def describe(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Descriptors (B, D) float32, unit norm, of network inputs, RGB uint8 (B, h, w, 3)."""
-        return self._run('descriptor', pixels)
+        if self.takes_batches or len(pixels) == 1:
+            return self._run('descriptor', pixels)
+        each = [self._run('descriptor', pixels[n : n + 1]) for n in range(len(pixels))]
+        return np.concatenate(each)
 
     def feature_map(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Feature maps (B, C, h', w') float32, as they are pooled, of the same inputs."""
+        """Feature maps (B, C, h', w') float32, as they are pooled, of the same inputs.
+
+        Raises:
+            DeviceError: the graph is that of another network, which only describes images.
+        """
+        if not self.has_feature_map:
+            raise DeviceError(
+                f'{self.name}: expected a network of this package to get feature maps from, found '
+                'one of others; use verify_features sift or orb'
+            )
         return self._run('feature_map', pixels)
 
     @abstractmethod
     def _run(self, output: str, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The output of that name, in memory of its own."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Free the network."""
 
 
 def closed(name: str) -> DeviceError:

@@ -95,6 +95,8 @@ def graph_of(model: VprModel | StoredModel, precision: str) -> bytes:
             '`ghost-vpr export --precision int8` writes it, found none, or one that has changed '
             'since; make it with that command, or use another precision'
         )
+    if isinstance(model, StoredModel) and model.graph:
+        return model.graph
     graph = _exported(model)
     keep_graph(model.model_hash, precision, graph)
     return graph

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,22 +81,29 @@ class ModelDescription:
     """The head of a weights file.
 
     Attributes:
-        config: the architecture.
+        config: the architecture; None for a network of others, of which only a graph is known.
         preprocessing: what turns an image into this network's input.
         provenance: one sentence on where the weights come from; shown to users.
         descriptor_dim: D of what leaves the network.
         model_hash: equal hashes give equal descriptors.
+        title: name of a network of others.
+        takes_batches: whether a graph takes several images at once.
     """
 
-    config: ModelConfig
+    config: ModelConfig | None
     preprocessing: PreprocessingConfig
     provenance: str
     descriptor_dim: int
     model_hash: str
+    title: str = ''
+    takes_batches: bool = True
 
     @property
     def name(self) -> str:
         """Architecture in words."""
+        if self.config is None:
+            size = f'{self.preprocessing.width_px}x{self.preprocessing.height_px}'
+            return f'{self.title}, {size}, {self.descriptor_dim}-D'
         return architecture_name(self.config, self.preprocessing, self.descriptor_dim)
 
 
@@ -119,9 +126,7 @@ def architecture_name(
     return ', '.join([kind, *changed, size, f'{descriptor_dim}-D'])
 
 
-def content_hash(
-    configuration: Mapping[str, str], arrays: Mapping[str, NDArray[np.float32]]
-) -> str:
+def content_hash(configuration: Mapping[str, str], arrays: Mapping[str, NDArray[Any]]) -> str:
     """SHA-256, 64 hexadecimal digits, of a configuration and the tensors that run under it.
 
     Numbers that a file keeps as float16 count as the float32 numbers that they become.

@@ -26,6 +26,7 @@ from ghost_vpr_ros.core.model.vpr_model import VprModel, arrays_of
 from ghost_vpr_ros.core.model.weights_file import (
     CONFIGURATION,
     FORMAT,
+    ONNX_FORMAT,
     StoredModel,
     check_hash,
     described,
@@ -98,7 +99,12 @@ def model_from_bytes(data: bytes, where: str) -> VprModel:
         WeightsError: not such a file, damaged, a tensor missing, unknown or of another shape, or
             a content that contradicts its own hash.
     """
-    metadata = read_metadata(data, where)
+    metadata = read_metadata(data, where, ONNX_FORMAT)
+    if metadata['format'] == ONNX_FORMAT:
+        raise WeightsError(
+            f'{where}: expected a network of this package, found the graph of another one, '
+            'which PyTorch cannot run; use engine openvino, onnxruntime or tensorrt'
+        )
     description = described(metadata, where)
     try:
         tensors = load_tensors(data)
@@ -125,6 +131,7 @@ def _empty_model(description: ModelDescription) -> VprModel:
 
     Nothing is drawn at random for it, and a damaged size is found before it is allocated.
     """
+    assert description.config is not None
     with torch.device('meta'):
         return VprModel(description.config, description.preprocessing, description.provenance)
 

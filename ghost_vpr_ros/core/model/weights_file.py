@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -21,10 +21,17 @@ FORMAT = 'ghost_vpr_ros/1'
 
 ROOTSIFT_FORMAT = 'ghost_vpr_ros_rootsift_vlad/1'
 
+ONNX_FORMAT = 'ghost_vpr_ros_onnx/1'
+"""A network of others: its graph, which takes pixels, as the bytes of one array."""
+
+GRAPH_KEY = 'graph'
+
 CONFIGURATION = ('config', 'preprocessing')
 """The texts of a file's metadata that are hashed together with the tensors."""
 
 _LENGTH_BYTES = 8
+
+_STATISTICS = ('running_mean', 'running_var', 'num_batches_tracked')
 
 
 @dataclass(frozen=True)
@@ -35,11 +42,13 @@ class StoredModel:
         data: the file's bytes.
         where: names it in errors.
         description: what the file says of its network.
+        graph: of a network of others, as engines run it; empty for one of this package.
     """
 
-    data: bytes
+    data: bytes = field(repr=False)
     where: str
     description: ModelDescription
+    graph: bytes = field(default=b'', repr=False)
 
     @classmethod
     def from_bytes(cls, data: bytes, where: str) -> StoredModel:
@@ -48,15 +57,16 @@ class StoredModel:
         Raises:
             WeightsError: not such a file, damaged, or a content that contradicts its hash.
         """
-        metadata = read_metadata(data, where)
+        metadata = read_metadata(data, where, ONNX_FORMAT)
         description = described(metadata, where)
         try:
             arrays = load_arrays(data)
-        except SafetensorError as error:
+            graph = arrays[GRAPH_KEY].tobytes() if description.config is None else b''
+        except (SafetensorError, KeyError) as error:
             raise unreadable(where, error) from error
         found = content_hash({name: metadata[name] for name in CONFIGURATION}, arrays)
         check_hash(description.model_hash, found, where)
-        return cls(data, where, description)
+        return cls(data, where, description, graph)
 
     @classmethod
     def from_file(cls, path: Path | str) -> StoredModel:
@@ -71,6 +81,14 @@ class StoredModel:
     def preprocessing(self) -> PreprocessingConfig:
         """What turns an image into this network's input."""
         return self.description.preprocessing
+
+    @property
+    def num_parameters(self) -> int | None:
+        """Numbers that the file holds besides statistics of batch norm; None for a graph."""
+        if self.graph:
+            return None
+        arrays = load_arrays(self.data)
+        return sum(array.size for name, array in arrays.items() if not name.endswith(_STATISTICS))
 
     @property
     def provenance(self) -> str:
@@ -143,6 +161,8 @@ def described(metadata: Mapping[str, str], where: str) -> ModelDescription:
         WeightsError: a part is missing, or is no valid configuration.
     """
     try:
+        if metadata['format'] == ONNX_FORMAT:
+            return _described_graph(metadata)
         config = ModelConfig.from_dict(json.loads(metadata['config']))
         dim = json.loads(metadata['descriptor_dim']) if 'descriptor_dim' in metadata else 0
         return ModelDescription(
@@ -154,6 +174,20 @@ def described(metadata: Mapping[str, str], where: str) -> ModelDescription:
         )
     except (ConfigError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise unreadable(where, error) from error
+
+
+def _described_graph(metadata: Mapping[str, str]) -> ModelDescription:
+    """That of a network of others."""
+    config = json.loads(metadata['config'])
+    return ModelDescription(
+        None,
+        PreprocessingConfig.from_dict(json.loads(metadata['preprocessing'])),
+        metadata['provenance'],
+        int(config['descriptor_dim']),
+        metadata['model_hash'],
+        title=str(config['name']),
+        takes_batches=bool(config['takes_batches']),
+    )
 
 
 def _dim_of_first_files(config: ModelConfig) -> int:

@@ -10,7 +10,7 @@ import dataclasses
 import json
 import math
 from dataclasses import dataclass
-from typing import Any, get_type_hints
+from typing import Any, ClassVar, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,8 @@ class Calibration:
         learnt_on: the drive.
         model_hash: of the model that made the map.
     """
+
+    by_similarity: ClassVar[bool] = False
 
     slope: float
     intercept: float
@@ -110,7 +112,8 @@ class Calibration:
         schema = values.pop('schema', None)
         if schema != CALIBRATION_SCHEMA:
             raise _bad('schema', f'{CALIBRATION_SCHEMA}, as this version reads', schema)
-        kinds = get_type_hints(cls)
+        hints = get_type_hints(cls)
+        kinds = {item.name: hints[item.name] for item in dataclasses.fields(cls)}
         if set(values) != set(kinds):
             names = ', '.join(sorted(set(values) ^ set(kinds)))
             raise CalibrationError(

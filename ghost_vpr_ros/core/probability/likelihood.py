@@ -10,7 +10,7 @@ hidden as well, it can only find a wrong place: the margins at unknown places.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,13 @@ _SURE_DEVIATIONS = 3.0
 
 
 class Likelihood(Protocol):
-    """What turns margins into probabilities: learnt from the map itself, or on a drive."""
+    """What turns margins into probabilities: learnt from the map itself, or on a drive.
+
+    Attributes:
+        by_similarity: whether it takes similarities themselves in place of margins.
+    """
+
+    by_similarity: ClassVar[bool]
 
     @property
     def right_similarity(self) -> float:
@@ -56,6 +62,8 @@ class PlaceLikelihood:
         deviation: common standard deviation of both.
         right_similarity: least similarity, at the 10th percentile, of right matches.
     """
+
+    by_similarity: ClassVar[bool] = False
 
     right_margin: float
     wrong_margin: float
@@ -99,6 +107,21 @@ def learn_likelihood(
     samples = np.unique(np.linspace(0, len(descriptors) - 1, MAX_SAMPLES).astype(np.int64))
     found = [_margins(row, descriptors, positions, radius_m) for row in samples]
     return fit_likelihood(np.array([m for m in found if m is not None]).reshape(-1, 4))
+
+
+def num_teaching(
+    descriptors: NDArray[np.float32], positions: NDArray[np.float64], radius_m: float
+) -> int:
+    """How many keyframes of a map find a neighbour before anything elsewhere; as above.
+
+    `MIN_SAMPLES` of them teach the map's margins. Of a large map at most `MAX_SAMPLES` are tried.
+    """
+    known = np.isfinite(positions).all(axis=1)
+    descriptors, positions = descriptors[known], positions[known]
+    samples = np.unique(np.linspace(0, max(0, len(descriptors) - 1), MAX_SAMPLES).astype(np.int64))
+    rows = samples[: len(descriptors)]
+    found = [_margins(int(row), descriptors, positions, radius_m) for row in rows]
+    return sum(margins is not None and margins[0] > 0.0 for margins in found)
 
 
 def _margins(

@@ -41,7 +41,8 @@ def make_candidates(
     margins = margins_of(positions, numbers, radius_m, count, elsewhere)
     probabilities = np.full(count, np.nan)
     if likelihood is not None:
-        probabilities = likelihood.probability(margins)
+        known = numbers[:count] if likelihood.by_similarity else margins
+        probabilities = likelihood.probability(known)
     return tuple(
         Candidate(
             keyframe,

@@ -144,6 +144,9 @@ class FrameMemory:
         return alone.candidates
 
     def _matched(self, alone: FrameByItself, config: RecognizerConfig) -> tuple[Candidate, ...]:
+        if alone.likelihood is not None and alone.likelihood.by_similarity:
+            # Lines are judged by their margins, of which it knows nothing.
+            return alone.candidates
         if self._matcher is None:
             self._matcher = SequenceMatcher(self._rows.positions, self._rows.sessions)
         similarities = np.full(len(self._rows), np.nan, np.float32)
@@ -171,8 +174,11 @@ class FrameMemory:
             by_features: whether only the local features of this image made it sure.
         """
         self._verdict = Verdict(Reason.NONE)
-        if state is not State.ACCEPTED or pose is None or self.is_alone:
+        if state is not State.ACCEPTED or self.is_alone:
             return state, reason
+        if pose is None:
+            # Nothing tells whether others agree: then features alone make no place sure.
+            return (State.TENTATIVE, Reason.CONSISTENCY) if by_features else (state, reason)
         if config.consistency:
             self._verdict = self._consistency.judge(
                 pose, self.reading, config, by_features=by_features

@@ -49,6 +49,8 @@ VIDEO_TYPES = (
 
 NO_POSITION = 'none'
 
+_TRUTH_NAMES = ('ground_truth', 'groundtruth')
+
 PoseAt = Callable[[int], Pose | None]
 
 
@@ -161,6 +163,21 @@ def position_topic_of(bag: BagFile, wanted: str) -> Topic | None:
         if fitting:
             return fitting[0]
     return None
+
+
+def ground_truth_topic_of(bag: BagFile) -> Topic | None:
+    """The only topic of poses whose name says that they are the truth, or None.
+
+    A simulator or a motion capture system writes it beside what the robot's own sensors measure.
+    """
+    found = [
+        topic
+        for topic in bag.topics()
+        if topic.count > 0
+        and topic.msgtype in (*POSE_TYPES, ODOMETRY_TYPE)
+        and any(name in topic.name.lower() for name in _TRUTH_NAMES)
+    ]
+    return found[0] if len(found) == 1 else None
 
 
 def _wanted(bag: BagFile, wanted: str, fitting: Sequence[Topic], role: str) -> Topic:

@@ -94,8 +94,14 @@ def _accepted(answers: Answers, threshold: float) -> dict[str, Any]:
     point = operating_point(
         answers.column('probability'), answers.flags('is_right'), threshold, answers.weights
     )
+    kept = answers.column('probability') >= threshold
+    right, hidden = answers.flags('is_right'), answers.flags('is_hidden')
     return {
         'num_accepted': point.num_accepted,
+        'num_right': int((kept & right).sum()),
+        'num_wrong': int((kept & ~right).sum()),
+        'num_wrong_at_unknown_places': int((kept & ~right & hidden).sum()),
+        'num_answers': len(answers.answers),
         'precision': point.precision,
         'precision_lower_bound': point.precision_lower_bound,
         'recall': recall_from(answers, threshold),

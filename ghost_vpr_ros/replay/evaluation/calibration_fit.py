@@ -168,7 +168,8 @@ def threshold_for(
         )
     raise CalibrationError(
         f'expected a {kind} of {100 * precision:g} % among at least {min_accepted} accepted '
-        f'answers, found {found}; ask for less, or calibrate on a longer drive'
+        f'answers, found {found}; calibrate on a longer drive or on more drives; a lower '
+        '--precision lets wrong closures into a SLAM system'
     )
 
 

@@ -44,6 +44,8 @@ class GroundTruth:
     @property
     def limit_text(self) -> str:
         """Up to which distance an answer is right, with its unit."""
+        if 'file' in self.protocol:
+            return f'the pairs of {self.protocol["file"]}'
         limit = self.protocol.get('positive_distance_m', self.protocol.get('tolerance'))
         return f'{limit:g} {self.unit}'
 

@@ -134,19 +134,31 @@ def _truth_figures(answers: Sequence[Answer], evaluation: Evaluation | None) -> 
     depth = evaluation.rows.shape[1]
     ranks = [n for n in RECALL_RANKS if n <= depth]
     figures['recall'] = {str(n): value for n, value in evaluation.recall(ranks).items()}
-    accepted = _accepted(answers)
+    judged = [answer for answer in answers if has_position(answer.frame)]
+    accepted = np.array([answer.hypothesis.state is State.ACCEPTED for answer in judged], bool)
     right = evaluation.correct[:, 0]
+    wrong = np.flatnonzero(accepted & ~right)
     return {
         **figures,
         'num_frames_without_truth': len(answers) - len(evaluation.queries),
         'num_accepted': int(accepted.sum()),
-        'num_accepted_wrong': int((accepted & ~right).sum()),
+        'num_accepted_right': int((accepted & right).sum()),
+        'num_accepted_wrong': len(wrong),
+        'accepted_wrong': [_wrong(judged[query], evaluation, query) for query in wrong.tolist()],
     }
 
 
-def _accepted(answers: Sequence[Answer]) -> np.ndarray:
-    judged = [answer for answer in answers if has_position(answer.frame)]
-    return np.array([answer.hypothesis.state is State.ACCEPTED for answer in judged], bool)
+def _wrong(answer: Answer, evaluation: Evaluation, query: int) -> dict[str, Any]:
+    """An accepted answer that is wrong: what to look at first."""
+    best, row = answer.hypothesis.candidates[0], int(evaluation.rows[query, 0])
+    distance = float('nan') if row == NO_ROW else evaluation.truth.distance(query, row)
+    return {
+        'image': answer.frame.name,
+        'session': best.keyframe.session,
+        'keyframe_id': best.keyframe.keyframe_id,
+        'probability': best.probability,
+        'distance_m': distance,
+    }
 
 
 def driven_answers(answers: Sequence[Answer], evaluation: Evaluation) -> list[DrivenAnswer]:

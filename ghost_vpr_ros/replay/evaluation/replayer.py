@@ -33,6 +33,7 @@ class Answer:
     frame: Frame
     hypothesis: Hypothesis
     load_ms: float
+    odometry: Pose | None = None
 
 
 class Recognizer(Protocol):
@@ -84,9 +85,10 @@ def _answer(frame: Frame, recognizer: Recognizer, odometry: Pose | None) -> Answ
             frame.stamp_ns, State.REJECTED, Reason.IMAGE_QUALITY, detail=str(error)
         )
         unseen = replace(frame, load=blank_picture)
-        return Answer(unseen, rejected, 1e3 * (time.perf_counter() - start))
+        return Answer(unseen, rejected, 1e3 * (time.perf_counter() - start), odometry)
     load_ms = 1e3 * (time.perf_counter() - start)
-    return Answer(frame, recognizer.recognize(image, frame.stamp_ns, odometry), load_ms)
+    hypothesis = recognizer.recognize(image, frame.stamp_ns, odometry)
+    return Answer(frame, hypothesis, load_ms, odometry)
 
 
 def judge(
@@ -130,6 +132,38 @@ def judge(
         truth = replace(truth, positives=positives)
     rows, similarity = _rankings(judged, place_map.keyframe_ids()[located])
     return Evaluation(database, queries, truth, rows, similarity, stage_times(judged))
+
+
+def why_unjudged(frames: Sequence[Frame], place_map: MapReader) -> str:
+    """Why answers of a map to these frames cannot be judged, and what to add; else nothing.
+
+    That is known before the first image is described. Without any position there is nothing to
+    compare either, which is no contradiction.
+    """
+    sample = next((frame for frame in frames if has_position(frame)), None)
+    if sample is None or place_map.map_frame == 'none' or not len(place_map):
+        return ''
+    found, expected = sample.geo is not None, place_map.map_frame == 'enu'
+    if found != expected:
+        kinds = {True: 'WGS84', False: 'metric'}
+        return (
+            f'expected {kinds[expected]} positions, which {place_map.path} has, as positions of '
+            f'one kind can be compared, found {kinds[found]} ones; name a fitting topic with '
+            '--position-topic or a file with --ground-truth, or build the map from positions of '
+            'this kind (ghost-vpr build-map)'
+        )
+    if not expected and any(map(_is_mapped, place_map.keyframes())):
+        return (
+            f"{place_map.path} was made while driving, in the frame of that drive's odometry: "
+            'positions of another drive cannot be compared with it; build the map from positions '
+            '(ghost-vpr build-map) to have answers judged'
+        )
+    return ''
+
+
+def _is_mapped(keyframe: Keyframe) -> bool:
+    """Whether a robot made it while it drove: `PlaceMapper` names keyframes by their stamps."""
+    return keyframe.name == str(keyframe.stamp_ns)
 
 
 def _with_truth(keyframe: Frame, frame: Frame) -> Frame:

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.config.settings import Config, setting
+from ghost_vpr_ros.core.config.export import OdometryNoise
+from ghost_vpr_ros.core.config.settings import setting
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.poses import matrix_of, rotation_about_z
 from ghost_vpr_ros.replay.pose_graph.closures import Closure
@@ -39,22 +40,9 @@ _GTSAM = [3, 4, 5, 0, 1, 2]
 
 
 @dataclass(frozen=True)
-class PoseGraphConfig(Config):
-    """How surely odometry and closures are believed.
+class PoseGraphConfig(OdometryNoise):
+    """How surely odometry and closures are believed."""
 
-    Deviations of odometry grow with the square root of the distance. They are wider than its
-    noise, because its bias has to fit into them over the length of a loop.
-    """
-
-    odometry_sigma_m: float = setting(
-        0.1, 'of odometry, per square root of a metre', unit='m', low=1e-4, high=10.0
-    )
-    odometry_yaw_deg: float = setting(
-        0.5, 'of its yaw, per square root of a metre', unit='deg', low=1e-3, high=90.0
-    )
-    odometry_tilt_deg: float = setting(
-        0.1, 'of its roll and pitch, per square root of a metre', unit='deg', low=1e-3, high=90.0
-    )
     closure_heading_deg: float = setting(
         30.0, 'deviation of the heading of a closure', unit='deg', low=0.1, high=180.0
     )

@@ -23,9 +23,9 @@ from std_msgs.msg import Header
 from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.config.settings import Config, setting
 from ghost_vpr_ros.core.engine import create_engine
+from ghost_vpr_ros.core.engine.networks_of_others import stored_model
 from ghost_vpr_ros.core.errors import ImageError
 from ghost_vpr_ros.core.model.default_weights import default_weights
-from ghost_vpr_ros.core.model.weights_file import StoredModel
 from ghost_vpr_ros.core.preprocessing import pixel_batch
 from ghost_vpr_ros.ros.adapters.closure_message import COMPLAINT_PERIOD_S
 from ghost_vpr_ros.ros.adapters.message_packages import RTABMAP, load_interfaces
@@ -105,7 +105,7 @@ class ImageDescriber:
             WeightsError: the weights are missing or unreadable.
             DeviceError: the machine lacks the device.
         """
-        model = StoredModel.from_file(config.model) if config.model else default_weights()
+        model = stored_model(config.model) if config.model else default_weights()
         self._preprocessing = model.preprocessing
         self._engine = create_engine(model, engine)
 

@@ -1,0 +1,219 @@
+"""The few names that a program of one's own needs; `docs/api.md` shows them at work.
+
+from ghost_vpr_ros import PlaceMap, load_model
+
+places = PlaceMap.build('photos', 'photos.map')
+answer = places.query('a_photo.jpg')
+descriptors = load_model().describe(['a_photo.jpg'])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.core.config.engine import EngineConfig
+from ghost_vpr_ros.core.config.map import MapConfig
+from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
+from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Hypothesis, Pose
+from ghost_vpr_ros.core.engine import create_engine
+from ghost_vpr_ros.core.image import read_image
+from ghost_vpr_ros.core.map import place_map as maps
+from ghost_vpr_ros.core.preprocessing import pixel_batch
+from ghost_vpr_ros.core.recognizer import PlaceRecognizer
+
+if TYPE_CHECKING:
+    from ghost_vpr_ros.core.engine import Engine
+    from ghost_vpr_ros.core.model.weights_file import StoredModel
+
+__all__ = ['Image', 'Model', 'PlaceMap', 'PlaceRecognizer', 'load_model']
+
+Image = Path | str | NDArray[np.uint8]
+"""A file, or the pixels: RGB uint8 (H, W, 3)."""
+
+
+class Model:
+    """A network that describes images; made by `load_model`.
+
+    Attributes:
+        name: architecture, input size and D in words.
+        descriptor_dim: D.
+        model_hash: equal hashes give equal descriptors.
+    """
+
+    def __init__(self, stored: StoredModel, engine: EngineConfig | None = None) -> None:
+        """Take a network; it is put on its device with the first image."""
+        self._stored = stored
+        self._config = engine
+        self._engine: Engine | None = None
+        self.name = stored.name
+        self.descriptor_dim = stored.descriptor_dim
+        self.model_hash = stored.model_hash
+
+    def describe(self, images: Image | Iterable[Image]) -> NDArray[np.float32]:
+        """Descriptors (B, D) float32 of unit norm: their products are cosines of similarity.
+
+        Args:
+            images: files or pixels, RGB uint8 (H, W, 3); one, or several.
+
+        Raises:
+            ImageError: a file cannot be read, or an array is not such an image.
+            DeviceError: nothing here runs the network.
+        """
+        several = [images] if isinstance(images, (str, Path, np.ndarray)) else list(images)
+        if self._engine is None:
+            self._engine = create_engine(self._stored, self._config)
+        found = [
+            self._engine.describe(pixel_batch(_pixels(image), self._stored.preprocessing))
+            for image in several
+        ]
+        return np.concatenate(found) if found else np.empty((0, self.descriptor_dim), np.float32)
+
+    def close(self) -> None:
+        """Free the network; the next image puts it on its device again."""
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
+
+    def __enter__(self) -> Model:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f'<Model {self.name}>'
+
+
+def load_model(name: Path | str | None = None, **engine: Any) -> Model:
+    """A network, ready to describe images.
+
+    Args:
+        name: weights file, ONNX file or `torchvision:NAME`; None: the weights of this package.
+        engine: settings of `EngineConfig`, such as `engine='onnxruntime'` or `device='cuda'`.
+
+    Raises:
+        WeightsError: the file is missing, damaged, or no network that describes an image.
+        ConfigError: a setting is unknown or out of range.
+    """
+    from ghost_vpr_ros.core.engine.networks_of_others import stored_model
+    from ghost_vpr_ros.core.model.default_weights import default_weights
+
+    stored = default_weights() if name is None else stored_model(name)
+    return Model(stored, EngineConfig.from_dict(engine))
+
+
+class PlaceMap:
+    """A map of places in a file, and the network that made it; made by `build` or `open`."""
+
+    def __init__(self, recognizer: PlaceRecognizer) -> None:
+        """Ask through a recogniser; `open` makes one."""
+        self.recognizer = recognizer
+
+    @classmethod
+    def build(
+        cls,
+        source: Path | str,
+        path: Path | str,
+        model: Path | str | None = None,
+        **recognizer: Any,
+    ) -> PlaceMap:
+        """A new map of a folder of photos, a CSV manifest or a bag, opened.
+
+        Args:
+            source: what `ghost-vpr build-map` takes.
+            path: the file to write; nothing may be there.
+            model: as for `load_model`.
+            recognizer: settings of `RecognizerConfig`, such as `top_k=5`.
+
+        Raises:
+            SourceError, ImageError, BagError: the source cannot be used.
+            WeightsError, DeviceError: the network cannot be used.
+            MapError, OutputError: something is there already, or it cannot be written.
+        """
+        from ghost_vpr_ros.replay.map_builder import add_frames
+        from ghost_vpr_ros.replay.sources.image_sources import open_source
+
+        images, network = open_source(source), load_model(model)
+        stored = network._stored
+        engine = create_engine(stored)
+        made = maps.PlaceMap.create(
+            path,
+            stored.model_hash,
+            stored.descriptor_dim,
+            stored.preprocessing,
+            stored.data,
+            model_name=stored.name,
+        )
+        try:
+            with made:
+                add_frames(made, images.short_name, images.frames, stored, engine, MapConfig())
+        finally:
+            engine.close()
+        return cls.open(path, **recognizer)
+
+    @classmethod
+    def open(cls, path: Path | str, **recognizer: Any) -> PlaceMap:
+        """A map that is there.
+
+        Args:
+            path: the map's file, or the address of a shared map.
+            recognizer: settings of `RecognizerConfig`, such as `top_k=5`.
+
+        Raises:
+            MapError: missing, damaged or of a newer version.
+            ConfigError: a setting is unknown or out of range.
+        """
+        config = RecognizerConfig.from_dict(recognizer)
+        return cls(PlaceRecognizer.open(path, config=config))
+
+    def query(
+        self, image: Image, stamp_ns: int = UNKNOWN_STAMP_NS, odometry: Pose | None = None
+    ) -> Hypothesis:
+        """Where an image was taken: state, reason, and candidates with similarity, best first.
+
+        Args:
+            image: file or pixels, RGB uint8 (H, W, 3).
+            stamp_ns: time of capture in nanoseconds, for a drive whose images follow each other;
+                without one an image is judged by itself.
+            odometry: pose of the camera's body at that time, in the odometry's frame.
+
+        Raises:
+            ImageError: the file cannot be read, or the array is not such an image.
+        """
+        return self.recognizer.recognize(_pixels(image), stamp_ns, odometry)
+
+    def query_all(self, images: Sequence[Image]) -> list[Hypothesis]:
+        """The answers to several images, each by itself."""
+        return [self.query(image) for image in images]
+
+    @property
+    def path(self) -> str:
+        """Where it is."""
+        return str(self.recognizer.place_map.path)
+
+    def __len__(self) -> int:
+        return len(self.recognizer.place_map)
+
+    def close(self) -> None:
+        """Free the network and close the file."""
+        self.recognizer.close()
+
+    def __enter__(self) -> PlaceMap:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        sessions = self.recognizer.place_map.session_names
+        names = ', '.join(sessions[:3]) + (', ...' if len(sessions) > 3 else '')
+        return f'<PlaceMap {self.path}: {len(self)} keyframes of {names or "no session"}>'
+
+
+def _pixels(image: Image) -> NDArray[np.uint8]:
+    return image if isinstance(image, np.ndarray) else read_image(Path(image))

@@ -1,0 +1,88 @@
+"""Write which images to match with each other, for hloc, COLMAP and Kapture.
+
+Writes pairs.txt (hloc: `query database` a line), pairs_kapture.csv (with scores) and, with
+--descriptors, global_descriptor.h5 as hloc stores them. Queries may be the database itself: then
+an image is never paired with itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ghost_vpr_ros.cli.model_options import add_engine_options, add_model_options, chosen_any_model
+from ghost_vpr_ros.cli.options import add_settings, add_where, config_from, where_from
+from ghost_vpr_ros.cli.progress import progress_bar
+from ghost_vpr_ros.cli.sources import opened
+from ghost_vpr_ros.core.config.engine import EngineConfig
+from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
+from ghost_vpr_ros.replay.bags.topics import BagTopics
+from ghost_vpr_ros.replay.output_files import make_output_folder
+
+if TYPE_CHECKING:
+    from ghost_vpr_ros.replay.descriptors.pair_files import NamedDescriptors
+    from ghost_vpr_ros.replay.sources.image_sources import ImageSource
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    for name in ('database', 'queries'):
+        parser.add_argument(
+            f'--{name}', required=True, metavar='SOURCE', help='folder, CSV manifest or bag'
+        )
+        add_where(parser, f'--{name}-where', f' of the {name}')
+    parser.add_argument(
+        '--out', required=True, metavar='DIR', type=Path, help='folder for the files'
+    )
+    parser.add_argument(
+        '--descriptors',
+        action='store_true',
+        help='write global_descriptor.h5, too (needs the package h5py)',
+    )
+    add_settings(parser, RecognizerConfig, ['top_k'])
+    add_settings(parser.add_argument_group('bags'), BagTopics)
+    add_engine_options(parser)
+    add_model_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Describe both, write the files and say how many pairs there are."""
+    from ghost_vpr_ros.replay.descriptors.pair_files import load_h5py, pairs_of, write_pairs
+
+    if args.descriptors:
+        load_h5py()
+    topics = config_from(args, BagTopics)
+    database = opened(args, args.database, where=where_from(args.database_where), topics=topics)
+    queries = opened(args, args.queries, where=where_from(args.queries_where), topics=topics)
+    make_output_folder(args.out)
+    searched, asked = _described(args, database, queries)
+    pairs = pairs_of(searched, asked, config_from(args, RecognizerConfig).top_k)
+    files = write_pairs(args.out, pairs, [searched, asked], with_descriptors=args.descriptors)
+    print(f'{len(pairs)} pairs of {len(queries)} queries, written to {args.out}: {files}')
+    return 0
+
+
+def _described(
+    args: argparse.Namespace, database: ImageSource, queries: ImageSource
+) -> tuple[NamedDescriptors, NamedDescriptors]:
+    """Both; one source for both is described once, and is the same object."""
+    from ghost_vpr_ros.core.engine.rootsift_engine import create_any_engine
+    from ghost_vpr_ros.replay.descriptors.extraction import extract_descriptors
+    from ghost_vpr_ros.replay.descriptors.pair_files import NamedDescriptors
+
+    names = [[frame.name for frame in source.frames] for source in (database, queries)]
+    is_same = database.name == queries.name and names[0] == names[1]
+    model = chosen_any_model(args, database.frames, f'the database {database.name}')
+    engine = create_any_engine(model, config_from(args, EngineConfig))
+    try:
+        count = len(database) + (0 if is_same else len(queries))
+        with progress_bar(count, 'describe') as progress:
+            made = extract_descriptors(database.frames, model, engine, progress=progress)
+            searched = NamedDescriptors(names[0], made)
+            if is_same:
+                return searched, searched
+            made = extract_descriptors(queries.frames, model, engine, progress=progress)
+            return searched, NamedDescriptors(names[1], made)
+    finally:
+        engine.close()

@@ -1,0 +1,110 @@
+"""A network of torchvision without its classifier, as a graph that describes images.
+
+Its weights have to be on this machine already, where torchvision keeps them: nothing is
+downloaded.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ghost_vpr_ros.core.config.model import PreprocessingConfig
+from ghost_vpr_ros.core.engine.graph_export import export_layers
+from ghost_vpr_ros.core.engine.networks_of_others import TORCHVISION, graph_model
+from ghost_vpr_ros.core.errors import WeightsError
+from ghost_vpr_ros.core.model.weights_file import StoredModel
+from ghost_vpr_ros.core.preprocessing import scale_and_offset
+
+_HEADS = ('fc', 'classifier', 'heads', 'head')
+"""What torchvision calls the layers behind the features."""
+
+
+class _Describer(nn.Module):
+    """RGB uint8 (B, h, w, 3) -> descriptors (B, D) of unit norm."""
+
+    def __init__(self, network: nn.Module, preprocessing: PreprocessingConfig) -> None:
+        super().__init__()
+        scale, offset = scale_and_offset(preprocessing)
+        self.scale: Tensor
+        self.offset: Tensor
+        self.register_buffer('scale', torch.from_numpy(scale))
+        self.register_buffer('offset', torch.from_numpy(offset))
+        self.network = network
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        x = (pixels.float() * self.scale + self.offset).permute(0, 3, 1, 2)
+        return nn.functional.normalize(self.network(x).flatten(1), dim=1)
+
+
+def torchvision_model(name: str, settings: dict[str, Any]) -> StoredModel:
+    """The features that torchvision's network of that name has before its classifier.
+
+    Args:
+        name: as `torchvision.models.list_models()` has it, such as `resnet50`.
+        settings: of `PreprocessingConfig`; others are those that the weights were trained with.
+
+    Raises:
+        WeightsError: no such network, or its weights are not on this machine.
+        ConfigError: a setting is out of range.
+    """
+    network, weights = _network(name)
+    trained = weights.transforms()
+    size = int(trained.crop_size[0])
+    known = {'width_px': size, 'height_px': size, 'mean': trained.mean, 'std': trained.std}
+    preprocessing = PreprocessingConfig.from_dict(
+        {key: list(v) if isinstance(v, tuple) else v for key, v in {**known, **settings}.items()}
+    )
+    graph = export_layers(_Describer(network, preprocessing), preprocessing, ['descriptor'])
+    provenance = f'torchvision {name}, {weights}, features before the classifier'
+    return graph_model(graph, preprocessing, TORCHVISION + name, provenance)
+
+
+def _network(name: str) -> tuple[nn.Module, Any]:
+    try:
+        from torchvision import models
+    except ImportError as error:
+        raise WeightsError(
+            f'{TORCHVISION}{name}: expected the package torchvision, found none; pip install '
+            "'ghost_vpr_ros[backbones]'"
+        ) from error
+    if name not in models.list_models(module=models):
+        some = ', '.join(models.list_models(module=models)[:6])
+        raise WeightsError(
+            f'{TORCHVISION}{name}: expected a network of torchvision ({some}, ...), found none of '
+            'that name; see torchvision.models.list_models()'
+        )
+    weights = models.get_model_weights(name).DEFAULT
+    network = models.get_model(name, weights=None)
+    try:
+        network.load_state_dict(torch.load(_file_of(name, weights.url), weights_only=True))
+    except (RuntimeError, ValueError) as error:
+        raise WeightsError(
+            f'{_file_of(name, weights.url)}: expected the weights of {name}, found others or a '
+            f'damaged file ({str(error).splitlines()[0]}); fetch {weights.url} again'
+        ) from error
+    return _without_head(network, name).eval(), weights
+
+
+def _file_of(name: str, url: str) -> Path:
+    file = Path(torch.hub.get_dir()) / 'checkpoints' / url.rpartition('/')[2]
+    if not file.is_file():
+        raise WeightsError(
+            f'{TORCHVISION}{name}: expected its weights in {file}, found none, and nothing is '
+            f'downloaded at run time; fetch {url} to that place'
+        )
+    return file
+
+
+def _without_head(network: nn.Module, name: str) -> nn.Module:
+    head = next((head for head in _HEADS if hasattr(network, head)), None)
+    if head is None:
+        raise WeightsError(
+            f'{TORCHVISION}{name}: expected a classifier to leave out ({", ".join(_HEADS)}), '
+            'found none; export the network as ONNX instead'
+        )
+    setattr(network, head, nn.Identity())
+    return network

@@ -1,0 +1,124 @@
+r"""Learn what a network's similarities say in general: for maps too small to teach it themselves.
+
+Right are the best matches within 10 m, wrong the best ones beyond 50 m, on training places. The
+result is a file beside the weights; the package's own belongs to its own weights.
+
+    python -m training.general_calibration DATA/gsv_cambridge --where split=train \
+        --out ghost_vpr_ros/weights/general_calibration.json
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.core.datatypes import Frame
+from ghost_vpr_ros.core.engine import create_engine
+from ghost_vpr_ros.core.engine.networks_of_others import stored_model
+from ghost_vpr_ros.core.errors import CalibrationError
+from ghost_vpr_ros.core.model.default_weights import default_weights
+from ghost_vpr_ros.core.probability.general import GeneralCalibration
+from ghost_vpr_ros.replay.descriptors.extraction import extract_descriptors
+from ghost_vpr_ros.replay.evaluation.calibration_fit import fit_margin_logistic
+from ghost_vpr_ros.replay.evaluation.ground_truth import has_position, horizontal_positions
+from ghost_vpr_ros.replay.output_files import write_file
+from ghost_vpr_ros.replay.sources.image_sources import open_source
+from training.entry import finish, new_parser
+
+RIGHT_M, WRONG_M = 10.0, 50.0
+_LEAST = 20
+_SAME_ODDS = 99.0
+
+
+def best_matches(
+    descriptors: NDArray[np.float32],
+    points: NDArray[np.float64],
+    panoramas: Sequence[str | None] | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Similarity of the best match near by, and of the best one far away, of all that have one.
+
+    Args:
+        descriptors: (N, D) float32, unit norm.
+        points: (N, 2) metres.
+        panoramas: of each image, where it is of one: those of the same are no matches.
+    """
+    right: list[float] = []
+    wrong: list[float] = []
+    names = np.array(panoramas if panoramas is not None else [None] * len(points), object)
+    for row, point in enumerate(points):
+        similarity = descriptors @ descriptors[row]
+        distance_m = np.linalg.norm(points - point, axis=1)
+        same = np.arange(len(points)) == row
+        if names[row] is not None:
+            same |= names == names[row]
+        for found, chosen in ((right, distance_m <= RIGHT_M), (wrong, distance_m > WRONG_M)):
+            if (chosen & ~same).any():
+                found.append(float(similarity[chosen & ~same].max()))
+    return np.array(right), np.array(wrong)
+
+
+def learn(
+    right: NDArray[np.float64], wrong: NDArray[np.float64], learnt_on: str, model_hash: str
+) -> GeneralCalibration:
+    """The calibration of similarities of right (n,) and wrong (m,) matches.
+
+    Raises:
+        CalibrationError: too few of either, or right ones are not more similar.
+    """
+    if min(len(right), len(wrong)) < _LEAST:
+        raise CalibrationError(
+            f'{learnt_on}: expected {_LEAST} right and wrong matches at least, found {len(right)} '
+            f'and {len(wrong)}; use more images of places that were seen twice'
+        )
+    similarity = np.concatenate([right, wrong])
+    is_right = np.arange(len(similarity)) < len(right)
+    weights = np.where(is_right, 1.0 / len(right), 1.0 / len(wrong)) * len(similarity) / 2.0
+    slope, intercept = fit_margin_logistic(similarity, is_right, weights)
+    most = float(wrong.max())
+    # An image that is seen again as it was is right; so the curve is never flatter than this.
+    slope = max(slope, math.log(_SAME_ODDS) / (1.0 - most))
+    return GeneralCalibration(
+        slope=slope,
+        intercept=min(intercept, -slope * most),
+        right_similarity=float(np.percentile(right, 10.0)),
+        num_right=len(right),
+        num_wrong=len(wrong),
+        learnt_on=learnt_on,
+        model_hash=model_hash,
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Learn and write; the exit status."""
+    parser = new_parser('general_calibration', __doc__)
+    parser.add_argument('source', help='folder, CSV manifest or bag with positions')
+    parser.add_argument('--where', action='append', default=[], metavar='COLUMN=VALUE')
+    parser.add_argument('--model', help='weights, an ONNX file or torchvision:NAME')
+    parser.add_argument('--out', required=True, type=Path, metavar='JSON')
+    args = parser.parse_args(argv)
+
+    def work() -> str:
+        model = stored_model(args.model) if args.model else default_weights()
+        where = dict(each.split('=', 1) for each in args.where)
+        frames = open_source(args.source, where=where).frames
+        located: list[Frame] = [frame for frame in frames if has_position(frame)]
+        points, _ = horizontal_positions(located, located)
+        engine = create_engine(model)
+        descriptors = extract_descriptors(located, model, engine)
+        engine.close()
+        matches = best_matches(descriptors, points, [frame.panorama for frame in located])
+        name = ' '.join([Path(args.source).name, *args.where])
+        learnt = learn(*matches, name, model.model_hash)
+        write_file(args.out, learnt.to_json())
+        return learnt.to_json()
+
+    return finish('general_calibration', work)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
