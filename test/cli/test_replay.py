@@ -13,6 +13,7 @@ import pytest
 
 from ghost_vpr_ros.core.datatypes import State
 from ghost_vpr_ros.core.image import decode_compressed
+from ghost_vpr_ros.core.map.checksums import seal_row
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
 from ghost_vpr_ros.replay.bags import messages
 from ghost_vpr_ros.replay.evaluation.replay_report import write_replay
@@ -112,6 +113,7 @@ def test_keyframes_without_a_position_never_count_as_right(program, town, tmp_pa
         columns = ['x_m', 'y_m', 'z_m', 'latitude_deg', 'longitude_deg', 'altitude_m']
         nothing = ', '.join(f'{column} = NULL' for column in columns)
         connection.execute(f'UPDATE keyframes SET {nothing} WHERE keyframe_id = 3')
+        seal_row(connection, 3)
     outcome = replay(program, (town[0], gappy), tmp_path / 'out')
     assert '1 keyframes lack a position' in outcome.err
     rows = rows_of(tmp_path / 'out')
