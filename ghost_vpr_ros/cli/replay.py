@@ -131,7 +131,7 @@ def run(args: argparse.Namespace) -> int:
     _tell_order(frames)
     make_output_folder(args.out)
     with _open(args) as recognizer:
-        reason = why_unjudged(frames, recognizer.place_map)
+        reason = why_unjudged(frames, recognizer.place_map, is_named=is_named)
         if reason and is_named:
             raise SourceError(reason)
         metrics = replay_and_write(args, frames, recognizer, reason)

@@ -19,7 +19,7 @@ from training.experiment import read_experiment
 from training.loop.checkpoint import load_checkpoint, unnamed
 from training.loop.describing import quick_copy
 from training.loop.optimiser import LAYERS, freeze_below, trunk_position
-from training.trunk.distillation import Student
+from training.trunk.student import Student, distillation_loss
 
 OTHERS = [name for name in BACKBONE_CHANNELS if name != 'ghostcnn']
 # A step of VGG-16 takes as long as ten of any other.
@@ -111,12 +111,14 @@ def test_a_trunk_of_any_stride_is_distilled(
 
 
 def test_smaller_cells_are_averaged_to_the_teachers() -> None:
-    student = Student(nn.AvgPool2d(16), 3, 1)
-    nn.init.ones_(student.projection.weight)
-    nn.init.zeros_(student.projection.bias)
-    image = torch.rand(1, 3, 64, 96)
-    expected = nn.functional.avg_pool2d(image, 32).sum(dim=1, keepdim=True)
-    torch.testing.assert_close(student(image), expected)
+    torch.manual_seed(0)
+    student = Student(nn.AvgPool2d(16), (), [(3, 4)])
+    with torch.no_grad():
+        (found,) = student(torch.rand(1, 3, 64, 96))
+    assert found.shape == (1, 4, 4, 6)
+    teacher = nn.functional.avg_pool2d(found, 2)
+    assert distillation_loss(found, teacher).item() == pytest.approx(0.0, abs=1e-6)
+    assert distillation_loss(found, teacher.flip(1)).item() > 0.01
 
 
 def test_a_trunk_is_pretrained(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ class Setting:
         values = [value] if isinstance(value, self.item) else value
         is_list = isinstance(values, list | tuple)
         if not is_list or not all(isinstance(each, self.item) for each in values):
-            name = 'text' if self.item is str else self.item.__name__
+            name = {str: 'text', int: 'whole number', float: 'number'}[self.item]
             raise self._error(f'a {name} or a list of {name}s', value)
         return tuple(self._check_scalar(each, self.item) for each in values)
 

@@ -49,7 +49,7 @@ class StoredDescriptors:
         return self.plan.folder / MODEL_NAME
 
     def shards(self) -> Iterator[NDArray[np.float32] | NDArray[np.float16]]:
-        """(n, D) at a time, in order, as they are stored: all rows without a copy."""
+        """(n, D) at a time, in order, as they are stored: one shard is in memory, checked."""
         return (self.plan.load_shard(number) for number in range(self.plan.num_shards))
 
     def row(self, number: int) -> NDArray[np.float32]:

@@ -134,11 +134,16 @@ def judge(
     return Evaluation(database, queries, truth, rows, similarity, stage_times(judged))
 
 
-def why_unjudged(frames: Sequence[Frame], place_map: MapReader) -> str:
+def why_unjudged(frames: Sequence[Frame], place_map: MapReader, *, is_named: bool) -> str:
     """Why answers of a map to these frames cannot be judged, and what to add; else nothing.
 
     That is known before the first image is described. Without any position there is nothing to
     compare either, which is no contradiction.
+
+    Args:
+        frames: with the positions that answers are judged by.
+        place_map: that answers.
+        is_named: whether the user named these positions, and so vouches for their frame.
     """
     sample = next((frame for frame in frames if has_position(frame)), None)
     if sample is None or place_map.map_frame == 'none' or not len(place_map):
@@ -152,7 +157,7 @@ def why_unjudged(frames: Sequence[Frame], place_map: MapReader) -> str:
             '--position-topic or a file with --ground-truth, or build the map from positions of '
             'this kind (ghost-vpr build-map)'
         )
-    if not expected and any(map(_is_mapped, place_map.keyframes())):
+    if not (expected or is_named) and any(map(_is_mapped, place_map.keyframes())):
         return (
             f"{place_map.path} was made while driving, in the frame of that drive's odometry: "
             'positions of another drive cannot be compared with it; build the map from positions '

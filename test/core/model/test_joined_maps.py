@@ -97,7 +97,7 @@ def test_a_file_brings_the_network_back(join):
         ({'rows': (9,)}, 'at least two'),
         ({'rows': (11, 9)}, 'ascending'),
         ({'rows': (9, 9)}, 'different'),
-        ({'rows': ('9', '11')}, 'type int'),
+        ({'rows': ('9', '11')}, 'whole number'),
         ({'join': 'vlads'}, 'needs rows'),
         ({'join': 'vlads', 'rows': (9, 11), 'pooling': 'gem'}, 'pooling netvlad'),
     ],
