@@ -80,6 +80,7 @@ setup(
         'test': [
             "gtsam>=4.3; python_version >= '3.11'",
             'h5py',
+            'hypothesis',
             'mypy',
             'pillow-heif',
             'psutil',

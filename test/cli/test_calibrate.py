@@ -155,6 +155,7 @@ def test_verified_probabilities_are_as_good_as_so_few_answers_can_tell(
     program, street_view_map, tmp_path
 ):
     figures = calibrated_on_street_view(program, street_view_map, tmp_path)
-    assert figures['ece_after']['weighted'] <= figures['ece_if_perfect']['weighted']
+    # What 60 perfect probabilities have on average; every second perfect set has more.
+    assert figures['ece_after']['weighted'] <= 1.5 * figures['ece_if_perfect']['weighted']
     assert figures['accepted']['precision'] >= 0.99
     assert figures['accepted']['recall'] >= 0.5
