@@ -23,7 +23,7 @@ COMMAND_TIMEOUT_S = 600
 NEEDS_SHELL = re.compile(r'[|&;<>$`*?~(){}]')
 PROGRAM = 'import sys; from ghost_vpr_ros.cli.main import main; sys.exit(main())'
 
-LONG = ('README.md', 'fleet.md')
+LONG = ('README.md', 'fleet.md', 'models.md', 'sources.md')
 """Documents whose commands render and describe images of the full size."""
 
 by_document = pytest.mark.parametrize(

@@ -99,6 +99,7 @@ def measured(tmp_path_factory) -> dict:
     return json.loads(out.read_text())
 
 
+@pytest.mark.slow
 def test_a_run_has_a_row_for_each_engine(measured):
     rows = measured['rows']
     assert rows[0]['engine'] == 'torch'

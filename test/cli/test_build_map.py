@@ -142,6 +142,7 @@ def test_views_are_shrunk_never_enlarged(width_px, expected):
     assert shape == expected
 
 
+@pytest.mark.slow
 def test_a_run_ended_by_sigkill_is_continued(program, tmp_path):
     source, path = write_images(tmp_path / 'walk', range(300)), tmp_path / 'a.map'
     options = ['--initialisation-images', '4', '--commit-interval-s', '0', *TINY]

@@ -26,6 +26,7 @@ def demo(program, walk, tmp_path):
     return lambda *options: program('demo', *fixed, *options)
 
 
+@pytest.mark.slow
 def test_it_runs_on_a_bare_folder_up_to_the_real_node(demo, tmp_path):
     pytest.importorskip('rclpy')
     outcome = demo(*SMALL)

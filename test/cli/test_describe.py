@@ -61,6 +61,7 @@ def test_half_precision_takes_half_the_space(program, folder, described, tmp_pat
     assert np.allclose(half.row(5), full.row(5), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_run_ended_by_sigkill_is_continued_to_the_same_bytes(program, tmp_path):
     source = write_images(tmp_path / 'walk', range(200))
     options = ['--shard-frames', '2', '--workers', '2', '--initialisation-images', '4', *TINY]

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from test.cli.program import snapshot
 
 SMALL = ['--drives', '1', '--frames', '2', '--width-px', '64', '--height-px', '48']
@@ -13,6 +15,7 @@ def test_drives_are_written_and_named(program, tmp_path):
     assert len(list((tmp_path / 'town' / 'drive_0' / 'images').iterdir())) == 2
 
 
+@pytest.mark.slow
 def test_another_town_in_the_same_folder_is_refused(program, tmp_path):
     program('sample-town', tmp_path / 'town', *SMALL)
     before = snapshot(tmp_path)

@@ -174,6 +174,7 @@ def test_node_and_offline_replay_agree_frame_by_frame(weights, offline, listener
         np.testing.assert_allclose(mine.descriptors(), theirs.descriptors(), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_killed_node_leaves_its_keyframes_and_the_next_run_is_another_session(
     weights, listener, tmp_path
 ):
@@ -212,6 +213,7 @@ def test_in_mode_localize_there_is_nothing_to_save(offline, weights, listener):
         assert 'mode localize does not change the map' in answer.message
 
 
+@pytest.mark.slow
 def test_fixes_geotag_the_keyframes_and_cameras_without_calibration_are_told(
     weights, listener, tmp_path
 ):

@@ -48,6 +48,7 @@ def test_a_node_that_cannot_start_ends_with_status_1_and_one_sentence(tmp_path):
     assert 'Traceback' not in node.text
 
 
+@pytest.mark.slow
 def test_compressed_images_simulated_time_and_the_printer(place_map_path, listener, tmp_path):
     json_out = tmp_path / 'answers.jsonl'
     arguments = {'map': place_map_path, 'image_transport': 'compressed', 'use_sim_time': 'true'}
@@ -73,6 +74,7 @@ def test_compressed_images_simulated_time_and_the_printer(place_map_path, listen
     assert any('ACCEPTED' in line and 'place2' in line for line in printer.lines)
 
 
+@pytest.mark.slow
 def test_old_images_are_stale(place_map_path, listener):
     arguments = {'map': place_map_path, 'max_image_age_s': PATIENCE_S}
     with Executable('place_recognition_node', **arguments) as node:
@@ -88,6 +90,7 @@ def test_the_printer_gives_up_with_status_1():
         assert printer.wait() == 1
 
 
+@pytest.mark.slow
 def test_the_publisher_writes_which_image_had_which_stamp(listener, query_folder, tmp_path):
     json_out = tmp_path / 'images.jsonl'
     images = listener.listen(Image, 'image', qos_profile_sensor_data)

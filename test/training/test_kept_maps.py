@@ -37,6 +37,7 @@ def trained_hash(folder: Path, out: Path, *more: str) -> str:
     return load_model(out / 'weights.safetensors').model_hash
 
 
+@pytest.mark.slow
 def test_training_ends_with_the_same_weights(folder: Path, tmp_path: Path) -> None:
     maps = tmp_path / 'maps'
     plain = trained_hash(folder, tmp_path / 'plain')
@@ -45,6 +46,7 @@ def test_training_ends_with_the_same_weights(folder: Path, tmp_path: Path) -> No
     assert len(list(maps.glob('*.db'))) == 1
 
 
+@pytest.mark.slow
 def test_whitening_and_figures_are_the_same(folder: Path, tmp_path: Path) -> None:
     found = []
     for number, more in enumerate(([], ['--maps', str(tmp_path / 'maps')])):

@@ -126,6 +126,7 @@ def rearm(listener):
     assert next(future for future in futures if future.done()).result().success
 
 
+@pytest.mark.slow
 def test_nav2_gets_one_pose_from_a_robot_that_stands_and_agrees_with_itself(listener):
     received = listener.listen(PoseWithCovarianceStamped, '/initialpose')
     with nav2_adapter() as process:
@@ -151,6 +152,7 @@ def test_nav2_gets_one_pose_from_a_robot_that_stands_and_agrees_with_itself(list
     np.testing.assert_allclose(first.pose.covariance, COVARIANCE, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_the_pose_of_the_base_is_kept_until_somebody_listens(listener):
     mount = {'camera_position_m': '[0.5, 0.0, 0.0]', 'camera_rpy_deg': '[0.0, 0.0, 90.0]'}
     with nav2_adapter(**mount) as process:

@@ -203,6 +203,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(config: Path, tmp_path: Path) 
     assert whole.model_hash == killed.model_hash
 
 
+@pytest.mark.slow
 def test_another_run_goes_on_where_an_earlier_one_ended(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -385,6 +386,7 @@ def test_maps_that_cannot_be_learnt_are_refused(
     assert re.search(words, capsys.readouterr().err)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_from_the_trunk_of_given_weights(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
