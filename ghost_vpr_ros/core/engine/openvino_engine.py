@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -72,9 +74,20 @@ class OpenVinoEngine(GraphEngine):
         model = self._core.read_model(self._graph)
         model.reshape([batch, *self._input])
         with compiled_files('openvino', *self._made_of, str(batch)) as folder:
-            cached = {} if folder is None else {'CACHE_DIR': str(folder)}
-            compiled = self._core.compile_model(model, 'CPU', {**self._options, **cached})
+            compiled = self._compile(model, folder)
         return compiled.create_infer_request()
+
+    def _compile(self, model: Any, folder: Path | None) -> Any:
+        """The compiled network, kept in the folder where that can be used.
+
+        Another process that compiles the same network takes unfinished files out of the folder;
+        then it is compiled without one.
+        """
+        if folder is not None:
+            kept = {**self._options, 'CACHE_DIR': str(folder)}
+            with contextlib.suppress(RuntimeError):
+                return self._core.compile_model(model, 'CPU', kept)
+        return self._core.compile_model(model, 'CPU', self._options)
 
     def close(self) -> None:
         """Free the network."""

@@ -158,3 +158,23 @@ def test_only_recorded_files_reach_an_engine(monkeypatch, tmp_path):
         assert not (again / 'engine').exists()
     with compiled_files('tensorrt', b'graph', 'float32') as other:
         assert other != folder
+
+
+def test_a_folder_that_cannot_be_used_does_not_stop_the_network(tmp_path) -> None:
+    model = tiny_model()
+    engine = create_engine(model, EngineConfig(engine='openvino'))
+    (tmp_path / 'file').write_bytes(b'')
+    read = engine._core.read_model(engine._graph)
+    read.reshape([1, *engine._input])
+    asked = []
+
+    class Core:
+        def compile_model(self, model, device, options):
+            asked.append('CACHE_DIR' in options)
+            if 'CACHE_DIR' in options:
+                raise RuntimeError('filesystem error: cannot set permissions')
+            return 'compiled'
+
+    engine._core = Core()
+    assert engine._compile(read, tmp_path / 'file') == 'compiled'
+    assert asked == [True, False]
