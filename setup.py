@@ -43,7 +43,8 @@ setup(
     python_requires='>=3.10',
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
     package_data={
-        PACKAGE: ['py.typed', 'weights/*.safetensors', 'weights/*.json', 'weights/*.md']
+        PACKAGE: ['py.typed', 'weights/*.safetensors', 'weights/*.json', 'weights/*.md'],
+        f'{PACKAGE}.replay.evaluation': ['pages/*.j2'],
     },
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
@@ -68,7 +69,7 @@ setup(
             'rosbags-image',
             *(f'ros-jazzy-{name}; {HAS_ROS_WHEELS}' for name in ROS_WHEELS),
         ],
-        'replay': ['matplotlib', 'pillow', 'rosbags>=0.11', 'rosbags-image'],
+        'replay': ['jinja2', 'matplotlib', 'pillow', 'rosbags>=0.11', 'rosbags-image'],
         'heic': ['pillow-heif'],
         'engines': ['onnx', 'onnxruntime', 'openvino'],
         'backbones': ['torchvision'],

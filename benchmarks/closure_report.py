@@ -14,7 +14,7 @@ from benchmarks.closure_figures import Outcome, joined, reliability_examples
 from ghost_vpr_ros.core.image import encode_jpeg
 from ghost_vpr_ros.replay.evaluation.calibration_fit import ReliabilityBins, reliability_bins
 from ghost_vpr_ros.replay.evaluation.match_sheet import draw_sheet
-from ghost_vpr_ros.replay.evaluation.plots import reliability_plot
+from ghost_vpr_ros.replay.evaluation.plots import png_of, reliability_plot
 from ghost_vpr_ros.replay.output_files import write_file, write_json
 
 SHEET_ROWS = 8
@@ -228,8 +228,9 @@ def _write_reliability(results: Results, unknown_share: float, folder: Path) -> 
         return
     learnt = results.described['calibrations'][f'{table.TOWNS}, {table.HEADLINE}']
     title = f'{len(after)} towns, {table.HEADLINE}, {100 * unknown_share:.0f} % unknown places'
-    bins = [_bins(each, unknown_share) for each in (before, after)]
-    picture = reliability_plot(*bins, learnt['min_probability'], title)
+    names = ('map alone', 'calibrated')
+    bins = {n: _bins(d, unknown_share) for n, d in zip(names, (before, after), strict=True)}
+    picture = png_of(reliability_plot(bins, learnt['min_probability'], title))
     write_file(folder / 'reliability.png', picture)
 
 

@@ -23,7 +23,7 @@ ENGINES = ('onnx', 'onnxruntime', 'openvino')
 LIBRARIES = ('numpy', 'faiss', 'cv2', 'pillow_heif', 'pyproj', 'scipy', 'safetensors')
 CORE = (*LIBRARIES, *TORCH, *ENGINES, *DATABASE)
 BAGS = ('rosbags', 'ruamel.yaml', 'backports', 'compression')
-REPLAY = (*CORE, *BAGS, 'matplotlib', 'PIL', 'gtsam', 'h5py')
+REPLAY = (*CORE, *BAGS, 'matplotlib', 'PIL', 'jinja2', 'gtsam', 'h5py')
 MESSAGES = r'\w+_msgs|std_srvs|\w+_interfaces'
 ROS = ('rclpy', 'rosbags.image', 'cv_bridge', 'tf2_ros', 'ament_index_python', MESSAGES)
 

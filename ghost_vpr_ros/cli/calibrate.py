@@ -19,7 +19,6 @@ from ghost_vpr_ros.cli.positions import judged_frames, reference_topics
 from ghost_vpr_ros.cli.progress import progress_bar, say, say_warnings
 from ghost_vpr_ros.cli.sources import opened
 from ghost_vpr_ros.cli.table import add_json_option, print_result
-from ghost_vpr_ros.cli.verdicts import accepted_text
 from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
@@ -28,6 +27,7 @@ from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import CalibrationError
 from ghost_vpr_ros.replay.bags.topics import BagTopics
 from ghost_vpr_ros.replay.config import CalibrationConfig, EvaluationConfig
+from ghost_vpr_ros.replay.evaluation.verdicts import accepted_text
 from ghost_vpr_ros.replay.output_files import check_writable, make_output_folder
 
 if TYPE_CHECKING:

@@ -18,7 +18,6 @@ from ghost_vpr_ros.cli.options import config_from
 from ghost_vpr_ros.cli.positions import reference_text
 from ghost_vpr_ros.cli.progress import progress_bar
 from ghost_vpr_ros.cli.replay import replay_title
-from ghost_vpr_ros.cli.verdicts import accepted_text, replay_verdict
 from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.config.map import MapConfig
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
@@ -34,6 +33,7 @@ from ghost_vpr_ros.replay.evaluation.evaluation_report import write_evaluation
 from ghost_vpr_ros.replay.evaluation.evaluator import evaluate
 from ghost_vpr_ros.replay.evaluation.replay_report import write_replay
 from ghost_vpr_ros.replay.evaluation.replayer import judge, replay
+from ghost_vpr_ros.replay.evaluation.verdicts import accepted_text, replay_verdict
 from ghost_vpr_ros.replay.map_builder import add_frames, remove_map
 from ghost_vpr_ros.replay.output_files import make_output_folder, write_file, write_json
 from ghost_vpr_ros.replay.sources.image_sources import open_source
@@ -147,7 +147,15 @@ def _replay(
         described = {'protocol': {'bag': str(data.bag), 'map': str(map_path), **judged}}
         title = replay_title(data.bag.name, map_path.name, evaluation, recognizer.model.name)
         folder = make_output_folder(data.folder / 'replay')
-        return write_replay(answers, evaluation, described, title, judgement.sheet_rows, folder)
+        return write_replay(
+            answers,
+            evaluation,
+            described,
+            title,
+            judgement.sheet_rows,
+            folder,
+            recognizer.place_map,
+        )
 
 
 def _node(
@@ -228,6 +236,8 @@ def _print_pictures(data: DemoData) -> None:
     folder = data.folder
     print(f'\nPictures to look at, in {folder}:')
     pictures = (
+        ('replay/report.html', 'the replay on one page, for a browser'),
+        ('evaluation/report.html', 'the evaluation likewise'),
         ('evaluation/matches.jpg', 'queries and what was found'),
         ('evaluation/worst_failures.jpg', 'where it went wrong'),
         ('evaluation/recall.png', 'recall over the number of candidates'),

@@ -1,7 +1,8 @@
 """Evaluate retrieval: queries against a database, judged by ground truth.
 
-Writes metrics.json, per_query.csv, recall.png, precision_recall.png, worst_failures.jpg and
-matches.jpg; files of an earlier evaluation in the same folder are replaced.
+Writes report.html, a page to look at; metrics.json, per_query.csv, recall.png,
+precision_recall.png, worst_failures.jpg and matches.jpg; files of an earlier evaluation in the
+same folder are replaced.
 """
 
 from __future__ import annotations
@@ -95,7 +96,9 @@ def run(args: argparse.Namespace) -> int:
         print_result(metrics, as_json=True)
     else:
         print('\n'.join(metrics_lines(metrics)))
-        print(f'\nwritten to {args.out}: metrics.json, per_query.csv and four pictures')
+        print(
+            f'\nwritten to {args.out}: report.html, metrics.json, per_query.csv and four pictures'
+        )
     return 0
 
 

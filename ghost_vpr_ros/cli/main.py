@@ -49,7 +49,7 @@ COMMANDS: dict[str, ModuleType] = {
     'demo': demo,
 }
 
-_REPLAY_MODULES = ('matplotlib', 'PIL', 'rosbags')
+_REPLAY_MODULES = ('jinja2', 'matplotlib', 'PIL', 'rosbags')
 """What the extra `replay` installs; a robot that only answers does without."""
 
 EXIT_KNOWN_ERROR = 1

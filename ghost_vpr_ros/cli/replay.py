@@ -2,8 +2,9 @@
 
 A map that is there answers (--mode localize), a new one is made from the drive and closes loops
 with its past (map), or a further drive joins the map (localize_and_map).
-Writes per_query.csv (equal in every run), metrics.json and, where the truth is known, the curves,
-two sheets of pictures and a top-down map. The truth comes from a topic of the bag or from a file.
+Writes report.html, a page to look at; per_query.csv (equal in every run), metrics.json, a sheet of
+matches and, where the truth is known, curves, the worst failures and a top-down map. The truth
+comes from a topic of the bag or from a file.
 With --pose-graph the accepted answers correct the drift of odometry; pose_graph.json, poses.csv
 and a picture of the trajectories show by how much.
 """
@@ -31,7 +32,6 @@ from ghost_vpr_ros.cli.pose_graph import (
 from ghost_vpr_ros.cli.positions import judged_frames, reference_text, reference_topics
 from ghost_vpr_ros.cli.progress import progress_bar, say, say_warnings
 from ghost_vpr_ros.cli.table import add_json_option, print_result, table_lines
-from ghost_vpr_ros.cli.verdicts import replay_verdict
 from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.config.export import ExportConfig
 from ghost_vpr_ros.core.config.map import MODES, MapConfig, MappingConfig
@@ -42,6 +42,7 @@ from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.core.stamps import Order, orders_of
 from ghost_vpr_ros.replay.bags.topics import BagTopics
 from ghost_vpr_ros.replay.config import EvaluationConfig
+from ghost_vpr_ros.replay.evaluation.verdicts import replay_verdict
 from ghost_vpr_ros.replay.output_files import make_output_folder
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         print('\n'.join(replay_lines(metrics)))
         exported = ''.join(f', {name}' for name in metrics.get('exported', ()))
-        print(f'\nwritten to {args.out}{exported}')
+        print(f'\nwritten to {args.out}: report.html, per_query.csv, metrics.json{exported}')
     return 0
 
 
@@ -221,7 +222,9 @@ def replay_and_write(
     _say_what_is_not_judged(evaluation, place_map, unjudged)
     described = _described(args, recognizer, evaluation)
     title = replay_title(Path(args.bag).name, args.map.name, evaluation, recognizer.model.name)
-    metrics = write_replay(answers, evaluation, described, title, judgement.sheet_rows, args.out)
+    metrics = write_replay(
+        answers, evaluation, described, title, judgement.sheet_rows, args.out, place_map
+    )
     exported = export_and_write(args, answers, own_session)
     metrics = {**metrics, **({'exported': exported} if exported else {})}
     if not args.pose_graph:

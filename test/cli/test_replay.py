@@ -130,7 +130,7 @@ def test_images_that_show_nothing_are_answered_and_judged(town, tmp_path):
     with PlaceRecognizer.open(town[1]) as recognizer:
         answers = replay_frames(frames, recognizer)
         evaluation = judge(answers, recognizer.place_map, 5.0)
-        metrics = write_replay(answers, evaluation, {}, 'title', 4, tmp_path)
+        metrics = write_replay(answers, evaluation, {}, 'title', 4, tmp_path, recognizer.place_map)
     assert metrics['reasons']['IMAGE_QUALITY'] == 2
     details = [answer.hypothesis.detail for answer in answers]
     assert 'cut.jpg' in details[2] and 'shows nothing' in details[5]
@@ -154,7 +154,9 @@ def test_a_wrong_answer_is_counted_and_named(town, tmp_path):
         answers = replay_frames(frames, recognizer)
         accepted = [accept(answer) for answer in answers]
         evaluation = judge(accepted, recognizer.place_map, 5.0)
-        metrics = write_replay(accepted, evaluation, {}, 'title', 4, tmp_path)
+        metrics = write_replay(
+            accepted, evaluation, {}, 'title', 4, tmp_path, recognizer.place_map
+        )
     assert (metrics['num_accepted'], metrics['num_accepted_right']) == (8, 0)
     assert metrics['num_accepted_wrong'] == len(metrics['accepted_wrong']) == 8
     assert metrics['accepted_wrong'][0]['distance_m'] == pytest.approx(222.5, abs=1.0)

@@ -17,7 +17,7 @@ from ghost_vpr_ros.replay.evaluation.calibration_fit import (
     operating_point,
     reliability_bins,
 )
-from ghost_vpr_ros.replay.evaluation.plots import reliability_plot
+from ghost_vpr_ros.replay.evaluation.plots import png_of, reliability_plot
 from ghost_vpr_ros.replay.output_files import write_csv, write_file, write_json
 
 PER_FRAME_COLUMNS = (
@@ -53,7 +53,9 @@ def write_calibration_report(
     shown = f'{title}\n{_heading(figures)}'
     threshold = run.calibration.min_probability
     write_csv(folder / 'per_frame.csv', PER_FRAME_COLUMNS, per_frame_rows(run))
-    write_file(folder / 'reliability.png', reliability_plot(before, after, threshold, shown))
+    shown_bins = {'map alone': before, 'calibrated': after}
+    picture = png_of(reliability_plot(shown_bins, threshold, shown))
+    write_file(folder / 'reliability.png', picture)
     bins = {'before': _as_lists(before), 'after': _as_lists(after)}
     write_json(folder / 'calibration.json', {**figures, 'reliability': bins})
     return figures

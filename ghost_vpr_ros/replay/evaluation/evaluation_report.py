@@ -1,7 +1,8 @@
-"""The files of an evaluation: figures, a table of queries, two curves and two sheets."""
+"""The files of an evaluation: a page, figures, a table of queries, two curves, two sheets."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,25 @@ from numpy.typing import NDArray
 from ghost_vpr_ros.core.image import encode_jpeg
 from ghost_vpr_ros.core.sampling import evenly_spaced
 from ghost_vpr_ros.replay.evaluation.evaluator import NO_ROW, Evaluation
+from ghost_vpr_ros.replay.evaluation.html_report import (
+    Picture,
+    Report,
+    Sheet,
+    listed_rows,
+    row_link,
+    write_report,
+)
 from ghost_vpr_ros.replay.evaluation.match_sheet import Tile, Verdict, draw_sheet
 from ghost_vpr_ros.replay.evaluation.metrics import RECALL_RANKS
-from ghost_vpr_ros.replay.evaluation.plots import precision_recall_plot, recall_plot
+from ghost_vpr_ros.replay.evaluation.plots import (
+    DrivenAnswer,
+    latency_plot,
+    png_of,
+    precision_recall_plot,
+    recall_plot,
+    top_down_plot,
+)
+from ghost_vpr_ros.replay.evaluation.verdicts import evaluation_verdict
 from ghost_vpr_ros.replay.output_files import write_csv, write_file, write_json
 
 PER_QUERY_COLUMNS = (
@@ -56,15 +73,77 @@ def write_evaluation(
         OutputError: a file cannot be written.
         ImageError: an image of the sheets cannot be read again.
     """
-    write_pictures(evaluation, title, sheet_rows, folder)
-    write_csv(folder / 'per_query.csv', PER_QUERY_COLUMNS, per_query_rows(evaluation))
+    sheets = write_pictures(evaluation, title, sheet_rows, folder)
+    rows = per_query_rows(evaluation)
+    write_csv(folder / 'per_query.csv', PER_QUERY_COLUMNS, rows)
     metrics = {**evaluation.metrics(), **described, 'units': UNITS}
     write_json(folder / 'metrics.json', metrics)
+    shown = listed_rows(len(rows))
+    report = Report(
+        title,
+        evaluation_verdict(metrics, evaluation.truth.limit_text),
+        [*_map_picture(evaluation, shown), *curve_pictures(evaluation), *latency_picture(metrics)],
+        sheets,
+        PER_QUERY_COLUMNS[:-1],
+        {number: rows[number][:-1] for number in shown},
+        len(rows),
+        metrics,
+        metrics['recall'] if evaluation.has_positives.any() else {},
+    )
+    write_report(report, folder / 'report.html')
     return metrics
 
 
-def write_pictures(evaluation: Evaluation, title: str, sheet_rows: int, folder: Path) -> None:
+def curve_pictures(evaluation: Evaluation) -> list[Picture]:
+    """Precision and recall for the page; nothing where no query has a place to find."""
+    if not evaluation.has_positives.any():
+        return []
+    curve = evaluation.curve
+    caption = (
+        f'As the least similarity falls. Average precision {curve.average_precision:.3f}; '
+        f'recall without one wrong answer {100 * curve.recall_at_100_precision:.1f} %.'
+    )
+    return [Picture('Precision and recall', precision_recall_plot(curve, ''), caption)]
+
+
+def latency_picture(metrics: Mapping[str, Any]) -> list[Picture]:
+    """The time that each stage takes, for the page; nothing where none was measured."""
+    latency = metrics['latency_ms']
+    if not latency:
+        return []
+    total = sum(stage['p50'] for stage in latency.values())
+    caption = f'{total:.0f} ms for an image, the medians of all stages added up.'
+    return [Picture('Time of an image', latency_plot(latency, ''), caption)]
+
+
+def _map_picture(evaluation: Evaluation, shown: list[int]) -> list[Picture]:
+    """Where the queries are; nothing where places are numbers of a sequence, or unknown."""
+    truth = evaluation.truth
+    if truth.unit != 'm' or not np.isfinite(truth.query_points).all():
+        return []
+    dots = []
+    for query in shown:
+        row = int(evaluation.rows[query, 0])
+        found = None if row == NO_ROW else truth.database_points[row]
+        kind = 'found first' if evaluation.correct[query, 0] else 'another place first'
+        kind = kind if evaluation.has_positives[query] else 'not in the database'
+        dots.append(DrivenAnswer(truth.query_points[query], found, kind, row_link(query)))
+    return [map_picture(truth.database_points, dots)]
+
+
+def map_picture(map_xy: NDArray[np.float64], dots: Sequence[DrivenAnswer]) -> Picture:
+    """Answers from above, each dot a link to its row."""
+    caption = 'Point at a dot to read its answer, click to find it in the list.'
+    return Picture('From above', top_down_plot(map_xy, dots, ''), caption, height_in=4.6)
+
+
+def write_pictures(
+    evaluation: Evaluation, title: str, sheet_rows: int, folder: Path
+) -> list[Sheet]:
     """Write two curves and two sheets: the worst failures, and queries spread evenly.
+
+    Returns:
+        The sheets.
 
     Raises:
         OutputError: a file cannot be written.
@@ -72,16 +151,20 @@ def write_pictures(evaluation: Evaluation, title: str, sheet_rows: int, folder: 
     """
     every_rank = range(1, min(max(RECALL_RANKS), evaluation.rows.shape[1]) + 1)
     recall = list(evaluation.recall(every_rank).values())
-    write_file(folder / 'recall.png', recall_plot(recall, title))
-    write_file(folder / 'precision_recall.png', precision_recall_plot(evaluation.curve, title))
+    write_file(folder / 'recall.png', png_of(recall_plot(recall, title)))
+    curve = png_of(precision_recall_plot(evaluation.curve, title))
+    write_file(folder / 'precision_recall.png', curve)
     failures = worst_failures(evaluation)
     heading = f'Worst failures: {min(len(failures), sheet_rows)} of {len(failures)}'
-    sheet = _sheet(evaluation, failures[:sheet_rows], heading)
-    write_file(folder / 'worst_failures.jpg', encode_jpeg(sheet))
     count = len(evaluation.queries)
     spread = evenly_spaced(count, sheet_rows)
-    sheet = _sheet(evaluation, spread, f'Matches: {len(spread)} of {count} queries')
-    write_file(folder / 'matches.jpg', encode_jpeg(sheet))
+    sheets = [
+        _sheet(evaluation, failures[:sheet_rows], heading),
+        _sheet(evaluation, spread, f'Matches: {len(spread)} of {count} queries'),
+    ]
+    for sheet, name in zip(sheets, ('worst_failures.jpg', 'matches.jpg'), strict=True):
+        write_file(folder / name, encode_jpeg(draw_sheet(sheet.heading, _LEGEND, sheet.rows)))
+    return sheets
 
 
 def worst_failures(evaluation: Evaluation) -> list[int]:
@@ -118,8 +201,8 @@ def _best_columns(evaluation: Evaluation, query: int) -> list[Any]:
     ]
 
 
-def _sheet(evaluation: Evaluation, queries: list[int], heading: str) -> NDArray[np.uint8]:
-    return draw_sheet(heading, _LEGEND, [_tiles(evaluation, query) for query in queries])
+def _sheet(evaluation: Evaluation, queries: list[int], heading: str) -> Sheet:
+    return Sheet(heading, [_tiles(evaluation, query) for query in queries])
 
 
 def _tiles(evaluation: Evaluation, query: int) -> list[Tile]:

@@ -1,4 +1,4 @@
-"""Plots of an evaluation or a replay as PNG bytes; drawn without a display or a global state."""
+"""Plots of an evaluation or a replay, drawn without a display: PNG files, or SVG inside a page."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -22,12 +23,25 @@ _MAP_GREY = '#a9b3bc'
 
 _GREEN = '#2a8f45'
 _RED = '#cf3030'
+_PAGE_WIDTH_IN = 5.4
+_PAGE_COLOURS = {
+    '#000000': 'ink',
+    '#262626': 'ink',
+    '#ffffff': 'card',
+    _GRID: 'grid',
+    _MAP_GREY: 'pale',
+}
 
 ANSWER_STYLES = {
     'accepted, right': (_GREEN, True),
     'accepted, wrong': (_RED, True),
+    'accepted, not judged': (_BLUE, True),
     'not accepted, best right': (_GREEN, False),
     'not accepted, best wrong': (_RED, False),
+    'unknown place': (_BLUE, False),
+    'found first': (_GREEN, True),
+    'another place first': (_RED, True),
+    'not in the database': (_BLUE, False),
 }
 """Colour of each kind of answer on the top-down map, and whether its dot is filled."""
 
@@ -49,11 +63,13 @@ class DrivenAnswer:
         truth_xy: where the camera was, (2,) metres in the map frame.
         found_xy: where the best candidate is, (2,) metres, or None without one.
         kind: a key of `ANSWER_STYLES`.
+        link: where a click on the dot leads, inside a page; empty: nowhere.
     """
 
     truth_xy: NDArray[np.float64]
     found_xy: NDArray[np.float64] | None
     kind: str
+    link: str = ''
 
 
 @dataclass(frozen=True)
@@ -69,8 +85,8 @@ class DrawnClosure:
     is_false: bool
 
 
-def recall_plot(recall_percent: Sequence[float], title: str) -> bytes:
-    """PNG of recall@N over N.
+def recall_plot(recall_percent: Sequence[float], title: str) -> Figure:
+    """Figure of recall@N over N.
 
     Args:
         recall_percent: percent for N = 1, 2, 3, ...
@@ -87,7 +103,7 @@ def recall_plot(recall_percent: Sequence[float], title: str) -> bytes:
     axes.set_xlim(0.5, max(len(ranks), 5) + 0.5)
     axes.set_ylim(0, 103)
     axes.set_xticks([1, *range(5, len(ranks) + 1, 5)])
-    return _png(figure)
+    return figure
 
 
 def _label(axes: Axes, rank: int, percent: float) -> None:
@@ -102,8 +118,8 @@ def _label(axes: Axes, rank: int, percent: float) -> None:
     )
 
 
-def precision_recall_plot(curve: PrecisionRecall, title: str) -> bytes:
-    """PNG of precision over recall as the similarity threshold of the best candidate falls."""
+def precision_recall_plot(curve: PrecisionRecall, title: str) -> Figure:
+    """Figure of precision over recall as the similarity threshold of the best candidate falls."""
     best = 100 * curve.recall_at_100_precision
     figures = f'average precision {curve.average_precision:.3f}'
     figures += f', recall at 100 % precision {best:.1f} %'
@@ -115,24 +131,26 @@ def precision_recall_plot(curve: PrecisionRecall, title: str) -> bytes:
     axes.set_ylabel('precision (% of the answers)')
     axes.set_xlim(0, 101)
     axes.set_ylim(0, 103)
-    return _png(figure)
+    return figure
 
 
 def reliability_plot(
-    before: ReliabilityBins, after: ReliabilityBins, threshold: float, title: str
-) -> bytes:
-    """PNG of the share of right answers over the stated probability (Guo et al. 2017).
+    bins_of: Mapping[str, ReliabilityBins], threshold: float, title: str
+) -> Figure:
+    """Figure of the share of right answers over the stated probability (Guo et al. 2017).
 
     Args:
-        before: with the probabilities that the map's own keyframes teach.
-        after: with the calibrated ones; the bars are its share of the answers.
+        bins_of: by the name of the probabilities, up to two; the bars are the share of the answers
+            of the last.
         threshold: from which answers are accepted.
         title: what was asked.
     """
     figure, axes = _figure(title)
-    axes.bar(after.edges[:-1], after.share, np.diff(after.edges), align='edge', color=_GRID)
+    last = list(bins_of.values())[-1]
+    axes.bar(last.edges[:-1], last.share, np.diff(last.edges), align='edge', color=_GRID)
     axes.plot([0, 1], [0, 1], color=_MAP_GREY, linewidth=1)
-    for bins, colour, name in ((before, _RED, 'map alone'), (after, _BLUE, 'calibrated')):
+    colours = (_RED, _BLUE)[-len(bins_of) :]
+    for (name, bins), colour in zip(bins_of.items(), colours, strict=True):
         filled = bins.count > 0
         stated, observed = bins.stated[filled], bins.observed[filled]
         axes.plot(stated, observed, '-o', color=colour, markersize=4, label=name, clip_on=False)
@@ -142,13 +160,13 @@ def reliability_plot(
     axes.set_xlim(0, 1.01)
     axes.set_ylim(0, 1.03)
     axes.legend(loc='upper left', frameon=False, fontsize=9)
-    return _png(figure)
+    return figure
 
 
 def top_down_plot(
     map_xy: NDArray[np.float64], answers: Sequence[DrivenAnswer], title: str
-) -> bytes:
-    """PNG of a replay from above: the map's keyframes, each query, and where it was found.
+) -> Figure:
+    """Figure of a replay from above: the map's keyframes, each query, and where it was found.
 
     Args:
         map_xy: (N, 2) metres, NaN where a keyframe has no position.
@@ -159,12 +177,14 @@ def top_down_plot(
     axes.plot(map_xy[:, 0], map_xy[:, 1], '.', color=_MAP_GREY, markersize=7, zorder=1)
     axes.plot([], [], '.', color=_MAP_GREY, markersize=7, label=f'map: {len(map_xy)} keyframes')
     for kind in ANSWER_STYLES:
-        _draw_answers(axes, [answer for answer in answers if answer.kind == kind], kind)
+        these = [answer for answer in answers if answer.kind == kind]
+        if these:
+            _draw_answers(axes, these, kind)
     axes.set_xlabel('x (m)')
     axes.set_ylabel('y (m)')
     axes.set_aspect('equal', adjustable='datalim')
-    axes.legend(loc='upper center', bbox_to_anchor=(0.5, -0.1), ncols=3, frameon=False, fontsize=9)
-    return _png(figure)
+    axes.legend(loc='upper center', bbox_to_anchor=(0.5, -0.1), ncols=2, frameon=False, fontsize=9)
+    return figure
 
 
 def _draw_answers(axes: Axes, answers: Sequence[DrivenAnswer], kind: str) -> None:
@@ -175,22 +195,50 @@ def _draw_answers(axes: Axes, answers: Sequence[DrivenAnswer], kind: str) -> Non
             ends = np.stack([answer.truth_xy, answer.found_xy])
             axes.plot(ends[:, 0], ends[:, 1], color=colour, linewidth=0.8, alpha=0.6, zorder=2)
     points = np.array([answer.truth_xy for answer in answers], np.float64).reshape(-1, 2)
-    axes.plot(
+    dots = axes.scatter(
         points[:, 0],
         points[:, 1],
-        'o',
-        color=colour,
-        markerfacecolor=colour if is_filled else 'white',
-        markersize=5,
+        s=25,
+        edgecolors=colour,
+        facecolors=colour if is_filled else 'white',
         label=f'{kind}: {len(answers)}',
         zorder=4 if is_filled else 3,
     )
+    dots.set_urls([answer.link or None for answer in answers])
+
+
+def latency_plot(latency_ms: Mapping[str, Mapping[str, float]], title: str) -> Figure:
+    """Figure of the milliseconds of each stage: the median, and the 95th percentile behind it."""
+    figure, axes = _figure(title)
+    stages = list(latency_ms)
+    for name, colour in (('p95', _GRID), ('p50', _BLUE)):
+        values = [latency_ms[stage][name] for stage in stages]
+        axes.barh(
+            stages, values, color=colour, label={'p50': 'median', 'p95': '95th percentile'}[name]
+        )
+    for stage in stages:
+        median, high = latency_ms[stage]['p50'], latency_ms[stage]['p95']
+        axes.annotate(
+            f'{median:.1f}',
+            (high, stage),
+            xytext=(4, 0),
+            textcoords='offset points',
+            va='center',
+            fontsize=9,
+        )
+    axes.invert_yaxis()
+    axes.margins(x=0.12)
+    axes.set_xlabel('milliseconds of one image')
+    axes.legend(
+        loc='upper center', bbox_to_anchor=(0.5, -0.18), ncols=2, frameon=False, fontsize=9
+    )
+    return figure
 
 
 def trajectories_plot(
     trajectories: Mapping[str, NDArray[np.float64]], closures: Sequence[DrawnClosure], title: str
-) -> bytes:
-    """PNG of trajectories from above.
+) -> Figure:
+    """Figure of trajectories from above.
 
     Args:
         trajectories: (N, 2) metres by label, NaN where unknown: the truth, the odometry, and what
@@ -211,7 +259,7 @@ def trajectories_plot(
     axes.set_ylabel('y (m)')
     axes.set_aspect('equal', adjustable='datalim')
     axes.legend(loc='upper center', bbox_to_anchor=(0.5, -0.1), ncols=2, frameon=False, fontsize=9)
-    return _png(figure)
+    return figure
 
 
 def _figure(title: str, height_in: float = 4.6) -> tuple[Figure, Axes]:
@@ -226,9 +274,28 @@ def _figure(title: str, height_in: float = 4.6) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _png(figure: Figure) -> bytes:
+def png_of(figure: Figure) -> bytes:
     """PNG bytes without a date, so that equal results give equal files."""
     buffer = io.BytesIO()
     no_date: Mapping[str, str | None] = {'Software': None}
     figure.savefig(buffer, format='png', metadata=dict(no_date))
     return buffer.getvalue()
+
+
+def svg_of(figure: Figure, height_in: float = 3.6) -> str:
+    """An `<svg>` element for a page: narrow, without a title, in the colours of the page.
+
+    The page defines the CSS variables `--ink`, `--pale`, `--grid` and `--card`.
+    """
+    for axes in figure.axes:
+        axes.set_title('', loc='left')
+    figure.set_size_inches(_PAGE_WIDTH_IN, height_in)
+    buffer = io.StringIO()
+    with rc_context({'svg.fonttype': 'none', 'svg.hashsalt': 'ghost_vpr_ros'}):
+        no_date = {'Date': None, 'Creator': None, 'Format': None, 'Type': None}
+        figure.savefig(buffer, format='svg', transparent=True, metadata=no_date)
+    text = buffer.getvalue()
+    text = text[text.index('<svg') :]
+    for colour, variable in _PAGE_COLOURS.items():
+        text = text.replace(colour, f'var(--{variable})')
+    return text

@@ -1,4 +1,4 @@
-"""The files of a replay: per_query.csv, metrics.json, and pictures where the truth is known."""
+"""The files of a replay: a page, per_query.csv, metrics.json, and pictures."""
 
 from __future__ import annotations
 
@@ -10,12 +10,43 @@ from typing import Any
 import numpy as np
 
 from ghost_vpr_ros.core.datatypes import Hypothesis, State
-from ghost_vpr_ros.replay.evaluation.evaluation_report import UNITS, write_pictures
+from ghost_vpr_ros.core.image import encode_jpeg
+from ghost_vpr_ros.core.map.reader import MapReader
+from ghost_vpr_ros.core.sampling import evenly_spaced
+from ghost_vpr_ros.replay.evaluation.calibration_fit import reliability_bins
+from ghost_vpr_ros.replay.evaluation.evaluation_report import (
+    UNITS,
+    curve_pictures,
+    latency_picture,
+    map_picture,
+    write_pictures,
+)
 from ghost_vpr_ros.replay.evaluation.evaluator import NO_ROW, Evaluation
 from ghost_vpr_ros.replay.evaluation.ground_truth import has_position
+from ghost_vpr_ros.replay.evaluation.html_report import (
+    Picture,
+    Report,
+    Sheet,
+    listed_rows,
+    row_link,
+    write_report,
+)
+from ghost_vpr_ros.replay.evaluation.match_sheet import (
+    Tile,
+    Verdict,
+    blank_picture,
+    draw_sheet,
+    picture_from_jpeg,
+)
 from ghost_vpr_ros.replay.evaluation.metrics import RECALL_RANKS, latency_percentiles
-from ghost_vpr_ros.replay.evaluation.plots import DrivenAnswer, top_down_plot
+from ghost_vpr_ros.replay.evaluation.plots import (
+    DrivenAnswer,
+    png_of,
+    reliability_plot,
+    top_down_plot,
+)
 from ghost_vpr_ros.replay.evaluation.replayer import Answer, stage_times
+from ghost_vpr_ros.replay.evaluation.verdicts import replay_verdict
 from ghost_vpr_ros.replay.output_files import write_csv, write_file, write_json
 
 PER_QUERY_COLUMNS = (
@@ -44,6 +75,7 @@ def write_replay(
     title: str,
     sheet_rows: int,
     folder: Path,
+    place_map: MapReader,
 ) -> dict[str, Any]:
     """Write all files of a replay and return what `metrics.json` holds.
 
@@ -56,23 +88,119 @@ def write_replay(
         title: heading of the pictures.
         sheet_rows: most queries on a sheet.
         folder: existing folder; files of an earlier replay are replaced.
+        place_map: that answered, still open.
 
     Raises:
         OutputError: a file cannot be written.
     """
-    write_csv(folder / 'per_query.csv', PER_QUERY_COLUMNS, per_query_rows(answers, evaluation))
+    rows = per_query_rows(answers, evaluation)
+    write_csv(folder / 'per_query.csv', PER_QUERY_COLUMNS, rows)
     metrics = {**_answer_figures(answers), **_truth_figures(answers, evaluation), **described}
     if evaluation is not None:
-        write_pictures(evaluation, title, sheet_rows, folder)
-        write_file(folder / 'top_down.png', _top_down(answers, evaluation, title))
+        sheets = write_pictures(evaluation, title, sheet_rows, folder)
+        driven = driven_answers(answers, evaluation)
+        plot = top_down_plot(evaluation.truth.database_points, driven, title)
+        write_file(folder / 'top_down.png', png_of(plot))
+    else:
+        sheets = [_unjudged_sheet(answers, place_map, sheet_rows)]
+        picture = draw_sheet(sheets[0].heading, _UNJUDGED_LEGEND, sheets[0].rows)
+        write_file(folder / 'matches.jpg', encode_jpeg(picture))
     metrics['units'] = UNITS
     write_json(folder / 'metrics.json', metrics)
+    page = _page(answers, evaluation, metrics, title, sheets, rows, place_map)
+    write_report(page, folder / 'report.html')
     return metrics
 
 
-def _top_down(answers: Sequence[Answer], evaluation: Evaluation, title: str) -> bytes:
-    driven = driven_answers(answers, evaluation)
-    return top_down_plot(evaluation.truth.database_points, driven, title)
+_UNJUDGED_LEGEND = 'blue: query · grey: the best keyframe; nothing tells whether it is right'
+
+
+def _page(
+    answers: Sequence[Answer],
+    evaluation: Evaluation | None,
+    metrics: dict[str, Any],
+    title: str,
+    sheets: Sequence[Sheet],
+    rows: Sequence[Sequence[Any]],
+    place_map: MapReader,
+) -> Report:
+    """The replay as one page; many answers are thinned out, but for those that are wrong."""
+    wrong = {each['image'] for each in metrics.get('accepted_wrong', ())}
+    always = [n for n, answer in enumerate(answers) if answer.frame.name in wrong]
+    shown = listed_rows(len(rows), always)
+    pictures = [*_map_picture(answers, evaluation, shown, place_map)]
+    if evaluation is not None:
+        pictures += [*_reliability_picture(answers, evaluation), *curve_pictures(evaluation)]
+    is_answerable = evaluation is not None and evaluation.has_positives.any()
+    return Report(
+        title,
+        replay_verdict(metrics),
+        [*pictures, *latency_picture(metrics)],
+        sheets,
+        PER_QUERY_COLUMNS,
+        {number: rows[number] for number in shown},
+        len(rows),
+        metrics,
+        metrics['recall'] if is_answerable else {},
+    )
+
+
+def _map_picture(
+    answers: Sequence[Answer],
+    evaluation: Evaluation | None,
+    shown: Sequence[int],
+    place_map: MapReader,
+) -> list[Picture]:
+    """Judged answers where the camera was; without a truth, accepted ones where they say it is."""
+    wanted = {row_link(number) for number in shown}
+    if evaluation is not None:
+        driven = [each for each in driven_answers(answers, evaluation) if each.link in wanted]
+        return [map_picture(evaluation.truth.database_points, driven)]
+    accepted = [
+        DrivenAnswer(pose.position_m[:2], None, 'accepted, not judged', row_link(number))
+        for number in shown
+        if (pose := answers[number].hypothesis.pose) is not None
+        and answers[number].hypothesis.state is State.ACCEPTED
+    ]
+    return [map_picture(place_map.positions()[:, :2], accepted)] if accepted else []
+
+
+def _reliability_picture(answers: Sequence[Answer], evaluation: Evaluation) -> list[Picture]:
+    """Stated probabilities beside what came true; nothing where none is stated."""
+    judged = [answer.hypothesis for answer in answers if has_position(answer.frame)]
+    best = [each.candidates[0].probability if each.candidates else np.nan for each in judged]
+    bins = reliability_bins(np.array(best, np.float64), evaluation.correct[:, 0])
+    if not bins.count.any():
+        return []
+    accepted = [p for each, p in zip(judged, best, strict=True) if each.state is State.ACCEPTED]
+    plot = reliability_plot({'stated here': bins}, min(accepted, default=np.nan), '')
+    return [
+        Picture(
+            'Reliability',
+            plot,
+            'Of the answers that state a probability, how many are right. On the grey line '
+            'statement and outcome agree; above it the answers are better than they claim.',
+        )
+    ]
+
+
+def _unjudged_sheet(answers: Sequence[Answer], place_map: MapReader, sheet_rows: int) -> Sheet:
+    """Accepted answers, spread evenly, beside the view of their keyframe."""
+    accepted = [answer for answer in answers if answer.hypothesis.state is State.ACCEPTED]
+    chosen = [accepted[number] for number in evenly_spaced(len(accepted), sheet_rows)]
+    heading = f'Accepted answers: {len(chosen)} of {len(accepted)}'
+    return Sheet(heading, [_unjudged_tiles(answer, place_map) for answer in chosen])
+
+
+def _unjudged_tiles(answer: Answer, place_map: MapReader) -> list[Tile]:
+    best = answer.hypothesis.candidates[0]
+    view = place_map.view(best.keyframe.keyframe_id)
+    picture = blank_picture() if view is None else picture_from_jpeg(view)
+    text = f'probability {best.probability:.3f} · similarity {best.similarity:.3f}'
+    return [
+        Tile(answer.frame.load(), ('query', answer.frame.name), Verdict.QUERY),
+        Tile(picture, (text, f'{best.keyframe.session} · {best.keyframe.name}')),
+    ]
 
 
 def per_query_rows(answers: Sequence[Answer], evaluation: Evaluation | None) -> list[list[Any]]:
@@ -163,18 +291,21 @@ def _wrong(answer: Answer, evaluation: Evaluation, query: int) -> dict[str, Any]
 
 def driven_answers(answers: Sequence[Answer], evaluation: Evaluation) -> list[DrivenAnswer]:
     """The judged answers as they stand on the top-down map."""
-    judged = [answer for answer in answers if has_position(answer.frame)]
+    judged = [number for number, answer in enumerate(answers) if has_position(answer.frame)]
     return [
         DrivenAnswer(
             evaluation.truth.query_points[query],
             None if row == NO_ROW else evaluation.truth.database_points[row],
-            _kind(answer.hypothesis.state, bool(evaluation.correct[query, 0])),
+            _kind(answers[number].hypothesis.state, bool(evaluation.correct[query, 0])),
+            row_link(number),
         )
-        for query, (answer, row) in enumerate(zip(judged, evaluation.rows[:, 0], strict=True))
+        for query, (number, row) in enumerate(zip(judged, evaluation.rows[:, 0], strict=True))
     ]
 
 
 def _kind(state: State, is_right: bool) -> str:
     """A key of `report.ANSWER_STYLES`."""
     best = 'right' if is_right else 'wrong'
+    if state is State.UNKNOWN_PLACE:
+        return 'unknown place'
     return f'accepted, {best}' if state is State.ACCEPTED else f'not accepted, best {best}'

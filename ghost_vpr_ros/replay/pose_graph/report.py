@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.poses import rotation_to_quaternion
-from ghost_vpr_ros.replay.evaluation.plots import DrawnClosure, trajectories_plot
+from ghost_vpr_ros.replay.evaluation.plots import DrawnClosure, png_of, trajectories_plot
 from ghost_vpr_ros.replay.output_files import write_csv, write_file, write_json
 from ghost_vpr_ros.replay.pose_graph.run import GraphRun, aligned
 
@@ -82,7 +82,7 @@ def _picture(run: GraphRun, figures: Mapping[str, Any], false_beyond_m: float) -
         lines[label] = aligned(poses[:, :3, 3], run.truth)[:, :2]
     drawn = [_drawn(run, number, false_beyond_m, lines) for number in range(len(run.used))]
     title = f'odometry: {run.odometry.source}\nclosures from {run.closures_from}'
-    return trajectories_plot(lines, drawn, title)
+    return png_of(trajectories_plot(lines, drawn, title))
 
 
 def _drawn(

@@ -11,12 +11,13 @@ from ghost_vpr_ros.replay.evaluation.metrics import precision_recall
 from ghost_vpr_ros.replay.evaluation.plots import (
     ANSWER_STYLES,
     DrivenAnswer,
+    png_of,
     precision_recall_plot,
     recall_plot,
     top_down_plot,
 )
 
-GREEN, RED = (42, 143, 69), (207, 48, 48)
+GREEN, RED, BLUE = (42, 143, 69), (207, 48, 48), (47, 111, 178)
 
 
 def pixels(png: bytes) -> np.ndarray:
@@ -28,23 +29,25 @@ def count(picture: np.ndarray, colour: tuple[int, int, int]) -> int:
 
 
 def test_a_recall_plot_is_the_same_in_every_run():
-    assert recall_plot([50.0, 75.0], 'a') == recall_plot([50.0, 75.0], 'a')
-    assert recall_plot([50.0, 75.0], 'a') != recall_plot([50.0, 80.0], 'a')
+    first, second, other = (png_of(recall_plot([50.0, r], 'a')) for r in (75.0, 75.0, 80.0))
+    assert first == second != other
 
 
 def test_plots_take_figures_that_are_not_known():
     nothing = precision_recall(np.array([0.9]), np.array([False]), 0)
-    assert pixels(precision_recall_plot(nothing, 'a')).size
-    assert pixels(recall_plot([float('nan')] * 20, 'a')).size
+    assert pixels(png_of(precision_recall_plot(nothing, 'a'))).size
+    assert pixels(png_of(recall_plot([float('nan')] * 20, 'a'))).size
 
 
 @pytest.mark.parametrize('kind', ANSWER_STYLES)
 def test_the_top_down_map_shows_each_kind_in_its_colour(kind):
     keyframes = np.array([[0.0, 0.0], [50.0, 0.0]])
     answers = [DrivenAnswer(np.array([5.0 * i, 3.0]), keyframes[1], kind) for i in range(9)]
-    colour = GREEN if 'right' in kind else RED
-    without = count(pixels(top_down_plot(keyframes, [], 'a')), colour)
-    assert count(pixels(top_down_plot(keyframes, answers, 'a')), colour) > without + 9 * 15
+    colour = {'right': GREEN, 'found': GREEN, 'wrong': RED, 'another': RED}.get(
+        next((word for word in ('right', 'found', 'wrong', 'another') if word in kind), ''), BLUE
+    )
+    without = count(pixels(png_of(top_down_plot(keyframes, [], 'a'))), colour)
+    assert count(pixels(png_of(top_down_plot(keyframes, answers, 'a'))), colour) > without + 9 * 15
 
 
 def test_only_accepted_wrong_answers_are_joined_to_their_keyframe():
@@ -52,7 +55,7 @@ def test_only_accepted_wrong_answers_are_joined_to_their_keyframe():
     red = {}
     for kind in ('accepted, wrong', 'not accepted, best wrong'):
         answer = DrivenAnswer(keyframes[0], keyframes[1], kind)
-        picture = pixels(top_down_plot(keyframes, [answer], 'a')).astype(int)
+        picture = pixels(png_of(top_down_plot(keyframes, [answer], 'a'))).astype(int)
         red[kind] = int((picture[..., 0] - picture[..., 1] > 60).sum())
     assert red['accepted, wrong'] > red['not accepted, best wrong'] + 200
 

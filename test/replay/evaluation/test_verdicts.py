@@ -2,7 +2,7 @@
 
 import pytest
 
-from ghost_vpr_ros.cli.verdicts import accepted_text, replay_verdict
+from ghost_vpr_ros.replay.evaluation.verdicts import accepted_text, replay_verdict
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,24 @@ def replay_verdict(metrics: Mapping[str, Any]) -> list[str]:
     return [line, *_reference(metrics), *_wrong_lines(metrics.get('accepted_wrong', ()))]
 
 
+def evaluation_verdict(metrics: Mapping[str, Any], limit: str) -> list[str]:
+    """How many queries were found, what counts as found, and how many could not be.
+
+    Args:
+        metrics: content of `metrics.json` of an evaluation.
+        limit: up to where an answer is right, with its unit.
+    """
+    without = metrics['num_queries_without_positives']
+    count, database = metrics['num_queries'] - without, metrics['num_database']
+    lines = [f'right within {limit}'] if count else []
+    if without and count:
+        lines.append(f'{without} more queries show no place of the database')
+    if not count:
+        return [f'none of {without} queries shows a place of the {database} database images']
+    found = round(metrics['recall']['1'] * count / 100.0)
+    return [f'{found} of {count} queries found their place first, among {database} images', *lines]
+
+
 def _reference(metrics: Mapping[str, Any]) -> list[str]:
     protocol = metrics.get('protocol', {})
     if 'positive_distance_m' not in protocol:
