@@ -14,9 +14,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from faults import corruptions, killed_writers, look_alikes, texts
-from faults.file_kinds import KINDS, SLOW_KINDS
+from faults import corruptions, io_errors, killed_writers, look_alikes, races, soak, texts
+from faults.file_kinds import KINDS, SLOW_KINDS, TEXT_KINDS
 from faults.tally import OUTCOMES, Tally
+from faults.writers import WRITERS
 
 _HEAD = """# Reliability
 
@@ -42,9 +43,17 @@ def groups(scale: float, seed: int) -> Iterator[Callable[[], Tally]]:
         cases = 60 if kind in SLOW_KINDS else 500
         yield lambda kind=kind, cases=cases: corruptions.corrupt(kind, seed, share(cases))
     for kind in texts.KINDS:
-        yield lambda kind=kind: texts.fuzz(kind, seed, share(1_000))
+        cases = 10_000 if kind in texts.MESSAGES else 1_000
+        yield lambda kind=kind, cases=cases: texts.fuzz(kind, seed, share(cases))
+    for name in WRITERS:
+        yield lambda name=name: io_errors.fail_writer(name, seed, share(40))
+    for kind in sorted(set(KINDS) - {*SLOW_KINDS, *TEXT_KINDS}):
+        yield lambda kind=kind: io_errors.fail_reader(kind, seed, share(30))
+    for name in races.RACES:
+        yield lambda name=name: races.race(name, max(2.0, scale * races.SECONDS))
     yield lambda: look_alikes.tunnels(seed, share(300))
     yield lambda: look_alikes.twin_streets(seed, share(200))
+    yield lambda: soak.soak(max(12.0, scale * soak.SECONDS), share(soak.CYCLES))
 
 
 def page(tallies: list[Tally], seed: int, seconds: float) -> str:

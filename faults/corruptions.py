@@ -79,7 +79,7 @@ def _work(kind_name: str, seed: int, first: int, last: int) -> None:
 
             def case(broken: Path = broken) -> str:
                 found = kind.read(broken)
-                return _compared(expected.items, found.items, found.num_damaged)
+                return compared(expected.items, found.items, found.num_damaged)
 
             outcome, detail = outcome_of(case)
             print(
@@ -88,7 +88,8 @@ def _work(kind_name: str, seed: int, first: int, last: int) -> None:
             shutil.rmtree(trial)
 
 
-def _compared(expected: dict[str, bytes], found: dict[str, bytes], num_damaged: int) -> str:
+def compared(expected: dict[str, bytes], found: dict[str, bytes], num_damaged: int) -> str:
+    """What became of the answers of a file: none may differ, and what is missing is counted."""
     if any(expected.get(name) != value for name, value in found.items()):
         return 'silent'
     if len(found) == len(expected):

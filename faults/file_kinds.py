@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,9 @@ def _read_columns(path: Path) -> Answers:
     return Answers({'columns': b''.join(each.tobytes() for each in columns)})
 
 
-def _model() -> StoredModel:
+@cache
+def small_model() -> StoredModel:
+    """A tiny network with random weights, always the same."""
     torch.manual_seed(0)
     return StoredModel.from_bytes(model_to_bytes(tiny_model(descriptor_dim=6)), 'tiny')
 
@@ -125,7 +128,7 @@ def _pixels() -> np.ndarray:
 
 
 def _make_weights(folder: Path) -> Path:
-    (folder / 'tiny.safetensors').write_bytes(_model().data)
+    (folder / 'tiny.safetensors').write_bytes(small_model().data)
     return folder / 'tiny.safetensors'
 
 
@@ -137,15 +140,15 @@ def _read_weights(path: Path) -> Answers:
 
 def _make_graph(folder: Path) -> Path:
     os.environ['GHOST_VPR_CACHE'] = str(folder)
-    create_engine(_model(), EngineConfig(engine='openvino')).close()
-    path = graph_path(_model().model_hash)
+    create_engine(small_model(), EngineConfig(engine='openvino')).close()
+    path = graph_path(small_model().model_hash)
     assert path is not None
     return path
 
 
 def _read_graph(path: Path) -> Answers:
     os.environ['GHOST_VPR_CACHE'] = str(path.parent)
-    engine = create_engine(_model(), EngineConfig(engine='openvino', inference_threads=1))
+    engine = create_engine(small_model(), EngineConfig(engine='openvino', inference_threads=1))
     found = engine.describe(_pixels())
     engine.close()
     return Answers({'descriptor': np.round(found, 5).tobytes()})
@@ -225,3 +228,6 @@ KINDS = {
 }
 SLOW_KINDS = ('graph', 'compiled network')
 """An engine is made for each case."""
+
+TEXT_KINDS = ('calibration',)
+"""Texts that reach their reader in another way than by a file of their own."""

@@ -1,4 +1,4 @@
-"""Texts and headers that nobody should write: manifests, settings, calibrations, EXIF blocks.
+"""Texts and headers that nobody should write: tables, settings, EXIF blocks, messages, metadata.
 
 Hypothesis makes them from the shape of right ones; whatever is read is refused with a sentence or
 taken. Runs in a process with limited memory.
@@ -13,17 +13,24 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
+import cv2
+import numpy as np
 import yaml
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from faults.tally import Tally, outcome_of
+from ghost_vpr_ros.core.image import encode_jpeg
 from ghost_vpr_ros.core.probability.calibration import Calibration
+from ghost_vpr_ros.replay.bags.images import rgb_of_message
 from ghost_vpr_ros.replay.sources.exif_gps import exif_frame
 from ghost_vpr_ros.replay.sources.image_sources import open_source
 from test.core.calibrations import calibration
+from test.replay.small_bags import fix, image, write_records
 
 MEMORY_BYTES = 8 * 2**30
 """Of addresses, most of which the libraries only reserve."""
@@ -43,6 +50,21 @@ _values = st.recursive(
     lambda inside: st.lists(inside, max_size=3) | st.dictionaries(st.text(max_size=8), inside),
     max_leaves=10,
 )
+_encodings = st.sampled_from(
+    ['rgb8', 'bgr8', 'rgba8', 'mono8', 'mono16', 'rgb16', 'bayer_rggb8', 'bayer_gbrg16', 'yuv422']
+    + ['yuyv', 'nv12', 'nv21', 'nv24', '8UC1', '8UC3', '16UC1', '32FC1', 'h264']
+) | st.text(max_size=12)
+_sizes = st.integers(0, 24) | st.sampled_from([2**16, 2**31, 2**32 - 1])
+_raw_images = st.tuples(
+    _encodings, _sizes, _sizes, _sizes, st.booleans(), st.binary(max_size=2000)
+)
+_formats = st.sampled_from(
+    ['jpeg', 'png', 'rgb8; jpeg compressed bgr8', 'bayer_rggb8; png compressed ', 'tiff', '']
+) | st.text(max_size=12)
+_changes = st.lists(
+    st.tuples(st.integers(0, 5_000), st.integers(0, 40), st.binary(max_size=40)), max_size=3
+)
+_compressed_images = st.tuples(_formats, st.sampled_from(['.jpg', '.png', '.webp', '']), _changes)
 _names = st.sampled_from([*vars(calibration()), 'schema', 'other'])
 
 
@@ -81,25 +103,91 @@ def _exif(folder: Path, block: bytes) -> str:
     return 'unharmed'
 
 
+def _raw_image(folder: Path, fields: tuple[object, ...]) -> str:
+    del folder
+    names = ('encoding', 'height', 'width', 'step', 'is_bigendian', 'data')
+    message = SimpleNamespace(**dict(zip(names, fields, strict=True)))
+    rgb = rgb_of_message(message, 'fuzzed')
+    is_picture = rgb.shape == (message.height, message.width, 3) and rgb.dtype == np.uint8
+    return 'unharmed' if is_picture else 'silent'
+
+
+def _compressed_image(folder: Path, fields: tuple[str, str, list[tuple[int, int, bytes]]]) -> str:
+    del folder
+    image_format, suffix, changes = fields
+    data = _changed(_picture_file(suffix), changes)
+    rgb = rgb_of_message(SimpleNamespace(format=image_format, data=data), 'fuzzed')
+    return 'unharmed' if rgb.ndim == 3 and rgb.dtype == np.uint8 else 'silent'
+
+
+@cache
+def _picture_file(suffix: str) -> bytes:
+    rgb = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
+    if suffix in ('', '.jpg'):
+        return encode_jpeg(rgb) if suffix else b''
+    return bytes(cv2.imencode(suffix, rgb)[1].data)
+
+
+def _changed(data: bytes, changes: list[tuple[int, int, bytes]]) -> bytes:
+    """With some bytes replaced by others, at a place and for a length."""
+    for place, size, other in changes:
+        place %= len(data) + 1
+        data = data[:place] + other + data[place + size :]
+    return data
+
+
+def _metadata(folder: Path, changes: object) -> str:
+    """Texts that are cut and pasted, and values of other types in the place of right ones."""
+    bag = folder / 'bag'
+    if not bag.exists():
+        records = [image(n) for n in range(3)] + [fix(image(n)[1], 52.0, 0.1) for n in range(3)]
+        write_records(bag, records)
+        (folder / 'whole.yaml').write_bytes((bag / 'metadata.yaml').read_bytes())
+    whole = (folder / 'whole.yaml').read_bytes()
+    if isinstance(changes, list):
+        text = _changed(whole, changes)
+    else:
+        content = yaml.safe_load(whole)
+        assert isinstance(changes, dict)
+        content['rosbag2_bagfile_information'] |= changes
+        text = yaml.safe_dump(content, allow_unicode=True).encode('utf-8', 'surrogatepass')
+    (bag / 'metadata.yaml').write_bytes(text)
+    frames = open_source(bag).frames
+    return 'unharmed' if len(frames) == 3 else 'silent'
+
+
+_fields = st.sampled_from(
+    ['version', 'storage_identifier', 'duration', 'starting_time', 'message_count']
+    + ['topics_with_message_count', 'compression_format', 'relative_file_paths', 'files']
+)
+
 KINDS: dict[str, tuple[Callable[[Path, object], str], st.SearchStrategy[object]]] = {
     'manifest': (_manifest, _tables),
     'calibration': (_calibration, st.dictionaries(_names, _values, max_size=3)),
     'settings (YAML)': (_settings, _values),
     'EXIF': (_exif, st.binary(max_size=400)),
+    'image message': (_raw_image, _raw_images),
+    'compressed image': (_compressed_image, _compressed_images),
+    'bag metadata': (_metadata, _changes | st.dictionaries(_fields, _values, max_size=3)),
 }
+
+MESSAGES = ('image message', 'compressed image')
+"""Kinds that come from other programs at the rate of a camera."""
 
 
 def fuzz(kind: str, number: int, count: int) -> Tally:
     """So many texts of one kind, read under a limit of memory."""
     tally = Tally(f'fuzzed: {kind}')
     command = [sys.executable, '-m', 'faults.texts', kind, f'{number}', f'{count}']
-    child = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    # Decoders of pictures complain on stderr by themselves.
+    child = subprocess.run(command, capture_output=True, text=True, check=False)
     for line in child.stdout.splitlines():
         if line.startswith('{'):
             found = json.loads(line)
             tally.add(found['outcome'], found['detail'])
     if child.returncode:
-        tally.add('crashed', f'the process ended with status {child.returncode}')
+        said = child.stderr.strip()[-200:]
+        tally.add('crashed', f'the process ended with status {child.returncode}: {said}')
     return tally
 
 

@@ -1,5 +1,6 @@
 """The fault campaign: what it counts, and a trial of it."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from faults import io_errors, soak
 from faults.corruptions import corrupted
 from faults.tally import Tally, outcome_of
 from ghost_vpr_ros.core.errors import MapError
@@ -36,6 +38,22 @@ def test_a_corruption_changes_something_or_cuts_off():
     changed = [corrupted(content, np.random.default_rng(number)) for number in range(50)]
     assert sum(each != content for each in changed) >= 48
     assert all(len(each) <= len(content) for each in changed)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which('cc') is None, reason='needs a C compiler')
+def test_calls_fail_as_they_are_told():
+    tally = io_errors.fail_writer('results', 0, 20)
+    assert tally.is_good, tally.details
+    assert tally.outcomes['refused'] and tally.outcomes['unharmed']
+
+
+def test_a_node_that_grows_or_keeps_files_open_is_found():
+    steady = np.column_stack([np.full(40, 300.0), np.full(40, 50.0)])
+    growing = steady + np.arange(40)[:, None] * [1.0, 0.0]
+    leaking = steady + np.arange(40)[:, None] // 10 * [0.0, 1.0]
+    found = [soak.judged(samples, 'run')[0] for samples in (steady, growing, leaking)]
+    assert found == ['unharmed', 'lost', 'lost']
 
 
 @pytest.mark.slow
