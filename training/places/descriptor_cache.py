@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,11 @@ _HEADER_BYTES = 128
 _NEVER = np.uint64(0)
 """Mark of a row that was never filled."""
 
+_CRC_BITS = np.uint64(32)
+"""Lower bits of a mark: the CRC-32 of the row; above them stands the refresh."""
+
+_ROWS_AT_ONCE = 4096
+
 
 def cache_bytes(size: int, dim: int) -> int:
     """Most bytes that the cache of N descriptors takes on disk.
@@ -37,9 +43,10 @@ class DescriptorCache:
     """(N, D) float16 in a folder, memory-mapped, with the mark of a refresh for each row.
 
     A row is valid only under the refresh (the text that names the network's state) that it was
-    filled in. Descriptors reach the disk before their marks do, so a process that is killed at any
-    moment leaves valid rows valid, and no others. Damaged files, and files of another shape, are
-    made anew: everything in a cache can be computed again.
+    filled in, and as long as its bits are those that were filled in. Descriptors reach the disk
+    before their marks do, so a process that is killed at any moment leaves valid rows valid, and
+    no others. Damaged files, and files of another shape, are made anew: everything in a cache can
+    be computed again.
     """
 
     def __init__(self, path: Path, size: int, dim: int) -> None:
@@ -65,9 +72,17 @@ class DescriptorCache:
             ) from error
 
     def start_refresh(self, refresh: str) -> None:
-        """Rows are valid from now on only if they were, or are, filled under the same text."""
-        digest = hashlib.blake2b(refresh.encode(), digest_size=8).digest()
+        """Rows are valid from now on only if they were, or are, filled under the same text.
+
+        Those that were have to be as they were filled: a changed bit makes them missing.
+        """
+        digest = hashlib.blake2b(refresh.encode(), digest_size=4).digest()
         self._mark = np.uint64(int.from_bytes(digest, 'little') or 1)
+        found = np.flatnonzero(self._are_valid(np.arange(len(self._marks))))
+        for start in range(0, len(found), _ROWS_AT_ONCE):
+            rows = found[start : start + _ROWS_AT_ONCE]
+            damaged = rows[self._marks[rows] != self._marks_of(self._descriptors[rows])]
+            self._marks[damaged] = _NEVER
 
     def missing(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Those of the rows that are not valid in this refresh, in their order."""
@@ -85,7 +100,7 @@ class DescriptorCache:
         self._marks.flush()
         self._descriptors[rows] = descriptors
         self._descriptors.flush()
-        self._marks[rows] = self._mark
+        self._marks[rows] = self._marks_of(np.asarray(descriptors, self._descriptors.dtype))
         self._marks.flush()
 
     def read(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -111,8 +126,13 @@ class DescriptorCache:
         return view
 
     def _are_valid(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-        valid: NDArray[np.bool_] = np.asarray(self._marks[rows]) == self._mark
+        valid: NDArray[np.bool_] = np.asarray(self._marks[rows]) >> _CRC_BITS == self._mark
         return valid & (self._mark != _NEVER)
+
+    def _marks_of(self, descriptors: NDArray[np.float16]) -> NDArray[np.uint64]:
+        """(n,) of this refresh for (n, D) rows."""
+        checksums = [zlib.crc32(row.tobytes()) for row in descriptors]
+        return np.array(checksums, np.uint64) | (self._mark << _CRC_BITS)
 
 
 def _opened(path: Path, size: int, dim: int) -> tuple[_Array, _Array]:

@@ -92,6 +92,20 @@ def test_damaged_or_lost_files_are_made_anew(
     assert len(cache.missing(np.arange(5))) == 5
 
 
+@pytest.mark.parametrize('name', ['descriptors.npy', 'marks.npy'])
+def test_a_row_of_which_a_bit_has_changed_is_missing(tmp_path: Path, name: str) -> None:
+    filled(tmp_path)
+    data = bytearray((tmp_path / name).read_bytes())
+    row_bytes = (len(data) - 128) // 5
+    data[128 + 2 * row_bytes] ^= 1
+    (tmp_path / name).write_bytes(data)
+    cache = DescriptorCache(tmp_path, 5, 3)
+    cache.start_refresh('a')
+    assert cache.missing(ROWS).tolist() == [2]
+    cache.fill(ROWS[2:], VALUES[2:])
+    assert cache.read(ROWS).tolist() == VALUES.tolist()
+
+
 @pytest.mark.parametrize(('size', 'dim'), [(6, 3), (5, 2)])
 def test_a_cache_of_another_size_is_made_anew(tmp_path: Path, size: int, dim: int) -> None:
     filled(tmp_path)
