@@ -50,7 +50,7 @@ def is_checkpoint(path: Path) -> bool:
     try:
         with safe_open(path, framework='pt') as file:
             return 'state' in (file.metadata() or {})
-    except (OSError, SafetensorError):
+    except (OSError, SafetensorError, RuntimeError):
         return True
 
 
@@ -76,7 +76,8 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
                 'another folder'
             )
         state = json.loads(metadata['state'])
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
+    # RuntimeError: PyTorch's, where the disk fails while it maps the file.
+    except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
         raise WeightsError(
             f'{path}: not readable as a checkpoint ({error}); start the run anew in another folder'
         ) from error

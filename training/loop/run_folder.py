@@ -78,10 +78,13 @@ class RunFolder:
             self._append({'step': step, 'time_s': round(time.time(), 1), **values})
             self._write_events(step, values)
         except OSError as error:
-            raise OutputError(
-                f'{self.path / LOG_NAME}: the log cannot be written ({error.strerror}); the last '
-                'checkpoint is intact: make room and start again with --resume'
-            ) from error
+            raise self._log_refused(error) from error
+
+    def _log_refused(self, error: OSError) -> OutputError:
+        return OutputError(
+            f'{self.path / LOG_NAME}: the log cannot be written ({error.strerror}); the last '
+            'checkpoint is intact: make room and start again with --resume'
+        )
 
     def _append(self, row: Mapping[str, Any]) -> None:
         file = self.path / LOG_NAME
@@ -117,7 +120,14 @@ class RunFolder:
             self._writer.add_scalar(name, value, step)
 
     def close(self) -> None:
-        """Flush and close the TensorBoard events."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        """Flush and close the TensorBoard events.
+
+        Raises:
+            OutputError: the disk is full, or fails.
+        """
+        writer, self._writer = self._writer, None
+        try:
+            if writer is not None:
+                writer.close()
+        except OSError as error:
+            raise self._log_refused(error) from error

@@ -55,3 +55,15 @@ def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(Path, 'open', full)
     with pytest.raises(OutputError, match=r'No space left on device.*checkpoint is intact'):
         folder.log(1, {'loss': 0.5})
+
+
+def test_events_that_cannot_be_flushed_are_one_sentence(tmp_path: Path) -> None:
+    class FullDisk:
+        def close(self) -> None:
+            raise OSError(28, 'No space left on device')
+
+    folder = RunFolder(tmp_path / 'run', {}, resume=False)
+    folder._writer = FullDisk()
+    with pytest.raises(OutputError, match=r'No space left on device.*--resume'):
+        folder.close()
+    folder.close()
