@@ -206,7 +206,7 @@ def _files_of(path: Path) -> list[Path]:
 
 def _listed_files(folder: Path, found: list[str]) -> list[str]:
     """Names of the files in `metadata.yaml`, all of which have to be there."""
-    listed = [Path(name).name for name in _metadata(folder)['relative_file_paths']]
+    listed = _metadata(folder)['file_names']
     missing = [name for name in listed if name not in found]
     if missing:
         raise BagError(
@@ -217,7 +217,7 @@ def _listed_files(folder: Path, found: list[str]) -> list[str]:
 
 
 def _metadata(folder: Path) -> dict[str, Any]:
-    """What rosbag2 wrote about a bag.
+    """What rosbag2 wrote about a bag: `file_names` and `counts` of messages by topic.
 
     Raises:
         BagError: damaged.
@@ -229,8 +229,13 @@ def _metadata(folder: Path) -> dict[str, Any]:
             (item['topic_metadata']['name'], int(item['message_count']))
             for item in found.get('topics_with_message_count', [])
         ]
-        return {'relative_file_paths': list(found['relative_file_paths']), 'counts': counts}
-    except (OSError, YAMLError, LookupError, TypeError, ValueError, AttributeError) as error:
+        names = [Path(name).name for name in found['relative_file_paths']]
+        return {'file_names': names, 'counts': counts}
+    # RecursionError: lists within lists, hundreds deep.
+    except (
+        *(OSError, YAMLError, LookupError, TypeError),
+        *(ValueError, AttributeError, RecursionError),
+    ) as error:
         reason = ' '.join(str(error).split()) or type(error).__name__
         raise BagError(
             f'{folder}: the bag is damaged or truncated, {METADATA_NAME} cannot be read '

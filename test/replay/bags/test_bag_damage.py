@@ -103,6 +103,17 @@ def test_metadata_that_promises_more_images_is_refused(tmp_path: Path) -> None:
         frames_of(path)
 
 
+@pytest.mark.parametrize('paths', ['[null]', '[[a.mcap]]', '7', '{}', '[' * 3000 + ']' * 3000])
+def test_metadata_with_values_of_other_types_is_refused(tmp_path: Path, paths: str) -> None:
+    path = write_records(tmp_path / 'bag', [image(0)])
+    metadata = path / 'metadata.yaml'
+    text = metadata.read_text()
+    start, end = (text.index(f'{key}:') for key in ('relative_file_paths', 'duration'))
+    metadata.write_text(f'{text[:start]}relative_file_paths: {paths}\n  {text[end:]}')
+    with pytest.raises(BagError, match=r'ros2 bag reindex|found none'):
+        frames_of(path)
+
+
 def test_broken_image_message_is_named_when_it_is_loaded(tmp_path: Path) -> None:
     broken = image(1)
     broken[2].data = broken[2].data[:30]
