@@ -39,8 +39,16 @@ def quaternion_to_yaw(quaternion_xyzw: ArrayLike) -> float:
 
 def rotation_to_quaternion(rotation: NDArray[np.float64]) -> NDArray[np.float64]:
     """(4,) unit quaternion x, y, z, w with w >= 0 of a (3, 3) rotation."""
-    quaternion = Rotation.from_matrix(rotation).as_quat()
-    return np.asarray(quaternion if quaternion[3] >= 0.0 else -quaternion)
+    return quaternion_of(Rotation.from_matrix(rotation))
+
+
+def quaternion_of(rotation: Rotation) -> NDArray[np.float64]:
+    """(4,) unit quaternion x, y, z, w of a single rotation, with w >= 0.
+
+    SciPy has had a word for that (`canonical`) only since 1.11.
+    """
+    quaternion = np.asarray(rotation.as_quat())
+    return quaternion if quaternion[3] >= 0.0 else -quaternion
 
 
 def matrix_of(pose: Pose) -> NDArray[np.float64]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
+from ghost_vpr_ros.core.model.blank_network import blank_network
 from ghost_vpr_ros.core.model.complexity import count_macs, count_parameters
 from ghost_vpr_ros.core.model.reduction import Reduction
 from ghost_vpr_ros.core.model.vpr_model import VprModel
@@ -38,7 +37,7 @@ def network_size(table: Table, row: Row) -> dict[str, Any]:
         2^20, the latter without centres, as Ghost-dil-NetVLAD counts; `gmacs` in 10^9.
     """
     experiment = read_experiment(table.base, row.changes)
-    with torch.device('meta'):  # Nothing is computed, so no numbers are needed.
+    with blank_network():  # Nothing is computed, so no numbers are needed.
         model = VprModel(experiment.model, experiment.preprocessing)
     model.pooling.initialised = True
     if isinstance(model.reduction, Reduction):

@@ -7,12 +7,14 @@ batch norm is inside the convolutions, the whitening's mean inside its bias.
 from __future__ import annotations
 
 import copy
+import inspect
 import io
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -73,6 +75,11 @@ def _projection(whitening: nn.Module) -> nn.Module:
     return _Projection(whitening) if isinstance(whitening, Whitening) else whitening
 
 
+# Without it PyTorch 2.9 and later take another exporter; before 2.5 there was no such choice.
+_KNOWS_OTHERS = 'dynamo' in inspect.signature(torch.onnx.export).parameters
+_TRACED: dict[str, Any] = {'dynamo': False} if _KNOWS_OTHERS else {}
+
+
 def export_graph(model: VprModel) -> bytes:
     """The ONNX file of a model, for any batch size and the model's own input size."""
     with torch.inference_mode():
@@ -99,7 +106,7 @@ def export_layers(network: nn.Module, size: PreprocessingConfig, outputs: Sequen
             output_names=list(outputs),
             dynamic_axes={name: {0: 'batch'} for name in (INPUT, *outputs)},
             opset_version=_OPSET,
-            dynamo=False,
+            **_TRACED,
         )
     return buffer.getvalue()
 

@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from ghost_vpr_ros.core.config.map import MappingConfig
 from ghost_vpr_ros.core.datatypes import Pose
-from ghost_vpr_ros.core.poses import quaternion_to_yaw
+from ghost_vpr_ros.core.poses import quaternion_of, quaternion_to_yaw
 from ghost_vpr_ros.core.recognition.odometry import Reading
 
 _STATE = [0, 1, 2, 5]
@@ -221,7 +221,7 @@ def _with_yaw(odometry: Pose, yaw_rad: float) -> NDArray[np.float64]:
         return np.asarray(Rotation.from_euler('z', yaw_rad).as_quat())
     turn = yaw_rad - quaternion_to_yaw(odometry.quaternion_xyzw)
     both = Rotation.from_euler('z', turn) * Rotation.from_quat(odometry.quaternion_xyzw)
-    return np.asarray(both.as_quat(canonical=True))
+    return quaternion_of(both)
 
 
 def _wrapped(angle_rad: float) -> float:

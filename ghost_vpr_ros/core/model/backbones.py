@@ -20,6 +20,7 @@ from torch import nn
 
 from ghost_vpr_ros.core.config.model import BACKBONE_CHANNELS, ModelConfig
 from ghost_vpr_ros.core.errors import PackageError
+from ghost_vpr_ros.core.model.blank_network import blank_network
 from ghost_vpr_ros.core.model.ghostcnn import ROWS, GhostCNN
 from ghost_vpr_ros.core.model.joined_maps import RowsTrunk
 
@@ -130,7 +131,7 @@ def _blank(make: Callable[[ModuleType], nn.Module]) -> Any:
             f'this backbone is defined by torchvision, which cannot be imported here ({error}); '
             'install the torchvision that belongs to this torch, or use the backbone ghostcnn'
         ) from error
-    with torch.device('meta'):
+    with blank_network():
         return make(models)
 
 

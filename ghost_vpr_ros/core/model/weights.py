@@ -20,6 +20,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from ghost_vpr_ros.core.errors import ConfigError, OutputError, WeightsError
+from ghost_vpr_ros.core.model.blank_network import blank_network, take_numbers
 from ghost_vpr_ros.core.model.description import ModelDescription, content_hash
 from ghost_vpr_ros.core.model.reduction import Reduction
 from ghost_vpr_ros.core.model.vpr_model import VprModel, arrays_of
@@ -114,7 +115,7 @@ def model_from_bytes(data: bytes, where: str) -> VprModel:
         raise unreadable(where, error) from error
     check_tensors(model.state_dict(), tensors, where)
     tensors = {k: v.float() if v.dtype == torch.float16 else v for k, v in tensors.items()}
-    model.load_state_dict(tensors, strict=True, assign=True)
+    take_numbers(model, tensors)
     if isinstance(model.reduction, Reduction):
         model.reduction.initialised = bool(model.reduction.projection.weight.any())
     if isinstance(model.whitening, Whitening):
@@ -132,7 +133,7 @@ def _empty_model(description: ModelDescription) -> VprModel:
     Nothing is drawn at random for it, and a damaged size is found before it is allocated.
     """
     assert description.config is not None
-    with torch.device('meta'):
+    with blank_network():
         return VprModel(description.config, description.preprocessing, description.provenance)
 
 

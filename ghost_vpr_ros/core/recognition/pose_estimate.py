@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import Candidate, GeoPoint, Keyframe, LoopClosure, Pose
 from ghost_vpr_ros.core.geodesy import LocalFrame, horizontal_distance_m
-from ghost_vpr_ros.core.poses import quaternion_to_yaw
+from ghost_vpr_ros.core.poses import quaternion_of, quaternion_to_yaw
 from ghost_vpr_ros.core.recognition.candidates import positions_of
 from ghost_vpr_ros.core.verification.geometric import VerifiedCandidate
 
@@ -143,7 +143,7 @@ def _in_frame_of(keyframe: Keyframe, map_T_query: Pose | None) -> Pose | None:
     turn = map_R_keyframe.inv() * Rotation.from_quat(map_T_query.quaternion_xyzw)
     keyframe_R_map = map_R_keyframe.inv().as_matrix()
     covariance = _turned(map_T_query.covariance, keyframe_R_map)
-    return Pose(keyframe_R_map @ offset, np.asarray(turn.as_quat(canonical=True)), covariance)
+    return Pose(keyframe_R_map @ offset, quaternion_of(turn), covariance)
 
 
 def _in_some_direction(offset: NDArray[np.float64], map_covariance: NDArray[np.float64]) -> Pose:

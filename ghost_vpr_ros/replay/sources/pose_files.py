@@ -17,10 +17,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Frame, Pose
 from ghost_vpr_ros.core.errors import SourceError
+from ghost_vpr_ros.core.poses import rotation_to_quaternion
 from ghost_vpr_ros.replay.bags.position_track import make_track
 from ghost_vpr_ros.replay.sources.image_sources import ImageSource
 
@@ -92,8 +92,7 @@ def _pose_of_kitti(row: NDArray[np.float64]) -> Pose:
     """The body's pose in a world that starts as the body does: x forward, y left, z up."""
     world_T_camera = row.reshape(3, 4)
     turn = _BODY_R_OPTICAL @ world_T_camera[:, :3] @ _BODY_R_OPTICAL.T
-    quaternion = Rotation.from_matrix(turn).as_quat(canonical=True)
-    return Pose(_BODY_R_OPTICAL @ world_T_camera[:, 3], np.asarray(quaternion))
+    return Pose(_BODY_R_OPTICAL @ world_T_camera[:, 3], rotation_to_quaternion(turn))
 
 
 def _rows(path: Path) -> NDArray[np.float64]:
