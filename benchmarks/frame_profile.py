@@ -32,6 +32,7 @@ from benchmarks.node_inputs import SIZE_PX, add_inputs, make_inputs, parse_with_
 from ghost_vpr_ros.core.datatypes import Hypothesis
 from ghost_vpr_ros.core.engine import create_engine
 from ghost_vpr_ros.core.image import encode_jpeg, read_image
+from ghost_vpr_ros.core.image_stream import list_images
 from ghost_vpr_ros.core.preprocessing import pixel_batch
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
 from ghost_vpr_ros.ros.answer_publishers import AnswerPublishers
@@ -43,7 +44,6 @@ from ghost_vpr_ros.ros.node_statistics import Statistics
 from ghost_vpr_ros.ros.parameters import NodeParameters
 from ghost_vpr_ros.ros.place_recognition_node import OPENMP_DEFAULTS
 from ghost_vpr_ros.ros.recognition import open_map_and_model
-from ghost_vpr_ros.ros.tools.image_publisher import list_images
 
 MODULE = 'benchmarks.frame_profile'
 FRAME_NS = 33_333_333

@@ -12,7 +12,7 @@ import cv2
 
 from benchmarks.node_processes import ROOT
 from ghost_vpr_ros.core.image import read_image
-from ghost_vpr_ros.ros.tools.image_publisher import list_images
+from ghost_vpr_ros.core.image_stream import list_images
 
 SIZE_PX = (640, 480)
 NUM_IMAGES = 60

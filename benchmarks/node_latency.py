@@ -113,7 +113,7 @@ def measure_rate(
         watcher.settle(SETTLE_S)
 
         def publish(rate_hz: float, count: int) -> dict[str, float]:
-            repeated: dict[str, Any] = {'folder': images, 'repeat': 'true', 'count': count}
+            repeated: dict[str, Any] = {'source': images, 'repeat': 'true', 'count': count}
             way: dict[str, Any] = {'rate_hz': rate_hz, 'transport': variant.transport}
             publisher = start('tools.image_publisher', **repeated, **way, wait_for_subscribers=1)
             usage = watcher.watch(node, publisher)
@@ -143,7 +143,7 @@ def measure_start(
         start = starter(variant, folder, stack)
         publisher = start(
             'tools.image_publisher',
-            folder=images,
+            source=images,
             rate_hz=START_RATE_HZ,
             transport=variant.transport,
             repeat='true',

@@ -63,7 +63,7 @@ FLOORS = (
     ('errors', 'datatypes', 'home', 'image_header', 'sampling', 'stamps', 'whole_file'),
     ('config', 'geodesy', 'poses', 'camera', 'jpeg'),
     ('image',),
-    ('probability', 'preprocessing', 'raw_image', 'closure_export'),
+    ('probability', 'preprocessing', 'raw_image', 'image_stream', 'closure_export'),
     ('model',),
     ('map', 'engine'),
     ('search', 'verification'),

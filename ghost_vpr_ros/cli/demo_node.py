@@ -60,7 +60,7 @@ def run_node(map_path: Path, images: Path, rate_hz: float, folder: Path) -> Node
     for file in (sent_file, answer_file):
         file.unlink(missing_ok=True)
     sending = {
-        'folder': str(images),
+        'source': str(images),
         'rate_hz': f'{rate_hz:.3f}',
         'wait_for_subscribers': '1',
         'json_out': str(sent_file),

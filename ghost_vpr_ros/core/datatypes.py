@@ -177,6 +177,7 @@ class Hypothesis:
         closure: of an accepted answer that says something new; None where the frame repeats the
             one before, and where nothing relates both cameras.
         descriptor: (D,) float32 of the image; None where it was unusable.
+        min_probability: from which an answer is accepted; NaN where no recogniser answered.
         detail: a sentence on an image that was unusable.
     """
 
@@ -193,3 +194,4 @@ class Hypothesis:
     closure: LoopClosure | None = None
     descriptor: NDArray[np.float32] | None = field(default=None, repr=False)
     detail: str = ''
+    min_probability: float = float('nan')

@@ -346,6 +346,7 @@ class PlaceRecognizer:
             num_known=len(self._places),
             stage_ms=clock.stage_ms,
             is_calibrated=self.calibration is not None,
+            min_probability=decision_config(self.config, self.calibration).min_probability,
         )
 
     def release(self) -> None:

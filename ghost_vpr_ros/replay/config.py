@@ -96,6 +96,20 @@ class DemoConfig(Config):
 
 
 @dataclass(frozen=True)
+class LiveConfig(Config):
+    """How fast images are answered as they come, and how many."""
+
+    rate_hz: float = setting(
+        2.0,
+        'images for each second of a video or a camera; stamps of a folder are so far apart',
+        unit='Hz',
+        low=0.01,
+        high=1000.0,
+    )
+    count: int = setting(0, 'stop after this many images; 0: no limit', low=0, high=10**9)
+
+
+@dataclass(frozen=True)
 class OdometryConfig(Config):
     """What odometry is believed."""
 

@@ -28,6 +28,7 @@ from ghost_vpr_ros.core.datatypes import (
     Reason,
 )
 from ghost_vpr_ros.core.geodesy import position_of_fix
+from ghost_vpr_ros.core.recognition.decision import missing_text
 from ghost_vpr_ros.ros.image_conversions import byte_array
 
 _CANDIDATE_FIELDS = {
@@ -130,6 +131,8 @@ def status_message(
         'frame_id': frame_id,
         'map_revision': str(hypothesis.map_revision),
         'calibrated': 'yes' if hypothesis.is_calibrated else 'no',
+        'missing': missing_text(hypothesis),
+        **_threshold(hypothesis),
         'latency_ms': f'{latency_ms:.1f}',
         **{f'{stage}_ms': f'{ms:.1f}' for stage, ms in hypothesis.stage_ms.items()},
         **_best_candidate_values(hypothesis),
@@ -271,6 +274,13 @@ def _candidate_row(
         stamp.nanosec,
         candidate.inliers,
     )
+
+
+def _threshold(hypothesis: Hypothesis) -> dict[str, str]:
+    """From which probability this answer was accepted; nothing for an image without an answer."""
+    if math.isnan(hypothesis.min_probability):
+        return {}
+    return {'min_probability': f'{hypothesis.min_probability:.4f}'}
 
 
 def _best_candidate_values(hypothesis: Hypothesis) -> dict[str, str]:

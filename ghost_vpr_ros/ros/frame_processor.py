@@ -16,6 +16,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from ghost_vpr_ros.core.datatypes import Hypothesis, Reason, State
 from ghost_vpr_ros.core.errors import GhostVprError, ImageError
 from ghost_vpr_ros.core.raw_image import AMBIGUOUS
+from ghost_vpr_ros.core.recognition.decision import missing_text
 from ghost_vpr_ros.core.stamps import Order, StampOrder
 from ghost_vpr_ros.ros.answer_publishers import AnswerPublishers
 from ghost_vpr_ros.ros.conversions import stamp_to_ns
@@ -90,6 +91,7 @@ class FrameProcessor:
         self._fresh_answers = fresh_answers
         self._order = StampOrder()
         self._guessed: set[str] = set()
+        self._state: State | None = None
 
     def process(self, received: ReceivedImage) -> Hypothesis:
         """Publish and return the answer to one image, whatever the image is like."""
@@ -116,6 +118,21 @@ class FrameProcessor:
         age_ms = self._age_s(answer.hypothesis.stamp_ns) * 1000.0
         self._publishers.publish_answer(answer.hypothesis, frame_id, age_ms, answer.detail)
         self._statistics.add_answer(answer.hypothesis, age_ms)
+        self._tell_change(answer.hypothesis)
+
+    def _tell_change(self, hypothesis: Hypothesis) -> None:
+        """Log an answer whose state is another than that of the one before, and no other."""
+        if hypothesis.state is self._state:
+            return
+        self._state = hypothesis.state
+        place = ''
+        if hypothesis.candidates:
+            keyframe = hypothesis.candidates[0].keyframe
+            place = f', best {keyframe.session}/{keyframe.name}'
+        missing = missing_text(hypothesis)
+        self._logger.info(
+            f'now {hypothesis.state.value}{place}' + (f'; missing: {missing}' if missing else '')
+        )
 
     def _publish_pictures(self, answer: Answer, frame_id: str) -> None:
         """Pictures are an extra: a damaged view in the map must not cost the answer."""

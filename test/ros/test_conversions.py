@@ -94,6 +94,16 @@ def test_an_answer_without_candidates_is_an_empty_cloud():
     assert message.header.frame_id == 'map'
 
 
+def test_status_holds_the_threshold_and_what_is_missing_to_it():
+    near = hypothesis(State.TENTATIVE, Reason.LOW_SCORE, min_probability=0.9931)
+    values = values_of(conversions.status_message(near, 'front', 1.0))
+    assert values['min_probability'] == '0.9931'
+    assert values['missing'].startswith('probability ') and values['missing'].endswith(' of 0.99')
+    unusable = hypothesis(State.REJECTED, Reason.IMAGE_QUALITY, detail='front is black')
+    values = values_of(conversions.status_message(unusable, 'front', 1.0))
+    assert values['missing'] == 'front is black' and 'min_probability' not in values
+
+
 def test_status_names_state_reason_and_best_candidate():
     message = conversions.status_message(
         hypothesis(State.REJECTED, Reason.AMBIGUOUS), 'front', 12.34

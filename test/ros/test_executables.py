@@ -1,11 +1,7 @@
 """The small parts of `image_publisher` and `answer_printer`."""
 
-import pytest
-
-from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.ros.node_runner import StopRequest
 from ghost_vpr_ros.ros.tools.answer_printer import answer_line
-from ghost_vpr_ros.ros.tools.image_publisher import list_images
 
 VALUES = {
     'stamp_ns': '1500000000',
@@ -35,17 +31,6 @@ def test_an_answer_without_candidate_says_so():
         {'stamp_ns': '0', 'state': 'UNKNOWN_PLACE', 'reason': 'EMPTY_MAP'}, age_ms=3.0
     )
     assert 'UNKNOWN_PLACE EMPTY_MAP' in line and 'no candidate' in line
-
-
-def test_images_are_published_in_the_order_of_their_names(tmp_path):
-    for name in ('b.png', 'a.JPG', 'notes.txt', 'c.jpeg'):
-        (tmp_path / name).touch()
-    assert [p.name for p in list_images(str(tmp_path))] == ['a.JPG', 'b.png', 'c.jpeg']
-
-
-def test_a_folder_without_images_is_refused(tmp_path):
-    with pytest.raises(SourceError, match='expected images'):
-        list_images(str(tmp_path))
 
 
 def test_the_first_request_to_stop_decides():

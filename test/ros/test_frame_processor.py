@@ -58,6 +58,7 @@ class FakePublishers:
 class FakeLogger:
     def __init__(self):
         self.errors = []
+        self.infos = []
         self.throttles = []
 
     def error(self, message, throttle_duration_sec=None):
@@ -65,6 +66,9 @@ class FakeLogger:
         self.throttles.append(throttle_duration_sec)
 
     warning = error
+
+    def info(self, message):
+        self.infos.append(message)
 
 
 class Bench:
@@ -101,6 +105,14 @@ def test_an_answer_carries_the_images_stamp_frame_and_age():
     assert hypothesis.stamp_ns == NOW_NS - 30_000_000
     assert (frame_id, latency_ms, detail) == ('front', 30.0, '')
     assert list(hypothesis.stage_ms) == ['decode', 'describe']
+
+
+def test_only_a_change_of_the_state_is_logged():
+    bench = Bench()
+    for number, height in enumerate((4, 4, 1, 1, 4)):
+        bench.process(NOW_NS + number, height=height)
+    logged = ['now ACCEPTED', 'now REJECTED; missing: an image that shows something']
+    assert bench.logger.infos == [*logged, 'now ACCEPTED']
 
 
 def test_an_image_without_frame_gets_the_configured_one():

@@ -4,6 +4,8 @@ import __future__
 
 import ast
 import importlib.util
+import json
+import re
 import sys
 from pathlib import Path
 from xml.etree import ElementTree
@@ -56,6 +58,18 @@ def rviz_topics():
 def test_rviz_shows_the_topics_of_the_node():
     names = ('keyframes', 'candidates', 'pose', 'markers', 'match_image/compressed')
     assert rviz_topics() == {f'/place_recognition/{name}' for name in names}
+
+
+def test_foxglove_shows_the_topics_of_the_node():
+    layout = json.loads((ROOT / 'config' / 'foxglove.json').read_text())
+    panels = layout['configById']
+    assert (
+        set(panels['3D!places']['topics']) | {panels['Image!match']['imageMode']['imageTopic']}
+        == rviz_topics()
+    )
+    assert panels['RawMessages!status']['topicPath'] == '/place_recognition/status'
+    arranged = re.findall(r'"(?:first|second)": "([^"]+)"', json.dumps(layout['layout']))
+    assert sorted(arranged) == sorted(panels)
 
 
 @pytest.fixture

@@ -95,7 +95,7 @@ def test_the_publisher_writes_which_image_had_which_stamp(listener, query_folder
     json_out = tmp_path / 'images.jsonl'
     images = listener.listen(Image, 'image', qos_profile_sensor_data)
     arguments = {
-        'folder': query_folder,
+        'source': query_folder,
         'rate_hz': 5.0,
         'wait_for_subscribers': 1,
     }
@@ -109,13 +109,13 @@ def test_the_publisher_writes_which_image_had_which_stamp(listener, query_folder
 
 def test_a_publisher_that_cannot_write_its_list_ends_with_status_1(query_folder, tmp_path):
     json_out = tmp_path / 'missing' / 'images.jsonl'
-    with Executable('tools.image_publisher', folder=query_folder, json_out=json_out) as publisher:
+    with Executable('tools.image_publisher', source=query_folder, json_out=json_out) as publisher:
         assert publisher.wait() == 1
     assert 'parameter json_out' in publisher.text and 'Traceback' not in publisher.text
 
 
 @pytest.mark.parametrize('folder', ['', '/missing/folder'])
 def test_the_publisher_needs_a_folder(folder):
-    with Executable('tools.image_publisher', folder=f"'{folder}'") as publisher:
+    with Executable('tools.image_publisher', source=f"'{folder}'") as publisher:
         assert publisher.wait() == 1
     assert 'expected a folder of images' in publisher.text

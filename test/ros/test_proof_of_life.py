@@ -77,7 +77,7 @@ def test_images_of_another_process_are_answered_with_the_place(
     poses = listener.listen(PoseWithCovarianceStamped, f'{NODE}/pose')
     fixes = listener.listen(NavSatFix, f'{NODE}/fix')
     published = tmp_path / 'published.jsonl'
-    publish = {'folder': query_folder, 'rate_hz': 4.0, 'repeat': 'true', 'json_out': published}
+    publish = {'source': query_folder, 'rate_hz': 4.0, 'repeat': 'true', 'json_out': published}
 
     def places():
         """The last complete answer to each place; early ones are lost while both sides meet."""
@@ -210,7 +210,7 @@ def test_a_threshold_applies_to_the_next_image(node, listener, camera):
 
 
 def test_localize_waits_for_fresh_images(node, listener, query_folder):
-    arguments = {'folder': query_folder, 'rate_hz': 10.0, 'repeat': 'true'}
+    arguments = {'source': query_folder, 'rate_hz': 10.0, 'repeat': 'true'}
     statuses = listener.listen(DiagnosticStatus, f'{NODE}/status')
     with Executable('tools.image_publisher', **arguments):
         wait_until(lambda: len(statuses) > 0)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
-from ghost_vpr_ros.core.datatypes import Candidate, Reason, State
+from ghost_vpr_ros.core.datatypes import Candidate, Hypothesis, Reason, State
 from ghost_vpr_ros.core.probability.calibration import Calibration
 from ghost_vpr_ros.core.probability.likelihood import Likelihood
 
@@ -49,6 +49,34 @@ def decide(
     if best.similarity >= likelihood.right_similarity:
         return State.REJECTED, Reason.AMBIGUOUS
     return State.UNKNOWN_PLACE, Reason.LOW_SCORE
+
+
+_MISSING = {
+    Reason.NONE: '',
+    Reason.EMPTY_MAP: 'a map with keyframes',
+    Reason.AMBIGUOUS: 'what tells two places apart that look alike',
+    Reason.TEMPORAL: 'this image and those before it have to agree',
+    Reason.ODOMETRY: 'agreement with the odometry and the answers of the last metres',
+    Reason.CONSISTENCY: 'other answers that agree with it',
+    Reason.LOCKOUT: 'time since answers contradicted each other',
+    Reason.UNCALIBRATED: 'a map that tells probabilities: more keyframes with positions',
+    Reason.IMAGE_QUALITY: 'an image that shows something',
+    Reason.STALE: 'an image that is newer',
+    Reason.FAILURE: 'a repair, see the log',
+}
+"""What is missing to an accepted answer; the other reasons are told by numbers."""
+
+
+def missing_text(answer: Hypothesis) -> str:
+    """What an answer lacks to be accepted, in words; empty where it is."""
+    if answer.reason in _MISSING:
+        return answer.detail or _MISSING[answer.reason]
+    if not answer.candidates:
+        return 'a keyframe near where the robot is thought to be'
+    found = f'probability {answer.candidates[0].probability:.2f} of {answer.min_probability:.2f}'
+    if answer.state is State.UNKNOWN_PLACE:
+        return f'{found}: nothing in the map looks like this'
+    return found
 
 
 def is_sure(candidates: Sequence[Candidate], config: RecognizerConfig) -> bool:

@@ -1,13 +1,12 @@
-"""Executable `image_publisher`: the images of a folder as a camera would publish them."""
+"""Executable `image_publisher`: publishes the images of a folder, a video or a camera."""
 
 from __future__ import annotations
 
 import math
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 
 import rclpy
 from rclpy.node import Node
@@ -17,8 +16,8 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from ghost_vpr_ros.core.config.settings import Config, setting
-from ghost_vpr_ros.core.errors import SourceError
-from ghost_vpr_ros.core.image import IMAGE_SUFFIXES, encode_jpeg, read_image
+from ghost_vpr_ros.core.image import encode_jpeg
+from ghost_vpr_ros.core.image_stream import StreamedImage, is_camera, stream_images
 from ghost_vpr_ros.ros.conversions import stamp_to_ns
 from ghost_vpr_ros.ros.image_conversions import compressed_message, raw_message
 from ghost_vpr_ros.ros.node_runner import (
@@ -39,7 +38,9 @@ _CACHED_MESSAGES = 64
 class PublisherConfig(Config):
     """Which images, how often, in which form."""
 
-    folder: str = setting('', 'folder of images, published in the order of their names')
+    source: str = setting(
+        '', 'folder of images (in the order of their names), video file, or camera (/dev/video0)'
+    )
     rate_hz: float = setting(10.0, 'images per second', unit='Hz', low=0.01, high=1000.0)
     transport: str = setting(
         'raw',
@@ -73,16 +74,16 @@ class ImagePublisher(Node):
 
         Raises:
             ConfigError: a parameter is not allowed, or the JSON file cannot be written.
-            SourceError: the folder is missing or holds no image.
+            SourceError: the source is missing or holds no image.
         """
         super().__init__(NODE_NAME)
         self.config = PublisherConfig.from_dict(declare_settings(self, PublisherConfig))
-        self.images = list_images(self.config.folder)
+        self._images = self._stream()
+        self._kept: dict[str, Image | CompressedImage] = {}
         self.number_published = 0
         self._json_lines = JsonLines(self.config.json_out)
         self._stop = stop
         self._expected_since = math.inf
-        self._message = lru_cache(_CACHED_MESSAGES)(self._read)
         self._publisher = self._advertise()
         self._timer = self.create_timer(1.0 / self.config.rate_hz, self._publish_next)
 
@@ -102,17 +103,17 @@ class ImagePublisher(Node):
     def _publish_next(self) -> None:
         if not self._is_expected():
             return
-        if self._is_finished():
+        image = self._next_image()
+        if image is None:
             self._timer.cancel()
             self._stop.put(0)
             return
-        index = self.number_published % len(self.images)
-        message = self._message(index)
+        message = self._message(image)
         message.header.stamp = self.get_clock().now().to_msg()
         self._publisher.publish(message)
         self.number_published += 1
         stamp_ns = stamp_to_ns(message.header.stamp)
-        self._json_lines.write({'image': self.images[index].name, 'stamp_ns': stamp_ns})
+        self._json_lines.write({'image': image.name, 'stamp_ns': stamp_ns})
 
     def _is_expected(self) -> bool:
         """Whether the wanted subscriptions have existed for long enough to receive from us.
@@ -129,39 +130,38 @@ class ImagePublisher(Node):
         settle_s = self.config.settle_s if wanted else 0.0
         return time.monotonic() - self._expected_since >= settle_s
 
-    def _is_finished(self) -> bool:
-        reached = 0 < self.config.count <= self.number_published
-        return reached or (not self.config.repeat and self.number_published >= len(self.images))
+    def _stream(self) -> Iterator[StreamedImage]:
+        return stream_images(self.config.source, self.config.rate_hz)
 
-    def _read(self, index: int) -> Image | CompressedImage:
-        rgb = read_image(self.images[index])
+    def _next_image(self) -> StreamedImage | None:
+        """None where the last image was published, or as many as are wanted."""
+        if 0 < self.config.count <= self.number_published:
+            return None
+        image = next(self._images, None)
+        if image is None and self.config.repeat and not is_camera(self.config.source):
+            self._images = self._stream()
+            image = next(self._images, None)
+        return image
+
+    def _message(self, image: StreamedImage) -> Image | CompressedImage:
+        """The message of an image; the first ones are kept for when they are repeated."""
+        if image.name in self._kept:
+            return self._kept[image.name]
+        message = self._encoded(image)
+        if self.config.repeat and len(self._kept) < _CACHED_MESSAGES:
+            self._kept[image.name] = message
+        return message
+
+    def _encoded(self, image: StreamedImage) -> Image | CompressedImage:
+        rgb = image.load()
         header = Header(frame_id=self.config.frame_id)
         if self.config.transport == 'raw':
             return raw_message(rgb, header)
         return compressed_message(encode_jpeg(rgb, self.config.jpeg_quality), 'jpeg', header)
 
 
-def list_images(folder: str) -> list[Path]:
-    """The image files directly inside a folder, sorted by name.
-
-    Raises:
-        SourceError: no folder is named, it is missing, or it holds no image.
-    """
-    if not folder or not Path(folder).is_dir():
-        raise SourceError(
-            f'parameter folder: expected a folder of images, found {folder!r}; set -p folder:=PATH'
-        )
-    images = sorted(p for p in Path(folder).iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
-    if not images:
-        raise SourceError(
-            f'{folder}: expected images ({", ".join(IMAGE_SUFFIXES)}), found none; '
-            'name the folder that holds them'
-        )
-    return images
-
-
 def main(args: list[str] | None = None) -> int:
-    """Publish until the images end, Ctrl-C or SIGTERM; 1 where the folder cannot be used."""
+    """Publish until the images end, Ctrl-C or SIGTERM; 1 where the source cannot be used."""
     stop = StopRequest()
     start_ros(args, stop)
     node = made_node(NODE_NAME, lambda: ImagePublisher(stop))

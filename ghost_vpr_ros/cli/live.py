@@ -1,0 +1,153 @@
+"""Answer the images of a folder, a video or a camera as they come.
+
+On a terminal one line follows the images, and each change of the state leaves a line behind; in a
+pipe each image is a JSON line. No ROS is needed; to publish the same images as a topic see
+`image_publisher` in docs/node.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ghost_vpr_ros.cli.model_options import add_engine_options
+from ghost_vpr_ros.cli.options import add_settings, config_from
+from ghost_vpr_ros.cli.progress import say_warnings
+from ghost_vpr_ros.core.config.engine import EngineConfig
+from ghost_vpr_ros.core.config.image import ImageConfig
+from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
+from ghost_vpr_ros.core.errors import ImageError
+from ghost_vpr_ros.replay.config import LiveConfig
+from ghost_vpr_ros.replay.output_files import without_nan
+
+if TYPE_CHECKING:
+    from ghost_vpr_ros.core.datatypes import Hypothesis
+
+COMMON_OPTIONS = (
+    *('--map', '--model', '--rate-hz', '--count', '--json', '--min-probability'),
+    *('--engine', '--device'),
+)
+"""Shown by `--help`; the others by `--help-all`."""
+
+_HEADER = f'{"image":<24} {"state":<14} {"probability":>11} {"of":>6} {"ms":>5}  place, or missing'
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument(
+        'source', metavar='SOURCE', help='folder, video file, or camera such as /dev/video0'
+    )
+    parser.add_argument(
+        '--map', required=True, type=Path, help='map that answers, or address of a shared map'
+    )
+    parser.add_argument('--model', metavar='WEIGHTS', help='weights that made the map')
+    parser.add_argument(
+        '--json',
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help='print JSON lines, or with --no-json a table; default: a table on a terminal',
+    )
+    add_settings(parser, LiveConfig)
+    add_settings(parser, RecognizerConfig)
+    add_settings(parser, ImageConfig)
+    add_engine_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Answer until the images end, the count is reached, or Ctrl-C."""
+    from ghost_vpr_ros.core.image_stream import stream_images
+    from ghost_vpr_ros.core.recognizer import PlaceRecognizer
+
+    live = config_from(args, LiveConfig)
+    limits = config_from(args, ImageConfig)
+    images = stream_images(args.source, live.rate_hz, limits)
+    is_table = sys.stdout.isatty() if args.json is None else not args.json
+    table = LiveTable()
+    with PlaceRecognizer.open(
+        args.map, args.model, config_from(args, EngineConfig), config_from(args, RecognizerConfig)
+    ) as recognizer:
+        say_warnings(recognizer.place_map)
+        for number, image in enumerate(images, start=1):
+            try:
+                answer = recognizer.recognize(image.load(), image.stamp_ns)
+            except ImageError as error:
+                table.leave(f'{image.name}: {error}')
+                continue
+            if is_table:
+                table.show(image.name, answer)
+            else:
+                print(json.dumps(without_nan(values_of(image.name, answer))), flush=True)
+            if number == live.count:
+                break
+    table.end()
+    return 0
+
+
+class LiveTable:
+    """One line that follows the answers; the line of each change of the state stays."""
+
+    def __init__(self) -> None:
+        self._state = ''
+        self._is_open = False
+
+    def show(self, image: str, answer: Hypothesis) -> None:
+        """Write the line of an answer over the last one, or below it where the state changed."""
+        if not self._state:
+            print(_HEADER)
+        if self._state != answer.state.value:
+            self.end()
+        self._state = answer.state.value
+        # A line that wraps could not be written over.
+        line = live_line(image, answer)[: shutil.get_terminal_size().columns - 1]
+        print(f'\r\x1b[K{line}' if sys.stdout.isatty() else line, end='', flush=True)
+        self._is_open = True
+        if not sys.stdout.isatty():
+            self.end()
+
+    def leave(self, text: str) -> None:
+        """Write what is no answer on a line of its own."""
+        self.end()
+        print(text, file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        """Let the line stay."""
+        if self._is_open:
+            print(flush=True)
+        self._is_open = False
+
+
+def live_line(image: str, answer: Hypothesis) -> str:
+    """The columns of `_HEADER`."""
+    values = values_of(image, answer)
+    cells = [
+        '-' if values[name] is None else f'{values[name]:.3f}'
+        for name in ('probability', 'min_probability')
+    ]
+    said = values['missing'] or f'{values["session"]}/{values["keyframe"]}'
+    took_ms = sum(answer.stage_ms.values())
+    columns = f'{image[-24:]:<24} {values["state"]:<14} {cells[0]:>11} {cells[1]:>6}'
+    return f'{columns} {took_ms:>5.0f}  {said}'
+
+
+def values_of(image: str, answer: Hypothesis) -> dict[str, Any]:
+    """What is printed of an answer; unknown values are None."""
+    from ghost_vpr_ros.core.recognition.decision import missing_text
+
+    best = answer.candidates[0] if answer.candidates else None
+    values = {
+        'image': image,
+        'stamp_ns': answer.stamp_ns,
+        'state': answer.state.value,
+        'reason': answer.reason.value,
+        'session': best and best.keyframe.session,
+        'keyframe': best and best.keyframe.name,
+        'similarity': best and best.similarity,
+        'probability': best and best.probability,
+        'min_probability': answer.min_probability,
+        'missing': missing_text(answer),
+    }
+    return dict(without_nan(values))
