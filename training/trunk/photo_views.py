@@ -158,7 +158,7 @@ class ViewBatches(Dataset[tuple[Tensor, Tensor]]):
         cut = [self._augmentation.largest_zoom, self._augmentation.stretch, self._source_px]
         return [names, self._photos.probability.tolist(), self._sizes_px[0], self._seed, cut]
 
-    def clean_views(self, block: int, count: int = 32) -> NDArray[np.uint8]:
+    def clean_views(self, block: int, count: int) -> NDArray[np.uint8]:
         """(count, size, size, 3) RGB uint8: views of a block of a bank, of the first size."""
         rng = np.random.default_rng((self._seed, block, _OF_A_BANK))
         return np.stack(self._views(rng, count, self._sizes_px[0]))

@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -24,12 +25,48 @@ from ghost_vpr_ros.core.errors import OutputError
 from ghost_vpr_ros.core.whole_file import write_whole
 from training.loop.augmentation import AugmentationConfig, augment
 from training.trunk.photo_views import ViewBatches
-from training.trunk.teacher import Teacher
 
 BLOCK = 32
 """Views that are cut, shown to the teacher and written together."""
 
 _STATE = 'bank.json'
+
+
+class BankViews(Protocol):
+    """What a bank is filled with.
+
+    Attributes:
+        identity: what decides the views, as JSON has it.
+    """
+
+    @property
+    def identity(self) -> object:
+        """See above."""
+        ...
+
+    def clean_views(self, block: int, count: int) -> NDArray[np.uint8]:
+        """(count, size, size, 3) RGB uint8: the views of a block."""
+        ...
+
+    def inputs(self, views: NDArray[np.uint8]) -> Tensor:
+        """(B, 3, size, size) float32 network inputs of views."""
+        ...
+
+
+class MapsOf(Protocol):
+    """Whose maps are kept: a teacher, or the network as it was.
+
+    Attributes:
+        name: which network it is.
+        blocks: whose maps it gives.
+    """
+
+    name: str
+    blocks: Sequence[int]
+
+    def __call__(self, batch: Tensor) -> list[Tensor]:
+        """Maps (B, C_i, h_i, w_i) of network inputs."""
+        ...
 
 
 class ViewBank:
@@ -40,7 +77,7 @@ class ViewBank:
         maps: of each block of the teacher (N, h_i, w_i, C_i) float16.
     """
 
-    def __init__(self, folder: Path, batches: ViewBatches, teacher: Teacher, count: int) -> None:
+    def __init__(self, folder: Path, batches: BankViews, teacher: MapsOf, count: int) -> None:
         """Open the bank in a folder, and make what is missing of it.
 
         Args:
@@ -57,7 +94,7 @@ class ViewBank:
         self._count = count
         self._key = _key(batches, teacher, count)
         done = self._begin()
-        example = batches.clean_views(0)
+        example = batches.clean_views(0, BLOCK)
         shapes = [tuple(each.shape[1:]) for each in teacher(batches.inputs(example[:1]))]
         self.views = self._array('views', done, (count, *example.shape[1:]), np.uint8)
         self.maps = [
@@ -96,10 +133,10 @@ class ViewBank:
                 f'{path}: cannot be used ({error}); remove the folder, or name another one'
             ) from error
 
-    def _complete(self, done: int, batches: ViewBatches, teacher: Teacher) -> None:
+    def _complete(self, done: int, batches: BankViews, teacher: MapsOf) -> None:
         with tqdm(total=self._count, initial=done, desc='views', disable=None) as bar:
             for start in range(done, self._count, BLOCK):
-                views = batches.clean_views(start // BLOCK)[: self._count - start]
+                views = batches.clean_views(start // BLOCK, BLOCK)[: self._count - start]
                 end = start + len(views)
                 self.views[start:end] = views
                 for kept, found in zip(self.maps, teacher(batches.inputs(views)), strict=True):
@@ -114,7 +151,7 @@ class ViewBank:
             array.flush()
 
 
-def _key(batches: ViewBatches, teacher: Teacher, count: int) -> str:
+def _key(batches: BankViews, teacher: MapsOf, count: int) -> str:
     """Digits of everything that decides what a bank holds."""
     said = [batches.identity, teacher.name, list(teacher.blocks), count]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()

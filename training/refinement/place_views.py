@@ -1,0 +1,144 @@
+"""Groups of views of one place, and which of two groups are certainly different places."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ghost_vpr_ros.core.config.model import PreprocessingConfig
+from ghost_vpr_ros.core.preprocessing import preprocess
+from training.loop.augmentation import AugmentationConfig, augment
+from training.refinement.place_sources import PlaceSource
+from training.trunk.view_bank import ViewBank
+
+_DRAWN, _SEEN = 1, 2
+"""Keep the generators of places and of views apart."""
+
+
+class PlaceViews:
+    """G groups of K views; which place a group shows follows from the seed alone.
+
+    Attributes:
+        place: (G,) int64 number of the place over all sources.
+        source: (G,) int64 number of its source.
+        positions_m: (G, 2) float64, NaN where unknown.
+        views_per_place: K.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[tuple[float, PlaceSource]],
+        groups: int,
+        views_per_place: int,
+        preprocessing: PreprocessingConfig,
+        seed: int,
+        identity: object,
+    ) -> None:
+        """Draw the places; no image is read yet.
+
+        Args:
+            sources: how likely each is drawn, and its places.
+            groups: G.
+            views_per_place: K.
+            preprocessing: the network's input; views are squares of its width.
+            seed: decides everything.
+            identity: what the sources follow from, as JSON has it.
+        """
+        self.views_per_place = views_per_place
+        self._sources = [source for _, source in sources]
+        self._preprocessing = replace(preprocessing, height_px=preprocessing.width_px)
+        self._seed = seed
+        self.identity = [identity, groups, views_per_place, preprocessing.to_dict(), seed]
+        weights = np.array([weight for weight, _ in sources])
+        rng = np.random.default_rng((seed, _DRAWN))
+        self.source = rng.choice(len(sources), groups, p=weights / weights.sum())
+        sizes = np.array([len(source.positions_m) for source in self._sources])
+        self._own = (rng.random(groups) * sizes[self.source]).astype(np.int64)
+        self.place = self._own + np.concatenate([[0], np.cumsum(sizes)])[self.source]
+        self.positions_m = np.stack(
+            [self._sources[s].positions_m[p] for s, p in zip(self.source, self._own, strict=True)]
+        )
+
+    def clean_views(self, block: int, count: int) -> NDArray[np.uint8]:
+        """(count, size, size, 3) RGB uint8: views of a block of a bank, whole groups of them.
+
+        Raises:
+            ImageError: an image cannot be read; the message names it.
+        """
+        first = block * count // self.views_per_place
+        groups = range(first, min(first + count // self.views_per_place, len(self.place)))
+        return np.stack([view for group in groups for view in self._views(group)])
+
+    def inputs(self, views: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> Tensor:
+        """(B, 3, size, size) float32 network inputs of views."""
+        made = [preprocess(view, self._preprocessing) for view in views]
+        return torch.from_numpy(np.concatenate(made))
+
+    def others(self, groups: NDArray[np.int64], distance_m: float) -> NDArray[np.bool_]:
+        """(n, n) whether two groups are certainly of different places.
+
+        Places of one source that are closer than the distance may be one place.
+        """
+        source, place, points = self.source[groups], self.place[groups], self.positions_m[groups]
+        apart_m = np.linalg.norm(points[:, None] - points[None], axis=2)
+        one_source = source[:, None] == source[None]
+        # Unknown positions compare as not near.
+        near = one_source & (apart_m < distance_m)
+        return (place[:, None] != place[None]) & ~near
+
+    def _views(self, group: int) -> list[NDArray[np.uint8]]:
+        source = self._sources[self.source[group]]
+        rng = np.random.default_rng((self._seed, group, _SEEN))
+        size_px = self._preprocessing.width_px
+        return source.views(int(self._own[group]), rng, self.views_per_place, size_px)
+
+
+class PlaceBatches(Dataset[tuple[Tensor, Tensor, Tensor]]):
+    """Item `step` is that step's batch: views under other light, anchors, what is different."""
+
+    def __init__(
+        self,
+        bank: ViewBank,
+        views: PlaceViews,
+        augmentation: AugmentationConfig,
+        batch: tuple[int, int, float],
+        seed: Sequence[int],
+    ) -> None:
+        """Draw from a bank.
+
+        Args:
+            bank: views, and the maps that the network had of them before.
+            views: which place each group shows.
+            augmentation: how views are changed.
+            batch: steps, places in a batch, and the distance from which places are different, m.
+            seed: decides everything, together with the step.
+        """
+        self._bank = bank
+        self._views = views
+        self._augmentation = augmentation
+        self._steps, self._places, self._distance_m = batch
+        self._seed = tuple(seed)
+
+    def __len__(self) -> int:
+        return self._steps
+
+    def __getitem__(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Inputs (P * K, 3, s, s), maps (P * K, C, h, w) float32, and different (P, P) bool.
+
+        The views of a place stand together.
+        """
+        rng = np.random.default_rng((*self._seed, step))
+        each = self._views.views_per_place
+        groups = np.sort(rng.choice(len(self._views.place), self._places, replace=False))
+        rows = (groups[:, None] * each + np.arange(each)).ravel()
+        changed = [augment(self._bank.views[row], rng, self._augmentation) for row in rows]
+        (kept,) = self._bank.maps
+        maps = torch.from_numpy(kept[rows].astype(np.float32)).permute(0, 3, 1, 2)
+        others = torch.from_numpy(self._views.others(groups, self._distance_m))
+        return self._views.inputs(changed), maps, others

@@ -1,0 +1,258 @@
+"""The refinement of a network: places in batches, an anchor to what it knew, an average.
+
+The network starts distilled and whitened. Its descriptors, whitening included, are trained to
+tell places apart; its map of an altered view stays close to the map that the network had of the
+clean view before (`anchor`), so that it forgets nothing, and answers by night what it answered by
+day. The result is the running average of its weights, mixed with the start (`keep`).
+
+Source: NetVLAD (journal version), Section 6.2, trains a projection behind NetVLAD with it.
+Deviation: views of a place are rendered or cut, and the loss is multi-similarity in place of the
+    ranking loss over tuples; the mixture with the start follows M. Wortsman et al., Robust
+    Fine-Tuning of Zero-Shot Models, CVPR 2022.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from ghost_vpr_ros.core.config.settings import Config, setting
+from ghost_vpr_ros.core.errors import ConfigError, WeightsError
+from ghost_vpr_ros.core.model.vpr_model import VprModel
+from ghost_vpr_ros.core.model.whitening import Whitening
+from training.experiment import Experiment
+from training.loop.checkpoint import (
+    flatten_optimiser,
+    load_checkpoint,
+    load_into,
+    named,
+    restore_optimiser,
+    save_checkpoint,
+    unnamed,
+)
+from training.loop.optimiser import (
+    LAYERS,
+    OptimiserConfig,
+    freeze_below,
+    half_cosine,
+    training_mode,
+)
+from training.loop.parallel import Processes
+from training.refinement.similarity import SimilarityConfig, multi_similarity
+from training.trunk.student import distillation_loss
+
+
+@dataclass(frozen=True)
+class RefinementConfig(Config):
+    """Which places; how many, how long, how far; `refinement` in an experiment's YAML file."""
+
+    places: tuple[str, ...] = setting(
+        (),
+        'sources, each `WEIGHT KIND PATH [COLUMN=VALUE ...]` with the kind facades, photos, '
+        'same:COLUMN or pairs',
+    )
+    groups: int = setting(3000, 'groups of views that are made once', low=2, high=10_000_000)
+    views_per_place: int = setting(4, 'views in a group', low=2, high=32)
+    places_per_batch: int = setting(16, 'groups in a step, for each process', low=2, high=4096)
+    different_m: float = setting(
+        40.0,
+        'places of one source that are closer may be one place',
+        unit='m',
+        low=0.0,
+        high=1e5,
+    )
+    steps: int = setting(800, 'optimiser steps', low=1, high=10_000_000)
+    learning_rate: float = setting(
+        1e-4, 'highest rate of AdamW for the trunk and the clusters', low=0.0, high=1.0
+    )
+    projection_rate: float = setting(
+        1e-3,
+        'the same for the whitening, as a share of the root mean square of its numbers',
+        low=0.0,
+        high=1.0,
+    )
+    warm_up_share: float = setting(0.05, 'share of the steps until these rates', low=0.0, high=1.0)
+    train_from: str = setting('stage4', 'layer down to which the trunk is trained', choices=LAYERS)
+    anchor: float = setting(1.0, 'weight of the distance from the maps before', low=0.0, high=1e3)
+    average_decay: float = setting(
+        0.99, 'decay of the running average of weights that is the result', low=0.0, high=1.0
+    )
+    keep: float = setting(0.0, 'share of the start in the result', low=0.0, high=1.0)
+    checkpoint_every: int = setting(50, 'steps between checkpoints', low=1, high=1_000_000)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.places_per_batch > self.groups:
+            raise ConfigError(
+                f'refinement: expected at least as many groups as a batch holds, '
+                f'{self.places_per_batch}, found {self.groups}'
+            )
+
+    def share_at(self, step: int) -> float:
+        """Share of the highest rates at a step: linear warm-up, then half a cosine down to 0."""
+        warm_up = max(1, round(self.warm_up_share * self.steps))
+        if step < warm_up:
+            return (step + 1) / warm_up
+        return half_cosine((step - warm_up) / max(1, self.steps - warm_up))
+
+
+class MapsBefore:
+    """The map that a network has now of a batch, for a bank: its own anchor.
+
+    Attributes:
+        name: the network's hash.
+        blocks: none; there is one map.
+    """
+
+    def __init__(self, model: VprModel) -> None:
+        self._model = copy.deepcopy(model).eval()
+        self.name = model.model_hash
+        self.blocks: tuple[int, ...] = ()
+
+    @torch.no_grad()
+    def __call__(self, batch: Tensor) -> list[Tensor]:
+        """(B, R, h, w): what the pooling is given."""
+        return [self._model.feature_map(batch)]
+
+
+class _Refined(nn.Module):
+    """The network as the loss needs it: map and descriptor of a batch at once."""
+
+    def __init__(self, model: VprModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+        feature_map = self.model.feature_map(batch)
+        return feature_map, self.model.whitening(self.model.pooling(feature_map))
+
+
+class Refinement:
+    """One run: built from its experiment, advanced step by step, saved and restored."""
+
+    def __init__(self, experiment: Experiment, model: VprModel, processes: Processes) -> None:
+        """Begin with this network.
+
+        Raises:
+            WeightsError: it has no whitening.
+        """
+        if not isinstance(model.whitening, Whitening):
+            raise WeightsError(
+                f'{model.name}: expected a whitening to train, found none; learn one first with '
+                'training.whiten'
+            )
+        self.config = experiment.section(RefinementConfig)
+        self.similarity = experiment.section(SimilarityConfig)
+        self.processes = processes
+        self.step = 0
+        self._seed = experiment.seed
+        self._start = {name: value.clone() for name, value in model.state_dict().items()}
+        self._origin = model.provenance
+        freeze_below(model, self.config.train_from)
+        model.whitening.requires_grad_(True)
+        refined = _Refined(model).to(processes.device)
+        self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        averaging = get_ema_multi_avg_fn(self.config.average_decay)
+        self.average = AveragedModel(model, multi_avg_fn=averaging, use_buffers=True)
+        self.optimiser = torch.optim.AdamW(self._parameters(), weight_decay=0.0)
+        self.network = processes.wrap(refined, same_buffers=True)
+
+    def _parameters(self) -> list[dict[str, object]]:
+        """Trunk and clusters at one rate, the whitening at another, as far as they are trained."""
+        whitening = list(self.model.whitening.parameters())
+        own = {id(each) for each in whitening}
+        rest = [p for p in self.model.parameters() if p.requires_grad and id(p) not in own]
+        scale = float(self.model.whitening.projection.detach().square().mean().sqrt())
+        return [
+            {'params': rest, 'highest': self.config.learning_rate},
+            {'params': whitening, 'highest': self.config.projection_rate * scale},
+        ]
+
+    def advance(self, inputs: Tensor, maps: Tensor, different: Tensor) -> tuple[float, float]:
+        """One optimiser step; both losses before it: of places, and of the anchor.
+
+        Args:
+            inputs: (P * K, 3, h, w) altered views, those of a place together.
+            maps: (P * K, R, h', w') the maps before, of the clean views.
+            different: (P, P) bool: certainly different places.
+
+        Raises:
+            WeightsError: a loss is not finite.
+        """
+        training_mode(self.model, OptimiserConfig(freeze_batch_norm=True))
+        for group in self.optimiser.param_groups:
+            group['lr'] = group['highest'] * self.config.share_at(self.step)
+        device = self.processes.device
+        batch = inputs.to(device).contiguous(memory_format=torch.channels_last)
+        found, descriptors = self.network(batch)
+        same, other = self._pairs(different.to(device))
+        places = multi_similarity(descriptors @ descriptors.T, same, other, self.similarity)
+        anchor = distillation_loss(found, maps.to(device))
+        loss = places + self.config.anchor * anchor
+        if not bool(loss.isfinite()):
+            raise WeightsError(
+                f'refinement: the loss of step {self.step} is {loss.item()}; the last checkpoint '
+                'is intact: resume with a smaller refinement.learning_rate'
+            )
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimiser.step()
+        self.average.update_parameters(self.model)
+        self.step += 1
+        return places.item(), anchor.item()
+
+    def _pairs(self, different: Tensor) -> tuple[Tensor, Tensor]:
+        """(n, n) bool each: views of one place, and of places that are certainly different."""
+        each = self.config.views_per_place
+        number = torch.arange(len(different), device=different.device).repeat_interleave(each)
+        same = number[:, None] == number[None]
+        same.fill_diagonal_(False)
+        return same, different[number][:, number]
+
+    def result(self) -> VprModel:
+        """The averaged network, mixed with the start; on the CPU, in evaluation mode."""
+        average = self.average.module
+        assert isinstance(average, VprModel)
+        found = copy.deepcopy(average).cpu()
+        mixed = found.state_dict()
+        for name, start in self._start.items():
+            if mixed[name].is_floating_point():
+                mixed[name].lerp_(start.to(mixed[name]), self.config.keep)
+        found.requires_grad_(False)
+        kept = f', {self.config.keep:g} of the start kept' if self.config.keep else ''
+        found.provenance = (
+            f'{self._origin}; refined on places in {self.step} steps of {self._views} views, '
+            f'seed {self._seed}{kept}'
+        )
+        return found.eval()
+
+    @property
+    def _views(self) -> int:
+        """Views in a step, of all processes."""
+        return self.config.places_per_batch * self.config.views_per_place * self.processes.world
+
+    def save(self, path: Path) -> None:
+        """Write the checkpoint."""
+        tensors = {
+            **named('model', self.model.state_dict()),
+            **named('average', self.average.state_dict()),
+            **named('optimiser', flatten_optimiser(self.optimiser)),
+        }
+        save_checkpoint(path, tensors, {'step': self.step})
+
+    def restore(self, path: Path) -> None:
+        """Continue from a checkpoint.
+
+        Raises:
+            WeightsError: it is damaged or of another architecture.
+        """
+        tensors, state = load_checkpoint(path)
+        load_into(self.model, unnamed('model', tensors), path)
+        load_into(self.average, unnamed('average', tensors), path)
+        restore_optimiser(self.optimiser, unnamed('optimiser', tensors))
+        self.step = int(state['step'])

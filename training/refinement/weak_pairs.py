@@ -1,0 +1,57 @@
+"""Pairs of photos of one place, as far as positions and a network that knows some can tell.
+
+A position says that two photos may show the same thing (NetVLAD, Section 4). The most alike of
+those within reach is the best potential positive (Eq. 5); where that holds from the query's side
+and from the database's, the two are taken for views of one place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_vpr_ros.core.config.settings import Config, setting
+from ghost_vpr_ros.core.errors import SourceError
+from training.datasets.place_set import PlaceSet
+
+
+@dataclass(frozen=True)
+class PairConfig(Config):
+    """Which photos may be pairs; `pairs` in an experiment's YAML file."""
+
+    distance_m: float = setting(
+        10.0, 'they are at most this far apart', unit='m', low=0.0, high=1e4
+    )
+
+
+def mutual_pairs(
+    places: PlaceSet, descriptors: NDArray[np.float32], config: PairConfig
+) -> NDArray[np.int64]:
+    """(P, 2) rows: a query and a database image that are each other's most alike within reach.
+
+    Args:
+        places: N photos with positions.
+        descriptors: (N, D) unit norm.
+        config: the distance.
+
+    Raises:
+        SourceError: there is no such pair.
+    """
+    queries, database = places.queries, places.database
+    offset_m = places.positions_m[queries][:, None] - places.positions_m[database][None]
+    may = np.linalg.norm(offset_m, axis=2) <= config.distance_m
+    may &= queries[:, None] != database[None]
+    similarity = np.where(may, descriptors[queries] @ descriptors[database].T, -np.inf)
+    found = [
+        (queries[query], database[image])
+        for query, image in enumerate(similarity.argmax(axis=1) if len(database) else ())
+        if may[query, image] and similarity[:, image].argmax() == query
+    ]
+    if not found:
+        raise SourceError(
+            f'{places.name}: expected a query and a database image within {config.distance_m:g} m, '
+            'found none; use photos of several visits'
+        )
+    return np.array(found, np.int64)
