@@ -18,10 +18,10 @@ class MotionConfig(Config):
     """How far two views of one place are apart; `motion` in an experiment's YAML file."""
 
     smallest_part: float = setting(
-        0.7, 'least share of the width and height of a photo that a view shows', low=0.1, high=1.0
+        0.6, 'least share of the width and height of a photo that a view shows', low=0.1, high=1.0
     )
     tilt: float = setting(
-        0.08, 'most that a corner of a view moves, as a share of its sides', low=0.0, high=0.3
+        0.1, 'most that a corner of a view moves, as a share of its sides', low=0.0, high=0.3
     )
     yaw_deg: float = setting(
         10.0,

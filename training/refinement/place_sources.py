@@ -38,6 +38,9 @@ HEADINGS = 8
 FACADE_M = (9.0, 20.0)
 """Distance of a facade from its panorama."""
 
+SPREAD_DEG = 20.0
+"""Most that a facade lies off its heading."""
+
 AROUND_M = 12.0
 """Panoramas so close to a facade's own show it, too."""
 
@@ -196,7 +199,7 @@ class Facades:
     ) -> list[Pixels]:
         """The facade from its own panorama and from others around it, by turns."""
         own, number = divmod(place, HEADINGS)
-        heading = np.radians(number * 360.0 / HEADINGS + rng.uniform(-20.0, 20.0))
+        heading = np.radians(number * 360.0 / HEADINGS + rng.uniform(-SPREAD_DEG, SPREAD_DEG))
         direction = np.array([np.sin(heading), np.cos(heading)])
         facade_m = self._stands_m[own] + rng.uniform(*FACADE_M) * direction
         stands = self._stands_of(own, facade_m)

@@ -51,7 +51,7 @@ def mutual_pairs(
     ]
     if not found:
         raise SourceError(
-            f'{places.name}: expected a query and a database image within {config.distance_m:g} m, '
-            'found none; use photos of several visits'
+            f'{places.name}: expected a query and a database image within {config.distance_m:g} '
+            'm, found none; use photos of several visits'
         )
     return np.array(found, np.int64)

@@ -3,8 +3,10 @@
 Loading is strict: every tensor of the network must be there, in its shape, and nothing else.
 
 A tensor whose every number is a float16 number is written as float16 and comes back as the same
-float32 numbers. So a network that was rounded once (`half`) stays small in every copy of it, those
-in maps too, and its hash, which is taken over the float32 numbers, never changes again.
+float32 numbers. The projection of the whitening, half of all numbers, is rounded to eight bits: in
+every row whole multiples, up to 127, of a float16 number. So a network that was rounded once
+(`half`) stays small in every copy of it, those in maps too, and its hash, which is taken over the
+float32 numbers, never changes again.
 """
 
 from __future__ import annotations
@@ -38,12 +40,17 @@ from ghost_vpr_ros.core.model.weights_file import (
 from ghost_vpr_ros.core.model.whitening import Whitening
 from ghost_vpr_ros.core.whole_file import write_whole
 
+_STEP = ':step'
+"""Ends the name of the numbers (rows, 1) that the int8 rows of a matrix are multiples of."""
+
+_IN_EIGHT_BITS = 'whitening.projection'
+
 _STATISTICS = ('running_mean', 'running_var')
 """Of batch norm: a few numbers over many powers of ten, never rounded."""
 
 
 def model_to_bytes(model: VprModel, half: bool = False) -> bytes:
-    """The weights file of a model, as bytes; `half` rounds its numbers to float16.
+    """The weights file of a model, as bytes; `half` rounds its numbers, see the top of this file.
 
     Raises:
         WeightsError: a number is too large for float16.
@@ -60,11 +67,15 @@ def model_to_bytes(model: VprModel, half: bool = False) -> bytes:
         'descriptor_dim': json.dumps(model.descriptor_dim),
         'model_hash': content_hash(configuration, arrays_of(tensors)),
     }
-    return save_tensors({name: _compact(tensor) for name, tensor in tensors.items()}, metadata)
+    compact = [_compact(name, tensor) for name, tensor in tensors.items()]
+    return save_tensors({k: v for each in compact for k, v in each.items()}, metadata)
 
 
 def _rounded(name: str, tensor: Tensor) -> Tensor:
-    """The nearest float16 numbers, as float32; counters and statistics as they are."""
+    """The nearest numbers of float16 or eight bits; counters and statistics as they are."""
+    if name == _IN_EIGHT_BITS:
+        levels, step = _eight_bits(tensor)
+        return levels * step
     if not tensor.is_floating_point() or name.endswith(_STATISTICS):
         return tensor
     rounded = tensor.half().float()
@@ -76,12 +87,39 @@ def _rounded(name: str, tensor: Tensor) -> Tensor:
     return rounded
 
 
-def _compact(tensor: Tensor) -> Tensor:
-    """As float16 where nothing is lost by it."""
+def _eight_bits(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Whole numbers -127 .. 127 (rows, columns) and a float16 step (rows, 1), both as float32.
+
+    Their product is the matrix, to the nearest step; a product given again has the same ones.
+    """
+    step = (matrix.abs().amax(dim=1, keepdim=True) / 127.0).half().float()
+    levels = torch.where(step > 0.0, matrix / step, 0.0).round()
+    # Plus zero: no negative zeros, which eight bits do not have.
+    return levels.clamp(-127.0, 127.0) + 0.0, step
+
+
+def _compact(name: str, tensor: Tensor) -> dict[str, Tensor]:
+    """As float16, or as eight bits and steps, where nothing is lost by it; by their names."""
     if tensor.dtype != torch.float32:
-        return tensor
+        return {name: tensor}
     small = tensor.half()
-    return small if torch.equal(small.float(), tensor) else tensor
+    if torch.equal(small.float(), tensor):
+        return {name: small}
+    if tensor.ndim == 2:
+        levels, step = _eight_bits(tensor)
+        if torch.equal(levels * step, tensor):
+            return {name: levels.to(torch.int8), name + _STEP: step.half()}
+    return {name: tensor}
+
+
+def _expanded(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors as float32 where they were written compactly."""
+    found = {k: v.float() if v.dtype == torch.float16 else v for k, v in tensors.items()}
+    for name in [name for name in found if name + _STEP in found]:
+        step = found.pop(name + _STEP)
+        if found[name].dtype == torch.int8 and step.shape == (len(found[name]), 1):
+            found[name] = found[name].float() * step
+    return found
 
 
 def load_network(stored: StoredModel) -> VprModel:
@@ -108,13 +146,12 @@ def model_from_bytes(data: bytes, where: str) -> VprModel:
         )
     description = described(metadata, where)
     try:
-        tensors = load_tensors(data)
+        tensors = _expanded(load_tensors(data))
         model = _empty_model(description)
         model.pooling.initialised = bool(json.loads(metadata['clusters_initialised']))
     except (SafetensorError, ConfigError, KeyError, TypeError, json.JSONDecodeError) as error:
         raise unreadable(where, error) from error
     check_tensors(model.state_dict(), tensors, where)
-    tensors = {k: v.float() if v.dtype == torch.float16 else v for k, v in tensors.items()}
     take_numbers(model, tensors)
     if isinstance(model.reduction, Reduction):
         model.reduction.initialised = bool(model.reduction.projection.weight.any())
@@ -143,7 +180,8 @@ def save_model(model: VprModel, path: Path | str, half: bool = False) -> None:
     Args:
         model: the network; it stays as it is.
         path: of the file.
-        half: round the numbers to float16. The file is half as large and holds another network
+        half: round the numbers to float16, and the whitening's projection to eight bits. The file
+            is less than half as large and holds another network
             than `model`, with another hash: load it to measure what it does.
 
     Raises:
@@ -184,7 +222,12 @@ def check_tensors(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], w
     """
     missing = sorted(expected.keys() - found.keys())
     unknown = sorted(found.keys() - expected.keys())
-    shapes = [k for k in expected if k in found and not _alike(expected[k], found[k])]
+    shapes = [
+        k
+        for k in expected
+        if k in found
+        and (expected[k].shape, expected[k].dtype) != (found[k].shape, found[k].dtype)
+    ]
     numbers = [k for k, v in found.items() if v.is_floating_point() and not v.isfinite().all()]
     problems = (
         ('missing', missing),
@@ -198,8 +241,3 @@ def check_tensors(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], w
                 f'{where}: {len(names)} of {len(expected)} tensors are {what}, first '
                 f'{names[0]!r}; these weights belong to another network or are damaged'
             )
-
-
-def _alike(expected: Tensor, found: Tensor) -> bool:
-    compact = expected.dtype == torch.float32 and found.dtype == torch.float16
-    return expected.shape == found.shape and (compact or expected.dtype == found.dtype)

@@ -296,3 +296,25 @@ def test_saving_over_an_older_file_replaces_it(model, tmp_path):
     save_model(model, tmp_path / 'w')
     assert load_model(tmp_path / 'w').model_hash == model.model_hash
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_rounded_file_is_small_and_stays_the_same_network(tmp_path):
+    model = tiny_model(descriptor_dim=8)
+    save_model(model, tmp_path / 'small.safetensors', half=True)
+    rounded = load_model(tmp_path / 'small.safetensors')
+    tensors = load((tmp_path / 'small.safetensors').read_bytes())
+    assert tensors['whitening.projection'].dtype == torch.int8
+    again = load(model_to_bytes(rounded))
+    assert again.keys() == tensors.keys()
+    assert all(torch.equal(again[name], tensors[name]) for name in tensors)
+    cosine = (describe(model) * describe(rounded)).sum(dim=1)
+    assert cosine.min() > 0.999
+    step = tensors['whitening.projection:step'].float()
+    error = (rounded.whitening.projection - model.whitening.projection).abs()
+    assert (error <= 0.51 * step).all() and error.any()
+
+
+def test_eight_bits_without_their_steps_are_refused(model, tmp_path):
+    rounded = model_to_bytes(model, half=True)
+    data = rewritten(rounded, lambda tensors: tensors.pop('whitening.projection:step'))
+    assert_refused(data, tmp_path / 'w', "another shape or type, first 'whitening.projection'")

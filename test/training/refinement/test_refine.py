@@ -1,0 +1,123 @@
+import csv
+from pathlib import Path
+
+import pytest
+import torch
+
+from ghost_vpr_ros.core.model.weights import load_model, save_model
+from test.core.model.tiny_model import tiny_model
+from test.training.tiny_places import write_places
+from training import refine
+from training.refinement.refinement import Refinement
+
+EXPERIMENT = """
+seed: 5
+refinement:
+  places: [1 photos {root}]
+  groups: 6
+  views_per_place: 2
+  places_per_batch: 3
+  steps: 4
+  train_from: stage5
+  average_decay: 0.5
+  checkpoint_every: 1
+"""
+
+
+class PulledPlug(Exception):
+    """Stands for the end of the process: nothing of ours catches it."""
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory) -> Path:
+    """An experiment beside its photos, and weights to refine."""
+    folder = tmp_path_factory.mktemp('refine')
+    root = write_places(folder / 'places', 6)
+    (folder / 'experiment.yaml').write_text(EXPERIMENT.format(root=root))
+    save_model(tiny_model(descriptor_dim=8), folder / 'start.safetensors')
+    return folder
+
+
+def call(folder: Path, out: Path, *more: str) -> int:
+    start = [
+        '--config',
+        str(folder / 'experiment.yaml'),
+        '--init',
+        str(folder / 'start.safetensors'),
+    ]
+    return refine.main([*start, '--out', str(out), '--device', 'cpu', *more])
+
+
+@pytest.fixture(scope='module')
+def finished(folder: Path) -> Path:
+    assert call(folder, folder / 'run') == 0
+    return folder / 'run'
+
+
+def test_the_refined_network_is_another_one_and_tells_how_it_came(folder, finished) -> None:
+    before, after = (
+        load_model(p) for p in (folder / 'start.safetensors', finished / 'weights.safetensors')
+    )
+    assert after.config == before.config
+    assert after.provenance.endswith('refined on places in 4 steps of 6 views, seed 5')
+    assert not torch.equal(after.whitening.projection, before.whitening.projection)
+    assert not torch.equal(after.pooling.centres, before.pooling.centres)
+    assert torch.equal(next(after.backbone.parameters()), next(before.backbone.parameters()))
+    rows = list(csv.DictReader((finished / 'log.csv').open()))
+    assert all(0.0 < float(rows[-1][name]) < 10.0 for name in ('places_loss', 'anchor_loss'))
+
+
+def test_an_interrupted_run_ends_as_one_that_was_not(
+    folder, finished, tmp_path, monkeypatch
+) -> None:
+    advance = Refinement.advance
+
+    def twice(self, *batch):
+        if self.step == 2:
+            raise PulledPlug
+        return advance(self, *batch)
+
+    monkeypatch.setattr(Refinement, 'advance', twice)
+    with pytest.raises(PulledPlug):
+        call(folder, tmp_path / 'run')
+    monkeypatch.undo()
+    assert refine.main(['--out', str(tmp_path / 'run'), '--resume', '--device', 'cpu']) == 0
+    found, expected = (
+        load_model(path / 'weights.safetensors') for path in (tmp_path / 'run', finished)
+    )
+    for name, value in expected.state_dict().items():
+        torch.testing.assert_close(found.state_dict()[name], value, msg=name)
+
+
+def test_the_whole_start_kept_is_the_start(folder, tmp_path) -> None:
+    assert (
+        call(folder, tmp_path / 'run', '--set', 'refinement.keep=1', '--set', 'refinement.steps=1')
+        == 0
+    )
+    found = load_model(tmp_path / 'run' / 'weights.safetensors').state_dict()
+    for name, value in load_model(folder / 'start.safetensors').state_dict().items():
+        torch.testing.assert_close(found[name], value, atol=1e-7, rtol=0.0)
+
+
+@pytest.mark.parametrize(
+    ('change', 'sentence'),
+    [
+        ('init=', 'expected weights to refine'),
+        ('refinement.places=[]', 'expected at least one source'),
+        ('refinement.groups=2', 'at least as many groups'),
+    ],
+)
+def test_what_cannot_be_refined_is_refused(folder, tmp_path, capsys, change, sentence) -> None:
+    out = ['--out', str(tmp_path / 'run'), '--device', 'cpu']
+    given = f'init={folder / "start.safetensors"}'
+    options = [*out, '--set', given, '--set', change]
+    assert refine.main(['--config', str(folder / 'experiment.yaml'), *options]) == 1
+    assert sentence in capsys.readouterr().err
+
+
+def test_weights_without_a_whitening_are_refused(folder, tmp_path, capsys) -> None:
+    save_model(tiny_model(), tmp_path / 'bare.safetensors')
+    out = ['--out', str(tmp_path / 'run'), '--device', 'cpu']
+    config = ['--config', str(folder / 'experiment.yaml')]
+    assert refine.main([*config, '--init', str(tmp_path / 'bare.safetensors'), *out]) == 1
+    assert 'expected a whitening to train' in capsys.readouterr().err
