@@ -84,10 +84,7 @@ def _batches(
     """The batches of all steps of this process: new views, or those of the run's bank."""
     if not run.config.bank_views:
         return views
-    if processes.writes:
-        ViewBank(folder.path / 'bank', views, run.teacher, run.config.bank_views)
-    processes.wait()
-    bank = ViewBank(folder.path / 'bank', views, run.teacher, run.config.bank_views)
+    bank = ViewBank(folder.path / 'bank', views, run.teacher, run.config.bank_views, processes)
     seed = (experiment.seed, processes.rank)
     return BankBatches(bank, views, experiment.section(AugmentationConfig), seed)
 

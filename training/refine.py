@@ -138,11 +138,7 @@ def _bank(
 ) -> ViewBank:
     config = experiment.section(RefinementConfig)
     count = config.groups * config.views_per_place
-    path = folder.path / 'bank'
-    if processes.writes:
-        ViewBank(path, views, before, count)
-    processes.wait()
-    return ViewBank(path, views, before, count)
+    return ViewBank(folder.path / 'bank', views, before, count, processes)
 
 
 def _batches(

@@ -24,12 +24,17 @@ from tqdm import tqdm
 from ghost_vpr_ros.core.errors import OutputError
 from ghost_vpr_ros.core.whole_file import write_whole
 from training.loop.augmentation import AugmentationConfig, augment
+from training.loop.parallel import Processes
 from training.trunk.photo_views import ViewBatches
 
 BLOCK = 32
 """Views that are cut, shown to the teacher and written together."""
 
+_BLOCKS_AT_ONCE = 16
+"""Blocks after which the disk is waited for: what an interruption loses."""
+
 _STATE = 'bank.json'
+_MADE = 'made'
 
 
 class BankViews(Protocol):
@@ -77,7 +82,14 @@ class ViewBank:
         maps: of each block of the teacher (N, h_i, w_i, C_i) float16.
     """
 
-    def __init__(self, folder: Path, batches: BankViews, teacher: MapsOf, count: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        batches: BankViews,
+        teacher: MapsOf,
+        count: int,
+        processes: Processes | None = None,
+    ) -> None:
         """Open the bank in a folder, and make what is missing of it.
 
         Args:
@@ -85,6 +97,7 @@ class ViewBank:
             batches: cuts the views: item `block` is a block of views.
             teacher: whose maps are kept.
             count: N.
+            processes: that share the work, every one of which opens the bank; None: this alone.
 
         Raises:
             OutputError: the folder cannot be written, or holds the bank of other settings.
@@ -92,63 +105,87 @@ class ViewBank:
         """
         self._folder = folder
         self._count = count
-        self._key = _key(batches, teacher, count)
-        done = self._begin()
-        example = batches.clean_views(0, BLOCK)
-        shapes = [tuple(each.shape[1:]) for each in teacher(batches.inputs(example[:1]))]
-        self.views = self._array('views', done, (count, *example.shape[1:]), np.uint8)
-        self.maps = [
-            self._array(f'map{number}', done, (count, h, w, channels), np.float16)
-            for number, (channels, h, w) in enumerate(shapes)
-        ]
-        self._complete(done, batches, teacher)
+        self._processes = processes or Processes(0, 1, torch.device('cpu'))
+        fresh = self._begin(_key(batches, teacher, count)) if self._processes.writes else False
+        if fresh:
+            self._make_arrays(batches, teacher)
+        self._processes.wait()
+        self._made = self._open(_MADE)
+        self.views = self._open('views')
+        self.maps = [self._open(f'map{number}') for number in range(self._map_count())]
+        self._complete(batches, teacher)
+        self._processes.wait()
 
-    def _begin(self) -> int:
-        """How many views are there already."""
+    def _begin(self, key: str) -> bool:
+        """Whether the bank is still to be made; its key is checked where it is there."""
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / _STATE
         if not path.exists():
-            self._note(0)
-            return 0
+            return True
         state = json.loads(path.read_text(encoding='utf-8'))
-        if state.get('key') != self._key:
+        if state.get('key') != key:
             raise OutputError(
                 f'{self._folder}: expected the views of these settings, found others; remove the '
                 'folder, or name another one'
             )
-        return int(state['done'])
+        return False
 
-    def _note(self, done: int) -> None:
-        content = json.dumps({'key': self._key, 'done': done})
+    def _make_arrays(self, batches: BankViews, teacher: MapsOf) -> None:
+        """Empty arrays, and last the key, which tells that they are there."""
+        example = batches.clean_views(0, BLOCK)[:1]
+        maps = teacher(batches.inputs(example))
+        self._make('views', (self._count, *example.shape[1:]), np.uint8)
+        for number, each in enumerate(maps):
+            channels, height, width = each.shape[1:]
+            self._make(f'map{number}', (self._count, height, width, channels), np.float16)
+        self._make(_MADE, (-(-self._count // BLOCK),), np.bool_)
+        content = json.dumps({'key': _key(batches, teacher, self._count), 'maps': len(maps)})
         write_whole(self._folder / _STATE, content.encode(), durable=False)
 
-    def _array(self, name: str, done: int, shape: tuple[int, ...], dtype: type) -> np.memmap:
+    def _make(self, name: str, shape: tuple[int, ...], dtype: type) -> None:
         path = self._folder / f'{name}.npy'
         try:
-            if done:
-                return np.load(path, mmap_mode='r+')  # type: ignore[no-any-return]
-            return open_memmap(path, 'w+', np.dtype(dtype), shape)
+            open_memmap(path, 'w+', np.dtype(dtype), shape).flush()
+        except OSError as error:
+            raise OutputError(
+                f'{path}: cannot be written ({error.strerror}); make room, or name another folder'
+            ) from error
+
+    def _open(self, name: str) -> np.memmap:
+        path = self._folder / f'{name}.npy'
+        try:
+            return np.load(path, mmap_mode='r+')  # type: ignore[no-any-return]
         except (OSError, ValueError) as error:
             raise OutputError(
                 f'{path}: cannot be used ({error}); remove the folder, or name another one'
             ) from error
 
-    def _complete(self, done: int, batches: BankViews, teacher: MapsOf) -> None:
-        with tqdm(total=self._count, initial=done, desc='views', disable=None) as bar:
-            for start in range(done, self._count, BLOCK):
-                views = batches.clean_views(start // BLOCK, BLOCK)[: self._count - start]
-                end = start + len(views)
-                self.views[start:end] = views
-                for kept, found in zip(self.maps, teacher(batches.inputs(views)), strict=True):
-                    kept[start:end] = found.permute(0, 2, 3, 1).cpu().numpy()
-                if end == self._count or start % (BLOCK * 32) == 0:
-                    self._flush()
-                    self._note(end)
-                bar.update(len(views))
+    def _map_count(self) -> int:
+        return int(json.loads((self._folder / _STATE).read_text(encoding='utf-8'))['maps'])
 
-    def _flush(self) -> None:
-        for array in (self.views, *self.maps):
-            array.flush()
+    def _complete(self, batches: BankViews, teacher: MapsOf) -> None:
+        """Make this process's share of the blocks that are missing."""
+        missing = np.flatnonzero(~self._made)[self._processes.own]
+        quiet = None if self._processes.writes else True
+        with tqdm(total=len(missing) * BLOCK, desc='views', disable=quiet) as bar:
+            for first in range(0, len(missing), _BLOCKS_AT_ONCE):
+                numbers = missing[first : first + _BLOCKS_AT_ONCE]
+                for number in numbers:
+                    self._fill(int(number), batches, teacher)
+                    bar.update(BLOCK)
+                for array in (self.views, *self.maps):
+                    array.flush()
+                # Only now: a power cut must not leave a block that counts and is not there.
+                self._made[numbers] = True
+                self._made.flush()
+
+    def _fill(self, number: int, batches: BankViews, teacher: MapsOf) -> None:
+        start = number * BLOCK
+        views = batches.clean_views(number, BLOCK)[: self._count - start]
+        end = start + len(views)
+        self.views[start:end] = views
+        for kept, found in zip(self.maps, teacher(batches.inputs(views)), strict=True):
+            kept[start:end] = found.permute(0, 2, 3, 1).cpu().numpy()
 
 
 def _key(batches: BankViews, teacher: MapsOf, count: int) -> str:
