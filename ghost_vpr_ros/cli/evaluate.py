@@ -26,7 +26,13 @@ from ghost_vpr_ros.cli.options import (
 )
 from ghost_vpr_ros.cli.progress import progress_bar
 from ghost_vpr_ros.cli.sources import opened, plain_images_told
-from ghost_vpr_ros.cli.table import add_json_option, figure_rows, print_result, table_lines
+from ghost_vpr_ros.cli.table import (
+    add_json_option,
+    brief,
+    figure_rows,
+    print_result,
+    table_lines,
+)
 from ghost_vpr_ros.cli.truth_options import add_truth_option, ground_truth_of
 from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.config.image import ImageConfig
@@ -303,12 +309,18 @@ def metrics_lines(metrics: dict[str, Any]) -> list[str]:
     }
     stages = [[name, s['p50'], s['p95']] for name, s in metrics['latency_ms'].items()]
     latency = figure_rows(['latency (ms)', 'p50', 'p95'], stages) if stages else []
-    model = {'model': metrics['model']['name'], 'weights': metrics['model']['weights']}
+    model = {
+        'model': metrics['model']['name'],
+        'weights': brief(metrics['model']['weights']),
+    }
     before = metrics.get('recall_before_reranking')
     first = [] if before is None else ['before re-ranking', *recall_lines(before), '', 'after']
+    recall = recall_lines(metrics['recall'])
+    if metrics['num_queries'] == metrics['num_queries_without_positives']:
+        recall = ['recall: none to tell, no query shows a place of the database']
     return [
         *first,
-        *recall_lines(metrics['recall']),
+        *recall,
         '',
         *table_lines({**rest, **model}),
         '',

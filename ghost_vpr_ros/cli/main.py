@@ -51,8 +51,8 @@ COMMANDS: dict[str, ModuleType] = {
     'demo': demo,
 }
 
-_REPLAY_MODULES = ('jinja2', 'matplotlib', 'PIL', 'rosbags')
-"""What the extra `replay` installs; a robot that only answers does without."""
+_EXTRAS = {**dict.fromkeys(('jinja2', 'matplotlib', 'PIL', 'rosbags'), 'replay'), 'torch': 'torch'}
+"""Which extra installs a module; a robot that only answers does without."""
 
 EXIT_KNOWN_ERROR = 1
 EXIT_INTERRUPTED = 130
@@ -105,9 +105,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f'ghost-vpr: error: {_one_line(error)}', file=sys.stderr)
         return EXIT_KNOWN_ERROR
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition('.')[0] not in _REPLAY_MODULES:
+        extra = _EXTRAS.get((error.name or '').partition('.')[0])
+        if extra is None:
             raise
-        hint = "install it with pip install 'ghost_vpr_ros[replay]'"
+        hint = f"install it with pip install 'ghost_vpr_ros[{extra}]'"
         print(f'ghost-vpr: error: this command needs {error.name}; {hint}', file=sys.stderr)
         return EXIT_KNOWN_ERROR
     except KeyboardInterrupt:

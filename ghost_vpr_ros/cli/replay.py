@@ -251,6 +251,9 @@ def _answers(
     from ghost_vpr_ros.replay.evaluation.replayer import replay
 
     odometry = _odometry(args, frames)
+    place_map, has_odometry = recognizer.place_map, odometry is not None
+    for note in missing_notes(args.mode, frames, place_map, has_odometry=has_odometry):
+        say(f'note: {note}')
     with progress_bar(len(frames), 'replay') as progress:
         if args.mode == 'localize':
             return replay(frames, recognizer, odometry, progress=progress), ''
@@ -259,6 +262,34 @@ def _answers(
         answers = replay(frames, mapper, odometry, progress=progress)
         recognizer.place_map.commit()
         return answers, mapper.session
+
+
+def missing_notes(
+    mode: str, frames: Sequence[Frame], place_map: MapReader, *, has_odometry: bool
+) -> list[str]:
+    """What a drive or its map lacks and what that costs, before the first image is described.
+
+    Args:
+        mode: of the replay.
+        frames: of the bag.
+        place_map: that answers, or is made.
+        has_odometry: whether the drive has odometry.
+    """
+    notes = []
+    if mode == 'localize' and len(place_map) and place_map.map_frame == 'none':
+        notes.append(
+            f'{place_map.path} holds no positions: an answer names a keyframe, not a pose, and '
+            'few are accepted; build the map from a source with positions (GPS, a manifest, '
+            'make-bag --poses), or from a drive with odometry (replay --mode map)'
+        )
+    if not has_odometry and mode == 'localize':
+        notes.append('no odometry: images are joined by time alone, and fewer are accepted')
+    if not has_odometry and mode != 'localize' and all(frame.geo is None for frame in frames):
+        notes.append(
+            'neither odometry nor GPS: keyframes are chosen by looks and get no positions, so '
+            'their places are named, but hardly ever accepted; record nav_msgs/Odometry'
+        )
+    return notes
 
 
 def _described(
@@ -295,9 +326,11 @@ def replay_title(bag: str, place_map: str, evaluation: Evaluation | None, model:
 
 def replay_lines(metrics: dict[str, Any]) -> list[str]:
     """The figures of a replay as text."""
-    rest = {key: metrics[key] for key in ('num_frames_without_truth', 'reasons', 'model')}
-    recall = recall_lines(metrics['recall']) if 'recall' in metrics else []
-    if recall and metrics['num_queries'] == metrics['num_queries_without_positives']:
+    rest = {key: metrics[key] for key in ('num_frames_without_truth', 'reasons')}
+    rest['model'] = metrics['model']['name']
+    is_judged = 'recall' in metrics
+    recall = recall_lines(metrics['recall']) if is_judged else []
+    if is_judged and metrics['num_queries'] == metrics['num_queries_without_positives']:
         recall = ['recall: none to tell, no frame shows a place that the map held before it']
     graph = pose_graph_lines(metrics['pose_graph']) if 'pose_graph' in metrics else []
     return [*replay_verdict(metrics), *recall, *table_lines(rest), *graph]

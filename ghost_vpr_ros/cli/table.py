@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ from ghost_vpr_ros.replay.output_files import without_nan
 
 _NAMED_BY_USERS = ('sessions',)
 """Under these stand names that users gave."""
+
+_BRIEF = 100
 
 
 def add_json_option(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +51,11 @@ def table_lines(
             shown = f'{value:.7f}' if _is_degrees(name, value) else _shown(value)
             lines.append(f'{indent}{titles[name]:<{width}}  {shown}'.rstrip())
     return lines
+
+
+def brief(text: str) -> str:
+    """The beginning of a long text; `ghost-vpr info` and JSON have all of it."""
+    return textwrap.shorten(text, _BRIEF, placeholder=' …')
 
 
 def _is_degrees(name: str, value: Any) -> bool:

@@ -89,6 +89,17 @@ def test_without_truth_only_the_answers_are_reported(program, town, tmp_path):
     assert 'no positions to judge by' in outcome.err
 
 
+def test_what_a_drive_lacks_is_said_before_the_work(program, folder, built, tmp_path):
+    program('make-bag', folder, tmp_path / 'bag')
+    drive = (tmp_path / 'bag', built)
+    error = replay(program, drive, tmp_path / 'out').err
+    assert 'nothing but static transforms' in error
+    assert 'walk.map holds no positions' in error and 'no odometry' in error
+    drive = (tmp_path / 'bag', tmp_path / 'new.map')
+    error = replay(program, drive, tmp_path / 'out', '--mode', 'map').err
+    assert 'neither odometry nor GPS' in error
+
+
 def test_metric_truth_does_not_fit_a_geotagged_map(program, town, tmp_path):
     truth = tmp_path / 'truth.txt'
     truth.write_text('# seconds x y z qx qy qz qw\n100 0 0 0 0 0 0 1\n101 5 0 0 0 0 0 1\n')

@@ -103,6 +103,8 @@ def bag_frames(
 
 def _why_unlocated(bag: BagFile, topic: Topic, topics: BagTopics, stamps_ns: Sequence[int]) -> str:
     """Why none of the images has a position, with the next step."""
+    if topic.msgtype in TF_TYPES and not _tf_moves(bag):
+        return f'{bag.path}: no image has a position: nothing but static transforms is in the bag'
     if topic.msgtype in TF_TYPES:
         return (
             f'{bag.path}: no image has a position: {topic.name} does not lead from the frame '
@@ -117,6 +119,12 @@ def _why_unlocated(bag: BagFile, topic: Topic, topics: BagTopics, stamps_ns: Seq
         else 'its messages lie too far from the images (max_gap_s)'
     )
     return f'{bag.path}: no image has a position from {topic.name}: {cause}'
+
+
+def _tf_moves(bag: BagFile) -> bool:
+    """Whether there is more TF than what never changes."""
+    topics = [topic for topic in bag.topics() if topic.msgtype in TF_TYPES]
+    return any(not topic.name.endswith('tf_static') for topic in topics)
 
 
 def _image_topic(bag: BagFile, wanted: str) -> Topic:

@@ -2,7 +2,11 @@
 
 import pytest
 
-from ghost_vpr_ros.replay.evaluation.verdicts import accepted_text, replay_verdict
+from ghost_vpr_ros.replay.evaluation.verdicts import (
+    accepted_text,
+    evaluation_verdict,
+    replay_verdict,
+)
 
 
 @pytest.mark.parametrize(
@@ -51,3 +55,12 @@ def test_more_wrong_answers_than_fit_are_counted():
 def test_a_replay_without_positions_is_not_judged():
     lines = replay_verdict({'num_frames': 2, 'states': {'ACCEPTED': 2, 'REJECTED': 0}})
     assert lines == ['2 frames: 2 accepted, none of them judged; no other']
+
+
+def test_an_evaluation_is_told_in_words():
+    metrics = {'num_queries': 60, 'num_queries_without_positives': 2, 'num_database': 90}
+    metrics['recall'] = {'1': 100.0 * 53 / 58}
+    lines = evaluation_verdict(metrics, '25 m')
+    assert lines[0] == '53 of 58 queries found their place first, among 90 images'
+    nothing = {**metrics, 'num_queries_without_positives': 60}
+    assert 'none of 60 queries' in evaluation_verdict(nothing, '25 m')[0]
