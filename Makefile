@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 PHOTOS :=
 OUT := finetuned.safetensors
 
-.PHONY: help setup demo finetune test test-slow test-all bench faults check lint types format clean
+.PHONY: help setup dist docs reference demo finetune test test-slow test-all bench faults check lint types format clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -42,9 +42,9 @@ bench: BENCH_OUT := build/bench
 bench: BENCH_PAGE := build/bench/benchmarks.md
 else
 bench: BENCH_OUT := benchmarks/results
-bench: BENCH_PAGE := docs/benchmarks.md
+bench: BENCH_PAGE := docs/lab/benchmarks.md
 endif
-bench: setup ## time us and others, write docs/benchmarks.md; BENCH=quick: a trial in build/bench
+bench: setup ## time us and others, write docs/lab/benchmarks.md; BENCH=quick: a trial in build/bench
 	@$(BIN)/python -m benchmarks.speed $(BENCH_FLAGS) --out $(BENCH_OUT)/speed.json
 	@$(BIN)/python -m benchmarks.layer_profile $(BENCH_FLAGS) --out $(BENCH_OUT)/layers.json
 	@$(BIN)/python -m benchmarks.frame_profile $(BENCH_FLAGS) --out $(BENCH_OUT)/frame.json
@@ -60,6 +60,15 @@ faults: setup ## kill, corrupt, fill and fuzz (30 minutes), write docs/reliabili
 	@$(BIN)/python -m faults $(FAULTS_FLAGS)
 
 check: lint types
+
+dist: setup ## wheel and source archive in dist/
+	@$(BIN)/python -m build --no-isolation --outdir dist .
+
+docs: setup ## the documentation as a site in build/site; a broken link fails
+	@$(BIN)/python -m mkdocs build --strict --quiet
+
+reference: setup ## write docs/reference.md: parameters, topics and services, from the code
+	@$(BIN)/python -m ghost_vpr_ros.ros.reference > docs/reference.md
 
 lint: setup ## style and format, nothing is changed
 	@$(BIN)/ruff check .

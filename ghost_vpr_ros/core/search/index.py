@@ -1,7 +1,7 @@
 """Search for the most similar descriptors of a map (faiss), derived from it.
 
 The index speaks in rows; `PlaceMap.keyframe_ids()` turns a row into a stable keyframe id. Small
-maps are searched exactly, large ones approximately; `docs/scale.md` has the figures.
+maps are searched exactly, large ones approximately; `docs/lab/scale.md` has the figures.
 """
 
 from __future__ import annotations

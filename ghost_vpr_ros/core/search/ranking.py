@@ -3,7 +3,7 @@
 Every descriptor is kept twice: in half a byte for each group of its dimensions (product
 quantisation, scanned in registers) and in one byte for each dimension. The descriptors themselves
 stay on the disk, in the map. Nothing is left out, as it is by lists or graphs: the whitened
-descriptors of a place seen again are too far apart for these. `docs/scale.md` compares them.
+descriptors of a place seen again are too far apart for these. `docs/lab/scale.md` compares them.
 """
 
 from __future__ import annotations
