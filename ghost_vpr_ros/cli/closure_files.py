@@ -11,8 +11,8 @@ from ghost_vpr_ros.cli.options import config_from
 from ghost_vpr_ros.core.config.export import ExportConfig
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.errors import ConfigError
+from ghost_vpr_ros.replay.config import PoseGraphConfig
 from ghost_vpr_ros.replay.output_files import write_file
-from ghost_vpr_ros.replay.pose_graph.graph import PoseGraphConfig
 
 if TYPE_CHECKING:
     from ghost_vpr_ros.replay.evaluation.replayer import Answer

@@ -12,9 +12,12 @@ from ghost_vpr_ros.cli.progress import say
 from ghost_vpr_ros.core.datatypes import Frame, GeoPoint
 from ghost_vpr_ros.core.errors import BagError, ConfigError
 from ghost_vpr_ros.replay.bags.topics import BagTopics
-from ghost_vpr_ros.replay.config import EvaluationConfig, OdometryConfig
-from ghost_vpr_ros.replay.pose_graph.drift import DriftConfig
-from ghost_vpr_ros.replay.pose_graph.graph import PoseGraphConfig, load_gtsam
+from ghost_vpr_ros.replay.config import (
+    DriftConfig,
+    EvaluationConfig,
+    OdometryConfig,
+    PoseGraphConfig,
+)
 
 if TYPE_CHECKING:
     from ghost_vpr_ros.replay.evaluation.replayer import Answer
@@ -47,6 +50,8 @@ def check_pose_graph(args: argparse.Namespace) -> None:
         ConfigError: GTSAM is not installed, a setting is out of range, or a seed is negative.
         BagError: the bag has no odometry, or several topics of it to choose from.
     """
+    from ghost_vpr_ros.replay.pose_graph.graph import load_gtsam
+
     if not args.pose_graph:
         return
     load_gtsam()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ghost_vpr_ros.core.config.export import OdometryNoise
 from ghost_vpr_ros.core.config.model import MAX_INITIALISATION_IMAGES
 from ghost_vpr_ros.core.config.settings import Config, setting
 
@@ -141,4 +142,42 @@ class DescribeConfig(Config):
     )
     shard_frames: int = setting(
         512, 'images in a file: what is lost at most when a process dies', low=1, high=1_000_000
+    )
+
+
+@dataclass(frozen=True)
+class PoseGraphConfig(OdometryNoise):
+    """How surely odometry and closures are believed."""
+
+    closure_heading_deg: float = setting(
+        30.0, 'deviation of the heading of a closure', unit='deg', low=0.1, high=180.0
+    )
+    verified_angle_deg: float = setting(
+        2.0, 'least deviation of the rotation that local features tell', unit='deg', low=0.1,
+        high=180.0,
+    )  # fmt: skip
+    verified_sigma_m: float = setting(
+        0.5, 'least deviation of the position that they tell', unit='m', low=1e-3, high=100.0
+    )
+    kernel_width: float = setting(
+        1.0, "where Cauchy's kernel begins to doubt a closure, in deviations", low=0.01, high=100.0
+    )
+
+
+@dataclass(frozen=True)
+class DriftConfig(Config):
+    """How much odometry made from the truth drifts."""
+
+    drift_scale_sigma: float = setting(
+        0.01, "deviation of a drive's scale error, a share of the distance", low=0.0, high=0.2
+    )
+    drift_yaw_deg_m: tuple[float, float] = setting(
+        (0.01, 0.05), 'least and largest yaw bias; the sign is drawn', unit='deg/m', low=0.0,
+        high=5.0,
+    )  # fmt: skip
+    drift_noise_m: float = setting(
+        0.02, 'noise of a step, per square root of a metre', unit='m', low=0.0, high=1.0
+    )
+    drift_yaw_noise_deg: float = setting(
+        0.1, 'yaw noise of a step, per square root of a metre', unit='deg', low=0.0, high=5.0
     )

@@ -39,7 +39,7 @@ def test_every_command_has_help(command, capsys):
 def test_help_does_not_import_the_heavy_libraries():
     script = (
         'import sys; from ghost_vpr_ros.cli.main import make_parser; make_parser(["--help"]); '
-        'heavy = ("torch", "faiss", "matplotlib", "rosbags", "rclpy"); '
+        'heavy = ("torch", "faiss", "scipy", "matplotlib", "rosbags", "rclpy"); '
         'print([name for name in heavy if name in sys.modules])'
     )
     found = subprocess.run(

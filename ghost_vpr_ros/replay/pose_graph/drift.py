@@ -8,32 +8,11 @@ are typically off by about 1 % of the distance and by 0.01 to 0.05 degrees per m
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.config.settings import Config, setting
 from ghost_vpr_ros.core.poses import rotation_about_z, steps_of
-
-
-@dataclass(frozen=True)
-class DriftConfig(Config):
-    """How much odometry made from the truth drifts."""
-
-    drift_scale_sigma: float = setting(
-        0.01, "deviation of a drive's scale error, a share of the distance", low=0.0, high=0.2
-    )
-    drift_yaw_deg_m: tuple[float, float] = setting(
-        (0.01, 0.05), 'least and largest yaw bias; the sign is drawn', unit='deg/m', low=0.0,
-        high=5.0,
-    )  # fmt: skip
-    drift_noise_m: float = setting(
-        0.02, 'noise of a step, per square root of a metre', unit='m', low=0.0, high=1.0
-    )
-    drift_yaw_noise_deg: float = setting(
-        0.1, 'yaw noise of a step, per square root of a metre', unit='deg', low=0.0, high=5.0
-    )
+from ghost_vpr_ros.replay.config import DriftConfig
 
 
 def drifting_odometry(

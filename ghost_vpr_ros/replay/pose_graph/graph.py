@@ -11,17 +11,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.config.export import OdometryNoise
-from ghost_vpr_ros.core.config.settings import setting
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.poses import matrix_of, rotation_about_z
+from ghost_vpr_ros.replay.config import PoseGraphConfig
 from ghost_vpr_ros.replay.pose_graph.closures import Closure
 
 if TYPE_CHECKING:
@@ -37,25 +35,6 @@ _LEAST_STEP_M = 0.1
 
 _GTSAM = [3, 4, 5, 0, 1, 2]
 """Order of a pose's covariance in GTSAM."""
-
-
-@dataclass(frozen=True)
-class PoseGraphConfig(OdometryNoise):
-    """How surely odometry and closures are believed."""
-
-    closure_heading_deg: float = setting(
-        30.0, 'deviation of the heading of a closure', unit='deg', low=0.1, high=180.0
-    )
-    verified_angle_deg: float = setting(
-        2.0, 'least deviation of the rotation that local features tell', unit='deg', low=0.1,
-        high=180.0,
-    )  # fmt: skip
-    verified_sigma_m: float = setting(
-        0.5, 'least deviation of the position that they tell', unit='m', low=1e-3, high=100.0
-    )
-    kernel_width: float = setting(
-        1.0, "where Cauchy's kernel begins to doubt a closure, in deviations", low=0.01, high=100.0
-    )
 
 
 def load_gtsam() -> ModuleType:

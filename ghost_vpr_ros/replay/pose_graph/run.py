@@ -18,10 +18,11 @@ from ghost_vpr_ros.core.datatypes import Frame, GeoPoint
 from ghost_vpr_ros.core.errors import BagError
 from ghost_vpr_ros.core.geodesy import LocalFrame, horizontal_distance_m
 from ghost_vpr_ros.core.poses import matrix_of, travelled_m
+from ghost_vpr_ros.replay.config import DriftConfig, PoseGraphConfig
 from ghost_vpr_ros.replay.evaluation.replayer import Answer
 from ghost_vpr_ros.replay.pose_graph.closures import Closure, closures_of
-from ghost_vpr_ros.replay.pose_graph.drift import DriftConfig, drifting_odometry
-from ghost_vpr_ros.replay.pose_graph.graph import PoseGraph, PoseGraphConfig
+from ghost_vpr_ros.replay.pose_graph.drift import drifting_odometry
+from ghost_vpr_ros.replay.pose_graph.graph import PoseGraph
 from ghost_vpr_ros.replay.pose_graph.odometry_track import OdometryTrack
 
 OWN_PAST, PRIOR_MAP = "the drive's own past", 'other drives in the map'

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from ghost_vpr_ros.core.poses import rotation_about_z
-from ghost_vpr_ros.replay.pose_graph.drift import DriftConfig, drifting_odometry
+from ghost_vpr_ros.replay.config import DriftConfig
+from ghost_vpr_ros.replay.pose_graph.drift import drifting_odometry
 from test.replay.circles import circle
 
 

@@ -9,8 +9,9 @@ import pytest
 from ghost_vpr_ros.core.datatypes import Pose
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.poses import pose_of, rotation_about_z
-from ghost_vpr_ros.replay.pose_graph.drift import DriftConfig, drifting_odometry
-from ghost_vpr_ros.replay.pose_graph.graph import PoseGraph, PoseGraphConfig, load_gtsam
+from ghost_vpr_ros.replay.config import DriftConfig, PoseGraphConfig
+from ghost_vpr_ros.replay.pose_graph.drift import drifting_odometry
+from ghost_vpr_ros.replay.pose_graph.graph import PoseGraph, load_gtsam
 from ghost_vpr_ros.replay.pose_graph.odometry_track import Break
 from ghost_vpr_ros.replay.pose_graph.run import absolute_trajectory_error_m
 from test.replay.circles import circle, map_closure, own_closure, track
