@@ -78,7 +78,8 @@ def test_all_files_are_written_and_the_pictures_are_pictures(program, folder, ag
     out = tmp_path / 'out'
     evaluate(program, out, folder, again, 'index')
     pictures = {'recall.png', 'precision_recall.png', 'worst_failures.jpg', 'matches.jpg'}
-    assert {path.name for path in out.iterdir()} == pictures | {'metrics.json', 'per_query.csv'}
+    written = {path.name for path in out.iterdir()}
+    assert written == pictures | {'metrics.json', 'per_query.csv', 'report.html'}
     assert all(read_image(out / name).shape[1] > 300 for name in pictures)
 
 
