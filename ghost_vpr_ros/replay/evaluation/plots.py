@@ -30,6 +30,9 @@ _PAGE_COLOURS = {
     '#ffffff': 'card',
     _GRID: 'grid',
     _MAP_GREY: 'pale',
+    _BLUE: 'query',
+    _GREEN: 'right',
+    _RED: 'wrong',
 }
 
 ANSWER_STYLES = {
@@ -285,7 +288,7 @@ def png_of(figure: Figure) -> bytes:
 def svg_of(figure: Figure, height_in: float = 3.6) -> str:
     """An `<svg>` element for a page: narrow, without a title, in the colours of the page.
 
-    The page defines the CSS variables `--ink`, `--pale`, `--grid` and `--card`.
+    The page defines the CSS variables that `_PAGE_COLOURS` names.
     """
     for axes in figure.axes:
         axes.set_title('', loc='left')
