@@ -33,9 +33,10 @@ class MotionConfig(Config):
     pitch_deg: float = setting(
         5.0, 'most that it looks up or down', unit='deg', low=0.0, high=30.0
     )
-    fov_deg: tuple[float, ...] = setting(
-        (65.0, 90.0), 'narrowest and widest field of view', unit='deg', low=20.0, high=120.0
+    narrowest_deg: float = setting(
+        65.0, 'narrowest field of view', unit='deg', low=20.0, high=120.0
     )
+    widest_deg: float = setting(90.0, 'widest field of view', unit='deg', low=20.0, high=120.0)
 
 
 def moved_view(

@@ -224,7 +224,7 @@ class Facades:
         east, north = facade_m - self._stands_m[stand]
         yaw_deg = float(np.degrees(np.arctan2(east, north)))
         yaw_deg += float(rng.uniform(-self._motion.yaw_deg, self._motion.yaw_deg))
-        fov_deg = float(rng.uniform(*self._motion.fov_deg))
+        fov_deg = float(rng.uniform(self._motion.narrowest_deg, self._motion.widest_deg))
         pitch_deg = float(rng.uniform(-self._motion.pitch_deg, self._motion.pitch_deg))
         view = ViewConfig(fov_deg, size_px, size_px, pitch_deg, 'mirror')
         return self._panoramas.frame_at(stand, yaw_deg, view).load()

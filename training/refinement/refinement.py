@@ -16,6 +16,7 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -167,7 +168,8 @@ class Refinement:
         whitening = list(self.model.whitening.parameters())
         own = {id(each) for each in whitening}
         rest = [p for p in self.model.parameters() if p.requires_grad and id(p) not in own]
-        scale = float(self.model.whitening.projection.detach().square().mean().sqrt())
+        projection = cast(Whitening, self.model.whitening).projection.detach()
+        scale = float(projection.square().mean().sqrt())
         return [
             {'params': rest, 'highest': self.config.learning_rate},
             {'params': whitening, 'highest': self.config.projection_rate * scale},

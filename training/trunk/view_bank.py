@@ -66,8 +66,15 @@ class MapsOf(Protocol):
         blocks: whose maps it gives.
     """
 
-    name: str
-    blocks: Sequence[int]
+    @property
+    def name(self) -> str:
+        """See above."""
+        ...
+
+    @property
+    def blocks(self) -> Sequence[int]:
+        """See above."""
+        ...
 
     def __call__(self, batch: Tensor) -> list[Tensor]:
         """Maps (B, C_i, h_i, w_i) of network inputs."""

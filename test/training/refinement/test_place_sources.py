@@ -20,7 +20,9 @@ from training.refinement.place_sources import (
 from training.refinement.place_views import PlaceViews
 from training.refinement.weak_pairs import PairConfig, mutual_pairs
 
-STILL = MotionConfig(smallest_part=1.0, tilt=0.0, yaw_deg=0.0, pitch_deg=0.0, fov_deg=(60.0, 60.0))
+STILL = MotionConfig(
+    smallest_part=1.0, tilt=0.0, yaw_deg=0.0, pitch_deg=0.0, narrowest_deg=60.0, widest_deg=60.0
+)
 
 
 def opened(text: str, motion: MotionConfig = STILL) -> tuple[float, PlaceSource]:
