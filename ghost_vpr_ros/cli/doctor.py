@@ -197,6 +197,7 @@ PROBES: dict[str, Callable[[], Finding]] = {
     'rosbags': _module('rosbags', 'rosbags', 'bags without ROS'),
     'rosbags-image': _module('rosbags.image', 'rosbags-image', 'raw images of messages'),
     'matplotlib': _module('matplotlib', 'matplotlib', 'pictures of reports'),
+    'jinja2': _module('jinja2', 'jinja2', 'report.html'),
     'rclpy': _ros,
     'cv_bridge': _cv_bridge,
     'image transports': _transports,
