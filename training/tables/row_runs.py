@@ -32,7 +32,7 @@ from training.loop.run_folder import LOG_NAME
 from training.measure.protocols import read_protocols
 from training.tables.plan import BASELINE, Row, Table
 
-RECIPE = 1
+RECIPE = 2
 """Version of what the stages compute."""
 
 _WHOLE_FILE_BYTES = 10**7

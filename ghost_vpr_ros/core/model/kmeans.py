@@ -30,6 +30,8 @@ def kmeans_centres(
             f'cluster initialisation: expected at least K = {clusters} {what}, found '
             f'{len(features)}; use more or larger images, or fewer clusters'
         )
+    if not clusters:
+        return features.new_zeros(0, features.shape[1])
     kmeans = faiss.Kmeans(
         features.shape[1],
         clusters,

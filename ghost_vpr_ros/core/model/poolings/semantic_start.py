@@ -1,4 +1,4 @@
-"""Where further clusters start: far from the others, or at what label maps call dynamic.
+"""Where clusters start that are left out: at what is least typical, or what label maps call dynamic.
 
 Source: SRALNet, Section III-E.
 """
@@ -6,22 +6,29 @@ Source: SRALNet, Section III-E.
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ghost_vpr_ros.core.model.label_maps import DYNAMIC, STATIC
 from ghost_vpr_ros.core.model.poolings.pooling import LocalSample
 
+ATYPICAL_SHARE = 0.1
+"""Share of the local features that count as the least typical ones."""
 
-def distant_directions(centres: Tensor, count: int, seed: int) -> Tensor:
-    """(K, count, C) random unit vectors; those of a centre (K, C) point away from it.
 
-    Drawn evenly over the sphere, those on the centre's side turned round: a local feature x of
-    unit norm that lies at a centre is then at least sqrt(2) away from them.
+def least_typical(features: Tensor, centres: Tensor, least: int) -> Tensor:
+    """(M, C): the tenth of the local features that lie farthest from their nearest centre.
+
+    A cluster far from all local features would be assigned nothing, have no gradient and stay
+    where it is for ever; among these it takes in some of them from the first step on.
+
+    Args:
+        features: (N, C), unit norm.
+        centres: (K, C) k-means centres of them.
+        least: at least so many, where there are as many.
     """
-    generator = torch.Generator().manual_seed(seed)
-    drawn = torch.randn(len(centres), count, centres.shape[1], generator=generator)
-    towards = (drawn * centres[:, None]).sum(dim=2, keepdim=True) > 0
-    return nn.functional.normalize(torch.where(towards, -drawn, drawn), dim=2)
+    distance = torch.cdist(features, centres).amin(dim=1)
+    count = max(round(ATYPICAL_SHARE * len(features)), least)
+    return features[distance.argsort(descending=True)[:count]]
 
 
 def by_role(sample: LocalSample) -> tuple[Tensor, Tensor]:

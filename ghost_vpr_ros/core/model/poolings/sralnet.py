@@ -10,7 +10,7 @@ from ghost_vpr_ros.core.model.description import POOLING_TITLES
 from ghost_vpr_ros.core.model.kmeans import kmeans_centres
 from ghost_vpr_ros.core.model.netvlad import NetVLAD
 from ghost_vpr_ros.core.model.poolings.pooling import LocalSample
-from ghost_vpr_ros.core.model.poolings.semantic_start import by_role, distant_directions
+from ghost_vpr_ros.core.model.poolings.semantic_start import by_role, least_typical
 
 
 class SRALNet(NetVLAD):
@@ -22,11 +22,16 @@ class SRALNet(NetVLAD):
     representative (Eq. 4), and V_k = sum_i alpha_k beta_k (x_i - c_k) (Eq. 5). Shadows have no
     centres.
 
-    Section III-E says how it starts. As NetVLAD, with shadows that are random but distant from
-    their representative; or, with `semantic` (SRALNet-SC), representatives from local features of
-    static classes, and as shadows the S candidates of dynamic classes that are nearest.
-    Deviation: the paper does not say how many candidates there are nor how they are made; ours are
-    K * S k-means centres of the dynamic features, or the features themselves where they are fewer.
+    The start: representatives by k-means, and of K * S shadow candidates the S nearest to each;
+    candidates are k-means centres of the local features that are least typical of the
+    representatives. With `semantic` (SRALNet-SC, Section III-E), representatives come from local
+    features of static classes and candidates from those of dynamic classes.
+
+    Deviations: without labels Section III-E starts shadows at random, distant from their
+    representative. With an assignment as sharp as NetVLAD's they are then assigned 1e-9 with
+    gradients of 1e-10, and no training wakes them. With labels, the paper does not say how many
+    candidates there are nor how they are made; ours are K * S k-means centres, or the features
+    themselves where they are fewer.
     """
 
     label = POOLING_TITLES['sralnet']
@@ -51,7 +56,7 @@ class SRALNet(NetVLAD):
         return alpha * inside.softmax(dim=2)[:, :, 0]
 
     def initialise_from(self, sample: LocalSample | None, seed: int) -> None:
-        """Centroids by k-means; shadows from dynamic features where they are known.
+        """Centroids by k-means; shadows from dynamic features where known, else untypical ones.
 
         Raises:
             SourceError: fewer local features than centroids, or all alike.
@@ -59,25 +64,27 @@ class SRALNet(NetVLAD):
         assert sample is not None
         clusters = len(self.centres)
         if self.needs_roles:
-            features, dynamic = by_role(sample)
-            what = 'local features of static classes'
+            features, left_out = by_role(sample)
+            what, other = (f'local features of {kind} classes' for kind in ('static', 'dynamic'))
             centres = kmeans_centres(features, clusters, seed, what)
-            shadows = self._nearest_candidates(centres, dynamic, seed)
         else:
-            features = sample.features
+            features, other = sample.features, 'local features'
             centres = kmeans_centres(features, clusters, seed)
-            shadows = distant_directions(centres, self.shadows, seed)
+            left_out = least_typical(features, centres, self.shadows)
+        shadows = self._nearest_candidates(centres, left_out, seed, other)
         self.initialise(centres, features, shadows.flatten(0, 1))
 
-    def _nearest_candidates(self, centres: Tensor, dynamic: Tensor, seed: int) -> Tensor:
+    def _nearest_candidates(
+        self, centres: Tensor, left_out: Tensor, seed: int, what: str
+    ) -> Tensor:
         """(K, S, C): the S nearest shadow candidates of each centre."""
-        if len(dynamic) < self.shadows:
+        if len(left_out) < self.shadows:
             raise SourceError(
-                f'{self.label}: expected at least S = {self.shadows} local features of dynamic '
-                f'classes, found {len(dynamic)}; use label maps with sky, people or vehicles, or '
-                'fewer shadow_clusters'
+                f'{self.label}: expected at least S = {self.shadows} {what}, found '
+                f'{len(left_out)}; use more images (with label maps: of sky, people or vehicles), '
+                'or fewer shadow_clusters'
             )
-        count = min(len(centres) * self.shadows, len(dynamic))
-        candidates = kmeans_centres(dynamic, count, seed)
+        count = min(len(centres) * self.shadows, len(left_out))
+        candidates = kmeans_centres(left_out, count, seed)
         order = torch.cdist(centres, candidates).argsort(dim=1)
         return candidates[order[:, : self.shadows]]

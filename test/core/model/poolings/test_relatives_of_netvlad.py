@@ -12,7 +12,7 @@ from ghost_vpr_ros.core.model.poolings.crn import CRN
 from ghost_vpr_ros.core.model.poolings.ghostvlad import GhostVLAD
 from ghost_vpr_ros.core.model.poolings.hard_vlad import HardVLAD, hard_vlad
 from ghost_vpr_ros.core.model.poolings.pooling import LocalSample
-from ghost_vpr_ros.core.model.poolings.semantic_start import distant_directions
+from ghost_vpr_ros.core.model.poolings.semantic_start import least_typical
 from ghost_vpr_ros.core.model.poolings.spe_netvlad import SPENetVLAD
 from ghost_vpr_ros.core.model.poolings.sralnet import SRALNet
 from test.core.model.poolings.layers import (
@@ -65,13 +65,6 @@ def test_ghosts_take_a_share_of_each_location_and_give_nothing():
     shares = scores / (scores.sum(dim=1, keepdim=True) + ghosts)
     expected = vlad(x.flatten(2), shares.flatten(2), layer.centres)
     torch.testing.assert_close(layer(x), expected)
-
-
-def test_ghosts_start_far_away_so_that_ghostvlad_starts_as_netvlad():
-    layer = started(GhostVLAD(CHANNELS, CLUSTERS, 'v2', 2))
-    clustered = unit_features(60).double().T.reshape(1, CHANNELS, 6, 10)
-    near = layer.weights(clustered, clustered).sum(dim=1)
-    assert near.mean() > 0.8
 
 
 @VERSIONS
@@ -154,14 +147,37 @@ def test_spe_netvlad_stacks_the_netvlads_of_its_cells():
     torch.testing.assert_close(layer(x), expected)
 
 
-def test_distant_directions_point_away_from_their_centre():
-    centres = unit_features(40, seed=5)
-    found = distant_directions(centres, 7, seed=1)
-    assert found.shape == (40, 7, CHANNELS)
-    torch.testing.assert_close(found.norm(dim=2), torch.ones(40, 7))
-    assert (found * centres[:, None]).sum(dim=2).max() <= 0.0
-    assert torch.equal(found, distant_directions(centres, 7, seed=1))
-    assert not torch.equal(found, distant_directions(centres, 7, seed=2))
+def test_the_least_typical_lie_farthest_from_their_centre():
+    centres = torch.eye(2)
+    angles = torch.linspace(0.0, math.pi / 4.0, 30)
+    features = torch.stack([angles.cos(), angles.sin()], dim=1)
+    assert torch.equal(least_typical(features, centres, 0), features[[29, 28, 27]])
+    assert len(least_typical(features, centres, 20)) == 20
+    assert len(least_typical(features, centres, 40)) == 30
+
+
+def street() -> torch.Tensor:
+    """(2000, 32) local features, unit norm: 8 tight clusters and a tenth that fits none."""
+    centres = unit_features(8, seed=1, channels=32)
+    typical = centres.repeat(225, 1) + 0.2 * unit_features(1800, seed=2, channels=32)
+    return torch.nn.functional.normalize(
+        torch.cat([typical, unit_features(200, seed=3, channels=32)]), dim=1
+    )
+
+
+@VERSIONS
+@pytest.mark.parametrize('kind', [GhostVLAD, SRALNet])
+def test_what_is_left_out_is_alive_from_the_first_step(kind, version):
+    """Ghosts and shadows take more than 1 % in, and their gradients are like the others'."""
+    layer, features = kind(32, 8, version, 4), street()
+    layer.initialise_from(LocalSample(features), 0)
+    cells = features.T.reshape(1, 32, 40, 50)
+    all_of_it = layer.assignment(cells)[:, :8].softmax(dim=1).sum()
+    kept = layer.weights(cells, cells).sum()
+    assert 0.01 < 1.0 - kept / all_of_it < 0.3
+    (layer(cells)[0, :100].sum()).backward()
+    rows = layer.assignment.weight.grad.flatten(1).norm(dim=1)
+    assert rows[8:].mean() > 1e-2 * rows[:8].mean()
 
 
 def labelled() -> LocalSample:
