@@ -1,9 +1,9 @@
-"""Measure networks, and the RootSIFT baseline, by named protocols: recall@1/5/10 in one table.
+"""Measure networks, and the RootSIFT baseline, by named protocols: recall@N in one table.
 
 python -m training.evaluate --weights RUN/weights.safetensors [more ...] [--dims 64 128 512]
 python -m training.evaluate --weights W --only gsv_test gardens_left_right --data shared/data
 python -m training.evaluate --weights W --panel --against OTHER    # one number, and paired tests
-python -m training.evaluate --weights W --rerank patch-netvlad     # a second look at the first 20
+python -m training.evaluate --weights W --rerank patch-netvlad     # a second look at the first 100
 """
 
 from __future__ import annotations
@@ -32,12 +32,15 @@ from ghost_vpr_ros.core.model.rootsift_vlad import RootSiftVlad
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import load_model
 from ghost_vpr_ros.core.model.weights_file import StoredModel
+from ghost_vpr_ros.core.model.whitening import Whitening
 from ghost_vpr_ros.replay.config import RerankConfig
 from ghost_vpr_ros.replay.descriptors.extraction import extract_descriptors
+from ghost_vpr_ros.replay.evaluation.metrics import RECALL_RANKS
 from ghost_vpr_ros.replay.evaluation.reranking import PatchReranker
 from ghost_vpr_ros.replay.output_files import without_nan, write_json
 from training.datasets.command_options import add_settings, config_from
 from training.entry import finish, new_parser
+from training.head.patch_components import patch_components
 from training.loop.trunk_memory import add_maps_option, remember_trunk
 from training.measure.panel import (
     PANEL,
@@ -49,7 +52,7 @@ from training.measure.panel import (
 )
 from training.measure.protocols import PROTOCOLS, Protocol, open_protocol, read_protocols
 from training.measure.retrieval import Judged, judge
-from training.places.selection import VALIDATION_RANKS
+from training.trunk.photo_views import open_unweighted
 
 DATA_VARIABLE = 'GHOST_VPR_DATA'
 
@@ -160,7 +163,7 @@ def _row(protocol: Protocol, dim: int, judged: Judged) -> dict[str, Any]:
 
 def table(results: Sequence[dict[str, Any]]) -> str:
     """The rows of all networks as a Markdown table."""
-    ranks = [f'r@{n}' for n in VALIDATION_RANKS]
+    ranks = [f'r@{n}' for n in RECALL_RANKS]
     lines = [
         '| weights | protocol | D | ' + ' | '.join(ranks) + ' | queries | database |',
         '|---|---|--:|' + '--:|' * (len(ranks) + 2),
@@ -204,10 +207,25 @@ def _opened(
 def _reranking(
     model: VprModel | StoredModel | RootSiftVlad, args: argparse.Namespace
 ) -> Rerank | None:
+    """Makes the second look that the options name; None: none.
+
+    Raises:
+        ConfigError: components of patches for no second look.
+    """
     config, patches = config_from(args, RerankConfig), config_from(args, PatchNetVladConfig)
     if config.rerank == 'none':
+        if args.patch_pca:
+            raise ConfigError('--patch-pca: nothing is re-ranked; add --rerank patch-netvlad')
         return None
-    return lambda engine: PatchReranker(model, engine, config, patches)
+    known: list[Whitening] = []
+
+    def rerank(engine: Engine) -> PatchReranker:
+        if args.patch_pca and not known:
+            frames = open_unweighted(args.patch_pca)
+            known.append(patch_components(model, engine, patches, frames))
+        return PatchReranker(model, engine, config, patches, *known)
+
+    return rerank
 
 
 def _results(args: argparse.Namespace) -> list[dict[str, Any]]:
@@ -281,6 +299,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--dims', type=int, nargs='+', default=[], help='sizes of prefixes')
     for kind in (EngineConfig, RerankConfig, PatchNetVladConfig):
         add_settings(parser, kind)
+    parser.add_argument(
+        '--patch-pca',
+        nargs='+',
+        default=[],
+        metavar='IMAGES',
+        help='PATH [COLUMN=VALUE ..] of training images: principal components of their patches, '
+        "--patch-dim of them, replace the network's whitening",
+    )
     add_maps_option(parser)
     parser.add_argument('--out', type=Path, help='JSON file to write')
     parser.add_argument('--json', action='store_true', help='print JSON instead of a table')

@@ -14,6 +14,7 @@ from ghost_vpr_ros.core.image import read_image
 from ghost_vpr_ros.core.model.initialisation import build_untrained
 from ghost_vpr_ros.core.model.weights import load_model, save_model
 from ghost_vpr_ros.replay.descriptors.extraction import extract_descriptors
+from ghost_vpr_ros.replay.evaluation.metrics import RECALL_RANKS
 from ghost_vpr_ros.replay.sources.image_sources import open_source
 from test.training.tiny_places import write_places
 from training.evaluate import main, prefix
@@ -33,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (path / 'protocols.yaml').write_text(TEXT)
     model = build_untrained(
         ModelConfig(crop_channels=160, clusters=2, descriptor_dim=8),
-        PreprocessingConfig(width_px=64, height_px=64),
+        PreprocessingConfig(width_px=96, height_px=96),
         [read_image(file) for file in sorted(images.glob('*.png'))],
     )
     save_model(model, path / 'weights.safetensors')
@@ -63,7 +64,7 @@ def test_recall_is_that_of_a_search_by_hand(folder: Path, capsys: pytest.Capture
         similarity = short[0::2] @ short[1::2].T  # Views are query and database in turn.
         order = np.argsort(-similarity, axis=1)
         rank = [int(np.flatnonzero(found == q)[0]) for q, found in enumerate(order)]
-        expected = {str(n): 100.0 * np.mean(np.array(rank) < n) for n in (1, 5, 10)}
+        expected = {str(n): 100.0 * np.mean(np.array(rank) < n) for n in RECALL_RANKS}
         assert row['recall'] == pytest.approx(expected)
         assert (row['descriptor_dim'], row['num_queries'], row['num_database']) == (dim, 4, 4)
         share = expected['1'] / 100.0
@@ -93,7 +94,7 @@ def test_a_table_of_several_weights(folder: Path, capsys: pytest.CaptureFixture)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 + 2
     # Each image is its own first answer.
-    assert '| walk | 8 | 100.0 ± 0.0 | 100.0 | 100.0 | 24 | 24 |' in lines[2]
+    assert '| walk | 8 | 100.0 ± 0.0 | 100.0 | 100.0 | 100.0 | 100.0 | 24 | 24 |' in lines[2]
     assert len({line.count('|') for line in lines}) == 1
     assert [result['weights'] for result in json.loads(out.read_text())] == weights[1:]
 
@@ -105,6 +106,15 @@ def test_patches_give_a_second_look(folder: Path, capsys: pytest.CaptureFixture)
     assert row['recall']['1'] == 100.0
     assert row['right_at_1'] == [1] * 24
     assert row['protocol_id'].startswith('walk#')
+
+
+def test_components_of_patches_are_learnt_from_images(folder: Path, capsys) -> None:
+    learnt = ['--patch-pca', f'{folder / "places"} split=train', '--patch-dim', '3']
+    second = ['--rerank', 'patch-netvlad', *learnt, '--json']
+    assert evaluate(folder, '--only', 'walk', *second) == 0
+    assert json.loads(capsys.readouterr().out)[0]['rows'][0]['recall']['1'] == 100.0
+    assert evaluate(folder, '--only', 'walk', *learnt) == 1
+    assert '--patch-pca: nothing is re-ranked' in capsys.readouterr().err
 
 
 def test_prefixes_have_unit_norm() -> None:

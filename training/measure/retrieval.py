@@ -11,7 +11,6 @@ from ghost_vpr_ros.core.search.index import SearchIndex
 from ghost_vpr_ros.replay.evaluation.evaluator import NO_ROW, Reranker, rank_database
 from ghost_vpr_ros.replay.evaluation.metrics import RECALL_RANKS, recall_at
 from training.measure.protocols import Protocol
-from training.places.selection import VALIDATION_RANKS
 
 
 @dataclass(frozen=True)
@@ -26,8 +25,8 @@ class Judged:
 
     @property
     def recall(self) -> dict[int, float]:
-        """recall@1/5/10 in percent by N; NaN without queries."""
-        return recall_at(self.correct, np.ones(len(self.correct), bool), VALIDATION_RANKS)
+        """recall@N in percent by N of `RECALL_RANKS`; NaN without queries."""
+        return recall_at(self.correct, np.ones(len(self.correct), bool))
 
 
 def judge(
@@ -42,18 +41,20 @@ def judge(
         queries: (Q, D) unit-norm descriptors.
         database: (M, D) likewise.
         protocol: of these queries and this database.
-        reranker: puts the first 20 rows of each query into another order; None: they stay.
+        reranker: puts the first rows of each query into another order; None: they stay.
 
     Raises:
         ImageError: an image cannot be read for re-ranking.
     """
     truth = protocol.truth
+    width = max(max(RECALL_RANKS), reranker.num_candidates if reranker else 0)
     if protocol.panorama is None:
-        rows, _ = rank_database(queries, database, truth)
+        rows, _ = rank_database(queries, database, truth, width)
     else:
-        rows = _ranked_panoramas(queries, database, protocol, protocol.panorama)
+        rows = _ranked_panoramas(queries, database, protocol, protocol.panorama, width)
     if reranker is not None:
         rows, _ = reranker.rerank(protocol.queries, protocol.database, rows, {})
+    rows = rows[:, : max(RECALL_RANKS)]
     return Judged(truth.positives.mask(rows)[truth.positives.counts() > 0])
 
 
@@ -62,15 +63,16 @@ def _ranked_panoramas(
     database: NDArray[np.float32],
     protocol: Protocol,
     panorama: NDArray[np.int64],
+    width: int,
 ) -> NDArray[np.int64]:
-    """(Q, 20) database rows, the best view of each panorama."""
+    """(Q, width) database rows, the best view of each panorama."""
     views = int(np.unique(panorama, return_counts=True)[1].max())
     excluded = int(protocol.truth.excluded.counts().max(initial=0))
     index = SearchIndex(database.shape[1])
     index.add_all(database)
-    rows, _ = index.search(queries, max(RECALL_RANKS) * views + excluded)
+    rows, _ = index.search(queries, width * views + excluded)
     rows = np.where(protocol.truth.excluded.mask(rows), NO_ROW, rows)
-    return best_views(rows, panorama)[:, : max(RECALL_RANKS)]
+    return best_views(rows, panorama)[:, :width]
 
 
 def best_views(rows: NDArray[np.int64], panorama: NDArray[np.int64]) -> NDArray[np.int64]:

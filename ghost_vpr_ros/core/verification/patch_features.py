@@ -20,7 +20,9 @@ from ghost_vpr_ros.core.verification.local_features import LocalFeatures, workin
 
 _CONFIDENCE = 0.999
 _ITERATIONS = 1000
-_LEAST_POINTS = 8
+LEAST_POINTS = 8
+"""Fewer matches agree with nothing. Deviation: four points determine a homography; eight, and
+MAGSAC++ in place of RANSAC, keep chance agreements on coarse grids out."""
 
 
 class PatchExtractor:
@@ -61,7 +63,7 @@ def consistent_patches(
     fundamental matrices, and give no relative pose.
     """
     none = np.zeros(len(query), bool)
-    if len(query) < _LEAST_POINTS:
+    if len(query) < LEAST_POINTS:
         return none
     try:
         _, mask = cv2.findHomography(

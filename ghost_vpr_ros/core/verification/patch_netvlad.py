@@ -2,7 +2,13 @@
 
 Source: Hausler, Garg, Xu, Milford, Fischer, "Patch-NetVLAD" (CVPR 2021), Section 3: NetVLAD over
 every square patch of the feature map by an integral feature space, the network's own whitening,
-mutual nearest neighbours, and a score by RANSAC or by rapid spatial scoring, summed over sizes.
+mutual nearest neighbours, and a score by RANSAC or by rapid spatial scoring, averaged over sizes.
+
+Deviations: patches are as large a part of the image as in the paper, whatever the size of the
+feature map; the paper's 2, 5 and 8 cells are those of 30 x 40. A size with fewer patches than a
+homography can be told from counts for nothing, and its weight goes to the others. MAGSAC++ with at
+least 8 matches stands in for RANSAC. Without components of their own, patches go through the
+whitening that was learnt on whole images.
 """
 
 from __future__ import annotations
@@ -19,12 +25,13 @@ from ghost_vpr_ros.core.config.verification import PatchNetVladConfig
 from ghost_vpr_ros.core.engine import Engine
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.model.description import DescribedModel
+from ghost_vpr_ros.core.model.poolings.registry import feature_map_size
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import load_network
 from ghost_vpr_ros.core.model.weights_file import StoredModel
 from ghost_vpr_ros.core.model.whitening import Whitening
 from ghost_vpr_ros.core.preprocessing import pixel_batch
-from ghost_vpr_ros.core.verification.patch_features import consistent_patches
+from ghost_vpr_ros.core.verification.patch_features import LEAST_POINTS, consistent_patches
 
 _STRIDE = 1.0
 """Cells from one patch to the next, and the error of a consistent match."""
@@ -66,6 +73,11 @@ class PatchGrid:
     def __len__(self) -> int:
         return len(self.points)
 
+    @property
+    def counts(self) -> bool:
+        """Whether there are patches enough to tell whether they agree."""
+        return len(self) >= LEAST_POINTS
+
 
 @dataclass(frozen=True)
 class ImagePatches:
@@ -90,7 +102,7 @@ class PatchComparison:
     """How well two images agree.
 
     Attributes:
-        score: weighted sum over the sizes; higher is better.
+        score: weighted mean over the sizes that count; higher is better.
         matches: patches that are each other's nearest.
         query: (n, 2) cells, the centres of matched patches that agree (`rapid`: of all matched).
         reference: (n, 2) the same in the other image.
@@ -105,17 +117,32 @@ class PatchComparison:
 class PatchDescriber:
     """Describes the patches of images with one network; not for several threads at once."""
 
-    def __init__(self, model: DescribedModel, engine: Engine, config: PatchNetVladConfig) -> None:
+    def __init__(
+        self,
+        model: DescribedModel,
+        engine: Engine,
+        config: PatchNetVladConfig,
+        components: Whitening | None = None,
+    ) -> None:
         """Keep the engine, which its owner closes, and the model's pooling and whitening.
 
+        Args:
+            model: the network.
+            engine: runs it.
+            config: sizes, and how patches are compared.
+            components: learnt on patches, in place of the network's whitening.
+
         Raises:
-            ConfigError: the model pools without clusters, or has no such prefix.
+            ConfigError: the model pools without clusters or has no such prefix, or its feature map
+                is too small for patches.
         """
         network, self._pooling = _network_of(model)
-        self._whitening = _whitening_of(network, config)
+        self._whitening = components or _whitening_of(network, config)
         self._preprocessing = model.preprocessing
         self._engine = engine
-        self._config = config
+        self._weights = patch_sizes(
+            config, feature_map_size(network.backbone, self._preprocessing)
+        )
 
     @torch.inference_mode()
     def __call__(self, image: NDArray[np.uint8]) -> ImagePatches:
@@ -127,18 +154,40 @@ class PatchDescriber:
         found = self._engine.feature_map(pixel_batch(image, self._preprocessing))
         sums = integral_residuals(self._pooling, torch.from_numpy(found))
         height, width = found.shape[2:]
-        sizes = zip(self._config.patch_sizes, self._config.patch_weights, strict=True)
-        grids = tuple(self._grid(sums, size, weight) for size, weight in sizes if weight > 0.0)
+        grids = tuple(self._grid(sums, *each) for each in self._weights.items())
         return ImagePatches(grids, width, height)
 
     def _grid(self, sums: Tensor, size: int, weight: float) -> PatchGrid:
-        size = min(size, sums.shape[2] - 1, sums.shape[3] - 1)
         vlads = patch_vlads(sums, size)
         rows, columns = vlads.shape[:2]
         y, x = np.mgrid[:rows, :columns]
         points = np.column_stack([x.ravel(), y.ravel()]) + size / 2.0
         descriptors = self._whitening(vlads.flatten(0, 1)).numpy()
         return PatchGrid(descriptors, points, (columns - 1, rows - 1), weight)
+
+
+def patch_sizes(config: PatchNetVladConfig, cells: tuple[int, int]) -> dict[int, float]:
+    """Sides of the patches on a feature map of (h, w) cells, and the weight of each.
+
+    Sizes that become the same are one, with their weights added.
+
+    Raises:
+        ConfigError: no size leaves room for as many patches as are needed.
+    """
+    scale = min(cells) / config.patch_map_side if config.patch_map_side else 1.0
+    weights: dict[int, float] = {}
+    for size, weight in zip(config.patch_sizes, config.patch_weights, strict=True):
+        if weight > 0.0:
+            side = min(max(int(scale * size + 0.5), 1), *cells)
+            weights[side] = weights.get(side, 0.0) + weight
+    most = max((cells[0] - size + 1) * (cells[1] - size + 1) for size in weights)
+    if most < LEAST_POINTS:
+        raise ConfigError(
+            f'patch-netvlad: expected room for at least {LEAST_POINTS} patches, found {most} in a '
+            f'feature map of {cells[1]}x{cells[0]} cells; make the input larger or the '
+            'patch_sizes smaller'
+        )
+    return weights
 
 
 def _network_of(model: DescribedModel) -> tuple[VprModel, ClusterPooling]:
@@ -202,9 +251,12 @@ def patch_vlads(sums: Tensor, size: int) -> Tensor:
 
 def compare(query: ImagePatches, reference: ImagePatches, scoring: str) -> PatchComparison:
     """Two images, whose patches were described in the same way, patch by patch."""
-    score, matches = 0.0, 0
+    score, weight, matches = 0.0, 0.0, 0
     agreeing: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
     for a, b in zip(query.grids, reference.grids, strict=True):
+        if not a.counts:
+            continue
+        weight += a.weight
         pairs = mutual_matches(a.descriptors, b.descriptors)
         at, there = a.points[pairs[:, 0]], b.points[pairs[:, 1]]
         if scoring == 'rapid':
@@ -215,7 +267,9 @@ def compare(query: ImagePatches, reference: ImagePatches, scoring: str) -> Patch
             score += a.weight * len(at) / len(a)
         matches += len(pairs)
         agreeing.append((at, there))
-    return PatchComparison(score, matches, *map(np.concatenate, zip(*agreeing, strict=True)))
+    return PatchComparison(
+        score / weight, matches, *map(np.concatenate, zip(*agreeing, strict=True))
+    )
 
 
 def mutual_matches(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.int64]:

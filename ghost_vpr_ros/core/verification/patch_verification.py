@@ -1,7 +1,8 @@
 """Patch-NetVLAD as a stage of the recogniser: candidates verified patch by patch.
 
 In place of inliers stands the score, put on the scale of a number of patches: as many as would
-agree if all sizes agreed to the same extent. It gives no relative pose: patches are too coarse.
+agree if all sizes that count agreed to the same extent. It gives no relative pose: patches are
+too coarse.
 """
 
 from __future__ import annotations
@@ -43,13 +44,14 @@ class PatchNetVladVerifier:
             views: RGB uint8 (H, W, 3) of a keyframe id, or None; may raise `ImageError`.
             model: the network whose pooling describes patches.
             engine: runs it; its owner closes it.
-            config: settings; the sizes of the patches are those of `PatchNetVladConfig`.
+            config: settings; the sizes of the patches are those of `PatchNetVladConfig`, in cells
+                of any feature map: so was learnt what their number says.
 
         Raises:
             ConfigError: the network pools without clusters.
         """
         self._config = config
-        self._patches = PatchNetVladConfig()
+        self._patches = PatchNetVladConfig(patch_map_side=0)
         self._describe = PatchDescriber(model, engine, self._patches)
         self._keyframes = ViewFeatures(views, self._describe, config.cache_keyframes)
         self._evidence = LEARNT[PATCH_NETVLAD]
@@ -91,7 +93,7 @@ class PatchNetVladVerifier:
         if keyframe is None:
             return VerifiedCandidate(candidate)
         found = compare(query, keyframe, self._patches.patch_scoring)
-        inliers = round(found.score * len(query) / sum(grid.weight for grid in query.grids))
+        inliers = round(found.score * sum(len(grid) for grid in query.grids if grid.counts))
         # The first cell lies at 0.5; pixels, of which the cells of the spread are made, at 0.
         cells = min(
             occupied_cells(points - 0.5, image.width, image.height)

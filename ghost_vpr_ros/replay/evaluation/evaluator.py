@@ -169,7 +169,10 @@ def evaluate(
 
 
 def rank_database(
-    queries: NDArray[np.float32], database: NDArray[np.float32], truth: GroundTruth
+    queries: NDArray[np.float32],
+    database: NDArray[np.float32],
+    truth: GroundTruth,
+    width: int = max(RECALL_RANKS),
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Rows and similarities (Q, k) of queries that are described already, as in `Evaluation`.
 
@@ -177,10 +180,10 @@ def rank_database(
         queries: (Q, D) float32, unit norm.
         database: (N, D) float32, unit norm.
         truth: of these two; what it excludes is left out of the rankings.
+        width: k.
     """
     index = SearchIndex(database.shape[1])
     index.add_all(database)
-    width = max(RECALL_RANKS)
     return _without_excluded(truth, *index.search(queries, _depth(truth, width)), width)
 
 

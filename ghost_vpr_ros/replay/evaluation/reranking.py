@@ -12,6 +12,7 @@ from ghost_vpr_ros.core.config.verification import PatchNetVladConfig
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.engine import Engine
 from ghost_vpr_ros.core.model.description import DescribedModel
+from ghost_vpr_ros.core.model.whitening import Whitening
 from ghost_vpr_ros.core.verification.patch_netvlad import ImagePatches, PatchDescriber, compare
 from ghost_vpr_ros.core.verification.view_features import FeatureCache
 from ghost_vpr_ros.replay.config import RerankConfig
@@ -31,6 +32,7 @@ class PatchReranker:
         engine: Engine,
         config: RerankConfig,
         patches: PatchNetVladConfig,
+        components: Whitening | None = None,
     ) -> None:
         """Make an empty cache.
 
@@ -39,13 +41,14 @@ class PatchReranker:
             engine: runs it; its owner closes it.
             config: how many candidates, and how many images are kept.
             patches: how two images are compared.
+            components: learnt on patches, in place of the network's whitening.
 
         Raises:
             ConfigError: the network pools without clusters.
         """
         self.num_candidates = config.rerank_candidates
         self._scoring = patches.patch_scoring
-        self._describe = PatchDescriber(model, engine, patches)
+        self._describe = PatchDescriber(model, engine, patches, components)
         self._cache: FeatureCache[ImagePatches] = FeatureCache(config.rerank_cache)
 
     def rerank(

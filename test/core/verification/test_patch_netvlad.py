@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.config.verification import PatchNetVladConfig
 from ghost_vpr_ros.core.engine import create_engine
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.model.netvlad import NetVLAD
+from ghost_vpr_ros.core.model.whitening import Whitening
 from ghost_vpr_ros.core.preprocessing import pixel_batch, preprocess
 from ghost_vpr_ros.core.verification.patch_netvlad import (
     ImagePatches,
@@ -18,6 +20,7 @@ from ghost_vpr_ros.core.verification.patch_netvlad import (
     compare,
     integral_residuals,
     mutual_matches,
+    patch_sizes,
     patch_vlads,
     rapid_score,
 )
@@ -120,40 +123,55 @@ def test_the_same_place_scores_above_another(scoring):
 def test_the_sizes_are_weighed():
     one, other = grid(world(0), 0, 0, 0.45), grid(world(1), 0, 0, 0.15)
     query = image(one, other)
-    assert compare(query, query, 'ransac').score == pytest.approx(0.6)
+    assert compare(query, query, 'ransac').score == pytest.approx(1.0)
     elsewhere = image(one, grid(world(2), 0, 0, 0.15))
-    assert compare(query, elsewhere, 'ransac').score == pytest.approx(0.45, abs=0.02)
+    assert compare(query, elsewhere, 'ransac').score == pytest.approx(0.75, abs=0.03)
 
 
-def describer(model, **settings) -> PatchDescriber:
-    return PatchDescriber(model, create_engine(model), PatchNetVladConfig(**settings))
+def describer(model, components=None, **settings) -> PatchDescriber:
+    """Of a model whose feature map has 4 x 5 cells (h, w)."""
+    model.preprocessing = PreprocessingConfig(width_px=160, height_px=128)
+    config = PatchNetVladConfig(**{'patch_map_side': 0, **settings})
+    return PatchDescriber(model, create_engine(model), config, components)
 
 
 def test_patches_of_an_image_are_whitened_and_centred():
     model = tiny_model(descriptor_dim=6)
     found = describer(model, patch_sizes=(1, 2, 9), patch_weights=(0.5, 0.0, 2.0))(pictures(1)[0])
     small, whole = found.grids
-    # 2 x 2 cells; the size without weight is left out, the one beyond the map is the map.
-    assert (found.width, found.height, len(small), len(whole)) == (2, 2, 4, 1)
-    np.testing.assert_allclose(small.points, [[0.5, 0.5], [1.5, 0.5], [0.5, 1.5], [1.5, 1.5]])
-    assert small.extent == (1, 1)
+    # The size without weight is left out, the one beyond the map is its shorter side.
+    assert (found.width, found.height, len(small), len(whole)) == (5, 4, 20, 2)
+    np.testing.assert_allclose(small.points[[0, 1, 5]], [[0.5, 0.5], [1.5, 0.5], [0.5, 1.5]])
+    np.testing.assert_allclose(whole.points, [[2.0, 2.0], [3.0, 2.0]])
+    assert (small.extent, whole.extent) == ((4, 3), (1, 0))
     np.testing.assert_allclose(np.linalg.norm(small.descriptors, axis=1), 1.0, rtol=1e-5)
 
 
 def test_a_prefix_of_the_descriptor_has_unit_norm():
     model = tiny_model(descriptor_dim=6)
     (first, *_), (whole, *_) = (
-        describer(model, patch_sizes=(2, 2, 2), patch_dim=dim)(pictures(1)[0]).grids
+        describer(model, patch_sizes=(1, 2, 2), patch_dim=dim)(pictures(1)[0]).grids
         for dim in (3, 0)
     )
-    expected = whole.descriptors[:, :3] / np.linalg.norm(whole.descriptors[:, :3])
+    short = whole.descriptors[:, :3]
+    expected = short / np.linalg.norm(short, axis=1, keepdims=True)
     np.testing.assert_allclose(first.descriptors, expected, rtol=1e-4)
+
+
+def square(model) -> None:
+    """Let one patch be the whole map of 3 x 3 cells."""
+    model.preprocessing = PreprocessingConfig(width_px=96, height_px=96)
+
+
+def of_whole_map(model, **settings) -> PatchGrid:
+    square(model)
+    config = PatchNetVladConfig(patch_sizes=(9, 1, 1), patch_map_side=0, **settings)
+    return PatchDescriber(model, create_engine(model), config)(pictures(1)[0]).grids[0]
 
 
 def test_without_whitening_a_patch_is_a_whole_vlad():
     image, model = pictures(1)[0], tiny_model(descriptor_dim=6)
-    one = {'patch_sizes': (9, 1, 1), 'patch_weights': (1.0, 0.0, 0.0)}
-    (whole,) = describer(model, patch_whitening=False, **one)(image).grids
+    whole = of_whole_map(model, patch_whitening=False)
     batch = torch.from_numpy(preprocess(image, model.preprocessing))
     with torch.no_grad():
         expected = model.describe_unwhitened(batch)
@@ -183,9 +201,7 @@ def test_a_pooling_without_clusters_or_with_several_vlads_is_refused(changes):
 def test_one_patch_as_large_as_the_map_is_the_descriptor(pooling):
     """Also for relatives of NetVLAD; CRN's context would differ in a smaller patch."""
     model = tiny_model(pooling=pooling)
-    (whole,) = describer(model, patch_sizes=(9, 1, 1), patch_weights=(1.0, 0.0, 0.0))(
-        pictures(1)[0]
-    ).grids
+    whole = of_whole_map(model)
     batch = pixel_batch(pictures(1)[0], model.preprocessing)
     np.testing.assert_allclose(whole.descriptors, create_engine(model).describe(batch), atol=1e-4)
 
@@ -193,3 +209,58 @@ def test_one_patch_as_large_as_the_map_is_the_descriptor(pooling):
 def test_weights_of_zero_alone_are_refused():
     with pytest.raises(ConfigError, match='patch_weights'):
         PatchNetVladConfig(patch_weights=(0.0, 0.0, 0.0))
+
+
+@pytest.mark.parametrize(
+    ('cells', 'expected'),
+    [
+        ((30, 40), {2: 0.45, 5: 0.15, 8: 0.4}),
+        ((20, 20), {1: 0.45, 3: 0.15, 5: 0.4}),
+        ((15, 20), {1: 0.45, 3: 0.15, 4: 0.4}),
+        ((7, 7), {1: 0.6, 2: 0.4}),
+    ],
+)
+def test_sizes_follow_the_map(cells, expected):
+    assert patch_sizes(PatchNetVladConfig(), cells) == pytest.approx(expected)
+
+
+def test_sizes_may_stay_as_they_are():
+    fixed = PatchNetVladConfig(patch_map_side=0)
+    assert patch_sizes(fixed, (7, 9)) == {2: 0.45, 5: 0.15, 7: 0.4}
+
+
+def test_a_map_without_room_is_refused():
+    with pytest.raises(ConfigError, match='at least 8 patches, found 6 in a feature map of 3x2'):
+        patch_sizes(PatchNetVladConfig(), (2, 3))
+
+
+@pytest.mark.parametrize(('side', 'settings'), [(3, {}), (7, {}), (7, {'patch_map_side': 0})])
+def test_an_image_agrees_with_itself_whatever_the_size_of_its_map(side, settings):
+    model = tiny_model()
+    model.preprocessing = PreprocessingConfig(width_px=32 * side, height_px=32 * side)
+    config = PatchNetVladConfig(**settings)
+    found = PatchDescriber(model, create_engine(model), config)(pictures(1)[0])
+    assert compare(found, found, 'ransac').score == pytest.approx(1.0)
+
+
+def test_a_size_with_too_few_patches_counts_for_nothing():
+    one = grid(world(0), 0, 0, 0.45)
+    few = PatchGrid(one.descriptors[:7], one.points[:7], (6, 0), 0.55)
+    for scoring in ('ransac', 'rapid'):
+        alone = compare(image(one), image(grid(world(1), 0, 0, 0.45)), scoring)
+        both = compare(image(one, few), image(grid(world(1), 0, 0, 0.45), few), scoring)
+        assert both.score == alone.score
+        assert both.matches == alone.matches
+
+
+def test_components_of_patches_replace_the_whitening():
+    model = tiny_model(descriptor_dim=6)
+    components = Whitening(model.pooling.out_dim, 3)
+    components.set_projection(
+        torch.zeros(model.pooling.out_dim), torch.eye(3, model.pooling.out_dim)
+    )
+    shown = pictures(1)[0]
+    raw = describer(model, patch_whitening=False)(shown).grids[0].descriptors[:, :3]
+    found = describer(model, components)(shown).grids[0].descriptors
+    expected = raw / np.linalg.norm(raw, axis=1, keepdims=True)
+    np.testing.assert_allclose(found, expected, atol=1e-5)

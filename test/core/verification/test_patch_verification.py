@@ -17,7 +17,7 @@ from test.core.model.tiny_model import pictures
 from test.core.two_views import candidate
 
 CONFIG = VerificationConfig(features='patch-netvlad')
-PATCHES = 7 * 7 + 4 * 4 + 1
+PATCHES = 7 * 7 + 4 * 4
 
 
 @pytest.fixture(scope='module')
@@ -46,15 +46,15 @@ def test_the_name_chooses_the_verifier(model):
 def test_the_same_view_has_nearly_all_patches_of_the_sizes_that_can_agree(model, places):
     darker = (places[1] * 0.9).astype(np.uint8)
     (found,) = verifier(model, lambda _: places[1]).verify(darker, [candidate()]).items
-    # One patch of 8 x 8 cells tells no homography: at most 0.6 of the weight is left.
-    assert 0.5 * PATCHES < found.candidate.inliers <= round(0.6 * PATCHES)
+    # One patch of 8 x 8 cells tells no homography, and counts for nothing.
+    assert 0.8 * PATCHES < found.candidate.inliers <= PATCHES
     assert found.cells == 16
     assert (found.relative, found.pose) == (None, None)
 
 
 def test_another_place_has_few(model, places):
     (found,) = verifier(model, lambda _: places[1]).verify(places[2], [candidate()]).items
-    assert found.candidate.inliers < 0.3 * PATCHES
+    assert found.candidate.inliers < 0.5 * PATCHES
     assert not found.is_verified
 
 

@@ -85,7 +85,7 @@ def test_figures_of_a_hand_made_ranking():
         similarity=[[0.9, 0.5], [0.8, 0.7], [0.7, 0.1]],
     )
     metrics = evaluation.metrics()
-    assert metrics['recall'] == {'1': 50.0, '5': 100.0, '10': 100.0, '20': 100.0}
+    assert metrics['recall'] == {'1': 50.0, '5': 100.0, '10': 100.0, '20': 100.0, '25': 100.0}
     assert metrics['num_queries_without_positives'] == 1
     assert metrics['average_precision'] == pytest.approx(0.5)
     assert metrics['recall_at_100_precision'] == pytest.approx(50.0)

@@ -15,7 +15,7 @@ from ghost_vpr_ros.replay.evaluation.ground_truth import by_index
 from ghost_vpr_ros.replay.evaluation.reranking import PatchReranker
 from test.core.model.tiny_model import pictures
 
-PATCHES = PatchNetVladConfig(patch_sizes=(1, 2, 4))
+PATCHES = PatchNetVladConfig(patch_sizes=(1, 2, 4), patch_map_side=0)
 
 
 @pytest.fixture(scope='module')

@@ -56,11 +56,11 @@ def test_views_of_one_panorama_take_one_rank_on_tokyo(tokyo: Path) -> None:
     queries = np.array([[1.0, 0.0]] * 3, np.float32)
     database = described(0.9, 0.8, 0.5)
     plain = judge(queries, database, opened(tokyo))
-    assert plain.recall == {1: 0.0, 5: 0.0, 10: 0.0}
+    assert plain.recall == {1: 0.0, 5: 0.0, 10: 0.0, 20: 0.0, 25: 100.0}
     thinned = judge(queries, database, opened(tokyo, best_view_of_panorama=True))
-    assert thinned.recall == {1: 0.0, 5: 100.0, 10: 100.0}
+    assert thinned.recall == {1: 0.0} | dict.fromkeys((5, 10, 20, 25), 100.0)
     nearer = judge(queries, described(0.5, 0.6, 0.9), opened(tokyo, best_view_of_panorama=True))
-    assert nearer.recall == {1: 100.0, 5: 100.0, 10: 100.0}
+    assert nearer.recall == dict.fromkeys((1, 5, 10, 20, 25), 100.0)
 
 
 class Reversing:
@@ -137,3 +137,20 @@ def test_tokyo_lists_have_three_queries_of_each_place(data_dir: Path) -> None:
     places = lists['utmQ'].reshape(-1, 3, 2)
     assert len(places) == 105
     assert (places == places[:, :1]).all()
+
+
+class LastFirst(Reversing):
+    """A re-ranker that turns all of its candidates round."""
+
+    num_candidates = 3 * VIEWS
+
+    def rerank(self, queries, database, rows, stage_ms):
+        return rows[:, ::-1], None
+
+
+def test_a_second_look_sees_as_many_candidates_as_it_asks_for(tokyo: Path) -> None:
+    """The right panorama stands behind rank 25, and comes first when all are turned round."""
+    queries = np.array([[1.0, 0.0]] * 3, np.float32)
+    found = judge(queries, described(0.9, 0.8, 0.5), opened(tokyo), LastFirst())
+    assert found.recall[1] == 100.0
+    assert found.correct.shape == (3, 25)

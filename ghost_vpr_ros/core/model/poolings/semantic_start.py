@@ -1,4 +1,4 @@
-"""Where clusters start that are left out: at what is least typical, or what label maps call dynamic.
+"""Where clusters start that are left out: at the least typical, or at what is called dynamic.
 
 Source: SRALNet, Section III-E.
 """
