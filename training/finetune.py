@@ -38,6 +38,7 @@ from training.datasets.open_place_set import open_place_set
 from training.datasets.place_set import PlaceSet
 from training.datasets.positives import TupleConfig, weak_labels
 from training.entry import finish, new_parser
+from training.head.provenance import without
 from training.head.trained_projection import ProjectionConfig, train_projection
 from training.head.unwhitened import unwhitened_descriptors
 from training.loop.schedule import ScheduleConfig
@@ -118,10 +119,9 @@ def finetune(
     result = copy.deepcopy(model)
     if outcome.is_better:
         result.whitening = trained
-        result.provenance = (
-            f'{model.provenance}; projection trained on {len(labels.queries)} queries of '
-            f'{places.name}'
-        )
+        before = without(model.provenance, 'projection')
+        learnt_from = f'{len(labels.queries)} queries of {places.name}'
+        result.provenance = f'{before}; projection trained on {learnt_from}'
     return result.eval(), outcome
 
 

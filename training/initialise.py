@@ -2,9 +2,9 @@
 
 Use: `python -m training.initialise --config training/configs/NAME.yaml --out FILE`, with
 `--images SOURCE` instead of the configuration's training images, with `--init WEIGHTS` instead of
-a random trunk.
+a random trunk. Clusters of these weights that fit are kept, unless `--images` names other images.
 
-Source: NetVLAD (journal version), Section 5.1; what every training starts from.
+Source: NetVLAD (journal version), Section 6.1; what every training starts from.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ghost_vpr_ros.core.config.model import MAX_INITIALISATION_IMAGES
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import OutputError
 from ghost_vpr_ros.core.model.vpr_model import VprModel
@@ -24,15 +23,21 @@ from training.command import add_experiment_options
 from training.datasets.open_place_set import open_place_set
 from training.entry import finish, new_parser
 from training.experiment import Experiment, read_experiment
-from training.head.semantics import SemanticsConfig
 from training.head.starting_model import starting_model
 from training.loop.trunk_memory import add_maps_option
 
 
 def initialise(
-    experiment: Experiment, frames: Sequence[Frame], source: str, maps: Path | None = None
+    experiment: Experiment,
+    frames: Sequence[Frame],
+    source: str,
+    maps: Path | None = None,
+    *,
+    anew: bool = False,
 ) -> VprModel:
     """The experiment's network, its pooling set from at most 500 of the frames, spread evenly.
+
+    With `anew` also where the weights to start from have clusters that fit.
 
     Raises:
         ImageError: an image cannot be read.
@@ -41,19 +46,7 @@ def initialise(
             from them.
         WeightsError: the weights to start from do not fit.
     """
-    model = starting_model(experiment, frames, maps)
-    started = experiment.init or experiment.backbone_weights
-    random = f'untrained: random weights of seed {experiment.seed}'
-    model.provenance = model.provenance if started else random
-    if model.pooling.needs_roles:
-        labelled = experiment.section(SemanticsConfig).images or source
-        model.provenance += f', clusters initialised on label maps of {labelled}'
-    elif model.pooling.needs_features:
-        count = min(len(frames), MAX_INITIALISATION_IMAGES)
-        model.provenance += (
-            f', clusters initialised on {count} of {len(frames)} images of {source}'
-        )
-    return model
+    return starting_model(experiment, frames, maps, source=source, anew=anew)
 
 
 def _frames(experiment: Experiment, images: str | None) -> tuple[Sequence[Frame], str]:
@@ -71,7 +64,9 @@ def _run(args: argparse.Namespace) -> str:
         raise OutputError(f'{args.out}: exists already and is left as it is; name another')
     changes = [*args.set, *([f'init={args.init}'] if args.init else [])]
     experiment = read_experiment(args.config, changes)
-    model = initialise(experiment, *_frames(experiment, args.images), args.maps)
+    frames, source = _frames(experiment, args.images)
+    anew = args.images is not None
+    model = initialise(experiment, frames, source, args.maps, anew=anew)
     save_model(model, args.out)
     return f'{args.out}: {model.name}, {model.provenance}\n'
 
@@ -80,7 +75,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 1 after a known error, which is one line on stderr."""
     parser = new_parser('initialise', __doc__)
     add_experiment_options(parser)
-    parser.add_argument('--images', help='folder, manifest or bag; default: data.train')
+    parser.add_argument(
+        '--images',
+        help='folder, manifest or bag that the clusters are set from; default: data.train',
+    )
     parser.add_argument('--out', type=Path, required=True, help='weights file to write')
     parser.add_argument('--init', help='weights whose trunk is taken; default: a random one')
     add_maps_option(parser)

@@ -68,7 +68,7 @@ def train(
         model = interrupted_model(experiment)
     else:
         database = [train_set.frames[row] for row in train_set.database]
-        model = starting_model(experiment, database, maps)
+        model = starting_model(experiment, database, maps, source=train_set.name)
     cache = folder.path / CACHE_NAME / str(processes.rank)
     parts = assemble(experiment, processes, train_set, val_set, model, cache)
     with contextlib.closing(parts):

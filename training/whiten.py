@@ -31,6 +31,7 @@ from training.command import add_device_option, add_experiment_options
 from training.datasets.open_place_set import open_place_set
 from training.entry import finish, new_parser
 from training.experiment import Experiment, read_experiment
+from training.head.provenance import without
 from training.head.unwhitened import unwhitened_descriptors
 from training.head.whitening import DeploymentConfig, WhiteningConfig, whitened
 from training.loop.augmentation import AugmentationConfig, augment
@@ -55,9 +56,9 @@ def whiten(model: VprModel, experiment: Experiment, folder: Path, device: str) -
     model.preprocessing = input_of(model, experiment)
     (first, *changed), source = training_descriptors(model, experiment, folder, device)
     result = whitened(model.cpu(), first, config.dim, config, experiment.seed, *changed)
+    before = without(model.provenance, 'whitening', 'projection')
     result.provenance = (
-        f'{model.provenance}; whitening to {config.dim} dimensions learnt on {len(first)} images '
-        f'of {source}'
+        f'{before}; whitening to {config.dim} dimensions learnt on {len(first)} images of {source}'
     )
     return result
 

@@ -143,6 +143,25 @@ def test_the_provenance_speaks_of_clusters_only_where_there_are_some(
     assert initialise(experiment(pooling), frames_of(images), 'here').provenance == sentence
 
 
+def test_clusters_that_fit_are_kept_unless_images_are_named(
+    images: list[np.ndarray], tmp_path: Path
+) -> None:
+    """The provenance says which of the two happened."""
+    path = tmp_path / 'given.safetensors'
+    given = initialise(experiment('netvlad'), frames_of(images), 'here')
+    given.provenance += '; whitening to 512 dimensions learnt on 9 images of a, b; kept'
+    save_model(given, path)
+    others = frames_of([image[::-1].copy() for image in images[:4]])
+    kept = initialise(experiment('netvlad', str(path)), others, 'elsewhere')
+    assert torch.equal(kept.pooling.centres, given.pooling.centres)
+    start = 'untrained: random weights of seed 3'
+    assert kept.provenance == f'{start}, clusters initialised on 6 of 6 images of here; kept'
+    anew = initialise(experiment('netvlad', str(path)), others, 'elsewhere', anew=True)
+    assert not torch.equal(anew.pooling.centres, given.pooling.centres)
+    where = 'clusters initialised on 4 of 4 images of elsewhere'
+    assert anew.provenance == f'{start}; kept, {where}'
+
+
 def test_an_experiment_names_its_pooling(tmp_path: Path) -> None:
     (tmp_path / 'e.yaml').write_text('model: {pooling: gem, gem_power: 2.5}\n')
     found = read_experiment(tmp_path / 'e.yaml', ['semantics.classes=cityscapes'])

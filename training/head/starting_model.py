@@ -30,6 +30,7 @@ from ghost_vpr_ros.core.preprocessing import preprocess
 from ghost_vpr_ros.core.sampling import evenly_spaced
 from training.datasets.data_config import expanded
 from training.experiment import Experiment
+from training.head.provenance import clusters_sentence, without
 from training.head.semantics import SemanticsConfig, labelled_frames
 from training.loop.schedule import ScheduleConfig
 from training.loop.trunk_memory import remember_trunk
@@ -43,20 +44,28 @@ _REDUCTION_SETTINGS = ('crop_channels', 'reduced_channels', 'rows', 'join')
 
 
 def starting_model(
-    experiment: Experiment, database: Sequence[Frame], maps: Path | None = None
+    experiment: Experiment,
+    database: Sequence[Frame],
+    maps: Path | None = None,
+    *,
+    source: str = 'the training set',
+    anew: bool = False,
 ) -> VprModel:
     """The experiment's network with weights, and with a pooling that is initialised.
 
     The tensors of the weights file `init` are taken over by name, or the trunk alone from the
     torchvision file `backbone_weights`; without either the trunk is untrained. Clusters, and what
     else a pooling starts from, are set from training images where `init` has none that fit, or
-    where `schedule.initialise_clusters` asks for it. Poolings that start from label maps take the
-    images of the section `semantics`. The whitening of `init` is left behind.
+    with `anew` or `schedule.initialise_clusters`. Poolings that start from label maps take the
+    images of the section `semantics`. The whitening of `init` is left behind. The provenance
+    speaks of the parts that are there and of how each was made.
 
     Args:
         experiment: architecture, seed, weights to start from, schedule, label maps.
         database: training images; at most 500, spread evenly, set the clusters.
         maps: folder to keep the maps of a given trunk in, if it is not trained; None: not kept.
+        source: where the images come from, for the provenance.
+        anew: set the pooling from the images even where `init` has one that fits.
 
     Raises:
         ConfigError: the network is to have whitening, or no label maps are named for it.
@@ -65,25 +74,50 @@ def starting_model(
         SourceError: too few local features for K clusters, or label maps that do not fit.
     """
     _check_whitening(experiment)
-    if experiment.backbone_weights:
+    if experiment.init:
+        model, fits = _from_weights(experiment, maps)
+        if fits and not (anew or experiment.section(ScheduleConfig).initialise_clusters):
+            return model
+        model.provenance = without(model.provenance, 'clusters')
+        _set_pooling(model, experiment, database)
+    elif experiment.backbone_weights:
         model = _bare_model(experiment)
         model.provenance = take_backbone_weights(model.backbone, experiment)
         _set_pooling(model, experiment, database)
-        return model
-    if not experiment.init:
-        images, label_maps = _first_images(experiment, database)
-        return build_untrained(
-            experiment.model, experiment.preprocessing, images, experiment.seed, label_maps
-        )
+    else:
+        model = _untrained(experiment, database)
+    _tell_clusters(model, experiment, len(database), source)
+    return model
+
+
+def _untrained(experiment: Experiment, database: Sequence[Frame]) -> VprModel:
+    images, label_maps = _first_images(experiment, database)
+    model = build_untrained(
+        experiment.model, experiment.preprocessing, images, experiment.seed, label_maps
+    )
+    model.provenance = f'untrained: random weights of seed {experiment.seed}'
+    return model
+
+
+def _from_weights(experiment: Experiment, maps: Path | None) -> tuple[VprModel, bool]:
+    """The network with the trunk of `init`, and whether its pooling fitted, too."""
     path = expanded(experiment.init)
     given = load_model(path)
     model = _bare_model(experiment)
-    model.provenance = given.provenance
+    model.provenance = without(given.provenance, 'whitening', 'projection')
     _take_trunk(model, given, path)
     remember_trunk(model, maps)
-    if not _take_pooling(model, given) or experiment.section(ScheduleConfig).initialise_clusters:
-        _set_pooling(model, experiment, database)
-    return model
+    return model, _take_pooling(model, given)
+
+
+def _tell_clusters(model: VprModel, experiment: Experiment, images: int, source: str) -> None:
+    """Add to the provenance what the pooling was set from, if it has clusters."""
+    if model.pooling.needs_roles:
+        labelled = experiment.section(SemanticsConfig).images or source
+        model.provenance += clusters_sentence(f'label maps of {labelled}')
+    elif model.pooling.needs_features:
+        count = min(images, MAX_INITIALISATION_IMAGES)
+        model.provenance += clusters_sentence(f'{count} of {images} images of {source}')
 
 
 def _set_pooling(model: VprModel, experiment: Experiment, database: Sequence[Frame]) -> None:
@@ -186,7 +220,7 @@ def _same(model: VprModel, given: VprModel, names: Sequence[str]) -> bool:
 
 def _first_images(
     experiment: Experiment, database: Sequence[Frame]
-) -> tuple[Iterator[NDArray[np.uint8]], Iterator[NDArray[np.uint8]] | None]:
+) -> tuple[Iterator[NDArray[np.uint8]], Iterator[NDArray[np.number]] | None]:
     """What a pooling starts from: images, and their label maps where it looks at them, too."""
     if not experiment.model.pooling.endswith(SEMANTIC):
         return _images(_spread(database)), None
