@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ghost_vpr_ros.core.config.engine import EngineConfig
+from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.config.verification import PatchNetVladConfig
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.engine import Engine
@@ -50,15 +51,21 @@ from training.measure.panel import (
     panel_table,
     part_scores,
 )
-from training.measure.protocols import PROTOCOLS, Protocol, open_protocol, read_protocols
+from training.measure.protocols import (
+    PROTOCOLS,
+    ImageSizeConfig,
+    Protocol,
+    open_protocol,
+    read_protocols,
+)
 from training.measure.retrieval import Judged, judge
 from training.trunk.photo_views import open_unweighted
 
 DATA_VARIABLE = 'GHOST_VPR_DATA'
 
 
-Rerank = Callable[[Engine], PatchReranker]
-"""Makes a re-ranker with an empty memory: one for each database."""
+Rerank = Callable[[Engine, PreprocessingConfig], PatchReranker]
+"""Makes a re-ranker with an empty memory: one for each database and what becomes of its images."""
 
 
 class Descriptors:
@@ -76,21 +83,35 @@ class Descriptors:
         """
         self._model = model
         self.engine = create_any_engine(model, config)
-        self._known: dict[tuple[str, str], NDArray[np.float32]] = {}
+        self._known: dict[tuple[ImageSizeConfig, str, str], NDArray[np.float32]] = {}
 
-    def of(self, frames: Sequence[Frame], root: str) -> NDArray[np.float32]:
+    def of(
+        self, frames: Sequence[Frame], root: str, size: ImageSizeConfig | None = None
+    ) -> NDArray[np.float32]:
         """(N, D) float32 of N frames whose names begin at `root`.
+
+        Args:
+            frames: N frames.
+            root: tells frames of the same name apart.
+            size: how they become the network's input; None: as the network says.
 
         Raises:
             ImageError: an image cannot be read; the message names it.
         """
-        new = [frame for frame in frames if (root, frame.name) not in self._known]
+        size = size or ImageSizeConfig()
+        new = [frame for frame in frames if (size, root, frame.name) not in self._known]
         with tqdm(total=len(new), desc=Path(root).name, leave=False, disable=None) as bar:
-            found = extract_descriptors(new, self._model, self.engine, progress=bar.update)
+            found = extract_descriptors(
+                new,
+                self._model,
+                self.engine,
+                preprocessing=size.applied(self._model.preprocessing),
+                progress=bar.update,
+            )
         self._known.update(
-            ((root, frame.name), each) for frame, each in zip(new, found, strict=True)
+            ((size, root, frame.name), each) for frame, each in zip(new, found, strict=True)
         )
-        return np.stack([self._known[root, frame.name] for frame in frames])
+        return np.stack([self._known[size, root, frame.name] for frame in frames])
 
     def close(self) -> None:
         """Free the network."""
@@ -123,17 +144,42 @@ def evaluate(
             f'--dims: expected at most {model.descriptor_dim}, the size of the descriptor, found '
             f'{too_large[0]}'
         )
-    descriptors = Descriptors(model, config)
+    descriptors = Descriptors(
+        model, engine_of_any_size(config, model, [each.size for each in protocols])
+    )
     rows = []
     for protocol in protocols:
-        database = descriptors.of(protocol.database, protocol.roots[0])
-        queries = descriptors.of(protocol.queries, protocol.roots[1])
+        database = descriptors.of(protocol.database, protocol.roots[0], protocol.size)
+        queries = descriptors.of(protocol.queries, protocol.roots[1], protocol.size)
         for dim in dims or [model.descriptor_dim]:
-            second = rerank(descriptors.engine) if rerank else None
+            size = protocol.size.applied(model.preprocessing)
+            second = rerank(descriptors.engine, size) if rerank else None
             judged = judge(prefix(queries, dim), prefix(database, dim), protocol, second)
             rows.append(_row(protocol, dim, judged))
     descriptors.close()
     return rows
+
+
+def engine_of_any_size(
+    config: EngineConfig,
+    model: VprModel | StoredModel | RootSiftVlad,
+    sizes: Sequence[ImageSizeConfig],
+) -> EngineConfig:
+    """PyTorch where inputs are not of the network's one size: graphs know no other.
+
+    Raises:
+        ConfigError: another engine is asked for.
+    """
+    own = model.preprocessing
+    changed = [each for each in sizes if each.applied(own).size_text != own.size_text]
+    if not changed:
+        return config
+    if config.engine not in ('auto', 'torch'):
+        raise ConfigError(
+            f'--engine: expected torch for inputs {changed[0].applied(own).size_text}, found '
+            f'{config.engine}; the other engines run inputs of one size'
+        )
+    return replace(config, engine='torch')
 
 
 def prefix(descriptors: NDArray[np.float32], dim: int) -> NDArray[np.float32]:
@@ -219,11 +265,12 @@ def _reranking(
         return None
     known: list[Whitening] = []
 
-    def rerank(engine: Engine) -> PatchReranker:
+    def rerank(engine: Engine, size: PreprocessingConfig) -> PatchReranker:
         if args.patch_pca and not known:
             frames = open_unweighted(args.patch_pca)
             known.append(patch_components(model, engine, patches, frames))
-        return PatchReranker(model, engine, config, patches, *known)
+        components = known[0] if known else None
+        return PatchReranker(model, engine, config, patches, components, size)
 
     return rerank
 

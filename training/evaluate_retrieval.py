@@ -1,10 +1,11 @@
 """Measure networks by benchmarks of image retrieval: mean average precision.
 
 python -m training.evaluate_retrieval --weights W [...] --format oxford --images DIR --truth DIR
-    [--crop] [--dims 128 256]
+    [--crop] [--dims 128 256] [--fit stretch]
 python -m training.evaluate_retrieval --weights W --format holidays --images DIR
 
 The data is not part of this project: Oxford 5k, Paris 6k or Holidays, or a set in their formats.
+Images keep their own size, as in NetVLAD; `--fit inside --largest-side-px 1024` limits it.
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ from training.datasets.readers.retrieval_sets import (
     open_retrieval_set,
 )
 from training.entry import finish, new_parser
-from training.evaluate import Descriptors, prefix
+from training.evaluate import Descriptors, engine_of_any_size, prefix
 from training.measure.average_precision import average_precision, mean_average_precision
+from training.measure.protocols import ImageSizeConfig
 
 
 def evaluate_retrieval(
@@ -40,6 +42,7 @@ def evaluate_retrieval(
     benchmark: RetrievalSet,
     dims: Sequence[int],
     config: EngineConfig,
+    size: ImageSizeConfig | None = None,
 ) -> list[dict[str, Any]]:
     """Mean average precision of one network at every size, one row each.
 
@@ -48,17 +51,20 @@ def evaluate_retrieval(
         benchmark: what is measured.
         dims: sizes of prefixes of the descriptor, re-normalised; empty: the whole descriptor.
         config: what runs the network.
+        size: how images become the network's input; None: as the network says.
 
     Raises:
         ImageError: an image cannot be read.
     """
-    descriptors = Descriptors(model, config)
-    database = descriptors.of(benchmark.database, 'database')
-    queries = descriptors.of([each.frame for each in benchmark.queries], 'queries')
+    size = size or ImageSizeConfig()
+    descriptors = Descriptors(model, engine_of_any_size(config, model, [size]))
+    database = descriptors.of(benchmark.database, 'database', size)
+    queries = descriptors.of([each.frame for each in benchmark.queries], 'queries', size)
     descriptors.close()
     return [
         {
             'protocol_id': benchmark.identity,
+            'input': size.applied(model.preprocessing).size_text,
             'descriptor_dim': dim,
             'map': _map(prefix(queries, dim), prefix(database, dim), benchmark),
             'num_queries': len(queries),
@@ -80,10 +86,14 @@ def _map(
 
 def table(results: Sequence[dict[str, Any]]) -> str:
     """The rows of all networks as a Markdown table."""
-    lines = ['| weights | protocol | D | mAP | queries | database |', '|---|---|--:|--:|--:|--:|']
+    lines = [
+        '| weights | protocol | input | D | mAP | queries | database |',
+        '|---|---|---|--:|--:|--:|--:|',
+    ]
     for result in results:
         lines += [
-            f'| {result["weights"]} | {row["protocol_id"]} | {row["descriptor_dim"]} | '
+            f'| {result["weights"]} | {row["protocol_id"]} | {row["input"]} | '
+            f'{row["descriptor_dim"]} | '
             f'{row["map"]:.1f} | {row["num_queries"]} | {row["num_database"]} |'
             for row in result['rows']
         ]
@@ -95,7 +105,9 @@ def _run(args: argparse.Namespace) -> str:
     results = []
     for path in args.weights:
         model = open_any_model(path)
-        rows = evaluate_retrieval(model, benchmark, args.dims, config_from(args, EngineConfig))
+        size = config_from(args, ImageSizeConfig)
+        engine = config_from(args, EngineConfig)
+        rows = evaluate_retrieval(model, benchmark, args.dims, engine, size)
         results.append({'weights': str(path), 'rows': rows})
     if args.out is not None:
         write_json(args.out, results)
@@ -111,9 +123,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--truth', type=Path, help='folder of *_query.txt; default: --images')
     parser.add_argument('--crop', action='store_true', help='ask with the box of the object only')
     parser.add_argument('--dims', type=int, nargs='+', default=[], help='sizes of prefixes')
-    add_settings(parser, EngineConfig)
+    for kind in (ImageSizeConfig, EngineConfig):
+        add_settings(parser, kind)
     parser.add_argument('--out', type=Path, help='JSON file to write')
     parser.add_argument('--json', action='store_true', help='print JSON instead of a table')
+    parser.set_defaults(fit='own')
     args = parser.parse_args(arguments)
     return finish('evaluate_retrieval', lambda: _run(args))
 

@@ -132,9 +132,19 @@ def _assemble(values: Mapping[str, Any]) -> Experiment:
         )
     data = _section(values, 'data')
     _check_keys('data: ', data, list(DATA_PARTS))
+    preprocessing = PreprocessingConfig.from_dict(_section(values, 'preprocessing'))
+    for name, varies in (
+        ('preprocessing', preprocessing.varies),
+        ('deployment', _section(values, 'deployment').get('fit') in ('inside', 'own')),
+    ):
+        if varies:
+            raise ConfigError(
+                f'{name}.fit: expected stretch or pad, since batches of training have one size, '
+                'found another; inside and own are for evaluation (`fit` of a protocol)'
+            )
     return Experiment(
         seed,
-        PreprocessingConfig.from_dict(_section(values, 'preprocessing')),
+        preprocessing,
         ModelConfig.from_dict(_section(values, 'model')),
         {part: _data_sets(part, data[part]) for part in data},
         {

@@ -21,9 +21,10 @@ _STRONGEST_GAMMA = 0.25
 def preprocess(image: NDArray[np.uint8], config: PreprocessingConfig) -> NDArray[np.float32]:
     """Network input (1, 3, h, w) float32, R G B, normalised, of an RGB uint8 (H, W, 3) image.
 
-    The image is resized to exactly (h, w), as in the papers: its aspect ratio is not kept. Area
-    averaging when it shrinks, linear interpolation when it grows. Where the configuration asks
-    for it, a gamma curve then brings a dark image's mean grey level up to `brightness`.
+    By default the image is resized to exactly (h, w), as in Ghost-dil-NetVLAD; `fit` keeps its
+    aspect ratio, as NetVLAD does. Area averaging when it shrinks, linear interpolation when it
+    grows. Where the configuration asks for it, a gamma curve brings a dark image's mean grey level
+    up to `brightness`.
 
     Deviation: the papers leave the light as it is. Measured in docs/training.md.
 
@@ -55,12 +56,34 @@ def input_pixels(image: NDArray[np.uint8], config: PreprocessingConfig) -> NDArr
             f'image: expected RGB uint8 (H, W, 3), found {image.dtype} {image.shape}; '
             'decode it with core.image or ros.conversions'
         )
-    size = (config.width_px, config.height_px)
+    size = fitted_size(image.shape[1], image.shape[0], config)
     if (image.shape[1], image.shape[0]) != size:
         shrinks = image.shape[1] > size[0] or image.shape[0] > size[1]
         interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         image = np.asarray(cv2.resize(image, size, interpolation=interpolation), np.uint8)
-    return _with_brightness(image, config.brightness) if config.brightness else image
+    if config.brightness:
+        image = _with_brightness(image, config.brightness)
+    return _padded(image, config) if config.fit == 'pad' else image
+
+
+def fitted_size(width_px: int, height_px: int, config: PreprocessingConfig) -> tuple[int, int]:
+    """(w, h) that an image of this size is resized to, before it is padded."""
+    if config.fit == 'stretch':
+        return config.width_px, config.height_px
+    if config.fit == 'own':
+        return width_px, height_px
+    scale = min(config.width_px / width_px, config.height_px / height_px)
+    return max(round(width_px * scale), 1), max(round(height_px * scale), 1)
+
+
+def _padded(image: NDArray[np.uint8], config: PreprocessingConfig) -> NDArray[np.uint8]:
+    """(h, w, 3) with the image in the middle, the rest in the colour that becomes 0."""
+    height, width = image.shape[:2]
+    colour = np.round(255.0 * np.asarray(config.mean)).astype(np.uint8)
+    canvas = np.tile(colour, (config.height_px, config.width_px, 1))
+    top, left = (config.height_px - height) // 2, (config.width_px - width) // 2
+    canvas[top : top + height, left : left + width] = image
+    return canvas
 
 
 def _with_brightness(image: NDArray[np.uint8], wanted: float) -> NDArray[np.uint8]:

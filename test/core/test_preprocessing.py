@@ -6,7 +6,8 @@ import pytest
 
 from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.errors import ImageError
-from ghost_vpr_ros.core.preprocessing import input_pixels, preprocess
+from ghost_vpr_ros.core.preprocessing import fitted_size, input_pixels, preprocess
+from test.core.model.tiny_model import tiny_model
 
 PLAIN = {'mean': (0.0, 0.0, 0.0), 'std': (1.0, 1.0, 1.0)}
 
@@ -127,3 +128,38 @@ def test_black_stays_dark_and_no_wish_changes_nothing():
     assert input_pixels(black, config).max() == 0
     image = np.full((40, 40, 3), 30, np.uint8)
     assert input_pixels(image, PreprocessingConfig(width_px=40, height_px=40)) is image
+
+
+@pytest.mark.parametrize(
+    ('fit', 'expected'),
+    [('stretch', (64, 64)), ('pad', (64, 32)), ('inside', (64, 32)), ('own', (100, 50))],
+)
+def test_an_image_is_fitted_to_its_size(fit, expected):
+    """100 x 50 pixels (w, h) into a box of 64 x 64."""
+    assert fitted_size(100, 50, sized(64, 64, fit=fit)) == expected
+    found = input_pixels(noise(50, 100), sized(64, 64, fit=fit))
+    assert found.shape[:2] == ((64, 64) if fit == 'pad' else expected[::-1])
+
+
+def test_padding_is_what_the_network_calls_nothing():
+    image = np.full((50, 100, 3), 200, np.uint8)
+    found = preprocess(image, sized(64, 64, fit='pad'))[0]
+    inside = preprocess(image, sized(64, 64, fit='inside'))[0]
+    np.testing.assert_array_equal(found[:, 16:48], inside)
+    # Half a grey level of 255 is 0.009 deviations.
+    assert np.abs(np.delete(found, np.s_[16:48], axis=1)).max() < 0.01
+
+
+def test_own_size_keeps_every_pixel():
+    image = noise(37, 51)
+    np.testing.assert_array_equal(input_pixels(image, sized(64, 64, fit='own')), image)
+
+
+def test_the_way_of_fitting_changes_the_hash_where_it_is_not_the_usual_one():
+    model = tiny_model()
+    plain = model.describe_configuration()['preprocessing']
+    assert 'fit' not in plain
+    before, name = model.model_hash, model.name
+    model.preprocessing = sized(64, 64, fit='inside')
+    assert model.model_hash != before
+    assert (name, model.name) == (name, name.replace('64x64', 'inside 64x64'))

@@ -117,6 +117,24 @@ def test_components_of_patches_are_learnt_from_images(folder: Path, capsys) -> N
     assert '--patch-pca: nothing is re-ranked' in capsys.readouterr().err
 
 
+def test_a_protocol_may_say_the_size_of_images(folder: Path, capsys) -> None:
+    """The images of the walk have 64 x 64 pixels, the network's input has 96 x 96."""
+    (folder / 'sizes.yaml').write_text(
+        f'{TEXT}own: {{ground_truth: index, path: [$GHOST_VPR_DATA], queries_path: '
+        '$GHOST_VPR_DATA, tolerance: 0, fit: own}\nwide: {ground_truth: index, path: '
+        '[$GHOST_VPR_DATA], queries_path: $GHOST_VPR_DATA, tolerance: 0, fit: pad, '
+        'largest_side_px: 128}\n'
+    )
+    weights = ['--weights', str(folder / 'weights.safetensors')]
+    sizes = ['--protocols', str(folder / 'sizes.yaml'), '--only', 'walk', 'own', 'wide']
+    assert main([*weights, *sizes, '--json']) == 0
+    rows = json.loads(capsys.readouterr().out)[0]['rows']
+    assert [row['recall']['1'] for row in rows] == [100.0] * 3
+    assert len({row['protocol_id'].split('#')[1] for row in rows}) == 3
+    assert main([*weights, *sizes, '--engine', 'onnxruntime']) == 1
+    assert '--engine: expected torch for inputs own size' in capsys.readouterr().err
+
+
 def test_prefixes_have_unit_norm() -> None:
     short = prefix(np.array([[3.0, 4.0, 12.0], [0.0, 0.0, 1.0]], np.float32), 2)
     assert short == pytest.approx(np.array([[0.6, 0.8], [0.0, 0.0]]))

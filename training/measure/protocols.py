@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.config.settings import nearest_hint, setting
+from ghost_vpr_ros.core.config.model import FITS, PreprocessingConfig
+from ghost_vpr_ros.core.config.settings import Config, nearest_hint, setting
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import ConfigError, SourceError
 from ghost_vpr_ros.replay.config import EvaluationConfig
@@ -31,7 +32,36 @@ PROTOCOLS = Path(__file__).parents[1] / 'configs' / 'protocols.yaml'
 
 
 @dataclass(frozen=True)
-class ProtocolConfig(DataConfig):
+class ImageSizeConfig(Config):
+    """How images become the network's input where a benchmark says so."""
+
+    fit: str = setting(
+        '',
+        'how an image gets to its size: stretch, pad, inside or own, as in `preprocessing`; '
+        "empty: the network's own way",
+        choices=('', *FITS),
+    )
+    largest_side_px: int = setting(
+        0,
+        "with fit: both sides of the box; 0: the network's width and height",
+        unit='px',
+        low=0,
+        high=4096,
+    )
+
+    def applied(self, own: PreprocessingConfig) -> PreprocessingConfig:
+        """The network's preprocessing, changed to what the benchmark says."""
+        side = self.largest_side_px
+        return replace(
+            own,
+            width_px=side or own.width_px,
+            height_px=side or own.height_px,
+            fit=self.fit or own.fit,
+        )
+
+
+@dataclass(frozen=True)
+class ProtocolConfig(ImageSizeConfig, DataConfig):
     """A data set and how answers are judged."""
 
     ground_truth: str = setting(
@@ -75,6 +105,7 @@ class Protocol:
         roots: where the names of the database's and of the queries' frames begin.
         panorama: (N,) int64 number of the panorama of each database image where only the best
             view of a panorama is kept (non-maximum suppression); None: all views are.
+        size: how images become the network's input.
     """
 
     name: str
@@ -83,13 +114,15 @@ class Protocol:
     truth: GroundTruth
     roots: tuple[str, str]
     panorama: NDArray[np.int64] | None = None
+    size: ImageSizeConfig = field(default_factory=ImageSizeConfig)
 
     @cached_property
     def identity(self) -> str:
         """Name and 8 digits of what is compared: equal ids mean comparable figures.
 
-        The digits follow from the names of all images, from what counts as right, and from what
-        is left out of rankings, not from where the data lies.
+        The digits follow from the names of all images, from what counts as right, from what is
+        left out of rankings and from what is done to the images' size, not from where the data
+        lies.
         """
         said = [
             [frame.name for frame in self.database],
@@ -98,16 +131,37 @@ class Protocol:
             self.truth.excluded.keys.tolist(),
             None if self.panorama is None else self.panorama.tolist(),
         ]
+        if self.size != ImageSizeConfig():
+            said.append([self.size.fit, self.size.largest_side_px])
         return f'{self.name}#{hashlib.sha256(json.dumps(said).encode()).hexdigest()[:8]}'
+
+
+def panel_parts(path: Path) -> dict[str, list[str]] | None:
+    """Part of a panel -> its protocols, of a file with parts; None: it holds protocols alone.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
+    values = read_mapping(path)
+    protocols = [
+        each for part in values.values() if isinstance(part, dict) for each in part.values()
+    ]
+    if not protocols or not all(isinstance(each, dict) for each in protocols):
+        return None
+    return {part: list(each) for part, each in values.items()}
 
 
 def read_protocols(path: Path, names: Sequence[str] = ()) -> dict[str, ProtocolConfig]:
     """The protocols of a YAML file by name: all, or those asked for in that order.
 
+    Of a panel's file, those of all its parts.
+
     Raises:
         ConfigError: the file cannot be read, has a bad value, or lacks a name.
     """
     values = read_mapping(path)
+    if panel_parts(path) is not None:
+        values = {name: each for part in values.values() for name, each in part.items()}
     for name in names:
         if name not in values:
             raise ConfigError(
@@ -137,7 +191,12 @@ def open_protocol(name: str, config: ProtocolConfig) -> Protocol:
         place_set_truth(places, config.positive_distance_m),
         (root, str(expanded(config.queries_path)) if config.queries_path else root),
         places.panorama[places.database] if config.best_view_of_panorama else None,
+        _size_of(config),
     )
+
+
+def _size_of(config: ProtocolConfig) -> ImageSizeConfig:
+    return ImageSizeConfig(config.fit, config.largest_side_px)
 
 
 def _of_one_light(name: str, places: PlaceSet, light: str) -> PlaceSet:
@@ -170,4 +229,5 @@ def _by_index(name: str, config: ProtocolConfig) -> Protocol:
     truth = by_index(queries, database, config.tolerance)
     if not len(truth.positives):
         raise SourceError(f'{name}: no query has its number in the database; check both sources')
-    return Protocol(name, database, queries, truth, (str(roots[0]), str(roots[1])))
+    where = str(roots[0]), str(roots[1])
+    return Protocol(name, database, queries, truth, where, size=_size_of(config))

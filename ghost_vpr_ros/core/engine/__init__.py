@@ -66,8 +66,11 @@ def chosen_engine(model: VprModel | StoredModel, config: EngineConfig) -> str:
     its graph is known already.
 
     Raises:
-        DeviceError: the device's name is none, or nothing here runs the graph of another network.
+        DeviceError: the device's name is none, or nothing here runs the graph of another network
+            or inputs of any size.
     """
+    if model.preprocessing.varies:
+        return _of_any_size(model, config)
     if config.engine != 'auto':
         return config.engine
     is_graph = isinstance(model, StoredModel) and bool(model.graph)
@@ -83,6 +86,22 @@ def chosen_engine(model: VprModel | StoredModel, config: EngineConfig) -> str:
         raise DeviceError(
             f'{model.name}: expected OpenVINO or ONNX Runtime to run the graph of this network, '
             "found neither; pip install 'ghost_vpr_ros[engines]'"
+        )
+    return 'torch'
+
+
+def _of_any_size(model: VprModel | StoredModel, config: EngineConfig) -> str:
+    """PyTorch: graphs are made for one size of input.
+
+    Raises:
+        DeviceError: another engine is asked for, or there is nothing but a graph.
+    """
+    is_graph = isinstance(model, StoredModel) and bool(model.graph)
+    if is_graph or config.engine not in ('auto', 'torch'):
+        found = 'a graph of one size' if is_graph else f'engine {config.engine}'
+        raise DeviceError(
+            f'{model.name}: expected PyTorch to run inputs of any size, found {found}; use engine '
+            'torch, or fit stretch or pad'
         )
     return 'torch'
 

@@ -1,13 +1,14 @@
 """A network without training: seeded random weights, pooling set from the images at hand.
 
-Source: NetVLAD (journal version), Section 5.1 for the clusters: k-means on local features that are
-sampled evenly from the images (in the paper 50,000, 100 an image, of 500 database images).
+Source: NetVLAD (journal version), Section 6.1 for the clusters: k-means on local features. Their
+number is from the code of its authors: 50,000, 100 an image, of 500 database images.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -37,7 +38,7 @@ def build_untrained(
     preprocessing: PreprocessingConfig,
     images: Iterable[NDArray[np.uint8]],
     seed: int = 0,
-    label_maps: Iterable[NDArray[np.integer]] | None = None,
+    label_maps: Iterable[NDArray[np.number]] | None = None,
 ) -> VprModel:
     """A model in evaluation mode whose every number follows from the seed and the images.
 
@@ -94,7 +95,7 @@ def initialise_pooling(
     model: VprModel,
     inputs: Tensor,
     seed: int,
-    label_maps: Iterable[NDArray[np.integer]] | None = None,
+    label_maps: Iterable[NDArray[np.number]] | None = None,
 ) -> None:
     """Set what the pooling starts from, and a reduction without numbers.
 
@@ -159,7 +160,7 @@ def sample_local_features(backbone: nn.Module, inputs: Tensor, seed: int) -> Ten
 
 @torch.no_grad()
 def sample_roles(
-    backbone: nn.Module, inputs: Tensor, label_maps: Sequence[NDArray[np.integer]], seed: int
+    backbone: nn.Module, inputs: Tensor, label_maps: Sequence[NDArray[np.number]], seed: int
 ) -> Tensor:
     """(N * FEATURES_PER_IMAGE at most,) uint8: what each of the sampled local features shows.
 
@@ -191,6 +192,8 @@ def _network_inputs(
     images: Iterable[NDArray[np.uint8]], preprocessing: PreprocessingConfig
 ) -> Tensor:
     inputs: list[NDArray[np.float32]] = []
+    if preprocessing.varies:  # Clusters are set from one batch, so from one size.
+        preprocessing = replace(preprocessing, fit='stretch')
     for image in images:
         inputs.append(preprocess(image, preprocessing))
         if len(inputs) == MAX_INITIALISATION_IMAGES:

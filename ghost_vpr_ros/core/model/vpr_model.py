@@ -29,6 +29,7 @@ _OF_POOLINGS = (
 JOINED_LATER = (
     'reduced_channels',
     'brightness',
+    'fit',
     'backbone',
     'rows',
     'join',

@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.config.verification import PatchNetVladConfig
 from ghost_vpr_ros.core.engine import Engine
 from ghost_vpr_ros.core.errors import ConfigError
@@ -123,6 +124,7 @@ class PatchDescriber:
         engine: Engine,
         config: PatchNetVladConfig,
         components: Whitening | None = None,
+        preprocessing: PreprocessingConfig | None = None,
     ) -> None:
         """Keep the engine, which its owner closes, and the model's pooling and whitening.
 
@@ -131,6 +133,7 @@ class PatchDescriber:
             engine: runs it.
             config: sizes, and how patches are compared.
             components: learnt on patches, in place of the network's whitening.
+            preprocessing: in place of the network's own.
 
         Raises:
             ConfigError: the model pools without clusters or has no such prefix, or its feature map
@@ -138,7 +141,7 @@ class PatchDescriber:
         """
         network, self._pooling = _network_of(model)
         self._whitening = components or _whitening_of(network, config)
-        self._preprocessing = model.preprocessing
+        self._preprocessing = preprocessing or model.preprocessing
         self._engine = engine
         self._weights = patch_sizes(
             config, feature_map_size(network.backbone, self._preprocessing)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.engine import Engine
 from ghost_vpr_ros.core.model.description import DescribedModel
@@ -20,6 +22,7 @@ def extract_descriptors(
     model: DescribedModel,
     engine: Engine,
     *,
+    preprocessing: PreprocessingConfig | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> NDArray[np.float32]:
     """Descriptors (N, D) float32, unit norm, of N frames.
@@ -28,13 +31,14 @@ def extract_descriptors(
         frames: N frames; each image is read once.
         model: whose preprocessing is applied.
         engine: runs the model.
+        preprocessing: in place of the model's; None: the model's.
         progress: called with the number of frames after each batch.
 
     Raises:
         ImageError: an image cannot be read; the message names it.
     """
     descriptors = np.empty((len(frames), engine.descriptor_dim), dtype=np.float32)
-    for start, batch in _batches(frames, model):
+    for start, batch in _batches(frames, preprocessing or model.preprocessing):
         descriptors[start : start + len(batch)] = engine.describe(batch)
         if progress is not None:
             progress(len(batch))
@@ -42,8 +46,13 @@ def extract_descriptors(
 
 
 def _batches(
-    frames: Sequence[Frame], model: DescribedModel
+    frames: Sequence[Frame], preprocessing: PreprocessingConfig
 ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """Number of the first frame, and inputs of one size: those of `BATCH_SIZE` frames at most."""
     for start in range(0, len(frames), BATCH_SIZE):
         loaded = (frame.load() for frame in frames[start : start + BATCH_SIZE])
-        yield start, np.concatenate([pixel_batch(i, model.preprocessing) for i in loaded])
+        inputs = [pixel_batch(image, preprocessing) for image in loaded]
+        for _, alike in groupby(inputs, key=np.shape):
+            batch = np.concatenate(list(alike))
+            yield start, batch
+            start += len(batch)

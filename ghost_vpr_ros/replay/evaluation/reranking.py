@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.config.verification import PatchNetVladConfig
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.engine import Engine
@@ -33,6 +34,7 @@ class PatchReranker:
         config: RerankConfig,
         patches: PatchNetVladConfig,
         components: Whitening | None = None,
+        preprocessing: PreprocessingConfig | None = None,
     ) -> None:
         """Make an empty cache.
 
@@ -42,13 +44,14 @@ class PatchReranker:
             config: how many candidates, and how many images are kept.
             patches: how two images are compared.
             components: learnt on patches, in place of the network's whitening.
+            preprocessing: in place of the network's own.
 
         Raises:
             ConfigError: the network pools without clusters.
         """
         self.num_candidates = config.rerank_candidates
         self._scoring = patches.patch_scoring
-        self._describe = PatchDescriber(model, engine, patches, components)
+        self._describe = PatchDescriber(model, engine, patches, components, preprocessing)
         self._cache: FeatureCache[ImagePatches] = FeatureCache(config.rerank_cache)
 
     def rerank(

@@ -292,3 +292,11 @@ def test_a_signal_finds_the_process_alive_after_two_engines():
         [sys.executable, '-c', ENGINES_FREED_IN_ORDER], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (0, 'heard\n'), done.stderr
+
+
+def test_inputs_of_any_size_are_run_by_pytorch_alone():
+    model = tiny_model()
+    model.preprocessing = PreprocessingConfig(width_px=64, height_px=64, fit='inside')
+    assert chosen_engine(model, EngineConfig()) == 'torch'
+    with pytest.raises(DeviceError, match='any size, found engine openvino; use engine torch'):
+        create_engine(model, EngineConfig(engine='openvino'))

@@ -1,5 +1,7 @@
 """Descriptors of many frames: order, batches, progress."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -43,6 +45,19 @@ def test_the_size_of_a_batch_does_not_matter(model, engine, batch_size, monkeypa
     expected = extract_descriptors(frames(7), model, engine)
     monkeypatch.setattr(extraction, 'BATCH_SIZE', batch_size)
     np.testing.assert_allclose(extract_descriptors(frames(7), model, engine), expected, atol=1e-5)
+
+
+def test_inputs_of_different_sizes_are_described_one_size_at_a_time(model, engine):
+    """Two of 64 x 64, one of 96 x 64, one of 64 x 64 again: in their order."""
+    shown = [*pictures(4, seed=3)]
+    shown[2] = np.concatenate([shown[2], shown[2][:32]])
+    mixed = [Frame(str(n), lambda image=image: image) for n, image in enumerate(shown)]
+    own = replace(model.preprocessing, fit='own')
+    counts: list[int] = []
+    found = extract_descriptors(mixed, model, engine, preprocessing=own, progress=counts.append)
+    expected = np.concatenate([engine.describe(image[np.newaxis]) for image in shown])
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert counts == [2, 1, 1]
 
 
 def test_images_of_different_sizes_share_a_batch(model, engine):
