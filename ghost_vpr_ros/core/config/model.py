@@ -8,12 +8,20 @@ from ghost_vpr_ros.core.config.settings import Config, setting, settings_of
 from ghost_vpr_ros.core.errors import ConfigError
 
 MAX_INITIALISATION_IMAGES = 500
-"""An untrained network is never set up on more images (NetVLAD, Section 5.1)."""
+"""An untrained network is never set up on more images (as in the code of NetVLAD's authors)."""
+
+
+FITS = ('stretch', 'pad', 'inside', 'own')
+"""How an image of another shape gets to the size of the network's input."""
 
 
 @dataclass(frozen=True)
 class PreprocessingConfig(Config):
-    """From an RGB image to the network's input; travels in the weights file and in the map."""
+    """From an RGB image to the network's input; travels in the weights file and in the map.
+
+    With `fit` inside and own, images of other shapes make inputs of other sizes: PyTorch alone
+    runs networks on those.
+    """
 
     width_px: int = setting(320, 'width of the network input', unit='px', low=32, high=4096)
     height_px: int = setting(240, 'height of the network input', unit='px', low=32, high=4096)
@@ -30,6 +38,29 @@ class PreprocessingConfig(Config):
         low=0.0,
         high=0.9,
     )
+    fit: str = setting(
+        'stretch',
+        'how an image gets to width and height: stretch: to exactly these; pad: as large as fits '
+        'in, the rest in the mean colour; inside: as large as fits in, and no larger; own: the '
+        'image as it is',
+        choices=FITS,
+    )
+
+    @property
+    def varies(self) -> bool:
+        """Whether images of different shapes make inputs of different sizes."""
+        return self.fit in ('inside', 'own')
+
+    @property
+    def size_text(self) -> str:
+        """Size of the input in words, as it stands in reports."""
+        size = f'{self.width_px}x{self.height_px}'
+        return {
+            'stretch': size,
+            'pad': f'{size} padded',
+            'inside': f'inside {size}',
+            'own': 'own size',
+        }[self.fit]
 
 
 _OF_NETVLAD = ('clusters', 'netvlad_version')
@@ -49,6 +80,7 @@ POOLING_SETTINGS = {
     'apanet': ('pyramid_levels',),
     'rmac': ('pyramid_levels',),
     'no-pool': ('local_max',),
+    'netvlad-fc': (*_OF_NETVLAD, 'fc_dim'),
     'fc': ('local_max', 'fc_dim'),
 }
 """Poolings -> the settings that they have; docs/poolings.md says what each is."""
@@ -157,7 +189,9 @@ class ModelConfig(Config):
     local_max: int = setting(
         5, 'size and stride of the local maxima of no-pool and fc, in cells', low=1, high=64
     )
-    fc_dim: int = setting(4096, 'outputs of the linear layer of fc', low=1, high=65536)
+    fc_dim: int = setting(
+        4096, 'outputs of the linear layer of fc and netvlad-fc', low=1, high=65536
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

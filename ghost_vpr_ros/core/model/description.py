@@ -42,6 +42,7 @@ POOLING_TITLES = {
     'apanet': 'APANet',
     'rmac': 'R-MAC',
     'no-pool': 'no-pool',
+    'netvlad-fc': 'NetVLAD+FC',
     'fc': 'no-pool+FC',
 }
 """Poolings, likewise."""
@@ -102,8 +103,7 @@ class ModelDescription:
     def name(self) -> str:
         """Architecture in words."""
         if self.config is None:
-            size = f'{self.preprocessing.width_px}x{self.preprocessing.height_px}'
-            return f'{self.title}, {size}, {self.descriptor_dim}-D'
+            return f'{self.title}, {self.preprocessing.size_text}, {self.descriptor_dim}-D'
         return architecture_name(self.config, self.preprocessing, self.descriptor_dim)
 
 
@@ -116,14 +116,13 @@ def architecture_name(
     kind = f'{BACKBONE_TITLES[config.backbone]}-{pooling}'
     if config.backbone == 'ghostcnn' and (a, b) != (1, 1):
         kind = f'Ghost-dil-{pooling}({a}-{b})'
-    size = f'{preprocessing.width_px}x{preprocessing.height_px}'
     changed = [
         f'{item.name}={getattr(config, item.name)}'
         for item in settings_of(ModelConfig)
         if item.name not in ('backbone', 'dilation', 'descriptor_dim', 'pooling')
         and getattr(config, item.name) != item.default
     ]
-    return ', '.join([kind, *changed, size, f'{descriptor_dim}-D'])
+    return ', '.join([kind, *changed, preprocessing.size_text, f'{descriptor_dim}-D'])
 
 
 def content_hash(configuration: Mapping[str, str], arrays: Mapping[str, NDArray[Any]]) -> str:

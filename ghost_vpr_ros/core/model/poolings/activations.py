@@ -1,6 +1,6 @@
 """Max, Sum and GeM: one number for each channel, whatever the size of the feature map.
 
-The feature map is not normalised before (NetVLAD, Section 5.1: that is best for Max).
+The feature map is not normalised before (NetVLAD, Section 6.1: that is best for Max).
 """
 
 from __future__ import annotations

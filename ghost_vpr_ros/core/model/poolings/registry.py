@@ -16,6 +16,7 @@ from ghost_vpr_ros.core.model.poolings.crn import CRN
 from ghost_vpr_ros.core.model.poolings.ghostvlad import GhostVLAD
 from ghost_vpr_ros.core.model.poolings.hard_vlad import HardVLAD
 from ghost_vpr_ros.core.model.poolings.joined_vlads import JoinedVlads
+from ghost_vpr_ros.core.model.poolings.netvlad_fc import NetVLADFC
 from ghost_vpr_ros.core.model.poolings.no_pool import FullyConnected, NoPool
 from ghost_vpr_ros.core.model.poolings.pooling import Pooling
 from ghost_vpr_ros.core.model.poolings.rmac import RMAC
@@ -70,6 +71,9 @@ POOLINGS: Mapping[str, Callable[[ModelConfig, int, Size], Pooling]] = {
     'apanet': lambda c, channels, _: APANet(channels, _levels(c)),
     'rmac': lambda c, channels, _: RMAC(channels, _levels(c)),
     'no-pool': lambda c, channels, size: NoPool(channels, size(), c.local_max),
+    'netvlad-fc': lambda c, channels, _: NetVLADFC(
+        channels, c.clusters, c.netvlad_version, c.fc_dim
+    ),
     'fc': lambda c, channels, size: FullyConnected(channels, size(), c.local_max, c.fc_dim),
 }
 

@@ -41,6 +41,7 @@ DIMS = {
     **dict.fromkeys(('max', 'sum', 'gem', 'apanet', 'rmac'), CHANNELS),
     'spe-netvlad': 5 * 3 * CHANNELS,
     'no-pool': 4 * CHANNELS,
+    'netvlad-fc': 7,
     'fc': 7,
 }
 
@@ -49,6 +50,7 @@ LABELS = {
     **{'ghostvlad': 'GhostVLAD', 'ghostvlad-sc': 'GhostVLAD-SC', 'crn': 'CRN'},
     **{'sralnet': 'SRALNet', 'sralnet-sc': 'SRALNet-SC', 'spe-netvlad': 'SPE-NetVLAD'},
     **{'apanet': 'APANet', 'rmac': 'R-MAC', 'no-pool': 'no-pool', 'fc': 'no-pool+FC'},
+    'netvlad-fc': 'NetVLAD+FC',
 }
 
 
@@ -184,6 +186,7 @@ def test_parameters_of_poolings_at_their_defaults():
         'apanet': c + c * c + c,
         **dict.fromkeys(('max', 'sum', 'rmac', 'no-pool'), 0),
         'fc': 3 * 4 * c * 4096 + 4096,
+        'netvlad-fc': netvlad + k * c * 4096 + 4096,
     }
     for pooling, count in expected.items():
         with torch.device('meta'):

@@ -5,12 +5,13 @@ import math
 import pytest
 import torch
 
-from ghost_vpr_ros.core.errors import SourceError, WeightsError
+from ghost_vpr_ros.core.errors import ConfigError, SourceError, WeightsError
 from ghost_vpr_ros.core.model.label_maps import DYNAMIC, STATIC, VOID
 from ghost_vpr_ros.core.model.netvlad import vlad
 from ghost_vpr_ros.core.model.poolings.crn import CRN
 from ghost_vpr_ros.core.model.poolings.ghostvlad import GhostVLAD
 from ghost_vpr_ros.core.model.poolings.hard_vlad import HardVLAD, hard_vlad
+from ghost_vpr_ros.core.model.poolings.netvlad_fc import NetVLADFC
 from ghost_vpr_ros.core.model.poolings.pooling import LocalSample
 from ghost_vpr_ros.core.model.poolings.semantic_start import least_typical
 from ghost_vpr_ros.core.model.poolings.spe_netvlad import SPENetVLAD
@@ -178,6 +179,22 @@ def test_what_is_left_out_is_alive_from_the_first_step(kind, version):
     (layer(cells)[0, :100].sum()).backward()
     rows = layer.assignment.weight.grad.flatten(1).norm(dim=1)
     assert rows[8:].mean() > 1e-2 * rows[:8].mean()
+
+
+def test_the_reduction_starts_as_orthogonal_rows_behind_netvlad():
+    layer = started(NetVLADFC(CHANNELS, CLUSTERS, 'v2', 5))
+    weight = layer.layer.weight
+    torch.testing.assert_close(
+        weight @ weight.T, torch.eye(5, dtype=weight.dtype), atol=1e-5, rtol=0
+    )
+    x = feature_map().double()
+    expected = torch.nn.functional.normalize(plain()(x) @ weight.T, dim=1)
+    torch.testing.assert_close(layer(x), expected)
+
+
+def test_the_reduction_only_makes_smaller():
+    with pytest.raises(ConfigError, match='fc_dim: expected at most 18'):
+        NetVLADFC(CHANNELS, CLUSTERS, 'v2', 19)
 
 
 def labelled() -> LocalSample:
