@@ -16,7 +16,7 @@ seed: 3
 preprocessing: {width_px: 96, height_px: 96}
 model: {crop_channels: 160, clusters: 4, dilation: [1, 1]}
 """
-NO_EXPERIMENTS = ('protocols', 'protocols_papers', 'data_notes', 'panel')
+NO_EXPERIMENTS = ('protocols', 'protocols_papers', 'protocols_synthesis', 'data_notes', 'panel')
 CONFIGS = [
     p for p in sorted(Path('training/configs').glob('*.yaml')) if p.stem not in NO_EXPERIMENTS
 ]

@@ -26,11 +26,17 @@ class DataConfig(Config):
     database_where: tuple[str, ...] = setting((), 'the same for the database alone')
     roles: str = setting(
         'column',
-        'who is query and who database: what a column `role` says, or both for every image',
-        choices=('column', 'both'),
+        'who is query and who database: what a column `role` says, both for every image, or every '
+        'database image a query and no other (training without Time Machine)',
+        choices=('column', 'both', 'database'),
     )
     queries_path: str = setting('', 'source of the queries where it is another one')
     images: str = setting('', 'folder that listed names begin in; empty: beside the list')
+    same_shot: str = setting(
+        '',
+        'of folders of places: regular expression that is cut out of names; images that then have '
+        'one name are of one shot and no positives of each other (TJU-Location: two pitches)',
+    )
     check_images: bool = setting(True, 'refuse lists whose image files are not all there')
     keyframe_distance_m: float = setting(
         2.0,
@@ -68,6 +74,29 @@ class DataConfig(Config):
         80.0, 'their field of view; what four sides do not show is mirrored', unit='deg',
         low=1.0, high=120.0,
     )  # fmt: skip
+
+    synthesised: int = setting(
+        0,
+        'views of each database panorama, evenly spaced over all headings, that are added to the '
+        'database (view synthesis); 0: none',
+        low=0,
+        high=360,
+    )
+    synthesised_shift_m: float = setting(
+        0.0,
+        'each of them also from this far ahead, behind, right and left; 0: from there alone',
+        unit='m',
+        low=0.0,
+        high=50.0,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.synthesised and self.views:
+            raise ConfigError(
+                f'synthesised: expected 0 with views {self.views}, found {self.synthesised}; '
+                'either all images become views, or views are added to the database'
+            )
 
     @property
     def paths(self) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from ghost_vpr_ros.core.errors import ConfigError, SourceError
@@ -11,7 +12,11 @@ from ghost_vpr_ros.replay.sources.exif_gps import exif_frame
 from ghost_vpr_ros.replay.sources.image_sources import MANIFEST_NAME, list_images
 from ghost_vpr_ros.replay.sources.utm_names import is_utm_name
 from training.datasets.data_config import FORMATS, DataConfig
-from training.datasets.panoramas.panorama_set import even_headings, rendered_place_set
+from training.datasets.panoramas.panorama_set import (
+    even_headings,
+    rendered_place_set,
+    with_synthesised_views,
+)
 from training.datasets.panoramas.view_geometry import ViewConfig
 from training.datasets.place_set import PlaceSet
 from training.datasets.readers.drives import drive_place_set
@@ -35,19 +40,27 @@ def open_place_set(config: DataConfig) -> PlaceSet:
         BagError: a bag that is damaged or lacks a topic.
     """
     places = _read(config)
-    if not config.views:
-        return places
+    if config.roles == 'database':
+        # Visits are left out: what was captured at one time is to be compared.
+        places = replace(places, queries=places.database, visit=None)
     view = ViewConfig(
         fov_deg=config.view_fov_deg,
         width_px=config.view_px,
         height_px=config.view_px,
         beyond='mirror',
     )
+    if config.synthesised:
+        yaws_deg = even_headings(config.synthesised)
+        return with_synthesised_views(places, yaws_deg, view, config.synthesised_shift_m)
+    if not config.views:
+        return places
     return rendered_place_set(places, even_headings(config.views), view)
 
 
 def _read(config: DataConfig) -> PlaceSet:
     format = format_of(config)
+    if format != 'places':
+        config.refuse(format, 'same_shot')
     if format == 'dbstruct':
         # SciPy is needed for nothing else, and slow to import.
         from training.datasets.readers.dbstruct import dbstruct_place_set

@@ -2,6 +2,7 @@
 
 Source: NetVLAD (journal version), Section 4. An image close to the query may show the same thing
 (it may as well look the other way), an image far from it certainly does not show the same place.
+The distances, 10 m and 25 m, are those of its authors' code; the text names none for training.
 Which potential positive matches is found in training (`training/places/mining.py`).
 """
 
@@ -34,7 +35,15 @@ class TupleConfig(Config):
     )
     min_time_between_days: float = setting(
         0.0,
-        'least time between the query and its positives and negatives (Time Machine: 30)',
+        'least time between the query and its positives and negatives (Time Machine: 30; where '
+        'all of a place was captured within days, hours as 0.25)',
+        unit='days',
+        low=0.0,
+        high=36500.0,
+    )
+    max_time_between_days: float = setting(
+        0.0,
+        'most time between them; 0: any; for training without Time Machine, on images of one time',
         unit='days',
         low=0.0,
         high=36500.0,
@@ -54,6 +63,17 @@ class TupleConfig(Config):
                 f'negative_distance_m: expected at least positive_distance_m '
                 f'{self.positive_distance_m:g}, found {self.negative_distance_m:g}'
             )
+        most, least = self.max_time_between_days, self.min_time_between_days
+        if most and most < least:
+            raise ConfigError(
+                f'max_time_between_days: expected at least min_time_between_days {least:g}, found '
+                f'{most:g}; no image would be left'
+            )
+
+    @property
+    def needs_times(self) -> bool:
+        """Whether the time of capture of every image has to be known."""
+        return bool(self.min_time_between_days or self.max_time_between_days)
 
 
 @dataclass(frozen=True)
@@ -140,9 +160,11 @@ def _are_apart(
 ) -> NDArray[np.bool_]:
     """(n,) whether two rows may stand in one tuple: apart, and enough time between."""
     apart = are_apart(places, first, second)
-    if config.min_time_between_days:
+    if config.needs_times:
         between_ns = np.abs(places.stamp_ns[first] - places.stamp_ns[second])
         apart &= between_ns >= config.min_time_between_days * _NS_PER_DAY
+        if config.max_time_between_days:
+            apart &= between_ns <= config.max_time_between_days * _NS_PER_DAY
     return apart
 
 
@@ -164,11 +186,12 @@ def _headings_agree(
 def _check_stamps(places: PlaceSet, config: TupleConfig) -> None:
     used = np.union1d(places.queries, places.database)
     unknown = int((places.stamp_ns[used] == UNKNOWN_STAMP_NS).sum())
-    if config.min_time_between_days and unknown:
+    name = 'min_time_between_days' if config.min_time_between_days else 'max_time_between_days'
+    if config.needs_times and unknown:
         raise SourceError(
-            f'{places.name}: min_time_between_days is {config.min_time_between_days:g}, but '
+            f'{places.name}: {name} is {getattr(config, name):g}, but '
             f'{unknown} of {len(used)} images have no time of capture; give the times, or set '
-            'min_time_between_days to 0'
+            f'{name} to 0'
         )
 
 

@@ -1,8 +1,8 @@
 """Which images of a set belong together: positives by position, and what is left out of both.
 
 An image is neither a positive nor a negative of itself, of another view of its panorama, or of an
-image of the same visit: of the same drive, or less than a month away in Time Machine sets
-(NetVLAD, Section 5: positives and negatives are at least one month away from the query, in
+image of the same visit: of the same drive, or less than a month away in Time Machine sets (the
+code of NetVLAD's authors: positives and negatives are at least one month away from the query, in
 training as in validation).
 """
 

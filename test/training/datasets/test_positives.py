@@ -49,6 +49,25 @@ def test_time_machine_wants_time_between_query_and_both_kinds() -> None:
     assert labels.are_negatives(0, np.array([3, 4])).tolist() == [False, True]
 
 
+def test_hours_may_stand_for_the_month_and_tuples_may_be_of_one_time() -> None:
+    """Two images at noon, two at midnight: 12 hours apart."""
+    noon = DAY_NS // 2
+    places = places_at(
+        [(0.0, 0.0), (1.0, 0.0), (2.0, 0.0), (90.0, 0.0), (91.0, 0.0)],
+        [0],
+        [1, 2, 3, 4],
+        stamp_ns=[noon, noon + 1, DAY_NS, noon, DAY_NS],
+    )
+    other = weak_labels(places, TupleConfig(min_time_between_days=0.25))
+    assert other.positives(0).tolist() == [2]
+    assert other.are_negatives(0, np.array([3, 4])).tolist() == [False, True]
+    same = weak_labels(places, TupleConfig(max_time_between_days=0.25))
+    assert same.positives(0).tolist() == [1]
+    assert same.are_negatives(0, np.array([3, 4])).tolist() == [True, False]
+    with pytest.raises(ConfigError, match='max_time_between_days: expected at least'):
+        TupleConfig(min_time_between_days=1.0, max_time_between_days=0.5)
+
+
 def test_time_between_needs_times() -> None:
     with pytest.raises(SourceError, match='5 of 5 images have no time of capture'):
         weak_labels(places_at(LINE, [0], [1, 2, 3, 4]), TupleConfig(min_time_between_days=30.0))

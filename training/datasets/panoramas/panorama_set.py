@@ -92,7 +92,8 @@ class PanoramaSet:
         model = self.place_set.frames[placed.rows[0]]
         return replace(
             model,
-            name=f'{placed.label}_yaw{yaw_deg:05.1f}_pitch{view.pitch_deg:+05.1f}.jpg',
+            name=f'{placed.label}_yaw{yaw_deg:05.1f}_pitch{view.pitch_deg:+05.1f}'
+            f'{_stand_name(view)}.jpg',
             load=partial(render, placed.panorama, yaw_deg, view),
             pose=_turned(model.pose, yaw_deg) if placed.has_heading else model.pose,
             panorama=placed.label,
@@ -158,6 +159,79 @@ def rendered_place_set(
     )
 
 
+def with_synthesised_views(
+    place_set: PlaceSet, yaws_deg: Sequence[float], view: ViewConfig, shift_m: float = 0.0
+) -> PlaceSet:
+    """The set with views of its database panoramas added to the database; queries stay.
+
+    Source: NetVLAD (journal version), Fig. 5, compares with Torii et al., "24/7 place recognition
+    by view synthesis": virtual views on a grid about each panorama, rendered with depth maps.
+    Deviation: without depth maps, other stands see level ground and walls at one distance.
+
+    Args:
+        place_set: images whose database ones are sides of panoramas.
+        yaws_deg: compass headings of the views.
+        view: their camera.
+        shift_m: each view also from this far ahead, behind, to the right and to the left; 0: from
+            the panorama's own place alone.
+
+    Raises:
+        SourceError: a database image belongs to no panorama.
+        ConfigError: as `PanoramaSet.frame_at`.
+    """
+    shown = np.isin(place_set.panorama, place_set.panorama[place_set.database])
+    panoramas = PanoramaSet(_rows_of(place_set, np.flatnonzero(shown)))
+    stands = [(0.0, 0.0)]
+    if shift_m:
+        stands += [(shift_m, 0.0), (-shift_m, 0.0), (0.0, shift_m), (0.0, -shift_m)]
+    views = [replace(view, ahead_m=ahead, aside_m=aside) for ahead, aside in stands]
+    frames, origin, offsets, headings = [], [], [], []
+    for number, placed in enumerate(panoramas.panoramas):
+        for each in views:
+            for yaw_deg in yaws_deg:
+                frames.append(panoramas.frame_at(number, yaw_deg, each))
+                origin.append(np.flatnonzero(shown)[placed.rows[0]])
+                offsets.append(_offset_m(yaw_deg, each))
+                headings.append(yaw_deg)
+    rows = np.concatenate([np.arange(len(place_set)), np.array(origin, np.int64)])
+    moved = np.concatenate([np.zeros((len(place_set), 2)), np.array(offsets).reshape(-1, 2)])
+    count = len(place_set)
+    return replace(
+        _rows_of(place_set, rows),
+        name=f'{place_set.name}, with {len(frames)} synthesised views',
+        frames=[*place_set.frames, *frames],
+        positions_m=place_set.positions_m[rows] + moved,
+        queries=place_set.queries,
+        database=np.concatenate([place_set.database, np.arange(count, len(rows))]),
+        heading_deg=np.concatenate([place_set.heading_deg, np.array(headings, np.float64)]),
+        facts={**place_set.facts, 'synthesised_views': len(frames)},
+    )
+
+
+def _offset_m(yaw_deg: float, view: ViewConfig) -> tuple[float, float]:
+    """Metres east and north from the panorama to the stand of a view."""
+    yaw = np.radians(yaw_deg)
+    east = view.ahead_m * np.sin(yaw) + view.aside_m * np.cos(yaw)
+    north = view.ahead_m * np.cos(yaw) - view.aside_m * np.sin(yaw)
+    return float(east), float(north)
+
+
+def _rows_of(place_set: PlaceSet, rows: NDArray[np.int64]) -> PlaceSet:
+    """Those rows as a set of their own, all of them database."""
+    return replace(
+        place_set,
+        frames=[place_set.frames[row] for row in rows],
+        positions_m=place_set.positions_m[rows],
+        queries=np.empty(0, np.int64),
+        database=np.arange(len(rows)),
+        panorama=place_set.panorama[rows],
+        heading_deg=place_set.heading_deg[rows],
+        stamp_ns=place_set.stamp_ns[rows],
+        files=(),
+        visit=None if place_set.visit is None else place_set.visit[rows],
+    )
+
+
 def _groups(panorama: NDArray[np.int64]) -> list[NDArray[np.int64]]:
     """Rows of each panorama in the order of their first rows; `NO_PLACE` is one image each."""
     rows_of: dict[tuple[int, int], list[int]] = defaultdict(list)
@@ -197,6 +271,12 @@ def _turned(pose: Pose | None, heading_deg: float) -> Pose:
     if pose is None:
         return Pose.of_heading(quaternion)
     return replace(pose, quaternion_xyzw=quaternion)
+
+
+def _stand_name(view: ViewConfig) -> str:
+    if not (view.ahead_m or view.aside_m):
+        return ''
+    return f'_ahead{view.ahead_m:+.1f}_aside{view.aside_m:+.1f}'
 
 
 def _attributes(

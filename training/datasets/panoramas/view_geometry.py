@@ -8,6 +8,9 @@ Four sides of 90 degrees show a band about the horizon only: +-45 degrees in the
 +-35.3 degrees where two sides meet. A view that leaves it is refused, or completed by mirroring at
 the band's edge where that is asked for: a square view of 90 degrees then gets 6 % of its pixels,
 sky and road, from the mirror at the worst yaw.
+
+A camera beside the panorama's centre sees what stands there under a guess of the scene: level
+ground, and walls all around at one distance.
 """
 
 from __future__ import annotations
@@ -29,6 +32,9 @@ Floats: TypeAlias = NDArray[np.floating[Any]]
 Rays: TypeAlias = tuple[Floats, Floats, Floats]
 
 _MOST_MIRRORED = 0.25
+_NEAREST_WALL = 0.9
+"""Of the way to the walls that a stand may be shifted."""
+
 _ROUNDING = 1e-4
 _FRACTION = 32
 """OpenCV interpolates between 32 positions from one pixel to the next."""
@@ -55,6 +61,31 @@ class ViewConfig(Config):
         'views that need more sky or ground than the panorama shows: refuse, or mirror the rest',
         choices=('refuse', 'mirror'),
     )
+    ahead_m: float = setting(
+        0.0, 'stand of the camera ahead of the panorama', unit='m', low=-100.0, high=100.0
+    )
+    aside_m: float = setting(
+        0.0, 'stand of the camera to the right of it', unit='m', low=-100.0, high=100.0
+    )
+    wall_m: float = setting(
+        15.0,
+        'distance of the walls around the panorama that another stand is rendered with',
+        unit='m',
+        low=0.1,
+        high=1000.0,
+    )
+    camera_height_m: float = setting(
+        2.5, 'height of the panorama above the ground, likewise', unit='m', low=0.1, high=100.0
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if math.hypot(self.ahead_m, self.aside_m) > _NEAREST_WALL * self.wall_m:
+            raise ConfigError(
+                f'ahead_m, aside_m: expected a stand within {_NEAREST_WALL * self.wall_m:g} m of '
+                f'the panorama, found {self.ahead_m:g}, {self.aside_m:g}; come nearer, or move '
+                'wall_m away'
+            )
 
     @property
     def focal_px(self) -> float:
@@ -89,7 +120,7 @@ def map_to_sides(yaw_deg: float, view: ViewConfig, side_px: int) -> ViewMap:
     Raises:
         ConfigError: the view leaves what the sides show; the widest that fits is named.
     """
-    side, along, up = _on_sides(*_rays(yaw_deg, view.pitch_deg, *_pixel_grid(view)))
+    side, along, up = _on_sides(*seen_from_centre(yaw_deg, view))
     _check_inside(up, yaw_deg, view, widest_fov_deg)
     column = (side + (along + 1.0) / 2.0) * side_px - 0.5
     return _fixed_point(
@@ -117,7 +148,7 @@ def map_to_equirectangular(
     def widest(yaw_deg: float, view: ViewConfig) -> float:
         return _widest(lambda *rays: _on_sphere(*rays)[1] / highest_rad, yaw_deg, view)
 
-    azimuth, elevation = _on_sphere(*_rays(yaw_deg, view.pitch_deg, *_pixel_grid(view)))
+    azimuth, elevation = _on_sphere(*seen_from_centre(yaw_deg, view))
     _check_inside(elevation / highest_rad, yaw_deg, view, widest)
     px_per_rad = width_px / math.tau
     column = (azimuth * px_per_rad + width_px / 2.0) % width_px - 0.5
@@ -131,7 +162,7 @@ def check_sides_cover(yaw_deg: float, view: ViewConfig) -> None:
     Raises:
         ConfigError: as `map_to_sides`.
     """
-    _, _, up = _on_sides(*_rays(yaw_deg, view.pitch_deg, *_pixel_grid(view)))
+    _, _, up = _on_sides(*seen_from_centre(yaw_deg, view))
     _check_inside(up, yaw_deg, view, widest_fov_deg)
 
 
@@ -141,6 +172,27 @@ def widest_fov_deg(yaw_deg: float, view: ViewConfig) -> float:
     0 where there is none. Square, level views: 90 at the middle of a side, 70 where two meet.
     """
     return _widest(lambda *rays: _on_sides(*rays)[2], yaw_deg, view)
+
+
+def seen_from_centre(yaw_deg: float, view: ViewConfig) -> Rays:
+    """Where from the panorama's centre what each pixel of a view shows is seen: (height, width).
+
+    Rightward, upward and forward components, of any length. A shifted camera's rays are followed
+    to the ground or to the walls, whichever comes first.
+    """
+    right, up, ahead = _rays(yaw_deg, view.pitch_deg, *_pixel_grid(view))
+    if not (view.ahead_m or view.aside_m):
+        return right, up, ahead
+    yaw = math.radians(yaw_deg)
+    stand_right = view.aside_m * math.cos(yaw) + view.ahead_m * math.sin(yaw)
+    stand_ahead = view.ahead_m * math.cos(yaw) - view.aside_m * math.sin(yaw)
+    level2 = np.maximum(right**2 + ahead**2, 1e-12)
+    towards = right * stand_right + ahead * stand_ahead
+    rest = view.wall_m**2 - stand_right**2 - stand_ahead**2
+    to_wall = (np.sqrt(towards**2 + level2 * rest) - towards) / level2
+    to_ground = np.where(up < 0.0, view.camera_height_m / np.maximum(-up, 1e-9), np.inf)
+    length = np.minimum(to_wall, to_ground)
+    return stand_right + length * right, length * up, stand_ahead + length * ahead
 
 
 def _pixel_grid(view: ViewConfig) -> tuple[Floats, Floats]:

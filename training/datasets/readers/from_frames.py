@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,12 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.datatypes import Frame
+from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Frame
 from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.core.geodesy import utm_zone
 from ghost_vpr_ros.core.poses import quaternion_to_yaw, yaw_to_heading
 from ghost_vpr_ros.replay.evaluation.ground_truth import has_position, horizontal_positions
 from training.datasets.place_set import NO_PLACE, PlaceSet
+
+PLACE_SPACING_M = 1000.0
+"""Between the invented positions of two places: more than any radius that is asked for."""
 
 
 @dataclass(frozen=True)
@@ -78,12 +82,35 @@ class Collected:
             database,
             panorama=panorama_numbers([frame.panorama for frame in self.frames]),
             heading_deg=np.array([_heading_deg(frame) for frame in self.frames], np.float64),
-            stamp_ns=np.array([frame.stamp_ns for frame in self.frames], np.int64),
+            stamp_ns=np.array([capture_ns(frame) for frame in self.frames], np.int64),
             facts={**_zone_of(self.frames), **self.facts},
             files=self.files,
             visit=visit,
             visit_gap=visit_gap,
         )
+
+
+def capture_ns(frame: Frame) -> int:
+    """When an image was taken: its stamp, else its columns `date` (20251222) and `time` (094711).
+
+    Columns are taken as UTC: what counts is the time between two images.
+    """
+    if frame.stamp_ns != UNKNOWN_STAMP_NS:
+        return frame.stamp_ns
+    text = frame.attributes.get('date', '') + frame.attributes.get('time', '')
+    try:
+        taken = datetime.datetime.strptime(text, '%Y%m%d%H%M%S').replace(
+            tzinfo=datetime.timezone.utc
+        )
+    except ValueError:
+        return UNKNOWN_STAMP_NS
+    return int(taken.timestamp()) * 10**9
+
+
+def invented_positions(places: Sequence[int]) -> NDArray[np.float64]:
+    """(N, 2) metres of N images whose places are known by number alone: far apart on a line."""
+    spots = PLACE_SPACING_M * np.array(places, np.float64)
+    return np.stack([spots, np.zeros(len(spots))], axis=1)
 
 
 def located(frames: Sequence[Frame], name: str, facts: dict[str, Any]) -> list[Frame]:

@@ -3,27 +3,26 @@
 Images of one folder show one place. Places get invented positions, far apart on a line, so that
 all that works by distance works by place, too: within any radius an image's positives are the
 other images of its folder. The facts of the set say so.
+
+The two pitches that TJU-Location has of each shot show nearly the same: an image would find its
+twin and prove nothing. `same_shot` tells them, and they are not each other's positives.
 """
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from ghost_vpr_ros.core.datatypes import Frame
-from ghost_vpr_ros.core.errors import SourceError
+from ghost_vpr_ros.core.errors import ConfigError, SourceError
 from ghost_vpr_ros.core.image import read_image
 from ghost_vpr_ros.replay.sources.folder_scan import natural_key
 from ghost_vpr_ros.replay.sources.image_sources import list_images
 from training.datasets.data_config import DataConfig
 from training.datasets.place_set import PlaceSet
-from training.datasets.readers.from_frames import Collected
+from training.datasets.readers.from_frames import PLACE_SPACING_M, Collected, invented_positions
 from training.datasets.readers.role_folders import DATABASE_FOLDERS, QUERY_FOLDERS, SPLITS
-
-PLACE_SPACING_M = 1000.0
-"""Between the invented positions of two places: more than any radius that is asked for."""
 
 
 def place_folder_set(config: DataConfig) -> PlaceSet:
@@ -58,12 +57,14 @@ def place_folder_set(config: DataConfig) -> PlaceSet:
             'positions': f'invented: one point for each folder, {PLACE_SPACING_M:g} m apart',
         }
     )
-    spots = _collect(collected, base, roles, places)
-    positions_m = np.stack([PLACE_SPACING_M * np.array(spots), np.zeros(len(spots))], axis=1)
-    return collected.place_set(f'{path.name} {config.split}'.strip(), positions_m)
+    spots = _collect(collected, base, roles, places, config.same_shot)
+    name = f'{path.name} {config.split}'.strip()
+    return collected.place_set(name, invented_positions(spots))
 
 
-def _collect(collected: Collected, base: Path, roles: list[Path], places: list[str]) -> list[int]:
+def _collect(
+    collected: Collected, base: Path, roles: list[Path], places: list[str], same_shot: str
+) -> list[int]:
     """Add the images of these places; returns the number of the place of each."""
     spots = []
     for role in roles:
@@ -75,10 +76,34 @@ def _collect(collected: Collected, base: Path, roles: list[Path], places: list[s
                 raise SourceError(f'{folder}: expected images of a place, found none; remove it')
             for file in images:
                 name = file.relative_to(base).as_posix()
-                frame = Frame(name, partial(read_image, file), attributes={'place': folder.name})
+                frame = Frame(
+                    name,
+                    partial(read_image, file),
+                    attributes={'place': folder.name},
+                    panorama=_shot(name, same_shot),
+                )
                 collected.add(frame, file, query=is_query, database=is_database)
                 spots.append(number)
     return spots
+
+
+def _shot(name: str, same_shot: str) -> str | None:
+    """What the images of one shot have in common, without the folders of their roles.
+
+    Raises:
+        ConfigError: no regular expression.
+    """
+    if not same_shot:
+        return None
+    try:
+        left = re.sub(same_shot, '', name)
+    except re.error as error:
+        raise ConfigError(
+            f'same_shot: expected a regular expression, found {same_shot!r} ({error}); for '
+            r"example '_pitch[-+]?\d+'"
+        ) from error
+    first, _, rest = left.partition('/')
+    return rest if first in (*DATABASE_FOLDERS, *QUERY_FOLDERS) else left
 
 
 def _is_divided(path: Path) -> bool:

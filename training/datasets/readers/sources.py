@@ -2,21 +2,32 @@
 
 Who is query and who is database comes from a column `role` (`query`, `database`, or empty for
 both), from conditions (`queries_where`, `database_where`) or from a second source. Where nothing
-is said every image is both: it may be asked for, and it is retrieved for the others.
+is said every image is both: it may be asked for, and it is retrieved for the others. Images
+without positions but with a column `place` get invented ones, as folders of places do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import ConfigError, SourceError
+from ghost_vpr_ros.replay.evaluation.ground_truth import has_position
 from ghost_vpr_ros.replay.sources.image_sources import MANIFEST_NAME, ImageSource, open_source
 from training.datasets.data_config import DataConfig, conditions, expanded
 from training.datasets.place_set import PlaceSet
-from training.datasets.readers.from_frames import Collected, located
+from training.datasets.readers.from_frames import (
+    PLACE_SPACING_M,
+    Collected,
+    invented_positions,
+    located,
+)
 
 ROLES = {'query': 'query', 'queries': 'query', 'database': 'database', '': 'both', 'both': 'both'}
 """Words of a column `role` and what they mean."""
@@ -37,7 +48,31 @@ def source_place_set(config: DataConfig) -> PlaceSet:
         other = expanded(config.queries_path) if config.queries_path else path
         queries = _open(config, other, config.queries_where)
     name = f'{database.short_name} {config.split}'.strip()
-    return _merged(database, queries, config.roles == 'column').place_set(name)
+    collected = _merged(database, queries, config.roles != 'both')
+    return collected.place_set(name, _invented_positions(collected))
+
+
+def _are_named(frames: Sequence[Frame]) -> bool:
+    """Whether a column `place` says what each image shows, and none has a position."""
+    return all(frame.attributes.get('place') and not has_position(frame) for frame in frames)
+
+
+def _invented_positions(collected: Collected) -> NDArray[np.float64] | None:
+    """(N, 2) one point for each named place, as in folders of places; None: none are needed."""
+    if not _are_named(collected.frames):
+        return None
+    names = [frame.attributes['place'] for frame in collected.frames]
+    number = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    collected.facts['positions'] = (
+        f'invented: one point for each place, {PLACE_SPACING_M:g} m apart'
+    )
+    return invented_positions([number[name] for name in names])
+
+
+def _with_places(source: ImageSource, facts: dict[str, Any]) -> Sequence[Frame]:
+    """Frames that have a position; all of them where they have the name of a place instead."""
+    named = _are_named(source.frames)
+    return source.frames if named else located(source.frames, source.name, facts)
 
 
 def root_of(source: ImageSource) -> Path | None:
@@ -80,14 +115,14 @@ def _merged(database: ImageSource, queries: ImageSource, has_roles: bool) -> Col
     collected = Collected()
     root, other = root_of(database), root_of(queries)
     row_of: dict[str, int] = {}
-    for frame in located(database.frames, database.name, collected.facts):
+    for frame in _with_places(database, collected.facts):
         row_of[frame.name] = len(collected.frames)
         role = _role(frame, database) if has_roles else 'both'
         file = None if root is None else root / frame.name
         is_query = database is queries and role != 'database'
         collected.add(frame, file, query=is_query, database=role != 'query')
     if queries is not database:
-        for frame in located(queries.frames, queries.name, collected.facts):
+        for frame in _with_places(queries, collected.facts):
             if has_roles and _role(frame, queries) == 'database':
                 continue
             if other == root and frame.name in row_of:

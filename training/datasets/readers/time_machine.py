@@ -1,6 +1,8 @@
 """Time stamps of Time Machine sets become visits: a query and its places are a month apart.
 
-Source: NetVLAD (journal version), Section 5. Street View knows the month of a panorama.
+Source: NetVLAD (journal version), Section 4, learns from Street View of several times. That a
+month has to lie between, and that results of the query's own time stamp are left out, is from the
+code of its authors. Street View knows the month of a panorama.
 """
 
 from __future__ import annotations

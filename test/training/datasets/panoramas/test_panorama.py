@@ -8,7 +8,12 @@ import pytest
 
 from ghost_vpr_ros.core.errors import ConfigError, ImageError
 from training.datasets.panoramas.panorama import Equirectangular, FourSides, render, render_view
-from training.datasets.panoramas.view_geometry import ViewConfig, check_sides_cover, widest_fov_deg
+from training.datasets.panoramas.view_geometry import (
+    ViewConfig,
+    check_sides_cover,
+    seen_from_centre,
+    widest_fov_deg,
+)
 
 SIDE_PX = 64
 
@@ -168,3 +173,28 @@ def test_an_image_of_another_shape_is_refused(
 ) -> None:
     with pytest.raises(ImageError, match=sentence):
         render_view(panorama, 45, 60, 32, 24)
+
+
+def test_another_stand_sees_the_walls_from_there():
+    """Walls at 10 m, 6 m ahead of the middle: straight to the right one meets them at (8, 6)."""
+    wide = ViewConfig(90.0, 9, 9, ahead_m=6.0, wall_m=10.0, camera_height_m=100.0)
+    right, up, ahead = seen_from_centre(0.0, wide)
+    assert (right[4, 4], up[4, 4], ahead[4, 4]) == pytest.approx((0.0, 0.0, 10.0), abs=1e-4)
+    turned = ViewConfig(1.0, 9, 9, aside_m=-6.0, wall_m=10.0, camera_height_m=100.0)
+    # The same stand, looking to the right: north of the middle is at its left.
+    right, up, ahead = seen_from_centre(90.0, turned)
+    assert (right[4, 4], up[4, 4], ahead[4, 4]) == pytest.approx((8.0, 0.0, 6.0), abs=1e-4)
+    distance = np.hypot(*seen_from_centre(0.0, wide)[::2])
+    np.testing.assert_allclose(distance, 10.0, atol=1e-3)
+
+
+def test_another_stand_sees_the_ground_below():
+    """45 degrees down from 2.5 m: the ground 2.5 m further ahead."""
+    down = ViewConfig(1.0, 9, 9, pitch_deg=-45.0, ahead_m=3.0, wall_m=50.0)
+    right, up, ahead = seen_from_centre(0.0, down)
+    assert (right[4, 4], up[4, 4], ahead[4, 4]) == pytest.approx((0.0, -2.5, 5.5), abs=1e-4)
+
+
+def test_a_stand_behind_the_walls_is_refused():
+    with pytest.raises(ConfigError, match='expected a stand within 9 m'):
+        ViewConfig(ahead_m=9.5, wall_m=10.0)

@@ -16,6 +16,7 @@ from training.datasets.panoramas.panorama_set import (
     PanoramaSet,
     even_headings,
     rendered_place_set,
+    with_synthesised_views,
 )
 from training.datasets.panoramas.view_geometry import ViewConfig
 from training.datasets.place_set import NO_PLACE, PlaceSet
@@ -154,3 +155,22 @@ def test_real_street_views_are_panoramas(data_dir: Path) -> None:
     assert len(panoramas) == 15
     same = panoramas.frame_at(0, 90.0, ViewConfig(90.0, 320, 320))
     assert (same.load() == places.frames[panoramas.panoramas[0].rows[1]].load()).all()
+
+
+def test_synthesised_views_join_the_database_and_leave_the_queries() -> None:
+    """Panorama 7 asks; panorama 3 is database, with 4 headings from 5 stands each."""
+    before = two_panoramas()
+    found = with_synthesised_views(before, [0.0, 90.0, 180.0, 270.0], SMALL, 2.0)
+    assert found.queries.tolist() == before.queries.tolist()
+    assert len(found) == 8 + 4 * 5
+    assert found.database.tolist() == [4, 5, 6, 7, *range(8, 28)]
+    assert (found.panorama[8:] == 3).all()
+    assert found.heading_deg[8:12].tolist() == [0.0, 90.0, 180.0, 270.0]
+    np.testing.assert_allclose(found.positions_m[8:12], [[3.0, 2.0]] * 4)
+    # Ahead of headings north, east, south and west.
+    ahead = [[3.0, 4.0], [5.0, 2.0], [3.0, 0.0], [1.0, 2.0]]
+    np.testing.assert_allclose(found.positions_m[12:16], ahead, atol=1e-9)
+    aside = [[5.0, 2.0], [3.0, 0.0], [1.0, 2.0], [3.0, 4.0]]
+    np.testing.assert_allclose(found.positions_m[20:24], aside, atol=1e-9)
+    assert found.frames[12].load().shape == (24, 32, 3)
+    assert len({each.name for each in found.frames}) == len(found)

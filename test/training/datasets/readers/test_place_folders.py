@@ -22,6 +22,37 @@ def test_images_of_one_folder_are_positives_at_any_radius(tmp_path):
     assert [frame.attributes['place'] for frame in places.frames] == ['gate'] * 2 + ['hall'] * 2
 
 
+def test_two_pitches_of_a_shot_are_not_positives_of_each_other(tmp_path):
+    names = [
+        f'{place}/{hour}_yaw{yaw}_pitch{p}.jpg'
+        for place in ('gate', 'hall')
+        for hour in (9, 14)
+        for yaw in (0, 45)
+        for p in ('+0', '+20')
+    ]
+    write_images(tmp_path, names)
+    found = positives_by_name(opened(tmp_path, same_shot=r'_pitch[-+]?\d+'), 10.0)
+    assert set(found['gate/9_yaw0_pitch+0.jpg']) == {
+        name for name in names if name.startswith('gate/') and not name.startswith('gate/9_yaw0_')
+    }
+    with pytest.raises(ConfigError, match='same_shot: expected a regular expression'):
+        opened(tmp_path, same_shot='(')
+
+
+def test_twins_in_the_other_folder_are_twins_too(tmp_path):
+    write_images(
+        tmp_path,
+        [
+            *('database/1/a_pitch0.jpg', 'database/1/b_pitch0.jpg', 'database/2/c_pitch0.jpg'),
+            'queries/1/a_pitch20.jpg',
+        ],
+    )
+    places = opened(tmp_path, format='places', same_shot=r'_pitch\d+')
+    assert positives_by_name(places, 10.0) == {
+        'queries/1/a_pitch20.jpg': ['database/1/b_pitch0.jpg']
+    }
+
+
 def test_folders_of_splits_and_roles(tmp_path):
     write_images(
         tmp_path,

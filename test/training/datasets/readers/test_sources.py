@@ -158,3 +158,27 @@ def test_real_sets_have_the_counts_of_their_notes(data_dir, settings, num_querie
     assert (len(places.queries), len(places.database)) == (num_queries, num_database)
     if settings.get('split') == 'train':
         assert all(len(found) for found in positives_by_name(places, 100.0).values())
+
+
+def test_columns_of_date_and_time_tell_when_an_image_was_taken(tmp_path):
+    text = 'image,x,y,date,time\na.png,0,0,19700102,000001\nb.png,3,4,19700102,\n'
+    places = opened(manifest(tmp_path, text))
+    assert places.stamp_ns.tolist() == [86_401 * 10**9, -1]
+
+
+def test_names_of_places_stand_for_positions(tmp_path):
+    """Fixed cameras: same place, same view."""
+    text = 'image,place\na.png,bridge\nb.png,square\nc.png,bridge\n'
+    places = opened(manifest(tmp_path, text), format='source')
+    assert positives_by_name(places, 10.0) == {
+        'a.png': ['c.png'],
+        'b.png': [],
+        'c.png': ['a.png'],
+    }
+    assert places.facts['positions'].startswith('invented')
+
+
+def test_the_database_may_ask_itself(tmp_path):
+    text = 'image,x,y,role\na.png,0,0,database\nb.png,3,4,query\nc.png,0,5,database\n'
+    places = opened(manifest(tmp_path, text), roles='database')
+    assert positives_by_name(places, 5.0) == {'a.png': ['c.png'], 'c.png': ['a.png']}
