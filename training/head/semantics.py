@@ -1,6 +1,8 @@
 """Images with label maps, from which poolings start whose names end in -sc; `semantics` in YAML.
 
-Labels come from a folder of label images (CamVid has such), or from any segmenter as a function.
+Labels come from a folder of label images (CamVid has such), or from any segmenter as a function:
+of class numbers, or of class scores, which are then brought to the cells of the feature map as
+SRALNet does.
 
 Source: SRALNet, Section III-E: DeepLabV3 with the classes of Cityscapes; buildings, roads, signs
 and vegetation are static, sky, people and vehicles dynamic.
@@ -21,12 +23,20 @@ from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.config.settings import Config, setting
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import ConfigError, SourceError
-from ghost_vpr_ros.core.model.label_maps import DYNAMIC, STATIC, VOID, check_aspect, resized
+from ghost_vpr_ros.core.model.label_maps import (
+    DYNAMIC,
+    ROLES,
+    STATIC,
+    VOID,
+    check_aspect,
+    resized,
+)
 from ghost_vpr_ros.replay.sources.image_sources import list_images, open_source
 from training.datasets.data_config import expanded
+from training.head.torchvision_segmenter import PREFIX, TorchvisionSegmenter
 
-Segmenter = Callable[[NDArray[np.uint8]], NDArray[np.integer]]
-"""From RGB uint8 (H, W, 3) to class numbers (H, W)."""
+Segmenter = Callable[[NDArray[np.uint8]], NDArray[np.number]]
+"""From RGB uint8 (H, W, 3) to class numbers (H, W), or to float scores (C, H, W) of classes."""
 
 CLASSES: Mapping[str, Mapping[int, range | tuple[int, ...]]] = {
     # 0 sky, 1 building, 2 pole, 3 road, 4 pavement, 5 tree, 6 sign, 7 fence, 8 car, 9 pedestrian,
@@ -35,6 +45,9 @@ CLASSES: Mapping[str, Mapping[int, range | tuple[int, ...]]] = {
     # 0 road, 1 sidewalk, 2 building, 3 wall, 4 fence, 5 pole, 6 traffic light, 7 traffic sign,
     # 8 vegetation, 9 terrain, 10 sky, 11 person, 12 rider, 13-18 vehicles; its training numbers.
     'cityscapes': {STATIC: range(10), DYNAMIC: range(10, 19)},
+    # 0 everything else, 16 potted plants; 1-4, 6, 7, 14, 19 vehicles, 8, 10, 12, 13, 17 animals,
+    # 15 people: those of torchvision's weights. Sky has no class of its own, so it is static.
+    'voc': {STATIC: (0, 16), DYNAMIC: (1, 2, 3, 4, 6, 7, 8, 10, 12, 13, 14, 15, 17, 19)},
 }
 """Role -> class numbers, by the name of the set of classes; other numbers are void."""
 
@@ -46,8 +59,11 @@ class SemanticsConfig(Config):
     images: str = setting('', 'folder of the labelled images; empty: the training images')
     labels: str = setting('', 'folder of label images that have the same names as the images')
     segmenter: str = setting(
-        '', 'MODULE:FUNCTION from an RGB image to class numbers, in place of label images'
+        '',
+        'in place of label images: MODULE:FUNCTION from an RGB image to class numbers or scores, '
+        'or torchvision:NAME of one of its segmenters',
     )
+    segmenter_weights: str = setting('', "state dict of torchvision's segmenter")
     classes: str = setting('camvid', 'what the class numbers mean', choices=tuple(CLASSES))
 
 
@@ -58,12 +74,13 @@ class LabelledFrames:
     Attributes:
         frames: the images.
         name: what they are, for provenance.
-        roles: (h, w) label map of a frame at the size of the network's input.
+        roles: (h, w) label map of a frame at the size of the network's input, or (3, H, W) scores
+            of the roles.
     """
 
     frames: Sequence[Frame]
     name: str
-    roles: Callable[[Frame], NDArray[np.uint8]]
+    roles: Callable[[Frame], NDArray[np.number]]
 
 
 def labelled_frames(
@@ -96,7 +113,7 @@ def labelled_frames(
         source = open_source(expanded(config.images))
         frames, name = source.frames, source.name
     if config.segmenter:
-        label = _by_segmenter(_imported(config.segmenter))
+        label = _by_segmenter(_segmenter(config))
     else:
         label = _by_files(frames, expanded(config.labels))
     size = preprocessing.height_px, preprocessing.width_px
@@ -111,36 +128,58 @@ def roles_of(class_numbers: NDArray[np.integer], classes: str) -> NDArray[np.uin
     return roles
 
 
+def role_scores(scores: NDArray[np.floating], classes: str) -> NDArray[np.float32]:
+    """(3, H, W) of class scores (C, H, W): the best of the classes of each role."""
+    numbers = np.arange(len(scores))
+    found = np.full((ROLES, *scores.shape[1:]), -np.inf, np.float32)
+    known = {role: list(each) for role, each in CLASSES[classes].items()}
+    known[VOID] = sorted(set(numbers.tolist()).difference(*known.values()))
+    for role, chosen in known.items():
+        own = scores[np.isin(numbers, chosen)]
+        if len(own):
+            found[role] = own.max(axis=0)
+    return found
+
+
 def _in_roles(
-    label: Callable[[Frame, NDArray[np.uint8]], NDArray[np.integer]],
+    label: Callable[[Frame, NDArray[np.uint8]], NDArray[np.number]],
     classes: str,
     size: tuple[int, int],
-) -> Callable[[Frame], NDArray[np.uint8]]:
+) -> Callable[[Frame], NDArray[np.number]]:
     """What a frame shows, stretched to the network's input as the image itself is."""
 
-    def roles(frame: Frame) -> NDArray[np.uint8]:
+    def roles(frame: Frame) -> NDArray[np.number]:
         image = frame.load()
         found = label(frame, image)
-        if found.ndim != 2 or not np.issubdtype(found.dtype, np.integer):
+        is_scored = found.ndim == 3 and np.issubdtype(found.dtype, np.floating)
+        if not is_scored and (found.ndim != 2 or not np.issubdtype(found.dtype, np.integer)):
             raise SourceError(
-                f'{frame.name}: expected a label map (H, W) of class numbers, found {found.dtype} '
-                f'{found.shape}; one number for each pixel, no colours'
+                f'{frame.name}: expected a label map (H, W) of class numbers or scores (C, H, W), '
+                f'found {found.dtype} {found.shape}; one number for each pixel, no colours'
             )
-        check_aspect(found.shape, image.shape[:2], f'the image {frame.name}')
-        return resized(roles_of(found, classes), size)
+        check_aspect(found.shape[-2:], image.shape[:2], f'the image {frame.name}')
+        if is_scored:
+            return resized_scores(role_scores(np.asarray(found, np.float32), classes), size)
+        return resized(roles_of(np.asarray(found, np.int64), classes), size)
 
     return roles
 
 
+def resized_scores(scores: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """(R, h, w) of (R, H, W), stretched as the image is, by nearest neighbours."""
+    found = [cv2.resize(each, size[::-1], interpolation=cv2.INTER_NEAREST) for each in scores]
+    return np.stack([np.asarray(each, np.float32) for each in found])
+
+
 def _by_segmenter(
     segmenter: Segmenter,
-) -> Callable[[Frame, NDArray[np.uint8]], NDArray[np.integer]]:
+) -> Callable[[Frame, NDArray[np.uint8]], NDArray[np.number]]:
     return lambda _, image: np.asarray(segmenter(image))
 
 
 def _by_files(
     frames: Sequence[Frame], folder: Path
-) -> Callable[[Frame, NDArray[np.uint8]], NDArray[np.integer]]:
+) -> Callable[[Frame, NDArray[np.uint8]], NDArray[np.number]]:
     """Label images by the name of the image, whatever its suffix.
 
     Raises:
@@ -165,6 +204,26 @@ def _read(path: Path) -> NDArray[np.integer]:
     if found is None:
         raise SourceError(f'{path}: expected a label image, found something else; check the file')
     return np.asarray(found)
+
+
+def _segmenter(config: SemanticsConfig) -> Segmenter:
+    """The function that the configuration names.
+
+    Raises:
+        ConfigError: it cannot be imported, or weights are missing or of no use.
+        WeightsError: weights that are not those of torchvision's segmenter.
+    """
+    name = config.segmenter.removeprefix(PREFIX)
+    is_torchvisions = name != config.segmenter
+    if is_torchvisions != bool(config.segmenter_weights):
+        found = config.segmenter_weights or 'none'
+        raise ConfigError(
+            f'semantics.segmenter_weights: expected a state dict with {PREFIX}NAME and with '
+            f'nothing else, found {found} with {config.segmenter}; nothing is downloaded'
+        )
+    if is_torchvisions:
+        return TorchvisionSegmenter(name, expanded(config.segmenter_weights))
+    return _imported(config.segmenter)
 
 
 def _imported(text: str) -> Segmenter:

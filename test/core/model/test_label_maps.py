@@ -15,12 +15,23 @@ from ghost_vpr_ros.core.model.label_maps import DYNAMIC, STATIC, VOID, roles_at_
 from test.core.model.tiny_model import CHANNELS, PREPROCESSING, pictures
 
 
-def test_each_cell_has_the_label_at_its_middle():
-    # 4 x 8 pixels, 2 x 2 cells of 2 x 4: middles at rows 1 and 3, columns 2 and 6.
+def test_each_cell_has_the_label_of_most_of_its_pixels():
+    # 4 x 8 pixels, 2 x 2 cells of 2 x 4.
     labels = np.zeros((4, 8), np.uint8)
-    labels[1, 2], labels[3, 6], labels[0, 0] = STATIC, DYNAMIC, DYNAMIC
+    labels[:2, :3], labels[0, 0], labels[2:, 4:7], labels[3, 7] = STATIC, DYNAMIC, DYNAMIC, STATIC
     found = roles_at_cells(labels, (32, 64), (2, 2))
     assert found.tolist() == [[STATIC, VOID], [VOID, DYNAMIC]]
+
+
+def test_scores_are_pooled_by_their_maximum_and_decided_then():
+    """One pixel of a cell that is surest outweighs the three others."""
+    scores = np.zeros((3, 4, 8), np.float32)
+    scores[STATIC] = 1.0
+    scores[DYNAMIC, 1, 2], scores[VOID, 3, 7] = 1.5, 3.0
+    found = roles_at_cells(scores, (32, 64), (2, 2))
+    assert found.tolist() == [[DYNAMIC, STATIC], [STATIC, VOID]]
+    with pytest.raises(SourceError, match='label the image'):
+        roles_at_cells(scores, (64, 64), (2, 2))
 
 
 def test_a_map_of_the_cells_own_size_stays_as_it_is():

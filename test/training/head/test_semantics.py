@@ -7,15 +7,23 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.datatypes import Frame
-from ghost_vpr_ros.core.errors import ConfigError, SourceError
+from ghost_vpr_ros.core.errors import ConfigError, SourceError, WeightsError
 from ghost_vpr_ros.core.model.label_maps import DYNAMIC, STATIC, VOID
+from ghost_vpr_ros.core.preprocessing import preprocess
 from test.core.model.poolings.test_every_pooling import small_config
 from training.experiment import Experiment
-from training.head.semantics import SemanticsConfig, labelled_frames, roles_of
+from training.head.semantics import (
+    SemanticsConfig,
+    labelled_frames,
+    role_scores,
+    roles_of,
+)
 from training.head.starting_model import starting_model
+from training.head.torchvision_segmenter import TorchvisionSegmenter
 from training.initialise import initialise
 
 INPUT = PreprocessingConfig(width_px=64, height_px=64)
@@ -183,3 +191,68 @@ def test_camvid_has_static_and_dynamic_places(data_dir):
     assert (roles == DYNAMIC).mean() > 0.05
     # Sky is above, the road below.
     assert (roles[:, :8] == DYNAMIC).mean() > (roles[:, -8:] == DYNAMIC).mean()
+
+
+def test_scores_count_by_the_best_class_of_each_role():
+    scores = np.zeros((12, 1, 2), np.float32)
+    scores[5, 0, 0], scores[8, 0, 0] = 2.0, 1.0  # Tree above car.
+    scores[11, 0, 1] = 3.0  # Void.
+    found = role_scores(scores, 'camvid')
+    assert found[:, 0, 0].tolist() == [0.0, 2.0, 1.0]
+    assert found[:, 0, 1].tolist() == [3.0, 0.0, 0.0]
+
+
+@pytest.fixture(scope='module')
+def lraspp(tmp_path_factory):
+    """An untrained segmenter of torchvision with the classes of Cityscapes, and its file."""
+    segmentation = pytest.importorskip('torchvision.models.segmentation')
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = segmentation.lraspp_mobilenet_v3_large(
+            weights=None, weights_backbone=None, num_classes=19
+        ).eval()
+    path = tmp_path_factory.mktemp('segmenter') / 'lraspp.pth'
+    torch.save(network.state_dict(), path)
+    return network, path
+
+
+def test_a_segmenter_of_torchvision_gives_its_scores(lraspp):
+    network, path = lraspp
+    image = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
+    found = TorchvisionSegmenter('lraspp_mobilenet_v3_large', path)(image)
+    with torch.no_grad():
+        inputs = torch.from_numpy(preprocess(image, PreprocessingConfig(fit='own')))
+        expected = network(inputs)['out'][0]
+    assert found.shape == (19, 48, 64)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_network_starts_from_a_segmenter_of_torchvision(lraspp):
+    """Its untrained scores decide what is static and what dynamic."""
+    config = SemanticsConfig(
+        segmenter='torchvision:lraspp_mobilenet_v3_large',
+        segmenter_weights=str(lraspp[1]),
+        classes='cityscapes',
+    )
+    frames = half_dark()
+    roles = labelled_frames(config, INPUT, frames).roles(frames[0])
+    assert roles.shape == (3, INPUT.height_px, INPUT.width_px)
+
+
+@pytest.mark.parametrize(
+    ('settings', 'error', 'sentence'),
+    [
+        ({'segmenter': 'torchvision:lraspp_mobilenet_v3_large'}, ConfigError, 'found none with'),
+        ({'segmenter': 'a:b', 'segmenter_weights': 'w.pth'}, ConfigError, 'found w.pth with a:b'),
+    ],
+)
+def test_weights_belong_to_a_segmenter_of_torchvision(settings, error, sentence):
+    with pytest.raises(error, match=sentence):
+        labelled_frames(SemanticsConfig(**settings), INPUT, half_dark())
+
+
+def test_a_segmenter_that_is_none_is_refused(lraspp):
+    with pytest.raises(ConfigError, match="no segmenter 'lraspp'"):
+        TorchvisionSegmenter('lraspp', lraspp[1])
+    with pytest.raises(WeightsError, match='expected the state dict of fcn_resnet50'):
+        TorchvisionSegmenter('fcn_resnet50', lraspp[1])
