@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 PHOTOS :=
 OUT := finetuned.safetensors
 
-.PHONY: help setup dist docs reference demo finetune test test-slow test-all bench faults check lint types format clean
+.PHONY: help setup dist docs reference demo finetune papers test test-slow test-all bench faults check lint types format clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -35,6 +35,10 @@ test-all: setup check ## style, types and all tests, slow ones too
 
 finetune: setup ## fit the network to places of your own: PHOTOS=<folder or bag> OUT=my.safetensors
 	@$(BIN)/python -m training.finetune $(PHOTOS) --out "$(OUT)"
+
+papers: TABLES := g-table2 g-table2-hours s-table4 s-table1 n-pooling
+papers: setup ## rerun tables of the papers, six hours in the background: OUT=runs/papers DATA=<the data sets>; goes on where it ended
+	@$(BIN)/python -m training.experiments $(TABLES) --out "$(OUT)" $(if $(DATA),--data "$(DATA)")
 
 ifeq ($(BENCH),quick)
 bench: BENCH_FLAGS := --quick

@@ -2,6 +2,7 @@
 
 python -m training.experiments                      # which tables there are
 python -m training.experiments TABLE [...] --out FOLDER [--rows ROW ...] [--seeds N ...]
+python -m training.experiments TABLE [...] --out FOLDER --full-size [--rows ROW ...]
 python -m training.experiments TABLE [...] --out FOLDER --finished --page docs/PAGE.md
 
 A table is a YAML file in training/configs/tables, or any path that ends in .yaml. Stages lie in
@@ -25,7 +26,16 @@ from ghost_vpr_ros.replay.output_files import write_file, write_json
 from training.entry import finish, new_parser
 from training.evaluate import DATA_VARIABLE
 from training.tables.network_sizes import sizes_report
-from training.tables.plan import SIZES, Row, Table, find_table, read_table, table_names
+from training.tables.plan import (
+    FULL_SIZE,
+    SIZES,
+    Row,
+    Table,
+    find_table,
+    full_size,
+    read_table,
+    table_names,
+)
 from training.tables.report import draw_table, table_report, update_page
 from training.tables.row_runs import DONE_NAME, Stage, result_of, stages_of, talk
 
@@ -46,7 +56,9 @@ def run_table(
     Raises:
         SourceError: a command of a row failed; its log is named.
     """
-    command = f'python -m training.experiments {table.name} --out OUT'
+    small = table.name.removesuffix(FULL_SIZE)
+    more = '' if small == table.name else ' --full-size'
+    command = f'python -m training.experiments {small} --out OUT{more}'
     if table.kind == SIZES:
         return sizes_report(table, command)
     results: dict[str, list[dict[str, Any]]] = {row.name: [] for row in rows if row.stages}
@@ -90,6 +102,8 @@ def _run(args: argparse.Namespace) -> str:
     reports = []
     for name in args.tables:
         table = read_table(find_table(name))
+        if args.full_size:
+            table = full_size(table)
         rows = _chosen_rows(table, args.rows)
         seeds = args.seeds or table.seeds
         report = run_table(table, args.out, rows, seeds, finished=args.finished)
@@ -107,6 +121,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--out', type=Path, help='folder of all results')
     parser.add_argument('--rows', nargs='+', default=[], metavar='ROW', help='only these rows')
     parser.add_argument('--seeds', nargs='+', type=int, default=[], help='other seeds')
+    parser.add_argument(
+        '--full-size', action='store_true', help="the papers' data, sizes and recipes"
+    )
     parser.add_argument('--finished', action='store_true', help='report only, run nothing')
     parser.add_argument('--page', type=Path, help='Markdown page whose marked part is replaced')
     parser.add_argument('--data', type=Path, help=f'stands for ${DATA_VARIABLE}')

@@ -94,9 +94,9 @@ def test_rows_share_their_stages_and_finish_once(
     assert run(table) == 0
     assert started == []
     text = capsys.readouterr().out
-    assert '| plain | 8 | 25.0 ± 0.0 / 100.0 ± 0.0 | 2 |' in text
-    assert '| trained | 8 | 100.0 ± 0.0 / 100.0 ± 0.0 | 2 | 0.250 ± 0.000 |' in text
-    assert '| trained >= plain | +75.0 ± 25.0, confirmed |' in text
+    assert '| plain | 8 | 25.0 ± 0.0 / 100.0 ± 0.0 / 100.0 ± 0.0 | 2 |' in text
+    assert '| trained | 8 | 100.0 ± 0.0 / 100.0 ± 0.0 / 100.0 ± 0.0 | 2 | 0.250 ± 0.000 |' in text
+    assert '| trained >= plain | +75.0 (+25.0 to +100.0), confirmed (p ' in text
     assert '`gsv_val#12345678` (4 queries)' in text
     assert '#### Published (sralnet/table1)' in text
     assert '| SRALNet | 84.4 / 92.5 / 94.8 |' in text
@@ -148,7 +148,7 @@ def test_finished_reports_without_running(
     assert run(table, '--finished') == 0
     assert started == []
     text = capsys.readouterr().out
-    assert '| plain | 8 | 25.0 / 100.0 | 1 |' in text and '| trained | 8 |' not in text
+    assert '| plain | 8 | 25.0 / 100.0 / 100.0 | 1 |' in text and '| trained | 8 |' not in text
     assert (table.parent / 'out' / 'small.png').read_bytes().startswith(b'\x89PNG')
     assert json.loads((table.parent / 'out' / 'small.json').read_text())['verdicts'] == []
 
@@ -207,5 +207,8 @@ def test_the_baseline_takes_no_other_choice_of_images(table, started, capsys) ->
     base = table.parent / 'base.yaml'
     base.write_text(base.read_text().replace('split: train', 'split: train, views: 4'))
     assert main([str(table), '--rows', 'plain', '--out', str(table.parent / 'out')]) == 1
-    assert 'expected training data by path and split, found views' in capsys.readouterr().err
+    assert (
+        'expected training data by path, split and conditions, found views'
+        in capsys.readouterr().err
+    )
     assert started == []

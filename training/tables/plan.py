@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ghost_vpr_ros.core.config.settings import nearest_hint
 from ghost_vpr_ros.core.errors import ConfigError
 from training.experiment import read_mapping
-from training.measure.protocols import PROTOCOLS
+from training.measure.protocols import PROTOCOLS, panel_parts
 from training.papers.published import PublishedTable, published_table
 
-TABLES = Path(__file__).parents[1] / 'configs' / 'tables'
+CONFIGS = Path(__file__).parents[1] / 'configs'
+
+TABLES = CONFIGS / 'tables'
 
 STAGES = ('pretrain', 'distill', 'initialise', 'train', 'whiten')
 """Commands that make weights, in the only order in which they can follow each other."""
 
 BASELINE = 'rootsift'
 """The stage of the baseline without a network; it stands alone."""
+
+FULL_SIZE = '-full'
+"""Behind the name of a table at its published size."""
 
 SIZES = 'sizes'
 """Kind of a table that counts parameters and multiply-accumulates and trains nothing."""
@@ -36,9 +41,22 @@ _KEYS = [
     'dims',
     'claims',
     'full_size',
+    'not_tested',
+    'full',
     'rows',
 ]
-_ROW_KEYS = ['stages', 'set', 'evaluate', 'published', 'bring']
+_ROW_KEYS = [
+    'stages',
+    'set',
+    'evaluate',
+    'published',
+    'bring',
+    'start',
+    'dims',
+    'system',
+    'full_stages',
+]
+_FULL_KEYS = ['stages', 'protocols', 'protocols_file', 'seeds']
 
 
 @dataclass(frozen=True)
@@ -52,6 +70,11 @@ class Row:
         published: its name in the published table; empty: the papers do not have it.
         bring: data or weights that the row needs and that do not come with this project.
         evaluate: further options of `training.evaluate`.
+        dims: sizes of prefixes of its descriptor, in place of the table's.
+        system: name of the configuration that it is at the published size; empty: it is left out.
+        full_stages: stages at that size, in place of the table's.
+        base: experiment in place of the table's; None: the table's.
+        start: row that it has to find more than for its claims to be tested, as its random start.
     """
 
     name: str
@@ -60,6 +83,11 @@ class Row:
     published: str = ''
     bring: str = ''
     evaluate: tuple[str, ...] = ()
+    start: str = ''
+    dims: tuple[int, ...] = ()
+    system: str = ''
+    full_stages: tuple[str, ...] = ()
+    base: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +106,8 @@ class Table:
         dims: sizes of prefixes of the descriptor; empty: the whole descriptor.
         claims: pairs of rows; the papers say that the first finds at least as much.
         full_size: what a user must bring for the row as it is published.
+        not_tested: why its settings cannot show what is claimed; empty: they can.
+        full: stages, protocols and seeds at the published size; empty: it has none.
         rows: in the table's order.
     """
 
@@ -92,12 +122,25 @@ class Table:
     dims: tuple[int, ...]
     claims: tuple[tuple[str, str], ...]
     full_size: str
+    not_tested: str
+    full: Mapping[str, Any]
     rows: tuple[Row, ...]
 
     @property
     def reference(self) -> PublishedTable | None:
         """The published table, if there is one."""
         return published_table(self.published) if self.published else None
+
+    @property
+    def parts(self) -> dict[str, list[str]] | None:
+        """Part of the panel -> its protocols; None where the table has no panel, or not all of it.
+
+        Raises:
+            ConfigError: the file of the panel cannot be read.
+        """
+        found = panel_parts(self.protocols_file)
+        named = {name for names in (found or {}).values() for name in names}
+        return found if named <= set(self.protocols) else None
 
 
 def table_names() -> list[str]:
@@ -129,15 +172,21 @@ def read_table(path: Path) -> Table:
     _check_keys(values, _KEYS, str(path))
     kind = values.get('kind', 'recall')
     needed = ('name', 'base', 'rows') if kind == SIZES else ('name', 'base', 'protocols', 'rows')
+    file = _protocols_file(path, values.get('protocols_file', ''))
+    parts = panel_parts(file) if kind != SIZES and file.exists() else None
+    if parts is not None:
+        values.setdefault('protocols', [name for names in parts.values() for name in names])
     missing = [key for key in needed if not values.get(key)]
     if missing:
         raise ConfigError(f'{path}: expected the key {missing[0]!r}, found none; add it')
     rows = tuple(_row(str(name), raw or {}, path, kind) for name, raw in values['rows'].items())
     claims = tuple((str(a), str(b)) for a, b in values.get('claims', ()))
-    for name in (name for pair in claims for name in pair):
+    named = {'claims': [name for pair in claims for name in pair]}
+    named['start'] = [row.start for row in rows if row.start]
+    for key, name in ((key, name) for key, names in named.items() for name in names):
         if name not in values['rows']:
             raise ConfigError(
-                f'{path}: claims: unknown row {name!r}{nearest_hint(name, list(values["rows"]))}'
+                f'{path}: {key}: unknown row {name!r}{nearest_hint(name, list(values["rows"]))}'
             )
     return Table(
         name=str(values['name']),
@@ -147,10 +196,52 @@ def read_table(path: Path) -> Table:
         base=path.parent / values['base'],
         seeds=tuple(values.get('seeds', (0, 1, 2))),
         protocols=tuple(values.get('protocols', ())),
-        protocols_file=_protocols_file(path, values.get('protocols_file', '')),
+        protocols_file=file,
         dims=tuple(values.get('dims', ())),
         claims=claims,
         full_size=' '.join(str(values.get('full_size', '')).split()),
+        not_tested=' '.join(str(values.get('not_tested', '')).split()),
+        full=_full(values.get('full') or {}, path),
+        rows=rows,
+    )
+
+
+def full_size(table: Table) -> Table:
+    """The table at its published size: each row is the configuration of its system.
+
+    What a row changes at the small size is left behind; its further options of the evaluation
+    stay. Rows without a system are left out, and claims about them.
+
+    Raises:
+        ConfigError: the table has no such size.
+    """
+    if not table.full:
+        raise ConfigError(
+            f'table {table.name}: expected the key `full` for --full-size, found none; '
+            f'{table.full_size or "it has one size"}'
+        )
+    rows = tuple(
+        replace(
+            row,
+            stages=row.full_stages or tuple(table.full['stages']),
+            changes=(),
+            start='',
+            dims=(),
+            base=CONFIGS / f'{row.system}.yaml',
+        )
+        for row in table.rows
+        if row.system
+    )
+    names = {row.name for row in rows}
+    return replace(
+        table,
+        name=table.name + FULL_SIZE,
+        seeds=tuple(table.full.get('seeds', (0,))),
+        protocols=tuple(table.full['protocols']),
+        protocols_file=table.base.parent / table.full['protocols_file'],
+        dims=(),
+        claims=tuple(pair for pair in table.claims if set(pair) <= names),
+        not_tested='',
         rows=rows,
     )
 
@@ -166,6 +257,24 @@ def _check_keys(values: Mapping[str, Any], known: list[str], where: str) -> None
             raise ConfigError(f'{where}: unknown key {key!r}{nearest_hint(str(key), known)}')
 
 
+def _full(raw: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
+    """What changes at the published size.
+
+    Raises:
+        ConfigError: an unknown key, something is missing, or stages that cannot follow each other.
+    """
+    _check_keys(raw, _FULL_KEYS, f'{path}: full')
+    for key in ('stages', 'protocols', 'protocols_file') if raw else ():
+        if not raw.get(key):
+            raise ConfigError(f'{path}: full: expected the key {key!r}, found none; add it')
+    if raw and not _is_chain(raw['stages']):
+        raise ConfigError(
+            f'{path}: full: expected stages among {", ".join(STAGES)} in this order, found '
+            f'{raw["stages"]}'
+        )
+    return raw
+
+
 def _row(name: str, raw: Mapping[str, Any], path: Path, kind: str) -> Row:
     _check_keys(raw, _ROW_KEYS, f'{path}: row {name!r}')
     stages, bring = tuple(raw.get('stages', ())), str(raw.get('bring', ''))
@@ -176,7 +285,32 @@ def _row(name: str, raw: Mapping[str, Any], path: Path, kind: str) -> Row:
             f'{BASELINE} alone (or `bring`, what is missing to run it), found {list(stages)}'
         )
     changes, options = (tuple(map(str, raw.get(key, ()))) for key in ('set', 'evaluate'))
-    return Row(name, stages, changes, str(raw.get('published', '')), bring, options)
+    published, start = (str(raw.get(key, '')) for key in ('published', 'start'))
+    dims = tuple(raw.get('dims', ()))
+    full_stages = tuple(raw.get('full_stages', ()))
+    if full_stages and not _is_chain(full_stages):
+        raise ConfigError(
+            f'{path}: row {name!r}: full_stages: expected some of {", ".join(STAGES)} in this '
+            f'order, found {list(full_stages)}'
+        )
+    system = str(raw.get('system', ''))
+    if system and not (CONFIGS / f'{system}.yaml').is_file():
+        known = sorted(each.stem for each in CONFIGS.glob('*.yaml'))
+        raise ConfigError(
+            f'{path}: row {name!r}: unknown system {system!r}{nearest_hint(system, known)}'
+        )
+    return Row(
+        name,
+        stages,
+        changes,
+        published,
+        bring,
+        options,
+        start,
+        dims,
+        system=system,
+        full_stages=full_stages,
+    )
 
 
 def _is_chain(stages: Sequence[str]) -> bool:

@@ -3,111 +3,19 @@
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.errors import OutputError
 from ghost_vpr_ros.replay.output_files import write_file
 from training.papers.published import PublishedTable
 from training.tables.plan import Table
-
-CONFIRMED, REFUTED, OPEN = 'confirmed', 'refuted', 'no difference'
-
-_ERRORS = 2.0
-"""A difference counts beyond so many standard errors."""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """One comparison by one protocol.
-
-    Attributes:
-        better: row that the paper puts first.
-        worse: the other one.
-        protocol: its name.
-        difference: of recall@1 in points, positive where the paper is right.
-        error: its standard error in points.
-    """
-
-    better: str
-    worse: str
-    protocol: str
-    difference: float
-    error: float
-
-    @property
-    def text(self) -> str:
-        """`confirmed`, `refuted`, or `no difference` where it is within the noise."""
-        if abs(self.difference) <= _ERRORS * self.error:
-            return OPEN
-        return CONFIRMED if self.difference > 0 else REFUTED
-
-
-def verdicts(
-    claims: Sequence[tuple[str, str]], results: Mapping[str, Sequence[Mapping[str, Any]]]
-) -> list[Verdict]:
-    """A verdict for each claim and protocol whose two rows have been run.
-
-    Args:
-        claims: pairs of rows, the better one first.
-        results: by row, one result for each seed, as `row_runs.result_of` gives them.
-    """
-    found = []
-    for better, worse in claims:
-        if better in results and worse in results:
-            protocols = dict.fromkeys(row['protocol'] for row in results[better][0]['rows'])
-            found += [_verdict(better, worse, each, results) for each in protocols]
-    return found
-
-
-def _verdict(
-    better: str, worse: str, protocol: str, results: Mapping[str, Sequence[Mapping[str, Any]]]
-) -> Verdict:
-    first, second = (_hits(results[row], protocol) for row in (better, worse))
-    difference = 100.0 * float(first.mean() - second.mean())
-    return Verdict(better, worse, protocol, difference, 100.0 * difference_error(first, second))
-
-
-def _hits(results: Sequence[Mapping[str, Any]], protocol: str) -> NDArray[np.float64]:
-    """(seeds, queries) whether the first answer is right, at the largest size of descriptor."""
-    hits = []
-    for result in results:
-        rows = [row for row in result['rows'] if row['protocol'] == protocol]
-        largest = max(rows, key=lambda row: int(row['descriptor_dim']))
-        hits.append(largest['right_at_1'])
-    return np.array(hits, np.float64)
-
-
-def difference_error(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
-    """Standard error of the difference of two shares, from seeds and from queries.
-
-    Seeds: variance of the rows' means over their number. Queries: both rows answer the same ones,
-    so the variance is that of the differences by query.
-
-    Args:
-        first: (S, Q) 0 or 1.
-        second: (T, Q) likewise, of the same queries.
-    """
-    seeds = sum(
-        float(np.var(each.mean(axis=1), ddof=1)) / len(each)
-        for each in (first, second)
-        if len(each) > 1
-    )
-    by_query = first.mean(axis=0) - second.mean(axis=0)
-    queries = float(np.var(by_query, ddof=1)) / len(by_query) if len(by_query) > 1 else 0.0
-    return math.sqrt(seeds + queries)
-
-
-Results = Mapping[str, Sequence[Mapping[str, Any]]]
-"""Row -> one result for each seed, as `row_runs.result_of` gives them."""
+from training.tables.verdicts import LEVEL, NOT_TESTED, Results, Verdict, verdicts
 
 
 def table_report(table: Table, results: Results, command: str) -> dict[str, Any]:
@@ -119,10 +27,16 @@ def table_report(table: Table, results: Results, command: str) -> dict[str, Any]
         command: that made them.
     """
     rows = [_row(name, found) for name, found in results.items()]
-    found = verdicts(table.claims, results)
+    found = verdicts(
+        table.claims,
+        results,
+        parts=table.parts,
+        starts={row.name: row.start for row in table.rows if row.start},
+        not_tested=table.not_tested,
+    )
     parts = [
         f'### {table.name}\n\n{table.question}\n\n    {command}\n',
-        _our_table(rows),
+        _our_table(rows, table.reference),
         _protocol_lines(rows),
         _verdict_table(found),
         _published(table.reference, table),
@@ -133,7 +47,7 @@ def table_report(table: Table, results: Results, command: str) -> dict[str, Any]
         'question': table.question,
         'seeds': list(table.seeds),
         'rows': rows,
-        'verdicts': [{**vars(each), 'text': each.text} for each in found],
+        'verdicts': [vars(each) for each in found],
         'markdown': '\n'.join(part for part in parts if part),
     }
 
@@ -165,13 +79,15 @@ def mean_and_spread(values: Sequence[float], digits: int = 2) -> dict[str, float
     return {'mean': round(float(np.mean(values)), digits), 'spread': round(spread, digits)}
 
 
-def _our_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """r@1 / r@5 of each row and size, with the spread over several seeds."""
+def _our_table(rows: Sequence[Mapping[str, Any]], reference: PublishedTable | None) -> str:
+    """Recall of each row and size at the paper's N, with the spread over several seeds."""
     if not rows:
         return 'None of its rows has been run here.\n'
     protocols = list(rows[0]['recall'])
+    ranks = _ranks(rows[0], reference)
+    said = ' / '.join(f'recall@{n}' for n in ranks)
     lines = [
-        'Ours: mean ± sample deviation over seeds of recall@1 / recall@5 in percent.\n',
+        f'Ours: mean ± sample deviation over seeds of {said} in percent.\n',
         f'| row | D | {" | ".join(protocols)} | seeds | loss | CPU minutes |',
         '|---|--:' + '|---' * len(protocols) + '|--:|---|--:|',
     ]
@@ -180,7 +96,10 @@ def _our_table(rows: Sequence[Mapping[str, Any]]) -> str:
         loss = _figure(row['loss'], 3, several) if row['loss'] else ''
         minutes = f'{row["seconds"]["mean"] / 60.0:.1f}'
         for size in row['recall'][protocols[0]]:
-            cells = [_cell(row['recall'][protocol][size], several) for protocol in protocols]
+            cells = [
+                ' / '.join(_figure(row['recall'][each][size][n], 1, several) for n in ranks)
+                for each in protocols
+            ]
             lines.append(
                 f'| {row["row"]} | {int(size):,} | {" | ".join(cells)} | {len(row["seeds"])} | '
                 f'{loss} | {minutes} |'
@@ -188,8 +107,11 @@ def _our_table(rows: Sequence[Mapping[str, Any]]) -> str:
     return '\n'.join([*lines, ''])
 
 
-def _cell(recall: Mapping[str, Mapping[str, float]], several: bool) -> str:
-    return ' / '.join(_figure(recall[n], 1, several) for n in ('1', '5'))
+def _ranks(row: Mapping[str, Any], reference: PublishedTable | None) -> list[str]:
+    """N of recall@N: those of the paper that were measured; 1 and 5 where it prints none."""
+    measured = next(iter(next(iter(row['recall'].values())).values()))
+    wanted = [n for n in reference.columns if n in measured] if reference else []
+    return wanted or ['1', '5']
 
 
 def _figure(value: Mapping[str, float], digits: int, several: bool) -> str:
@@ -212,22 +134,27 @@ def _verdict_table(found: Sequence[Verdict]) -> str:
         return ''
     protocols = list(dict.fromkeys(each.protocol for each in found))
     claims = dict.fromkeys((each.better, each.worse) for each in found)
-    cells = {
-        (each.better, each.worse, each.protocol): (
-            f'{each.difference:+.1f} ± {each.error:.1f}, {each.text}'
-        )
-        for each in found
-    }
+    cells = {(each.better, each.worse, each.protocol): _verdict_cell(each) for each in found}
+    reasons = dict.fromkeys(each.reason for each in found if each.reason)
     lines = [
-        'Claims of the paper, difference of r@1 in points with its standard error:\n',
+        'Claims of the paper: difference of r@1 in points with its 95 % interval (paired '
+        'bootstrap over queries and seeds), and verdicts at an error of '
+        f"{100 * LEVEL:g} % for the whole table (Holm's correction):\n",
         f'| claim | {" | ".join(protocols)} |',
         '|---' * (len(protocols) + 1) + '|',
         *(
             f'| {a} >= {b} | ' + ' | '.join(cells.get((a, b, p), '') for p in protocols) + ' |'
             for a, b in claims
         ),
+        *(f'\n{NOT_TESTED}: {reason}' for reason in reasons),
     ]
     return '\n'.join([*lines, ''])
+
+
+def _verdict_cell(verdict: Verdict) -> str:
+    interval = f'{verdict.low:+.1f} to {verdict.high:+.1f}'
+    said = verdict.text if verdict.reason else f'{verdict.text} (p {verdict.p:.2g})'
+    return f'{verdict.difference:+.1f} ({interval}), {said}'
 
 
 def _published(reference: PublishedTable | None, table: Table) -> str:

@@ -115,7 +115,7 @@ def _files_of(values: Mapping[str, Any]) -> list[str]:
         *values.get('classification', {}).get('folders', []),
         *images,
         *(path for each in sets for path in each['path']),
-        *(semantics.get(name, '') for name in ('images', 'labels')),
+        *(semantics.get(name, '') for name in ('images', 'labels', 'segmenter_weights')),
         *(values.get(name, '') for name in ('init', 'backbone_weights')),
     ]
     return sorted({text for text in named if text})
@@ -182,7 +182,8 @@ def stages_of(table: Table, row: Row, seed: int, out: Path) -> list[Stage]:
         ConfigError: the row's settings contradict each other.
     """
     changes = (f'seed={seed}', *row.changes)
-    experiment = read_experiment(table.base, changes)
+    base = row.base or table.base
+    experiment = read_experiment(base, changes)
     options = tuple(text for change in changes for text in ('--set', change))
     maps = _maps_option(experiment, row, out)
     stages: list[Stage] = []
@@ -191,7 +192,7 @@ def stages_of(table: Table, row: Row, seed: int, out: Path) -> list[Stage]:
         inputs = stage_inputs(name, experiment, before)
         before = digest_of(inputs)
         folder = out / 'stages' / f'{name}-{before}'
-        arguments = ['--config', str(table.base), *options, *_start(name, weights)]
+        arguments = ['--config', str(base), *options, *_start(name, weights)]
         arguments += maps if name in _KEEPS_TRUNK else ()
         if name == BASELINE:
             arguments = baseline_arguments(experiment)
@@ -201,21 +202,26 @@ def stages_of(table: Table, row: Row, seed: int, out: Path) -> list[Stage]:
     return [*stages, _evaluation(table, row, weights, before, maps, out)]
 
 
+_OF_BASELINE = {'path', 'split', 'where', 'queries_where', 'database_where'}
+"""Settings of data that the baseline can have; who is query does not matter to it."""
+
+
 def baseline_arguments(experiment: Experiment) -> list[str]:
     """Of `training.rootsift`: the images, the input and the size of an experiment.
 
     Raises:
-        ConfigError: the training data are chosen by other means than a split.
+        ConfigError: the training data are chosen by other means than a split and conditions.
     """
     images = []
     for each in experiment.data['train']:
-        others = sorted(set(changed_settings(each)) - {'path', 'split'})
+        others = sorted(set(changed_settings(each)) - _OF_BASELINE)
         if others:
             raise ConfigError(
-                f'stage {BASELINE}: expected training data by path and split, found '
+                f'stage {BASELINE}: expected training data by path, split and conditions, found '
                 f'{others[0]}; write them as a manifest with a column split'
             )
         chosen = f' split={each.split}' if each.split else ''
+        chosen += ''.join(f' {condition}' for condition in each.where)
         images += [f'{path}{chosen}' for path in each.path]
     return [
         '--images',
@@ -254,7 +260,7 @@ def _evaluation(
         'recipe': RECIPE,
         'before': before,
         'protocols': {name: changed_settings(each) for name, each in protocols.items()},
-        'dims': table.dims,
+        'dims': row.dims or table.dims,
         'files': {str(path): files_digest(path) for path in sorted(paths)},
     }
     if row.evaluate:
@@ -262,7 +268,8 @@ def _evaluation(
     folder = out / 'stages' / f'evaluate-{digest_of(inputs)}'
     arguments = ['--weights', weights, '--protocols', str(table.protocols_file)]
     arguments += ['--only', *table.protocols, '--engine', 'torch', *row.evaluate, *maps]
-    arguments += ['--dims', *map(str, table.dims)] if table.dims else []
+    dims = row.dims or table.dims
+    arguments += ['--dims', *map(str, dims)] if dims else []
     result = str(folder / RESULT_NAME)
     return Stage('evaluate', (*arguments, '--out', result), folder, inputs)
 

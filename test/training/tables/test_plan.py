@@ -6,9 +6,9 @@ import pytest
 
 from ghost_vpr_ros.core.errors import ConfigError
 from training.experiment import read_experiment
-from training.measure.protocols import PROTOCOLS, read_protocols
+from training.measure.protocols import read_protocols
 from training.papers.published import published_tables
-from training.tables.plan import Row, find_table, read_table, table_names
+from training.tables.plan import Row, find_table, full_size, read_table, table_names
 
 TABLE = """
 name: small
@@ -70,6 +70,9 @@ def test_a_table_may_have_protocols_of_its_own(plan: Path) -> None:
         (('{bring: weights of others}', '{}'), r"row 'elsewhere': expected stages.*found \[\]"),
         (('stages: [initialise]', 'stage: [initialise]'), "unknown key 'stage'"),
         (('all of it, no', 'all of it, some'), "claims: unknown row 'some training'"),
+        (('again: {', 'again: {start: nobody, '), "start: unknown row 'nobody'"),
+        (('again: {', 'again: {system: ghost_netvlat, '), "did you mean 'ghost_netvlad'"),
+        (('claims:', 'full: {stages: [train]}\nclaims:'), "full: expected the key 'protocols'"),
         (('published: NetVLAD', 'published: NetVLADD'), "unknown 'NetVLADD'; did you mean"),
         (('sralnet/table1', 'sralnet/tabel1'), "unknown 'tabel1'; did you mean 'table1'"),
         (('published: sralnet/table1', ''), "row 'NetVLAD' is published, but"),
@@ -93,8 +96,54 @@ def test_the_tables_of_the_project_can_be_run(name: str) -> None:
     for row in table.rows:
         experiment = read_experiment(table.base, row.changes)
         assert not experiment.model.descriptor_dim
-    assert table.protocols_file == PROTOCOLS
-    assert set(table.protocols) <= set(read_protocols(PROTOCOLS))
+    assert set(table.protocols) <= set(read_protocols(table.protocols_file))
+
+
+@pytest.mark.parametrize('name', ['g-table2', 's-table1', 'n-fig5'])
+def test_tables_of_the_papers_have_their_published_size(name: str) -> None:
+    table = full_size(read_table(find_table(name)))
+    assert table.name == f'{name}-full'
+    assert set(table.protocols) <= set(read_protocols(table.protocols_file))
+    for row in table.rows:
+        assert row.base is not None
+        experiment = read_experiment(row.base, row.changes)
+        size = experiment.preprocessing
+        assert (size.width_px, size.height_px) == (640, 480)
+    assert all(set(pair) <= {row.name for row in table.rows} for pair in table.claims)
+
+
+def test_systems_of_ghost_dil_netvlad_learn_scenes_and_then_places() -> None:
+    table = full_size(read_table(find_table('g-table2')))
+    stages = {row.name: row.stages for row in table.rows}
+    assert stages == {
+        **dict.fromkeys(
+            ('Alex-NetVLAD', 'VGG16-NetVLAD', 'MobileNetV3-NetVLAD', 'Ghost-NetVLAD'),
+            ('pretrain', 'train'),
+        ),
+        'Ghost-dil-NetVLAD': ('pretrain', 'train'),
+        'Patch-NetVLAD': ('pretrain', 'train', 'whiten'),
+    }
+
+
+def test_a_table_without_a_published_size_is_refused(plan: Path) -> None:
+    with pytest.raises(ConfigError, match='expected the key `full` for --full-size'):
+        full_size(read_table(plan))
+
+
+def test_a_table_may_be_judged_by_a_panel(plan: Path) -> None:
+    (plan.parent / 'panel.yaml').write_text(
+        'a: {x: {path: [p]}}\nb: {y: {path: [p]}, z: {path: [q]}}\n'
+    )
+    plan.write_text(
+        TABLE.replace('protocols: [one, two]', 'protocols_file: panel.yaml').replace(
+            'again: {', 'again: {start: no training, dims: [8], '
+        )
+    )
+    table = read_table(plan)
+    assert table.parts == {'a': ['x'], 'b': ['y', 'z']}
+    assert table.protocols == ('x', 'y', 'z')
+    assert list(read_protocols(table.protocols_file, ['z'])) == ['z']
+    assert (table.rows[-1].start, table.rows[-1].dims) == ('no training', (8,))
 
 
 @pytest.mark.parametrize(
@@ -117,7 +166,8 @@ def test_no_table_learns_from_what_it_is_judged_by() -> None:
         table = read_table(find_table(name))
         for row in table.rows:
             said = read_experiment(table.base, row.changes).to_dict()
-            assert all(each['split'] == 'train' for each in said['data'].get('train', []))
+            learnt = [e for e in said['data'].get('train', []) if 'webcams' not in e['path'][0]]
+            assert all(each['split'] == 'train' for each in learnt)
             photos = said.get('distillation', {}).get('photos', [])
             semantics = said.get('semantics', {})
             named = [*photos, semantics.get('images', ''), *said.get('classification', {}).get(
