@@ -6,7 +6,7 @@ are whitened, then the directions of the largest remaining variance are kept.
 
 Deviation: the pairs are not found by geometry, but made: an image and itself under other light.
     What light changes is suppressed, so places look more alike by day and night. Measured against
-    plain PCA whitening (NetVLAD, Section 5.1) in docs/training.md.
+    plain PCA whitening (NetVLAD, Section 6.2) in docs/training.md.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The optimiser, its learning rate over time, and down to which layer gradients go.
 
-Source: NetVLAD (journal version), Section 5.1 (SGD, halved every 5 epochs) and Table 2 (partial
+Source: NetVLAD (journal version), Section 6.1 (SGD, halved every 5 epochs) and Table 2 (partial
 training: back-propagation down to a named layer).
 """
 

@@ -12,7 +12,7 @@ class ScheduleConfig(Config):
     """Portions of the training loop; `schedule` in an experiment's YAML file."""
 
     epochs: int = setting(
-        30, 'most passes over the queries (NetVLAD, Section 5.1)', low=1, high=10_000
+        30, 'most passes over the queries (NetVLAD, Section 6.1)', low=1, high=10_000
     )
     tuples_per_batch: int = setting(
         4, 'tuples that one step of the optimiser sees, all processes together', low=1, high=4096

@@ -1,6 +1,6 @@
 """The weakly supervised training of one network: mine, train, validate, keep the best.
 
-Source: NetVLAD (journal version), Section 5.1.
+Source: NetVLAD (journal version), Section 5.1 (mining and caching) and Section 6.1 (the rest).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Which weights are kept: those with the best recall on the validation set; and when to stop.
 
-Source: NetVLAD (journal version), Section 5.1 (best validation recall@5); SRALNet (early stop
+Source: NetVLAD (journal version), Section 6.1 (best validation recall@5); SRALNet (early stop
 after 10 epochs without improvement).
 """
 

@@ -1,6 +1,6 @@
 """The trunks of the papers' networks: images in, a feature map out.
 
-Sources: NetVLAD (journal version), Section 5.1: AlexNet and VGG-16, cropped at the last
+Sources: NetVLAD (journal version), Section 6.1: AlexNet and VGG-16, cropped at the last
 convolution before its ReLU. Ghost-dil-NetVLAD, Section 4: these, MobileNetV3-Large cropped before
 its average pooling, and GhostCNN. ResNet-18 ends with conv4.
 

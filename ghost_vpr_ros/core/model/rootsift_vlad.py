@@ -1,6 +1,6 @@
 """RootSIFT-VLAD: the baseline without a network that NetVLAD is compared with.
 
-Source: NetVLAD (journal version), Section 5.2: VLAD with intra-normalisation (Arandjelovic and
+Source: NetVLAD (journal version), Section 6.2: VLAD with intra-normalisation (Arandjelovic and
 Zisserman, "All about VLAD", 2013) of densely extracted RootSIFT (the same, "Three things everyone
 should know", 2012), then PCA whitening and unit norm (Jegou and Chum 2012).
 """
