@@ -4,7 +4,7 @@ Source: Ghost-dil-NetVLAD, Section 4.4.4 and Table 4: GhostCNN is trained to cla
 for 20 to 60 epochs before it learns places.
 
 Deviation: the paper names the data and the epochs, not the recipe. SGD with momentum 0.9 is that
-    of its Section 4.3; rate, schedule, label smoothing and crops are GhostNet's and ours.
+    of its Section 4.2; rate, schedule, label smoothing and crops are GhostNet's and ours.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class ClassificationConfig(Config):
     batch_size: int = setting(64, 'images in a step', low=2, high=4096)
     optimiser: str = setting('sgd', 'sgd or adamw', choices=('sgd', 'adamw'))
     learning_rate: float = setting(0.05, 'highest rate', low=0.0, high=10.0)
-    momentum: float = setting(0.9, 'momentum of SGD (G, Section 4.3)', low=0.0, high=0.999)
+    momentum: float = setting(0.9, 'momentum of SGD (G, Section 4.2)', low=0.0, high=0.999)
     weight_decay: float = setting(
         1e-4, 'decay of convolutions and head; norms and biases have none', low=0.0, high=1.0
     )
