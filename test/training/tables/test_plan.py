@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from ghost_vpr_ros.core.errors import ConfigError
+from ghost_vpr_ros.core.model.default_weights import NAME, load_default_model
+from ghost_vpr_ros.core.model.vpr_model import VprModel
 from training.experiment import read_experiment
 from training.measure.protocols import read_protocols
 from training.papers.published import published_tables
@@ -97,6 +100,20 @@ def test_the_tables_of_the_project_can_be_run(name: str) -> None:
         experiment = read_experiment(table.base, row.changes)
         assert not experiment.model.descriptor_dim
     assert set(table.protocols) <= set(read_protocols(table.protocols_file))
+
+
+def test_tables_that_start_from_the_shipped_weights_fit_them() -> None:
+    """New weights of the package may have another trunk, and the tables then need another base."""
+    given = load_default_model().backbone.state_dict()
+    for base in {read_table(find_table(name)).base for name in table_names()}:
+        experiment = read_experiment(base)
+        if not experiment.init.endswith(NAME):
+            continue
+        with torch.device('meta'):
+            own = VprModel(experiment.model, experiment.preprocessing).backbone.state_dict()
+        missing = {key for key in own if not key.startswith('joint.')} - set(given)
+        assert not missing, base
+        assert experiment.model.dilation == (1, 1)
 
 
 @pytest.mark.parametrize('name', ['g-table2', 's-table1', 'n-fig5'])
