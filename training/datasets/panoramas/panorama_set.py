@@ -180,6 +180,8 @@ def with_synthesised_views(
         ConfigError: as `PanoramaSet.frame_at`.
     """
     shown = np.isin(place_set.panorama, place_set.panorama[place_set.database])
+    alone = place_set.panorama == NO_PLACE
+    shown &= ~alone | np.isin(np.arange(len(place_set)), place_set.database)
     panoramas = PanoramaSet(_rows_of(place_set, np.flatnonzero(shown)))
     stands = [(0.0, 0.0)]
     if shift_m:
