@@ -6,16 +6,17 @@ What `durable` says was on the disk has to be there afterwards.
 from __future__ import annotations
 
 import itertools
+import os
 import random
 import resource
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 
@@ -25,7 +26,7 @@ from ghost_vpr_ros.core.map.place_map import PlaceMap
 from ghost_vpr_ros.core.whole_file import sealed, unsealed, write_whole
 from test.core.map_making import filled_map, new_map, unit_rows
 
-ROWS = 400
+ROWS = 150
 
 
 def write_map(folder: Path) -> None:
@@ -85,15 +86,13 @@ def kill(name: str, seed: int, count: int) -> Tally:
     tally, rng = Tally(f'killed: {name}'), random.Random(seed)
     for number in range(count):
         with tempfile.TemporaryDirectory(prefix='faults_') as folder:
-            writer = _started(name, Path(folder))
-            assert writer.stdout is not None
-            ids = [int(writer.stdout.readline() or 0)]
+            writer = _Process(name, Path(folder))
+            ids = [int(writer.output.readline() or 0)]
             time.sleep(rng.uniform(0.0, 0.15))
-            writer.send_signal(signal.SIGKILL)
-            ids += [int(line) for line in writer.stdout.read().splitlines() if line.isdecimal()]
+            writer.kill()
+            ids += [int(line) for line in writer.output.read().splitlines() if line.isdecimal()]
             writer.wait()
-            durable = ids[-1] if len(ids) > 1 else ids[0]
-            _judge(tally, name, Path(folder), durable, f'kill {number}')
+            _judge(tally, name, Path(folder), ids[-1], f'kill {number}')
     return tally
 
 
@@ -103,11 +102,12 @@ def fill_disk(name: str, seed: int, count: int) -> Tally:
     for _ in range(count):
         with tempfile.TemporaryDirectory(prefix='faults_') as folder:
             limit = rng.randrange(1_000, 600_000)
-            writer = _started(name, Path(folder), limit)
-            output, errors = writer.communicate()
-            ids = [int(line) for line in output.splitlines() if line.isdecimal()]
-            if 'Traceback' in errors or writer.returncode not in (0, 1):
-                tally.add('crashed', f'{limit} bytes: {errors.strip()[-200:]}')
+            writer = _Process(name, Path(folder), limit)
+            lines = writer.output.read().splitlines()
+            status = writer.wait()
+            ids = [int(line) for line in lines if line.isdecimal()]
+            if status not in (0, 1):
+                tally.add('crashed', f'{limit} bytes: {lines[-1:]}')
                 continue
             _judge(tally, name, Path(folder), ids[-1] if ids else 0, f'{limit} bytes')
     return tally
@@ -162,24 +162,47 @@ def _judge(tally: Tally, name: str, folder: Path, durable: int, detail: str) -> 
         tally.add('lost', f'{detail}: {len(leftovers)} leftovers')
 
 
-def _started(name: str, folder: Path, limit_bytes: int | None = None) -> subprocess.Popen[str]:
-    def limited() -> None:
+class _Process:
+    """A writer as a process of its own, forked from this one: it starts at once.
+
+    Attributes:
+        output: what it prints, as text.
+    """
+
+    def __init__(self, name: str, folder: Path, limit_bytes: int | None = None) -> None:
+        """Start it; with a limit no file may grow larger."""
+        sys.stdout.flush()
+        read, write = os.pipe()
+        self._pid = os.fork()
+        if self._pid == 0:
+            os.close(read)
+            os.dup2(write, 1)
+            os._exit(_act(name, folder, limit_bytes))
+        os.close(write)
+        self.output: TextIO = os.fdopen(read)
+
+    def kill(self) -> None:
+        """At once."""
+        os.kill(self._pid, signal.SIGKILL)
+
+    def wait(self) -> int:
+        """Exit status; negative for a signal."""
+        self.output.close()
+        return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+
+
+def _act(name: str, folder: Path, limit_bytes: int | None) -> int:
+    """What the process of a writer does; 1 after a sentence, 2 after an unknown error."""
+    try:
+        # A new object: the buffer of the parent's may still hold something.
+        sys.stdout = open(1, 'w', closefd=False)  # noqa: SIM115
         if limit_bytes is not None:
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
-
-    return subprocess.Popen(
-        [sys.executable, '-m', 'faults.killed_writers', name, str(folder)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE if limit_bytes is not None else subprocess.DEVNULL,
-        text=True,
-        preexec_fn=limited,
-    )
-
-
-if __name__ == '__main__':
-    try:
-        WRITERS[sys.argv[1]](Path(sys.argv[2]))
-    except (GhostVprError, OSError) as error:
-        print(error, file=sys.stderr)
-        sys.exit(1)
+        WRITERS[name](folder)
+        return 0
+    except (GhostVprError, OSError):
+        return 1
+    except BaseException as error:
+        print(f'{type(error).__name__}: {error}', flush=True)
+        return 2
