@@ -22,11 +22,20 @@ _GERMAN = re.compile(r'[+-]?\d{1,3}(\.\d{3})+,\d+', re.ASCII)
 _SPACED = re.compile(r"[+-]?\d{1,3}([ '\u00a0\u202f]\d{3})+([.,]\d+)?", re.ASCII)
 _ONE_COMMA = re.compile(r'[+-]?\d+,\d+', re.ASCII)
 _THOUSANDS = re.compile(r'[+-]?[1-9]\d{0,2}(,\d{3})+', re.ASCII)
-_ANGLE_PARTS = re.compile(r'[\s°º\'"′″’”:d]+')
+_ANGLE_PARTS = re.compile(
+    r'[\s°º\'"′″’”:]+|d(?:eg(?:rees?)?)?\.?|m(?:in(?:utes?)?)?\.?|s(?:ec(?:onds?)?)?\.?'
+)
+_IN_SECONDS = re.compile(r'.*\d\s*M[A-Z]*\.?\s*\d+(\.\d+)?\s*S')
+"""`52d12m0s`: that S is no hemisphere."""
+
 _ISO = re.compile(
     r'(\d{4}-\d\d-\d\d)[T ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9})\d*)?\s*(Z|UTC|[+-]\d\d:?\d\d)?',
     re.ASCII | re.IGNORECASE,
 )
+_WORDS_OF_LETTERS = {'N': 'NORTH', 'S': 'SOUTH', 'E': 'EAST', 'W': 'WEST'}
+_MINUS_SIGNS = str.maketrans(dict.fromkeys('\u2212\u2012\u2013\uff0d', '-'))
+"""What texts that were typeset have in place of a hyphen."""
+
 _EPOCH = datetime.date(1970, 1, 1)
 _MINUTE = 60.0
 
@@ -69,10 +78,7 @@ def degrees_of(text: str, letters: str, comma_is_decimal: bool) -> float:
     Raises:
         ValueError: no angle, or a sign and a letter that contradict each other.
     """
-    body = text.upper().strip()
-    found = [letter for letter in letters if letter in (body[:1], body[-1:])]
-    if found:
-        body = body.removeprefix(found[0]).removesuffix(found[0])
+    body, letter = _without_letter(text.upper().translate(_MINUS_SIGNS).strip(), letters)
     words = [word for word in _ANGLE_PARTS.split(body.lower()) if word]
     if not 1 <= len(words) <= 3:
         raise ValueError(f'expected degrees, found {shown(text)}')
@@ -81,9 +87,47 @@ def degrees_of(text: str, letters: str, comma_is_decimal: bool) -> float:
         raise ValueError(f'expected minutes and seconds of 0 .. 60, found {shown(text)}')
     size = sum(abs(part) / _MINUTE**power for power, part in enumerate(parts))
     is_negative = words[0].startswith('-')
-    if is_negative and found and found[0] == letters[0]:
+    if is_negative and letter == letters[0]:
         raise ValueError(f'the sign and the letter of {shown(text)} contradict each other')
-    return -size if is_negative or (found and found[0] == letters[1]) else size
+    return -size if is_negative or letter == letters[1] else size
+
+
+def letter_of(text: str, letters: str) -> str:
+    """The letter of a hemisphere that a cell of its own names: `S`, `south`; else empty."""
+    body = text.upper().strip()
+    known = (letter for letter in letters if body in (letter, _WORDS_OF_LETTERS[letter]))
+    return next(known, '')
+
+
+def metres_of(text: str, comma_is_decimal: bool) -> float:
+    """Metres of `35`, `35 m`, or as exiftool writes them, `35.2 m Above Sea Level`.
+
+    Raises:
+        ValueError: no number, or of another unit, with a text for people.
+    """
+    match = re.fullmatch(r'(.*?)\s*m(?:\s+(above|below) sea level)?', text, re.IGNORECASE)
+    if match is None:
+        return number_of(text, comma_is_decimal)
+    size = number_of(match[1], comma_is_decimal)
+    return -abs(size) if (match[2] or '').lower() == 'below' else size
+
+
+def hemisphere_in(text: str, letters: str) -> str:
+    """The letter of the hemisphere that a cell names beside its number, or nothing."""
+    return _without_letter(text.upper().strip(), letters)[1]
+
+
+def _without_letter(body: str, letters: str) -> tuple[str, str]:
+    """A text in capitals without the hemisphere before or behind it, and its letter."""
+    for letter in letters:
+        word = f'(?:{_WORDS_OF_LETTERS[letter]}|{letter})'
+        # Behind a number, or behind the unit of one: the last letter of DEGREES is none.
+        match = re.fullmatch(rf'{word}(?![A-Z])\s*(.*)', body) or re.fullmatch(
+            rf'(.*(?:[^A-Z]|\d[DMS])){word}', body
+        )
+        if match is not None and not (letter == 'S' and _IN_SECONDS.fullmatch(body)):
+            return match[1], letter
+    return body, ''
 
 
 def decimal_of(text: str) -> Decimal | None:
@@ -124,6 +168,7 @@ def _plain_number(text: str, comma_is_decimal: bool) -> str | None:
     Raises:
         ValueError: a comma that could be either.
     """
+    text = text.translate(_MINUS_SIGNS)
     if _PLAIN.fullmatch(text):
         return text
     if _ENGLISH.fullmatch(text):

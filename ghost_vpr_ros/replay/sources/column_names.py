@@ -25,10 +25,16 @@ _SYNONYMS: Mapping[str, tuple[str, ...]] = {
     + ('image_name', 'image_file', 'imagename', 'img', 'img_path', 'photo', 'picture')
     + ('sourcefile', 'source_file'),
     'latitude': ('lat', 'latitude_deg', 'lat_deg', 'gps_lat', 'gps_latitude', 'gpslatitude')
-    + ('gpslat', 'lat_wgs84', 'wgs84_lat'),
+    + ('gpslat', 'lat_wgs84', 'wgs84_lat', 'lat_degrees', 'latitude_degrees', 'lat_dd')
+    + ('latitude_decimal_degrees', 'decimal_latitude', 'latitude_decimal'),
     'longitude': ('lon', 'lng', 'long', 'longitude_deg', 'lon_deg', 'lng_deg', 'gps_lon')
     + ('gps_lng', 'gps_long', 'gps_longitude', 'gpslongitude', 'gpslon', 'gpslng')
-    + ('lon_wgs84', 'wgs84_lon'),
+    + ('lon_wgs84', 'wgs84_lon', 'long_deg', 'lon_degrees', 'longitude_degrees', 'lon_dd')
+    + ('longitude_decimal_degrees', 'decimal_longitude', 'longitude_decimal'),
+    'latitude_ref': ('latituderef', 'lat_ref', 'gps_latitude_ref', 'gpslatituderef', 'lat_dir')
+    + ('latitude_hemisphere', 'lat_hemisphere', 'ns', 'n_s'),
+    'longitude_ref': ('longituderef', 'lon_ref', 'gps_longitude_ref', 'gpslongituderef', 'lon_dir')
+    + ('longitude_hemisphere', 'lon_hemisphere', 'ew', 'e_w'),
     'altitude': ('alt', 'altitude_m', 'alt_m', 'elevation', 'elevation_m', 'ele', 'gps_alt')
     + ('gps_altitude', 'gpsaltitude'),
     'easting': ('utm_easting', 'utm_east', 'utm_e', 'utm_x', 'easting_m', 'east'),
@@ -46,7 +52,8 @@ _SYNONYMS: Mapping[str, tuple[str, ...]] = {
     'stamp_us': ('timestamp_us', 'time_us', 'unix_time_us'),
     'stamp_ms': ('timestamp_ms', 'time_ms', 'unix_time_ms'),
     'stamp_s': ('timestamp_s', 'timestamp_sec', 'stamp_sec', 'time_s', 'unix_time_s'),
-    'timestamp': ('unix_time', 'unixtime', 'epoch', 'gps_time', 'utc_time', 'datetime_utc'),
+    'timestamp': ('unix_time', 'unixtime', 'epoch', 'gps_time', 'utc_time', 'datetime_utc')
+    + ('datetime', 'date_time', 'utc', 'gpsdatetime', 'gps_date_time', 'time'),
 }
 """By meaning: what other programs call it, after `column_key`."""
 
@@ -60,7 +67,8 @@ _PAIRS = (('latitude', 'longitude'), ('easting', 'northing'), ('x', 'y'))
 _TELLING = frozenset(
     {'lat', 'latitude', 'lon', 'lng', 'long', 'longitude', 'heading', 'bearing', 'yaw', 'azimuth'}
     | {'stamp', 'timestamp', 'datetime', 'easting', 'northing', 'altitude', 'utm', 'epsg', 'gps'}
-    | {'course', 'compass', 'geo', 'coordinates', 'coords', 'position', 'pose'}
+    | {'course', 'compass', 'geo', 'coordinates', 'coordinate', 'coords', 'position', 'pose'}
+    | {'geometry', 'geom', 'wkt', 'geojson', 'location', 'latlon', 'latlng', 'latlong', 'mgrs'}
 )
 _LIKE = 0.84
 
@@ -92,7 +100,16 @@ def meanings(columns: Sequence[str], path: Path) -> dict[str, str]:
                 f'{meaning}; rename the right one to {meaning}'
             )
         found[meaning] = fitting[0]
-    return found
+    return _with_hemisphere(found)
+
+
+def _with_hemisphere(found: dict[str, str]) -> dict[str, str]:
+    """A column `hemisphere` belongs to the latitude where there is no UTM."""
+    is_of_latitude = 'latitude' in found and 'easting' not in found
+    if not is_of_latitude or column_key(found.get('utm_band', '')) != 'hemisphere':
+        return found
+    others = {meaning: column for meaning, column in found.items() if meaning != 'utm_band'}
+    return {'latitude_ref': found['utm_band']} | others
 
 
 def check_columns(columns: Sequence[str], found: Mapping[str, str], path: Path) -> None:
@@ -126,9 +143,9 @@ def unread_remarks(columns: Sequence[str], found: Mapping[str, str]) -> list[str
         if column in found.values() or not key:
             continue
         likely = difflib.get_close_matches(key, DOCUMENTED, 1, _LIKE)
-        if likely and len(key) > 3:
+        if likely and len(key) > 3 and not key.startswith(f'{likely[0]}_'):
             remarks.append(f'the column {column!r} is not read; did you mean {likely[0]!r}?')
-        elif _TELLING & set(key.split('_')):
+        elif _TELLING & set(key.split('_')) or re.fullmatch('[xyz]_[a-z]+', key):
             remarks.append(
                 f'the column {column!r} is not read: its unit or meaning is open; known are '
                 f'{", ".join(DOCUMENTED)}'

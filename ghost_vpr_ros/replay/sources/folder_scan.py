@@ -49,7 +49,7 @@ class OtherKind:
 HEIC_PHOTOS = OtherKind(
     'HEIC photos',
     _HEIC_SUFFIXES,
-    "read them with pip install 'ghost_vpr_ros[heic]', or convert them to JPEG with their EXIF",
+    'read them with pip install pillow-heif, or convert them to JPEG with their EXIF',
 )
 _AVIF = OtherKind('AVIF images', ('.avif',), _CONVERT)
 _ALWAYS_OTHER = (

@@ -13,8 +13,7 @@ from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.core.image import IMAGE_SUFFIXES, has_heic_decoder, read_image, valid_text
 from ghost_vpr_ros.core.image_header import kind_of
-from ghost_vpr_ros.replay.bags.file import bag_files, is_bag_metadata, is_bag_name
-from ghost_vpr_ros.replay.bags.reader import bag_frames
+from ghost_vpr_ros.replay.bags.names import bag_files, is_bag_metadata, is_bag_name
 from ghost_vpr_ros.replay.bags.topics import BagTopics
 from ghost_vpr_ros.replay.sources.exif_gps import photo_frame
 from ghost_vpr_ros.replay.sources.folder_scan import (
@@ -94,6 +93,9 @@ def open_source(
             f'{path}: filtering by {next(iter(where))} needs a CSV manifest, found a {kind}'
         )
     if kind == 'bag':
+        # Folders and manifests do without the package that reads bags.
+        from ghost_vpr_ros.replay.bags.reader import bag_frames
+
         notes: list[str] = []
         frames = bag_frames(
             path,

@@ -19,12 +19,14 @@ or `column=low..high` for numbers.
 from __future__ import annotations
 
 import math
+import os
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from urllib.parse import unquote
 
 from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.core.config.settings import nearest_hint
@@ -35,6 +37,7 @@ from ghost_vpr_ros.replay.sources.column_names import (
     DOCUMENTED,
     OPTIONAL,
     check_columns,
+    column_key,
     unread_remarks,
 )
 from ghost_vpr_ros.replay.sources.folder_scan import HEIC_PHOTOS
@@ -48,6 +51,9 @@ from ghost_vpr_ros.replay.sources.manifest_columns import (
 from ghost_vpr_ros.replay.sources.plausible_positions import NORTH_TAKEN, NULL_NOT_TAKEN, some_of
 from ghost_vpr_ros.replay.sources.table import Row, Table, read_table
 from ghost_vpr_ros.replay.sources.utm_grid import tells_hemisphere
+
+_OFTEN_OTHER = ('time',)
+"""Names that mean many things, as a time of day: not told where they are not read."""
 
 _KEPT_AS_TEXT = ('heading_deg', 'yaw_rad')
 _SHOWN_CHARACTERS = 120
@@ -73,6 +79,8 @@ def read_manifest(
     frames = [_frame(row, name, path.parent, config) for row, name in pairs]
     others = [column for column in table.columns if column not in unreadable]
     remarks = [*unreadable.values(), *unread_remarks(others, table.meanings)]
+    if table.encoding == 'cp1252':
+        remarks.append('the table is not UTF-8 and was read as Windows-1252; save it as UTF-8')
     return frames, remarks + _position_remarks(rows, frames)
 
 
@@ -92,7 +100,8 @@ def _with_readable_columns(table: Table) -> tuple[Table, dict[str, str]]:
             kept = {**table.meanings, meaning: ''}
             rows = tuple(replace(row, columns=kept) for row in table.rows)
             table = replace(table, meanings=kept, rows=rows)
-            remarks[column] = f'the column {column!r} is not read: {reason}'
+            if column_key(column) not in _OFTEN_OTHER:
+                remarks[column] = f'the column {column!r} is not read: {reason}'
     return table, remarks
 
 
@@ -144,7 +153,7 @@ def _name_on_disk(row: Row, folder: Path) -> str:
     text = row.text('image')
     if not text:
         raise row.error('expected the path of an image, found an empty cell')
-    written = [text, text.replace('\\', '/')]
+    written = [text, text.replace('\\', '/'), _of_other_bytes(text), _of_address(text)]
     forms = [unicodedata.normalize(form, path) for path in written for form in ('NFC', 'NFD')]
     for name in (*written, *forms):
         if _is_file(folder / name):
@@ -154,6 +163,19 @@ def _name_on_disk(row: Row, folder: Path) -> str:
     raise row.error(
         f'there is no image {shown}; correct the path or remove the row{_path_hint(folder, text)}'
     )
+
+
+def _of_other_bytes(text: str) -> str:
+    """The name on the disk whose bytes a table in Windows-1252 holds."""
+    try:
+        return os.fsdecode(text.encode('cp1252'))
+    except UnicodeEncodeError:
+        return text
+
+
+def _of_address(text: str) -> str:
+    """`file:///photos/my%20street.jpg`, or `my%20street.jpg`, without what addresses add."""
+    return unquote(re.sub('^file://(localhost)?', '', text))
 
 
 def _path_hint(folder: Path, text: str) -> str:
@@ -202,7 +224,9 @@ def _position_remarks(rows: Sequence[Row], frames: Sequence[Frame]) -> list[str]
     null, north = [], []
     for row, frame in zip(rows, frames, strict=True):
         zone, band = row.text('utm_zone'), band_of(row)
-        if row.pair('latitude', 'longitude') is not None and frame.geo is None:
+        has_degrees = row.pair('latitude', 'longitude') is not None
+        has_utm = zone and row.pair('easting', 'northing') is not None
+        if (has_degrees or has_utm) and frame.geo is None:
             null.append(frame.name)
         elif zone and frame.geo is not None and not tells_hemisphere(zone, band):
             north.append(frame.name)

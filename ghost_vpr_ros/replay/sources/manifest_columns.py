@@ -28,6 +28,11 @@ _NANOSECONDS_BY_DIGITS = {10: 10**9, 13: 10**6, 16: 10**3, 19: 1}
 """Seconds since 1970 have ten digits from 2001 to 2286, and each unit three more."""
 
 _MOST_HEADING_DEG = 720.0
+_SENTINELS = {999.0, 999.9, 999.99, 999.999, 9999.0, 99999.0, 999999.0}
+"""Degrees that receivers and programs write for "not known"."""
+
+_EXCEL_DAYS = (36_526, 73_051)
+"""Dates of the years 2000 to 2100 as spreadsheets count them: days since 1900."""
 
 
 def stamp_of(row: Row) -> int:
@@ -124,6 +129,8 @@ def _hint(degrees: tuple[float, float] | None) -> str:
         return '; latitude and longitude seem to be swapped'
     if abs(latitude) <= 90.0 and 180.0 < longitude <= 360.0:
         return '; subtract 360 from longitudes beyond 180'
+    if {abs(latitude), abs(longitude)} <= _SENTINELS:
+        return '; leave the cells empty where the position is not known'
     if max(abs(latitude), abs(longitude)) > 360.0:
         return '; metres belong into easting,northing,utm_zone or x,y'
     return ''
@@ -167,6 +174,11 @@ def _unit_ns(row: Row, column: str, text: str, value: Decimal) -> int:
     if column in _UNITS:
         return _UNITS[column]
     if re.fullmatch(r'\d+', text) is None:
+        if column == 'timestamp' and _EXCEL_DAYS[0] <= value < _EXCEL_DAYS[1]:
+            raise row.error(
+                f'timestamp {text} could be seconds or the days of a spreadsheet; name the column '
+                'stamp_s, or write dates as 2024-05-06T10:00:00Z'
+            )
         return 10**9
     if column == 'timestamp' and value:
         if len(text) not in _NANOSECONDS_BY_DIGITS:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Frame
 from ghost_vpr_ros.core.errors import SourceError
-from ghost_vpr_ros.replay.bags.writer import BagConfig, BagFrame, write_bag
+from ghost_vpr_ros.replay.bags.writer import BagFrame, write_bag
+from ghost_vpr_ros.replay.config import BagConfig
 from ghost_vpr_ros.replay.sources.image_sources import ImageSource
 
 INVENTED_START_NS = 946_684_800 * 10**9

@@ -10,7 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ghost_vpr_ros.core.errors import SourceError
-from ghost_vpr_ros.replay.sources.cell_values import degrees_of, is_empty, number_of, shown
+from ghost_vpr_ros.replay.sources.cell_values import (
+    degrees_of,
+    hemisphere_in,
+    is_empty,
+    letter_of,
+    metres_of,
+    number_of,
+    shown,
+)
 from ghost_vpr_ros.replay.sources.column_names import meanings
 
 _MARKS = (
@@ -20,6 +28,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, 'utf-16'),
     (codecs.BOM_UTF16_BE, 'utf-16'),
 )
+_WINDOWS = 'cp1252'
 _SEPARATORS = ',;\t|'
 _HEMISPHERES = {'latitude': 'NS', 'longitude': 'EW'}
 
@@ -57,13 +66,35 @@ class Row:
             return None
         try:
             if column in _HEMISPHERES:
-                return degrees_of(text, _HEMISPHERES[column], self.comma_is_decimal)
-            return number_of(text, self.comma_is_decimal)
+                return self._degrees(text, column)
+            if column == 'altitude':
+                return metres_of(text, self.comma_is_decimal)
+            return number_of(text.removesuffix('°'), self.comma_is_decimal)
         except ValueError as error:
             said = str(error).replace('expected a finite number,', '')
             if said != str(error):
                 raise self.error(f'expected a finite number in {column},{said}') from error
             raise self.error(f'{column}: {error}') from error
+
+    def _degrees(self, text: str, column: str) -> float:
+        """Signed by the cell itself, or by that of a column such as `latitude_ref`.
+
+        Raises:
+            ValueError: no angle, or a hemisphere that is not settled.
+        """
+        letters = _HEMISPHERES[column]
+        value = degrees_of(text, letters, self.comma_is_decimal)
+        reference = f'{column}_ref'
+        is_signed = value < 0 or hemisphere_in(text, letters) != ''
+        if reference not in self.columns or value == 0:
+            return value
+        letter = letter_of(self.text(reference), letters)
+        if not letter and not is_signed:
+            found = shown(self.text(reference))
+            raise ValueError(f'expected one of {letters} in {reference}, found {found}')
+        if is_signed and letter and (letter == letters[0]) != (value > 0):
+            raise ValueError(f'{shown(text)} and {reference} {letter} contradict each other')
+        return value if is_signed or letter == letters[0] else -value
 
     def pair(self, first: str, second: str) -> tuple[float, float] | None:
         """Two numbers that belong together, or None where both are empty.
@@ -93,12 +124,14 @@ class Table:
 
     Attributes:
         path: of the file.
+        encoding: in which its bytes are texts; not always that of UTF-8.
         columns: names in lower case; columns without a name are left out.
         meanings: the column of each meaning, as `column_names.meanings` finds them.
         rows: those that hold anything.
     """
 
     path: Path
+    encoding: str
     columns: tuple[str, ...]
     meanings: Mapping[str, str]
     rows: tuple[Row, ...]
@@ -112,7 +145,8 @@ def read_table(path: Path) -> Table:
     Raises:
         SourceError: unreadable, empty, a column twice, or a row of another length.
     """
-    text, num_skipped, separator = _body(_read_text(path))
+    whole, encoding = _read_text(path)
+    text, num_skipped, separator = _body(whole)
     reader = csv.reader(io.StringIO(text, newline=''), delimiter=separator)
     try:
         header = [name.strip().lower() for name in next(reader, [])]
@@ -134,10 +168,12 @@ def read_table(path: Path) -> Table:
     except csv.Error as error:
         line = reader.line_num + num_skipped
         raise SourceError(f'{path} row {line}: not valid CSV ({error})') from error
-    return Table(path, columns, found, tuple(rows))
+    return Table(path, encoding, columns, found, tuple(rows))
 
 
 def _values(cells: list[str], header: list[str], path: Path, line: int) -> dict[str, str]:
+    while len(cells) > len(header) and not cells[-1].strip():
+        cells = cells[:-1]
     if len(cells) != len(header):
         raise SourceError(
             f'{path} row {line}: expected {len(header)} cells, found {len(cells)}; '
@@ -147,7 +183,11 @@ def _values(cells: list[str], header: list[str], path: Path, line: int) -> dict[
     return {name: cell.strip() for name, cell in pairs if name}
 
 
-def _read_text(path: Path) -> str:
+def _read_text(path: Path) -> tuple[str, str]:
+    """The text, and its encoding. Where no mark says another one, UTF-8, or else Windows-1252.
+
+    The latter reads any bytes: names of images have to be there, and numbers are the same.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -156,8 +196,10 @@ def _read_text(path: Path) -> str:
     if encoding == 'utf-8' and b'\0' in data[:2]:
         encoding = 'utf-16-be' if data[:1] == b'\0' else 'utf-16-le'
     try:
-        return data.decode(encoding)
+        return data.decode(encoding), encoding
     except UnicodeDecodeError as error:
+        if encoding == 'utf-8' and b'\0' not in data:
+            return data.decode(_WINDOWS, 'backslashreplace'), _WINDOWS
         name = encoding.removesuffix('-sig').upper()
         raise SourceError(
             f'{path}: expected a CSV file in {name}, found byte {data[error.start]:#04x} '

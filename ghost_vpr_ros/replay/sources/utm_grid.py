@@ -24,7 +24,19 @@ _MOST_EASTING_M = 1_000_000
 _MOST_NORTHING_M = 10_000_000
 _MOST_DEGREES = 180.0
 _WORDS = {'NORTH': True, 'NORTHERN': True, 'SOUTH': False, 'SOUTHERN': False}
-_EPSG = {'326': True, '327': False}
+_DATUMS = '(?:WGS ?(?:19)?84|ETRS ?(?:19)?89|NAD ?(?:19)?83|GDA ?(?:19)?94|GDA ?2020)'
+_OFFICIAL = re.compile(rf'{_DATUMS}[^/]*/ ?UTM ZONE (\d{{1,2}})([NS])')
+"""As catalogues name them: there S is south. These datums lie within metres of WGS84."""
+
+_EPSG = {
+    **{32600 + zone: (zone, True) for zone in range(1, 61)},
+    **{32700 + zone: (zone, False) for zone in range(1, 61)},
+    **{25800 + zone: (zone, True) for zone in range(28, 39)},
+    **{26900 + zone: (zone, True) for zone in range(1, 24)},
+    **{28300 + zone: (zone, False) for zone in range(48, 59)},
+    **{7800 + zone: (zone, False) for zone in range(46, 60)},
+}
+"""Zone, and whether north, by code: WGS84, ETRS89, NAD83, GDA94, GDA2020."""
 
 
 def utm_position(
@@ -35,7 +47,8 @@ def utm_position(
     Args:
         easting_m: of the grid.
         northing_m: of the grid, counted from 10,000,000 at the equator in the south.
-        zone: `33`, `33U`, `33 north`, `56 south` or `EPSG:32756`.
+        zone: `33`, `33U`, `33 north`, `56 south`, `EPSG:32756`, `WGS 84 / UTM zone 56S` or
+            `+proj=utm +zone=56 +south`.
         band: latitude band C .. X, `north`, `south`, or empty. Without it, and without a letter
             in `zone`, the northern half is meant.
         altitude_m: passed on.
@@ -52,6 +65,7 @@ def utm_position(
     if not np.isfinite(degrees).all():
         raise ValueError(f'easting {easting_m:g} and northing {northing_m:g} are no UTM position')
     latitude, longitude = float(degrees[0]), float(degrees[1])
+    _check_on_grid(number, is_north, northing_m, latitude)
     _check_letter(number, letter, northing_m, latitude)
     return known_geo(latitude, longitude, altitude_m)
 
@@ -62,8 +76,8 @@ def tells_hemisphere(zone: str, band: str) -> bool:
     Raises:
         ValueError: as `utm_position`.
     """
-    _zone(zone, band)
-    return re.search(r'[A-Z]|32\d{3}', re.sub('UTM|ZONE', '', f'{zone}{band}'.upper())) is not None
+    text = re.sub('UTM|ZONE', '', f'{zone}{band}'.upper())
+    return _zone(zone, band)[1] != '' or re.search(r'[A-Z]|\d{4}', text) is not None
 
 
 def is_band(text: str) -> bool:
@@ -73,19 +87,42 @@ def is_band(text: str) -> bool:
 
 def _zone(zone: str, band: str) -> tuple[int, str, bool]:
     """Number of the zone, letter of the band (may be empty), and whether it counts as north."""
-    text = ' '.join(f'{zone} {band}'.upper().split())
-    epsg = re.fullmatch(r'(?:EPSG:\s*)?(32[67])(\d\d)', text)
-    if epsg is not None and 1 <= int(epsg[2]) <= 60:
-        return int(epsg[2]), '', _EPSG[epsg[1]]
-    match = re.fullmatch(r'(?:UTM )?(?:ZONE )?(\d{1,2})(?:\.0+)? ?([A-Z]*)(?: \2)?', text)
-    if match is not None and 1 <= int(match[1]) <= 60:
-        word = match[2]
-        if word in _WORDS:
-            return int(match[1]), '', _WORDS[word]
-        if not word or is_band(word):
-            return int(match[1]), word, (word or 'N') >= 'N'
-    found = zone + band
-    raise ValueError(f'expected a UTM zone 1 .. 60 and a band C .. X, found {found[:40]}')
+    text = ' '.join(re.sub('[_,-]', ' ', f'{zone} {band}').upper().split())
+    official = _OFFICIAL.fullmatch(text)
+    if official is not None and 1 <= int(official[1]) <= 60:
+        return int(official[1]), '', official[2] == 'N'
+    code = re.fullmatch(r'(?:.*EPSG[: ]*)?(\d{4,5})', text)
+    if code is not None and int(code[1]) in _EPSG:
+        number, is_north = _EPSG[int(code[1])]
+        return number, '', is_north
+    proj = re.fullmatch(r'\+PROJ=UTM \+ZONE=(\d{1,2})( \+SOUTH)?(?: \+.*)?', text)
+    if proj is not None and 1 <= int(proj[1]) <= 60:
+        return int(proj[1]), '', ' +SOUTH' not in text
+    found = _number_and_word(text)
+    if found is None:
+        shown = f'{zone} {band}'.strip()
+        raise ValueError(f'expected a UTM zone 1 .. 60 and a band C .. X, found {shown[:40]}')
+    number, word = found
+    if word in _WORDS:
+        return number, '', _WORDS[word]
+    return number, word, (word or 'N') >= 'N'
+
+
+def _number_and_word(text: str) -> tuple[int, str] | None:
+    """`56H`, `H56`, `056 south`, `zone 56 southern hemisphere`; None where it is none of them."""
+    text = re.sub('^(?:UTM )?(?:ZONE )?', '', text).removesuffix(' UTM')
+    hemisphere = re.fullmatch(r'(\d{1,3}) (NORTH(?:ERN)?|SOUTH(?:ERN)?|[NS]) HEMISPHERE', text)
+    if hemisphere is not None:
+        number, word = hemisphere[1], 'NORTH' if hemisphere[2].startswith('N') else 'SOUTH'
+    else:
+        swapped = re.fullmatch(r'([A-Z]) ?(\d{1,2})', text)
+        text = text if swapped is None else f'{swapped[2]} {swapped[1]}'
+        match = re.fullmatch(r'(\d{1,3})(?:\.0+)? ?([A-Z]*)(?: \2)?', text)
+        if match is None:
+            return None
+        number, word = match.groups()
+    is_known = not word or word in _WORDS or is_band(word)
+    return (int(number), word) if is_known and 1 <= int(number) <= 60 else None
 
 
 def _check_metres(easting_m: float, northing_m: float) -> None:
@@ -99,6 +136,18 @@ def _check_metres(easting_m: float, northing_m: float) -> None:
     if 0 <= northing_m <= _MOST_EASTING_M and 0 <= easting_m <= _MOST_NORTHING_M:
         raise ValueError(f'{found}; they seem to be swapped')
     raise ValueError(found)
+
+
+def _check_on_grid(number: int, is_north: bool, northing_m: float, latitude_deg: float) -> None:
+    """UTM ends at 84 degrees north and 80 degrees south: beyond is the other half's northing."""
+    low, high = _LOWEST_BAND_DEG - _BAND_TOLERANCE_DEG, _TOP_DEG + _BAND_TOLERANCE_DEG
+    if low <= latitude_deg <= high:
+        return
+    half, other = ('north', 'south')[:: 1 if is_north else -1]
+    raise ValueError(
+        f'the northing {northing_m:.0f} lies at {latitude_deg:.1f} degrees in zone {number} '
+        f'{half}, where UTM ends; {other} of the equator write {number} {other}'
+    )
 
 
 def _check_letter(number: int, letter: str, northing_m: float, latitude_deg: float) -> None:

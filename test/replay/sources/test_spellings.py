@@ -1,0 +1,203 @@
+"""One position in the spellings of spreadsheets, catalogues and cameras."""
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from ghost_vpr_ros.core.errors import SourceError
+from ghost_vpr_ros.replay.sources.cell_values import degrees_of, metres_of
+from ghost_vpr_ros.replay.sources.image_sources import ImageSource, open_source
+from ghost_vpr_ros.replay.sources.utm_grid import utm_position
+
+SYDNEY = (-33.857, 151.215)
+
+
+def opened(folder: Path, *lines: str, encoding: str = 'utf-8') -> ImageSource:
+    for name in ('0.jpg', '1.jpg', 'a b.jpg'):
+        cv2.imwrite(str(folder / name), np.zeros((8, 8, 3), np.uint8))
+    (folder / 'm.csv').write_bytes('\n'.join(lines).encode(encoding))
+    return open_source(folder / 'm.csv')
+
+
+@pytest.mark.parametrize(
+    'text',
+    ['33.857 S', 's 33.857', '33.857 South', '\u221233.857', '-33.857 deg', '33.857 degrees S']
+    + ['33 deg 51\' 25.2" S', '33d51m25.2sS', '33\u00b0 51\u2032 25.2\u2033 S', '33 51.42 S'],
+)
+def test_degrees_of_the_south(text: str) -> None:
+    assert degrees_of(text, 'NS', False) == pytest.approx(-33.857)
+
+
+@pytest.mark.parametrize(
+    ('text', 'letters', 'value'),
+    [('52.2 degrees', 'NS', 52.2), ('52d12m0s', 'NS', 52.2), ('3 West', 'EW', -3.0)],
+)
+def test_letters_of_units_are_no_hemispheres(text: str, letters: str, value: float) -> None:
+    assert degrees_of(text, letters, False) == pytest.approx(value)
+
+
+@pytest.mark.parametrize(
+    ('text', 'value'),
+    [
+        ('35', 35.0),
+        ('35 m', 35.0),
+        ('35.5 m Above Sea Level', 35.5),
+        ('2 m Below Sea Level', -2.0),
+    ],
+)
+def test_metres_of_an_altitude(text: str, value: float) -> None:
+    assert metres_of(text, False) == value
+
+
+def test_feet_are_no_metres() -> None:
+    with pytest.raises(ValueError, match='found'):
+        metres_of('35 ft', False)
+
+
+@pytest.mark.parametrize(
+    'zone',
+    ['56 south', '56_south', '56-south', '056H', 'H56', '56H UTM', '56 S hemisphere']
+    + ['zone 56 southern hemisphere', 'WGS 84 / UTM zone 56S', 'GDA94 / UTM zone 56S']
+    + ['EPSG:32756', 'EPSG 32756', 'urn:ogc:def:crs:EPSG::32756', '32756', 'EPSG:28356']
+    + ['+proj=utm +zone=56 +south', '+proj=utm +zone=56 +south +datum=WGS84'],
+)
+def test_zones_of_the_south(zone: str) -> None:
+    geo = utm_position(334873.1, 6252266.0, zone, '')
+    assert geo is not None
+    assert (geo.latitude_deg, geo.longitude_deg) == pytest.approx(SYDNEY, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    'zone', ['32N', '32', 'ETRS89 / UTM zone 32N', 'EPSG:25832', '+proj=utm +zone=32']
+)
+def test_zones_of_the_north(zone: str) -> None:
+    geo = utm_position(334873.1, 6252266.0, zone, '')
+    assert geo is not None and geo.latitude_deg == pytest.approx(56.386, abs=1e-3)
+
+
+@pytest.mark.parametrize('zone', ['17N', '17', '17S', 'EPSG:32617'])
+def test_a_northing_of_the_south_is_not_laid_onto_the_pole(zone: str) -> None:
+    with pytest.raises(ValueError, match=r'89\.7 degrees.*south of the equator write 17 south'):
+        utm_position(500_000.0, 9_970_000.0, zone, '')
+
+
+def test_a_northing_of_the_north_is_not_laid_onto_the_other_pole() -> None:
+    with pytest.raises(ValueError, match='north of the equator write 33 north'):
+        utm_position(500_000.0, 20_000.0, '33 south', '')
+
+
+@pytest.mark.parametrize(
+    'header',
+    ['latitude,latitude_ref,longitude,longitude_ref', 'Latitude,NS,Longitude,EW']
+    + ['GPSLatitude,GPSLatitudeRef,GPSLongitude,GPSLongitudeRef'],
+)
+@pytest.mark.parametrize('south', ['S', 'South', 's'])
+def test_the_hemisphere_may_have_a_column_of_its_own(
+    tmp_path: Path, header: str, south: str
+) -> None:
+    source = opened(tmp_path, f'image,{header}', f'0.jpg,33.857,{south},151.215,E')
+    geo = source.frames[0].geo
+    assert geo is not None and source.notes == ()
+    assert (geo.latitude_deg, geo.longitude_deg) == SYDNEY
+
+
+def test_a_column_hemisphere_is_that_of_the_latitude(tmp_path: Path) -> None:
+    source = opened(tmp_path, 'image,lat,lon,hemisphere', '0.jpg,33.857,151.215,S')
+    assert source.frames[0].geo is not None
+    assert source.frames[0].geo.latitude_deg == -33.857
+
+
+@pytest.mark.parametrize(
+    ('cells', 'words'),
+    [('33.8,,151.2,E', 'expected one of NS in latitude_ref'), ('-33.8,N,151.2,E', 'contradict')],
+)
+def test_a_hemisphere_that_is_not_settled_is_refused(
+    tmp_path: Path, cells: str, words: str
+) -> None:
+    with pytest.raises(SourceError, match=words):
+        opened(tmp_path, 'image,lat,lat_ref,lon,lon_ref', f'0.jpg,{cells}')
+
+
+def test_the_table_of_a_tool_for_photos(tmp_path: Path) -> None:
+    cells = '"33 deg 51\' 25.20"" S","151 deg 12\' 54.00"" E",35 m Above Sea Level'
+    source = opened(
+        tmp_path, 'SourceFile,GPSLatitude,GPSLongitude,GPSAltitude', f'./0.jpg,{cells}'
+    )
+    geo = source.frames[0].geo
+    assert geo is not None and geo.altitude_m == 35.0
+    assert (geo.latitude_deg, geo.longitude_deg) == pytest.approx(SYDNEY)
+
+
+@pytest.mark.parametrize(
+    ('columns', 'told'),
+    [('x_km,y_km', 'x_km'), ('x_cm,y_cm', 'y_cm'), ('geometry', 'geometry'), ('wkt', 'wkt')]
+    + [('lat,lon,altitude_ft', 'altitude_ft'), ('latitude_e7,longitude_e7', 'latitude_e7')],
+)
+def test_columns_of_other_units_are_told_without_another_name(
+    tmp_path: Path, columns: str, told: str
+) -> None:
+    cells = ','.join(['1'] * len(columns.split(',')))
+    notes = ' '.join(opened(tmp_path, f'image,{columns}', f'0.jpg,{cells}').notes)
+    assert f"'{told}' is not read: its unit or meaning is open" in notes
+    assert 'did you mean' not in notes
+
+
+@pytest.mark.parametrize(
+    ('name', 'cell', 'stamp_ns'),
+    [('datetime', '2024-05-06T10:00:00Z', 1_714_989_600 * 10**9)]
+    + [('time', '1714989600.5', 1_714_989_600_500_000_000), ('time', '101500', -1)]
+    + [('timestamp', '45418.416667', -1), ('datetime', '2024-05-06 10:00:00', -1)],
+)
+def test_times_that_can_mean_one_thing_are_read(
+    tmp_path: Path, name: str, cell: str, stamp_ns: int
+) -> None:
+    source = opened(tmp_path, f'image,lat,lon,{name}', f'0.jpg,52.2,0.1,{cell}')
+    assert source.frames[0].stamp_ns == stamp_ns
+    assert bool(source.notes) == (stamp_ns < 0 and name != 'time')
+
+
+@pytest.mark.parametrize('encoding', ['cp1252', 'mac_roman', 'gbk'])
+def test_tables_of_other_encodings_are_read_and_told(tmp_path: Path, encoding: str) -> None:
+    note = '\u5317' if encoding == 'gbk' else '\u00fc'
+    source = opened(tmp_path, 'image,lat,lon,note', f'0.jpg,52.2,0.1,{note}', encoding=encoding)
+    assert source.frames[0].geo is not None
+    assert 'read as Windows-1252' in source.notes[0]
+
+
+def test_an_image_named_in_windows_1252_is_found_by_its_letters_or_its_bytes(
+    tmp_path: Path,
+) -> None:
+    for name in ('stra\u00dfe.jpg'.encode(), b'stra\xdfe2.jpg'):
+        path = tmp_path / os.fsdecode(name)
+        path.write_bytes(cv2.imencode('.jpg', np.zeros((8, 8, 3), np.uint8))[1].tobytes())
+    lines = ('image,lat,lon', 'stra\u00dfe.jpg,52.2,0.1', 'stra\u00dfe2.jpg,52.2,0.1')
+    frames = opened(tmp_path, *lines, encoding='cp1252').frames
+    assert [frame.load().shape for frame in frames] == [(8, 8, 3)] * 2
+
+
+@pytest.mark.parametrize('name', ['a%20b.jpg', 'file://{}/a%20b.jpg', 'file://localhost{}/0.jpg'])
+def test_addresses_of_images_are_found(tmp_path: Path, name: str) -> None:
+    source = opened(tmp_path, 'image,lat,lon', f'{name.format(tmp_path)},52.2,0.1')
+    assert source.frames[0].load().shape == (8, 8, 3)
+
+
+def test_empty_cells_behind_the_last_column_do_not_matter(tmp_path: Path) -> None:
+    assert opened(tmp_path, 'image;lat;lon', '0.jpg;52,2;0,1;;').frames[0].geo is not None
+
+
+@pytest.mark.parametrize('cell', ['-999', '999.999', '9999'])
+def test_numbers_that_mean_unknown_are_refused_with_the_next_step(
+    tmp_path: Path, cell: str
+) -> None:
+    with pytest.raises(SourceError, match='leave the cells empty'):
+        opened(tmp_path, 'image,lat,lon', f'0.jpg,{cell},{cell}')
+
+
+def test_utm_0_0_is_told(tmp_path: Path) -> None:
+    lines = ('0.jpg,0,0,33U', '1.jpg,302700,5787000,33U')
+    source = opened(tmp_path, 'image,easting,northing,utm_zone', *lines)
+    assert [frame.geo is None for frame in source.frames] == [True, False]
+    assert '0, 0 means "not known"' in source.notes[0]
