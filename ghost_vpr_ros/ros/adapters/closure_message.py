@@ -12,11 +12,10 @@ import numpy as np
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from scipy.spatial.transform import Rotation
 
-from ghost_vpr_ros.core.config.settings import Config, setting
 from ghost_vpr_ros.core.errors import GhostVprError
 from ghost_vpr_ros.core.poses import matrix_of
+from ghost_vpr_ros.ros.adapters.camera_mount import CameraMount
 from ghost_vpr_ros.ros.adapters.rigid_transform import (
     Matrix,
     inverse,
@@ -24,15 +23,10 @@ from ghost_vpr_ros.ros.adapters.rigid_transform import (
     moved_covariance,
 )
 from ghost_vpr_ros.ros.conversions import KEYFRAME_PREFIX, pose_from_message, stamp_to_ns
-from ghost_vpr_ros.ros.parameters import declare_settings
 
 
 class ClosureError(GhostVprError):
     """A loop closure cannot be handed on: its frame id, stamps, pose or covariance are wrong."""
-
-
-class MessagePackageError(GhostVprError):
-    """The message package of a SLAM system is not installed."""
 
 
 _FORM = f"'{KEYFRAME_PREFIX}<session>/<stamp in ns>'"
@@ -104,28 +98,6 @@ def closure_from_message(message: PoseWithCovarianceStamped) -> StampedClosure:
     return StampedClosure(session, keyframe_stamp_ns, query_stamp_ns, matrix_of(pose), covariance)
 
 
-@dataclass(frozen=True)
-class MountConfig(Config):
-    """Pose of the camera's body frame (x forward, y left, z up) in the robot's base frame."""
-
-    camera_position_m: tuple[float, float, float] = setting(
-        (0.0, 0.0, 0.0), 'position x y z of the camera in the base frame', unit='m',
-        low=-100.0, high=100.0,
-    )  # fmt: skip
-    camera_rpy_deg: tuple[float, float, float] = setting(
-        (0.0, 0.0, 0.0), 'roll pitch yaw of its body frame (x along the view) in the base frame',
-        unit='deg', low=-360.0, high=360.0,
-    )  # fmt: skip
-
-    @property
-    def base_T_camera(self) -> Matrix:
-        """(4, 4); roll, pitch and yaw about the fixed axes x, y, z as in URDF."""
-        matrix = np.eye(4)
-        matrix[:3, :3] = Rotation.from_euler('xyz', self.camera_rpy_deg, degrees=True).as_matrix()
-        matrix[:3, 3] = self.camera_position_m
-        return matrix
-
-
 def closure_of_base(closure: StampedClosure, base_T_camera: Matrix) -> StampedClosure:
     """The same closure between the robot's base at the keyframe and at the query.
 
@@ -137,15 +109,6 @@ def closure_of_base(closure: StampedClosure, base_T_camera: Matrix) -> StampedCl
     )
     keyframe_T_query = base_T_camera @ closure.keyframe_T_query @ camera_T_base
     return replace(closure, keyframe_T_query=keyframe_T_query, covariance=covariance)
-
-
-def pose_of_base(
-    map_T_camera: Matrix, covariance: Matrix, base_T_camera: Matrix
-) -> tuple[Matrix, Matrix]:
-    """`map_T_base` (4, 4) and its covariance (6, 6)."""
-    camera_T_base = inverse(base_T_camera)
-    moved = moved_covariance(np.eye(4), map_T_camera, camera_T_base, covariance)
-    return map_T_camera @ camera_T_base, moved
 
 
 CLOSURE_TOPIC = 'place_recognition/loop_closure'
@@ -161,8 +124,9 @@ def subscribe_closures(node: Node, take: Callable[[StampedClosure], None]) -> No
 
     Raises:
         ConfigError: a parameter of the camera's mount is not allowed.
+        MessagePackageError: the mount is to come from TF, whose messages are not installed.
     """
-    base_T_camera = MountConfig.from_dict(declare_settings(node, MountConfig)).base_T_camera
+    mount = CameraMount(node)
 
     def receive(message: PoseWithCovarianceStamped) -> None:
         try:
@@ -170,7 +134,7 @@ def subscribe_closures(node: Node, take: Callable[[StampedClosure], None]) -> No
         except ClosureError as error:
             node.get_logger().error(str(error), throttle_duration_sec=COMPLAINT_PERIOD_S)
             return
-        take(closure_of_base(closure, base_T_camera))
+        take(closure_of_base(closure, mount.base_T_camera))
 
     qos = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
     node.create_subscription(PoseWithCovarianceStamped, CLOSURE_TOPIC, receive, qos)

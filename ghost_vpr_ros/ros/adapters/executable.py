@@ -47,8 +47,16 @@ def make_rtabmap_descriptor_adapter() -> Node:
     return RtabmapDescriptorAdapter()
 
 
+def make_map_transform_adapter() -> Node:
+    """Accepted poses to TF."""
+    from ghost_vpr_ros.ros.adapters.map_transform_node import MapTransformAdapter
+
+    return MapTransformAdapter()
+
+
 ADAPTERS: dict[str, Callable[[], Node]] = {
     'initial_pose_adapter': make_initial_pose_adapter,
+    'map_transform_adapter': make_map_transform_adapter,
     'pose_graph_adapter': make_pose_graph_adapter,
     'rtabmap_adapter': make_rtabmap_adapter,
     'rtabmap_descriptor_adapter': make_rtabmap_descriptor_adapter,

@@ -27,11 +27,8 @@ from ghost_vpr_ros.core.config.settings import Config, setting
 from ghost_vpr_ros.core.geodesy import horizontal_distance_m
 from ghost_vpr_ros.core.poses import matrix_of, quaternion_to_yaw, rotation_to_quaternion
 from ghost_vpr_ros.core.stamps import Order, StampOrder
-from ghost_vpr_ros.ros.adapters.closure_message import (
-    COMPLAINT_PERIOD_S,
-    MountConfig,
-    pose_of_base,
-)
+from ghost_vpr_ros.ros.adapters.camera_mount import CameraMount, pose_of_base
+from ghost_vpr_ros.ros.adapters.closure_message import COMPLAINT_PERIOD_S
 from ghost_vpr_ros.ros.adapters.rigid_transform import (
     Matrix,
     write_rotation,
@@ -218,11 +215,11 @@ class InitialPoseAdapter(Node):
 
         Raises:
             ConfigError: a parameter is not allowed.
+            MessagePackageError: the mount is to come from TF, whose messages are not installed.
         """
         super().__init__(NODE_NAME)
         config = InitialPoseConfig.from_dict(declare_settings(self, InitialPoseConfig))
-        mount = MountConfig.from_dict(declare_settings(self, MountConfig))
-        self._base_T_camera = mount.base_T_camera
+        self._mount = CameraMount(self)
         self._rule = InitialPoseRule(config)
         reliable = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
         best_effort = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -242,7 +239,8 @@ class InitialPoseAdapter(Node):
         if pose is None:
             return
         covariance = np.asarray(message.pose.covariance).reshape(6, 6)
-        map_T_base, covariance = pose_of_base(matrix_of(pose), covariance, self._base_T_camera)
+        base_T_camera = self._mount.base_T_camera
+        map_T_base, covariance = pose_of_base(matrix_of(pose), covariance, base_T_camera)
         yaw_rad = quaternion_to_yaw(rotation_to_quaternion(map_T_base[:3, :3]))
         stamp_ns = stamp_to_ns(message.header.stamp)
         reason = self._rule.reason_to_wait(AcceptedPose(stamp_ns, map_T_base[:3, 3], yaw_rad))

@@ -1,4 +1,4 @@
-"""The message packages of SLAM systems: looked for when an adapter starts, never before."""
+"""Message packages of others: looked for when an adapter starts, never before."""
 
 from __future__ import annotations
 
@@ -6,17 +6,23 @@ import importlib
 import os
 from types import ModuleType
 
-from ghost_vpr_ros.ros.adapters.closure_message import MessagePackageError
+from ghost_vpr_ros.core.errors import GhostVprError
 
 RTABMAP = 'rtabmap_msgs'
 POSE_GRAPH_TOOLS = 'pose_graph_tools_msgs'
+TF = 'tf2_msgs'
 
 _WAYS_TO_INSTALL = {
     RTABMAP: 'apt install ros-{distro}-rtabmap-msgs',
+    TF: 'apt install ros-{distro}-tf2-msgs',
     POSE_GRAPH_TOOLS: 'put the ROS 2 branch of https://github.com/MIT-SPARK/pose_graph_tools into '
     'the src folder of your workspace and run colcon build --packages-select '
     'pose_graph_tools_msgs',
 }
+
+
+class MessagePackageError(GhostVprError):
+    """The message package of a SLAM system is not installed."""
 
 
 def load_interfaces(package: str, kind: str) -> ModuleType:

@@ -1,4 +1,4 @@
-"""Loop closures as links of RTAB-Map, and its node ids by stamp.
+"""Loop closures as links of RTAB-Map.
 
 Source: introlab/rtabmap, introlab/rtabmap_ros (branch ros2, commit aec4f91f).
 `CoreWrapper::addLinkCallback` hands the request's link to `Rtabmap::addLink` as it is.
@@ -16,10 +16,9 @@ Source: introlab/rtabmap, introlab/rtabmap_ros (branch ros2, commit aec4f91f).
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,15 +29,14 @@ from ghost_vpr_ros.ros.adapters.rigid_transform import (
     Matrix,
     cross_matrix,
     inverse,
+    moved_covariance,
     write_rotation,
     write_translation,
 )
+from ghost_vpr_ros.ros.adapters.rtabmap_nodes import Bridge, NodeStamps
 
 GLOBAL_CLOSURE = 1
 """`Link::kGlobalClosure`: a loop closure found by appearance."""
-
-_ROUNDING_NS = 1_000
-"""RTAB-Map's stamps are float64 seconds: of today's, the last digits are 240 ns apart."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +45,25 @@ class LinkConfig(Config):
 
     max_stamp_difference_s: float = setting(
         0.1,
-        'a node of RTAB-Map this near in time to an image stands for it; the way driven between '
-        'the two becomes an error of the link',
+        'where odometry is not known, a node of RTAB-Map this near in time to an image stands for '
+        'it; the way driven between the two becomes an error of the link',
         unit='s',
         low=0.0,
         high=10.0,
+    )
+    max_bridge_s: float = setting(
+        3.0,
+        'an image between two nodes of RTAB-Map that are no further apart is carried to the '
+        'nearer one by odometry',
+        unit='s',
+        low=0.0,
+        high=60.0,
+    )
+    bridge_error: float = setting(
+        0.1,
+        'share of the way and of the turn from an image to its node that odometry may be wrong by',
+        low=0.0,
+        high=1.0,
     )
     max_waiting: int = setting(
         100,
@@ -103,52 +115,38 @@ def write_link(link: RtabmapLink, request: Any) -> None:
     message.information = link.information.reshape(-1)
 
 
-class NodeStamps:
-    """Stamps of RTAB-Map's nodes.
+def closure_of_nodes(
+    closure: StampedClosure, query: Bridge, keyframe: Bridge, error: float
+) -> StampedClosure:
+    """The closure between two nodes, from that between two images next to them.
 
-    Source: `nodeInfoToROS` fills id and stamp (float64, seconds) of every node in
-    `rtabmap_msgs/msg/MapData`, which RTAB-Map publishes on `mapData`: the newest node after each
-    update, all nodes of the database after a call of `publish_map`. `Info` carries the newest id
-    only, `MapGraph` no stamps.
+    Args:
+        closure: between the bases at the images.
+        query: the node of the query.
+        keyframe: the node of the keyframe.
+        error: share of the ways between that they may be wrong by; it adds to the covariance.
     """
+    before, after = keyframe.node_T_image, inverse(query.node_T_image)
+    middle = closure.keyframe_T_query
+    covariance = moved_covariance(before, middle, after, closure.covariance)
+    covariance += moved_covariance(np.eye(4), before, middle @ after, keyframe.covariance(error))
+    covariance += moved_covariance(
+        before @ middle, after, np.eye(4), _of_inverse(query.node_T_image, query.covariance(error))
+    )
+    return replace(closure, keyframe_T_query=before @ middle @ after, covariance=covariance)
 
-    def __init__(self) -> None:
-        self._stamps_ns: dict[int, int] = {}
-        self._in_order: list[tuple[int, int]] = []
 
-    def add(self, node_id: int, stamp_ns: int) -> None:
-        """Take a node; landmarks (negative ids) and nodes without stamp are passed over."""
-        known_ns = self._stamps_ns.get(node_id)
-        if node_id <= 0 or stamp_ns <= 0 or known_ns == stamp_ns:
-            return
-        if known_ns is not None:
-            self._in_order.remove((known_ns, node_id))
-        self._stamps_ns[node_id] = stamp_ns
-        insort(self._in_order, (stamp_ns, node_id))
-
-    def add_map_data(self, message: Any) -> None:
-        """Take the nodes of a `rtabmap_msgs/msg/MapData`."""
-        for node in message.nodes:
-            self.add(int(node.id), round(node.stamp * 1e9))
-
-    @property
-    def newest_ns(self) -> int:
-        """Stamp of the newest node; 0 where there is none."""
-        return self._in_order[-1][0] if self._in_order else 0
-
-    def nearest(self, stamp_ns: int, max_difference_s: float) -> int | None:
-        """Id of the node nearest in time; None where it is further away than that."""
-        place = bisect_left(self._in_order, (stamp_ns, 0))
-        near = self._in_order[max(place - 1, 0) : place + 1]
-        if not near:
-            return None
-        found_ns, node_id = min(near, key=lambda each: abs(each[0] - stamp_ns))
-        limit_ns = round(max_difference_s * 1e9) + _ROUNDING_NS
-        return node_id if abs(found_ns - stamp_ns) <= limit_ns else None
+def _of_inverse(a_T_b: Matrix, covariance: Matrix) -> Matrix:
+    """(6, 6) of `b_T_a`: errors dt, dr become -R^T (dt + t x dr) and -R^T dr."""
+    turn = a_T_b[:3, :3].T
+    jacobian = np.zeros((6, 6))
+    jacobian[:3, :3] = jacobian[3:, 3:] = -turn
+    jacobian[:3, 3:] = -turn @ cross_matrix(a_T_b[:3, 3])
+    return jacobian @ covariance @ jacobian.T
 
 
 class FoundNodes(NamedTuple):
-    """A closure and the nodes of its two images."""
+    """A closure between two nodes."""
 
     closure: StampedClosure
     query_id: int
@@ -159,7 +157,7 @@ class WaitingClosures:
     """Closures until RTAB-Map, which is slower than this node, has a node for the query."""
 
     def __init__(self, config: LinkConfig, nodes: NodeStamps) -> None:
-        self._max_difference_s = config.max_stamp_difference_s
+        self._config = config
         self._nodes = nodes
         self._waiting: deque[StampedClosure] = deque(maxlen=config.max_waiting)
 
@@ -175,28 +173,34 @@ class WaitingClosures:
         """
         for _ in range(len(self._waiting)):
             closure = self._waiting.popleft()
-            if self._nodes.newest_ns + _ROUNDING_NS < closure.query_stamp_ns:
-                self._waiting.append(closure)
-            else:
+            if self._nodes.reaches(closure.query_stamp_ns):
                 yield self._find(closure)
+            else:
+                self._waiting.append(closure)
 
     def _find(self, closure: StampedClosure) -> FoundNodes | ClosureError:
-        query_id = self._nodes.nearest(closure.query_stamp_ns, self._max_difference_s)
-        keyframe_id = self._nodes.nearest(closure.keyframe_stamp_ns, self._max_difference_s)
-        limit = f'within max_stamp_difference_s {self._max_difference_s:g}'
-        if query_id is None:
+        config = self._config
+        limits = config.max_stamp_difference_s, config.max_bridge_s
+        query = self._nodes.bridge(closure.query_stamp_ns, *limits)
+        keyframe = self._nodes.bridge(closure.keyframe_stamp_ns, *limits)
+        near = f'within max_stamp_difference_s {limits[0]:g}'
+        around = f'and no two around it lie within max_bridge_s {limits[1]:g} of each other'
+        if query is None:
             return ClosureError(
-                f'no node of RTAB-Map lies {limit} of the query at {closure.query_stamp_ns} ns; '
-                "give both the same camera, or raise RTAB-Map's Rtabmap/DetectionRate"
+                f'no node of RTAB-Map lies {near} of the query at {closure.query_stamp_ns} ns, '
+                f"{around}; give both the same camera, or raise RTAB-Map's Rtabmap/DetectionRate"
             )
-        if keyframe_id is None:
+        if keyframe is None:
             return ClosureError(
-                f'no known node of RTAB-Map lies {limit} of the keyframe at '
-                f'{closure.keyframe_stamp_ns} ns (session {closure.session!r}); build our map and '
-                "its database from the same drive, and call RTAB-Map's publish_map once"
+                f'no known node of RTAB-Map lies {near} of the keyframe at '
+                f'{closure.keyframe_stamp_ns} ns (session {closure.session!r}), {around}; build '
+                "our map and its database from the same drive, and call RTAB-Map's publish_map "
+                'once'
             )
-        if query_id == keyframe_id:
+        if query.node_id == keyframe.node_id:
             return ClosureError(
-                f'query and keyframe are the same node {query_id} of RTAB-Map; nothing to link'
+                f'query and keyframe are the same node {query.node_id} of RTAB-Map; nothing to '
+                'link'
             )
-        return FoundNodes(closure, query_id, keyframe_id)
+        found = closure_of_nodes(closure, query, keyframe, config.bridge_error)
+        return FoundNodes(found, query.node_id, keyframe.node_id)

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from geometry_msgs.msg import PoseWithCovarianceStamped
+from nav_msgs.msg import Odometry
 from rclpy.node import Node
 
 from ghost_vpr_ros.core.model.default_weights import load_default_model
@@ -93,6 +94,22 @@ def test_rtabmap_is_asked_for_a_link_when_it_has_both_nodes(wires):
     assert (request.link.from_id, request.link.to_id) == (9, 4)
     found = matrix_from(request.link.transform.translation, request.link.transform.rotation)
     np.testing.assert_allclose(found, transform(0, 2, 0, 0, 0, -90.0), atol=1e-12)
+    node.destroy_node()
+
+
+def test_odometry_carries_an_image_to_rtabmaps_node(wires):
+    node = start('rtabmap_adapter')
+    for tenth in range(190, 210):
+        message = Odometry(header=header_at(tenth * SECOND_NS // 10, 'odom'))
+        message.pose.pose.position.x = tenth / 10.0
+        wires.callbacks['odom'](message)
+    wires.callbacks['rtabmap/mapData'](stand_ins.map_data(n4=10.0, n9=20.4))
+    wires.callbacks[CLOSURES](at(20, 10))
+    (request,) = wires.sent['rtabmap/rtabmap/add_link']
+    assert (request.link.from_id, request.link.to_id) == (9, 4)
+    found = matrix_from(request.link.transform.translation, request.link.transform.rotation)
+    # The node is 0.4 m further along the way of the query, which heads north of the keyframe.
+    np.testing.assert_allclose(found, transform(-0.4, 2, 0, 0, 0, -90.0), atol=1e-9)
     node.destroy_node()
 
 

@@ -1,8 +1,23 @@
 """From the camera to the robot's base: hand-made poses, covariances against differences."""
 
-import numpy as np
+from types import SimpleNamespace
 
-from ghost_vpr_ros.ros.adapters.closure_message import MountConfig, closure_of_base, pose_of_base
+import numpy as np
+import pytest
+from geometry_msgs.msg import TransformStamped
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from scipy.spatial.transform import Rotation
+
+from ghost_vpr_ros.core.errors import ConfigError
+from ghost_vpr_ros.ros.adapters import camera_mount
+from ghost_vpr_ros.ros.adapters.camera_mount import (
+    CameraMount,
+    MountConfig,
+    StaticFrames,
+    pose_of_base,
+)
+from ghost_vpr_ros.ros.adapters.closure_message import closure_of_base
 from ghost_vpr_ros.ros.adapters.rigid_transform import inverse
 from test.ros.adapters.closures import (
     closure,
@@ -65,3 +80,88 @@ def test_a_pose_and_its_covariance_follow_to_the_base():
 
     jacobian = numeric_jacobian(error_of_base)
     np.testing.assert_allclose(found, jacobian @ covariance @ jacobian.T, rtol=1e-6, atol=1e-8)
+
+
+def links(*named):
+    """A TFMessage of `(parent, child, matrix)`."""
+    made = []
+    for parent, child, matrix in named:
+        item = TransformStamped(child_frame_id=child)
+        item.header.frame_id = parent
+        offset, turn = item.transform.translation, item.transform.rotation
+        offset.x, offset.y, offset.z = map(float, matrix[:3, 3])
+        turn.x, turn.y, turn.z, turn.w = Rotation.from_matrix(matrix[:3, :3]).as_quat()
+        made.append(item)
+    return SimpleNamespace(transforms=made)
+
+
+MAST = transform(0.8, -0.3, 1.2, 5.0, 10.0, 70.0)
+LENS = transform(0.0, 0.02, 0.0, -90.0, 0.0, -90.0)
+"""From a camera's body to its optical frame, and 2 cm to the left."""
+
+
+def test_static_links_are_joined_up_and_down():
+    frames = StaticFrames()
+    frames.add(links(('base_link', 'mast', MAST), ('/mast', '/lens', LENS)))
+    frames.add(links(('base_link', 'lidar', transform(0.0, 0.0, 2.0, 0, 0, 180.0))))
+    np.testing.assert_allclose(frames.between('base_link', 'lens'), MAST @ LENS, atol=1e-12)
+    np.testing.assert_allclose(
+        frames.between('lens', 'base_link'), inverse(MAST @ LENS), atol=1e-9
+    )
+    lidar_T_mast = inverse(transform(0.0, 0.0, 2.0, 0, 0, 180.0)) @ MAST
+    np.testing.assert_allclose(frames.between('lidar', 'mast'), lidar_T_mast, atol=1e-12)
+    assert frames.between('base_link', 'elsewhere') is None
+
+
+def test_links_in_a_circle_and_without_numbers_are_no_trap():
+    frames = StaticFrames()
+    broken = links(('a', 'b', np.eye(4)), ('b', 'a', np.eye(4)), ('a', 'c', np.eye(4)))
+    broken.transforms[2].transform.translation.x = float('nan')
+    frames.add(broken)
+    assert frames.between('c', 'a') is None
+    assert frames.between('a', 'b') is not None
+
+
+@pytest.fixture
+def mounted(monkeypatch, ros):
+    """Makes a mount of parameters; what it subscribed to, and the mount."""
+    callbacks, nodes = {}, []
+    messages = SimpleNamespace(TFMessage=object)
+    monkeypatch.setattr(camera_mount, 'load_interfaces', lambda *_: messages)
+    monkeypatch.setattr(
+        Node,
+        'create_subscription',
+        lambda _, kind, topic, take, qos: callbacks.update({topic: take}),
+    )
+
+    def make(**parameters):
+        overrides = [Parameter(name, value=value) for name, value in parameters.items()]
+        nodes.append(Node('mounted', parameter_overrides=overrides))
+        return CameraMount(nodes[-1]), callbacks
+
+    yield make
+    for node in nodes:
+        node.destroy_node()
+
+
+def test_the_mount_comes_from_tf_as_soon_as_it_is_there(mounted, capfd):
+    frames = {'base_frame': 'base_link', 'camera_frame': 'camera_optical'}
+    mount, callbacks = mounted(**frames, camera_position_m=[0.5, 0.0, 0.0])
+    np.testing.assert_allclose(mount.base_T_camera, transform(0.5, 0, 0, 0, 0, 0))
+    assert 'no static transform from base_link to camera_optical' in capfd.readouterr().err
+    optical = transform(0.0, 0.0, 0.0, -90.0, 0.0, -90.0)
+    callbacks['/tf_static'](
+        links(('base_link', 'mast', MAST), ('mast', 'camera_optical', optical))
+    )
+    np.testing.assert_allclose(mount.base_T_camera, MAST, atol=1e-12)
+
+
+def test_without_names_of_frames_tf_is_not_read(mounted):
+    mount, callbacks = mounted(camera_rpy_deg=[0.0, 0.0, 90.0])
+    assert callbacks == {}
+    np.testing.assert_allclose(mount.base_T_camera, transform(0, 0, 0, 0, 0, 90.0), atol=1e-12)
+
+
+def test_one_frame_alone_is_refused(mounted):
+    with pytest.raises(ConfigError, match='expected both or none'):
+        mounted(base_frame='base_link')

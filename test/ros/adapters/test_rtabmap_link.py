@@ -7,18 +7,21 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from ghost_vpr_ros.core.poses import pose_of
 from ghost_vpr_ros.ros.adapters.closure_message import ClosureError
 from ghost_vpr_ros.ros.adapters.rtabmap_link import (
     LinkConfig,
-    NodeStamps,
     WaitingClosures,
+    closure_of_nodes,
     link_of_closure,
     write_link,
 )
+from ghost_vpr_ros.ros.adapters.rtabmap_nodes import Bridge, NodeInfo, NodeStamps
 from test.ros.adapters.closures import (
     KEYFRAME_NS,
     QUERY_NS,
     closure,
+    difference,
     full_covariance,
     matrix_from,
     numeric_jacobian,
@@ -110,6 +113,12 @@ def nodes(**stamps_s):
     return made
 
 
+def nearest(known, stamp_ns):
+    """Id of the node that stands for an image where no odometry is known."""
+    found = known.bridge(stamp_ns, max_difference_s=0.1, max_gap_s=0.0)
+    return None if found is None else found.node_id
+
+
 @pytest.mark.parametrize(
     ('stamp_ns', 'expected'),
     [
@@ -125,27 +134,27 @@ def nodes(**stamps_s):
     ],
 )
 def test_the_nearest_node_within_the_limit_is_found(stamp_ns, expected):
-    assert nodes(n1=1.0, n2=2.0).nearest(stamp_ns, 0.1) == expected
+    assert nearest(nodes(n1=1.0, n2=2.0), stamp_ns) == expected
 
 
 def test_nodes_may_come_in_any_order():
     known = nodes(n5=5.0, n1=1.0, n3=3.0)
-    assert [known.nearest(s * SECOND_NS, 0.1) for s in (1, 3, 5)] == [1, 3, 5]
-    assert known.newest_ns == 5 * SECOND_NS
+    assert [nearest(known, s * SECOND_NS) for s in (1, 3, 5)] == [1, 3, 5]
+    assert known.reaches(5 * SECOND_NS) and not known.reaches(6 * SECOND_NS)
 
 
 def test_an_id_that_is_given_again_stands_for_its_newest_stamp():
     known = nodes(n1=1.0, n2=2.0)
     known.add_map_data(map_data(n2=2.5))
-    assert known.nearest(2 * SECOND_NS, 0.1) is None
-    assert known.nearest(2_500_000_000, 0.1) == 2
+    assert nearest(known, 2 * SECOND_NS) is None
+    assert nearest(known, 2_500_000_000) == 2
 
 
 def test_landmarks_and_nodes_without_stamp_are_passed_over():
     known = NodeStamps()
-    known.add(-3, SECOND_NS)
-    known.add(3, 0)
-    assert known.newest_ns == 0 and known.nearest(SECOND_NS, 1.0) is None
+    known.add(NodeInfo(-3, SECOND_NS))
+    known.add(NodeInfo(3, 0))
+    assert not known.reaches(0) and nearest(known, SECOND_NS) is None
 
 
 def waiting(known, **config):
@@ -164,7 +173,7 @@ def test_a_closure_waits_for_a_node_as_new_as_its_query():
     closures.add(at(9.0, 1.0))
     assert list(closures.ready()) == []
     # This one is nearer than the node that was there first.
-    known.add(3, 9_010_000_000)
+    known.add(NodeInfo(3, 9_010_000_000))
     (found,) = closures.ready()
     assert (found.query_id, found.keyframe_id) == (3, 1)
     assert list(closures.ready()) == []
@@ -175,8 +184,7 @@ def test_stamps_that_float64_rounds_down_keep_no_closure_waiting():
     known = NodeStamps()
     for node_id, node_ns in ((1, stamp_ns - 5 * SECOND_NS), (2, stamp_ns)):
         # The next float64 below: what RTAB-Map may have made of it.
-        known.add(node_id, round(np.nextafter(node_ns * 1e-9, 0.0) * 1e9))
-    assert known.newest_ns < stamp_ns
+        known.add(NodeInfo(node_id, round(np.nextafter(node_ns * 1e-9, 0.0) * 1e9)))
     closures = waiting(known)
     closures.add(closure(query_stamp_ns=stamp_ns, keyframe_stamp_ns=stamp_ns - 5 * SECOND_NS))
     (found,) = closures.ready()
@@ -206,3 +214,89 @@ def test_the_oldest_closure_goes_where_too_many_wait():
         closures.add(at(second, 1.0))
     known.add_map_data(map_data(n5=5.0, n6=6.0, n7=7.0))
     assert [found.query_id for found in closures.ready()] == [6, 7]
+
+
+def driven(stamp_ns):
+    """(4, 4) of a robot that drives a circle of 20 m at 1 m/s, round after round."""
+    turn = (stamp_ns - START_NS) / SECOND_NS / 20.0
+    return transform(20.0 * np.sin(turn), 20.0 - 20.0 * np.cos(turn), 0, 0, 0, np.degrees(turn))
+
+
+START_NS = 1_700_000_000 * SECOND_NS
+ROUND_NS = round(2 * np.pi * 20.0 * SECOND_NS)
+
+
+def simulated(hears_odometry):
+    """Closures of a second round with the first, and RTAB-Map's nodes once a second."""
+    known = NodeStamps()
+    if hears_odometry:
+        for number in range(3 * 5_000):
+            stamp_ns = START_NS + number * SECOND_NS // 50
+            known.odometry.add(stamp_ns, pose_of(driven(stamp_ns)))
+    for number in range(260):
+        stamp_ns = START_NS + 370_000_000 + number * SECOND_NS
+        known.add(NodeInfo(1 + number, round(stamp_ns * 1e-9 * 1e9), 0, driven(stamp_ns)))
+    closures = waiting(known)
+    for number in range(100):
+        # Images at 30 Hz: none of them at a node.
+        query_ns = START_NS + ROUND_NS + round((40 + 33 * number) / 30 * SECOND_NS)
+        keyframe_ns = query_ns - ROUND_NS + 700_000_000
+        motion = np.linalg.inv(driven(keyframe_ns)) @ driven(query_ns)
+        closures.add(closure(motion, query_stamp_ns=query_ns, keyframe_stamp_ns=keyframe_ns))
+    return list(closures.ready())
+
+
+@pytest.mark.parametrize('hears_odometry', [True, False])
+def test_rtabmap_at_1_hz_uses_the_closures_between_its_nodes(hears_odometry):
+    found = simulated(hears_odometry)
+    links = [each for each in found if not isinstance(each, ClosureError)]
+    assert len(links) >= 95
+    for link in links:
+        stamps_ns = {START_NS + 370_000_000 + (node - 1) * SECOND_NS for node in link[1:]}
+        assert len(stamps_ns) == 2
+        query, keyframe = (
+            driven(START_NS + 370_000_000 + (node - 1) * SECOND_NS) for node in link[1:]
+        )
+        expected = np.linalg.inv(keyframe) @ query
+        off_m = np.linalg.norm(link.closure.keyframe_T_query[:3, 3] - expected[:3, 3])
+        assert off_m < 0.015
+
+
+def test_a_bridge_across_another_map_or_too_long_a_gap_is_none():
+    known = NodeStamps()
+    for number, (stamp_s, map_id) in enumerate([(10, 0), (11, 0), (12, 1), (20, 1)], start=1):
+        stamp_ns = START_NS + stamp_s * SECOND_NS
+        known.add(NodeInfo(number, stamp_ns, map_id, driven(stamp_ns)))
+    stamps_s = (10.4, 11.4, 15.0, 20.5)
+    found = [known.bridge(START_NS + round(s * SECOND_NS), 0.1, 3.0) for s in stamps_s]
+    assert [bridge is not None for bridge in found] == [True, False, False, False]
+
+
+def test_the_covariance_of_a_closure_grows_with_the_ways_between():
+    given = closure(transform(3.0, 1.0, -0.5, 4.0, -8.0, 50.0), full_covariance())
+    still = Bridge(1, np.eye(4))
+    unmoved = closure_of_nodes(given, still, still, 0.1)
+    np.testing.assert_allclose(unmoved.covariance, given.covariance, atol=1e-12)
+    query = Bridge(1, transform(0.4, 0.1, 0.0, 0, 0, 12.0))
+    keyframe = Bridge(2, transform(-0.3, 0.0, 0.05, 0, 3.0, -5.0))
+    found = closure_of_nodes(given, query, keyframe, 0.1)
+
+    def moved(errors):
+        """The link with errors (18,) of the bridge to the keyframe, the closure, the query's."""
+        a, b, c = (
+            perturbed(matrix, part)
+            for matrix, part in zip(
+                (keyframe.node_T_image, given.keyframe_T_query, query.node_T_image),
+                np.split(errors, 3),
+                strict=True,
+            )
+        )
+        return a @ b @ np.linalg.inv(c)
+
+    steps = 1e-6 * np.eye(18)
+    columns = [(difference(moved(s), found.keyframe_T_query)) / 1e-6 for s in steps]
+    jacobian = np.stack(columns, axis=1)
+    joint = np.zeros((18, 18))
+    joint[:6, :6], joint[6:12, 6:12] = keyframe.covariance(0.1), given.covariance
+    joint[12:, 12:] = query.covariance(0.1)
+    np.testing.assert_allclose(found.covariance, jacobian @ joint @ jacobian.T, atol=1e-6)

@@ -1,0 +1,140 @@
+"""Node `map_transform_adapter`: accepted poses and odometry become the transform map -> odom.
+
+It is for robots on which nobody else publishes that transform; two publishers of it contradict
+each other. It jumps with each accepted pose, as a correction does (REP-105).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from geometry_msgs.msg import PoseWithCovarianceStamped, TransformStamped
+from nav_msgs.msg import Odometry
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+
+from ghost_vpr_ros.core.config.settings import Config, setting
+from ghost_vpr_ros.core.datatypes import Pose
+from ghost_vpr_ros.core.poses import matrix_of
+from ghost_vpr_ros.ros.adapters.camera_mount import CameraMount, pose_of_base
+from ghost_vpr_ros.ros.adapters.message_packages import TF, load_interfaces
+from ghost_vpr_ros.ros.adapters.rigid_transform import (
+    Matrix,
+    inverse,
+    write_rotation,
+    write_translation,
+)
+from ghost_vpr_ros.ros.adapters.rtabmap_nodes import PoseTrack
+from ghost_vpr_ros.ros.conversions import pose_from_message, stamp_to_ns
+from ghost_vpr_ros.ros.parameters import declare_settings
+
+NODE_NAME = 'map_transform_adapter'
+_COMPLAINT_PERIOD_S = 5.0
+_UNKNOWN_YAW_RAD2 = 1.0
+"""A larger variance of the yaw says that the map knows no headings."""
+
+
+@dataclass(frozen=True)
+class MapTransformConfig(Config):
+    """How the transform is published."""
+
+    rate_hz: float = setting(
+        10.0, 'how often the last transform is published again', unit='Hz', low=0.1, high=100.0
+    )
+    ahead_s: float = setting(
+        0.2,
+        'how far ahead of the odometry it is stamped, so that listeners need not wait for it',
+        unit='s',
+        low=0.0,
+        high=10.0,
+    )
+
+
+def map_T_odom(map_T_base: Matrix, odom_T_base: Matrix) -> Matrix:
+    """(4, 4) level transform: position and yaw are corrected, up stays up."""
+    full = map_T_base @ inverse(odom_T_base)
+    yaw_rad = float(np.arctan2(full[1, 0], full[0, 0]))
+    level = np.eye(4)
+    level[:2, :2] = [
+        [np.cos(yaw_rad), -np.sin(yaw_rad)],
+        [np.sin(yaw_rad), np.cos(yaw_rad)],
+    ]
+    level[:3, 3] = map_T_base[:3, 3] - level[:3, :3] @ odom_T_base[:3, 3]
+    return level
+
+
+class MapTransformAdapter(Node):
+    """Publishes map -> odom from the first accepted pose on."""
+
+    def __init__(self) -> None:
+        """Subscribe.
+
+        Raises:
+            ConfigError: a parameter is not allowed.
+            MessagePackageError: tf2_msgs is not installed.
+        """
+        self._tf_message = load_interfaces(TF, 'msg').TFMessage
+        super().__init__(NODE_NAME)
+        config = MapTransformConfig.from_dict(declare_settings(self, MapTransformConfig))
+        self._ahead_ns = round(config.ahead_s * 1e9)
+        self._mount = CameraMount(self)
+        self._odometry = PoseTrack()
+        self._newest: Odometry | None = None
+        self._found: tuple[str, Matrix] | None = None
+        reliable = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+        best_effort = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
+        self._publisher = self.create_publisher(
+            self._tf_message, '/tf', QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
+        )
+        topic = 'place_recognition/pose'
+        self.create_subscription(PoseWithCovarianceStamped, topic, self._take_pose, reliable)
+        self.create_subscription(Odometry, 'odom', self._take_odometry, best_effort)
+        self.create_timer(1.0 / config.rate_hz, self._publish)
+
+    def _take_odometry(self, message: Odometry) -> None:
+        pose = pose_from_message(message.pose.pose)
+        if pose is not None:
+            self._odometry.add(stamp_to_ns(message.header.stamp), pose)
+            self._newest = message
+
+    def _take_pose(self, message: PoseWithCovarianceStamped) -> None:
+        pose = pose_from_message(message.pose.pose)
+        odom_T_base = self._odometry.at(stamp_to_ns(message.header.stamp))
+        covariance = np.asarray(message.pose.covariance).reshape(6, 6)
+        reason = self._reason_to_wait(pose, odom_T_base, covariance)
+        if reason or pose is None or odom_T_base is None:
+            self.get_logger().warning(
+                f'no transform from {message.header.frame_id} to odom from this pose: {reason}',
+                throttle_duration_sec=_COMPLAINT_PERIOD_S,
+            )
+            return
+        map_T_base, _ = pose_of_base(matrix_of(pose), covariance, self._mount.base_T_camera)
+        self._found = message.header.frame_id, map_T_odom(map_T_base, odom_T_base)
+        self._publish()
+
+    def _reason_to_wait(
+        self, pose: Pose | None, odom_T_base: Matrix | None, covariance: Matrix
+    ) -> str:
+        if pose is None:
+            return 'it is no number'
+        if odom_T_base is None:
+            return f'no odometry at its stamp on {self.resolve_topic_name("odom")}'
+        if covariance[5, 5] > _UNKNOWN_YAW_RAD2:
+            return 'the map knows no heading there'
+        return ''
+
+    def _publish(self) -> None:
+        if self._found is None or self._newest is None:
+            return
+        frame, matrix = self._found
+        item = TransformStamped()
+        item.header.frame_id, item.child_frame_id = frame, self._newest.header.frame_id
+        stamp_ns = stamp_to_ns(self._newest.header.stamp) + self._ahead_ns
+        item.header.stamp.sec, item.header.stamp.nanosec = divmod(stamp_ns, 10**9)
+        write_translation(matrix, item.transform.translation)
+        write_rotation(matrix, item.transform.rotation)
+        message: Any = self._tf_message()
+        message.transforms = [item]
+        self._publisher.publish(message)
