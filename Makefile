@@ -13,10 +13,10 @@ PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 PHOTOS :=
 OUT := finetuned.safetensors
 
-.PHONY: help setup dist docs reference demo finetune papers test test-slow test-all bench faults check lint types format clean
+.PHONY: help setup dist docs reference demo finetune papers test test-slow test-all test-oldest bench faults check lint types format clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: ## make or complete the environment in .venv (first time: 5 GB, some minutes)
 	@PYTHON="$(PYTHON)" UV="$(UV)" sh .ci/setup_venv.sh "$(VENV)"
@@ -32,6 +32,9 @@ test-slow: setup ## the tests that `make test` leaves out: studies, long runs of
 
 test-all: setup check ## style, types and all tests, slow ones too
 	@$(PYTEST)
+
+test-oldest: ## tests with the oldest versions that setup.py allows (Ubuntu 22.04); needs uv
+	@UV="$(UV)" sh .ci/test_oldest.sh
 
 finetune: setup ## fit the network to places of your own: PHOTOS=<folder or bag> OUT=my.safetensors
 	@$(BIN)/python -m training.finetune $(PHOTOS) --out "$(OUT)"

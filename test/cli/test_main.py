@@ -98,5 +98,6 @@ def test_a_missing_extra_is_named(monkeypatch, capsys, tmp_path):
         monkeypatch.delitem(sys.modules, name)
     assert main.main(['build-map', str(tmp_path), str(tmp_path / 'out.map')]) == 1
     assert (
-        "needs PIL; install it with pip install 'ghost_vpr_ros[replay]'" in capsys.readouterr().err
+        'needs PIL, which is not installed; install it with pip install pillow'
+        in capsys.readouterr().err
     )

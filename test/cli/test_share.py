@@ -66,7 +66,7 @@ def test_a_database_in_use_is_one_sentence(program, tmp_path):
 def test_a_missing_package_is_one_sentence(program, built, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, 'pymilvus', None)
     error = program('share', built, '--to', tmp_path / 'fleet.db').error
-    assert "pip install 'ghost_vpr_ros[fleet]'" in error
+    assert 'pip install pymilvus milvus-lite' in error
 
 
 def test_a_shared_map_is_only_read(program, tmp_path):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ghost_vpr_ros.core.errors import ConfigError, SourceError
 from ghost_vpr_ros.core.image import IMAGE_SUFFIXES
-from ghost_vpr_ros.replay.bags.file import BAG_SUFFIXES, bag_files, is_bag_metadata
+from ghost_vpr_ros.replay.bags.names import BAG_SUFFIXES, bag_files, is_bag_metadata
 from ghost_vpr_ros.replay.sources.exif_gps import exif_frame
 from ghost_vpr_ros.replay.sources.image_sources import MANIFEST_NAME, list_images
 from ghost_vpr_ros.replay.sources.utm_names import is_utm_name

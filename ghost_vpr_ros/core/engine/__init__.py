@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from ghost_vpr_ros.core.engine.base import Engine, GraphEngine, device_index
 from ghost_vpr_ros.core.engine.graph_cache import graph_of, graph_path
 from ghost_vpr_ros.core.errors import DeviceError
 from ghost_vpr_ros.core.model.weights_file import StoredModel
+from ghost_vpr_ros.core.packages import how_to_install
 
 if TYPE_CHECKING:
     from ghost_vpr_ros.core.model.vpr_model import VprModel
@@ -34,6 +36,7 @@ def create_engine(model: VprModel | StoredModel, config: EngineConfig | None = N
     config = config or EngineConfig()
     name = chosen_engine(model, config)
     if name == 'torch':
+        _check_torch(config)
         from ghost_vpr_ros.core.engine.torch_engine import TorchEngine
         from ghost_vpr_ros.core.model.weights import load_network
 
@@ -80,12 +83,12 @@ def chosen_engine(model: VprModel | StoredModel, config: EngineConfig) -> str:
     path = graph_path(model.model_hash)
     if needs_graph or (path is not None and path.is_file()):
         for name in _BY_SPEED_ON_CPU:
-            if find_spec(name) is not None:
+            if _is_installed(name):
                 return name
     if is_graph:
         raise DeviceError(
             f'{model.name}: expected OpenVINO or ONNX Runtime to run the graph of this network, '
-            "found neither; pip install 'ghost_vpr_ros[engines]'"
+            'found neither; install one with pip install openvino'
         )
     return 'torch'
 
@@ -104,6 +107,30 @@ def _of_any_size(model: VprModel | StoredModel, config: EngineConfig) -> str:
             'torch, or fit stretch or pad'
         )
     return 'torch'
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _check_torch(config: EngineConfig) -> None:
+    """Refuse PyTorch where it is not installed, with what can be used instead.
+
+    Raises:
+        DeviceError: it is not there.
+    """
+    if 'torch' in sys.modules or _is_installed('torch'):
+        return
+    if config.engine == 'auto' and device_index(config.device) < 0:
+        raise DeviceError(
+            'expected OpenVINO, ONNX Runtime or PyTorch to run the network, found none of them; '
+            'install the first, which is the fastest here, with pip install openvino'
+        )
+    wanted = 'engine torch' if config.engine == 'torch' else f'device {config.device}'
+    raise DeviceError(f'{wanted} needs PyTorch, which is not installed; {how_to_install("torch")}')
 
 
 def prepare_engine(model: VprModel | StoredModel, config: EngineConfig) -> None:

@@ -154,8 +154,7 @@ def _read_onnx(path: Path) -> Any:
         import onnx
     except ImportError as error:
         raise WeightsError(
-            f'{path}: expected the package onnx to read it, found none; pip install '
-            "'ghost_vpr_ros[engines]'"
+            f'{path}: expected the package onnx to read it, found none; pip install onnx'
         ) from error
     if not path.is_file():
         raise WeightsError(f'{path}: the network cannot be read (no such file); check the path')

@@ -69,7 +69,7 @@ def _network(name: str) -> tuple[nn.Module, Any]:
     except ImportError as error:
         raise WeightsError(
             f'{TORCHVISION}{name}: expected the package torchvision, found none; pip install '
-            "'ghost_vpr_ros[backbones]'"
+            'torchvision'
         ) from error
     if name not in models.list_models(module=models):
         some = ', '.join(models.list_models(module=models)[:6])

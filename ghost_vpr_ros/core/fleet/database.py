@@ -27,7 +27,7 @@ TOKEN_VARIABLE = 'GHOST_VPR_MILVUS_TOKEN'
 
 CONNECT_TIMEOUT_S = 10.0
 
-_EXTRA = "install it with pip install 'ghost_vpr_ros[fleet]'"
+_EXTRA = 'install it with pip install pymilvus milvus-lite'
 
 
 def connect(address: SharedAddress) -> MilvusClient:

@@ -22,26 +22,20 @@ from ruamel.yaml.error import YAMLError
 
 from ghost_vpr_ros.core.errors import BagError
 from ghost_vpr_ros.replay.bags.message_types import MessageTypes
-from ghost_vpr_ros.replay.bags.storage import (
+from ghost_vpr_ros.replay.bags.names import (
+    MAGIC,
+    METADATA_NAME,
     ZSTD_MAGIC,
-    Raw,
+    bag_files,
+    is_bag_name,
     is_compressed,
+)
+from ghost_vpr_ros.replay.bags.storage import (
+    Raw,
     open_storage,
     unpacked_message,
     waiting_bytes,
 )
-
-MAGIC = {
-    '.bag': b'#ROSBAG V2.0\n',
-    '.mcap': b'\x89MCAP0\r\n',
-    '.db3': b'SQLite format 3\0',
-}
-"""First bytes of each kind of bag file."""
-
-BAG_SUFFIXES = tuple(MAGIC)
-"""Names of bag files: ROS 1 `.bag`, ROS 2 `.mcap` and `.db3`."""
-
-METADATA_NAME = 'metadata.yaml'
 
 
 class Message(NamedTuple):
@@ -155,29 +149,6 @@ def _close(stack: ExitStack) -> None:
     # SQLite refuses to close under a half-read query, and frees both when they are forgotten.
     with suppress(Exception):
         stack.close()
-
-
-def bag_suffix(path: Path) -> str:
-    """The suffix that tells the kind of bag, in lower case; that of a compressed one is inside."""
-    return Path(path.stem).suffix.lower() if is_compressed(path) else path.suffix.lower()
-
-
-def is_bag_name(path: Path) -> bool:
-    """Whether a file is named as a bag, or as one that was compressed as a whole."""
-    return bag_suffix(path) in MAGIC
-
-
-def bag_files(folder: Path) -> list[Path]:
-    """Bag files that lie directly in a folder, by name."""
-    return sorted(item for item in folder.iterdir() if is_bag_name(item))
-
-
-def is_bag_metadata(path: Path) -> bool:
-    """Whether this is the description of a ROS 2 bag, and not just a file of that name."""
-    try:
-        return b'rosbag2_bagfile_information' in path.read_bytes()
-    except OSError:
-        return False
 
 
 def _files_of(path: Path) -> list[Path]:

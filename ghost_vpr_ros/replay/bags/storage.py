@@ -26,15 +26,13 @@ from rosbags.rosbag1 import Reader as Rosbag1Reader
 from rosbags.rosbag2 import storage_mcap
 from rosbags.rosbag2.storage_mcap import McapReader
 
+from ghost_vpr_ros.replay.bags.names import ZSTD_MAGIC, is_compressed
+
 try:
     from compression import zstd  # type: ignore[import-not-found]
 except ImportError:  # before Python 3.14
     from backports import zstd
 
-ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
-"""First bytes of what zstd compressed."""
-
-_ZSTD_SUFFIXES = ('.zstd', '.zst')
 _FORMATS = {'ros2msg': MessageDefinitionFormat.MSG, 'ros2idl': MessageDefinitionFormat.IDL}
 _WAITING = ('-wal', '-journal')
 _NO_DEFINITION = MessageDefinition(MessageDefinitionFormat.NONE, '')
@@ -161,11 +159,6 @@ class TolerantMcapReader(McapReader):
         """Read the index."""
         with _any_schema():
             super().open()
-
-
-def is_compressed(path: Path) -> bool:
-    """Whether a file is named as one that was compressed as a whole by zstd."""
-    return path.suffix.lower() in _ZSTD_SUFFIXES
 
 
 def open_storage(path: Path, stack: ExitStack) -> Any:

@@ -33,11 +33,11 @@ from rosbags.interfaces import (
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from ghost_vpr_ros.core.camera import CameraIntrinsics
-from ghost_vpr_ros.core.config.settings import Config, setting
 from ghost_vpr_ros.core.datatypes import GeoPoint, Pose
 from ghost_vpr_ros.core.errors import BagError, OutputError
 from ghost_vpr_ros.core.image import encode_jpeg
 from ghost_vpr_ros.replay.bags import messages as build
+from ghost_vpr_ros.replay.config import BagConfig
 
 COMPRESSED_TOPIC = '/camera/image/compressed'
 RAW_TOPIC = '/camera/image'
@@ -62,20 +62,6 @@ _LATCHED = Qos(
     False,
 )
 _IDENTITY = Pose(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0]))
-
-
-@dataclass(frozen=True)
-class BagConfig(Config):
-    """How a bag is written."""
-
-    storage: str = setting('mcap', "the bag's file format", choices=('mcap', 'sqlite3'))
-    image_format: str = setting(
-        'jpeg', 'jpeg: CompressedImage; raw: Image in rgb8', choices=('jpeg', 'raw')
-    )
-    jpeg_quality: int = setting(95, 'JPEG quality of the images', low=1, high=100)
-    rate_hz: float = setting(
-        10.0, 'images a second where time stamps are invented', unit='Hz', low=1e-3, high=1e3
-    )
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def load_h5py() -> ModuleType:
     except ImportError as error:
         raise PackageError(
             f'{DESCRIPTORS}: expected the package h5py to write it, found none; pip install '
-            "'ghost_vpr_ros[hloc]', or leave --descriptors out"
+            'h5py, or leave --descriptors out'
         ) from error
     module: ModuleType = h5py
     return module

@@ -48,7 +48,7 @@ def load_gtsam() -> ModuleType:
     except ImportError as error:
         raise ConfigError(
             'pose graph: expected the package gtsam, found none; install it with '
-            "`pip install 'ghost_vpr_ros[pose-graph]'`"
+            '`pip install gtsam`'
         ) from error
     module: ModuleType = gtsam
     return module

@@ -23,7 +23,8 @@ from ghost_vpr_ros.core.camera import CameraIntrinsics
 from ghost_vpr_ros.core.datatypes import Pose
 from ghost_vpr_ros.core.errors import OutputError
 from ghost_vpr_ros.core.image import encode_jpeg, read_image
-from ghost_vpr_ros.replay.bags.writer import BagConfig, BagFrame, write_bag
+from ghost_vpr_ros.replay.bags.writer import BagFrame, write_bag
+from ghost_vpr_ros.replay.config import BagConfig
 from ghost_vpr_ros.replay.output_files import make_output_folder, write_file, write_json
 from ghost_vpr_ros.replay.sample_town import tables
 from ghost_vpr_ros.replay.sample_town.camera import quaternion_xyzw

@@ -1,0 +1,48 @@
+"""Packages that something needs and that may be missing: how each is installed, and nothing more.
+
+`pip install ghost_vpr_ros[...]` would bring PyTorch along, gigabytes that a robot which runs
+another engine does without. So a hint names the missing package alone.
+"""
+
+from __future__ import annotations
+
+_PIP = {
+    'PIL': 'pillow',
+    'cv2': 'opencv-python-headless',
+    'faiss': 'faiss-cpu',
+    'gtsam': 'gtsam',
+    'h5py': 'h5py',
+    'jinja2': 'jinja2',
+    'matplotlib': 'matplotlib',
+    'numpy': 'numpy',
+    'onnx': 'onnx',
+    'onnxruntime': 'onnxruntime',
+    'openvino': 'openvino',
+    'pillow_heif': 'pillow-heif',
+    'pymilvus': 'pymilvus milvus-lite',
+    'pyproj': 'pyproj',
+    'rosbags': 'rosbags rosbags-image',
+    'safetensors': 'safetensors',
+    'scipy': 'scipy',
+    'torchvision': 'torchvision',
+    'tqdm': 'tqdm',
+}
+"""What pip calls a module, with what is needed beside it."""
+
+_WITHOUT_TORCH = (
+    'use engine openvino or onnxruntime with device cpu, or another machine that has PyTorch'
+)
+
+
+def how_to_install(module: str) -> str | None:
+    """What to do about a module that is missing; None for one that is none of ours to name."""
+    top = module.partition('.')[0]
+    if top == 'torch':
+        return _WITHOUT_TORCH
+    return f'install it with pip install {_PIP[top]}' if top in _PIP else None
+
+
+def name_of(module: str) -> str:
+    """What people call a module."""
+    top = module.partition('.')[0]
+    return 'PyTorch' if top == 'torch' else top
