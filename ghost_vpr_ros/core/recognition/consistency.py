@@ -6,6 +6,9 @@ contradicts the right ones around it. Source: the pairwise consistency of Mangel
 
 Deviation: an answer is judged when it comes, by majority among those before it, not in a batch
 by the largest clique; and by distances alone, since a place tells a heading only roughly.
+
+Besides, what has been accepted along an unbroken stretch of odometry is trusted however far back
+it lies: a street that looks like an earlier one is not taken for it after a few look-alikes.
 """
 
 from __future__ import annotations
@@ -20,6 +23,15 @@ from numpy.typing import NDArray
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Pose, Reason
 from ghost_vpr_ros.core.recognition.odometry import Reading
+from ghost_vpr_ros.core.sampling import evenly_spaced
+
+_MOST_TRUSTED = 50
+"""Accepted answers that are remembered; so many that contradict them all are believed instead."""
+
+_LEAST_TRUSTED = 5
+"""Fewer may be wrong together."""
+
+_COMPARED = 10
 
 
 @dataclass(frozen=True)
@@ -60,6 +72,49 @@ class _Vote:
         return abs(self.reading.stamp_ns - other.reading.stamp_ns) / 1e9
 
 
+class _Trusted:
+    """Accepted answers of one stretch of odometry, and how many in a row contradict them."""
+
+    def __init__(self) -> None:
+        self._votes: deque[_Vote] = deque(maxlen=_MOST_TRUSTED)
+        self._against: list[_Vote] = []
+
+    def add(self, vote: _Vote, config: RecognizerConfig) -> None:
+        """Take an accepted answer that others agree with."""
+        self._against.clear()
+        if self._contradicts(vote, config):
+            self._votes.clear()
+        is_repeat = bool(self._votes) and _is_repeat(vote, self._votes[-1], config)
+        if vote.reading.odometry is not None and not is_repeat:
+            self._votes.append(vote)
+
+    def refuse(self, vote: _Vote, config: RecognizerConfig) -> bool:
+        """Whether they contradict an answer.
+
+        Where as many answers contradict them as they are, it is they that are given up.
+        """
+        if len(self._votes) < _LEAST_TRUSTED or not self._contradicts(vote, config):
+            return False
+        if not (self._against and _is_repeat(vote, self._against[-1], config)):
+            self._against.append(vote)
+        if len(self._against) < len(self._votes):
+            return True
+        self._votes.clear()
+        self._against.clear()
+        return False
+
+    def _contradicts(self, vote: _Vote, config: RecognizerConfig) -> bool:
+        """Whether most of them say that the camera is elsewhere."""
+        here = vote.reading
+        if self._votes and self._votes[-1].reading.stretch != here.stretch:
+            self._votes.clear()
+        if not self._votes or here.odometry is None:
+            return False
+        rows = evenly_spaced(len(self._votes), _COMPARED)
+        says = [_agree(vote, self._votes[row], config) for row in rows]
+        return 2 * says.count(False) > len(says)
+
+
 class Consistency:
     """Remembers the answers that were sure enough, the refused ones among them."""
 
@@ -70,6 +125,7 @@ class Consistency:
         """Forget them: what comes next is of another time or place."""
         self._votes: deque[_Vote] = deque()
         self._contradicted_ns: int | None = None
+        self._trusted = _Trusted()
 
     def judge(
         self,
@@ -89,9 +145,9 @@ class Consistency:
 
         Returns:
             ODOMETRY where it contradicts at least as many answers of the last metres as it agrees
-            with; LOCKOUT for a while after such a contradiction; CONSISTENCY where only local
-            features made it sure, and it agrees with fewer than `min_support`; NONE else, and
-            always without a stamp.
+            with, or most of those that were accepted on this stretch of odometry; LOCKOUT for a
+            while after the former; CONSISTENCY where only local features made it sure, and it
+            agrees with fewer than `min_support`; NONE else, and always without a stamp.
         """
         if reading.stamp_ns == UNKNOWN_STAMP_NS:
             return Verdict(Reason.NONE)
@@ -102,10 +158,14 @@ class Consistency:
         if contradicting and len(agreeing) <= len(contradicting):
             self._contradicted_ns = reading.stamp_ns
             return Verdict(Reason.ODOMETRY)
+        if self._trusted.refuse(vote, config):
+            return Verdict(Reason.ODOMETRY)
         if self._is_locked_out(reading.stamp_ns, config.lockout_s):
             return Verdict(Reason.LOCKOUT)
         if by_features and len(agreeing) < config.min_support:
             return Verdict(Reason.CONSISTENCY)
+        if agreeing:
+            self._trusted.add(vote, config)
         support = sum(_lies_back(vote, other, config) for other in agreeing)
         return Verdict(Reason.NONE, support)
 

@@ -161,3 +161,40 @@ def test_images_without_a_stamp_have_no_order_to_compare():
     frame = Reading(UNKNOWN_STAMP_NS, 1, 0.0, None)
     found = [stage.judge(place(x_m), frame, CONFIG).reason for x_m in (0.0, 500.0)]
     assert found == [NONE, NONE]
+
+
+def on_a_street(start_m: float, count: int, place_m: float) -> list[tuple[float, float]]:
+    """Metres driven, and x of the place: a street whose places begin at `place_m`."""
+    return [(start_m + 5.0 * n, place_m + 5.0 * n) for n in range(count)]
+
+
+def reasons_along(steps, stage=None, stretch=1):
+    stage = stage or Consistency()
+    return [stage.judge(place(x), reading(along, stretch), CONFIG).reason for along, x in steps]
+
+
+def test_a_street_that_looks_like_an_earlier_one_is_not_taken_for_it():
+    steps = on_a_street(0.0, 20, 1000.0) + on_a_street(1000.0, 15, 1000.0)
+    found = reasons_along([*steps, *on_a_street(1150.0, 3, 2150.0)])
+    assert found[:20] == [NONE] * 20
+    assert found[20:35] == [ODOMETRY] * 15
+    assert found[35:] == [NONE] * 3
+
+
+def test_as_many_answers_as_were_trusted_give_them_up():
+    steps = on_a_street(0.0, 11, 1000.0) + on_a_street(1000.0, 14, 1000.0)
+    found = reasons_along(steps)
+    # The first of the eleven had nobody to agree with.
+    assert found[11:20] == [ODOMETRY] * 9
+    assert found[20:] == [NONE] * 5
+
+
+def test_a_few_answers_are_not_trusted_against_later_ones():
+    steps = on_a_street(0.0, 5, 1000.0) + on_a_street(1000.0, 3, 1000.0)
+    assert reasons_along(steps) == [NONE] * 8
+
+
+def test_another_stretch_of_odometry_trusts_nothing_of_the_one_before():
+    stage = Consistency()
+    assert reasons_along(on_a_street(0.0, 20, 1000.0), stage) == [NONE] * 20
+    assert reasons_along(on_a_street(1000.0, 5, 1000.0), stage, stretch=2) == [NONE] * 5
