@@ -20,7 +20,7 @@ from ghost_vpr_ros.core.whole_file import sync_folder, unfinished_file
 _BUSY_TIMEOUT_S = 5.0
 _WRITER_TIMEOUT_S = 0.2
 
-_GONE = 'moved or removed'
+_GONE, _CUT_OFF = 'moved or removed', 'cut off'
 
 _WAL_MARK, _IN_WAL_MODE = slice(18, 20), b'\2\2'
 """Bytes of SQLite's header: in which journal mode the file is."""
@@ -50,6 +50,8 @@ def explain(error: sqlite3.DatabaseError, path: Path) -> GhostVprError:
         return OutputError(
             f'{path} was moved or removed while it was written; put it back, or begin a new map'
         )
+    if _CUT_OFF in text:
+        return damaged(path, f'{text} are left while it is written')
     if 'locked' in text:
         return MapError(
             f'{path} is being written by another process; stop it first or open the map read-only'
@@ -213,29 +215,44 @@ def connect_writable(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def identity_of(path: Path) -> tuple[int, int] | None:
-    """Device and inode of a file; None where there is none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
+class FileInPlace:
+    """Whether an open file is still the one of its name, and as long as it was.
 
-
-def check_in_place(path: Path, identity: tuple[int, int] | None) -> None:
-    """Is the open file still the one of that name? SQLite would write on into a removed one.
-
-    Raises:
-        sqlite3.OperationalError: it is not.
+    SQLite would write on into a removed file, and takes one that was cut off for a small one.
     """
-    if identity_of(path) != identity:
-        raise sqlite3.OperationalError(f'the file was {_GONE}')
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._identity, self._size = self._found()
+
+    def check(self) -> None:
+        """Look at it again; a database that is written only grows.
+
+        Raises:
+            sqlite3.OperationalError: it is another one, or shorter.
+        """
+        identity, size = self._found()
+        if identity != self._identity:
+            raise sqlite3.OperationalError(f'the file was {_GONE}')
+        if size < self._size:
+            left = f'{size} of {self._size} bytes'
+            raise sqlite3.OperationalError(f'the file was {_CUT_OFF}: {left}')
+        self._size = size
+
+    def _found(self) -> tuple[tuple[int, int] | None, int]:
+        """Device and inode, None where there is no file; and bytes."""
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None, 0
+        return (found.st_dev, found.st_ino), found.st_size
 
 
 def close_writable(connection: sqlite3.Connection) -> None:
     """Close a committed map; unless someone reads it just now it becomes one single file."""
     connection.execute('PRAGMA busy_timeout = 0')
-    with contextlib.suppress(sqlite3.OperationalError):
+    # What is damaged was told, and stays as it is.
+    with contextlib.suppress(sqlite3.DatabaseError):
         connection.execute('PRAGMA wal_checkpoint(TRUNCATE)').fetchall()
         connection.execute('PRAGMA journal_mode = DELETE').fetchall()
     connection.close()

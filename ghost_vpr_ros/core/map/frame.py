@@ -8,6 +8,9 @@ from ghost_vpr_ros.core.datatypes import QUATERNION_TOLERANCE, GeoPoint, Pose
 from ghost_vpr_ros.core.errors import MapError
 from ghost_vpr_ros.core.geodesy import LocalFrame, check_geo
 
+_FARTHEST_M = 1_000_000.0
+"""A plane about the origin shows distances there short by a hundredth."""
+
 
 class MapFrame:
     """The frame of a map's poses.
@@ -63,6 +66,14 @@ class MapFrame:
         if self.local_frame is None or geo is None:
             return pose
         position_m = self.local_frame.point_to_enu(geo)
+        away_m = float(np.linalg.norm(position_m))
+        if away_m > _FARTHEST_M:
+            raise MapError(
+                f'the keyframe at {geo.latitude_deg:.4f}, {geo.longitude_deg:.4f} lies '
+                f'{away_m / 1000:,.0f} km from the first one of this map, whose frame is flat '
+                f'(most {_FARTHEST_M / 1000:,.0f} km); correct its position, or build a map for '
+                'each region'
+            )
         if pose is None or pose.has_position:
             return Pose(position_m)
         return Pose(position_m, pose.quaternion_xyzw, pose.covariance)

@@ -11,11 +11,10 @@ from typing import Any
 
 from ghost_vpr_ros.core.errors import GhostVprError
 from ghost_vpr_ros.core.map.file import (
-    check_in_place,
+    FileInPlace,
     close_writable,
     explain,
     explained,
-    identity_of,
 )
 
 _COMMIT_SHARE = 0.5
@@ -51,7 +50,7 @@ class MapWriter:
         self._connection = connection
         self._lock = lock
         self._path = path
-        self._identity = identity_of(path)
+        self._place = FileInPlace(path)
         self._interval_s = commit_interval_s
         self._on_rollback = on_rollback
         self._timer: threading.Timer | None = None
@@ -113,11 +112,12 @@ class MapWriter:
         Raises:
             OutputError: disk full or read-only, or the file was moved or removed; all changes
                 since the last commit are undone.
+            MapError: the file was cut off.
         """
         with self._lock:
             self._stop_timer()
             try:
-                check_in_place(self._path, self._identity)
+                self._place.check()
                 if self._connection.in_transaction:
                     self._connection.execute('COMMIT')
                 self._uncommitted = 0

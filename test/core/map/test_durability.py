@@ -240,3 +240,19 @@ def test_a_map_that_was_moved_is_not_written_into_nowhere(tmp_path, commit_inter
         place_map.add(session, 3, unit_rows(1)[0])
     with PlaceMap.open(path) as again:
         assert [k.stamp_ns for k in again.keyframes()] == [1, 3]
+
+
+@pytest.mark.parametrize('size', [0, 5_000, 40_000])
+def test_a_map_that_is_cut_off_while_it_is_written_is_told_at_the_next_commit(tmp_path, size):
+    path = tmp_path / 'town.map'
+    filled_map(path, 30)
+    place_map = PlaceMap.open(path, writable=True)
+    place_map.add('walk', 1, unit_rows(1)[0])
+    place_map.commit()
+    os.truncate(path, size)
+    place_map.add('walk', 2, unit_rows(1)[0])
+    with pytest.raises(MapError, match=f'damaged: the file was cut off: {size} of') as told:
+        place_map.commit()
+    assert 'restore a copy' in str(told.value)
+    with pytest.raises(MapError, match='cut off'):
+        place_map.close()

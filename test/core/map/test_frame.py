@@ -80,3 +80,16 @@ def test_a_keyframe_without_position_fits_everywhere():
 def test_impossible_positions_are_refused(pose, geo, word):
     with pytest.raises(MapError, match=word):
         check_position(pose, geo)
+
+
+@pytest.mark.parametrize(
+    ('there', 'km'), [(GeoPoint(-33.9, 151.2), '12,'), (GeoPoint(40.4, -3.7), '1,')]
+)
+def test_a_keyframe_on_another_part_of_the_earth_is_refused(tmp_path, there, km):
+    with new_map(tmp_path / 'town.map') as place_map:
+        session = place_map.add_session('walk')
+        place_map.add(session, 1, unit_rows(1)[0], geo=TOWN)
+        with pytest.raises(MapError, match=f'lies {km}.* km from the first one.*for each region'):
+            place_map.add(session, 2, unit_rows(1)[0], geo=there)
+        place_map.add(session, 3, unit_rows(1)[0], geo=GeoPoint(48.8, 2.3))
+        assert len(place_map) == 2
