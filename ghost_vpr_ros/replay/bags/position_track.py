@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.datatypes import Pose
+from ghost_vpr_ros.core.stamps import Order, orders_of
 
 _NEARLY_PARALLEL = 0.9995
 
@@ -46,6 +47,66 @@ class PositionTrack:
     def _held(self, row: int, stamp_ns: int) -> Pose | None:
         is_near = row >= 0 and abs(int(self.stamps_ns[row]) - stamp_ns) <= self.max_hold_ns
         return self.poses[row] if is_near else None
+
+
+@dataclass(frozen=True)
+class PositionTracks:
+    """One track for each time that the clock of a bag was set back, as by a reset simulation.
+
+    Attributes:
+        tracks: in order of recording; at least one.
+    """
+
+    tracks: Sequence[PositionTrack]
+
+    def at(self, stamp_ns: int, jumps: int) -> Pose | None:
+        """The pose at a stamp.
+
+        Args:
+            stamp_ns: of an image.
+            jumps: how often its clock had been set back before; the last track serves all that
+                come after it, as where only the clock of the images was set back.
+        """
+        return self.tracks[min(jumps, len(self.tracks) - 1)].at(stamp_ns)
+
+
+def make_tracks(
+    stamped: Sequence[tuple[int, Pose]], max_gap_s: float, max_hold_s: float, *, is_geo: bool
+) -> PositionTracks:
+    """Tracks from stamped poses in order of recording; late ones take their places.
+
+    Args:
+        stamped: stamps in nanoseconds, and poses.
+        max_gap_s: longest time between two poses across which is interpolated.
+        max_hold_s: longest time for which the first and the last pose are held.
+        is_geo: whether the poses are degrees, whose longitudes are to be unwrapped.
+    """
+    parts: list[list[tuple[int, Pose]]] = [[]]
+    for (stamp_ns, pose), jumps in zip(
+        stamped, jumps_before([stamp_ns for stamp_ns, _ in stamped]), strict=True
+    ):
+        while len(parts) <= jumps:
+            parts.append([])
+        parts[jumps].append((stamp_ns, pose))
+    if is_geo:
+        parts = [_unwrapped(sorted(part, key=lambda each: each[0])) for part in parts]
+    return PositionTracks([make_track(part, max_gap_s, max_hold_s) for part in parts])
+
+
+def jumps_before(stamps_ns: Sequence[int]) -> list[int]:
+    """How often the clock had been set back at each of the messages of a stream."""
+    count, found = 0, []
+    for order in orders_of(stamps_ns):
+        count += order is Order.JUMP
+        found.append(count)
+    return found
+
+
+def _unwrapped(stamped: list[tuple[int, Pose]]) -> list[tuple[int, Pose]]:
+    """Longitudes without the jump at the antimeridian, so that they can be interpolated."""
+    degrees = np.array([pose.position_m for _, pose in stamped]).reshape(-1, 3)
+    degrees[:, 1] = np.unwrap(degrees[:, 1], period=360.0)
+    return [(stamp, Pose(row)) for (stamp, _), row in zip(stamped, degrees, strict=True)]
 
 
 def make_track(

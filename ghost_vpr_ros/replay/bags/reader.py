@@ -31,7 +31,7 @@ from ghost_vpr_ros.replay.bags.pose_messages import (
     pose_of_message,
     stamp_of,
 )
-from ghost_vpr_ros.replay.bags.position_track import PositionTrack, make_track
+from ghost_vpr_ros.replay.bags.position_track import jumps_before, make_tracks
 from ghost_vpr_ros.replay.bags.topics import BagTopics
 from ghost_vpr_ros.replay.bags.transform_tree import TransformTree
 
@@ -51,7 +51,8 @@ NO_POSITION = 'none'
 
 _TRUTH_NAMES = ('ground_truth', 'groundtruth')
 
-PoseAt = Callable[[int], Pose | None]
+PoseAt = Callable[[int, int], Pose | None]
+"""The pose at a stamp, and how often the clock had been set back before it."""
 
 
 def bag_frames(
@@ -82,10 +83,10 @@ def bag_frames(
     position_topic = position_topic_of(bag, topics.position_topic)
     is_fix = position_topic is not None and position_topic.msgtype == FIX_TYPE
     pose_at = _pose_source(bag, position_topic, topics, frame_id)
-    frames = []
+    frames, jumps = [], jumps_before(stamps)
     ordered = range(len(stamps)) if as_recorded else np.argsort(np.array(stamps), kind='stable')
     for number in map(int, ordered):
-        pose = pose_at(stamps[number])
+        pose = pose_at(stamps[number], jumps[number])
         frames.append(
             Frame(
                 name=f'{image_topic.name}[{number}]',
@@ -247,29 +248,22 @@ def _stamps_filled_in(stamps: list[int], log_times: list[int]) -> list[int]:
 
 
 def _pose_source(bag: BagFile, topic: Topic | None, topics: BagTopics, frame_id: str) -> PoseAt:
-    """A function from a stamp to the pose (or degrees of a fix) at it.
+    """What gives the pose (or degrees of a fix) of an image.
 
     TF that was not asked for and does not lead to the camera is no error, but no position either.
     """
     if topic is None:
-        return lambda stamp_ns: None
+        return lambda stamp_ns, jumps: None
     if topic.msgtype in TF_TYPES:
         return _transform_source(bag, topics, (topics.camera_frame or frame_id).lstrip('/'))
-    track = _track(bag, topic, topics)
-    if len(track.poses) == 0:
+    stamped = _stamped(bag, topic)
+    if not stamped:
         raise BagError(
             f'{bag.path}: none of the {topic.count} messages on {topic.name} holds a valid '
             f'position; choose another topic or --position-topic {NO_POSITION}'
         )
-    return track.at
-
-
-def _track(bag: BagFile, topic: Topic, topics: BagTopics) -> PositionTrack:
-    stamped = _stamped(bag, topic)
-    if topic.msgtype == FIX_TYPE:
-        stamped.sort(key=lambda item: item[0])
-        stamped = _unwrapped(stamped)
-    return make_track(stamped, topics.max_gap_s, topics.max_hold_s)
+    is_geo = topic.msgtype == FIX_TYPE
+    return make_tracks(stamped, topics.max_gap_s, topics.max_hold_s, is_geo=is_geo).at
 
 
 def _stamped(bag: BagFile, topic: Topic) -> list[tuple[int, Pose]]:
@@ -284,13 +278,6 @@ def _stamped(bag: BagFile, topic: Topic) -> list[tuple[int, Pose]]:
     return stamped
 
 
-def _unwrapped(stamped: list[tuple[int, Pose]]) -> list[tuple[int, Pose]]:
-    """Longitudes without the jump at the antimeridian, so that they can be interpolated."""
-    degrees = np.array([pose.position_m for _, pose in stamped]).reshape(-1, 3)
-    degrees[:, 1] = np.unwrap(degrees[:, 1], period=360.0)
-    return [(stamp, Pose(row)) for (stamp, _), row in zip(stamped, degrees, strict=True)]
-
-
 def _transform_source(bag: BagFile, topics: BagTopics, camera_frame: str) -> PoseAt:
     tree = TransformTree()
     names = [topic.name for topic in bag.topics() if topic.msgtype in TF_TYPES]
@@ -299,7 +286,7 @@ def _transform_source(bag: BagFile, topics: BagTopics, camera_frame: str) -> Pos
     map_frame = topics.map_frame.lstrip('/')
     chain = tree.chain(map_frame, camera_frame, topics.max_gap_s, topics.max_hold_s)
     if chain is None and not topics.position_topic:
-        return lambda stamp_ns: None
+        return lambda stamp_ns, jumps: None
     if chain is None:
         raise BagError(
             f'{bag.path}: no TF chain from {topics.map_frame} to {camera_frame}, found the frames '

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ghost_vpr_ros.core.datatypes import Pose
 from ghost_vpr_ros.replay.bags.messages import BODY_Q_OPTICAL
 from ghost_vpr_ros.replay.bags.pose_messages import pose_of, stamp_of
-from ghost_vpr_ros.replay.bags.position_track import PositionTrack, make_track
+from ghost_vpr_ros.replay.bags.position_track import PositionTracks, make_tracks
 
 
 class TransformTree:
@@ -44,14 +44,15 @@ class TransformTree:
     ) -> TransformChain | None:
         """The links from `root` down to `leaf`; None where they are not connected."""
         parents = {child: parent for parent, child in (*self._static, *self._dynamic)}
-        links: list[PositionTrack | Pose] = []
+        links: list[PositionTracks | Pose] = []
         frame = leaf
         while frame != root:
             if frame not in parents or len(links) > len(parents):
                 return None
             link = (parents[frame], frame)
             still = self._static.get(link)
-            links.append(still or make_track(self._dynamic[link], max_gap_s, max_hold_s))
+            moving = (self._dynamic[link], max_gap_s, max_hold_s)
+            links.append(still or make_tracks(*moving, is_geo=False))
             frame = parents[frame]
         return TransformChain(tuple(reversed(links)), leaf.endswith(('_optical', 'optical_frame')))
 
@@ -60,14 +61,19 @@ class TransformTree:
 class TransformChain:
     """Links from the map to the camera; an optical leaf is turned into its body (REP-103)."""
 
-    links: Sequence[PositionTrack | Pose]
+    links: Sequence[PositionTracks | Pose]
     is_optical: bool
 
-    def at(self, stamp_ns: int) -> Pose | None:
-        """Pose of the camera's body in the root frame; None where one link is not known."""
+    def at(self, stamp_ns: int, jumps: int = 0) -> Pose | None:
+        """Pose of the camera's body in the root frame; None where one link is not known.
+
+        Args:
+            stamp_ns: of an image.
+            jumps: how often the clock had been set back before it.
+        """
         result = Pose(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0]))
         for link in self.links:
-            step = link if isinstance(link, Pose) else link.at(stamp_ns)
+            step = link if isinstance(link, Pose) else link.at(stamp_ns, jumps)
             if step is None:
                 return None
             result = compose(result, step)

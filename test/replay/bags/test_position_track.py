@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ghost_vpr_ros.core.datatypes import Pose
-from ghost_vpr_ros.replay.bags.position_track import interpolate, make_track, slerp
+from ghost_vpr_ros.replay.bags.position_track import interpolate, make_track, make_tracks, slerp
 from test.replay.small_bags import planar
 
 
@@ -51,3 +51,23 @@ def test_large_stamps_lose_no_nanosecond() -> None:
 
 def test_empty_track_knows_nothing() -> None:
     assert make_track([], 1.0, 1.0).at(5) is None
+
+
+def test_a_clock_that_was_set_back_has_a_track_of_its_own() -> None:
+    second = 10**9
+    first = [(stamp * second, planar(stamp, 0)) for stamp in range(100, 110)]
+    again = [(stamp * second, planar(500 + stamp, 0)) for stamp in range(100, 104)]
+    late = [(int(102.5 * second), planar(602.5, 0))]
+    tracks = make_tracks([*first, *again, *late], 2.0, 0.0, is_geo=False)
+    found = [tracks.at(int(102.25 * second), jumps) for jumps in (0, 1, 2)]
+    assert [pose.position_m[0] for pose in found if pose is not None] == [102.25, 602.25, 602.25]
+
+
+def test_longitudes_are_unwrapped_in_each_track() -> None:
+    second = 10**9
+    degrees = [(100, 179.9), (101, -179.9), (100, -0.1), (101, 0.1)]
+    stamped = [(stamp * second, Pose(np.array([52.0, lon, 0.0]))) for stamp, lon in degrees]
+    tracks = make_tracks(stamped, 2.0, 0.0, is_geo=True)
+    found = [tracks.at(int(100.5 * second), jumps) for jumps in (0, 1)]
+    longitudes = [pose.position_m[1] for pose in found if pose is not None]
+    assert longitudes == pytest.approx([180.0, 0.0])

@@ -271,3 +271,20 @@ def test_video_is_no_image_topic_and_the_next_step_is_told(tmp_path: Path, monke
     for wanted in ('', '/cam/ffmpeg'):
         with pytest.raises(BagError, match=r'/cam/ffmpeg is video.*republish'):
             frames_of(bag, image_topic=wanted)
+
+
+@pytest.mark.parametrize('as_recorded', [True, False])
+def test_a_simulation_that_was_reset_has_the_positions_of_each_run(tmp_path, as_recorded) -> None:
+    records = []
+    for run in range(2):
+        for stamp in range(100, 104):
+            at_ns = stamp * SECOND
+            logged = (1_000 + 10 * run + stamp) * SECOND
+            posed = pose_record(at_ns, 500.0 * run + stamp)
+            taken = image(run * 4 + stamp, at_ns)
+            records += [(posed[0], logged, posed[2]), (taken[0], logged + 1, taken[2])]
+    frames = open_source(write_records(tmp_path / 'bag', records), as_recorded=as_recorded).frames
+    numbers = [int(frame.name.partition('[')[2][:-1]) for frame in frames]
+    found = dict(zip(numbers, [frame.pose.position_m[0] for frame in frames], strict=True))
+    expected = [100, 101, 102, 103, 600, 601, 602, 603]
+    assert [found[number] for number in range(8)] == expected
