@@ -21,6 +21,7 @@ from ghost_vpr_ros.core.stamps import Order, StampOrder
 from ghost_vpr_ros.ros.answer_publishers import AnswerPublishers
 from ghost_vpr_ros.ros.conversions import stamp_to_ns
 from ghost_vpr_ros.ros.fresh_answers import FreshAnswers
+from ghost_vpr_ros.ros.health import AHEAD_S
 from ghost_vpr_ros.ros.image_conversions import RgbImage, image_from_message
 from ghost_vpr_ros.ros.node_statistics import Statistics
 from ghost_vpr_ros.ros.parameters import NodeConfig
@@ -228,4 +229,6 @@ class FrameProcessor:
     def _age_s(self, stamp_ns: int) -> float:
         """NaN while a simulated clock stands still, and for an image without stamp."""
         now_ns = self._clock.now().nanoseconds
-        return math.nan if 0 in (now_ns, stamp_ns) else (now_ns - stamp_ns) / 1e9
+        age_s = (now_ns - stamp_ns) / 1e9
+        # An image from the future: its clock is another one, or ours has stopped.
+        return math.nan if 0 in (now_ns, stamp_ns) or age_s < -AHEAD_S else age_s

@@ -21,6 +21,9 @@ SILENT_S = 5.0
 TWO_CLOCKS_S = 3600.0
 """Stamps of two streams that lie further apart are not of one clock."""
 
+AHEAD_S = 1.0
+"""No image is taken so long after the moment at which it is there."""
+
 _LOST_SHARE = 0.1
 
 
@@ -88,6 +91,13 @@ def problems_of_clocks(newest: Newest, now_ns: int, *, is_simulated: bool) -> li
         sentence = (
             'the clock stands still: use_sim_time is set and nothing comes on /clock; play the '
             'bag with --clock, or set use_sim_time to false'
+        )
+        found.append(Problem(DiagnosticStatus.WARN, sentence))
+    ahead_s = (newest.image_ns - now_ns) / 1e9
+    if is_simulated and now_ns != 0 and ahead_s > AHEAD_S:
+        sentence = (
+            f'the images lie {span_text(ahead_s)} ahead of /clock, which stands still or runs '
+            'behind: let one program stamp them and publish it, or set use_sim_time to false'
         )
         found.append(Problem(DiagnosticStatus.WARN, sentence))
     for name, stamp_ns in (('odometry', newest.odometry_ns), ('fixes', newest.fix_ns)):

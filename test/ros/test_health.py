@@ -74,6 +74,8 @@ def test_the_most_serious_comes_first() -> None:
     [
         (Newest(), 0, True, 'the clock stands still'),
         (Newest(5, 5, 5), 5, True, ''),
+        (Newest(9 * 10**9, 0, 0), 5 * 10**9, True, 'the images lie 4 s ahead of /clock'),
+        (Newest(9 * 10**9, 0, 0), 5 * 10**9, False, ''),
         (Newest(), 0, False, ''),
         (Newest(HOUR_NS, 0, HOUR_NS * 24 * 9), 5, False, 'the fixes lie 9 days from the images'),
         (Newest(5, 54 * 8766 * HOUR_NS, 6), 5, False, 'the odometry lies 54 years from'),
