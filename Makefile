@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 PHOTOS :=
 OUT := finetuned.safetensors
 
-.PHONY: help setup dist docs reference demo finetune papers test test-slow test-all test-oldest bench faults check lint types format clean
+.PHONY: help setup dist docs reference demo finetune papers test test-slow test-all test-oldest audit bench faults check lint types format clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -34,7 +34,10 @@ test-all: setup check ## style, types and all tests, slow ones too
 	@$(PYTEST)
 
 test-oldest: ## tests with the oldest versions that setup.py allows (Ubuntu 22.04); needs uv
-	@UV="$(UV)" sh .ci/test_oldest.sh
+	@UV="$(UV)" PYTHON="$(PYTHON)" sh .ci/test_oldest.sh
+
+audit: ## look the versions of constraints.txt up in a database of known holes, where it can be reached
+	@UV="$(UV)" sh .ci/audit.sh
 
 finetune: setup ## fit the network to places of your own: PHOTOS=<folder or bag> OUT=my.safetensors
 	@$(BIN)/python -m training.finetune $(PHOTOS) --out "$(OUT)"

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Runs what a robot does with the oldest versions that setup.py allows, on Python 3.10: the versions
-# of Ubuntu 22.04, on which ROS 2 Humble stands. Needs uv, and the network the first time.
+# of Ubuntu 22.04, on which ROS 2 Humble stands. Needs uv, and the network the first time. PYTHON
+# names an interpreter of version 3.10.
 set -eu
 
 venv=.venv-oldest
@@ -9,7 +10,7 @@ command -v "$uv" >/dev/null || {
     echo "make test-oldest: needs uv (pip install uv), which installs the lowest versions" >&2
     exit 1
 }
-[ -x "$venv/bin/python" ] || "$uv" venv --quiet --python 3.10 "$venv"
+[ -x "$venv/bin/python" ] || "$uv" venv --quiet --python "${PYTHON:-3.10}" "$venv"
 "$uv" pip install --quiet --python "$venv/bin/python" --resolution lowest-direct -e '.[replay]'
 "$uv" pip install --quiet --python "$venv/bin/python" pytest hypothesis pyyaml psutil 'numpy<1.22'
 exec "$venv/bin/python" -m pytest -q -p no:cacheprovider -m 'not slow' test/test_oldest_versions.py \

@@ -14,7 +14,7 @@ from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.engine import Engine
 from ghost_vpr_ros.core.errors import MapError, SourceError
 from ghost_vpr_ros.core.map.place_map import PlaceMap
-from ghost_vpr_ros.core.map.views import view_of
+from ghost_vpr_ros.core.map.views import keeps_views, view_of
 from ghost_vpr_ros.core.model.description import DescribedModel
 from ghost_vpr_ros.core.preprocessing import pixel_batch
 from ghost_vpr_ros.replay.descriptors.stored import StoredDescriptors
@@ -175,7 +175,7 @@ def _described(
     if stored is None:
         image = frame.load()
         return _describe(image, model, engine), view_of(image, config)
-    view = view_of(frame.load(), config) if config.view_width_px else None
+    view = view_of(frame.load(), config) if keeps_views(config) else None
     return stored.of(frame), view
 
 

@@ -140,6 +140,8 @@ def test_views_are_shrunk_never_enlarged(width_px, expected):
     jpeg = map_builder.view_of(picture(0), MapConfig(view_width_px=width_px))
     shape = None if jpeg is None else decode_compressed(jpeg, 'view').shape[:2]
     assert shape == expected
+    without = MapConfig(store_views=False, view_width_px=width_px)
+    assert map_builder.view_of(picture(0), without) is None
 
 
 @pytest.mark.slow

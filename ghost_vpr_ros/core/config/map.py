@@ -41,6 +41,11 @@ class MapConfig(Config):
     commit_interval_s: float = setting(
         1.0, 'longest time until an added keyframe is durable', unit='s', low=0.0, high=3600.0
     )
+    store_views: bool = setting(
+        True,
+        'keep a picture of each place in the map; without one no place is verified by local '
+        'features, and nobody can look at a match',
+    )
     view_width_px: int = setting(
         320, 'width of the stored JPEG view; 0: none', unit='px', low=0, high=4096
     )

@@ -13,9 +13,14 @@ from ghost_vpr_ros.core.image import decode_compressed, encode_jpeg
 from ghost_vpr_ros.core.map.reader import MapReader
 
 
+def keeps_views(config: MapConfig) -> bool:
+    """Whether a map gets pictures of its places."""
+    return config.store_views and config.view_width_px > 0
+
+
 def view_of(image: NDArray[np.uint8], config: MapConfig) -> bytes | None:
-    """JPEG of an RGB uint8 (H, W, 3) image, shrunk to the map's width; None for width 0."""
-    if config.view_width_px == 0:
+    """JPEG of an RGB uint8 (H, W, 3) image, shrunk to the map's width; None where none is kept."""
+    if not keeps_views(config):
         return None
     height_px, width_px = image.shape[:2]
     if width_px > config.view_width_px:

@@ -1,0 +1,44 @@
+# The node on ROS 2 Humble, without PyTorch: OpenVINO runs the graph that the first stage exports.
+#     docker build -f docker/humble.Dockerfile -t ghost_vpr:humble .
+#     docker run --rm --network host --ipc host -v $PWD/maps:/maps ghost_vpr:humble map:=/maps/town.map
+# --ipc host: large images of other containers and of the host come through shared memory.
+
+FROM python:3.11-slim-bookworm AS graph
+WORKDIR /source
+COPY setup.py setup.cfg package.xml README.md ./
+COPY ghost_vpr_ros ghost_vpr_ros
+COPY resource resource
+COPY launch launch
+COPY config config
+# opencv: the headless wheel needs none of the libraries that this small image lacks.
+RUN pip install --no-cache-dir . onnx
+ENV GHOST_VPR_CACHE=/graph
+RUN ghost-vpr export
+
+FROM ros:humble-ros-base-jammy
+SHELL ["/bin/bash", "-o", "pipefail", "-c"]
+# Versions of apt packages are those of the release of ROS, which its repositories replace by newer
+# ones and then no longer have: they cannot be pinned.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends \
+        python3-jinja2 python3-matplotlib python3-opencv python3-pil python3-pip python3-pyproj \
+        python3-scipy python3-tqdm ros-humble-cv-bridge ros-humble-image-transport-plugins \
+    && rm -rf /var/lib/apt/lists/*
+# numpy stays that of Ubuntu 22.04 (1.21), which cv_bridge was built for; later wheels of faiss want a newer one.
+RUN pip install --no-cache-dir 'faiss-cpu==1.7.4' 'numpy==1.21.5' 'openvino==2024.6.0' \
+        'rosbags==0.11.9' 'rosbags-image==0.10.4' 'safetensors==0.8.0'
+
+WORKDIR /workspace
+COPY . src/ghost_vpr_ros
+RUN source /opt/ros/humble/setup.bash \
+    && colcon build --packages-select ghost_vpr_ros \
+    && rm -rf build log
+COPY --from=graph /graph /opt/ghost_vpr_cache
+ENV GHOST_VPR_CACHE=/opt/ghost_vpr_cache
+
+# Maps are read, and in the modes that map also written, under /maps.
+VOLUME /maps
+COPY docker/entrypoint.sh /entrypoint.sh
+ENTRYPOINT ["/entrypoint.sh"]
+CMD ["map:=/maps/places.map"]
