@@ -20,9 +20,8 @@ from PIL import Image
 
 from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Frame, GeoPoint, Pose
-from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.core.geodesy import check_geo, is_null_island
-from ghost_vpr_ros.core.image import read_image, valid_text
+from ghost_vpr_ros.core.image import read_image
 from ghost_vpr_ros.core.image_header import exif_block, kind_of
 from ghost_vpr_ros.core.poses import heading_to_quaternion
 
@@ -33,6 +32,12 @@ _TIME, _HEADING_REF, _HEADING, _DATUM, _DATE = 7, 16, 17, 18, 29
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 _FIRST_GPS_DAY = datetime.datetime(1980, 1, 6)
+_OLD_DATUMS = ('TOKYO', 'NAD27', 'ED50', 'OSGB', 'AGD66', 'AGD84', 'PULKOVO', 'NZGD49', 'INDIAN')
+"""Beginnings of names; those of today lie within metres of WGS84."""
+
+_LOWEST_M, _HIGHEST_M = -12_000.0, 100_000.0
+"""Of altitudes that a camera can have; others are left-overs of a receiver without a fix."""
+
 _BELOW = (1, 3)
 """Values of the altitude's reference: below the sea (EXIF 2), below the ellipsoid (EXIF 3)."""
 
@@ -45,23 +50,16 @@ def exif_frame(path: Path, name: str, config: ImageConfig | None = None) -> Fram
     """Frame of a photo, with position, UTC stamp and heading where its EXIF holds them.
 
     The camera's own clock (DateTimeOriginal) has no time zone and is not used.
-
-    Raises:
-        SourceError: a latitude or longitude that does not exist on Earth.
     """
     return photo_frame(path, name, config)[0]
 
 
 def photo_frame(path: Path, name: str, config: ImageConfig | None = None) -> tuple[Frame, str]:
-    """As `exif_frame`, and why a position that is there was not taken; empty where it was.
-
-    Raises:
-        SourceError: as `exif_frame`.
-    """
+    """As `exif_frame`, and why a position that is there was not taken; empty where it was."""
     gps = read_gps(path)
     reason = ''
     try:
-        geo = _position(gps, path)
+        geo = _position(gps)
     except _Unsettled as unsettled:
         geo, reason = None, str(unsettled)
     pose = None if geo is None else _heading(gps)
@@ -121,12 +119,12 @@ def _heading(gps: Mapping[int, Any]) -> Pose | None:
     return Pose.of_heading(heading_to_quaternion(numbers[0]))
 
 
-def _position(gps: Mapping[int, Any], path: Path) -> GeoPoint | None:
+def _position(gps: Mapping[int, Any]) -> GeoPoint | None:
     """None without coordinates, or where the receiver had no fix and wrote 0/0 or 0, 0.
 
     Raises:
-        _Unsettled: the hemisphere, the seconds or the datum leaves the position open.
-        SourceError: no position on Earth.
+        _Unsettled: the hemisphere, the seconds or the datum leaves the position open, or there is
+            no such position on Earth.
     """
     latitude = _degrees(gps, _LATITUDE, _LATITUDE_REF, 'NS')
     longitude = _degrees(gps, _LONGITUDE, _LONGITUDE_REF, 'EW')
@@ -140,12 +138,10 @@ def _position(gps: Mapping[int, Any], path: Path) -> GeoPoint | None:
     try:
         check_geo(latitude, longitude)
     except ValueError as error:
-        raise SourceError(
-            f'{valid_text(str(path))}: EXIF GPS: {error}; remove the photo or its tag'
-        ) from error
+        raise _Unsettled(str(error)) from error
     datum = _text(gps.get(_DATUM))
-    if datum.upper().startswith('TOKYO'):
-        raise _Unsettled(f'datum {datum}, 400 m from WGS84')
+    if re.sub('[^A-Z0-9]', '', datum.upper()).startswith(_OLD_DATUMS):
+        raise _Unsettled(f'datum {datum}, which lies 50 to 500 m from WGS84')
     return GeoPoint(latitude, longitude, _altitude_m(gps))
 
 
@@ -214,7 +210,8 @@ def _altitude_m(gps: Mapping[int, Any]) -> float | None:
     reference = gps.get(_ALTITUDE_REF)
     if isinstance(reference, bytes | bytearray) and len(reference) == 1:
         reference = reference[0]
-    return -numbers[0] if reference in _BELOW else numbers[0]
+    altitude_m = -numbers[0] if reference in _BELOW else numbers[0]
+    return altitude_m if _LOWEST_M <= altitude_m <= _HIGHEST_M else None
 
 
 def _stamp_ns(gps: Mapping[int, Any]) -> int:

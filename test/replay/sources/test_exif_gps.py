@@ -147,6 +147,8 @@ def test_dates_of_every_spelling(monkeypatch, date) -> None:
         (12.0, 3, -12.0),
         (12.0, b'', 12.0),
         (NOT_KNOWN, 0, None),
+        (2.0**31, 0, None),
+        (20_000.0, 1, None),
     ],
 )
 def test_altitude(monkeypatch, altitude, reference, expected) -> None:
@@ -167,8 +169,19 @@ def test_heading_is_that_of_true_north(monkeypatch, heading, reference, is_known
 
 def test_an_old_datum_is_not_taken_for_wgs84(monkeypatch) -> None:
     tags = {'t1': 'S', 't2': LATITUDE, 't3': 'E', 't4': LONGITUDE}
-    assert 'TOKYO' in frame_of_tags(monkeypatch, **tags, t18='TOKYO')[1]
-    assert frame_of_tags(monkeypatch, **tags, t18='WGS-84')[0].geo is not None
+    for datum in ('TOKYO', 'NAD27', 'ED-50', 'OSGB36', 'Pulkovo 1942'):
+        frame, reason = frame_of_tags(monkeypatch, **tags, t18=datum)
+        assert frame.geo is None and datum in reason
+    for datum in ('WGS-84', 'WGS84\0', 'GDA2020', 'unknown', ''):
+        assert frame_of_tags(monkeypatch, **tags, t18=datum)[0].geo is not None
+
+
+@pytest.mark.parametrize(('latitude', 'longitude'), [((95.0, 0.0, 0.0), LONGITUDE)])
+def test_a_position_that_does_not_exist_costs_the_position_not_the_folder(
+    monkeypatch, latitude, longitude
+) -> None:
+    frame, reason = frame_of_tags(monkeypatch, t1='S', t2=latitude, t3='E', t4=longitude)
+    assert frame.geo is None and 'not within -90 .. 90 degrees' in reason
 
 
 def test_a_photo_of_any_size_keeps_its_position(tmp_path: Path, monkeypatch) -> None:
