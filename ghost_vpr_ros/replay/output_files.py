@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import math
@@ -13,6 +14,21 @@ from typing import Any
 
 from ghost_vpr_ros.core.errors import OutputError
 from ghost_vpr_ros.core.whole_file import write_whole
+
+_NEXT_STEPS = {
+    errno.ENOSPC: 'free some space or name another place',
+    errno.EDQUOT: 'free some space or name another place',
+    errno.EFBIG: 'free some space or name another place',
+    errno.ENOENT: 'make the folder that it is to be in, or correct the path',
+    errno.ENOTDIR: 'a file stands where a folder should be; name another place',
+    errno.EEXIST: 'a file stands where a folder should be; name another place',
+    errno.EISDIR: 'a folder stands where the file should be; name another place',
+    errno.ENAMETOOLONG: 'choose a shorter name',
+    **dict.fromkeys(
+        (errno.EACCES, errno.EPERM, errno.EROFS),
+        'change the permissions there or name another place',
+    ),
+}
 
 
 def make_output_folder(path: Path) -> Path:
@@ -90,6 +106,5 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) 
 
 def _refused(path: Path, error: OSError, kind: str) -> OutputError:
     reason = error.strerror or type(error).__name__
-    return OutputError(
-        f'{path}: the {kind} cannot be written ({reason}); free some space or name another place'
-    )
+    next_step = _NEXT_STEPS.get(error.errno or 0, 'check the disk or name another place')
+    return OutputError(f'{path}: the {kind} cannot be written ({reason}); {next_step}')

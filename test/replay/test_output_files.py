@@ -1,10 +1,13 @@
 """Result files appear whole or not at all."""
 
+import errno
 import json
+import os
 
 import pytest
 
 from ghost_vpr_ros.core.errors import OutputError
+from ghost_vpr_ros.replay import output_files
 from ghost_vpr_ros.replay.output_files import (
     make_output_folder,
     write_csv,
@@ -47,3 +50,24 @@ def test_a_file_in_place_of_the_folder_is_an_output_error(tmp_path):
 def test_an_output_folder_is_made_with_its_parents_and_stays_empty(tmp_path):
     made = make_output_folder(tmp_path / 'a' / 'b')
     assert list(made.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ('code', 'next_step'),
+    [
+        (errno.ENOSPC, 'free some space'),
+        (errno.ENOENT, 'make the folder that it is to be in'),
+        (errno.EACCES, 'change the permissions'),
+        (errno.EROFS, 'change the permissions'),
+        (errno.EIO, 'check the disk'),
+    ],
+)
+def test_the_next_step_fits_the_reason(tmp_path, monkeypatch, code, next_step):
+    def refuse(*_, **__):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(output_files, 'write_whole', refuse)
+    with pytest.raises(OutputError) as refused:
+        output_files.write_file(tmp_path / 'a.txt', 'text')
+    assert next_step in str(refused.value)
+    assert ('free some space' in str(refused.value)) == (code == errno.ENOSPC)
