@@ -75,6 +75,7 @@ setup(
         # A robot runs an exported network without it.
         'torch': [TORCH],
         'replay': [
+            "backports-zstd>=1.0; python_version < '3.14'",
             'jinja2>=3.0.3',
             'matplotlib>=3.5.1',
             'pillow>=9.0.1',

@@ -20,7 +20,7 @@ def test_what_a_robot_needs_has_lower_bounds() -> None:
     needed = re.search(r'install_requires=\[(.*?)\]', text, re.DOTALL)
     replay = re.search(r"'replay': \[(.*?)\]", text, re.DOTALL)
     assert needed is not None and replay is not None
-    names = re.findall("'([^']+)'", needed[1] + replay[1])
+    names = re.findall(r"^ +['\"]([^;'\"]+)", needed[1] + replay[1], re.MULTILINE)
     assert len(names) > 10
     assert [name for name in names if not re.fullmatch(r'[a-z0-9-]+>=[0-9.]+', name)] == []
 
