@@ -16,6 +16,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -55,8 +56,12 @@ _encodings = st.sampled_from(
     + ['yuyv', 'nv12', 'nv21', 'nv24', '8UC1', '8UC3', '16UC1', '32FC1', 'h264']
 ) | st.text(max_size=12)
 _sizes = st.integers(0, 24) | st.sampled_from([2**16, 2**31, 2**32 - 1])
+_padding = st.none() | st.integers(-2, 9)
+"""Bytes behind each row of a buffer that fits its fields, nearly; None: any buffer."""
+
 _raw_images = st.tuples(
-    _encodings, _sizes, _sizes, _sizes, st.booleans(), st.binary(max_size=2000)
+    *(_encodings, _sizes, _sizes, _sizes, st.booleans(), st.binary(max_size=2000)),
+    *(_padding, st.integers(1, 8)),
 )
 _formats = st.sampled_from(
     ['jpeg', 'png', 'rgb8; jpeg compressed bgr8', 'bayer_rggb8; png compressed ', 'tiff', '']
@@ -103,10 +108,16 @@ def _exif(folder: Path, block: bytes) -> str:
     return 'unharmed'
 
 
-def _raw_image(folder: Path, fields: tuple[object, ...]) -> str:
+def _raw_image(folder: Path, fields: tuple[Any, ...]) -> str:
     del folder
+    *values, padding, pixel_bytes = fields
     names = ('encoding', 'height', 'width', 'step', 'is_bigendian', 'data')
-    message = SimpleNamespace(**dict(zip(names, fields, strict=True)))
+    message: Any = SimpleNamespace(**dict(zip(names, values, strict=True)))
+    if padding is not None:
+        message.height, message.width = message.height % 25, message.width % 25
+        message.step = max(0, message.width * pixel_bytes + padding)
+        size = message.step * (message.height + message.height // 2)
+        message.data = ((message.data or b'\0') * size)[:size]
     rgb = rgb_of_message(message, 'fuzzed')
     is_picture = rgb.shape == (message.height, message.width, 3) and rgb.dtype == np.uint8
     return 'unharmed' if is_picture else 'silent'
