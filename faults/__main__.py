@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import sys
 import time
@@ -60,8 +61,9 @@ def page(tallies: list[Tally], seed: int, seconds: float) -> str:
     """The report as Markdown."""
     lines = [
         _HEAD,
-        f'Seed {seed}, {seconds / 60:.0f} minutes, Python {platform.python_version()} on '
-        f'{platform.machine()}.\n',
+        f'`python -m faults --seed {seed}`: {seconds / 60:.0f} minutes, Python '
+        f'{platform.python_version()} on {platform.machine()}, {os.cpu_count()} cores, '
+        f'load average {os.getloadavg()[2]:.1f} over the last 15 minutes.\n',
         f'| group | cases | {" | ".join(OUTCOMES)} |',
         f'|---|{"---|" * (1 + len(OUTCOMES))}',
     ]

@@ -88,12 +88,21 @@ def _made(path: Path) -> tuple[Path, int]:
         unfinished = path.with_name(f'.{path.name}.{secrets.token_hex(8)}{_SUFFIX}')
         # O_EXCL: neither a file nor a link that waits under the name is written into.
         descriptor = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-        with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Somebody who sweeps may have come between.
-        if _is_of(descriptor, unfinished):
+        # Somebody who sweeps may have come between: then it is removed, or will be at once.
+        if _is_locked(descriptor) and _is_of(descriptor, unfinished):
             return unfinished, descriptor
         os.close(descriptor)
+
+
+def _is_locked(descriptor: int) -> bool:
+    """Lock a file of ours; False where another process has done so. True, too, without locks."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _sweep(path: Path) -> None:

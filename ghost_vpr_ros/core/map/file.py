@@ -141,6 +141,17 @@ def connect_readonly(path: Path) -> sqlite3.Connection:
     return connection
 
 
+@contextlib.contextmanager
+def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
+    """All that is read inside is of one moment: a writer may commit between two statements."""
+    connection.execute('BEGIN')
+    try:
+        yield
+    finally:
+        if connection.in_transaction:
+            connection.execute('COMMIT')
+
+
 def _connect_immutable(path: Path, error: sqlite3.OperationalError) -> sqlite3.Connection:
     """A map in WAL mode in a folder where SQLite cannot place its companion files."""
     if 'unable to open' not in str(error) and 'readonly' not in str(error):

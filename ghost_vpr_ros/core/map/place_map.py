@@ -30,6 +30,7 @@ from ghost_vpr_ros.core.map.file import (
     create_file,
     explained,
     is_unclosed,
+    snapshot,
 )
 from ghost_vpr_ros.core.map.frame import MapFrame, check_position
 from ghost_vpr_ros.core.map.reader import MapReader, SessionInfo
@@ -145,7 +146,7 @@ class PlaceMap(MapReader):
         unclosed = is_unclosed(path)
         connection = connect_readonly(path)
         try:
-            with explained(path):
+            with explained(path), snapshot(connection):
                 check_is_map(connection, path)
                 check_size(connection, path)
                 check_consistent(connection, path)

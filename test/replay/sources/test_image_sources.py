@@ -2,6 +2,7 @@
 
 import datetime
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -135,11 +136,14 @@ def test_a_heading_that_is_no_number_is_unknown(
     assert frame.pose is None
 
 
-def test_exif_latitude_of_95_is_refused_by_name(tmp_path: Path) -> None:
+def test_exif_latitude_of_95_is_told_by_name_and_the_rest_kept(tmp_path: Path) -> None:
     exif = gps_exif(lat_ref='N', lat=(95.0, 0.0, 0.0), lon_ref='E', lon=(8.0, 0.0, 0.0))
     save_image(tmp_path / 'bad.jpg', exif=exif)
-    with pytest.raises(SourceError, match=r'bad\.jpg.*latitude 95'):
-        open_source(tmp_path)
+    good = gps_exif(lat_ref='N', lat=(52.0, 0.0, 0.0), lon_ref='E', lon=(8.0, 0.0, 0.0))
+    save_image(tmp_path / 'good.jpg', exif=good)
+    source = open_source(tmp_path)
+    assert [frame.geo is None for frame in source.frames] == [True, False]
+    assert re.search(r'bad\.jpg.*latitude 95 is not within', source.notes[0])
 
 
 def test_utm_names_with_zone_become_wgs84(tmp_path: Path) -> None:

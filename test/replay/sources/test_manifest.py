@@ -136,7 +136,7 @@ def test_stamps_are_exact(tmp_path: Path, column: str, cell: str, stamp_ns: int)
         ('image,stamp_s\na.png,-3\n', 'stamp_s -3 is outside'),
         ('image,stamp_s\na.png,1e12\n', 'outside'),
         ('image,easting,northing,utm_zone\na.png,1,2,99\n', 'UTM zone 1 .. 60'),
-        ('image,easting,northing,utm_zone,utm_band\na.png,1,2,33,Z\n', 'found 33Z'),
+        ('image,easting,northing,utm_zone,utm_band\na.png,1,2,33,Z\n', 'found 33 Z'),
     ],
 )
 def test_mistakes_are_one_sentence_with_the_place(tmp_path: Path, text: str, message: str) -> None:
@@ -146,9 +146,9 @@ def test_mistakes_are_one_sentence_with_the_place(tmp_path: Path, text: str, mes
     assert '\n' not in str(error.value)
 
 
-def test_latin_1_and_missing_manifests_are_refused(tmp_path: Path) -> None:
-    (tmp_path / 'list.csv').write_bytes('image\nstra\xdfe.png\n'.encode('latin-1'))
-    with pytest.raises(SourceError, match=r'list\.csv.*UTF-8, found byte 0xdf'):
+def test_damaged_and_missing_manifests_are_refused(tmp_path: Path) -> None:
+    (tmp_path / 'list.csv').write_bytes('image\na.png'.encode('utf-16') + b'x')
+    with pytest.raises(SourceError, match=r'list\.csv.*UTF-16, found byte'):
         open_source(tmp_path / 'list.csv')
     with pytest.raises(SourceError, match='no such file'):
         open_source(tmp_path / 'none.csv')

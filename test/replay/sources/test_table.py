@@ -90,8 +90,8 @@ def test_a_heading_of_another_name_is_read(tmp_path: Path, column: str) -> None:
         ('headng_deg', '90', "did you mean 'heading_deg'"),
         ('timestamp', '2024-05-06 10:00:00', 'has no time zone'),
         ('timestamp', '17149899', 'could be of any unit'),
-        ('elevation', '30 m', 'expected a finite number'),
-        ('datetime', '6 May', 'its unit or meaning is open'),
+        ('elevation', '30 ft', 'expected a finite number'),
+        ('datetime', '6 May', 'expected a time'),
     ],
 )
 def test_columns_that_look_like_known_ones_are_told(tmp_path, column, cell, text) -> None:
