@@ -85,7 +85,7 @@ def draw_random_weights(backbone: nn.Module, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     for name, module in backbone.named_modules():
         if isinstance(module, nn.Conv2d) and not name.startswith('joint.'):
-            # As `kaiming_uniform_` of gain 1/sqrt(3), which takes a generator only since PyTorch 2.1.
+            # `kaiming_uniform_` itself takes a generator only since PyTorch 2.1.
             fan_in = module.weight[0].numel()
             bound = math.sqrt(3.0) * (math.sqrt(2.0 / (1.0 + 5.0)) / math.sqrt(fan_in))
             with torch.no_grad():
