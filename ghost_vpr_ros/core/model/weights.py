@@ -15,9 +15,9 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
@@ -30,18 +30,17 @@ from ghost_vpr_ros.core.model.weights_file import (
     CONFIGURATION,
     FORMAT,
     ONNX_FORMAT,
+    STEP,
     StoredModel,
     check_hash,
     described,
+    read_arrays,
     read_file,
     read_metadata,
     unreadable,
 )
 from ghost_vpr_ros.core.model.whitening import Whitening
 from ghost_vpr_ros.core.whole_file import write_whole
-
-_STEP = ':step'
-"""Ends the name of the numbers (rows, 1) that the int8 rows of a matrix are multiples of."""
 
 _IN_EIGHT_BITS = 'whitening.projection'
 
@@ -108,18 +107,8 @@ def _compact(name: str, tensor: Tensor) -> dict[str, Tensor]:
     if tensor.ndim == 2:
         levels, step = _eight_bits(tensor)
         if torch.equal(levels * step, tensor):
-            return {name: levels.to(torch.int8), name + _STEP: step.half()}
+            return {name: levels.to(torch.int8), name + STEP: step.half()}
     return {name: tensor}
-
-
-def _expanded(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors as float32 where they were written compactly."""
-    found = {k: v.float() if v.dtype == torch.float16 else v for k, v in tensors.items()}
-    for name in [name for name in found if name + _STEP in found]:
-        step = found.pop(name + _STEP)
-        if found[name].dtype == torch.int8 and step.shape == (len(found[name]), 1):
-            found[name] = found[name].float() * step
-    return found
 
 
 def load_network(stored: StoredModel) -> VprModel:
@@ -146,7 +135,7 @@ def model_from_bytes(data: bytes, where: str) -> VprModel:
         )
     description = described(metadata, where)
     try:
-        tensors = _expanded(load_tensors(data))
+        tensors = {k: torch.from_numpy(np.array(v)) for k, v in read_arrays(data).items()}
         model = _empty_model(description)
         model.pooling.initialised = bool(json.loads(metadata['clusters_initialised']))
     except (SafetensorError, ConfigError, KeyError, TypeError, json.JSONDecodeError) as error:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 
@@ -28,6 +30,9 @@ GRAPH_KEY = 'graph'
 
 CONFIGURATION = ('config', 'preprocessing')
 """The texts of a file's metadata that are hashed together with the tensors."""
+
+STEP = ':step'
+"""Ends the name of the numbers (rows, 1) that the int8 rows of a matrix are multiples of."""
 
 _LENGTH_BYTES = 8
 
@@ -60,7 +65,7 @@ class StoredModel:
         metadata = read_metadata(data, where, ONNX_FORMAT)
         description = described(metadata, where)
         try:
-            arrays = load_arrays(data)
+            arrays = read_arrays(data)
             graph = arrays[GRAPH_KEY].tobytes() if description.config is None else b''
         except (SafetensorError, KeyError) as error:
             raise unreadable(where, error) from error
@@ -87,7 +92,7 @@ class StoredModel:
         """Numbers that the file holds besides statistics of batch norm; None for a graph."""
         if self.graph:
             return None
-        arrays = load_arrays(self.data)
+        arrays = read_arrays(self.data)
         return sum(array.size for name, array in arrays.items() if not name.endswith(_STATISTICS))
 
     @property
@@ -209,3 +214,17 @@ def unreadable(where: str, error: Exception) -> WeightsError:
     return WeightsError(
         f'{where}: not readable as weights of this version ({error}); train or fetch it again'
     )
+
+
+def read_arrays(data: bytes) -> dict[str, NDArray[np.generic]]:
+    """The arrays of a file; float16 and eight bits as the float32 numbers that they stand for.
+
+    Raises:
+        SafetensorError: no such file, or damaged.
+    """
+    found: dict[str, NDArray[np.generic]] = load_arrays(data)
+    for name in [name for name in found if name + STEP in found]:
+        step = found.pop(name + STEP)
+        if found[name].dtype == np.int8 and step.shape == (len(found[name]), 1):
+            found[name] = found[name].astype(np.float32) * step.astype(np.float32)
+    return {k: v.astype(np.float32) if v.dtype == np.float16 else v for k, v in found.items()}

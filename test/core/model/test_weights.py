@@ -22,6 +22,7 @@ from ghost_vpr_ros.core.model.weights import (
     model_to_bytes,
     save_model,
 )
+from ghost_vpr_ros.core.model.weights_file import StoredModel
 from ghost_vpr_ros.core.preprocessing import preprocess
 from test.core.model.tiny_model import PREPROCESSING, pictures, tiny_model
 
@@ -304,6 +305,8 @@ def test_a_rounded_file_is_small_and_stays_the_same_network(tmp_path):
     rounded = load_model(tmp_path / 'small.safetensors')
     tensors = load((tmp_path / 'small.safetensors').read_bytes())
     assert tensors['whitening.projection'].dtype == torch.int8
+    # Read without PyTorch, too: its content has its hash.
+    assert StoredModel.from_file(tmp_path / 'small.safetensors').model_hash == rounded.model_hash
     again = load(model_to_bytes(rounded))
     assert again.keys() == tensors.keys()
     assert all(torch.equal(again[name], tensors[name]) for name in tensors)
