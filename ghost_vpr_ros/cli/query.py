@@ -23,6 +23,7 @@ from ghost_vpr_ros.core.errors import OutputError
 from ghost_vpr_ros.replay.output_files import check_writable, without_nan, write_file
 
 if TYPE_CHECKING:
+    from ghost_vpr_ros.core.model.vpr_model import VprModel
     from ghost_vpr_ros.core.recognizer import PlaceRecognizer
     from ghost_vpr_ros.replay.evaluation.match_sheet import Tile
 
@@ -61,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     from ghost_vpr_ros.core.image import read_image, valid_text
     from ghost_vpr_ros.core.recognizer import PlaceRecognizer
 
-    config = config_from(args, RecognizerConfig)
+    config, image_config = config_from(args, RecognizerConfig), config_from(args, ImageConfig)
     for picture in (args.sheet, args.attention):
         if picture is not None:
             _check_picture(picture, args)
@@ -71,14 +72,16 @@ def run(args: argparse.Namespace) -> int:
     say_warnings(recognizer.place_map)
     rows, attention = [], []
     try:
+        network = None if args.attention is None else _network_of_cells(recognizer)
         for path in args.images:
-            image = read_image(path, config_from(args, ImageConfig))
+            image = read_image(path, image_config)
             hypothesis = recognizer.recognize(image, UNKNOWN_STAMP_NS)
             _print(json_lines(valid_text(str(path)), hypothesis), as_json=args.json)
             if args.sheet is not None:
                 rows.append(_tiles(recognizer, path, image, hypothesis))
-            if args.attention is not None:
-                attention.append(_attention_tiles(recognizer, path, image, hypothesis))
+            if network is not None:
+                tiles = _tiles(recognizer, path, image, hypothesis)
+                attention.append(_attention_tiles(network, tiles[:2]))
     finally:
         recognizer.close()
     if args.sheet is not None:
@@ -162,19 +165,12 @@ def _tiles(
     return tiles
 
 
-def _attention_tiles(
-    recognizer: PlaceRecognizer, path: Path, image: Any, hypothesis: Hypothesis
-) -> list[Tile]:
-    """The query, the cells that it matches its best candidate by, and the same of that."""
+def _network_of_cells(recognizer: PlaceRecognizer) -> VprModel:
+    """The network of the map, in PyTorch; refused where it does not describe by cells."""
     from ghost_vpr_ros.core.model.vpr_model import VprModel
     from ghost_vpr_ros.core.model.weights import load_network
     from ghost_vpr_ros.core.model.weights_file import StoredModel
-    from ghost_vpr_ros.replay.evaluation.attention import cell_terms, described, overlay
-    from ghost_vpr_ros.replay.evaluation.match_sheet import Tile, Verdict
 
-    tiles = _tiles(recognizer, path, image, hypothesis)[:2]
-    if len(tiles) < 2:
-        return tiles
     stored = recognizer.model
     model = load_network(stored) if isinstance(stored, StoredModel) else stored
     if not isinstance(model, VprModel):
@@ -182,7 +178,22 @@ def _attention_tiles(
             '--attention: expected a network of this package, whose cells can be told apart; '
             'leave the option out'
         )
-    view = tiles[1].image
+    return model
+
+
+def _attention_tiles(model: VprModel, tiles: list[Tile]) -> list[Tile]:
+    """The query, the cells by which it matches its best candidate, their counterpart, and that.
+
+    Args:
+        model: describes the images.
+        tiles: the query, and its best candidate where it has one.
+    """
+    from ghost_vpr_ros.replay.evaluation.attention import cell_terms, described, overlay
+    from ghost_vpr_ros.replay.evaluation.match_sheet import Tile, Verdict
+
+    if len(tiles) < 2:
+        return tiles
+    image, view = tiles[0].image, tiles[1].image
     seen, found = described(model, image), described(model, view)
     for picture, other, name in ((image, found, 'query'), (view, seen, 'candidate')):
         shown = overlay(picture, cell_terms(model, picture, other))

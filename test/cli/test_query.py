@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from ghost_vpr_ros.core.image import read_image
+from ghost_vpr_ros.core.model import weights
 from test.cli.program import TINY, snapshot
 
 
@@ -51,6 +52,19 @@ def test_attention_shows_query_and_best_candidate_with_their_cells(
         'one of the images'
         in program('query', built, query_image, '--attention', query_image).error
     )
+
+
+def test_attention_loads_the_network_no_more_often_for_more_images(
+    program, built, query_image, folder, tmp_path, monkeypatch
+):
+    loaded, load = [], weights.load_network
+    monkeypatch.setattr(weights, 'load_network', lambda stored: loaded.append(1) or load(stored))
+    counts = []
+    for images in [(query_image,), (query_image, folder / '000.jpg')]:
+        loaded.clear()
+        program('query', built, *images, '--attention', tmp_path / 'cells.jpg')
+        counts.append(len(loaded))
+    assert counts[0] == counts[1] > 0
 
 
 @pytest.mark.parametrize(

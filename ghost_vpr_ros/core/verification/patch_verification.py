@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ from ghost_vpr_ros.core.verification.geometric import (
     VerifiedCandidate,
     VerifiedCandidates,
     occupied_cells,
+    verify_chosen,
 )
 from ghost_vpr_ros.core.verification.patch_netvlad import ImagePatches, PatchDescriber, compare
 from ghost_vpr_ros.core.verification.view_features import ViewFeatures
@@ -78,15 +80,9 @@ class PatchNetVladVerifier:
         """
         if not candidates:
             return VerifiedCandidates(())
-        count = self._config.candidates
         query = self._describe(image)
-        chosen = {*range(count), rival}
-        return VerifiedCandidates(
-            tuple(
-                self._verify_one(query, each) if number in chosen else VerifiedCandidate(each)
-                for number, each in enumerate(candidates)
-            )
-        )
+        chosen = {*range(self._config.candidates), rival}
+        return verify_chosen(candidates, chosen, partial(self._verify_one, query))
 
     def _verify_one(self, query: ImagePatches, candidate: Candidate) -> VerifiedCandidate:
         keyframe = self._keyframes.of(candidate.keyframe.keyframe_id)
