@@ -27,7 +27,6 @@ from benchmarks.index_kinds import KINDS, Asked
 from benchmarks.index_report import as_markdown
 from benchmarks.map_of_size import Grower
 from benchmarks.real_descriptors import real_images
-from ghost_vpr_ros.core.config.map import IndexConfig
 
 _PERCENTILES = [5, 25, 50, 75, 95]
 
@@ -89,9 +88,7 @@ def main() -> None:
                     results['kinds'].append(index_kinds.measured(kind, rows, asked, Path(folder)))
                     _say(kind.name, size)
             if chosen.only != 'kinds':
-                results['maps'].append(
-                    map_scale.measured(rows, asked, Path(folder), IndexConfig())
-                )
+                results['maps'].append(map_scale.measured(rows, asked, Path(folder)))
         results['load'][size] = os.getloadavg()[0]
         (chosen.out / 'index_scale.json').write_text(json.dumps(results, indent=1) + '\n')
         (chosen.out / 'index_scale.md').write_text(as_markdown(results))

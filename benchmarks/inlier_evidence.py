@@ -16,7 +16,7 @@ import os
 import statistics
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
@@ -108,7 +108,7 @@ def verified(
     pairs: Pairs, chosen: list[Pair], config: VerificationConfig
 ) -> list[VerifiedCandidate]:
     """Each pair through the verifier, without any calibration; each query's together."""
-    most = VerificationConfig(**{**config.to_dict(), 'candidates': 100, 'cache_keyframes': 1000})
+    most = replace(config, candidates=100, cache_keyframes=1000)
     verifier = shipped_verifier(lambda number: pairs.images[number], most)
     found: list[VerifiedCandidate] = []
     for query, group in groupby(sorted(chosen), key=lambda pair: pair[0]):
@@ -165,7 +165,7 @@ def time_three(data: Path, config: VerificationConfig) -> None:
     views = [cv2.resize(image, (320, 240), interpolation=cv2.INTER_AREA) for image in images]
     candidates = [Candidate(keyframe(n), 0.5) for n in (1, 2, 3)]
     for capacity in (0, 10):
-        chosen = VerificationConfig(**{**config.to_dict(), 'cache_keyframes': capacity})
+        chosen = replace(config, cache_keyframes=capacity)
         verifier = shipped_verifier(lambda n: views[n], chosen)
         taken_ms = [timed(verifier, images[0], candidates) for _ in range(REPEATS)]
         wall_ms, cpu_ms = (statistics.median(column) for column in zip(*taken_ms, strict=True))

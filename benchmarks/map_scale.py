@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.index_kinds import Asked, recalls, resident_bytes, timed
-from ghost_vpr_ros.core.config.map import IndexConfig, MapConfig
+from ghost_vpr_ros.core.config.map import MapConfig
 from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import Pose
@@ -37,20 +37,20 @@ def position_of(row: int) -> NDArray[np.float64]:
     return np.array([row % _DRIVE * _STEP_M, row // _DRIVE * _BETWEEN_DRIVES_M, 0.0])
 
 
-def measured(rows: Floats, asked: Asked, folder: Path, config: IndexConfig) -> dict[str, Any]:
+def measured(rows: Floats, asked: Asked, folder: Path) -> dict[str, Any]:
     """Figures of a map of these descriptors (N, D)."""
     path = folder / 'large.map'
     started = time.perf_counter()
     _write(path, rows)
     figures = {'rows': len(rows), 'write_s': time.perf_counter() - started}
-    figures['first_open_s'] = _opened(path, config)['open_s']
+    figures['first_open_s'] = _opened(path)['open_s']
     beside = [cache_path, columns_path]
     before = resident_bytes()
     with PlaceMap.open(path, writable=True) as place_map:
         started = time.perf_counter()
-        places = KnownPlaces(place_map, config)
+        places = KnownPlaces(place_map)
         figures['open_s'] = time.perf_counter() - started
-        figures['check_s'] = _opened(path, config, only_check=True)['open_s']
+        figures['check_s'] = _opened(path, only_check=True)['open_s']
         figures['bytes_resident'] = (resident_bytes() - before) / len(rows)
         figures['bytes_beside'] = sum(
             f(place_map).stat().st_size for f in beside if f(place_map).exists()
@@ -70,11 +70,11 @@ def _write(path: Path, rows: Floats) -> None:
             place_map.add(session, row, descriptor, pose=Pose(position_of(row), east))
 
 
-def _opened(path: Path, config: IndexConfig, *, only_check: bool = False) -> dict[str, float]:
+def _opened(path: Path, *, only_check: bool = False) -> dict[str, float]:
     started = time.perf_counter()
     with PlaceMap.open(path) as place_map:
         if not only_check:
-            KnownPlaces(place_map, config)
+            KnownPlaces(place_map)
     return {'open_s': time.perf_counter() - started}
 
 

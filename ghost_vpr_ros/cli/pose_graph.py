@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ghost_vpr_ros.cli.options import add_settings, config_from
 from ghost_vpr_ros.cli.progress import say
+from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import Frame, GeoPoint
 from ghost_vpr_ros.core.errors import BagError, ConfigError
 from ghost_vpr_ros.replay.bags.topics import BagTopics
@@ -103,6 +104,7 @@ def pose_graph_and_write(
         'kernel': 'Cauchy on closures',
         'settings': {
             **config.to_dict(),
+            'max_speed_m_s': config_from(args, RecognizerConfig).max_speed_m_s,
             **config_from(args, OdometryConfig).to_dict(),
             **({} if args.drift_seed is None else config_from(args, DriftConfig).to_dict()),
         },
@@ -146,9 +148,9 @@ def odometry_tracks(args: argparse.Namespace, frames: Sequence[Frame]) -> dict[s
     stamps = [frame.stamp_ns for frame in frames]
     gap_s = config_from(args, BagTopics).max_gap_s
     config = config_from(args, OdometryConfig)
-    return {
-        'odometry': read_odometry(Path(args.bag), _odometry_topic(args), stamps, config, gap_s)
-    }
+    fastest_m_s = config_from(args, RecognizerConfig).max_speed_m_s
+    topic = _odometry_topic(args)
+    return {'odometry': read_odometry(Path(args.bag), topic, stamps, config, fastest_m_s, gap_s)}
 
 
 def _odometry_topic(args: argparse.Namespace) -> str:

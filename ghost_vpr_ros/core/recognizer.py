@@ -93,7 +93,7 @@ class PlaceRecognizer:
         self.place_map, self.model = place_map, model
         self._preprocessing = model.preprocessing
         self._engine = engine
-        self._places = KnownPlaces(place_map, config.index_config, progress)
+        self._places = KnownPlaces(place_map, config.index, progress)
         self._memory = FrameMemory(self._places.rows, self._places.located)
         self._teacher = MapTeacher(place_map, self._places)
         self._general = general_calibration(default_weights_path().parent, place_map.model_hash)

@@ -114,9 +114,6 @@ class LiveConfig(Config):
 class OdometryConfig(Config):
     """What odometry is believed."""
 
-    jump_speed_m_s: float = setting(
-        50.0, 'odometry that is faster has jumped', unit='m/s', low=0.1, high=1000.0
-    )
     max_turn_deg_s: float = setting(
         360.0, 'odometry that turns faster has jumped', unit='deg/s', low=1.0, high=1e5
     )

@@ -19,12 +19,14 @@ from ghost_vpr_ros.core.map.reader import MapReader
 from ghost_vpr_ros.core.sampling import evenly_spaced
 from ghost_vpr_ros.ros import conversions, pictures
 from ghost_vpr_ros.ros.image_conversions import RgbImage, compressed_message
-from ghost_vpr_ros.ros.parameters import NodeConfig
 
 _RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 _LATCHED = QoSProfile(
     depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
 )
+
+_PICTURE_QUALITY = 80
+"""JPEG quality of the match picture."""
 
 _MOST_PUBLISHED = 20_000
 """Keyframes of one message, spread evenly over a map that has more."""
@@ -76,7 +78,7 @@ class AnswerPublishers:
         self._status.publish(conversions.status_message(hypothesis, frame_id, latency_ms, detail))
 
     def publish_pictures(
-        self, hypothesis: Hypothesis, image: RgbImage | None, frame_id: str, config: NodeConfig
+        self, hypothesis: Hypothesis, image: RgbImage | None, frame_id: str
     ) -> None:
         """Markers and the match picture, made only when somebody subscribes."""
         if self._markers.get_subscription_count():
@@ -84,7 +86,7 @@ class AnswerPublishers:
         if image is not None and self._picture.get_subscription_count():
             picture = pictures.match_picture(image, self._best_view(hypothesis), hypothesis)
             header = conversions.header_at(hypothesis.stamp_ns, frame_id)
-            jpeg = encode_jpeg(picture, config.picture_quality)
+            jpeg = encode_jpeg(picture, _PICTURE_QUALITY)
             self._picture.publish(compressed_message(jpeg, 'jpeg', header))
 
     def destroy(self) -> None:

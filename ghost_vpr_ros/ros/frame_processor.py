@@ -21,7 +21,7 @@ from ghost_vpr_ros.core.stamps import Order, StampOrder
 from ghost_vpr_ros.ros.answer_publishers import AnswerPublishers
 from ghost_vpr_ros.ros.conversions import stamp_to_ns
 from ghost_vpr_ros.ros.fresh_answers import FreshAnswers
-from ghost_vpr_ros.ros.health import AHEAD_S
+from ghost_vpr_ros.ros.health import AHEAD_S, LOG_PERIOD_S
 from ghost_vpr_ros.ros.image_conversions import RgbImage, image_from_message
 from ghost_vpr_ros.ros.node_statistics import Statistics
 from ghost_vpr_ros.ros.parameters import NodeConfig
@@ -137,14 +137,13 @@ class FrameProcessor:
 
     def _publish_pictures(self, answer: Answer, frame_id: str) -> None:
         """Pictures are an extra: a damaged view in the map must not cost the answer."""
-        config = self._config()
         try:
-            self._publishers.publish_pictures(answer.hypothesis, answer.image, frame_id, config)
+            self._publishers.publish_pictures(answer.hypothesis, answer.image, frame_id)
         except Exception as error:
             self._statistics.count('failures')
             self._logger.error(
                 f'an answer has no picture: {type(error).__name__}: {error}',
-                throttle_duration_sec=config.log_period_s,
+                throttle_duration_sec=LOG_PERIOD_S,
             )
 
     def _answer(self, message: Image | CompressedImage, stamp_ns: int) -> Answer:
@@ -178,13 +177,13 @@ class FrameProcessor:
     def _unusable(self, sentence: str, stamp_ns: int) -> Answer:
         """Complain about an image, not too often; it is answered like every other."""
         self._statistics.complain('bad_images', sentence)
-        self._logger.error(sentence, throttle_duration_sec=self._config().log_period_s)
+        self._logger.error(sentence, throttle_duration_sec=LOG_PERIOD_S)
         return self._rejected(stamp_ns, Reason.IMAGE_QUALITY, sentence)
 
     def _impossible(self, stamp_ns: int, sentence: str) -> Answer:
         """Complain about what a person has to repair."""
         self._statistics.complain('failures', sentence)
-        self._logger.error(sentence, throttle_duration_sec=self._config().log_period_s)
+        self._logger.error(sentence, throttle_duration_sec=LOG_PERIOD_S)
         return self._rejected(stamp_ns, Reason.FAILURE, sentence)
 
     def _failed(self, stamp_ns: int) -> Answer:
@@ -192,7 +191,7 @@ class FrameProcessor:
         self._statistics.complain('failures', 'a defect, see the log of the node')
         self._logger.error(
             f'a frame could not be answered:\n{traceback.format_exc()}',
-            throttle_duration_sec=self._config().log_period_s,
+            throttle_duration_sec=LOG_PERIOD_S,
         )
         return self._rejected(stamp_ns, Reason.FAILURE, 'a defect, see the log of the node')
 
@@ -224,7 +223,7 @@ class FrameProcessor:
         self._warn(sentence)
 
     def _warn(self, sentence: str) -> None:
-        self._logger.warning(sentence, throttle_duration_sec=self._config().log_period_s)
+        self._logger.warning(sentence, throttle_duration_sec=LOG_PERIOD_S)
 
     def _age_s(self, stamp_ns: int) -> float:
         """NaN while a simulated clock stands still, and for an image without stamp."""

@@ -15,6 +15,9 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 from ghost_vpr_ros.core.stamps import span_text
 from ghost_vpr_ros.ros.node_statistics import Recent
 
+LOG_PERIOD_S = 5.0
+"""The same complaint about images is logged at most this often."""
+
 SILENT_S = 5.0
 """So long without an image, and the camera is thought to have stopped."""
 

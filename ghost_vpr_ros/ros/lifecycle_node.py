@@ -20,7 +20,7 @@ from ghost_vpr_ros.core.opened_map import OpenedMap
 from ghost_vpr_ros.ros.answer_publishers import AnswerPublishers
 from ghost_vpr_ros.ros.conversions import header_at
 from ghost_vpr_ros.ros.health import (
-    SILENT_S,
+    LOG_PERIOD_S,
     Problem,
     problems_of_clocks,
     problems_of_images,
@@ -251,7 +251,7 @@ class PlaceRecognitionNode(LifecycleNode):
         if of_topic or of_clocks:
             self.get_logger().warning(
                 summary([*of_topic, *of_clocks]).sentence,
-                throttle_duration_sec=max(self.parameters.node.log_period_s, SILENT_S),
+                throttle_duration_sec=LOG_PERIOD_S,
             )
         return [*problems_of_images(recent), *of_topic, *of_clocks]
 

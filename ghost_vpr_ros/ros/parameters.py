@@ -53,21 +53,11 @@ class NodeConfig(ImageConfig):
     diagnostics_period_s: float = setting(
         1.0, 'time between two messages on /diagnostics', unit='s', low=0.1, high=60.0
     )
-    log_period_s: float = setting(
-        5.0,
-        'the same complaint about images is logged at most this often',
-        unit='s',
-        low=0.0,
-        high=3600.0,
-    )
     localize_frames: int = setting(
         3, 'fresh frames that ~/localize wants to agree', low=1, high=100, runtime=True
     )
     localize_timeout_s: float = setting(
         5.0, 'longest time ~/localize waits for them', unit='s', low=0.1, high=60.0, runtime=True
-    )
-    picture_quality: int = setting(
-        80, 'JPEG quality of ~/match_image/compressed', low=1, high=100, runtime=True
     )
 
 

@@ -35,7 +35,7 @@ from ghost_vpr_ros.ros.conversions import (
 )
 from ghost_vpr_ros.ros.frame_processor import FrameProcessor, ReceivedImage
 from ghost_vpr_ros.ros.fresh_answers import FreshAnswers
-from ghost_vpr_ros.ros.health import Newest
+from ghost_vpr_ros.ros.health import LOG_PERIOD_S, Newest
 from ghost_vpr_ros.ros.image_conversions import RgbImage
 from ghost_vpr_ros.ros.latest_frame_worker import LatestFrameWorker
 from ghost_vpr_ros.ros.node_statistics import Statistics
@@ -223,7 +223,8 @@ class NodeRecognizer:
     def _report_progress(self, what: str, done: int, of: int) -> None:
         """The first time that a large map is opened takes minutes."""
         self._logger.info(
-            f'search index of a large map, {what}: {done} of {of}', throttle_duration_sec=5.0
+            f'search index of a large map, {what}: {done} of {of}',
+            throttle_duration_sec=LOG_PERIOD_S,
         )
 
 
@@ -311,7 +312,9 @@ class Recognition:
         """The last resort: the processor answers for defects, so this is one in answering."""
         self._statistics.count('failures')
         trace = ''.join(traceback.format_exception(error))
-        self._logger.error(f'a frame could not be answered:\n{trace}', throttle_duration_sec=5.0)
+        self._logger.error(
+            f'a frame could not be answered:\n{trace}', throttle_duration_sec=LOG_PERIOD_S
+        )
 
 
 def _warm_up(engine: Engine, preprocessing: PreprocessingConfig) -> None:

@@ -13,6 +13,7 @@ from ghost_vpr_ros.core.errors import ImageError
 from ghost_vpr_ros.ros.conversions import header_at
 from ghost_vpr_ros.ros.frame_processor import FrameProcessor, ReceivedImage
 from ghost_vpr_ros.ros.fresh_answers import FreshAnswers
+from ghost_vpr_ros.ros.health import LOG_PERIOD_S
 from ghost_vpr_ros.ros.image_conversions import raw_message
 from ghost_vpr_ros.ros.node_statistics import Statistics
 from ghost_vpr_ros.ros.parameters import NodeConfig
@@ -49,7 +50,7 @@ class FakePublishers:
     def publish_answer(self, hypothesis, frame_id, latency_ms, detail):
         self.answers.append((hypothesis, frame_id, latency_ms, detail))
 
-    def publish_pictures(self, hypothesis, image, frame_id, config):
+    def publish_pictures(self, hypothesis, image, frame_id):
         if self.view_is_damaged:
             raise ImageError('view of old_town cannot be decoded')
         self.pictures.append(image)
@@ -156,11 +157,11 @@ def test_other_images_are_not_stale(limit_s, age_s):
 
 
 def test_a_bad_image_is_answered_counted_and_complained_about():
-    bench = Bench(log_period_s=7.0)
+    bench = Bench()
     bad = Image(encoding='32FC1', height=1, width=1, step=4, data=array('B', bytes(4)))
     answer = bench.process(message=bad)
     assert (answer.state, answer.reason) == (State.REJECTED, Reason.IMAGE_QUALITY)
-    assert "'32FC1'" in bench.logger.errors[0] and bench.logger.throttles == [7.0]
+    assert "'32FC1'" in bench.logger.errors[0] and bench.logger.throttles == [LOG_PERIOD_S]
     assert "'32FC1'" in bench.publishers.answers[0][3]
     assert bench.statistics.values()['bad images'] == '1'
     assert bench.process(NOW_NS + 1).state is State.ACCEPTED
@@ -179,21 +180,25 @@ def test_pictures_are_offered_the_image():
 
 
 def test_a_damaged_view_costs_the_picture_but_not_the_answer():
-    bench = Bench(log_period_s=7.0)
+    bench = Bench()
     bench.publishers.view_is_damaged = True
     assert bench.process().state is State.ACCEPTED
     assert len(bench.publishers.answers) == 1
-    assert 'view of old_town' in bench.logger.errors[0] and bench.logger.throttles == [7.0]
+    assert 'view of old_town' in bench.logger.errors[0] and bench.logger.throttles == [
+        LOG_PERIOD_S
+    ]
     values = bench.statistics.values()
     assert (values['answers ACCEPTED NONE'], values['failures']) == ('1', '1')
 
 
 def test_a_defect_is_answered_too():
-    bench = Bench(log_period_s=7.0)
+    bench = Bench()
     answer = bench.process(NOW_NS - 1, grey=BROKEN_GREY)
     assert (answer.state, answer.reason) == (State.REJECTED, Reason.FAILURE)
     assert [a[0].stamp_ns for a in bench.publishers.answers] == [NOW_NS - 1]
-    assert 'ZeroDivisionError' in bench.logger.errors[0] and bench.logger.throttles == [7.0]
+    assert 'ZeroDivisionError' in bench.logger.errors[0] and bench.logger.throttles == [
+        LOG_PERIOD_S
+    ]
     assert bench.statistics.values()['failures'] == '1'
     assert bench.process().state is State.ACCEPTED
 
@@ -207,10 +212,10 @@ def test_answers_without_recognition_name_the_map_revision_too():
 
 
 def test_complaints_about_jumping_stamps_are_throttled():
-    bench = Bench(log_period_s=7.0)
+    bench = Bench()
     bench.process(60)
     bench.process(50)
-    assert bench.logger.throttles == [7.0]
+    assert bench.logger.throttles == [LOG_PERIOD_S]
 
 
 def test_an_encoding_without_colours_is_told_once():

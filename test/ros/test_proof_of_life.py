@@ -31,7 +31,7 @@ LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 @pytest.fixture(scope='module')
 def node(place_map_path):
     """The node, active."""
-    arguments = {'map': place_map_path, 'log_period_s': 0.0, 'localize_timeout_s': 60.0}
+    arguments = {'map': place_map_path, 'localize_timeout_s': 60.0}
     # The camera of these tests jumps from place to place.
     arguments |= {'temporal': 'none', 'consistency': 'false'}
     with Executable('place_recognition_node', **arguments) as running:
@@ -121,14 +121,14 @@ BAD_IMAGES = {
 
 
 @pytest.mark.parametrize('name', BAD_IMAGES)
-def test_a_bad_image_is_reported_and_the_node_lives_on(node, listener, camera, name):
+def test_a_bad_image_is_reported_and_the_node_lives_on(camera, name):
     fields, words = BAD_IMAGES[name]
     fields = {'height': 4, 'width': 4, **fields}
     fields['data'] = array('B', fields.get('data', b''))
     bad = Image(header=header_at(50 * SECOND_NS, 'front'), **fields)
     answer = camera.show(bad)
     assert (answer['state'], answer['reason']) == ('REJECTED', 'IMAGE_QUALITY')
-    node.wait_for(words)
+    assert words in camera.answers[-1].message
     assert camera.show(image_of(1, 51 * SECOND_NS))['state'] == 'ACCEPTED'
 
 
@@ -162,10 +162,11 @@ def test_diagnostics_count_bad_images_and_name_the_map(node, listener, camera):
     assert values['session 0'] == 'first_drive'
 
 
-def test_a_backward_jump_of_the_stamps_starts_afresh(node, camera):
+def test_a_backward_jump_of_the_stamps_starts_afresh(node, listener, camera):
+    reports = listener.listen(DiagnosticArray, '/diagnostics')
     camera.show(image_of(0, 90 * SECOND_NS))
     assert camera.show(image_of(0, 80 * SECOND_NS))['state'] == 'ACCEPTED'
-    node.wait_for('jumped back by 10.000 s')
+    wait_until(lambda: reports and int(values_of(reports[-1].status[0])['clock resets']) >= 1)
 
 
 def test_pictures_are_sent_to_those_who_subscribe(node, listener, camera):

@@ -1,37 +1,10 @@
-"""Settings of a map: how it is stored, searched, made while driving, and shared."""
+"""Settings of a map: how it is stored, made while driving, and shared."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from ghost_vpr_ros.core.config.settings import Config, setting
-
-INDEXES = ('auto', 'exact', 'approximate')
-"""Kinds of search index; `auto` goes by the size of the map."""
-
-
-_LEAST_APPROXIMATE = 16
-"""Codes of half a byte cannot be learnt from fewer keyframes."""
-
-
-@dataclass(frozen=True)
-class IndexConfig(Config):
-    """What finds the most similar descriptors of a map."""
-
-    index: str = setting(
-        'auto',
-        'which keyframes are compared; exact: all; approximate: those of the most similar lists; '
-        'auto: by the size of the map',
-        choices=INDEXES,
-    )
-    exact_up_to: int = setting(
-        50_000, 'auto is exact up to so many keyframes', unit='keyframes', low=0, high=10_000_000
-    )
-
-    def is_exact(self, count: int) -> bool:
-        """Whether a map of so many keyframes is searched exactly."""
-        by_size = self.index == 'auto' and count <= self.exact_up_to
-        return self.index == 'exact' or by_size or count < _LEAST_APPROXIMATE
 
 
 @dataclass(frozen=True)
@@ -49,7 +22,6 @@ class MapConfig(Config):
     view_width_px: int = setting(
         320, 'width of the stored JPEG view; 0: none', unit='px', low=0, high=4096
     )
-    view_quality: int = setting(85, 'JPEG quality of the stored view', low=1, high=100)
 
 
 MODES = ('localize', 'map', 'localize_and_map')

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ghost_vpr_ros.core.config.map import INDEXES, IndexConfig
 from ghost_vpr_ros.core.config.settings import Config, setting
 from ghost_vpr_ros.core.config.verification import FEATURES, VerificationConfig
 from ghost_vpr_ros.core.errors import ConfigError
+
+INDEXES = ('auto', 'exact', 'approximate')
+"""Kinds of search index; `auto` goes by the size of the map."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +18,12 @@ class RecognizerConfig(Config):
 
     top_k: int = setting(10, 'candidates retrieved for each image', low=1, high=1000, runtime=True)
     min_probability: float = setting(
-        0.9, 'probability from which a place is accepted', low=0.0, high=1.0, runtime=True
+        0.0,
+        "probability from which a place is accepted; 0: that of the map's calibration, 0.9 where "
+        'it has none',
+        low=0.0,
+        high=1.0,
+        runtime=True,
     )
     tentative_probability: float = setting(
         0.5, 'probability from which a place is tentative', low=0.0, high=1.0, runtime=True
@@ -54,46 +61,6 @@ class RecognizerConfig(Config):
     )
     sequence_frames: int = setting(
         10, 'sequence matching: length of a sequence', low=1, high=100, runtime=True
-    )
-    sequence_window: int = setting(
-        10,
-        'sequence matching: neighbours on the path by which a similarity is normalised',
-        unit='keyframes',
-        low=2,
-        high=1000,
-        runtime=True,
-    )
-    sequence_min_ratio: float = setting(
-        0.8,
-        'sequence matching with odometry: least way along the map, share of the way driven',
-        low=0.0,
-        high=10.0,
-        runtime=True,
-    )
-    sequence_max_ratio: float = setting(
-        1.2, 'sequence matching with odometry: greatest such share', low=0.0, high=10.0,
-        runtime=True,
-    )  # fmt: skip
-    miss_probability: float = setting(
-        0.3,
-        'how often the best match is elsewhere although the camera is at a place of the map',
-        low=0.01,
-        high=0.49,
-        runtime=True,
-    )
-    wrong_persistence: float = setting(
-        0.5,
-        'how often a wrong match is followed by another at the same place',
-        low=0.0,
-        high=1.0,
-        runtime=True,
-    )
-    leave_probability: float = setting(
-        0.02, 'how often the camera leaves the map from frame to frame', low=0.0, high=0.5,
-        runtime=True,
-    )  # fmt: skip
-    enter_probability: float = setting(
-        0.05, 'how often it comes back to the map', low=0.0, high=0.5, runtime=True
     )
     max_speed_m_s: float = setting(
         15.0,
@@ -150,23 +117,6 @@ class RecognizerConfig(Config):
     consistency: bool = setting(
         True, 'refuse answers that contradict those of the last metres', runtime=True
     )
-    consistency_window_m: float = setting(
-        30.0,
-        'answers this near along the way are compared; without odometry those within memory_s',
-        unit='m',
-        low=0.0,
-        high=1e4,
-        runtime=True,
-    )
-    consistency_tolerance_m: float = setting(
-        3.0,
-        'the way between two frames and that between their places agree to this, the deviations '
-        'of both places and odometry_error',
-        unit='m',
-        low=0.0,
-        high=1e3,
-        runtime=True,
-    )
     min_support: int = setting(
         1,
         'answers of the last metres that one which only local features made sure has to agree '
@@ -177,14 +127,11 @@ class RecognizerConfig(Config):
     )
     closure_support: int = setting(
         2,
-        'answers, seen closure_support_m of driving before, that one has to agree with before it '
-        'is a loop closure',
+        'earlier answers, some metres of driving apart, that one has to agree with before it is a '
+        'loop closure',
         low=0,
         high=100,
         runtime=True,
-    )
-    closure_support_m: float = setting(
-        8.0, 'how far such answers lie back', unit='m', low=0.0, high=1e3, runtime=True
     )
     lockout_s: float = setting(
         0.0,
@@ -226,33 +173,16 @@ class RecognizerConfig(Config):
         runtime=True,
     )
     index: str = setting(
-        IndexConfig.index,
+        'auto',
         'which keyframes are compared; exact: all; approximate: those of the most similar lists; '
         'auto: by the size of the map',
         choices=INDEXES,
     )
-    exact_up_to: int = setting(
-        IndexConfig.exact_up_to,
-        'auto is exact up to so many keyframes',
-        unit='keyframes',
-        low=0,
-        high=10_000_000,
-    )
-
-    @property
-    def index_config(self) -> IndexConfig:
-        """What finds the most similar descriptors."""
-        return IndexConfig(self.index, self.exact_up_to)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.tentative_probability > self.min_probability:
+        if self.min_probability and self.tentative_probability > self.min_probability:
             raise ConfigError(
                 f'tentative_probability: expected at most min_probability '
                 f'{self.min_probability:g}, found {self.tentative_probability:g}'
-            )
-        if self.sequence_min_ratio > self.sequence_max_ratio:
-            raise ConfigError(
-                f'sequence_min_ratio: expected at most sequence_max_ratio '
-                f'{self.sequence_max_ratio:g}, found {self.sequence_min_ratio:g}'
             )

@@ -12,69 +12,41 @@ FEATURES = ('sift', 'orb', 'network', PATCH_NETVLAD)
 
 
 @dataclass(frozen=True)
-class VerificationConfig(Config):
-    """Geometric verification of candidates by local features."""
+class VerificationConfig:
+    """Geometric verification of candidates by local features.
 
-    features: str = setting(
-        'sift',
-        'local features: sift separates best, orb is faster, network is the feature map, '
-        'patch-netvlad its patches',
-        choices=FEATURES,
-    )
-    max_features: int = setting(500, 'most local features of an image', low=50, high=10_000)
-    working_width_px: int = setting(
-        320, 'wider images are shrunk to it first', unit='px', low=64, high=4096
-    )
-    candidates: int = setting(3, 'how many of the best candidates are verified', low=1, high=100)
-    match_ratio: float = setting(
-        0.8,
-        'nearest to second nearest distance below which a match counts; network: any',
-        low=0.1,
-        high=1.0,
-    )
-    threshold_px: float = setting(
-        1.5,
-        'error of a consistent match, at working size; network: one cell of its feature map',
-        unit='px',
-        low=0.1,
-        high=50.0,
-    )
-    min_inliers: int = setting(
-        0, 'consistent matches of a verified candidate; 0: the learnt number', low=0, high=10_000
-    )
-    min_cells: int = setting(
-        3,
-        'cells of a 4 x 4 grid that its consistent matches reach in both images',
-        low=1,
-        high=16,
-    )
-    cache_keyframes: int = setting(
-        200,
-        'keyframes whose local features stay in memory, up to 0.3 MB each',
-        low=0,
-        high=100_000,
-    )
-    assumed_fov_deg: float = setting(
-        70.0,
-        'horizontal field of view where no calibration is known',
-        unit='deg',
-        low=10.0,
-        high=170.0,
-    )
-    assumed_error_deg: float = setting(
-        20.0,
-        'standard deviation of rotation and direction that assuming it adds',
-        unit='deg',
-        low=0.0,
-        high=180.0,
-    )
-    unknown_distance_m: float = setting(
-        5.0,
-        'distance to the keyframe where nothing tells it, and its standard deviation',
-        unit='m',
-        low=1e-3,
-        high=1e4,
-    )
+    Users choose `features` alone (`RecognizerConfig.verify_features`).
+
+    Attributes:
+        features: one of `FEATURES`.
+        max_features: most local features of an image.
+        working_width_px: wider images are first shrunk to it.
+        candidates: how many of the best candidates are verified.
+        match_ratio: nearest to second nearest distance below which a match counts; unused for
+            cells of the network.
+        threshold_px: error of a consistent match, at working size; for the network it is one cell
+            of its feature map.
+        min_inliers: consistent matches of a verified candidate; 0: the learned number.
+        min_cells: cells of a 4 x 4 grid that its consistent matches reach in both images.
+        cache_keyframes: keyframes whose local features stay in memory, up to 0.3 MB each.
+        assumed_fov_deg: horizontal field of view where no calibration is known.
+        assumed_error_deg: standard deviation of rotation and direction that assuming it adds.
+        unknown_distance_m: distance to the keyframe where nothing measures it, and its standard
+            deviation.
+    """
+
+    features: str = 'sift'
+    max_features: int = 500
+    working_width_px: int = 320
+    candidates: int = 3
+    match_ratio: float = 0.8
+    threshold_px: float = 1.5
+    min_inliers: int = 0
+    min_cells: int = 3
+    cache_keyframes: int = 200
+    assumed_fov_deg: float = 70.0
+    assumed_error_deg: float = 20.0
+    unknown_distance_m: float = 5.0
 
 
 @dataclass(frozen=True)

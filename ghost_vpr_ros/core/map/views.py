@@ -12,6 +12,9 @@ from ghost_vpr_ros.core.config.map import MapConfig
 from ghost_vpr_ros.core.image import decode_compressed, encode_jpeg
 from ghost_vpr_ros.core.map.reader import MapReader
 
+_VIEW_QUALITY = 85
+"""JPEG quality of the stored view."""
+
 
 def keeps_views(config: MapConfig) -> bool:
     """Whether a map gets pictures of its places."""
@@ -27,7 +30,7 @@ def view_of(image: NDArray[np.uint8], config: MapConfig) -> bytes | None:
         new_height_px = max(1, round(height_px * config.view_width_px / width_px))
         size = (config.view_width_px, new_height_px)
         image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-    return encode_jpeg(image, config.view_quality)
+    return encode_jpeg(image, _VIEW_QUALITY)
 
 
 Views = Callable[[int], 'NDArray[np.uint8] | None']

@@ -33,6 +33,15 @@ _LEAST_TRUSTED = 5
 
 _COMPARED = 10
 
+WINDOW_M = 30.0
+"""Answers this near along the way are compared; without odometry those within `memory_s`."""
+
+TOLERANCE_M = 3.0
+"""How far the way between frames and that between their places may differ beyond their error."""
+
+SUPPORT_M = 8.0
+"""How far the answers that support a closure lie back."""
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -40,7 +49,7 @@ class Verdict:
 
     Attributes:
         reason: why it may not be accepted; NONE where it may.
-        support: how many that lie `closure_support_m` back agree with it.
+        support: how many that lie `SUPPORT_M` back agree with it.
     """
 
     reason: Reason
@@ -166,7 +175,7 @@ class Consistency:
             return Verdict(Reason.CONSISTENCY)
         if agreeing:
             self._trusted.add(vote, config)
-        support = sum(_lies_back(vote, other, config) for other in agreeing)
+        support = sum(_lies_back(vote, other) for other in agreeing)
         return Verdict(Reason.NONE, support)
 
     def _others(self, vote: _Vote, config: RecognizerConfig) -> list[_Vote]:
@@ -190,7 +199,7 @@ def _is_near(vote: _Vote, before: _Vote, config: RecognizerConfig) -> bool:
         return False
     if here.odometry is None or there.odometry is None:
         return vote.seconds_to(before) <= config.memory_s
-    return here.along_m - there.along_m <= config.consistency_window_m
+    return here.along_m - there.along_m <= WINDOW_M
 
 
 def _is_repeat(vote: _Vote, other: _Vote, config: RecognizerConfig) -> bool:
@@ -217,12 +226,12 @@ def _agree(vote: _Vote, other: _Vote, config: RecognizerConfig) -> bool | None:
     frames_m = float(np.linalg.norm((here.position_m - there.position_m)[:2]))
     error_m = config.odometry_error * (vote.reading.along_m - other.reading.along_m)
     error_m += vote.sigma_m + other.sigma_m
-    return abs(places_m - frames_m) <= config.consistency_tolerance_m + error_m
+    return abs(places_m - frames_m) <= TOLERANCE_M + error_m
 
 
-def _lies_back(vote: _Vote, other: _Vote, config: RecognizerConfig) -> bool:
+def _lies_back(vote: _Vote, other: _Vote) -> bool:
     """Whether one was seen so far before that a place which only looks alike is left behind."""
     here, there = vote.reading, other.reading
     if here.odometry is None or there.odometry is None:
         return True
-    return here.along_m - there.along_m >= config.closure_support_m
+    return here.along_m - there.along_m >= SUPPORT_M

@@ -12,6 +12,9 @@ from ghost_vpr_ros.core.datatypes import Candidate, Hypothesis, Reason, State
 from ghost_vpr_ros.core.probability.calibration import Calibration
 from ghost_vpr_ros.core.probability.likelihood import Likelihood
 
+UNCALIBRATED_THRESHOLD = 0.9
+"""Probability from which a place is accepted where neither user nor calibration says otherwise."""
+
 
 def decide(
     candidates: Sequence[Candidate],
@@ -87,13 +90,11 @@ def is_sure(candidates: Sequence[Candidate], config: RecognizerConfig) -> bool:
 def decision_config(config: RecognizerConfig, calibration: Calibration | None) -> RecognizerConfig:
     """The thresholds that decide.
 
-    The calibrated threshold takes the place of `min_probability` where that has its default; any
-    other value was chosen by the user and stands. `tentative_probability` gives way where it
-    would be the higher one.
+    A `min_probability` of 0 becomes the calibrated threshold, or `UNCALIBRATED_THRESHOLD` without
+    a calibration. `tentative_probability` is lowered to it where it would be higher.
     """
-    is_chosen = config.min_probability != RecognizerConfig.min_probability
-    if calibration is None or is_chosen:
+    if config.min_probability:
         return config
-    accepted = calibration.min_probability
+    accepted = UNCALIBRATED_THRESHOLD if calibration is None else calibration.min_probability
     tentative = min(config.tentative_probability, accepted)
     return dataclasses.replace(config, min_probability=accepted, tentative_probability=tentative)

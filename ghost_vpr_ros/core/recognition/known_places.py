@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.config.map import IndexConfig
 from ghost_vpr_ros.core.datatypes import Keyframe
 from ghost_vpr_ros.core.geodesy import horizontal_distance_m
 from ghost_vpr_ros.core.map.reader import MapReader, PlaceSearch
@@ -17,7 +16,7 @@ from ghost_vpr_ros.core.recognition.keyframe_table import KeyframeRows, LocatedP
 from ghost_vpr_ros.core.recognition.odometry import PositionPrior
 from ghost_vpr_ros.core.sampling import evenly_spaced
 from ghost_vpr_ros.core.search.cache import read_columns, write_columns
-from ghost_vpr_ros.core.search.index import SearchIndex
+from ghost_vpr_ros.core.search.index import SearchIndex, is_searched_exactly
 from ghost_vpr_ros.core.search.ranking import BuildProgress
 
 MOST_REMEMBERED_DEPTH = 256
@@ -59,25 +58,24 @@ class KnownPlaces:
     def __init__(
         self,
         place_map: MapReader,
-        config: IndexConfig | None = None,
+        index: str = 'auto',
         progress: BuildProgress | None = None,
     ) -> None:
         """Know all keyframes of a map; of a large one with files beside it, for the next time.
 
         Args:
             place_map: the map.
-            config: which index; None: its defaults.
+            index: one of `INDEXES`.
             progress: called while the index of a large map is built.
 
         Raises:
             MapError: the map's file was damaged since it was opened.
         """
-        config = config or IndexConfig()
         database = place_map.search_index()
-        is_large = database is None and not config.is_exact(len(place_map))
+        is_large = database is None and not is_searched_exactly(index, len(place_map))
         self._map = place_map
         self._index: PlaceSearch = (
-            SearchIndex.from_map(place_map, cache=is_large, config=config, progress=progress)
+            SearchIndex.from_map(place_map, cache=is_large, index=index, progress=progress)
             if database is None
             else database
         )

@@ -34,6 +34,12 @@ from ghost_vpr_ros.core.probability.likelihood import Likelihood
 from ghost_vpr_ros.core.recognition.candidates import most_probable_first, positions_of
 from ghost_vpr_ros.core.recognition.odometry import Motion
 
+_WINDOW = 10
+"""Neighbours on the path by which a similarity is normalised."""
+
+_MIN_RATIO, _MAX_RATIO = 0.8, 1.2
+"""With odometry: least and greatest way along the map, share of the way driven."""
+
 LARGEST_GAP_M = 50.0
 """Between keyframes farther apart nobody knows the path: it ends, and another begins."""
 
@@ -201,7 +207,7 @@ class SequenceMatcher:
         scores = similarities[self._cells.rows].astype(np.float64)
         scores -= np.nanmean(scores) if np.isfinite(scores).any() else 0.0
         scores = np.nan_to_num(scores)
-        contrast = local_contrast(scores, self._cells, config.sequence_window)
+        contrast = local_contrast(scores, self._cells, _WINDOW)
         single = np.float32
         self._columns.append(
             _Column(scores.astype(single), contrast.astype(single), slow_m, fast_m)
@@ -307,4 +313,4 @@ def _along_path(motion: Motion, config: RecognizerConfig) -> tuple[float, float]
     if motion.forward_left_m is None:
         return 0.0, config.max_speed_m_s * motion.seconds
     travelled_m = float(np.copysign(np.hypot(*motion.forward_left_m), motion.forward_left_m[0]))
-    return config.sequence_min_ratio * travelled_m, config.sequence_max_ratio * travelled_m
+    return _MIN_RATIO * travelled_m, _MAX_RATIO * travelled_m

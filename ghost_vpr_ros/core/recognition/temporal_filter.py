@@ -32,6 +32,16 @@ _MOST_ROWS = 256
 _WINNERS = 10
 """Best matches before that a wrong one may repeat."""
 
+_MISS_PROBABILITY = 0.3
+"""How often the best match is elsewhere although the camera is at a place of the map."""
+
+_WRONG_PERSISTENCE = 0.5
+"""How often a wrong match is followed by another at the same place."""
+
+_LEAVE_PROBABILITY = 0.02
+_ENTER_PROBABILITY = 0.05
+"""How often the camera leaves the map from frame to frame, and comes back to it."""
+
 _EVIDENCE_LIMIT = 1e3
 """One frame never speaks for or against a place more strongly than this."""
 
@@ -53,9 +63,9 @@ class _Belief:
     off_map: float
 
     @classmethod
-    def of_nothing(cls, miss_probability: float) -> _Belief:
+    def of_nothing(cls) -> _Belief:
         """That of which a first frame makes what it says by itself."""
-        on_map = 0.5 / (1.0 - miss_probability)
+        on_map = 0.5 / (1.0 - _MISS_PROBABILITY)
         return cls(np.empty(0, np.int64), np.empty(0), on_map, 1.0 - on_map)
 
 
@@ -121,16 +131,16 @@ class TemporalFilter:
     ) -> None:
         """Move the belief, then weigh it by a best match at `winner` of this probability."""
         if self._belief is None or motion is None:
-            belief = _Belief.of_nothing(config.miss_probability)
+            belief = _Belief.of_nothing()
         else:
             belief = self._predicted(self._belief, motion, config)
         group, hit = self._evidence(winner, probability, config)
-        self._belief = self._weighed(belief, group, hit, config.miss_probability)
+        self._belief = self._weighed(belief, group, hit)
 
     def _predicted(self, belief: _Belief, motion: Motion, config: RecognizerConfig) -> _Belief:
         """The belief moved, with some of it leaving and entering the map."""
         rows, mass, lost = self._moved(belief, motion, config)
-        leaves, enters = config.leave_probability, config.enter_probability
+        leaves, enters = _LEAVE_PROBABILITY, _ENTER_PROBABILITY
         arrived = belief.off_map * enters + lost * (1.0 - leaves)
         return _Belief(
             rows,
@@ -167,17 +177,16 @@ class TemporalFilter:
         chance = by_error = len(group) / len(self._places)
         if self._winners:
             won_before = any(np.hypot(*(winner - each)) <= radius_m for each in self._winners)
-            persistence = config.wrong_persistence
+            persistence = _WRONG_PERSISTENCE
             by_error = persistence * won_before + (1.0 - persistence) * chance
         self._winners.append(winner)
         odds = probability / max(1.0 - probability, 1.0 / _EVIDENCE_LIMIT)
-        hit = odds * (1.0 - config.miss_probability) / by_error
+        hit = odds * (1.0 - _MISS_PROBABILITY) / by_error
         return group, min(max(hit, 1.0 / _EVIDENCE_LIMIT), _EVIDENCE_LIMIT / chance)
 
-    def _weighed(
-        self, belief: _Belief, group: NDArray[np.int64], hit: float, miss: float
-    ) -> _Belief:
-        """Bayes' rule: belief in the group times `hit`, in other places times `miss`."""
+    def _weighed(self, belief: _Belief, group: NDArray[np.int64], hit: float) -> _Belief:
+        """Bayes' rule: belief in the group times `hit`, in other places times that of a miss."""
+        miss = _MISS_PROBABILITY
         each = belief.anywhere / len(self._places)
         rows = np.union1d(belief.rows, group)
         mass = np.zeros(len(rows))

@@ -10,7 +10,6 @@ import faiss
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ghost_vpr_ros.core.config.map import IndexConfig
 from ghost_vpr_ros.core.errors import MapError
 from ghost_vpr_ros.core.map.reader import MapReader
 from ghost_vpr_ros.core.search.cache import read_cache, write_cache
@@ -22,7 +21,19 @@ from ghost_vpr_ros.core.search.ranking import (
     open_quantised,
 )
 
+EXACT_UP_TO = 50_000
+"""Keyframes up to which `auto` is exact."""
+
+_LEAST_APPROXIMATE = 16
+"""Codes of half a byte cannot be learned from fewer keyframes."""
+
 _KIND = 'IndexFlatIP'
+
+
+def is_searched_exactly(index: str, count: int) -> bool:
+    """Whether a map of so many keyframes is searched exactly by an index of `INDEXES`."""
+    by_size = index == 'auto' and count <= EXACT_UP_TO
+    return index == 'exact' or by_size or count < _LEAST_APPROXIMATE
 
 
 class SearchIndex:
@@ -44,7 +55,7 @@ class SearchIndex:
         place_map: MapReader,
         *,
         cache: bool = False,
-        config: IndexConfig | None = None,
+        index: str = 'exact',
         progress: BuildProgress | None = None,
     ) -> SearchIndex:
         """The index of all descriptors of a map; row i is row i of `place_map.descriptors()`.
@@ -54,7 +65,7 @@ class SearchIndex:
             cache: read and write `<map>.faiss` beside the map. One of another map, damaged or
                 unwritable is no error: the index is then built from the map. For an exact
                 index it hardly pays (100 000 x 512: 0.39 s against 0.46 s, and a second 205 MB).
-            config: exact or approximate; None: exact.
+            index: one of `INDEXES`.
             progress: called while an approximate index is trained and built, which takes
                 minutes for a large map.
 
@@ -62,7 +73,7 @@ class SearchIndex:
             MapError: the map's file was damaged since it was opened.
         """
         dim = place_map.descriptor_dim
-        if config is not None and not config.is_exact(len(place_map)) and len(place_map):
+        if not is_searched_exactly(index, len(place_map)):
             return cls(dim, open_quantised(place_map, cache=cache, progress=progress))
         return cls(dim, ExactRanking(_flat(place_map, cache=cache)))
 

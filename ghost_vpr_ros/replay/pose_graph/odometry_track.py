@@ -78,6 +78,7 @@ def read_odometry(
     topic: str,
     stamps_ns: Sequence[int],
     config: OdometryConfig,
+    max_speed_m_s: float,
     max_gap_s: float,
 ) -> OdometryTrack:
     """The odometry of a bag at the stamps of its images.
@@ -87,6 +88,7 @@ def read_odometry(
         topic: name of a nav_msgs/Odometry topic.
         stamps_ns: of the images, ascending.
         config: what is believed.
+        max_speed_m_s: odometry that is faster has jumped.
         max_gap_s: longest time between two messages across which is interpolated.
 
     Raises:
@@ -98,7 +100,7 @@ def read_odometry(
             f'{path}: none of the messages on {topic} holds a finite position and an orientation; '
             'choose another topic with --odometry-topic'
         )
-    return make_odometry(stamped, stamps_ns, config, max_gap_s, f'topic {topic}')
+    return make_odometry(stamped, stamps_ns, config, max_speed_m_s, max_gap_s, f'topic {topic}')
 
 
 def remembered_odometry(path: Path, topic: str) -> StampedMemory[Pose]:
@@ -159,6 +161,7 @@ def make_odometry(
     stamped: Sequence[Stamped],
     stamps_ns: Sequence[int],
     config: OdometryConfig,
+    max_speed_m_s: float,
     max_gap_s: float,
     source: str,
 ) -> OdometryTrack:
@@ -168,7 +171,7 @@ def make_odometry(
     """
     ordered, breaks = _in_order(stamped)
     for before, after in pairwise(ordered):
-        reason = _fault_between(before, after, config)
+        reason = _fault_between(before, after, config, max_speed_m_s)
         if reason:
             breaks.append(Break(before[0], after[0], reason))
     track = make_track(ordered, max_gap_s, max_hold_s=0.0)
@@ -197,7 +200,9 @@ def _in_order(stamped: Sequence[Stamped]) -> tuple[list[Stamped], list[Break]]:
     return ordered, breaks
 
 
-def _fault_between(before: Stamped, after: Stamped, config: OdometryConfig) -> str:
+def _fault_between(
+    before: Stamped, after: Stamped, config: OdometryConfig, max_speed_m_s: float
+) -> str:
     """What is wrong between two messages, in words; empty where nothing is."""
     seconds = 1e-9 * (after[0] - before[0])
     if seconds > config.max_silence_s:
@@ -206,7 +211,7 @@ def _fault_between(before: Stamped, after: Stamped, config: OdometryConfig) -> s
     metres = float(np.linalg.norm(end[:3, 3] - start[:3, 3]))
     cosine = 0.5 * (np.trace(start[:3, :3].T @ end[:3, :3]) - 1.0)
     degrees = float(np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0))))
-    if metres > config.jump_speed_m_s * seconds + _SAME_M:
+    if metres > max_speed_m_s * seconds + _SAME_M:
         return f'jump of {metres:.2f} m in {seconds:.3f} s'
     if degrees > config.max_turn_deg_s * seconds + _SAME_DEG:
         return f'turn by {degrees:.1f} deg in {seconds:.3f} s'

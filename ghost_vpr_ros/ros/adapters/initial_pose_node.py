@@ -59,7 +59,7 @@ class InitialPoseConfig(Config):
     stand_s: float = setting(
         2.0, 'the robot has stood for this long before the first', unit='s', low=0.0, high=1e3
     )
-    max_speed_m_s: float = setting(
+    stand_speed_m_s: float = setting(
         0.05, 'a robot that is slower stands', unit='m/s', low=0.0, high=10.0
     )
     max_turn_rad_s: float = setting(
@@ -138,7 +138,7 @@ class Standstill:
     def _is_slow(self, reading: OdometryReading) -> bool:
         """False for velocities that are no numbers, too."""
         return (
-            reading.speed_m_s <= self._config.max_speed_m_s
+            reading.speed_m_s <= self._config.stand_speed_m_s
             and reading.turn_rad_s <= self._config.max_turn_rad_s
         )
 

@@ -154,7 +154,7 @@ def test_defaults_are_within_their_own_ranges_and_described(config_type):
         (PreprocessingConfig, {'std': (0.2, 0.0, 0.2)}, 'std: expected 0.001 .. 1'),
         (RecognizerConfig, {'min_probability': 1.1}, 'min_probability: expected 0 .. 1'),
         (RecognizerConfig, {'top_k': 0}, 'top_k: expected 1 .. 1000'),
-        (MapConfig, {'view_quality': 0}, 'view_quality: expected 1 .. 100'),
+        (MapConfig, {'view_width_px': -1}, 'view_width_px: expected 0 .. 4096'),
     ],
 )
 def test_the_packages_own_ranges_hold(config_type, values, message):

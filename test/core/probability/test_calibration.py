@@ -66,9 +66,10 @@ def test_the_probability_is_logistic_in_the_margin():
 @pytest.mark.parametrize(
     ('chosen', 'tentative', 'learnt', 'decides'),
     [
-        (0.9, 0.5, 0.8, (0.8, 0.5)),
-        (0.9, 0.5, 0.97, (0.97, 0.5)),
-        (0.9, 0.5, 0.3, (0.3, 0.3)),
+        (0.0, 0.5, 0.8, (0.8, 0.5)),
+        (0.0, 0.5, 0.97, (0.97, 0.5)),
+        (0.0, 0.5, 0.3, (0.3, 0.3)),
+        (0.9, 0.5, 0.8, (0.9, 0.5)),
         (0.95, 0.5, 0.8, (0.95, 0.5)),
         (0.7, 0.6, 0.8, (0.7, 0.6)),
     ],
@@ -82,4 +83,6 @@ def test_the_learnt_threshold_decides_unless_another_was_chosen(
 
 
 def test_without_a_calibration_the_configuration_decides():
-    assert decision_config(RecognizerConfig(), None) == RecognizerConfig()
+    assert decision_config(RecognizerConfig(), None) == RecognizerConfig(min_probability=0.9)
+    strict = RecognizerConfig(min_probability=0.95)
+    assert decision_config(strict, None) == strict

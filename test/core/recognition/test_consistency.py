@@ -8,12 +8,7 @@ from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Pose, Reason
 from ghost_vpr_ros.core.recognition.consistency import Consistency
 from ghost_vpr_ros.core.recognition.odometry import Reading
 
-CONFIG = RecognizerConfig(
-    consistency_tolerance_m=3.0,
-    odometry_error=0.0,
-    consistency_window_m=30.0,
-    closure_support_m=8.0,
-)
+CONFIG = RecognizerConfig(odometry_error=0.0)
 SURE_M = 0.01
 NONE, ODOMETRY, CONSISTENCY = Reason.NONE, Reason.ODOMETRY, Reason.CONSISTENCY
 

@@ -5,7 +5,6 @@ import dataclasses
 import numpy as np
 import pytest
 
-from ghost_vpr_ros.core.config.map import IndexConfig
 from ghost_vpr_ros.core.datatypes import Keyframe, Pose
 from ghost_vpr_ros.core.map.place_map import PlaceMap
 from ghost_vpr_ros.core.map.reader import MapReader
@@ -46,7 +45,7 @@ def path(tmp_path):
 
 
 def opened(place_map: PlaceMap, kind: str = 'exact') -> KnownPlaces:
-    return KnownPlaces(place_map, IndexConfig(kind))
+    return KnownPlaces(place_map, kind)
 
 
 def plain(keyframe: Keyframe) -> str:

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from ghost_vpr_ros.core.config.map import IndexConfig
 from ghost_vpr_ros.core.datatypes import Pose
 from ghost_vpr_ros.core.map.place_map import PlaceMap
 from ghost_vpr_ros.core.probability.likelihood import learn_likelihood
@@ -52,7 +51,7 @@ def test_searches_find_the_margins_that_comparing_all_finds(place_map, monkeypat
 
 
 def test_an_approximate_index_teaches_nearly_the_same(place_map):
-    lesson = Lesson(KnownPlaces(place_map, IndexConfig('approximate')), RADIUS_M)
+    lesson = Lesson(KnownPlaces(place_map, 'approximate'), RADIUS_M)
     lesson.go_on(ROWS)
     found, expected = lesson.learnt(), learn_likelihood(*street(), RADIUS_M)
     assert found.right_margin == pytest.approx(expected.right_margin, abs=2e-3)

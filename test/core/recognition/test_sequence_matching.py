@@ -7,7 +7,6 @@ import pytest
 
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import Candidate
-from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.probability.likelihood import PlaceLikelihood
 from ghost_vpr_ros.core.recognition.candidates import make_candidates
 from ghost_vpr_ros.core.recognition.odometry import Motion
@@ -250,11 +249,6 @@ def test_what_cannot_be_told_stays_as_it_is() -> None:
     alone = found_alone(similarities)
     assert street().update(alone, step(2.0), CONFIG, similarities, None) == alone
     assert street().update((), None, CONFIG, similarities, LIKELIHOOD) == ()
-
-
-def test_ratios_in_the_wrong_order_are_refused() -> None:
-    with pytest.raises(ConfigError, match='sequence_min_ratio: expected at most'):
-        RecognizerConfig(sequence_min_ratio=1.3)
 
 
 def random_cells(rng: np.random.Generator) -> PathCells:

@@ -3,18 +3,16 @@
 import numpy as np
 import pytest
 
-from ghost_vpr_ros.core.config.map import IndexConfig
 from ghost_vpr_ros.core.errors import MapError
 from ghost_vpr_ros.core.map.place_map import PlaceMap
 from ghost_vpr_ros.core.sampling import evenly_spaced
 from ghost_vpr_ros.core.search import ranking
 from ghost_vpr_ros.core.search.cache import cache_path
-from ghost_vpr_ros.core.search.index import SearchIndex
+from ghost_vpr_ros.core.search.index import EXACT_UP_TO, SearchIndex, is_searched_exactly
 from test.core.map_making import new_map, unit_rows
 
 DIM, PLACES, VIEWS = 64, 300, 8
 ROWS = PLACES * VIEWS
-APPROXIMATE = IndexConfig('approximate')
 
 
 def clusters(seed: int = 0) -> np.ndarray:
@@ -56,7 +54,7 @@ def path(made, tmp_path):
 
 
 def opened(place_map: PlaceMap, **options) -> SearchIndex:
-    return SearchIndex.from_map(place_map, cache=True, config=APPROXIMATE, **options)
+    return SearchIndex.from_map(place_map, cache=True, index='approximate', **options)
 
 
 @pytest.fixture(params=[ROWS, ROWS - 1], ids=['one part', 'two parts'])
@@ -223,18 +221,22 @@ def test_a_descriptor_that_was_damaged_since_is_an_error_not_an_answer(path):
 
 
 @pytest.mark.parametrize(
-    ('kind', 'limit', 'is_exact'),
+    ('kind', 'count', 'is_exact'),
     [
-        ('auto', ROWS, True),
-        ('auto', ROWS - 1, False),
-        ('exact', 0, True),
-        ('approximate', 10**6, False),
+        ('auto', EXACT_UP_TO, True),
+        ('auto', EXACT_UP_TO + 1, False),
+        ('exact', 10**6, True),
+        ('approximate', ROWS, False),
     ],
 )
-def test_the_kind_goes_by_setting_and_size(path, kind, limit, is_exact):
+def test_the_kind_goes_by_setting_and_size(kind, count, is_exact):
+    assert is_searched_exactly(kind, count) is is_exact
+
+
+@pytest.mark.parametrize('kind', ['auto', 'approximate'])
+def test_a_map_has_the_index_of_its_kind(path, kind):
     with PlaceMap.open(path) as place_map:
-        config = IndexConfig(kind, limit)
-        assert SearchIndex.from_map(place_map, config=config).is_exact is is_exact
+        assert SearchIndex.from_map(place_map, index=kind).is_exact is (kind == 'auto')
 
 
 @pytest.mark.parametrize('dim', [8, 6, 7])

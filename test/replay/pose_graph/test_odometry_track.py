@@ -18,12 +18,13 @@ from ghost_vpr_ros.replay.pose_graph.odometry_track import (
 from test.replay.small_bags import START_NS, Record, planar, write_records
 
 S = 10**9
+MAX_SPEED_M_S = 15.0
 
 
 def odometry_at(stamped: list, seconds: list[float]) -> OdometryTrack:
     stamps = [round(s * S) for s in seconds]
     messages = [(round(s * S), pose) for s, pose in stamped]
-    return make_odometry(messages, stamps, OdometryConfig(), 1.0, 'test')
+    return make_odometry(messages, stamps, OdometryConfig(), MAX_SPEED_M_S, 1.0, 'test')
 
 
 def faults(track: OdometryTrack) -> dict[tuple[int, int], str]:
@@ -92,7 +93,7 @@ def test_odometry_is_read_from_a_bag(tmp_path: Path) -> None:
     bag = write_records(tmp_path / 'bag', [odometry_record(k, 3.0 * k) for k in range(4)])
     assert odometry_topic_of(bag, '') == '/odom'
     stamps = [START_NS + S // 2, START_NS + 2 * S]
-    track = read_odometry(bag, '/odom', stamps, OdometryConfig(), 1.0)
+    track = read_odometry(bag, '/odom', stamps, OdometryConfig(), MAX_SPEED_M_S, 1.0)
     assert track.odom_T_body[:, 0, 3] == pytest.approx([1.5, 6.0])
     assert track.source == 'topic /odom'
 
@@ -110,4 +111,4 @@ def test_topics_to_choose_from_are_named(tmp_path: Path) -> None:
 def test_odometry_without_a_finite_pose_is_refused(tmp_path: Path) -> None:
     bag = write_records(tmp_path / 'bag', [odometry_record(0, float('nan'))])
     with pytest.raises(BagError, match='finite position'):
-        read_odometry(bag, '/odom', [START_NS], OdometryConfig(), 1.0)
+        read_odometry(bag, '/odom', [START_NS], OdometryConfig(), MAX_SPEED_M_S, 1.0)
