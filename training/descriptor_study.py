@@ -52,7 +52,7 @@ from training.whiten import (
 
 DIMS = (64, 128, 256, 512, 4096)
 
-Row = dict[str, Any]
+StudyRow = dict[str, Any]
 """One network, protocol, D and format: its recall and its bytes."""
 
 
@@ -74,7 +74,7 @@ class Study:
     folder: Path
     device: str
 
-    def rows_of(self, name: str, model: VprModel) -> list[Row]:
+    def rows_of(self, name: str, model: VprModel) -> list[StudyRow]:
         """The figures of one network.
 
         Raises:
@@ -89,7 +89,7 @@ class Study:
             for dims in shared_fits(self.dims, config)
             for layer in self._layers(name, model, learnt_on, dims)
         ]
-        rows: list[Row] = []
+        rows: list[StudyRow] = []
         for protocol in self.protocols:
             sides = [
                 self._describe(name, model, frames, root, f'{protocol.name}-{side}')
@@ -155,7 +155,7 @@ def _rows(
     protocol: Protocol,
     sides: Sequence[NDArray[np.float16]],
     layers: Sequence[tuple[int, Whitening]],
-) -> Iterator[Row]:
+) -> Iterator[StudyRow]:
     """Recall of the unwhitened descriptor, then of every D and format that there is."""
     raw = [side.astype(np.float32) for side in sides]
     yield _row(name, protocol, 'float32', raw, is_whitened=False)
@@ -173,7 +173,7 @@ def _row(
     sides: Sequence[NDArray[np.float32]],
     *,
     is_whitened: bool,
-) -> Row:
+) -> StudyRow:
     queries, database = (FORMATS[storage].stored(side) for side in sides)
     dim = queries.shape[1]
     return {
@@ -189,7 +189,7 @@ def _row(
     }
 
 
-def study_table(rows: Sequence[Row]) -> str:
+def study_table(rows: Sequence[StudyRow]) -> str:
     """The rows as a Markdown table, one line for each network, D and format."""
     protocols = list(dict.fromkeys(row['protocol'] for row in rows))
     lines = [
@@ -219,7 +219,7 @@ def _run(args: argparse.Namespace) -> str:
     configs = read_protocols(args.protocols, args.only)
     protocols = [open_protocol(name, config) for name, config in configs.items()]
     study = Study(experiment, protocols, sorted(args.dims), folder / 'descriptors', args.device)
-    rows: list[Row] = []
+    rows: list[StudyRow] = []
     networks = []
     for name, path in zip(names, args.weights, strict=True):
         model = load_model(path)

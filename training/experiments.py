@@ -41,7 +41,12 @@ from training.tables.row_runs import DONE_NAME, Stage, result_of, stages_of, tal
 
 
 def run_table(
-    table: Table, out: Path, rows: Sequence[Row], seeds: Sequence[int], *, finished: bool = False
+    table: Table,
+    out: Path,
+    rows: Sequence[PlanRow],
+    seeds: Sequence[int],
+    *,
+    finished: bool = False,
 ) -> dict[str, Any]:
     """All rows that are not finished yet, and the report of all.
 
@@ -76,7 +81,7 @@ def _is_done(stages: Sequence[Stage]) -> bool:
     return all((stage.folder / DONE_NAME).exists() for stage in stages)
 
 
-def _chosen_rows(table: Table, names: Sequence[str]) -> list[Row]:
+def _chosen_rows(table: Table, names: Sequence[str]) -> list[PlanRow]:
     known = {row.name: row for row in table.rows}
     for name in names:
         if name not in known:

@@ -139,21 +139,15 @@ def _calibration_of(path: Path) -> Calibration:
 
 
 def _open_recognizer(args: argparse.Namespace) -> PlaceRecognizer:
-    from ghost_vpr_ros.core.engine import create_engine
-    from ghost_vpr_ros.core.map.place_map import PlaceMap
-    from ghost_vpr_ros.core.model.weights_file import StoredModel
     from ghost_vpr_ros.core.recognizer import PlaceRecognizer
     from ghost_vpr_ros.replay.descriptors.remembering_engine import RememberingEngine
 
-    place_map = PlaceMap.open(args.map)
-    say_warnings(place_map)
-    try:
-        model = StoredModel.from_bytes(place_map.model_bytes(), str(args.map))
-        engine = RememberingEngine(create_engine(model, config_from(args, EngineConfig)))
-        return PlaceRecognizer(model, engine, place_map, config_from(args, RecognizerConfig))
-    except BaseException:
-        place_map.close()
-        raise
+    engine, config = config_from(args, EngineConfig), config_from(args, RecognizerConfig)
+    recognizer = PlaceRecognizer.open(
+        args.map, engine=engine, config=config, wrap=RememberingEngine
+    )
+    say_warnings(recognizer.place_map)
+    return recognizer
 
 
 def _run(

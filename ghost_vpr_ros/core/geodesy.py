@@ -122,6 +122,15 @@ def east_north(degrees: ArrayLike) -> NDArray[np.float64]:
     return points
 
 
+def on_unit_sphere(
+    latitude_rad: NDArray[np.float64], longitude_rad: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(N, 3) points of latitudes (N,) and longitudes (N,) on a sphere of radius 1."""
+    level = np.cos(latitude_rad)
+    axes = (level * np.cos(longitude_rad), level * np.sin(longitude_rad), np.sin(latitude_rad))
+    return np.stack(axes, axis=1)
+
+
 def _neighbourhoods(degrees: NDArray[np.float64]) -> NDArray[np.int64]:
     """(N,) a number for each position; those that chains of near positions join have the same."""
     numbers = np.floor(degrees / _CELL_DEG).astype(np.int64)
@@ -130,9 +139,7 @@ def _neighbourhoods(degrees: NDArray[np.float64]) -> NDArray[np.int64]:
         return np.zeros(len(degrees), np.int64)
     latitude, longitude = np.zeros(len(keys)), np.zeros(len(keys))
     latitude[cell_of], longitude[cell_of] = np.radians(degrees).T
-    level = np.cos(latitude)
-    axes = (level * np.cos(longitude), level * np.sin(longitude), np.sin(latitude))
-    sphere_m = _MOST_CURVATURE_M * np.stack(axes, axis=1)
+    sphere_m = _MOST_CURVATURE_M * on_unit_sphere(latitude, longitude)
     near = cKDTree(sphere_m).query_pairs(_NEIGHBOURHOOD_M, output_type='ndarray')
     links = coo_array((np.ones(len(near)), near.T), shape=(len(keys), len(keys)))
     return np.asarray(connected_components(links, directed=False)[1][cell_of], np.int64)

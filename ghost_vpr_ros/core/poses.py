@@ -65,6 +65,13 @@ def pose_of(matrix: NDArray[np.float64]) -> Pose:
     return Pose(matrix[:3, 3].copy(), rotation_to_quaternion(matrix[:3, :3]))
 
 
+def turned(yaw_rad: ArrayLike, steps: ArrayLike) -> NDArray[np.float64]:
+    """(..., 2) horizontal steps turned counter-clockwise, by one yaw or by (...) of them."""
+    cosine, sine = np.cos(yaw_rad), np.sin(yaw_rad)
+    x, y = np.moveaxis(np.asarray(steps, np.float64), -1, 0)
+    return np.stack([cosine * x - sine * y, sine * x + cosine * y], axis=-1)
+
+
 def rotation_about_z(angle_rad: float) -> NDArray[np.float64]:
     """(4, 4) turn about the vertical axis, counter-clockwise."""
     matrix = np.eye(4)

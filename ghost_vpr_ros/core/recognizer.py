@@ -6,8 +6,8 @@ The same object serves the node, the replay of bags and the command line.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,7 +34,7 @@ from ghost_vpr_ros.core.map.reader import MapReader
 from ghost_vpr_ros.core.map.views import views_of
 from ghost_vpr_ros.core.model.default_weights import default_weights_path
 from ghost_vpr_ros.core.model.description import DescribedModel
-from ghost_vpr_ros.core.opened_map import open_map
+from ghost_vpr_ros.core.opened_map import OpenedMap, open_map
 from ghost_vpr_ros.core.preprocessing import pixel_batch
 from ghost_vpr_ros.core.probability.calibration import Calibration
 from ghost_vpr_ros.core.probability.general import general_calibration
@@ -56,6 +56,10 @@ from ghost_vpr_ros.core.recognition.pose_estimate import (
 from ghost_vpr_ros.core.search.ranking import BuildProgress
 from ghost_vpr_ros.core.verification.choice import Verifier, create_verifier
 from ghost_vpr_ros.core.verification.geometric import VerifiedCandidate
+
+
+def _unchanged(engine: Engine) -> Engine:
+    return engine
 
 
 class PlaceRecognizer:
@@ -185,6 +189,7 @@ class PlaceRecognizer:
         config: RecognizerConfig | None = None,
         mode: str = 'localize',
         storage: MapConfig | None = None,
+        wrap: Callable[[Engine], Engine] = _unchanged,
     ) -> PlaceRecognizer:
         """A recogniser for a map on disk, with the map's own network or the one at `model_path`.
 
@@ -195,6 +200,7 @@ class PlaceRecognizer:
             config: thresholds.
             mode: what the robot is about to do with the map.
             storage: of a map that is written.
+            wrap: puts another engine around the one that was made.
 
         Raises:
             MapError: the map is missing, damaged, or belongs to another model.
@@ -202,14 +208,42 @@ class PlaceRecognizer:
             DeviceError: no such engine or device.
             OutputError: the map cannot be written.
         """
-        place_map, model = open_map(map_path, model_path, mode, storage)
-        with ExitStack() as opened:
-            opened.callback(place_map.close)
-            runner = create_engine(model, engine)
-            opened.callback(runner.close)
-            recognizer = cls(model, runner, place_map, config or RecognizerConfig())
-            opened.pop_all()
-        return recognizer
+        opened = open_map(map_path, model_path, mode, storage)
+        try:
+            return cls.of(opened, engine, config, wrap=wrap)
+        except BaseException:
+            opened.place_map.close()
+            raise
+
+    @classmethod
+    def of(
+        cls,
+        opened: OpenedMap,
+        engine: EngineConfig | None = None,
+        config: RecognizerConfig | None = None,
+        progress: BuildProgress | None = None,
+        wrap: Callable[[Engine], Engine] = _unchanged,
+    ) -> PlaceRecognizer:
+        """A recogniser for an open map, with a network of its own; the map stays open on errors.
+
+        Args:
+            opened: map and weights.
+            engine: what runs the network.
+            config: thresholds.
+            progress: called while the search index of a large map is built.
+            wrap: puts another engine around the one that was made.
+
+        Raises:
+            MapError: the map is damaged.
+            DeviceError: no such engine or device.
+        """
+        runner = wrap(create_engine(opened.model, engine))
+        try:
+            settings = config or RecognizerConfig()
+            return cls(opened.model, runner, opened.place_map, settings, progress)
+        except BaseException:
+            runner.close()
+            raise
 
     def recognize(
         self,
@@ -349,14 +383,24 @@ class PlaceRecognizer:
             min_probability=decision_config(self.config, self.calibration).min_probability,
         )
 
+    @property
+    def engine_name(self) -> str:
+        """What runs the network, on which device."""
+        return self._engine.name
+
+    def warm_up(self) -> None:
+        """Run the network once: the first run sets up buffers and is several times as slow."""
+        size = (self._preprocessing.height_px, self._preprocessing.width_px)
+        self._engine.describe(np.zeros((1, *size, 3), np.uint8))
+
     def release(self) -> None:
-        """End the verifier's thread; network and map stay open for whoever opened them."""
+        """End the verifier's thread and free the network; the map stays open."""
         self._verifier.close()
+        self._engine.close()
 
     def close(self) -> None:
         """End the verifier's thread, free the network and close the map."""
         self.release()
-        self._engine.close()
         self.place_map.close()
 
     def __enter__(self) -> PlaceRecognizer:

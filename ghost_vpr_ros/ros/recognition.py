@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 from nav_msgs.msg import Odometry
 from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.lifecycle import LifecycleNode
@@ -17,9 +16,8 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, NavSatFix
 
 from ghost_vpr_ros.core.camera import CameraIntrinsics
 from ghost_vpr_ros.core.closure_export import FILE_NAMES, DriveRecord, export_texts
-from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.datatypes import GeoPoint, Hypothesis, Pose
-from ghost_vpr_ros.core.engine import Engine, create_engine, prepare_engine
+from ghost_vpr_ros.core.engine import prepare_engine
 from ghost_vpr_ros.core.errors import ConfigError, GhostVprError, MapError, OutputError
 from ghost_vpr_ros.core.mapping.mapper import PlaceMapper
 from ghost_vpr_ros.core.opened_map import OpenedMap, open_map
@@ -81,17 +79,11 @@ class NodeRecognizer:
         self._exports = parameters.export.formats
         self._record = DriveRecord(parameters.recognizer.max_speed_m_s)
         with ExitStack() as opened:
-            self._engine = create_engine(loaded.model, parameters.engine)
-            opened.callback(self._engine.close)
-            _warm_up(self._engine, loaded.model.preprocessing)
-            self._recognizer = PlaceRecognizer(
-                loaded.model,
-                self._engine,
-                loaded.place_map,
-                parameters.recognizer,
-                progress=self._report_progress,
+            self._recognizer = PlaceRecognizer.of(
+                loaded, parameters.engine, parameters.recognizer, self._report_progress
             )
             opened.callback(self._recognizer.release)
+            self._recognizer.warm_up()
             self._mapper: PlaceMapper | None = None
             if parameters.node.mode != 'localize':
                 self._mapper = PlaceMapper(
@@ -154,7 +146,7 @@ class NodeRecognizer:
     @property
     def engine_name(self) -> str:
         """What runs the network, on which device."""
-        return self._engine.name
+        return self._recognizer.engine_name
 
     @property
     def map_revision(self) -> int:
@@ -315,11 +307,6 @@ class Recognition:
         self._logger.error(
             f'a frame could not be answered:\n{trace}', throttle_duration_sec=LOG_PERIOD_S
         )
-
-
-def _warm_up(engine: Engine, preprocessing: PreprocessingConfig) -> None:
-    """The first run sets up buffers and kernels, several times as slow as the next."""
-    engine.describe(np.zeros((1, preprocessing.height_px, preprocessing.width_px, 3), np.uint8))
 
 
 def open_map_and_model(parameters: NodeParameters) -> OpenedMap:

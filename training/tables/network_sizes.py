@@ -9,7 +9,7 @@ from ghost_vpr_ros.core.model.complexity import count_macs, count_parameters
 from ghost_vpr_ros.core.model.reduction import Reduction
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from training.experiment import read_experiment
-from training.tables.plan import Row, Table
+from training.tables.plan import PlanRow, Table
 
 _BINARY_MEGA = 2**20
 
@@ -29,7 +29,7 @@ def sizes_report(table: Table, command: str) -> dict[str, Any]:
     }
 
 
-def network_size(table: Table, row: Row) -> dict[str, Any]:
+def network_size(table: Table, row: PlanRow) -> dict[str, Any]:
     """What the network of a row costs at the table's input.
 
     Returns:

@@ -60,7 +60,7 @@ _FULL_KEYS = ['stages', 'protocols', 'protocols_file', 'seeds']
 
 
 @dataclass(frozen=True)
-class Row:
+class PlanRow:
     """One system of a table.
 
     Attributes:
@@ -319,7 +319,7 @@ def _is_chain(stages: Sequence[str]) -> bool:
     return bool(stages) and len(order) == len(stages) and order == sorted(order)
 
 
-def _checked_reference(reference: str, rows: tuple[Row, ...], path: Path) -> str:
+def _checked_reference(reference: str, rows: tuple[PlanRow, ...], path: Path) -> str:
     """The reference, after a look whether the rows' published names exist there."""
     named = [row.published for row in rows if row.published]
     if not reference and named:

@@ -30,7 +30,7 @@ from training.experiment import Experiment, read_experiment
 from training.head.whitening import WhiteningConfig
 from training.loop.run_folder import LOG_NAME
 from training.measure.protocols import read_protocols
-from training.tables.plan import BASELINE, Row, Table
+from training.tables.plan import BASELINE, PlanRow, Table
 
 RECIPE = 2
 """Version of what the stages compute."""
@@ -175,7 +175,7 @@ class Stage:
     inputs: Mapping[str, Any]
 
 
-def stages_of(table: Table, row: Row, seed: int, out: Path) -> list[Stage]:
+def stages_of(table: Table, row: PlanRow, seed: int, out: Path) -> list[Stage]:
     """The stages of a row in order; the last one evaluates.
 
     Raises:
@@ -241,7 +241,7 @@ def _start(stage: str, weights: str) -> tuple[str, ...]:
     return ('--weights' if stage == 'whiten' else '--init', weights)
 
 
-def _maps_option(experiment: Experiment, row: Row, out: Path) -> tuple[str, ...]:
+def _maps_option(experiment: Experiment, row: PlanRow, out: Path) -> tuple[str, ...]:
     """Maps are kept where given weights have a trunk that no stage changes."""
     sections = experiment.to_dict()
     is_frozen = sections.get('optimiser', {}).get('train_from') == 'pooling'
@@ -252,7 +252,7 @@ def _maps_option(experiment: Experiment, row: Row, out: Path) -> tuple[str, ...]
 
 
 def _evaluation(
-    table: Table, row: Row, weights: str, before: str, maps: tuple[str, ...], out: Path
+    table: Table, row: PlanRow, weights: str, before: str, maps: tuple[str, ...], out: Path
 ) -> Stage:
     protocols = read_protocols(table.protocols_file, table.protocols)
     paths = {path for each in protocols.values() for path in each.paths}

@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from ghost_vpr_ros.core.config.map import MappingConfig
 from ghost_vpr_ros.core.datatypes import Pose
-from ghost_vpr_ros.core.poses import quaternion_of, quaternion_to_yaw
+from ghost_vpr_ros.core.poses import quaternion_of, quaternion_to_yaw, turned
 from ghost_vpr_ros.core.recognition.odometry import Reading
 
 _STATE = [0, 1, 2, 5]
@@ -123,7 +123,7 @@ class MapTracker:
         assert self._state is not None
         start, end = _state_of(before), _state_of(now)
         step = (end - start)[:3]
-        turn = _turned(self._state[3] - start[3], step)
+        turn = np.array([*turned(self._state[3] - start[3], step[:2]), step[2]])
         jacobian = np.eye(4)
         jacobian[:2, 3] = (-turn[1], turn[0])
         self._state[:3] += turn
@@ -158,7 +158,8 @@ def relocated(pose: Pose, now: Reading, then: Reading, config: MappingConfig) ->
     assert now.odometry is not None and then.odometry is not None
     assert pose.covariance is not None
     turn_rad = _state_of(pose)[3] - _state_of(now.odometry)[3]
-    step = _turned(turn_rad, then.odometry.position_m - now.odometry.position_m)
+    step = then.odometry.position_m - now.odometry.position_m
+    step = np.array([*turned(turn_rad, step[:2]), step[2]])
     yaw_rad = _state_of(then.odometry)[3] + turn_rad
     quaternion = _with_yaw(then.odometry, yaw_rad)
     covariance = pose.covariance.copy()
@@ -206,13 +207,6 @@ def _state_of(pose: Pose) -> NDArray[np.float64]:
     quaternion = pose.quaternion_xyzw
     yaw_rad = 0.0 if quaternion is None else quaternion_to_yaw(quaternion)
     return np.array([*pose.position_m, yaw_rad])
-
-
-def _turned(yaw_rad: float, step: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A step (3,) turned about the vertical axis."""
-    cosine, sine = math.cos(yaw_rad), math.sin(yaw_rad)
-    x, y, z = step
-    return np.array([cosine * x - sine * y, sine * x + cosine * y, z])
 
 
 def _with_yaw(odometry: Pose, yaw_rad: float) -> NDArray[np.float64]:

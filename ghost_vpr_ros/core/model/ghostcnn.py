@@ -19,7 +19,7 @@ from ghost_vpr_ros.core.config.model import ModelConfig
 from ghost_vpr_ros.core.model.joined_maps import RowsTrunk
 
 
-class Row(NamedTuple):
+class _Row(NamedTuple):
     """One ghost bottleneck of Table 1."""
 
     stage: int
@@ -32,22 +32,22 @@ class Row(NamedTuple):
 
 STEM_CHANNELS = 16
 ROWS = (
-    Row(1, 3, 16, 16, False, 1),
-    Row(1, 3, 48, 24, False, 2),
-    Row(2, 3, 72, 24, False, 1),
-    Row(2, 5, 72, 40, True, 2),
-    Row(3, 5, 120, 40, True, 1),
-    Row(3, 3, 240, 80, False, 2),
-    Row(4, 3, 200, 80, False, 1),
-    Row(4, 3, 184, 80, False, 1),
-    Row(4, 3, 184, 80, False, 1),
-    Row(4, 3, 480, 112, True, 1),
-    Row(4, 3, 672, 112, True, 1),
-    Row(4, 5, 672, 160, True, 2),
-    Row(5, 5, 960, 160, False, 1),
-    Row(5, 5, 960, 160, True, 1),
-    Row(5, 5, 960, 160, False, 1),
-    Row(5, 5, 960, 160, True, 1),
+    _Row(1, 3, 16, 16, False, 1),
+    _Row(1, 3, 48, 24, False, 2),
+    _Row(2, 3, 72, 24, False, 1),
+    _Row(2, 5, 72, 40, True, 2),
+    _Row(3, 5, 120, 40, True, 1),
+    _Row(3, 3, 240, 80, False, 2),
+    _Row(4, 3, 200, 80, False, 1),
+    _Row(4, 3, 184, 80, False, 1),
+    _Row(4, 3, 184, 80, False, 1),
+    _Row(4, 3, 480, 112, True, 1),
+    _Row(4, 3, 672, 112, True, 1),
+    _Row(4, 5, 672, 160, True, 2),
+    _Row(5, 5, 960, 160, False, 1),
+    _Row(5, 5, 960, 160, True, 1),
+    _Row(5, 5, 960, 160, False, 1),
+    _Row(5, 5, 960, 160, True, 1),
 )
 LAST_ROW_CHANNELS = ROWS[-1].out_channels
 
@@ -116,7 +116,7 @@ def _round_to_multiple(value: float, divisor: int) -> int:
 class GhostBottleneck(nn.Module):
     """Expand, (stride,) (squeeze-and-excite,) project; added to a shortcut (Figure 2)."""
 
-    def __init__(self, in_channels: int, row: Row, config: ModelConfig) -> None:
+    def __init__(self, in_channels: int, row: _Row, config: ModelConfig) -> None:
         super().__init__()
         rate = config.dilation[0] if row.stage < 5 else config.dilation[1]
         cheap_rate = rate if config.dilate in ('cheap', 'both') else 1
@@ -142,7 +142,7 @@ class GhostBottleneck(nn.Module):
         return self.residual(x) + self.shortcut(x)
 
 
-def _shortcut(in_channels: int, row: Row) -> nn.Module:
+def _shortcut(in_channels: int, row: _Row) -> nn.Module:
     if row.stride == 1 and in_channels == row.out_channels:
         return nn.Identity()
     return nn.Sequential(

@@ -44,7 +44,7 @@ SUPPORT_M = 8.0
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Agreement:
     """What the answers before say of one.
 
     Attributes:
@@ -143,7 +143,7 @@ class Consistency:
         config: RecognizerConfig,
         *,
         by_features: bool = False,
-    ) -> Verdict:
+    ) -> Agreement:
         """Whether an answer that is sure by itself may be accepted, and be a closure.
 
         Args:
@@ -159,7 +159,7 @@ class Consistency:
             agrees with fewer than `min_support`; NONE else, and always without a stamp.
         """
         if reading.stamp_ns == UNKNOWN_STAMP_NS:
-            return Verdict(Reason.NONE)
+            return Agreement(Reason.NONE)
         vote = _Vote.of(pose, reading)
         agree = {other: _agree(vote, other, config) for other in self._others(vote, config)}
         agreeing = [other for other, says in agree.items() if says]
@@ -170,13 +170,13 @@ class Consistency:
         if self._trusted.refuse(vote, config):
             return Verdict(Reason.ODOMETRY)
         if self._is_locked_out(reading.stamp_ns, config.lockout_s):
-            return Verdict(Reason.LOCKOUT)
+            return Agreement(Reason.LOCKOUT)
         if by_features and len(agreeing) < config.min_support:
             return Verdict(Reason.CONSISTENCY)
         if agreeing:
             self._trusted.add(vote, config)
         support = sum(_lies_back(vote, other) for other in agreeing)
-        return Verdict(Reason.NONE, support)
+        return Agreement(Reason.NONE, support)
 
     def _others(self, vote: _Vote, config: RecognizerConfig) -> list[_Vote]:
         """The remembered votes near by that are no repeats of this one; it is remembered too."""

@@ -11,7 +11,7 @@ from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import Candidate, Pose, Reason, State
 from ghost_vpr_ros.core.probability.likelihood import Likelihood
 from ghost_vpr_ros.core.recognition.candidates import make_candidates
-from ghost_vpr_ros.core.recognition.consistency import Consistency, Verdict
+from ghost_vpr_ros.core.recognition.consistency import Agreement, Consistency
 from ghost_vpr_ros.core.recognition.image_quality import FrozenCamera
 from ghost_vpr_ros.core.recognition.keyframe_table import KeyframeRows, LocatedPlaces
 from ghost_vpr_ros.core.recognition.known_places import Retrieved
@@ -69,7 +69,7 @@ class FrameMemory:
         self._consistency = Consistency()
         self._last_answer = LastAnswer()
         self._motion: Motion | None = None
-        self._verdict = Verdict(Reason.NONE)
+        self._agreement = Agreement(Reason.NONE)
         self._last_way = ''
 
     def begin_sequence(self) -> None:
@@ -173,17 +173,17 @@ class FrameMemory:
             config: settings.
             by_features: whether only the local features of this image made it sure.
         """
-        self._verdict = Verdict(Reason.NONE)
+        self._agreement = Agreement(Reason.NONE)
         if state is not State.ACCEPTED or self.is_alone:
             return state, reason
         if pose is None:
             # Nothing tells whether others agree: then features alone make no place sure.
             return (State.TENTATIVE, Reason.CONSISTENCY) if by_features else (state, reason)
         if config.consistency:
-            self._verdict = self._consistency.judge(
+            self._agreement = self._consistency.judge(
                 pose, self.reading, config, by_features=by_features
             )
-        found = self._verdict.reason
+        found = self._agreement.reason
         if found is Reason.NONE:
             self._last_answer.accept(pose, self.reading)
             return state, reason
@@ -193,7 +193,7 @@ class FrameMemory:
         """Whether the answer to the frame, once judged, may be a loop closure."""
         if self.is_alone:
             return False
-        return not config.consistency or self._verdict.support >= config.closure_support
+        return not config.consistency or self._agreement.support >= config.closure_support
 
     def is_new(self, config: RecognizerConfig) -> bool:
         """Whether the frame, once weighed, says something that the one before did not."""

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import QUATERNION_TOLERANCE, UNKNOWN_STAMP_NS, GeoPoint, Pose
 from ghost_vpr_ros.core.geodesy import LocalFrame
-from ghost_vpr_ros.core.poses import quaternion_to_yaw
+from ghost_vpr_ros.core.poses import quaternion_to_yaw, turned
 from ghost_vpr_ros.core.stamps import Order, StampOrder
 
 
@@ -134,9 +134,7 @@ class Motion:
         travelled_m = float(np.hypot(*self.forward_left_m))
         if not np.isfinite(yaws).all():
             return points, config.match_spread_m + travelled_m
-        cosine, sine = np.cos(yaws), np.sin(yaws)
-        forward, left = self.forward_left_m
-        steps = np.stack([cosine * forward - sine * left, sine * forward + cosine * left], axis=1)
+        steps = turned(yaws, self.forward_left_m)
         return points + steps, config.match_spread_m + config.odometry_error * travelled_m
 
 
@@ -197,9 +195,7 @@ def _body_step(before: Pose | None, now: Pose | None) -> NDArray[np.float64] | N
     step = (now.position_m - before.position_m)[:2]
     if not np.isfinite(step).all():
         return None
-    yaw = quaternion_to_yaw(before.quaternion_xyzw)
-    cosine, sine = np.cos(yaw), np.sin(yaw)
-    return np.array([cosine * step[0] + sine * step[1], cosine * step[1] - sine * step[0]])
+    return turned(-quaternion_to_yaw(before.quaternion_xyzw), step)
 
 
 _FARTHEST = 3.0

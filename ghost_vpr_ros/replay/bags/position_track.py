@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation, Slerp
 
 from ghost_vpr_ros.core.datatypes import Pose
 from ghost_vpr_ros.core.stamps import Order, orders_of
-
-_NEARLY_PARALLEL = 0.9995
 
 
 @dataclass(frozen=True)
@@ -134,13 +133,5 @@ def interpolate(start: Pose, end: Pose, share: float) -> Pose:
 def slerp(
     start: NDArray[np.float64], end: NDArray[np.float64], share: float
 ) -> NDArray[np.float64]:
-    """Unit quaternion on the shorter arc between two (Shoemake 1985, eq. for slerp)."""
-    cosine = float(np.dot(start, end))
-    if cosine < 0:
-        end, cosine = -end, -cosine
-    if cosine > _NEARLY_PARALLEL:
-        mixed = (1 - share) * start + share * end
-        return np.asarray(mixed / np.linalg.norm(mixed))
-    angle = np.arccos(cosine)
-    weights = np.sin([(1 - share) * angle, share * angle]) / np.sin(angle)
-    return np.asarray(weights[0] * start + weights[1] * end)
+    """Unit quaternion on the shorter arc between two (Shoemake 1985)."""
+    return np.asarray(Slerp([0.0, 1.0], Rotation.from_quat([start, end]))(share).as_quat())

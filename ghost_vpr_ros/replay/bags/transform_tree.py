@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from ghost_vpr_ros.core.datatypes import Pose
 from ghost_vpr_ros.replay.bags.messages import BODY_Q_OPTICAL
@@ -87,18 +87,6 @@ def compose(a_T_b: Pose, b_T_c: Pose) -> Pose:
     """a_T_c; both orientations must be known."""
     assert a_T_b.quaternion_xyzw is not None
     assert b_T_c.quaternion_xyzw is not None
-    offset = rotate(a_T_b.quaternion_xyzw, b_T_c.position_m)
-    turned = multiply(a_T_b.quaternion_xyzw, b_T_c.quaternion_xyzw)
-    return Pose(a_T_b.position_m + offset, turned)
-
-
-def multiply(p: NDArray[np.float64], q: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Hamilton product of two quaternions x, y, z, w."""
-    vector = p[3] * q[:3] + q[3] * p[:3] + np.cross(p[:3], q[:3])
-    return np.array([*vector, p[3] * q[3] - np.dot(p[:3], q[:3])])
-
-
-def rotate(q: NDArray[np.float64], vector: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(3,) vector turned by a unit quaternion x, y, z, w."""
-    twice = 2.0 * np.cross(q[:3], vector)
-    return np.asarray(vector + q[3] * twice + np.cross(q[:3], twice))
+    a_R_b = Rotation.from_quat(a_T_b.quaternion_xyzw)
+    a_R_c = a_R_b * Rotation.from_quat(b_T_c.quaternion_xyzw)
+    return Pose(a_T_b.position_m + a_R_b.apply(b_T_c.position_m), a_R_c.as_quat())

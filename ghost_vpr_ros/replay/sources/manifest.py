@@ -49,7 +49,7 @@ from ghost_vpr_ros.replay.sources.manifest_columns import (
     stamp_of,
 )
 from ghost_vpr_ros.replay.sources.plausible_positions import NORTH_TAKEN, NULL_NOT_TAKEN, some_of
-from ghost_vpr_ros.replay.sources.table import Row, Table, read_table
+from ghost_vpr_ros.replay.sources.table import Table, TableRow, read_table
 from ghost_vpr_ros.replay.sources.utm_grid import tells_hemisphere
 
 _OFTEN_OTHER = ('time',)
@@ -105,7 +105,7 @@ def _with_readable_columns(table: Table) -> tuple[Table, dict[str, str]]:
     return table, remarks
 
 
-def _unreadable(rows: Sequence[Row], meaning: str) -> str:
+def _unreadable(rows: Sequence[TableRow], meaning: str) -> str:
     """Why a column of another name cannot have this meaning; empty where it can."""
     try:
         if meaning == 'altitude':
@@ -119,12 +119,12 @@ def _unreadable(rows: Sequence[Row], meaning: str) -> str:
     return ''
 
 
-def _read_all(rows: Sequence[Row], read: Callable[[Row], object]) -> None:
+def _read_all(rows: Sequence[TableRow], read: Callable[[TableRow], object]) -> None:
     for row in rows:
         read(row)
 
 
-def _image_names(rows: Sequence[Row], path: Path) -> list[str]:
+def _image_names(rows: Sequence[TableRow], path: Path) -> list[str]:
     """Path of each row's image relative to the manifest's folder, as it is on the disk.
 
     Raises:
@@ -148,7 +148,7 @@ def _image_names(rows: Sequence[Row], path: Path) -> list[str]:
     return names
 
 
-def _name_on_disk(row: Row, folder: Path) -> str:
+def _name_on_disk(row: TableRow, folder: Path) -> str:
     """The image's path as written, or with slashes for backslashes, or with composed letters."""
     text = row.text('image')
     if not text:
@@ -203,7 +203,7 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _frame(row: Row, name: str, folder: Path, config: ImageConfig | None) -> Frame:
+def _frame(row: TableRow, name: str, folder: Path, config: ImageConfig | None) -> Frame:
     used = {column for meaning, column in row.columns.items() if meaning not in _KEPT_AS_TEXT}
     attributes = {column: text for column, text in row.cells.items() if column not in used}
     if 'heading_deg' in row.columns:
@@ -219,7 +219,7 @@ def _frame(row: Row, name: str, folder: Path, config: ImageConfig | None) -> Fra
     )
 
 
-def _position_remarks(rows: Sequence[Row], frames: Sequence[Frame]) -> list[str]:
+def _position_remarks(rows: Sequence[TableRow], frames: Sequence[Frame]) -> list[str]:
     """What was taken to be a position, or not one, without the table saying so."""
     null, north = [], []
     for row, frame in zip(rows, frames, strict=True):
@@ -234,7 +234,7 @@ def _position_remarks(rows: Sequence[Row], frames: Sequence[Frame]) -> list[str]
     return remarks + ([f'{some_of(north)}: {NORTH_TAKEN}'] if north else [])
 
 
-def filter_rows(rows: Sequence[Row], where: Mapping[str, str]) -> tuple[Row, ...]:
+def filter_rows(rows: Sequence[TableRow], where: Mapping[str, str]) -> tuple[TableRow, ...]:
     """Rows that pass every condition of `where`.
 
     A condition is a text that the cell must equal, or `low..high`, both inclusive: then the cell
@@ -260,7 +260,7 @@ def filter_rows(rows: Sequence[Row], where: Mapping[str, str]) -> tuple[Row, ...
     return kept
 
 
-def _passing(rows: tuple[Row, ...], column: str, condition: str) -> tuple[Row, ...]:
+def _passing(rows: tuple[TableRow, ...], column: str, condition: str) -> tuple[TableRow, ...]:
     """Never empty: an error says what could have been asked for."""
     equal = tuple(row for row in rows if row.cells[column] == condition)
     if equal:
@@ -288,7 +288,7 @@ def _bounds(condition: str) -> tuple[float, float] | None:
     return bounds if dots and all(map(math.isfinite, bounds)) else None
 
 
-def _value(row: Row, column: str, condition: str) -> float:
+def _value(row: TableRow, column: str, condition: str) -> float:
     """The cell as a number; NaN, which lies in no range, where it is empty."""
     try:
         # By the column's own name, whatever it is taken for.
@@ -304,7 +304,7 @@ def _is_inside(value: float, low: float, high: float) -> bool:
     return value >= low or value <= high
 
 
-def _distinct_values(rows: Sequence[Row], column: str) -> str:
+def _distinct_values(rows: Sequence[TableRow], column: str) -> str:
     values = sorted({row.cells[column] for row in rows})
     more = f' and {len(values) - _VALUES_SHOWN} more' if len(values) > _VALUES_SHOWN else ''
     return ', '.join(map(repr, values[:_VALUES_SHOWN])) + more

@@ -18,7 +18,7 @@ from ghost_vpr_ros.replay.sources.cell_values import (
     shown,
 )
 from ghost_vpr_ros.replay.sources.column_names import STAMPS
-from ghost_vpr_ros.replay.sources.table import Row
+from ghost_vpr_ros.replay.sources.table import TableRow
 from ghost_vpr_ros.replay.sources.utm_grid import utm_position
 
 _LEAST_NS = 10**15
@@ -35,7 +35,7 @@ _EXCEL_DAYS = (36_526, 73_051)
 """Dates of the years 2000 to 2100 as spreadsheets count them: days since 1900."""
 
 
-def stamp_of(row: Row) -> int:
+def stamp_of(row: TableRow) -> int:
     """Time of capture in integer nanoseconds, or `UNKNOWN_STAMP_NS` where no cell is filled.
 
     `stamp_ns` holds integer nanoseconds and `stamp_s` seconds. A column `stamp` is seconds where
@@ -54,7 +54,7 @@ def stamp_of(row: Row) -> int:
     return UNKNOWN_STAMP_NS
 
 
-def geo_of(row: Row) -> GeoPoint | None:
+def geo_of(row: TableRow) -> GeoPoint | None:
     """WGS84 position from latitude and longitude, or from UTM where its zone is given.
 
     0, 0 is a position that is not known.
@@ -79,7 +79,7 @@ def geo_of(row: Row) -> GeoPoint | None:
         raise row.error(f'{error}{_hint(degrees)}') from error
 
 
-def pose_of(row: Row) -> Pose | None:
+def pose_of(row: TableRow) -> Pose | None:
     """Metric pose from x, y, z, or from easting and northing that have no zone.
 
     Beside a WGS84 position a heading alone gives a pose without a position.
@@ -100,7 +100,7 @@ def pose_of(row: Row) -> Pose | None:
     return Pose(np.array([*position, row.number('altitude') or 0.0]), quaternion)
 
 
-def band_of(row: Row) -> str:
+def band_of(row: TableRow) -> str:
     """The text beside a UTM zone; in a column `hemisphere` S and N are no bands."""
     text = row.text('utm_band')
     if row.columns.get('utm_band') != 'hemisphere':
@@ -108,7 +108,7 @@ def band_of(row: Row) -> str:
     return {'S': 'south', 'N': 'north'}.get(text.upper(), text)
 
 
-def heading_of(row: Row) -> float | None:
+def heading_of(row: TableRow) -> float | None:
     """Degrees of the compass, or None.
 
     Raises:
@@ -136,14 +136,14 @@ def _hint(degrees: tuple[float, float] | None) -> str:
     return ''
 
 
-def _quaternion(row: Row) -> NDArray[np.float64] | None:
+def _quaternion(row: TableRow) -> NDArray[np.float64] | None:
     yaw_rad, heading_deg = row.number('yaw_rad'), heading_of(row)
     if yaw_rad is not None:
         return yaw_to_quaternion(yaw_rad)
     return None if heading_deg is None else heading_to_quaternion(heading_deg)
 
 
-def _checked_stamp(row: Row, column: str, text: str) -> int:
+def _checked_stamp(row: TableRow, column: str, text: str) -> int:
     try:
         stamp_ns = nanoseconds_of_date(text)
     except ValueError as error:
@@ -155,7 +155,7 @@ def _checked_stamp(row: Row, column: str, text: str) -> int:
     return stamp_ns
 
 
-def _scaled_stamp(row: Row, column: str, text: str) -> int:
+def _scaled_stamp(row: TableRow, column: str, text: str) -> int:
     """Nanoseconds of a number; a comma is a decimal point where commas separate nothing."""
     plain = text.replace(',', '.') if row.comma_is_decimal else text
     value = decimal_of(plain)
@@ -170,7 +170,7 @@ def _scaled_stamp(row: Row, column: str, text: str) -> int:
     return round(scaled)
 
 
-def _unit_ns(row: Row, column: str, text: str, value: Decimal) -> int:
+def _unit_ns(row: TableRow, column: str, text: str, value: Decimal) -> int:
     if column in _UNITS:
         return _UNITS[column]
     if re.fullmatch(r'\d+', text) is None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from ghost_vpr_ros.core.datatypes import Frame
-from ghost_vpr_ros.core.geodesy import horizontal_distance_m
+from ghost_vpr_ros.core.geodesy import horizontal_distance_m, on_unit_sphere
 
 NORTH_TAKEN = 'a UTM zone without a band is taken as north of the equator'
 NULL_NOT_TAKEN = 'position 0, 0 means "not known"; position not taken'
@@ -64,10 +64,7 @@ def _far_away(frames: Sequence[Frame]) -> list[str]:
     if len(located) < _LEAST_TO_COMPARE:
         return []
     degrees = np.array([(f.geo.latitude_deg, f.geo.longitude_deg) for f in located if f.geo])
-    latitude, longitude = np.radians(degrees).T
-    level = np.cos(latitude)
-    axes = (level * np.cos(longitude), level * np.sin(longitude), np.sin(latitude))
-    on_sphere = np.stack(axes, axis=1)
+    on_sphere = on_unit_sphere(*np.radians(degrees).T)
     middle = np.median(on_sphere, axis=0)
     is_far = np.linalg.norm(on_sphere - middle, axis=1) * _EARTH_RADIUS_M > _FAR_FROM_OTHERS_M
     if not 0 < is_far.sum() <= max(1, _FEW * len(located)):

@@ -34,7 +34,7 @@ _HEMISPHERES = {'latitude': 'NS', 'longitude': 'EW'}
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """One row of a table: its line in the file and its cells by column, as stripped text.
 
     Attributes:
@@ -134,7 +134,7 @@ class Table:
     encoding: str
     columns: tuple[str, ...]
     meanings: Mapping[str, str]
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
 
 
 def read_table(path: Path) -> Table:
@@ -164,7 +164,7 @@ def read_table(path: Path) -> Table:
             if any(cell.strip() for cell in cells):
                 line = reader.line_num + num_skipped
                 values = _values(cells, header, path, line)
-                rows.append(Row(path, line, values, found, separator != ','))
+                rows.append(TableRow(path, line, values, found, separator != ','))
     except csv.Error as error:
         line = reader.line_num + num_skipped
         raise SourceError(f'{path} row {line}: not valid CSV ({error})') from error

@@ -14,7 +14,7 @@ from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.replay.bags.pose_messages import geo_of_degrees
 from ghost_vpr_ros.replay.bags.position_track import PositionTrack, make_track
 from ghost_vpr_ros.replay.sources.manifest_columns import geo_of, pose_of, stamp_of
-from ghost_vpr_ros.replay.sources.table import Row, read_table
+from ghost_vpr_ros.replay.sources.table import TableRow, read_table
 
 _TUM_COLUMNS = ('stamp_s', 'x', 'y', 'z', 'qx', 'qy', 'qz', 'qw')
 
@@ -64,19 +64,19 @@ def _at(frame: Frame, pose: Pose | None, is_geo: bool) -> Frame:
     return replace(frame, geo=geo_of_degrees(pose), pose=None)
 
 
-def _stamp(row: Row) -> int:
+def _stamp(row: TableRow) -> int:
     stamp_ns = stamp_of(row)
     if stamp_ns == UNKNOWN_STAMP_NS:
         raise row.error('expected a stamp (column stamp_s or stamp_ns), found none')
     return stamp_ns
 
 
-def _is_unknown(row: Row) -> bool:
+def _is_unknown(row: TableRow) -> bool:
     """Whether the row says 0, 0 where it should say degrees: no fix at that moment."""
     return row.pair('latitude', 'longitude') is not None and geo_of(row) is None
 
 
-def _pose(row: Row, is_geo: bool) -> Pose:
+def _pose(row: TableRow, is_geo: bool) -> Pose:
     geo, pose = geo_of(row), pose_of(row)
     if is_geo and geo is not None:
         altitude_m = math.nan if geo.altitude_m is None else geo.altitude_m
@@ -86,7 +86,7 @@ def _pose(row: Row, is_geo: bool) -> Pose:
     raise row.error('expected a position (latitude,longitude or x,y), the same kind in every row')
 
 
-def _tum_rows(path: Path) -> list[Row]:
+def _tum_rows(path: Path) -> list[TableRow]:
     try:
         lines = path.read_text('utf-8').splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -94,7 +94,7 @@ def _tum_rows(path: Path) -> list[Row]:
     rows = []
     for number, line in enumerate(lines, start=1):
         words = line.split('#')[0].split()
-        row = Row(path, number, dict(zip(_TUM_COLUMNS, words, strict=False)))
+        row = TableRow(path, number, dict(zip(_TUM_COLUMNS, words, strict=False)))
         if words and len(words) != len(_TUM_COLUMNS):
             raise row.error(f'expected `seconds x y z qx qy qz qw`, found {line!r}')
         if words:

@@ -6,7 +6,7 @@ import pytest
 
 from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.replay.sources.manifest import filter_rows
-from ghost_vpr_ros.replay.sources.manifest_columns import Row
+from ghost_vpr_ros.replay.sources.manifest_columns import TableRow
 
 TIMES = ['060000', '175959', '180000', '235959', '000000', '055959', '']
 
@@ -14,7 +14,7 @@ TIMES = ['060000', '175959', '180000', '235959', '000000', '055959', '']
 def rows_of(**columns):
     lines = zip(*columns.values(), strict=True)
     return [
-        Row(Path('m.csv'), line, dict(zip(columns, cells, strict=True)))
+        TableRow(Path('m.csv'), line, dict(zip(columns, cells, strict=True)))
         for line, cells in enumerate(lines, start=2)
     ]
 

@@ -43,10 +43,10 @@ def test_a_table_is_read(plan: Path) -> None:
     assert table.base == plan.parent / 'base.yaml'
     assert table.claims == (('all of it', 'no training'),)
     assert table.rows == (
-        Row('no training', ('initialise',), (), 'NetVLAD'),
-        Row('all of it', ('distill', 'initialise', 'train', 'whiten'), ('model.clusters=8',)),
-        Row('elsewhere', (), (), '', 'weights of others'),
-        Row('again', ('initialise',), evaluate=('--rerank', 'patch-netvlad')),
+        PlanRow('no training', ('initialise',), (), 'NetVLAD'),
+        PlanRow('all of it', ('distill', 'initialise', 'train', 'whiten'), ('model.clusters=8',)),
+        PlanRow('elsewhere', (), (), '', 'weights of others'),
+        PlanRow('again', ('initialise',), evaluate=('--rerank', 'patch-netvlad')),
     )
     assert table.reference is not None and table.reference.name == 'table1'
 
