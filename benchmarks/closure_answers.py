@@ -24,7 +24,7 @@ from ghost_vpr_ros.replay.calibration.calibrator import calibrate_together
 from ghost_vpr_ros.replay.calibration.judged_drive import Elsewhere, judged_drive
 from ghost_vpr_ros.replay.config import CalibrationConfig
 from ghost_vpr_ros.replay.evaluation.ground_truth import GroundTruth
-from ghost_vpr_ros.replay.evaluation.match_sheet import Tile, Verdict
+from ghost_vpr_ros.replay.evaluation.match_sheet import Tile, TileMark
 from ghost_vpr_ros.replay.evaluation.replayer import (
     Answer,
     keyframes_as_frames,
@@ -159,13 +159,13 @@ def wrong_answer(
     where = 'another place' if truth is None else f'{distance:.1f} {unit} away'
     captions = f'p {best.probability:.3f}, {where}', f'{best.inliers} inliers'
     tiles = [
-        Tile(frame.load(), (drive, frame.name), Verdict.QUERY),
-        Tile(database[row].load(), captions, Verdict.WRONG),
+        Tile(frame.load(), (drive, frame.name), TileMark.QUERY),
+        Tile(database[row].load(), captions, TileMark.WRONG),
     ]
     nearest = None if truth is None else truth.nearest_positive(number)
     if nearest is not None:
         right = database[nearest]
-        tiles.append(Tile(right.load(), ('nearest right one', right.name), Verdict.MISSED))
+        tiles.append(Tile(right.load(), ('nearest right one', right.name), TileMark.MISSED))
     return WrongAnswer(
         drive,
         frame.name,

@@ -156,10 +156,10 @@ def _check_picture(picture: Path, args: argparse.Namespace) -> None:
 def _tiles(
     recognizer: PlaceRecognizer, path: Path, image: Any, hypothesis: Hypothesis
 ) -> list[Tile]:
-    from ghost_vpr_ros.replay.evaluation.match_sheet import Tile, Verdict
+    from ghost_vpr_ros.replay.evaluation.match_sheet import Tile, TileMark
 
     answer = f'{hypothesis.state.value}, {hypothesis.reason.value}'.removesuffix(', NONE')
-    tiles = [Tile(image, (answer, path.name), Verdict.QUERY)]
+    tiles = [Tile(image, (answer, path.name), TileMark.QUERY)]
     for candidate in hypothesis.candidates[: _TILES_IN_ROW - 1]:
         tiles.append(_candidate_tile(recognizer, candidate))
     return tiles
@@ -189,7 +189,7 @@ def _attention_tiles(model: VprModel, tiles: list[Tile]) -> list[Tile]:
         tiles: the query, and its best candidate where it has one.
     """
     from ghost_vpr_ros.replay.evaluation.attention import cell_terms, described, overlay
-    from ghost_vpr_ros.replay.evaluation.match_sheet import Tile, Verdict
+    from ghost_vpr_ros.replay.evaluation.match_sheet import Tile, TileMark
 
     if len(tiles) < 2:
         return tiles
@@ -197,7 +197,7 @@ def _attention_tiles(model: VprModel, tiles: list[Tile]) -> list[Tile]:
     seen, found = described(model, image), described(model, view)
     for picture, other, name in ((image, found, 'query'), (view, seen, 'candidate')):
         shown = overlay(picture, cell_terms(model, picture, other))
-        tiles.append(Tile(shown, (f'cells of the {name}',), Verdict.UNJUDGED))
+        tiles.append(Tile(shown, (f'cells of the {name}',), TileMark.UNJUDGED))
     return [tiles[0], tiles[2], tiles[3], tiles[1]]
 
 

@@ -20,7 +20,7 @@ from ghost_vpr_ros.replay.evaluation.html_report import (
     row_link,
     write_report,
 )
-from ghost_vpr_ros.replay.evaluation.match_sheet import Tile, Verdict, draw_sheet
+from ghost_vpr_ros.replay.evaluation.match_sheet import Tile, TileMark, draw_sheet
 from ghost_vpr_ros.replay.evaluation.metrics import RECALL_RANKS
 from ghost_vpr_ros.replay.evaluation.plots import (
     DrivenAnswer,
@@ -207,7 +207,7 @@ def _sheet(evaluation: Evaluation, queries: list[int], heading: str) -> Sheet:
 
 def _tiles(evaluation: Evaluation, query: int) -> list[Tile]:
     frame = evaluation.queries[query]
-    tiles = [Tile(frame.load(), ('query', frame.name), Verdict.QUERY)]
+    tiles = [Tile(frame.load(), ('query', frame.name), TileMark.QUERY)]
     for rank, row in enumerate(evaluation.rows[query, :_CANDIDATES_ON_SHEET]):
         if row != NO_ROW:
             tiles.append(_candidate_tile(evaluation, query, rank, int(row)))
@@ -221,7 +221,7 @@ def _candidate_tile(evaluation: Evaluation, query: int, rank: int, row: int) -> 
     similarity = evaluation.similarity[query, rank]
     text = f'{similarity:.3f} · {_distance_text(evaluation, query, row)}'
     frame = evaluation.database[row]
-    return Tile(frame.load(), (text, frame.name), Verdict.RIGHT if right else Verdict.WRONG)
+    return Tile(frame.load(), (text, frame.name), TileMark.RIGHT if right else TileMark.WRONG)
 
 
 def _expected_tiles(evaluation: Evaluation, query: int) -> list[Tile]:
@@ -234,7 +234,7 @@ def _expected_tiles(evaluation: Evaluation, query: int) -> list[Tile]:
     found = f'right one at rank {rank}' if rank else 'nearest right one, not retrieved'
     frame = evaluation.database[row]
     text = f'{found} · {_distance_text(evaluation, query, row)}'
-    return [Tile(frame.load(), (text, frame.name), Verdict.MISSED)]
+    return [Tile(frame.load(), (text, frame.name), TileMark.MISSED)]
 
 
 def _distance_text(evaluation: Evaluation, query: int, row: int) -> str:

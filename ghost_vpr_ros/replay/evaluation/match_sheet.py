@@ -1,6 +1,6 @@
 """A sheet of pictures: each row a query and what was found, framed green (right) or red (wrong).
 
-The verdict stands in the caption as a mark too, for readers who do not tell red from green.
+The mark stands in the caption too, for readers who do not tell red from green.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _INK = '#1d2733'
 _PALE_INK = '#5b6875'
 
 
-class Verdict(enum.Enum):
+class TileMark(enum.Enum):
     """What a tile is, with the colour of its frame."""
 
     QUERY = '#2f6fb2'
@@ -36,16 +36,16 @@ class Verdict(enum.Enum):
     UNJUDGED = '#8b959f'
 
 
-_MARKS = {Verdict.RIGHT: '✓ ', Verdict.WRONG: '✗ '}
+_SIGNS = {TileMark.RIGHT: '✓ ', TileMark.WRONG: '✗ '}
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One picture of the sheet: RGB uint8 (H, W, 3), its caption, a line each, and its verdict."""
+    """One picture of the sheet: RGB uint8 (H, W, 3), its caption, a line each, and its mark."""
 
     image: NDArray[np.uint8]
     caption: tuple[str, ...]
-    verdict: Verdict = Verdict.UNJUDGED
+    mark: TileMark = TileMark.UNJUDGED
 
 
 @dataclass(frozen=True)
@@ -113,11 +113,11 @@ def _draw_tile(
     x, y = corner
     width_px, height_px = layout.tile_width_px, layout.tile_height_px
     outer = (x, y, x + width_px + 2 * _FRAME_PX - 1, y + height_px + 2 * _FRAME_PX - 1)
-    draw.rectangle(outer, fill=tile.verdict.value)
+    draw.rectangle(outer, fill=tile.mark.value)
     picture = _fitted(tile.image, width_px, height_px)
     sheet.paste(picture, (x + _FRAME_PX, y + _FRAME_PX))
     for number, line in enumerate(tile.caption):
-        text = _MARKS.get(tile.verdict, '') + line if number == 0 else line
+        text = _SIGNS.get(tile.mark, '') + line if number == 0 else line
         place = (x + 1, outer[3] + 4 + number * _LINE_PX)
         ink = _INK if number == 0 else _PALE_INK
         draw.text(place, _shortened(text, width_px + 2 * _FRAME_PX), ink, _font(_FONT_PX))

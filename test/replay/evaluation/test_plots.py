@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ghost_vpr_ros.replay.evaluation.match_sheet import Tile, Verdict, draw_sheet
+from ghost_vpr_ros.replay.evaluation.match_sheet import Tile, TileMark, draw_sheet
 from ghost_vpr_ros.replay.evaluation.metrics import precision_recall
 from ghost_vpr_ros.replay.evaluation.plots import (
     ANSWER_STYLES,
@@ -62,7 +62,7 @@ def test_only_accepted_wrong_answers_are_joined_to_their_keyframe():
 
 def test_a_sheet_frames_right_and_wrong_tiles():
     image = np.zeros((30, 40, 3), np.uint8)
-    right, wrong = (Tile(image, ('a',), v) for v in (Verdict.RIGHT, Verdict.WRONG))
+    right, wrong = (Tile(image, ('a',), v) for v in (TileMark.RIGHT, TileMark.WRONG))
     sheet = draw_sheet('title', 'subtitle', [[right, wrong], [right]])
     assert count(sheet, GREEN) == pytest.approx(2 * count(sheet, RED), rel=0.05)
     assert count(sheet, RED) > 2 * 5 * (240 + 180)
