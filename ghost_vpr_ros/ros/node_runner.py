@@ -59,11 +59,6 @@ class StopRequest:
         """Ask for the end; only the first request counts."""
         self._statuses.put(exit_status)
 
-    @property
-    def is_requested(self) -> bool:
-        """Whether somebody asked already."""
-        return not self._statuses.empty()
-
     def wait(self) -> int:
         """Block until somebody asks for the end; the exit status."""
         return self._statuses.get()

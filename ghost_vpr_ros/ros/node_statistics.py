@@ -46,7 +46,6 @@ class Statistics:
     """Counters since the start and durations of the latest frames; safe to use from any thread.
 
     Attributes:
-        is_receiving: whether images arrived between the last two calls of `values`.
         recent: what happened in the seconds before the last call of `values`.
     """
 
@@ -60,7 +59,6 @@ class Statistics:
         self._age_ms: deque[float] = deque(maxlen=_WINDOW)
         self._inference_ms: deque[float] = deque(maxlen=_WINDOW)
         self._received_before = 0
-        self.is_receiving = False
         self._sentences: dict[str, str] = {}
         self._waiting_since_s = self._last_s
         self._snapshots: deque[tuple[float, Counter[str]]] = deque()
@@ -97,7 +95,6 @@ class Statistics:
         with self._lock:
             received = self._counts['received']
             rate_hz = self._rate_hz(received)
-            self.is_receiving = rate_hz > 0.0
             return {
                 'input rate [Hz]': f'{rate_hz:.1f}',
                 'stamp age p50 [ms]': _percentile(self._age_ms, 50),

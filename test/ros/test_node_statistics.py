@@ -19,9 +19,7 @@ def test_the_input_rate_is_that_of_the_time_that_passed():
     statistics.count('received', 10)
     second = statistics.values()
     assert (first['input rate [Hz]'], second['input rate [Hz]']) == ('20.0', '2.0')
-    assert statistics.is_receiving
     assert statistics.values()['input rate [Hz]'] == '0.0'
-    assert not statistics.is_receiving
 
 
 def test_answers_are_counted_by_state_and_reason():

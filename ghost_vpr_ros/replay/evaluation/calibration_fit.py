@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 
 from ghost_vpr_ros.core.errors import CalibrationError
 from ghost_vpr_ros.core.probability.likelihood import logistic
@@ -17,9 +18,7 @@ MIN_ACCEPTED = 10
 """A precision that rests on fewer accepted answers is not believed."""
 
 _WILSON_Z = 1.6449
-_STEPS = 100
-_TOLERANCE = 1e-10
-_LEAST_STEP = 1e-10
+_GRADIENT_TOLERANCE = 1e-9
 _SIMULATIONS = 200
 
 
@@ -67,8 +66,7 @@ def fit_margin_logistic(
     """Slope and intercept of the logistic function that makes the examples most likely.
 
     Platt 1999, "Probabilistic outputs for support vector machines", with its smoothed targets
-    (N+ + 1) / (N+ + 2) and 1 / (N- + 2), which keep the fit finite where no margin is shared;
-    Newton's method with halved steps, as Lin, Lin and Weng 2007.
+    (N+ + 1) / (N+ + 2) and 1 / (N- + 2), which keep the fit finite where no margin is shared.
 
     Args:
         margins: (n,) finite.
@@ -86,7 +84,7 @@ def fit_margin_logistic(
     targets = np.where(is_right, (right + 1.0) / (right + 2.0), 1.0 / (wrong + 2.0))
     inputs = np.stack([margins, np.ones(len(margins))], axis=1)
     start = np.array([0.0, np.log((right + 1.0) / (wrong + 1.0))])
-    slope, intercept = map(float, _newton(inputs, targets, weights, start))
+    slope, intercept = map(float, _most_likely(inputs, targets, weights, start))
     if slope <= 0.0:
         raise CalibrationError(
             'right matches do not have larger margins than wrong ones on this drive: nothing to '
@@ -95,35 +93,31 @@ def fit_margin_logistic(
     return slope, intercept
 
 
-def _newton(
+def _most_likely(
     inputs: NDArray[np.float64],
     targets: NDArray[np.float64],
     weights: NDArray[np.float64],
-    parameters: NDArray[np.float64],
+    start: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    loss = _loss(inputs @ parameters, targets, weights)
-    for _ in range(_STEPS):
+    """(2,) parameters of the least weighted cross-entropy, by Newton's method."""
+
+    def loss(parameters: NDArray[np.float64]) -> float:
+        value = inputs @ parameters
+        return float((weights * (np.logaddexp(0.0, value) - targets * value)).sum())
+
+    def gradient(parameters: NDArray[np.float64]) -> NDArray[np.float64]:
+        return inputs.T @ (weights * (logistic(inputs @ parameters) - targets))
+
+    def hessian(parameters: NDArray[np.float64]) -> NDArray[np.float64]:
         probability = logistic(inputs @ parameters)
-        gradient = inputs.T @ (weights * (probability - targets))
-        if np.abs(gradient).max() < _TOLERANCE:
-            break
         curvature = weights * probability * (1.0 - probability)
-        hessian = inputs.T @ (curvature[:, np.newaxis] * inputs) + 1e-12 * np.eye(2)
-        direction = np.linalg.solve(hessian, gradient)
-        step = 1.0
-        while (new := _loss(inputs @ (parameters - step * direction), targets, weights)) > loss:
-            step *= 0.5
-            if step < _LEAST_STEP:
-                return parameters
-        parameters, loss = parameters - step * direction, new
-    return parameters
+        return inputs.T @ (curvature[:, np.newaxis] * inputs)
 
-
-def _loss(
-    value: NDArray[np.float64], targets: NDArray[np.float64], weights: NDArray[np.float64]
-) -> float:
-    """Weighted cross-entropy of logistic(value) and the targets."""
-    return float((weights * (np.logaddexp(0.0, value) - targets * value)).sum())
+    options = {'gtol': _GRADIENT_TOLERANCE, 'initial_trust_radius': 10.0, 'max_trust_radius': 1e4}
+    found = minimize(
+        loss, start, jac=gradient, hess=hessian, method='trust-exact', options=options
+    )
+    return np.asarray(found.x)
 
 
 def threshold_for(

@@ -34,11 +34,6 @@ class House:
     lot: Lot
     style: HouseStyle
 
-    @property
-    def top_m(self) -> float:
-        """Height of the roof over the ground."""
-        return self.style.height_m + max([h for _, h in PROFILES[self.style.roof]], default=0.0)
-
     def wall(self, k: int) -> Surface:
         """The wall from corner k to corner k + 1."""
         a, b = self.lot.corners[k], self.lot.corners[(k + 1) % 4]
