@@ -1,4 +1,4 @@
-"""Drives asked, answers judged and calibrations learnt, for `benchmarks/closures.py`."""
+"""Drives asked, answers judged and calibrations learned, for `benchmarks/closures.py`."""
 
 from __future__ import annotations
 

@@ -226,11 +226,11 @@ def _write_reliability(results: Results, unknown_share: float, folder: Path) -> 
     after = outcomes.get((table.TOWNS, table.HEADLINE))
     if before is None or after is None:
         return
-    learnt = results.described['calibrations'][f'{table.TOWNS}, {table.HEADLINE}']
+    learned = results.described['calibrations'][f'{table.TOWNS}, {table.HEADLINE}']
     title = f'{len(after)} towns, {table.HEADLINE}, {100 * unknown_share:.0f} % unknown places'
     names = ('map alone', 'calibrated')
     bins = {n: _bins(d, unknown_share) for n, d in zip(names, (before, after), strict=True)}
-    picture = png_of(reliability_plot(bins, learnt['min_probability'], title))
+    picture = png_of(reliability_plot(bins, learned['min_probability'], title))
     write_file(folder / 'reliability.png', picture)
 
 

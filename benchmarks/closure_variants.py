@@ -35,7 +35,7 @@ GSV_VAL = 'gsv val'
 TOWNS_AND_GSV_VAL = 'towns and gsv val'
 
 SOURCES = {TOWNS: ('towns',), GSV_VAL: ('gsv',), TOWNS_AND_GSV_VAL: ('towns', 'gsv')}
-"""Drives that a calibration is learnt on; each variant learns its own."""
+"""Drives that a calibration is learned on; each variant learns its own."""
 
 CALIBRATIONS = {
     'town': (MAP_ALONE, TOWNS),

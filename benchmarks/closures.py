@@ -1,7 +1,7 @@
 """How far the answers can be trusted: precision and recall of what is accepted, and what it costs.
 
 Asks a second drive of each of several sample towns, the right side of gardens_point, and images
-of places that the map does not hold; with each stage off and on. What is learnt is learnt on other
+of places that the map does not hold; with each stage off and on. What is learned is learned on other
 towns and on the validation split of gsv_cambridge, never on a drive that is judged. Writes
 `closures.json`, `closures.md`, a reliability diagram and pictures of the worst false answers.
 
@@ -32,7 +32,7 @@ from ghost_vpr_ros.replay.config import CalibrationConfig
 from ghost_vpr_ros.replay.output_files import make_output_folder
 
 Calibrations = dict[tuple[str, str], Calibration | None]
-"""By name of the calibration and of the variant that it was learnt for."""
+"""By name of the calibration and of the variant that it was learned for."""
 
 
 def options() -> argparse.Namespace:
@@ -77,7 +77,7 @@ def questions_of(part: str, chosen: argparse.Namespace) -> list[Questions]:
     return [drives.elsewhere_questions(chosen.data, name) for name in drives.SETS_ELSEWHERE]
 
 
-def learnt(
+def learned(
     workshop: Workshop, chosen: argparse.Namespace, config: CalibrationConfig
 ) -> Calibrations:
     """Every calibration that the chosen parts are asked with, for each variant."""
@@ -91,7 +91,7 @@ def learnt(
             sources.append(drives.gsv_val_questions(chosen.data))
         for variant in chosen.variants:
             found[name, variant] = learn(workshop, sources, variant, config)
-            print(f'learnt: {name}, {variant}', flush=True)
+            print(f'learned: {name}, {variant}', flush=True)
     return found
 
 
@@ -134,7 +134,7 @@ def main() -> None:
     config = CalibrationConfig(precision=chosen.precision)
     make_output_folder(chosen.out)
     workshop = Workshop(chosen.work)
-    calibrations = learnt(workshop, chosen, config)
+    calibrations = learned(workshop, chosen, config)
     results = Results(
         {
             'weights': workshop.model.model_hash,

@@ -84,7 +84,7 @@ def _asked(place_map: PlaceMap, places: KnownPlaces, asked: Asked) -> dict[str, 
     teacher = MapTeacher(place_map, places)
     started = time.perf_counter()
     teacher.learn(settings.group_radius_m)
-    learnt = time.perf_counter() - started
+    learned = time.perf_counter() - started
 
     def query(number: int) -> Floats:
         return queries[number % len(queries)][np.newaxis]
@@ -107,7 +107,7 @@ def _asked(place_map: PlaceMap, places: KnownPlaces, asked: Asked) -> dict[str, 
 
     found = np.concatenate([places._index.search(q[np.newaxis], 1)[0] for q in queries])
     return {
-        'learn_s': learnt,
+        'learn_s': learned,
         'is_exact': places._index.is_exact,
         'search': timed(search, _TIMED) | recalls(found[:, 0] == asked.best, asked),
         'retrieve': timed(retrieve, _TIMED),

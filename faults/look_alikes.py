@@ -26,9 +26,9 @@ def tunnels(seed: int, count: int) -> Tally:
         noise = 10.0 ** rng.uniform(-4.0, 0.0) * (number % 10 != 0)
         rows = rng.normal(size=DIM) / 8.0 + noise / 8.0 * rng.normal(size=(length, DIM))
         rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-        learnt = learn_likelihood(rows, positions, RADIUS_M)
+        learned = learn_likelihood(rows, positions, RADIUS_M)
         detail = f'{length} keyframes, noise {noise:.2g}'
-        tally.add('refused' if learnt is None else 'silent', detail)
+        tally.add('refused' if learned is None else 'silent', detail)
     return tally
 
 

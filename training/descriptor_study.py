@@ -3,7 +3,7 @@
 python -m training.descriptor_study --config training/configs/NAME.yaml --out FOLDER
     --weights A B C [--dims 64 128 256 512 4096] [--only gsv_test ...] [--images SOURCE ...]
 
-The whitening of each network is learnt on the same training images, those of the configuration or
+The whitening of each network is learned on the same training images, those of the configuration or
 of --images; a smaller D is the prefix of a larger one. What the networks' descriptors are before
 the whitening is measured beside it. FOLDER gets a table, the figures as JSON, and a picture.
 """
@@ -108,7 +108,7 @@ class Study:
         learnt_on: Sequence[NDArray[np.float16]],
         dims: Sequence[int],
     ) -> Iterator[tuple[int, Whitening]]:
-        """A whitening for each of the sizes: the largest one that can be learnt, cut shorter.
+        """A whitening for each of the sizes: the largest one that can be learned, cut shorter.
 
         Raises:
             ConfigError: the memory is too small.

@@ -33,7 +33,7 @@ from training.trunk.view_bank import BankBatches, ViewBank
 
 LOG_EVERY = 20
 PCA_BATCHES = 16
-"""A reduction is learnt on the views of the last so many steps."""
+"""A reduction is learned on the views of the last so many steps."""
 
 
 def distill(experiment: Experiment, folder: RunFolder, processes: Processes) -> None:

@@ -41,7 +41,7 @@ SECTIONS = {
 """Section of the YAML file -> where its configuration class is."""
 
 DATA_PARTS = ('train', 'val')
-"""Data sets of an experiment: what is learnt from, and what the best weights are chosen by."""
+"""Data sets of an experiment: what is learned from, and what the best weights are chosen by."""
 
 _KNOWN = ['seed', 'init', 'backbone_weights', 'preprocessing', 'model', 'data', *SECTIONS]
 

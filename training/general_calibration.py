@@ -113,9 +113,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         engine.close()
         matches = best_matches(descriptors, points, [frame.panorama for frame in located])
         name = ' '.join([Path(args.source).name, *args.where])
-        learnt = learn(*matches, name, model.model_hash)
-        write_file(args.out, learnt.to_json())
-        return learnt.to_json()
+        learned = learn(*matches, name, model.model_hash)
+        write_file(args.out, learned.to_json())
+        return learned.to_json()
 
     return finish('general_calibration', work)
 

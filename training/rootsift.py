@@ -72,7 +72,7 @@ def _run(args: argparse.Namespace) -> str:
     config = RootSiftConfig(clusters=args.clusters, descriptor_dim=args.dim)
     model = RootSiftVlad(config, args.size_px, args.size_px)
     model.provenance = (
-        f'centres and whitening learnt on {len(frames)} images of {", ".join(args.images)}, '
+        f'centres and whitening learned on {len(frames)} images of {", ".join(args.images)}, '
         f'seed {args.seed}'
     )
     learn(model, frames, args.seed)

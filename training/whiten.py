@@ -41,7 +41,7 @@ from training.trunk.photo_views import open_unweighted
 
 
 def whiten(model: VprModel, experiment: Experiment, folder: Path, device: str) -> VprModel:
-    """The model with a whitening, learnt on the experiment's images.
+    """The model with a whitening, learned on the experiment's images.
 
     Args:
         model: with or without a whitening, which is not used.
@@ -66,7 +66,7 @@ def whiten(model: VprModel, experiment: Experiment, folder: Path, device: str) -
 def training_descriptors(
     model: VprModel, experiment: Experiment, folder: Path, device: str
 ) -> tuple[list[NDArray[np.float16]], str]:
-    """What the whitening is learnt from, (N, K * C) each, and the sources of the images.
+    """What the whitening is learned from, (N, K * C) each, and the sources of the images.
 
     One array; two with `light_pairs`, the second of the same images under other light.
 
@@ -93,7 +93,7 @@ def input_of(model: VprModel, experiment: Experiment) -> PreprocessingConfig:
 
 
 def whitening_frames(experiment: Experiment) -> tuple[list[Frame], str]:
-    """The images that the experiment's whitening is learnt on, in order, and their sources.
+    """The images that the experiment's whitening is learned on, in order, and their sources.
 
     Raises:
         ConfigError: the experiment names none.

@@ -1,6 +1,6 @@
 """Calibrate a map on a drive with known positions: probabilities that hold, and a threshold.
 
-Writes calibration.json, per_frame.csv and reliability.png, and stores what was learnt in the map.
+Writes calibration.json, per_frame.csv and reliability.png, and stores what was learned in the map.
 With --from another map's calibration (of the same weights) is taken instead, and checked on the
 drive.
 """
@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest='from_map',
         metavar='MAP',
         type=Path,
-        help="take this map's calibration and check it on the drive; nothing is learnt",
+        help="take this map's calibration and check it on the drive; nothing is learned",
     )
     parser.add_argument(
         '--dry-run', action='store_true', help='write the report, leave the map as it is'
@@ -108,17 +108,17 @@ def run(args: argparse.Namespace) -> int:
 
 
 def calibration_lines(figures: Mapping[str, Any]) -> list[str]:
-    """What was learnt, in four lines; `calibration.json` holds everything."""
-    learnt, accepted = figures['calibration'], figures['accepted']
+    """What was learned, in four lines; `calibration.json` holds everything."""
+    learned, accepted = figures['calibration'], figures['accepted']
     ece = [100.0 * figures[name]['weighted'] for name in ('ece_before', 'ece_after')]
     unknown = accepted['num_wrong_at_unknown_places']
     where = f' ({unknown} of them where the map lacks the place)' if unknown else ''
     told = accepted_text(accepted['num_accepted'], accepted['num_right'], accepted['num_wrong'])
     return [
-        f'accepted from probability {learnt["min_probability"]:.3f} on, of '
+        f'accepted from probability {learned["min_probability"]:.3f} on, of '
         f'{accepted["num_answers"]} answers {told}{where}',
-        f'precision {100 * accepted["precision"]:.1f} % with {100 * learnt["unknown_share"]:g} % '
-        f'unknown places (aimed at {100 * learnt["stated_precision"]:g} %; at least '
+        f'precision {100 * accepted["precision"]:.1f} % with {100 * learned["unknown_share"]:g} % '
+        f'unknown places (aimed at {100 * learned["stated_precision"]:g} %; at least '
         f'{100 * accepted["precision_lower_bound"]:.1f} % with 95 % certainty)',
         f'recall {100 * accepted["recall"]:.1f} %: so many of the images whose place is in the '
         'map are accepted and right',

@@ -132,7 +132,7 @@ def _map_values(place_map: MapReader) -> dict[str, Any]:
 
 def _calibration(calibration: Any) -> str | dict[str, Any]:
     if calibration is None:
-        return 'none: probabilities are learnt from the map alone, see ghost-vpr calibrate'
+        return 'none: probabilities are learned from the map alone, see ghost-vpr calibrate'
     return dict(vars(calibration))
 
 

@@ -122,9 +122,9 @@ class PlaceRecognizer:
     @property
     def calibration(self) -> Calibration | None:
         """The one in use: the map's; None where it has none, or one for another radius."""
-        learnt = self._calibration
-        fits = learnt is not None and learnt.group_radius_m == self._config.group_radius_m
-        return learnt if fits else None
+        learned = self._calibration
+        fits = learned is not None and learned.group_radius_m == self._config.group_radius_m
+        return learned if fits else None
 
     def use_calibration(self, calibration: Calibration | None) -> None:
         """Judge by this calibration from now on instead of the map's; None: by the map alone."""

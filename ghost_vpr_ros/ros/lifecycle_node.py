@@ -145,7 +145,7 @@ class PlaceRecognitionNode(LifecycleNode):
             self.get_logger().warning(sentence)
         if place_map.calibration is None:
             self.get_logger().warning(
-                f'map {config.map} is not calibrated: probabilities are learnt from the map alone '
+                f'map {config.map} is not calibrated: probabilities are learned from the map alone '
                 'and few places are accepted; run `ghost-vpr calibrate`'
             )
 
@@ -267,12 +267,12 @@ def helper_qos() -> QoSProfile:
 
 
 def _calibration_text(place_map: MapReader) -> str:
-    learnt = place_map.calibration
-    if learnt is None:
+    learned = place_map.calibration
+    if learned is None:
         return 'none'
     return (
-        f'{100 * learnt.stated_precision:g} % precision, accepted from probability '
-        f'{learnt.min_probability:.3f}, learnt on {learnt.learnt_on}'
+        f'{100 * learned.stated_precision:g} % precision, accepted from probability '
+        f'{learned.min_probability:.3f}, learned on {learned.learnt_on}'
     )
 
 

@@ -48,10 +48,10 @@ def test_what_is_learnt_is_stored_reported_and_shown(program, town, place_map, t
     out = tmp_path / 'out'
     done = program('calibrate', place_map, '--source', town[1], '--out', out, '--json')
     figures = json.loads(done.out)
-    learnt = calibration_of(place_map)
-    assert figures['calibration']['slope'] == learnt.slope
-    assert learnt.stated_precision == 0.99
-    assert learnt.learnt_on == 'second'
+    learned = calibration_of(place_map)
+    assert figures['calibration']['slope'] == learned.slope
+    assert learned.stated_precision == 0.99
+    assert learned.learnt_on == 'second'
     assert {p.name for p in out.iterdir()} == {
         'calibration.json',
         'per_frame.csv',
@@ -67,8 +67,8 @@ def test_a_drive_elsewhere_tells_of_unknown_places(program, town, place_map, tmp
     options = ('--source', town[1], '--unknown-source', elsewhere, '--out', out, '--json')
     done = program('calibrate', place_map, *options)
     assert done.status == 0, done.error
-    learnt = calibration_of(place_map)
-    assert learnt.num_wrong >= COUNT
+    learned = calibration_of(place_map)
+    assert learned.num_wrong >= COUNT
     report = json.loads((out / 'calibration.json').read_text())
     assert report['unknown_source'] == str(elsewhere)
     rows = (out / 'per_frame.csv').read_text().splitlines()

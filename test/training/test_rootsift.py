@@ -37,7 +37,7 @@ def test_the_descriptors_of_the_training_images_are_white(places, tmp_path):
         white = (raw - model.whitening.mean) @ model.whitening.projection.T
     np.testing.assert_allclose(white.mean(dim=0), 0.0, atol=1e-3)
     np.testing.assert_allclose(white.T @ white / (len(frames) - 1), np.eye(6), atol=1e-2)
-    assert f'learnt on {len(frames)} images of {places} split=train, seed 0' in model.provenance
+    assert f'learned on {len(frames)} images of {places} split=train, seed 0' in model.provenance
 
 
 def test_the_centres_are_those_of_k_means(places, tmp_path):

@@ -57,7 +57,7 @@ def test_the_whitening_is_that_of_the_training_sets_database(tmp_path, model):
     expected = whitened(model, kept, 5, WhiteningConfig(dim=5)).whitening.projection
     assert result.descriptor_dim == result.config.descriptor_dim == 5
     torch.testing.assert_close(result.whitening.projection, expected)
-    assert 'whitening to 5 dimensions learnt on 8 images of places' in result.provenance
+    assert 'whitening to 5 dimensions learned on 8 images of places' in result.provenance
     before, after = model.state_dict(), result.state_dict()
     assert all(torch.equal(after[name], before[name]) for name in before)
     assert [item.name for item in tmp_path.iterdir() if item.name.startswith('.')] == []

@@ -1,4 +1,4 @@
-"""A network's whitening, learnt from the descriptors of training images.
+"""A network's whitening, learned from the descriptors of training images.
 
 Source: NetVLAD (journal version), Section 6.2: PCA with whitening, learnt on training database
 descriptors, then L2 normalisation.
@@ -28,7 +28,7 @@ class DeploymentConfig(PreprocessingConfig):
 
 @dataclass(frozen=True)
 class WhiteningConfig(PcaConfig):
-    """How and on what the whitening is learnt; `whitening` in an experiment's YAML file."""
+    """How and on what the whitening is learned; `whitening` in an experiment's YAML file."""
 
     dim: int = setting(512, 'size D of the whitened descriptor', low=1, high=65536)
     power: float = setting(

@@ -159,7 +159,7 @@ class ModelConfig(Config):
     )
     reduced_channels: int = setting(
         0,
-        'channels R of a learnt 1x1 reduction before the pooling, of each map where VLADs are '
+        'channels R of a learned 1x1 reduction before the pooling, of each map where VLADs are '
         'joined; 0: no reduction, R = C',
         low=0,
         high=960,

@@ -157,7 +157,7 @@ def _fill(
 def _calibration(
     store: SharedStore, sources: Iterable[SharedSource], path: Path
 ) -> Calibration | None:
-    """That of the only map; what was learnt about one map does not hold for several."""
+    """That of the only map; what was learned about one map does not hold for several."""
     uuids = {source.map_uuid for source in sources}
     if len(uuids) != 1:
         return None

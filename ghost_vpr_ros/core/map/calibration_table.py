@@ -45,7 +45,7 @@ def read_calibration(
 
 
 def check_fits(calibration: Calibration, path: Path, model_hash: str) -> None:
-    """Was it learnt with the weights of the map?
+    """Was it learned with the weights of the map?
 
     Raises:
         MapError: with others.

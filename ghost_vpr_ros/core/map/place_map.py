@@ -296,7 +296,7 @@ class PlaceMap(MapReader):
         """Store what a drive taught in place of what was there; None takes it away.
 
         Raises:
-            MapError: it was learnt with other weights, or the map is read-only.
+            MapError: it was learned with other weights, or the map is read-only.
             OutputError: disk full or read-only.
         """
         if calibration is not None:

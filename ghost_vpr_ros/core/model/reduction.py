@@ -1,4 +1,4 @@
-"""A learnt 1x1 reduction of the feature map before it is pooled: C channels become R.
+"""A learned 1x1 reduction of the feature map before it is pooled: C channels become R.
 
 K * R instead of K * C numbers leave the pooling, and the whitening behind it shrinks alike. It
 starts as PCA, of the local features or of what they were distilled from, so it serves before any

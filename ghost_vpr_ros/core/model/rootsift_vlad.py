@@ -54,7 +54,7 @@ class RootSiftVlad(nn.Module):
     Attributes:
         config: how.
         preprocessing: the input's size; only that counts.
-        provenance: one sentence on what centres and whitening were learnt from.
+        provenance: one sentence on what centres and whitening were learned from.
         descriptor_dim: D.
         initialised: False until `set_centres` or a loaded file has set the centres.
     """
@@ -75,19 +75,19 @@ class RootSiftVlad(nn.Module):
         """Descriptors (B, D), unit norm, of inputs, RGB uint8 (B, h, w, 3).
 
         Raises:
-            WeightsError: centres or whitening were never learnt.
+            WeightsError: centres or whitening were never learned.
         """
         return self.whitening(self.describe_unwhitened(pixels))
 
     def describe_unwhitened(self, pixels: NDArray[np.uint8]) -> Tensor:
-        """Descriptors (B, K * 128), unit norm: what the whitening is given, or learnt from.
+        """Descriptors (B, K * 128), unit norm: what the whitening is given, or learned from.
 
         Raises:
-            WeightsError: the centres were never learnt.
+            WeightsError: the centres were never learned.
         """
         if not self.initialised:
             raise WeightsError(
-                'RootSIFT-VLAD: the centres are not learnt; learn them with `python -m '
+                'RootSIFT-VLAD: the centres are not learned; learn them with `python -m '
                 'training.rootsift`, or load a file that has them'
             )
         features = torch.from_numpy(self.feature_map(pixels)).flatten(2)

@@ -77,7 +77,7 @@ class VprModel(nn.Module):
         return self.whitening(self.describe_unwhitened(batch))
 
     def describe_unwhitened(self, batch: Tensor) -> Tensor:
-        """Descriptors, unit norm, of the pooling: what the whitening is given, or learnt from."""
+        """Descriptors, unit norm, of the pooling: what the whitening is given, or learned from."""
         return self.pooling(self.feature_map(batch))
 
     def feature_map(self, batch: Tensor) -> Tensor:

@@ -35,11 +35,11 @@ class Whitening(nn.Module):
         """Whitened descriptors (B, D), float32, unit norm, of descriptors (B, K * C).
 
         Raises:
-            WeightsError: the projection was never learnt.
+            WeightsError: the projection was never learned.
         """
         if not self.fitted:
             raise WeightsError(
-                'whitening: the projection is not learnt; fit it to descriptors of the database, '
+                'whitening: the projection is not learned; fit it to descriptors of the database, '
                 'or load trained weights, before the network is run'
             )
         projected = nn.functional.linear(descriptors - self.mean, self.projection)

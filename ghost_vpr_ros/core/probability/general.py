@@ -29,7 +29,7 @@ class GeneralCalibration:
         slope: of the logistic function, for each unit of similarity; positive.
         intercept: of the logistic function, at similarity 0.
         right_similarity: least similarity, at the 10th percentile, of right matches.
-        num_right: right matches that it was learnt on.
+        num_right: right matches that it was learned on.
         num_wrong: wrong matches.
         learnt_on: the training places.
         model_hash: of the network.

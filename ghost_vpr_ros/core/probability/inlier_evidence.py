@@ -1,4 +1,4 @@
-"""What a number of consistent matches says for a place, learnt from right and wrong candidates.
+"""What a number of consistent matches says for a place, learned from right and wrong candidates.
 
 The numbers were made, and are made again, by
 
@@ -41,7 +41,7 @@ class InlierEvidence:
         return math.exp(min(max(logarithm, -math.log(self.cap)), math.log(self.cap)))
 
 
-LEARNT = {
+LEARNED = {
     'sift': InlierEvidence(-1.23, 0.59, 560.0, 13),
     'orb': InlierEvidence(-0.78, 1.85, 560.0, 10),
     'network': InlierEvidence(-1.11, 0.11, 560.0, 35),

@@ -30,7 +30,7 @@ _SURE_DEVIATIONS = 3.0
 
 
 class Likelihood(Protocol):
-    """What turns margins into probabilities: learnt from the map itself, or on a drive.
+    """What turns margins into probabilities: learned from the map itself, or on a drive.
 
     Attributes:
         by_similarity: whether it takes similarities themselves in place of margins.

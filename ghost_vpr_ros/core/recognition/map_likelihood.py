@@ -45,7 +45,7 @@ class MapTeacher:
     """The likelihood of a map, of now.
 
     Attributes:
-        likelihood: what was learnt; None where the map cannot tell.
+        likelihood: what was learned; None where the map cannot tell.
     """
 
     def __init__(self, place_map: MapReader, places: KnownPlaces) -> None:
@@ -65,7 +65,7 @@ class MapTeacher:
             return
         lesson = Lesson(self._places, radius_m)
         lesson.go_on(_MOST_SEARCHES)
-        self.likelihood = lesson.learnt()
+        self.likelihood = lesson.learned()
 
     def follow(self, radius_m: float) -> None:
         """Learn again, or a little more of it, after the map has grown by one keyframe."""
@@ -77,7 +77,7 @@ class MapTeacher:
             self._begin(radius_m)
             self._lesson = Lesson(self._places, radius_m)
         if self._lesson is not None and self._lesson.go_on(_SAMPLES_A_STEP):
-            self.likelihood, self._lesson = self._lesson.learnt(), None
+            self.likelihood, self._lesson = self._lesson.learned(), None
 
     def _begin(self, radius_m: float) -> None:
         self._learnt_from = max(len(self._places.located), MIN_SAMPLES)
@@ -125,7 +125,7 @@ class Lesson:
                 break
         return not self._left
 
-    def learnt(self) -> PlaceLikelihood | None:
+    def learned(self) -> PlaceLikelihood | None:
         """What all samples say together."""
         return fit_likelihood(np.array(self._found, np.float64).reshape(-1, 4))
 

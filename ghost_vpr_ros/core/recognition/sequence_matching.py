@@ -12,7 +12,7 @@ Deviation: places are compared by similarity, not by difference of thumbnails; h
 Deviation: lines run in the direction of the mapping drive only. A camera that looks ahead sees
     nothing of the way back, and lines in reverse would only add places to be wrong at.
 Deviation: normalised scores find the line, but plain similarities judge it, since a probability
-    is wanted: the likelihood was learnt on margins of similarity. It was learnt on single frames;
+    is wanted: the likelihood was learned on margins of similarity. It was learned on single frames;
     means over a line scatter less, among right matches and wrong ones, so what it gives is
     conservative: frames that agree do not add up as they do in the filter.
 Deviation: where a line leaves the path, before the mapping drive began, it counts as average.

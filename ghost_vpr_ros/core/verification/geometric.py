@@ -21,7 +21,7 @@ from ghost_vpr_ros.core.config.verification import VerificationConfig
 from ghost_vpr_ros.core.datatypes import Candidate, Pose
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.map.views import Views
-from ghost_vpr_ros.core.probability.inlier_evidence import LEARNT
+from ghost_vpr_ros.core.probability.inlier_evidence import LEARNED
 from ghost_vpr_ros.core.verification.local_features import (
     FeatureExtractor,
     FeaturesAhead,
@@ -143,7 +143,7 @@ class GeometricVerifier:
         if config.features != 'network':
             self._ahead = FeaturesAhead(FeatureExtractor(config))
         self._keyframes = ViewFeatures(views, self._extract, config.cache_keyframes)
-        self._evidence = LEARNT[config.features]
+        self._evidence = LEARNED[config.features]
         self._min_inliers = config.min_inliers or self._evidence.min_inliers
 
     def expect(self, image: NDArray[np.uint8]) -> None:

@@ -23,7 +23,7 @@ from ghost_vpr_ros.core.datatypes import Candidate
 from ghost_vpr_ros.core.engine import Engine
 from ghost_vpr_ros.core.map.views import Views
 from ghost_vpr_ros.core.model.description import DescribedModel
-from ghost_vpr_ros.core.probability.inlier_evidence import LEARNT
+from ghost_vpr_ros.core.probability.inlier_evidence import LEARNED
 from ghost_vpr_ros.core.verification.geometric import (
     VerifiedCandidate,
     VerifiedCandidates,
@@ -56,7 +56,7 @@ class PatchNetVladVerifier:
         self._patches = PatchNetVladConfig(patch_map_side=0)
         self._describe = PatchDescriber(model, engine, self._patches)
         self._keyframes = ViewFeatures(views, self._describe, config.cache_keyframes)
-        self._evidence = LEARNT[PATCH_NETVLAD]
+        self._evidence = LEARNED[PATCH_NETVLAD]
         self._min_inliers = config.min_inliers or self._evidence.min_inliers
 
     def expect(self, image: NDArray[np.uint8]) -> None:

@@ -111,10 +111,10 @@ def calibrate_together(
     _use(asked, None)
     before = _ask_each(asked, config.unknown_share, progress, is_alone=True)
     check_is_another_drive(before.as_driven().answers)
-    learnt = _learn(before, asked[0][1], config, positive_distance_m, learnt_on)
-    _use(asked, learnt)
+    learned = _learn(before, asked[0][1], config, positive_distance_m, learnt_on)
+    _use(asked, learned)
     after = _ask_each(asked, config.unknown_share, progress)
-    finished = _with_threshold(learnt, after, config)
+    finished = _with_threshold(learned, after, config)
     _use(asked, finished)
     return CalibrationRun(finished, before, after)
 
@@ -138,7 +138,7 @@ def _ask_each(
     return Answers.joined(parts)
 
 
-def _with_threshold(learnt: Calibration, after: Answers, config: CalibrationConfig) -> Calibration:
+def _with_threshold(learned: Calibration, after: Answers, config: CalibrationConfig) -> Calibration:
     """The calibration with the threshold that its final probabilities teach."""
     point = threshold_for(
         after.column('probability'),
@@ -148,7 +148,7 @@ def _with_threshold(learnt: Calibration, after: Answers, config: CalibrationConf
         by_lower_bound=config.by_lower_bound,
     )
     return replace(
-        learnt,
+        learned,
         min_probability=point.threshold,
         achieved_precision=point.precision,
         precision_lower_bound=point.precision_lower_bound,
@@ -163,7 +163,7 @@ def check(
     calibration: Calibration,
     progress: Progress | None = None,
 ) -> CalibrationRun:
-    """How a calibration that was learnt elsewhere holds on this drive; nothing is learnt.
+    """How a calibration that was learned elsewhere holds on this drive; nothing is learned.
 
     Raises:
         SourceError: the drive's images are in the map.

@@ -40,7 +40,7 @@ def write_calibration_report(
     """Write all files and return what `calibration.json` holds.
 
     Args:
-        run: what was learnt or checked.
+        run: what was learned or checked.
         described: further entries of `calibration.json`.
         title: heading of the diagram.
         folder: existing folder; files of an earlier calibration are replaced.

@@ -150,12 +150,12 @@ def test_geotagged_places_and_local_metres_do_not_mix(robot, fleet, tmp_path):
 
 
 def test_the_calibration_of_the_only_map_is_used_and_dropped_with_a_second(robot, fleet, tmp_path):
-    learnt = calibration()
+    learned = calibration()
     with PlaceMap.open(robot, writable=True) as place_map:
-        place_map.set_calibration(learnt)
+        place_map.set_calibration(learned)
     publish(robot, fleet)
     with SharedMap.at(fleet) as shared:
-        assert shared.calibration == learnt
+        assert shared.calibration == learned
     filled_map(tmp_path / 'other.map', 3)
     publish(tmp_path / 'other.map', fleet)
     with SharedMap.at(fleet) as shared:

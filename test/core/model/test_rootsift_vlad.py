@@ -34,7 +34,7 @@ def model() -> RootSiftVlad:
     with torch.no_grad():
         rows = [found.describe_unwhitened(inputs(found, n))[0] for n in range(8)]
     found.whitening.fit(torch.stack(rows))
-    found.provenance = 'learnt on coloured blocks'
+    found.provenance = 'learned on coloured blocks'
     return found.eval()
 
 
@@ -153,5 +153,5 @@ def test_a_missing_file_is_refused(tmp_path):
 
 def test_without_centres_it_describes_nothing():
     empty = RootSiftVlad(CONFIG, 64, 48)
-    with pytest.raises(WeightsError, match='the centres are not learnt'):
+    with pytest.raises(WeightsError, match='the centres are not learned'):
         empty(inputs(empty, 0))

@@ -107,7 +107,7 @@ def test_a_model_whose_whitening_was_never_learnt_loads_but_refuses_to_run():
     with torch.no_grad():
         blank.whitening.projection.zero_()
     loaded = model_from_bytes(model_to_bytes(blank), 'here')
-    with pytest.raises(WeightsError, match='projection is not learnt'):
+    with pytest.raises(WeightsError, match='projection is not learned'):
         describe(loaded)
 
 

@@ -14,8 +14,8 @@ from test.core.calibrations import calibration
 
 
 def test_a_calibration_survives_as_json():
-    learnt = calibration(min_probability=0.1 + 0.2, learnt_on='Straße 7')
-    assert Calibration.from_json(learnt.to_json()) == learnt
+    learned = calibration(min_probability=0.1 + 0.2, learnt_on='Straße 7')
+    assert Calibration.from_json(learned.to_json()) == learned
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_the_probability_is_logistic_in_the_margin():
 
 
 @pytest.mark.parametrize(
-    ('chosen', 'tentative', 'learnt', 'decides'),
+    ('chosen', 'tentative', 'learned', 'decides'),
     [
         (0.0, 0.5, 0.8, (0.8, 0.5)),
         (0.0, 0.5, 0.97, (0.97, 0.5)),
@@ -75,10 +75,10 @@ def test_the_probability_is_logistic_in_the_margin():
     ],
 )
 def test_the_learnt_threshold_decides_unless_another_was_chosen(
-    chosen, tentative, learnt, decides
+    chosen, tentative, learned, decides
 ):
     config = RecognizerConfig(min_probability=chosen, tentative_probability=tentative)
-    found = decision_config(config, calibration(min_probability=learnt))
+    found = decision_config(config, calibration(min_probability=learned))
     assert (found.min_probability, found.tentative_probability) == decides
 
 

@@ -19,13 +19,13 @@ WRONG = np.linspace(0.0, 0.45, 200)
 
 
 def test_the_most_similar_wrong_match_is_even_odds_at_best():
-    learnt = learn(RIGHT, WRONG, 'here', 'a hash')
-    assert learnt.probability(np.array([0.45]))[0] <= 0.5 + 1e-9
-    rising = learnt.probability(np.array([0.06, 0.3, 0.6, 0.9]))
+    learned = learn(RIGHT, WRONG, 'here', 'a hash')
+    assert learned.probability(np.array([0.45]))[0] <= 0.5 + 1e-9
+    rising = learned.probability(np.array([0.06, 0.3, 0.6, 0.9]))
     assert (np.diff(rising) > 0).all()
     assert rising[0] < 0.05
     assert rising[-1] > 0.9
-    assert learnt.right_similarity == pytest.approx(0.54)
+    assert learned.right_similarity == pytest.approx(0.54)
 
 
 def test_too_few_examples_are_refused():
@@ -44,9 +44,9 @@ def test_matches_are_found_near_by_and_far_away():
 
 
 def test_it_belongs_to_one_network(tmp_path):
-    learnt = GeneralCalibration(10.0, -5.0, 0.4, 50, 200, 'here', 'a hash')
-    (tmp_path / FILE_NAME).write_text(learnt.to_json())
-    assert general_calibration(tmp_path, 'a hash') == learnt
+    learned = GeneralCalibration(10.0, -5.0, 0.4, 50, 200, 'here', 'a hash')
+    (tmp_path / FILE_NAME).write_text(learned.to_json())
+    assert general_calibration(tmp_path, 'a hash') == learned
     assert general_calibration(tmp_path, 'another') is None
     assert general_calibration(tmp_path / 'nowhere', 'a hash') is None
     (tmp_path / FILE_NAME).write_text('{"slope": 1}')
@@ -58,7 +58,7 @@ def test_the_weights_of_the_package_have_one():
     """After a change of the weights: `python -m training.general_calibration`, see docs."""
     found = general_calibration(default_weights_path().parent, default_weights().model_hash)
     if found is None:
-        pytest.skip('not learnt for these weights yet: run training.general_calibration')
+        pytest.skip('not learned for these weights yet: run training.general_calibration')
     assert found.probability(np.array([0.06]))[0] < 0.1
     assert found.probability(np.array([1.0]))[0] > 0.9
 
@@ -89,8 +89,8 @@ def small_map_answers(tmp_path, monkeypatch):
     from test.core.scripted import scripted_recognizer
 
     model = tiny_model()
-    learnt = GeneralCalibration(20.0, -10.0, 0.4, 50, 200, 'here', model.model_hash)
-    monkeypatch.setattr(page, 'general_calibration', lambda *_: learnt)
+    learned = GeneralCalibration(20.0, -10.0, 0.4, 50, 200, 'here', model.model_hash)
+    monkeypatch.setattr(page, 'general_calibration', lambda *_: learned)
     places = np.eye(16, dtype=np.float32)[:6]
     script = np.eye(16, dtype=np.float32)[[3, 10]]
     recognizer = scripted_recognizer(tmp_path / 'a.map', model, places, None, script)

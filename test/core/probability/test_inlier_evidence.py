@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from ghost_vpr_ros.core.probability.inlier_evidence import LEARNT, InlierEvidence
+from ghost_vpr_ros.core.probability.inlier_evidence import LEARNED, InlierEvidence
 
 EVIDENCE = InlierEvidence(-math.log(4.0), math.log(2.0), cap=50.0, min_inliers=12)
 
@@ -27,8 +27,8 @@ def test_without_verification_it_says_nothing():
     assert EVIDENCE.likelihood_ratio(-1) == 1.0
 
 
-@pytest.mark.parametrize('kind', sorted(LEARNT))
+@pytest.mark.parametrize('kind', sorted(LEARNED))
 def test_the_learnt_ratio_rises_from_below_to_above_one(kind):
-    ratios = [LEARNT[kind].likelihood_ratio(n) for n in range(200)]
+    ratios = [LEARNED[kind].likelihood_ratio(n) for n in range(200)]
     assert (np.diff(ratios) >= 0.0).all()
-    assert ratios[0] < 1.0 < ratios[LEARNT[kind].min_inliers]
+    assert ratios[0] < 1.0 < ratios[LEARNED[kind].min_inliers]

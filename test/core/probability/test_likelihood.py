@@ -38,21 +38,21 @@ def learn(gram=None, positions=None, radius_m: float = RADIUS_M) -> PlaceLikelih
 
 def test_margins_of_a_map_known_by_hand():
     """Right margins 0.8 - 0.3 and 0.9 - 0.3, wrong ones 0.3 - 0.3: 0.55, 0, deviation below."""
-    learnt = learn()
-    assert learnt.right_margin == pytest.approx(0.55, abs=1e-6)
-    assert learnt.wrong_margin == pytest.approx(0.0, abs=1e-6)
+    learned = learn()
+    assert learned.right_margin == pytest.approx(0.55, abs=1e-6)
+    assert learned.wrong_margin == pytest.approx(0.0, abs=1e-6)
     # Variances 0.05^2 and 0; their mean is common to both.
-    assert learnt.deviation == pytest.approx(np.sqrt(0.05**2 / 2), abs=1e-6)
-    assert learnt.right_similarity == pytest.approx(0.8, abs=1e-6)
+    assert learned.deviation == pytest.approx(np.sqrt(0.05**2 / 2), abs=1e-6)
+    assert learned.right_similarity == pytest.approx(0.8, abs=1e-6)
 
 
 def test_a_wrong_margin_is_to_the_third_place():
     """Places 0 and 1 look alike (0.7), so at each the wrong place leads by 0.7 - 0.3."""
     gram = two_views_of_each_place()
     gram[0:2, 2:4] = gram[2:4, 0:2] = 0.7
-    learnt = learn(gram)
-    assert learnt.wrong_margin == pytest.approx(4 * 0.4 / 16, abs=1e-6)
-    assert learnt.right_margin == pytest.approx((2 * 0.1 + 2 * 0.2 + 6 * 0.5 + 6 * 0.6) / 16)
+    learned = learn(gram)
+    assert learned.wrong_margin == pytest.approx(4 * 0.4 / 16, abs=1e-6)
+    assert learned.right_margin == pytest.approx((2 * 0.1 + 2 * 0.2 + 6 * 0.5 + 6 * 0.6) / 16)
 
 
 def test_random_maps_agree_with_a_search_by_loops():
@@ -61,12 +61,12 @@ def test_random_maps_agree_with_a_search_by_loops():
     # Random waves over the plane: the nearer two positions, the more alike.
     rows = np.cos(positions @ rng.normal(0.0, 0.03, (3, 64)) + rng.uniform(0.0, 6.3, 64))
     descriptors = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-    learnt = learn_likelihood(descriptors, positions, RADIUS_M)
+    learned = learn_likelihood(descriptors, positions, RADIUS_M)
     right, wrong = margins_by_loops(descriptors, positions)
-    assert learnt.right_margin == pytest.approx(np.mean(right), abs=1e-6)
-    assert learnt.wrong_margin == pytest.approx(np.mean(wrong), abs=1e-6)
+    assert learned.right_margin == pytest.approx(np.mean(right), abs=1e-6)
+    assert learned.wrong_margin == pytest.approx(np.mean(wrong), abs=1e-6)
     spread = np.sqrt((np.var(right) + np.var(wrong)) / 2)
-    assert learnt.deviation == pytest.approx(spread, abs=1e-6)
+    assert learned.deviation == pytest.approx(spread, abs=1e-6)
 
 
 def margins_by_loops(descriptors, positions) -> tuple[list[float], list[float]]:
@@ -156,11 +156,11 @@ def test_a_large_map_is_sampled_from_end_to_end(monkeypatch):
     assert (asked[0], asked[-1]) == (0, 15)
 
 
-LEARNT = PlaceLikelihood(0.3, 0.1, 0.05, 0.8)
+LEARNED = PlaceLikelihood(0.3, 0.1, 0.05, 0.8)
 
 
 def test_the_probability_is_one_half_in_the_middle():
-    assert LEARNT.probability(np.array([0.2])) == pytest.approx([0.5])
+    assert LEARNED.probability(np.array([0.2])) == pytest.approx([0.5])
 
 
 def test_the_probability_is_that_of_bayes_with_two_normal_distributions():
@@ -170,15 +170,15 @@ def test_the_probability_is_that_of_bayes_with_two_normal_distributions():
         return np.exp(-0.5 * ((margins - mean) / 0.05) ** 2)
 
     expected = density(0.3) / (density(0.3) + density(0.1))
-    np.testing.assert_allclose(LEARNT.probability(margins), expected, rtol=1e-9)
+    np.testing.assert_allclose(LEARNED.probability(margins), expected, rtol=1e-9)
 
 
 def test_the_probability_rises_with_the_margin_and_stays_within_0_and_1():
-    found = LEARNT.probability(np.linspace(-2.0, 2.0, 1001))
+    found = LEARNED.probability(np.linspace(-2.0, 2.0, 1001))
     assert (np.diff(found) >= 0.0).all()
     assert found[0] >= 0.0
     assert found[-1] <= 1.0
 
 
 def test_a_margin_that_is_unknown_has_an_unknown_probability():
-    assert np.isnan(LEARNT.probability(np.array([np.nan])))[0]
+    assert np.isnan(LEARNED.probability(np.array([np.nan])))[0]

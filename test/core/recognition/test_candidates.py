@@ -12,7 +12,7 @@ from ghost_vpr_ros.core.recognition.candidates import (
 )
 from test.core.scripted import keyframe
 
-LEARNT = PlaceLikelihood(0.3, 0.1, 0.05, 0.8)
+LEARNED = PlaceLikelihood(0.3, 0.1, 0.05, 0.8)
 RADIUS_M = 25.0
 
 
@@ -97,7 +97,7 @@ def test_a_search_is_deep_enough_when_every_candidate_has_an_elsewhere(metres, c
 def test_candidates_keep_order_similarity_and_the_probability_of_their_margin():
     keyframes = [keyframe(7, (0, 0, 0)), keyframe(3, (100, 0, 0)), keyframe(5, (200, 0, 0))]
     similarities = np.array([0.9, 0.7, 0.6], np.float32)
-    found = make_candidates(keyframes[:2], positions_of(keyframes), similarities, LEARNT, RADIUS_M)
+    found = make_candidates(keyframes[:2], positions_of(keyframes), similarities, LEARNED, RADIUS_M)
     assert [c.keyframe.keyframe_id for c in found] == [7, 3]
     assert [c.similarity for c in found] == pytest.approx([0.9, 0.7])
     assert found[0].probability == pytest.approx(0.5)  # Its margin of 0.2 is in the middle.
@@ -114,7 +114,7 @@ def test_without_a_likelihood_probabilities_are_unknown():
 
 def test_without_keyframes_there_are_no_candidates():
     nothing = np.empty(0, np.float32)
-    assert make_candidates([], np.empty((0, 3)), nothing, LEARNT, RADIUS_M) == ()
+    assert make_candidates([], np.empty((0, 3)), nothing, LEARNED, RADIUS_M) == ()
 
 
 def test_what_was_not_retrieved_may_be_more_alike_than_what_was():

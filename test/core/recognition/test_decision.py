@@ -9,7 +9,7 @@ from ghost_vpr_ros.core.probability.likelihood import PlaceLikelihood
 from ghost_vpr_ros.core.recognition.decision import decide
 from test.core.scripted import candidate
 
-LEARNT = PlaceLikelihood(0.3, 0.1, 0.05, right_similarity=0.7)
+LEARNED = PlaceLikelihood(0.3, 0.1, 0.05, right_similarity=0.7)
 CONFIG = RecognizerConfig(min_probability=0.9, tentative_probability=0.5)
 
 
@@ -31,11 +31,11 @@ CONFIG = RecognizerConfig(min_probability=0.9, tentative_probability=0.5)
 def test_the_best_candidate_decides(probability, similarity, state, reason):
     best = candidate(probability=probability, similarity=similarity)
     other = candidate(probability=0.2, similarity=0.1)
-    assert decide([best, other], LEARNT, CONFIG) == (state, reason)
+    assert decide([best, other], LEARNED, CONFIG) == (state, reason)
 
 
 def test_without_candidates_the_map_is_empty():
-    assert decide([], LEARNT, CONFIG) == (State.UNKNOWN_PLACE, Reason.EMPTY_MAP)
+    assert decide([], LEARNED, CONFIG) == (State.UNKNOWN_PLACE, Reason.EMPTY_MAP)
     assert decide([], None, CONFIG) == (State.UNKNOWN_PLACE, Reason.EMPTY_MAP)
 
 
@@ -46,8 +46,8 @@ def test_without_a_likelihood_nothing_is_accepted():
 
 def test_the_thresholds_are_those_of_the_configuration():
     strict = RecognizerConfig(min_probability=0.99, tentative_probability=0.95)
-    assert decide([candidate(probability=0.96)], LEARNT, strict)[0] is State.TENTATIVE
-    assert decide([candidate(probability=0.94)], LEARNT, strict)[0] is State.REJECTED
+    assert decide([candidate(probability=0.96)], LEARNED, strict)[0] is State.TENTATIVE
+    assert decide([candidate(probability=0.94)], LEARNED, strict)[0] is State.REJECTED
 
 
 def test_thresholds_that_cross_are_refused() -> None:
@@ -68,6 +68,6 @@ def test_a_match_in_the_own_run_has_to_be_as_similar_as_neighbours_are(
     session, similarity, state
 ) -> None:
     """Keyframes of `candidate` are of the session `walk`."""
-    learnt = PlaceLikelihood(0.3, 0.0, 0.1, right_similarity=0.6)
-    found = decide([candidate(probability=0.99, similarity=similarity)], learnt, CONFIG, session)
+    learned = PlaceLikelihood(0.3, 0.0, 0.1, right_similarity=0.6)
+    found = decide([candidate(probability=0.99, similarity=similarity)], learned, CONFIG, session)
     assert found[0] is state

@@ -47,13 +47,13 @@ def test_searches_find_the_margins_that_comparing_all_finds(place_map, monkeypat
     assert lesson.go_on(ROWS)
     expected = learn_likelihood(*street(), RADIUS_M)
     assert expected is not None
-    assert_same(lesson.learnt(), expected)
+    assert_same(lesson.learned(), expected)
 
 
 def test_an_approximate_index_teaches_nearly_the_same(place_map):
     lesson = Lesson(KnownPlaces(place_map, 'approximate'), RADIUS_M)
     lesson.go_on(ROWS)
-    found, expected = lesson.learnt(), learn_likelihood(*street(), RADIUS_M)
+    found, expected = lesson.learned(), learn_likelihood(*street(), RADIUS_M)
     assert found.right_margin == pytest.approx(expected.right_margin, abs=2e-3)
     assert found.wrong_margin == pytest.approx(expected.wrong_margin, abs=2e-3)
 
@@ -65,7 +65,7 @@ def test_a_lesson_in_steps_is_a_lesson(place_map):
     while not lesson.go_on(7):
         steps += 1
     assert steps == -(-len(places.located) // 7)
-    assert_same(lesson.learnt(), learn_likelihood(*street(), RADIUS_M))
+    assert_same(lesson.learned(), learn_likelihood(*street(), RADIUS_M))
 
 
 def test_a_small_map_is_compared_with_itself_to_the_last_bit(place_map):

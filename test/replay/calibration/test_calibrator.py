@@ -54,33 +54,33 @@ def learn(drive, recognizer, **config):
 
 
 def test_probabilities_hold_on_another_drive(asked, model, tmp_path):
-    learnt = learn(*asked()).calibration
+    learned = learn(*asked()).calibration
     places = street(PLACES, seed=7)
     again = street_recognizer(
         tmp_path / 'other.map', model, places, drive_along(places, 2.5, seed=8)
     )
-    after = check(judged_drive(drive_frames(PLACES), again.place_map, RADIUS_M), again, learnt)
+    after = check(judged_drive(drive_frames(PLACES), again.place_map, RADIUS_M), again, learned)
     error = expected_calibration_error(
         after.after.column('probability'), after.after.flags('is_right'), after.after.weights
     )
     assert error < 0.1
-    assert after.calibration is learnt
+    assert after.calibration is learned
 
 
 def test_the_threshold_reaches_the_stated_precision_and_counts_agree(asked):
     run = learn(*asked(), precision=0.95)
-    learnt, after = run.calibration, run.after
-    accepted = after.column('probability') >= learnt.min_probability
+    learned, after = run.calibration, run.after
+    accepted = after.column('probability') >= learned.min_probability
     right = after.flags('is_right')
     weights = after.weights
-    assert learnt.achieved_precision == pytest.approx(
+    assert learned.achieved_precision == pytest.approx(
         (weights * right)[accepted].sum() / weights[accepted].sum()
     )
-    assert learnt.achieved_precision >= 0.95
-    assert learnt.num_accepted == accepted.sum()
-    assert learnt.achieved_recall == pytest.approx((accepted & right).sum() / PLACES)
-    assert learnt.num_right == right.sum() > 20
-    assert learnt.num_right + learnt.num_wrong == 2 * PLACES
+    assert learned.achieved_precision >= 0.95
+    assert learned.num_accepted == accepted.sum()
+    assert learned.achieved_recall == pytest.approx((accepted & right).sum() / PLACES)
+    assert learned.num_right == right.sum() > 20
+    assert learned.num_right + learned.num_wrong == 2 * PLACES
 
 
 def test_two_drives_together_teach_one_calibration_of_all_their_frames(model, tmp_path):
@@ -92,12 +92,12 @@ def test_two_drives_together_teach_one_calibration_of_all_their_frames(model, tm
         drive = judged_drive(drive_frames(PLACES), recognizer.place_map, RADIUS_M)
         asked.append((drive, recognizer))
     run = calibrate_together(asked, CalibrationConfig(), RADIUS_M, 'two drives')
-    learnt = run.calibration
-    assert learnt.num_frames == 2 * PLACES
-    assert learnt.num_right + learnt.num_wrong == len(run.after.answers) == 4 * PLACES
-    assert [recognizer.calibration for _, recognizer in asked] == [learnt, learnt]
+    learned = run.calibration
+    assert learned.num_frames == 2 * PLACES
+    assert learned.num_right + learned.num_wrong == len(run.after.answers) == 4 * PLACES
+    assert [recognizer.calibration for _, recognizer in asked] == [learned, learned]
     alone = [learn(*each).calibration.slope for each in asked]
-    assert min(alone) < learnt.slope < max(alone)
+    assert min(alone) < learned.slope < max(alone)
 
 
 def test_the_filter_gets_the_odometry_of_the_drive(model, tmp_path):
@@ -122,8 +122,8 @@ def test_the_filter_gets_the_odometry_of_the_drive(model, tmp_path):
 
 def test_the_recogniser_is_left_with_what_was_learnt_and_the_map_as_it_was(asked):
     drive, recognizer = asked()
-    learnt = learn(drive, recognizer).calibration
-    assert recognizer.calibration == learnt
+    learned = learn(drive, recognizer).calibration
+    assert recognizer.calibration == learned
     assert recognizer.place_map.calibration is None
 
 

@@ -25,7 +25,7 @@ def check_shared_images(
     twins = [f'{names[hashes.get(f, str(f.resolve()))].name} = {f.name}' for f in shared]
     sentence = (
         f'{len(shared):,} images have the same bytes as an image of {first.name} '
-        f'({some_of(twins)}), so what is learnt is tested on itself; remove them from one part'
+        f'({some_of(twins)}), so what is learned is tested on itself; remove them from one part'
     )
     return [problem('duplicates', second.name, sentence)]
 

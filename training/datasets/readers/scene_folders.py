@@ -50,7 +50,7 @@ class SceneSet:
 
     Attributes:
         classes: names in alphabetical order, lower case.
-        train: what is learnt from.
+        train: what is learned from.
         val: what is held out.
     """
 

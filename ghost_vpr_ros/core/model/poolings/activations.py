@@ -49,7 +49,7 @@ class SumPooling(Pooling):
 
 
 class GeM(Pooling):
-    """The generalised mean of each channel, (B, C), with one learnt power p.
+    """The generalised mean of each channel, (B, C), with one learned power p.
 
     Source: Radenovic, Tolias, Chum, "Fine-tuning CNN image retrieval with no human annotation",
     Eq. 3: f_c = (mean_i x_ic^p)^(1/p). p = 1 is the mean, p -> infinity the largest activation.

@@ -19,7 +19,7 @@ class APANet(Pooling):
     one saw: q' = tanh(W v + b), and the descriptor is sum_i softmax_i(q' . r_i) r_i, to unit norm.
     q, W and b start at 0, as the plain mean of all regions. One level is Max.
 
-    The PCA power whitening of the paper is the network's whitening, learnt with `whitening.power`
+    The PCA power whitening of the paper is the network's whitening, learned with `whitening.power`
     0.5: deviations are divided by their square root.
 
     Deviation: its text was not at hand. The blocks are those of neural aggregation networks (Yang
