@@ -1,7 +1,7 @@
 """How far the answers can be trusted: precision and recall of what is accepted, and what it costs.
 
-Asks a second drive of each of several sample towns, the right side of gardens_point, and images
-of places that the map does not hold; with each stage off and on. What is learned is learned on other
+Asks a second drive of each of several sample towns, the right side of gardens_point, and images of
+places that the map does not hold; with each stage off and on. What is learned is learned on other
 towns and on the validation split of gsv_cambridge, never on a drive that is judged. Writes
 `closures.json`, `closures.md`, a reliability diagram and pictures of the worst false answers.
 

@@ -108,7 +108,7 @@ class CameraIntrinsics:
 
     @classmethod
     def assumed(cls, width: int, height: int, fov_deg: float) -> CameraIntrinsics:
-        """An undistorted camera of that horizontal field of view, marked as a guess."""
+        """An undistorted camera with this horizontal field of view, marked as assumed."""
         focal = 0.5 * width / math.tan(math.radians(0.5 * fov_deg))
         return cls(focal, focal, (width - 1) / 2, (height - 1) / 2, width, height, is_assumed=True)
 
@@ -118,9 +118,9 @@ class CameraIntrinsics:
         return np.array([[self.fx, 0, self.cx], [0, self.fy, self.cy], [0, 0, 1.0]])
 
     def fits(self, width: int, height: int) -> bool:
-        """Whether an image of that size can be one of this camera, scaled and not cropped."""
+        """Whether an image of this size can come from this camera, scaled but not cropped."""
         ratio = (width * self.height) / (height * self.width)
-        # A thumbnail's sides are whole pixels: half a pixel of its shorter side is no cropping.
+        # A thumbnail's sides are whole pixels: half a pixel of its shorter side is not cropping.
         return abs(ratio - 1.0) <= _ASPECT_TOLERANCE + 0.5 / min(width, height)
 
     def scaled(self, width: int, height: int) -> CameraIntrinsics:

@@ -1,6 +1,6 @@
-"""A drive's loop closures in formats of others, from node and replay alike: g2o, TUM, CSV, JSON.
+"""Loop closures of a drive in common formats, from node and replay alike: g2o, TUM, CSV, JSON.
 
-Conventions, said again in every file that can hold a remark:
+Conventions, repeated in every file that can hold a comment:
 
 - poses are of the camera's body frame (x forward, y left, z up), metres and unit quaternions xyzw;
 - an edge is `keyframe_T_query`: the query's pose in the keyframe's frame;
@@ -57,7 +57,7 @@ class Edge:
 
 
 class DriveRecord:
-    """What a drive has to tell a pose graph: odometry, closures, and accepted poses."""
+    """What a pose graph needs from a drive: odometry, closures, and accepted poses."""
 
     def __init__(self, max_speed_m_s: float) -> None:
         """Start empty; odometry that is faster than `max_speed_m_s` has jumped."""
@@ -122,7 +122,7 @@ def export_texts(
         noise: of odometry, for g2o; its defaults where not given.
 
     Raises:
-        OutputError: g2o is wanted, and the drive has no odometry.
+        OutputError: g2o is requested, and the drive has no odometry.
     """
     makers = {
         'g2o': lambda: g2o_text(record, own_session, noise or OdometryNoise()),
@@ -168,8 +168,8 @@ def json_text(record: DriveRecord) -> str:
     conventions = {
         'edge': 'keyframe_T_query: pose of the query camera body in the keyframe camera body',
         'covariance': 'x, y, z (m^2), roll, pitch, yaw (rad^2), about the axes of the keyframe',
-        'inliers': 'local features that prove it; -1: positions of the map alone tell it',
-        'is_metric': 'false: nothing tells the distance, and the covariance says so',
+        'inliers': 'matching local features; -1: known from positions of the map alone',
+        'is_metric': 'false: the distance is unknown, and the covariance is that large',
     }
     closures = [_json_edge(edge) for edge in record.edges]
     return json.dumps({'conventions': conventions, 'closures': closures}, indent=1) + '\n'
@@ -197,7 +197,7 @@ def g2o_text(record: DriveRecord, own_session: str, noise: OdometryNoise) -> str
     """Odometry and closures as `VERTEX_SE3:QUAT` and `EDGE_SE3:QUAT`.
 
     The first vertices are the images with odometry, in their order. Keyframes of other sessions
-    follow behind them and are fixed: they stand where the map says. Without any, the first image
+    follow and are fixed at their positions in the map. Without any, the first image
     is fixed.
 
     Raises:
@@ -244,7 +244,7 @@ class _Graph:
         return closure.keyframe.pose is not None and closure.keyframe.pose.has_position
 
     def _lay_onto_map(self, part: range) -> None:
-        """Move the start of joined images to where their first closure says that they are."""
+        """Move the start of joined images to the position given by their first closure."""
         for each in self._edges:
             number = self._record.number_at(each.closure.stamp_ns)
             pose = each.closure.keyframe.pose

@@ -57,7 +57,7 @@ class Pose:
 
 @dataclass(frozen=True)
 class Frame:
-    """One image of a source with all that is known of it; the pixels are read on demand.
+    """One image of a source and its metadata; the pixels are read on demand.
 
     Attributes:
         name: path or bag position; unique inside its source, shown to people.
@@ -80,7 +80,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Keyframe:
-    """One entry of a map, without its descriptor and its view (those are asked for by id)."""
+    """One entry of a map, without its descriptor and its view, which are read by id."""
 
     keyframe_id: int
     session: str
@@ -98,7 +98,7 @@ class Candidate:
         keyframe: what was retrieved.
         similarity: cosine of the two descriptors, -1 to 1, higher is better.
         probability: that this is the place, given this image and those before it, 0 to 1; NaN
-            where the map cannot tell.
+            where the map has no likelihood.
         inliers: of the geometric verification; -1 where it did not run.
         by_itself: that this is the place, given this image alone; NaN as above.
         margin: how much more similar than the best one elsewhere; NaN without a position.
@@ -121,8 +121,8 @@ class LoopClosure:
         stamp_ns: of the query image.
         keyframe_T_query: pose of the query camera's body frame in the keyframe's body frame, with
             its covariance.
-        is_metric: False where nothing tells the distance: the covariance then says so.
-        inliers: local features that prove it; -1 where positions of the map alone tell it.
+        is_metric: False where the distance is unknown; the covariance is then large.
+        inliers: consistent local features; -1 where it follows from positions of the map alone.
     """
 
     keyframe: Keyframe
@@ -173,8 +173,9 @@ class Hypothesis:
         map_revision: revision of the map that answered.
         num_known: how many of its keyframes could answer: the first of them.
         stage_ms: milliseconds spent in each stage, by the stage's name.
-        is_calibrated: whether a validation drive taught the probabilities, not the map alone.
-        closure: of an accepted answer that says something new; None where the frame repeats the
+        is_calibrated: whether the probabilities come from a validation drive, not from the map
+            alone.
+        closure: of an accepted answer that adds information; None where the frame repeats the
             one before, and where nothing relates both cameras.
         descriptor: (D,) float32 of the image; None where it was unusable.
         min_probability: from which an answer is accepted; NaN where no recogniser answered.

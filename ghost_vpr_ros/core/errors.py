@@ -1,6 +1,6 @@
 """Every error that a user can cause, under one root: the message is one sentence that helps.
 
-A message says what is wrong, where, what was expected against what was found, and what to do
+A message states what is wrong, where, what was expected against what was found, and what to do
 next. The library only raises; the command line turns these into one line and exit status 1.
 """
 
@@ -30,11 +30,11 @@ class MapError(GhostVprError):
 
 
 class CalibrationError(GhostVprError):
-    """A drive cannot teach a calibration, or a stored one cannot be read."""
+    """A drive does not suffice for a calibration, or a stored one cannot be read."""
 
 
 class BagError(GhostVprError):
-    """A bag is missing, truncated, or lacks the topic that was asked for."""
+    """A bag is missing, truncated, or lacks the requested topic."""
 
 
 class DeviceError(GhostVprError):
@@ -42,7 +42,7 @@ class DeviceError(GhostVprError):
 
 
 class PackageError(GhostVprError):
-    """What was asked for needs a package that is missing, or does not fit the others."""
+    """A required package is missing, or incompatible with the others."""
 
 
 class TrainingError(GhostVprError):

@@ -152,7 +152,7 @@ def _columns(points: ArrayLike) -> NDArray[np.float64]:
 
 
 def check_geo(latitude_deg: float, longitude_deg: float, altitude_m: float | None = None) -> None:
-    """Accept a WGS84 position, or say what is wrong with it.
+    """Check a WGS84 position.
 
     Raises:
         ValueError: latitude outside -90 .. 90, longitude outside -180 .. 180, or not finite.
@@ -166,7 +166,7 @@ def check_geo(latitude_deg: float, longitude_deg: float, altitude_m: float | Non
 
 
 def is_null_island(latitude_deg: float, longitude_deg: float) -> bool:
-    """Whether a position is 0, 0: what receivers and programs write that know no position.
+    """Whether a position is 0, 0, which receivers and programs write without a fix.
 
     The point lies in the sea. Positions within 10 cm of it count as rounded zeros.
     """
@@ -267,7 +267,7 @@ def position_of_fix(
 ) -> GeoPoint | None:
     """The position of a NavSatFix; None without a fix, and an unknown altitude where it is NaN.
 
-    Zeros are a message that nobody filled in, not a place in the Gulf of Guinea. The status
+    Zeros are an unset message, not a place in the Gulf of Guinea. The status
     "unknown" (-2) is the default of drivers that never set it: their positions are taken.
     """
     if status == _STATUS_NO_FIX:

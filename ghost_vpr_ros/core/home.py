@@ -1,4 +1,4 @@
-"""The home folder, which a user whom the system does not know, as in a container, has not."""
+"""The home folder, which may be missing for a user without an entry, as in a container."""
 
 from __future__ import annotations
 

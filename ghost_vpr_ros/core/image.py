@@ -1,6 +1,6 @@
 """Images in and out: files and compressed buffers become RGB, raw messages are checked.
 
-The orientation tag of a photo's EXIF is applied, so that a phone's photo stands upright as a
+The orientation tag of a photo's EXIF is applied, so that a phone's photo is upright as a
 person sees it; image streams of cameras carry no such tag and are not touched.
 """
 
@@ -60,7 +60,7 @@ _VIDEO_STARTS = (b'\x00\x00\x00\x01', b'\x00\x00\x01')
 _PNG_START = b'\x89PNG\r\n\x1a\n'
 
 _MOST_BYTES_PER_PIXEL = 8.0
-"""Four channels of 16 bits; a header that claims more counts as so many more pixels."""
+"""Four channels of 16 bits; a header that claims more counts as more pixels."""
 
 _NEXT_STEPS = {
     'HEIC': 'install a decoder with pip install pillow-heif, or convert it to JPEG',
@@ -126,13 +126,13 @@ def decode_compressed(
         return _rgb_of_mosaic(raw, source, name, header.kind)
     bgr = _decode(raw, name, header.kind)
     if 'compressed rgb' in written:
-        # image_transport tells so that red was written where a JPEG has blue.
+        # image_transport states here that red was written in place of blue.
         return bgr
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def eight_bits(pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    """Grey levels or colours, uint8 or uint16, as uint8; by the bits that their camera uses.
+    """Grey levels or colours, uint8 or uint16, as uint8, scaled by the bits that are in use.
 
     A camera of 10, 12 or 14 bits fills the lower ones of 16: its white is not 65535.
     """
@@ -208,7 +208,7 @@ def encode_jpeg(rgb: NDArray[np.uint8], quality: int = 90) -> bytes:
 def check_raw_image(
     encoding: str, height: int, width: int, step: int, size_bytes: int, name: str
 ) -> None:
-    """Check that the buffer of a `sensor_msgs/Image` holds what its fields say.
+    """Check the buffer of a `sensor_msgs/Image` against its fields.
 
     Args:
         encoding: one of `RAW_ENCODINGS`.

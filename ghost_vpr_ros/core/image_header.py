@@ -1,4 +1,4 @@
-"""What a file is and how large its picture would be, told by its first bytes, before any decoder.
+"""Format and picture size of a file from its first bytes, before any decoder runs.
 
 A decoder allocates what a header claims: a JPEG of 631 bytes can ask for 6 GB. So the size is
 read here, in a few microseconds and without trusting a length, and compared with a limit.
@@ -68,10 +68,10 @@ class ImageHeader:
     """What the first bytes of a file claim.
 
     Attributes:
-        kind: name of the format for people; empty where it is not known.
-        width_px: 0 where the header does not tell it.
+        kind: readable name of the format; empty where it is not known.
+        width_px: 0 where the header does not state it.
         height_px: likewise.
-        bytes_per_pixel: of the decoded picture as its file describes it; 3 where not told.
+        bytes_per_pixel: of the decoded picture as its file describes it; 3 where not stated.
     """
 
     kind: str

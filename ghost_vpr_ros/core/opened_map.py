@@ -1,4 +1,4 @@
-"""Opening a map with its network for what the robot is about to do with it."""
+"""Opening a map with its network for one of the robot's modes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def open_map(
     mode: str = 'localize',
     config: MapConfig | None = None,
 ) -> OpenedMap:
-    """A map for one of `MODES`: for reading, new, or new where there is none.
+    """A map for one of `MODES`: read only, new, or extended.
 
     Args:
         path: the map's file, or the address of a fleet's shared map, which is only read.

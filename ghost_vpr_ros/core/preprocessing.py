@@ -26,7 +26,7 @@ def preprocess(image: NDArray[np.uint8], config: PreprocessingConfig) -> NDArray
     grows. Where the configuration asks for it, a gamma curve brings a dark image's mean grey level
     up to `brightness`.
 
-    Deviation: the papers leave the light as it is. Measured in docs/training.md.
+    Deviation: the papers do not normalise brightness. Measured in docs/training.md.
 
     Raises:
         ImageError: the array is not RGB uint8 (H, W, 3), or is empty.
@@ -99,7 +99,7 @@ def _with_brightness(image: NDArray[np.uint8], wanted: float) -> NDArray[np.uint
 def scale_and_offset(
     config: PreprocessingConfig,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The second half of `preprocess`: (3,) factors of the grey levels, and what is added then."""
+    """The second half of `preprocess`: (3,) factors of the grey levels, and (3,) offsets."""
     scale = (1.0 / (255.0 * np.asarray(config.std))).astype(np.float32)
     offset = (-np.asarray(config.mean) / np.asarray(config.std)).astype(np.float32)
     return scale, offset

@@ -1,6 +1,6 @@
 """Raw images of camera drivers: every encoding becomes one of a few that all converters agree on.
 
-Rows are packed, 16 bits become 8, mosaics and YUV become RGB, and names that say only how many
+Rows are packed, 16 bits become 8, mosaics and YUV become RGB, and names that state only how many
 channels there are get the colours that those who write them mean.
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ghost_vpr_ros.core.image import Buffer
 
 AMBIGUOUS = {'8UC1': 'mono8', '8UC3': 'bgr8', '8UC4': 'bgra8'}
-"""What names without colours stand for: `cv2_to_imgmsg` of Python writes them so."""
+"""The meaning of names without colours: `cv2_to_imgmsg` of Python writes them so."""
 
 PLANAR_ENCODINGS = {'nv12': (3, 2), 'nv21': (3, 2), 'nv24': (3, 1)}
 """Encodings with a plane of luma and one of chroma; bytes for each pixel as a fraction."""
@@ -111,7 +111,7 @@ def simplified(
 
 
 def _known(encoding: str, name: str) -> str:
-    """The encoding's name as it is written here.
+    """The encoding's name as it is spelled here.
 
     Raises:
         ImageError: unknown; with the next step.

@@ -108,7 +108,7 @@ class PlaceRecognizer:
 
     @property
     def config(self) -> RecognizerConfig:
-        """Thresholds; another radius takes a while, since the map teaches its margins again."""
+        """Thresholds; another radius takes a while: the map's likelihood is learned again."""
         return self._config
 
     @config.setter
@@ -134,7 +134,7 @@ class PlaceRecognizer:
 
     @property
     def _likelihood(self) -> Likelihood | None:
-        """By a drive, by the map, or in general; a map that is being filled waits for its own."""
+        """By a drive, by the map, or in general; a map that is being filled uses its own only."""
         general = None if self.own_session else self._general
         return self.calibration or self._teacher.likelihood or general
 
@@ -167,17 +167,17 @@ class PlaceRecognizer:
 
     @property
     def reading(self) -> Reading:
-        """Where the last image lies on the way that was driven."""
+        """The position of the last image along the driven path."""
         return self._memory.reading
 
     @property
     def is_late(self) -> bool:
-        """Whether the last image came late or without a stamp and was judged by itself."""
+        """Whether the last image came late or without a stamp and was judged on its own."""
         return self._memory.is_alone
 
     @property
     def is_new(self) -> bool:
-        """Whether the last image, if it was usable, says more than the one before."""
+        """Whether the last image, if it was usable, adds evidence to the previous one."""
         return self._memory.is_new(self.config)
 
     @classmethod
@@ -198,7 +198,7 @@ class PlaceRecognizer:
             model_path: weights; None: those of the map.
             engine: what runs the network.
             config: thresholds.
-            mode: what the robot is about to do with the map.
+            mode: one of `MODES`.
             storage: of a map that is written.
             wrap: puts another engine around the one that was made.
 
@@ -258,7 +258,7 @@ class PlaceRecognizer:
         Args:
             image: RGB uint8 (H, W, 3).
             stamp_ns: time of capture in nanoseconds; the hypothesis carries it on. An image that
-                is late or has no stamp is judged by itself (see `core/stamps.py`).
+                is late or has no stamp is judged on its own (see `core/stamps.py`).
             odometry: pose of the camera's body in the odometry's frame at that time.
             hidden_rows: (N,) keyframes to answer without, as if the map did not have them.
             prior: where to look; None: by odometry and `prior_radius_m`, or everywhere.

@@ -1,4 +1,4 @@
-"""What a stamp says after those before it: the next one, a late one, or a clock that jumped.
+"""The order of stamps: the next one, a late one, or a clock that jumped.
 
 Images, odometry and fixes all go by this one rule, in the node and in a replay.
 """
@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from enum import Enum
 
 JUMP_NS = 1_000_000_000
-"""A stamp that lies so far behind the newest one is of a clock that was set back: a bag that is
+"""A stamp this far behind the newest one belongs to a clock that was set back: a bag that is
 played again, a simulation that was reset. A message that lies less far behind it is late."""
 
 LEAP_NS = 60_000_000_000
-"""A single stamp that lies so far ahead is taken for wrong where the next one is back in time."""
+"""A single stamp this far ahead counts as wrong where the next one is back in time."""
 
 _YEAR_S = 365.25 * 86_400.0
 _UNSET_NS = 0
@@ -24,7 +24,7 @@ class Order(Enum):
     """Where a message belongs, by its stamp.
 
     NEXT: behind those before it. LATE: its place is taken: it is not newer than one that came
-    before, or it has no stamp. JUMP: time begins anew with it. RETURN: behind those before it
+    before, or it has no stamp. JUMP: time starts over with it. RETURN: behind those before it
     once the newest of them, which alone had leapt ahead, is forgotten.
     """
 

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, whatever ends the process; and seals on them."""
+"""Files that appear complete or not at all, whatever ends the process; and seals on them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def write_whole(path: Path, data: bytes | Iterable[bytes | memoryview], *, durab
         durable: wait until the content is on the disk, so that a power cut spares it, too.
 
     Raises:
-        OSError: it cannot be written; the earlier file is untouched and nothing is left beside it.
+        OSError: it cannot be written; an earlier file is unchanged and nothing is left beside it.
     """
     with unfinished_file(path) as unfinished:
         # Not made anew: the name may only lead to the file that was made for us.
@@ -42,7 +42,7 @@ def write_whole(path: Path, data: bytes | Iterable[bytes | memoryview], *, durab
 
 @contextlib.contextmanager
 def unfinished_file(path: Path) -> Iterator[Path]:
-    """An empty file beside `path`, under a hidden name that nobody can foresee.
+    """An empty file beside `path`, under an unpredictable hidden name.
 
     It is removed at the end, unless it was renamed. What killed processes have left of the same
     `path` is removed first: while a process lives, it holds a lock on its file.

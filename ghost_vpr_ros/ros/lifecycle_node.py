@@ -145,7 +145,7 @@ class PlaceRecognitionNode(LifecycleNode):
             self.get_logger().warning(sentence)
         if place_map.calibration is None:
             self.get_logger().warning(
-                f'map {config.map} is not calibrated: probabilities are learned from the map alone '
+                f'map {config.map} is not calibrated: probabilities come from the map alone '
                 'and few places are accepted; run `ghost-vpr calibrate`'
             )
 

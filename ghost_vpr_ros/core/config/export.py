@@ -39,7 +39,7 @@ class ExportConfig(Config):
 
 @dataclass(frozen=True)
 class OdometryNoise(Config):
-    """How surely odometry is believed in a pose graph.
+    """Uncertainty of odometry in a pose graph.
 
     Deviations grow with the square root of the distance. They are wider than its noise, because
     its bias has to fit into them over the length of a loop.

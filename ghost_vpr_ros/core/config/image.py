@@ -9,7 +9,7 @@ from ghost_vpr_ros.core.config.settings import Config, setting
 
 @dataclass(frozen=True)
 class ImageConfig(Config):
-    """What a single image may cost, whatever its header claims."""
+    """Limits on a single image, whatever its header claims."""
 
     max_image_megapixels: float = setting(
         64.0,

@@ -35,7 +35,7 @@ class MappingConfig(Config):
     session: str = setting('', 'name of this mapping run in the map; empty: session-N')
     keyframe_distance_m: float = setting(
         2.0,
-        'a frame is kept after so much driving since the last one that was',
+        'distance driven since the last keyframe after which a frame is kept',
         unit='m',
         low=1e-3,
         high=1e4,
@@ -43,7 +43,7 @@ class MappingConfig(Config):
     )
     keyframe_rotation_rad: float = setting(
         0.5,
-        'a frame is kept after a turn by this since the last one that was',
+        'rotation since the last keyframe after which a frame is kept',
         unit='rad',
         low=1e-3,
         high=3.2,
@@ -51,7 +51,7 @@ class MappingConfig(Config):
     )
     keyframe_similarity: float = setting(
         0.3,
-        'a frame that is less similar than this to the last one kept is kept; the only rule '
+        'a frame less similar than this to the last keyframe is kept; the only rule '
         'without odometry',
         low=-1.0,
         high=1.0,
@@ -59,15 +59,15 @@ class MappingConfig(Config):
     )
     duplicate_similarity: float = setting(
         0.9,
-        'a recognised place whose keyframe is as similar as this is not stored again; 1: every '
-        'one is',
+        'a recognised place whose keyframe is at least this similar is not stored again; 1: every '
+        'place is',
         low=0.0,
         high=1.0,
         runtime=True,
     )
     past_distance_m: float = setting(
         30.0,
-        'keyframes of this run answer after so much driving: the robot has left their place',
+        'distance driven before keyframes of this run can answer: the robot has left their place',
         unit='m',
         low=0.0,
         high=1e5,
@@ -75,7 +75,7 @@ class MappingConfig(Config):
     )
     past_time_s: float = setting(
         30.0,
-        'the same without odometry: they answer after so long',
+        'without odometry: time before keyframes of this run can answer',
         unit='s',
         low=0.0,
         high=1e5,
@@ -83,7 +83,7 @@ class MappingConfig(Config):
     )
     max_fix_age_s: float = setting(
         0.5,
-        'a GPS fix that is older than this when an image is taken is not used for it',
+        'age of a GPS fix at the time of an image above which it is not used',
         unit='s',
         low=0.0,
         high=60.0,
@@ -91,7 +91,7 @@ class MappingConfig(Config):
     )
     position_drift_m: float = setting(
         0.1,
-        'standard deviation of the odometry after one metre; it grows with the square root',
+        'standard deviation of odometry after one metre; grows with the square root of the way',
         unit='m',
         low=0.0,
         high=10.0,
@@ -99,7 +99,7 @@ class MappingConfig(Config):
     )
     heading_drift_rad: float = setting(
         0.01,
-        'the same of its heading',
+        'standard deviation of the heading of odometry after one metre',
         unit='rad',
         low=0.0,
         high=1.0,
@@ -109,11 +109,11 @@ class MappingConfig(Config):
 
 @dataclass(frozen=True)
 class SharingConfig(Config):
-    """What is published, and how a new shared map is searched."""
+    """What is published, and the index of a new shared map."""
 
     views: bool = setting(True, 'publish the views, which verification needs')
     same_frame: bool = setting(
-        False, 'the local metres of this map are in the frame of the maps that are there'
+        False, 'local metres of this map are in the frame of the maps already published'
     )
     index_type: str = setting(
         'FLAT',

@@ -83,7 +83,7 @@ POOLING_SETTINGS = {
     'netvlad-fc': (*_OF_NETVLAD, 'fc_dim'),
     'fc': ('local_max', 'fc_dim'),
 }
-"""Poolings -> the settings that they have; docs/poolings.md says what each is."""
+"""Poolings -> the settings that they have; docs/poolings.md describes each."""
 
 SEMANTIC = '-sc'
 """How the names of poolings end that start from label maps."""
@@ -147,7 +147,7 @@ class ModelConfig(Config):
     rows: tuple[int, ...] = setting(
         (),
         'rows of the trunk whose maps are pooled together, finest first, at least two; the trunk '
-        'ends at the last of them; none: its last map alone',
+        'ends at the last of them; none: only its last map',
         low=0,
         high=64,
         item=int,
@@ -208,7 +208,7 @@ class ModelConfig(Config):
         self._check_settings_of_poolings()
 
     def _check_settings_of_poolings(self) -> None:
-        """Those of another pooling would change nothing but the hash.
+        """Settings of another pooling would change nothing but the hash.
 
         Raises:
             ConfigError: one of them is not at its default.

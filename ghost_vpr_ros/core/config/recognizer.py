@@ -30,7 +30,7 @@ class RecognizerConfig(Config):
     )
     group_radius_m: float = setting(
         25.0,
-        'candidates this near to the best one support it',
+        'candidates within this distance of the best one support it',
         unit='m',
         low=0.0,
         high=1e4,
@@ -54,8 +54,9 @@ class RecognizerConfig(Config):
     )
     temporal: str = setting(
         'filter',
-        'how the frames before take part; filter: a Bayes filter over the places; sequence: '
-        'sequence matching against all keyframes, its cost grows with the map; none: not at all',
+        'how previous frames are used; filter: a Bayes filter over the places; sequence: '
+        'sequence matching against all keyframes, at a cost that grows with the map; none: each '
+        'frame alone',
         choices=('filter', 'sequence', 'none'),
         runtime=True,
     )
@@ -64,7 +65,7 @@ class RecognizerConfig(Config):
     )
     max_speed_m_s: float = setting(
         15.0,
-        'fastest the camera moves; odometry that is faster has jumped',
+        'maximum speed of the camera; faster odometry counts as a jump',
         unit='m/s',
         low=0.1,
         high=200.0,
@@ -76,7 +77,7 @@ class RecognizerConfig(Config):
     )  # fmt: skip
     max_odometry_age_s: float = setting(
         0.2,
-        'odometry that is older than this when an image is taken is not used for it',
+        'age of odometry at the time of an image above which it is not used',
         unit='s',
         low=0.0,
         high=60.0,
@@ -84,7 +85,7 @@ class RecognizerConfig(Config):
     )
     match_spread_m: float = setting(
         5.0,
-        'how far from a keyframe the camera may be that sees its place',
+        'largest distance from a keyframe at which the camera sees the same place',
         unit='m',
         low=0.1,
         high=1e3,
@@ -92,7 +93,7 @@ class RecognizerConfig(Config):
     )
     evidence_distance_m: float = setting(
         2.0,
-        'with odometry: a frame that is nearer to the last one that counted says nothing new',
+        'with odometry: frames closer than this to the last frame used are ignored as evidence',
         unit='m',
         low=1e-3,
         high=1e3,
@@ -100,7 +101,7 @@ class RecognizerConfig(Config):
     )
     evidence_interval_s: float = setting(
         0.3,
-        'without odometry: a frame that comes sooner after the last one says nothing new',
+        'without odometry: frames sooner after the last frame used are ignored as evidence',
         unit='s',
         low=1e-3,
         high=1e3,
@@ -108,18 +109,16 @@ class RecognizerConfig(Config):
     )
     memory_s: float = setting(
         10.0,
-        'longest time between two frames that belong together',
+        'longest time between two frames of one sequence',
         unit='s',
         low=0.0,
         high=1e4,
         runtime=True,
     )
-    consistency: bool = setting(
-        True, 'refuse answers that contradict those of the last metres', runtime=True
-    )
+    consistency: bool = setting(True, 'reject answers that contradict recent ones', runtime=True)
     min_support: int = setting(
         1,
-        'answers of the last metres that one which only local features made sure has to agree '
+        'recent answers that an answer accepted only by its local features must agree '
         'with before it is accepted',
         low=0,
         high=100,
@@ -127,7 +126,7 @@ class RecognizerConfig(Config):
     )
     closure_support: int = setting(
         2,
-        'earlier answers, some metres of driving apart, that one has to agree with before it is a '
+        'answers from some metres of driving before that must agree with an answer before it is a '
         'loop closure',
         low=0,
         high=100,
@@ -135,7 +134,7 @@ class RecognizerConfig(Config):
     )
     lockout_s: float = setting(
         0.0,
-        'after two answers contradicted each other none is accepted for so long',
+        'time after two contradicting answers during which none is accepted',
         unit='s',
         low=0.0,
         high=3600.0,
@@ -143,7 +142,7 @@ class RecognizerConfig(Config):
     )
     verify: bool = setting(
         True,
-        'look for the same local features in the stored views of the best candidates',
+        'verify the best candidates by local features of their stored views',
         runtime=True,
     )
     verify_features: str = setting(
@@ -158,15 +157,15 @@ class RecognizerConfig(Config):
     )
     min_contrast: float = setting(
         3.0,
-        'grey-level deviation below which an image is unusable (0-255)',
+        'standard deviation of grey levels below which an image is unusable',
         low=0.0,
         high=255.0,
         runtime=True,
     )
     prior_radius_m: float = setting(
         0.0,
-        'only keyframes this near to where GPS or odometry says that the camera is are looked at; '
-        '0: all, wherever it is',
+        'search only keyframes within this distance of the position given by GPS or odometry; '
+        '0: search all',
         unit='m',
         low=0.0,
         high=1e5,
@@ -174,8 +173,8 @@ class RecognizerConfig(Config):
     )
     index: str = setting(
         'auto',
-        'which keyframes are compared; exact: all; approximate: those of the most similar lists; '
-        'auto: by the size of the map',
+        'keyframes compared with a query; exact: all; approximate: those with similar codes; '
+        'auto: exact up to 50,000',
         choices=INDEXES,
     )
 

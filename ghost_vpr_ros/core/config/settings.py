@@ -87,7 +87,7 @@ class Setting:
     def argument(self) -> dict[str, Any]:
         """What argparse's `add_argument` takes for this setting as an option without a default.
 
-        The action of a switch, a setting of type `bool`, is left to whoever knows argparse.
+        The action of a switch, a setting of type `bool`, is left to the caller.
         """
         described: dict[str, Any] = {'default': None, 'help': self._option_help()}
         if isinstance(self.default, bool):
@@ -175,7 +175,7 @@ def settings_of(config_type: type[Config]) -> list[Setting]:
 
 
 def nearest_hint(word: str, known: list[str]) -> str:
-    """`; did you mean X?` when something similar exists, else the list of what is known."""
+    """`; did you mean X?` when something similar exists, else the list of known names."""
     return _nearest(word, known) or f'; known: {", ".join(sorted(known))}'
 
 

@@ -55,7 +55,7 @@ class PatchNetVladConfig(Config):
 
     patch_sizes: tuple[int, int, int] = setting(
         (2, 5, 8),
-        'sides of the square patches; at most that of the feature map is taken',
+        'sides of the square patches; limited to that of the feature map',
         unit='cells',
         low=1,
         high=100,

@@ -30,7 +30,7 @@ def create_engine(model: VprModel | StoredModel, config: EngineConfig | None = N
         config: which engine, on what, in which precision; the defaults where not given.
 
     Raises:
-        DeviceError: this machine lacks the engine or the device, or they do not go together.
+        DeviceError: this machine lacks the engine or the device, or they cannot be combined.
         WeightsError: the weights are not those of the architecture.
     """
     config = config or EngineConfig()

@@ -44,7 +44,7 @@ class GraphEngine(ABC):
 
     Attributes:
         takes_batches: whether the graph takes several images at once.
-        has_feature_map: whether the graph has that output; those of others have none.
+        has_feature_map: whether the graph has that output; foreign networks have none.
     """
 
     name: str
@@ -64,7 +64,7 @@ class GraphEngine(ABC):
         """Feature maps (B, C, h', w') float32, as they are pooled, of the same inputs.
 
         Raises:
-            DeviceError: the graph is that of another network, which only describes images.
+            DeviceError: the graph is a foreign network, which only describes images.
         """
         if not self.has_feature_map:
             raise DeviceError(

@@ -37,7 +37,7 @@ class PixelNetwork(nn.Module):
     """RGB uint8 (B, h, w, 3) -> descriptors (B, D) and feature maps (B, C, h', w')."""
 
     def __init__(self, model: VprModel) -> None:
-        """Take over the layers of a model in evaluation mode; it is left as it is."""
+        """Take over the layers of a model in evaluation mode; it is not changed."""
         super().__init__()
         scale, offset = scale_and_offset(model.preprocessing)
         self.scale: Tensor
@@ -112,7 +112,7 @@ def export_layers(network: nn.Module, size: PreprocessingConfig, outputs: Sequen
 
 
 def export_file(weights: str, graph: str) -> None:
-    """Write the graph of a weights file; what a process without PyTorch asks another one to do.
+    """Write the graph of a weights file, for a process that does not load PyTorch itself.
 
     Raises:
         WeightsError: the weights are missing or damaged.

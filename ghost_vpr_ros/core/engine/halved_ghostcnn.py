@@ -26,7 +26,7 @@ Halves = tuple[Tensor, ...]
 
 
 def halved(backbone: GhostCNN) -> nn.Module:
-    """A network with the output of `backbone` (in evaluation mode), which is left as it is."""
+    """A network with the output of `backbone` (in evaluation mode), which is not changed."""
     stem, *rest = backbone.trunk_parts()
     first = _fused(stem)
     widths = _halves(first.out_channels)

@@ -1,4 +1,4 @@
-"""Networks of others as models of ours: an ONNX file, or one of torchvision.
+"""Foreign networks as models of this package: an ONNX file, or a network of torchvision.
 
 What becomes of them is a weights file whose one tensor is a graph that takes pixels and gives
 descriptors of unit norm. It goes into maps, caches and engines as every other file does.
@@ -38,7 +38,7 @@ def stored_model(name: Path | str, settings: Mapping[str, Any] | None = None) ->
 
     Args:
         name: weights file of this package, `.onnx` file, or `torchvision:` and a name of its.
-        settings: of `PreprocessingConfig`, for a network of others; they go before those of the
+        settings: of `PreprocessingConfig`, for a foreign network; they take precedence over the
             JSON file beside an ONNX file.
 
     Raises:
@@ -60,7 +60,7 @@ def stored_model(name: Path | str, settings: Mapping[str, Any] | None = None) ->
 
 
 def is_of_others(name: Path | str | None) -> bool:
-    """Whether that names a network of others, by its form."""
+    """Whether the name has the form of a foreign network."""
     text = str(name or '')
     return text.startswith(TORCHVISION) or text.lower().endswith('.onnx')
 
@@ -77,13 +77,13 @@ def graph_model(
 
     Args:
         graph: ONNX with input `pixels`, RGB uint8 (B, h, w, 3), and output `descriptor`, (B, D).
-        preprocessing: what it was made for.
+        preprocessing: that it was trained with.
         name: for people.
         provenance: one sentence on where it comes from.
         takes_batches: whether B may be more than 1.
 
     Raises:
-        WeightsError: it does not run, or gives something else.
+        WeightsError: it does not run, or its output is not a descriptor.
     """
     config = {'name': name, 'takes_batches': takes_batches}
     config['descriptor_dim'] = _tried(graph, preprocessing, name)
@@ -295,7 +295,7 @@ def _node(helper: Any, kind: str, inputs: list[str], output: str, **settings: An
 
 
 def _rename(graph: Any, old: str, new: str) -> None:
-    """Give one value of a graph another name, wherever it stands."""
+    """Rename a value everywhere in a graph."""
     for node in graph.node:
         for values in (node.input, node.output):
             for number, name in enumerate(values):

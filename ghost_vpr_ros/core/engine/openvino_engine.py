@@ -21,7 +21,7 @@ _OUTPUTS = ('descriptor', 'feature_map')
 
 
 class OpenVinoEngine(GraphEngine):
-    """A graph compiled for one image at a time, and, when it is asked for one, for batches."""
+    """A graph compiled for single images and, on first use, for batches."""
 
     def __init__(
         self,

@@ -78,7 +78,7 @@ class _Images:
         self._inputs = self._each(frames, preprocessing, progress)
 
     def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
-        """The graph's next input, as ONNX Runtime asks for it."""
+        """The next input of the graph, as ONNX Runtime expects it."""
         return next(self._inputs, None)
 
     @staticmethod

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
 TOKEN_VARIABLE = 'GHOST_VPR_MILVUS_TOKEN'
-"""Environment variable with `user:password` or an API key, where the server asks for one."""
+"""Environment variable with `user:password` or an API key, where the server requires one."""
 
 CONNECT_TIMEOUT_S = 10.0
 
@@ -58,7 +58,7 @@ def _installed(address: SharedAddress) -> Any:
     except ModuleNotFoundError as error:
         raise MapError(f'{address}: a shared map needs {error.name}; {_EXTRA}') from error
     for name in ('pymilvus', 'milvus_lite'):
-        # What they would write to the terminal is raised as an error as well.
+        # They would log to the terminal what is raised as an error as well.
         logging.getLogger(name).setLevel(logging.CRITICAL)
     return pymilvus
 
@@ -127,7 +127,7 @@ class SharedAddress:
 
 
 def shared_address(place: Path | str) -> SharedAddress | None:
-    """The address that is meant, or None: then it is the path of a map file.
+    """The address, or None for the path of a map file.
 
     Raises:
         MapError: an address whose map has no possible name.

@@ -104,7 +104,7 @@ class MilvusIndex:
 
     @property
     def is_exact(self) -> bool:
-        """Taken for granted: what the database compares is its own affair."""
+        """Assumed: the database decides what it compares."""
         return True
 
     def search_among(self, query: ArrayLike, rows: NDArray[np.int64]) -> _Found:

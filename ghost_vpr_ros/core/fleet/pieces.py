@@ -20,7 +20,7 @@ PART_BYTES = 48_000
 _PARTS_AT_ONCE = 16
 _FIELDS = ('part', 'num_parts', 'content')
 _NO_VECTOR = [0.0, 0.0]
-"""Every collection has vectors, those of this one mean nothing."""
+"""Every collection needs vectors; those of this one are unused."""
 
 
 class SharedPieces:

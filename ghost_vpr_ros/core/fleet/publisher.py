@@ -1,4 +1,4 @@
-"""Publishes a robot's map to a fleet's shared map: what is missing there, and no more."""
+"""Publishes a robot's map to a fleet's shared map: only what is missing there."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Published:
     Attributes:
         added: keyframes that were missing.
         updated: keyframes that were there with another position.
-        present: keyframes that were there as they are.
+        present: keyframes that were already published.
     """
 
     added: int
@@ -77,8 +77,8 @@ class Publisher:
         """Write what is missing or has another position now.
 
         Raises:
-            MapError: the positions or the name cannot join those that are there, a session went
-                on differently in a copy of the map, or the database does not answer.
+            MapError: the positions or the name conflict with those already published, a session
+                went on differently in a copy of the map, or the database does not answer.
         """
         keyframes, descriptors = self._map.keyframes(), self._map.descriptors()
         rows = sorted(range(len(keyframes)), key=lambda row: (keyframes[row].session, row))

@@ -43,7 +43,7 @@ def create_places(
     schema.add_field(DESCRIPTOR, DataType.FLOAT_VECTOR, dim=descriptor_dim)
     index = client.prepare_index_params()
     index.add_index(DESCRIPTOR, index_type=index_type, metric_type='IP')
-    # Strong: who has published sees it, and so does everybody who asks after that.
+    # Strong consistency: published rows are visible to every later query.
     client.create_collection(
         collection, schema=schema, index_params=index, consistency_level='Strong'
     )

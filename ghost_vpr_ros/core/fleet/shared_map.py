@@ -33,7 +33,7 @@ class SharedMap(MapReader):
     """All keyframes of a shared map as they were when it was opened; read-only.
 
     Positions and names are copied into a map in memory; descriptors and views stay in the
-    database. A keyframe's id is that of the place, the same for everybody and at all times.
+    database. A keyframe's id is that of the place, the same for all robots and at all times.
 
     Attributes:
         store: the database.
@@ -93,10 +93,10 @@ class SharedMap(MapReader):
         )
 
     def descriptors(self) -> NDArray[np.float32]:
-        """(N, D) float32, unit norm, in row order: all of them travel.
+        """(N, D) float32, unit norm, in row order; all are transferred.
 
         Raises:
-            MapError: the database does not answer, or places were taken away.
+            MapError: the database does not answer, or places were removed.
         """
         return self.store.descriptors(self.keyframe_ids())
 
@@ -104,7 +104,7 @@ class SharedMap(MapReader):
         """(n, D) float32, unit norm, of rows (n,), in their order; only these travel.
 
         Raises:
-            MapError: the database does not answer, or places were taken away.
+            MapError: the database does not answer, or places were removed.
         """
         return self.store.descriptors_of(self.keyframe_ids()[rows])
 
@@ -157,7 +157,7 @@ def _fill(
 def _calibration(
     store: SharedStore, sources: Iterable[SharedSource], path: Path
 ) -> Calibration | None:
-    """That of the only map; what was learned about one map does not hold for several."""
+    """That of the only map; a calibration of one map does not hold for several."""
     uuids = {source.map_uuid for source in sources}
     if len(uuids) != 1:
         return None

@@ -81,7 +81,7 @@ def number_of(place_id: int) -> int:
 
 
 def map_uuid(place_map: MapReader) -> str:
-    """What stays the same while a map grows, and in its copies."""
+    """An identity that stays the same while a map grows, and in its copies."""
     return place_map.fingerprint.partition(':')[0]
 
 
@@ -101,7 +101,7 @@ def read_sources(pieces: SharedPieces) -> list[SharedSource]:
 def register(pieces: SharedPieces, wanted: SharedSource) -> SharedSource:
     """Store a new source under a number that no other one has.
 
-    Whoever sees its number taken after it has written itself takes another one: of two that
+    A writer that finds its number taken after writing chooses another one: of two that
     write at once at least the later sees the earlier.
 
     Raises:
@@ -132,7 +132,7 @@ def shared_frame(sources: Sequence[SharedSource]) -> MapFrame:
 def check_joins(
     wanted: SharedSource, sources: Sequence[SharedSource], same_frame: bool, where: str
 ) -> None:
-    """May these positions and this name join those that are there?
+    """Can these positions and this name be added to those already published?
 
     Raises:
         MapError: the frames cannot be brought together, or the name is another robot's.

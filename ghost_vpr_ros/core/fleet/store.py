@@ -27,7 +27,7 @@ _ABOUT, _MODEL, _VIEW, _CALIBRATION = 'about', 'model', 'view', 'calibration'
 _ONLY = 'only'
 _ANSWER_BYTES = 16 * 2**20
 _ANSWER_ROWS = 10_000
-"""Of one answer: an embedded database looks at all places for each, so few are asked for."""
+"""Rows per request: an embedded database scans all places for each."""
 _WRITE_BYTES = 4 * 2**20
 _WRITE_ROWS = 1000
 
@@ -50,7 +50,7 @@ class SharedStore:
 
     @classmethod
     def open(cls, address: SharedAddress) -> SharedStore:
-        """A shared map that is there.
+        """An existing shared map.
 
         Raises:
             MapError: it is not, nothing answers, or it is of a newer version.
@@ -73,7 +73,7 @@ class SharedStore:
     def create(
         cls, address: SharedAddress, model: ModelRecord, weights: bytes, index_type: str
     ) -> SharedStore:
-        """The shared map of that model, made where it is missing.
+        """The shared map of this model, created where it is missing.
 
         Raises:
             MapError: it has another model, or nothing answers.
@@ -113,7 +113,7 @@ class SharedStore:
         """(N, D) descriptors of places (N,) whose ids rise.
 
         Raises:
-            MapError: some were taken away.
+            MapError: some were removed.
         """
         matrix = np.full((len(place_ids), self.model.descriptor_dim), np.nan, dtype=np.float32)
         chunk = _rows_within(_ANSWER_ROWS, _ANSWER_BYTES, self.model.descriptor_dim)
@@ -124,14 +124,14 @@ class SharedStore:
                 if place < len(place_ids) and place_ids[place] == row[ID]:
                     matrix[place] = row[DESCRIPTOR]
         if np.isnan(matrix).any():
-            raise MapError(f'{self.address}: places were taken away since it was opened')
+            raise MapError(f'{self.address}: places were removed since it was opened')
         return matrix
 
     def descriptors_of(self, place_ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """(n, D) descriptors of chosen places (n,), in their order.
 
         Raises:
-            MapError: some were taken away.
+            MapError: some were removed.
         """
         wanted = np.unique(place_ids)
         found = np.full((len(wanted), self.model.descriptor_dim), np.nan, dtype=np.float32)
@@ -143,7 +143,7 @@ class SharedStore:
                 for row in self.client.get(name, ids=part, output_fields=fields):
                     found[np.searchsorted(wanted, row[ID])] = row[DESCRIPTOR]
         if np.isnan(found).any():
-            raise MapError(f'{self.address}: places were taken away since it was opened')
+            raise MapError(f'{self.address}: places were removed since it was opened')
         return found[np.searchsorted(wanted, place_ids)]
 
     def upsert(self, rows: list[dict[str, Any]]) -> None:
@@ -152,7 +152,7 @@ class SharedStore:
             self.client.upsert(self.address.name, rows)
 
     def flush(self) -> None:
-        """Have the database index what was written: a search is slow before that."""
+        """Have the database index what was written; a search is slow before."""
         with explained(self.address):
             self.client.flush(self.address.name)
 
@@ -167,13 +167,13 @@ class SharedStore:
             self.pieces.put(_VIEW, str(place_id), jpeg)
 
     def calibration(self, map_uuid: str) -> Calibration | None:
-        """What a drive taught about one robot's map, or None."""
+        """The calibration of one robot's map, or None."""
         with explained(self.address):
             text = self.pieces.get(_CALIBRATION, map_uuid)
         return Calibration.from_json(text.decode()) if text else None
 
     def put_calibration(self, map_uuid: str, calibration: Calibration | None) -> None:
-        """Store a map's calibration; None takes it away."""
+        """Store a map's calibration; None removes it."""
         text = '' if calibration is None else calibration.to_json()
         with explained(self.address):
             self.pieces.put(_CALIBRATION, map_uuid, text.encode())

@@ -1,4 +1,4 @@
-"""The calibration's place in a map file: a table that maps without one lack.
+"""Where a map file stores its calibration: in a table that exists only with one.
 
 No step of the schema is needed: a version that does not know the table ignores it, and is then
 as conservative as it always was.
@@ -58,7 +58,7 @@ def check_fits(calibration: Calibration, path: Path, model_hash: str) -> None:
 
 
 def write_calibration(execute: Execute, calibration: Calibration | None) -> None:
-    """Replace the map's calibration; None takes it away."""
+    """Replace the map's calibration; None removes it."""
     execute(_CREATE, ())
     execute('DELETE FROM calibration', ())
     if calibration is not None:

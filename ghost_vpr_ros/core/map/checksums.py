@@ -1,7 +1,7 @@
-"""Checksums of what a map holds, so that a bit that changes on the disk is never an answer.
+"""Checksums of a map's content, so that a bit that flips on the disk never becomes an answer.
 
 Each keyframe has one for its row, one for its descriptor and one for its view; each of the small
-tables has one. They are CRC-32: against bits that change by themselves, not against people.
+tables has one. They are CRC-32: against corruption, not against tampering.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def seal_row(connection: sqlite3.Connection, keyframe_id: int) -> None:
 
 
 def seal_tables(connection: sqlite3.Connection, *names: str) -> None:
-    """Write the checksums of small tables, which were changed; all of them where none is named."""
+    """Write the checksums of the small tables that were changed; of all where none is named."""
     for name in names or (*_SEALED, *_there(connection)):
         connection.execute(
             'INSERT OR REPLACE INTO table_checksums VALUES (?, ?)',
@@ -103,7 +103,7 @@ def seal_tables(connection: sqlite3.Connection, *names: str) -> None:
 
 
 def add_checksums(connection: sqlite3.Connection) -> None:
-    """Give a map of schema 1 its checksums: of what it holds now. Part of one transaction."""
+    """Add checksums of the present content to a map of schema 1, within one transaction."""
     for statement in CHECKSUM_TABLES.split(';'):
         connection.execute(statement)
     connection.execute(
@@ -129,7 +129,7 @@ def changed_table(connection: sqlite3.Connection) -> str | None:
 
 
 def damaged_rows(connection: sqlite3.Connection, *, with_views: bool) -> DamagedRows:
-    """Which keyframes are not as they were written; reads all descriptors, and all views if told.
+    """Which keyframes are damaged; reads all descriptors, and on request all views.
 
     Raises:
         sqlite3.DatabaseError: the file cannot be read through.
@@ -159,7 +159,7 @@ def is_view_intact(connection: sqlite3.Connection, keyframe_id: int, jpeg: bytes
 
 
 def hide_rows(connection: sqlite3.Connection, keyframe_ids: list[int]) -> None:
-    """Let this connection see the map without some of its keyframes; the file stays as it is."""
+    """Hide some keyframes of the map from this connection; the file is not changed."""
     connection.execute('PRAGMA temp_store = MEMORY')
     connection.execute('CREATE TEMP TABLE hidden (keyframe_id INTEGER PRIMARY KEY)')
     connection.executemany('INSERT INTO hidden VALUES (?)', [(each,) for each in keyframe_ids])

@@ -28,7 +28,7 @@ _WAL_MARK, _IN_WAL_MODE = slice(18, 20), b'\2\2'
 
 @contextlib.contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into a `MapError` or `OutputError` that says what to do."""
+    """Turn errors of SQLite into a `MapError` or `OutputError` with the next step."""
     try:
         yield
     except sqlite3.ProgrammingError:
@@ -71,7 +71,7 @@ def create_file(path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
         fill: writes the content.
 
     Raises:
-        MapError: something is there already.
+        MapError: the file exists already.
         OutputError: the folder is missing, read-only or full.
     """
     _check_free(path)
@@ -89,7 +89,7 @@ def create_file(path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
 def _check_free(path: Path) -> None:
     if os.path.lexists(path):
         raise MapError(
-            f'{path} exists already and is left as it is; choose a new name, or add to it with '
+            f'{path} exists already and is not changed; choose a new name, or add to it with '
             '`ghost-vpr build-map --append`'
         )
     for companion in (_beside(path, '-wal'), _beside(path, '-journal')):
@@ -116,7 +116,7 @@ def _publish(unfinished: Path, path: Path) -> None:
     except FileExistsError:
         _check_free(path)
     except OSError:
-        # FAT and some network disks know no hard links; a rename may then replace, not refuse.
+        # FAT and some network disks lack hard links; a rename may then replace, not refuse.
         _check_free(path)
         unfinished.rename(path)
     sync_folder(path.parent)
@@ -178,7 +178,7 @@ def _check_present(path: Path) -> None:
 
 
 def is_unclosed(path: Path) -> bool:
-    """Whether a file says that its last changes are beside it, and nothing is there."""
+    """Whether the last changes of a file should be in a -wal file that is missing."""
     try:
         with path.open('rb') as file:
             header = file.read(_WAL_MARK.stop)
@@ -188,14 +188,14 @@ def is_unclosed(path: Path) -> bool:
 
 
 def check_size(connection: sqlite3.Connection, path: Path) -> None:
-    """Is the file as long as its header says? SQLite does not miss the end of a last page.
+    """Is the file as long as its header states? SQLite does not notice a truncated last page.
 
     Raises:
         MapError: the file was cut off.
     """
     pages = connection.execute('PRAGMA page_count').fetchone()[0]
     expected = pages * connection.execute('PRAGMA page_size').fetchone()[0]
-    # Asked after the pages: a writer may add some to the -wal file at any moment.
+    # Read after the pages: a writer may add some to the -wal file at any moment.
     has_pages_elsewhere = _holds_changes(_beside(path, '-wal'))
     found = path.stat().st_size
     if found < expected and not has_pages_elsewhere:

@@ -80,7 +80,7 @@ class MapFrame:
 
 
 def check_position(pose: Pose | None, geo: GeoPoint | None) -> None:
-    """Accept what a keyframe knows of its position, or say what is wrong with it.
+    """Check the position of a keyframe.
 
     Raises:
         MapError: wrong shape, not finite, no unit quaternion, or no position on Earth.

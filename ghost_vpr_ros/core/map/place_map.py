@@ -107,10 +107,10 @@ class PlaceMap(MapReader):
             preprocessing: of that model.
             model_bytes: its weights file; the map alone is then enough on the robot.
             config: the commit interval.
-            model_name: in words, for people.
+            model_name: readable name.
 
         Raises:
-            MapError: something is there already.
+            MapError: the file exists already.
             OutputError: the folder is missing, read-only or full.
         """
         path = Path(path)
@@ -128,7 +128,7 @@ class PlaceMap(MapReader):
         expected_dim: int | None = None,
         config: MapConfig | None = None,
     ) -> PlaceMap:
-        """An existing map, checked step by step; a map that is refused is left as it is.
+        """An existing map, checked step by step; a map that is refused is not changed.
 
         Args:
             path: the map's file.
@@ -241,11 +241,11 @@ class PlaceMap(MapReader):
             session: a name that `add_session` returned, now or in an earlier run.
             stamp_ns: time of capture, or `UNKNOWN_STAMP_NS`.
             descriptor: (D,) float32, unit norm.
-            name: of the image, for people.
+            name: readable name of the image.
             pose: in the map frame; together with `geo` see `MapFrame.place`.
             geo: WGS84; alone it gives the pose in ENU about the map's origin, which the first
                 such keyframe fixes.
-            view_jpeg: the image, for people and for verification.
+            view_jpeg: the image, for display and verification.
 
         Raises:
             MapError: unknown session, a descriptor or position that is not valid or is in another
@@ -269,7 +269,7 @@ class PlaceMap(MapReader):
             return keyframe_id
 
     def locate(self, keyframe_id: int, pose: Pose) -> None:
-        """Give a keyframe its pose in the map frame, in place of what was known before.
+        """Set the pose of a keyframe in the map frame, replacing an earlier one.
 
         A geotagged map gets the place in WGS84 with it.
 
@@ -293,7 +293,7 @@ class PlaceMap(MapReader):
             self._frame = frame
 
     def set_calibration(self, calibration: Calibration | None) -> None:
-        """Store what a drive taught in place of what was there; None takes it away.
+        """Store a calibration in place of an earlier one; None removes it.
 
         Raises:
             MapError: it was learned with other weights, or the map is read-only.
@@ -320,7 +320,7 @@ class PlaceMap(MapReader):
         self._count += 1
 
     def _renew_token(self, execute: Execute) -> None:
-        # It tells apart two maps (a copy, a lost commit) that reached the same revision.
+        # It distinguishes two maps (a copy, a lost commit) that reached the same revision.
         token = secrets.token_hex(8)
         execute('UPDATE map SET revision_token = ?', (token,))
         self._revision_token = token
@@ -345,7 +345,7 @@ class PlaceMap(MapReader):
 
 
 def _prepare(connection: sqlite3.Connection, damaged: list[int], *, writable: bool) -> None:
-    """Upgrade a map that is written, and hide what is damaged; the write lock is held again."""
+    """Upgrade a writable map, and hide damaged keyframes; the write lock is held again."""
     if writable and upgrade(connection):
         connection.execute('COMMIT')
         connection.execute('BEGIN IMMEDIATE')

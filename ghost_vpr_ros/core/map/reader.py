@@ -1,4 +1,4 @@
-"""What an open map tells: its model, its sessions, its keyframes by row or by id."""
+"""Reading an open map: its model, its sessions, its keyframes by row or by id."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ _SELECT_DESCRIPTORS = 'SELECT keyframe_id, descriptor FROM descriptors WHERE key
 
 
 class Columns(NamedTuple):
-    """What is known of N keyframes, one array each.
+    """Columns of N keyframes, one array each.
 
     Attributes:
         positions: (N, 3) float64 map frame, metres; NaN where unknown.
@@ -127,9 +127,9 @@ class MapReader:
         model_hash: the same for machines.
         descriptor_dim: D.
         preprocessing: what turned the images into the network's input.
-        has_checksums: whether what is read can be checked; a map of the first schema cannot.
+        has_checksums: whether content is checked as it is read; a map of the first schema is not.
         damaged_keyframes: how many are not as they were written, and left out.
-        damaged_views: how many views that were asked for are not, and left out.
+        damaged_views: how many requested views were damaged, and left out.
         is_unclosed: whether the file was copied, or left by a process that ended, without the
             -wal file that may hold its last keyframes.
     """
@@ -186,12 +186,12 @@ class MapReader:
 
     @property
     def calibration(self) -> Calibration | None:
-        """What a validation drive taught about this map; None where it is not calibrated."""
+        """The calibration of this map; None where it is not calibrated."""
         return self._calibration
 
     @property
     def uuid(self) -> str:
-        """Names this map, whatever it holds; a map that is built anew has another."""
+        """Identifies this map, whatever it holds; a map that is built again has another."""
         return self._uuid
 
     @property
@@ -215,7 +215,7 @@ class MapReader:
 
     @property
     def warnings(self) -> list[str]:
-        """What whoever uses the map should know of its file, a sentence each."""
+        """Warnings about the file for users of the map, a sentence each."""
         found = []
         if self.damaged_keyframes:
             found.append(
@@ -359,7 +359,7 @@ class MapReader:
         return int(np.searchsorted(self.keyframe_ids(), keyframe_id))
 
     def session_number(self, name: str) -> int:
-        """What stands for a session in `Columns`."""
+        """The number of a session in `Columns`."""
         return self._sessions[name]
 
     def _all(self, sql: str, values: Any = ()) -> list[Any]:
@@ -373,7 +373,7 @@ class MapReader:
 
     @contextlib.contextmanager
     def _snapshot(self) -> Iterator[None]:
-        """All queries inside see one state of the file, whoever else writes."""
+        """All reads inside see one state of the file, whatever others write."""
         if self._connection.in_transaction:
             yield
             return
@@ -403,14 +403,14 @@ class MapReader:
 
     @property
     def _has_no_gap(self) -> bool:
-        # Ids begin at 1 and grow: when there are as many as the last one says, none is missing.
+        # Ids begin at 1 and grow: where there are as many as the last id, none is missing.
         return self._last_id == self._count
 
     def _ids_at(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         return rows + 1 if self._has_no_gap else self.keyframe_ids()[rows]
 
     def _between(self, sql: str, start: int) -> list[tuple[Any, ...]]:
-        """What is found of the next rows from `start` on."""
+        """The columns of the next rows from `start` on."""
         stop = min(start + _MOST_AT_ONCE, len(self))
         found = self._all(sql, self._ids_at(np.array([start, stop - 1])).tolist())
         if len(found) != stop - start:
@@ -418,7 +418,7 @@ class MapReader:
         return found
 
     def _chosen(self, sql: str, rows: NDArray[np.int64]) -> list[tuple[Any, ...]]:
-        """What is found of rows (n,), in their order; the first column is the keyframe's id."""
+        """The columns of rows (n,), in their order; the first one is the keyframe's id."""
         ids = self._ids_at(rows).tolist()
         found: dict[int, tuple[Any, ...]] = {}
         for start in range(0, len(ids), _MOST_AT_ONCE):

@@ -37,7 +37,7 @@ SCHEMA_VERSION = 2
 """Stored as SQLite's `user_version`; 1 had no checksums."""
 
 OLDEST_SCHEMA = 1
-"""Read as it is; the first process that writes makes it the newest."""
+"""Readable without an upgrade; the first process that writes upgrades it."""
 
 DESCRIPTOR_ITEM_BYTES = 4
 
@@ -199,7 +199,7 @@ def is_large(connection: sqlite3.Connection) -> bool:
 
 
 def check_consistent(connection: sqlite3.Connection, path: Path) -> None:
-    """Do the tables hold together: B-trees whole, a descriptor of D floats for each keyframe?
+    """Are the tables consistent: B-trees intact, a descriptor of D floats for each keyframe?
 
     The table of views is left out: reading every picture would make opening a large map slow,
     and a damaged picture does not make a wrong place. `PlaceMap.view` reports it. So are the
@@ -245,7 +245,7 @@ def _check_ends(connection: sqlite3.Connection, path: Path, last_id: int) -> Non
 def check_model(
     found: ModelRecord, path: Path, expected_hash: str | None, expected_dim: int | None
 ) -> None:
-    """Were the map's descriptors made by the model that will be used?
+    """Were the map's descriptors made by the model in use?
 
     Raises:
         MapError: another D, or another model.

@@ -1,4 +1,4 @@
-"""The picture of a place that a map keeps: for people, and for geometric verification."""
+"""The picture of a place in a map: for display and for geometric verification."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class MapWriter:
 
     @contextlib.contextmanager
     def change(self) -> Iterator[Execute]:
-        """One change of several statements: all of it or nothing, whatever interrupts it.
+        """One change of several statements: all or nothing, whatever interrupts it.
 
         Raises:
             OutputError: disk full or read-only; all changes since the last commit are undone.
@@ -90,14 +90,14 @@ class MapWriter:
             self._timer.start()
 
     def _undo_change(self) -> None:
-        # A Ctrl-C after RELEASE finds no savepoint: then the change stands.
+        # A Ctrl-C after RELEASE finds no savepoint: the change is complete then.
         with contextlib.suppress(sqlite3.DatabaseError):
             self._connection.execute('ROLLBACK TO change')
             self._connection.execute('RELEASE change')
         self._on_rollback()
 
     def raise_late_error(self) -> None:
-        """Raise, once, what the commit timer met since the last call.
+        """Raise, once, an error of the commit timer since the last call.
 
         Raises:
             OutputError: an earlier commit failed; its changes are lost.

@@ -34,12 +34,12 @@ class KeyframeSelection:
         sharpness: float,
         config: MappingConfig,
     ) -> bool:
-        """Whether a frame shows what the last one that was kept does not.
+        """Whether a frame shows something new compared with the last keyframe.
 
         Args:
             reading: of the odometer at the frame.
             descriptor: (D,) of the frame.
-            sharpness: of its image, comparable with that of the frames before.
+            sharpness: of its image, comparable with that of previous frames.
             config: the rules.
         """
         is_blurred = self._is_blurred(sharpness)

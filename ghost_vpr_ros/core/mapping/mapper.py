@@ -1,4 +1,4 @@
-"""A robot that maps: every image is answered, and what is new of them is kept.
+"""A robot that maps: every image is answered, and new views become keyframes.
 
 The map on disk holds a keyframe as soon as it is seen. It answers once the robot has left its
 place behind: loops are closed with the own past, not with the last seconds.
@@ -117,7 +117,7 @@ class PlaceMapper:
         self.recognizer.reset()
 
     def _track(self, answer: Hypothesis, reading: Reading) -> Hypothesis:
-        """Know where the robot is in the map, and then where it was when that was not known.
+        """Set the robot's pose in the map, and those of earlier frames that lacked one.
 
         Returns:
             the answer; rejected where the robot cannot be there, by odometry from where it was.
@@ -148,7 +148,7 @@ class PlaceMapper:
                 del self._unlocated[keyframe_id]
 
     def _relocate(self, keyframe_id: int) -> None:
-        """Tell the recogniser, or whoever waits to be admitted to it."""
+        """Update the recogniser, or the keyframes that wait to be admitted to it."""
         keyframe = self._map.keyframe(keyframe_id)
         for place, recent in enumerate(self._recent):
             if recent.keyframe.keyframe_id == keyframe_id:
@@ -180,7 +180,7 @@ class PlaceMapper:
         reading: Reading,
         geo: GeoPoint | None,
     ) -> None:
-        """Keep the frame if it shows what the last keyframe, and the map, do not."""
+        """Keep the frame if it shows something new compared with the last keyframe and the map."""
         assert answer.descriptor is not None
         if not self._selection.wants(reading, answer.descriptor, sharpness(image), self.config):
             return
@@ -230,14 +230,14 @@ class PlaceMapper:
             self.recognizer.own_session = self.session
 
     def _drop_lost(self) -> None:
-        """Forget what the map has lost: a failed write takes back all since the last commit."""
+        """Forget keyframes lost from the map: a failed write undoes all since the last commit."""
         num_kept = len(self._map) - self.recognizer.num_known
         while len(self._recent) > num_kept:
             lost = self._recent.pop().keyframe.keyframe_id
             self._unlocated.pop(lost, None)
 
     def _free_name(self) -> str | None:
-        """The name that is wished for, with a number where an earlier run has it."""
+        """The requested name, with a number where an earlier run has it."""
         wanted, taken = self.config.session, self._map.session_names
         numbered = (f'{wanted}-{number}' for number in itertools.count(2))
         names = itertools.chain([wanted], numbered)
@@ -246,7 +246,7 @@ class PlaceMapper:
     def _position(
         self, reading: Reading, geo: GeoPoint | None
     ) -> tuple[Pose | None, GeoPoint | None]:
-        """What the map is told of a keyframe's place, in the map's kind of frame."""
+        """The position of a keyframe in the map's kind of frame."""
         is_tracked = self._tracker.is_sure and reading.odometry is not None
         pose = self._tracker.pose() if is_tracked else None
         if self._map.map_frame == 'enu':

@@ -1,7 +1,7 @@
 """Where the robot is in the map: odometry from one accepted answer to the next.
 
 An extended Kalman filter over x, y, z and yaw. Accepted answers put a new run into the frame of
-the map, and keep its drift small enough for its keyframes to stand beside the older ones.
+the map, and keep its drift small enough for its keyframes to align with the older ones.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _GATE = 18.5
 """Squared Mahalanobis distance that one right answer in a thousand exceeds (4 dimensions)."""
 
 _MOST_REFUSED = 5
-"""After so many answers in a row that do not fit, the tracked pose may be what is wrong."""
+"""Consecutive contradicting answers after which the tracked pose may be wrong instead."""
 
 _MOST_SUPPORT = 50
-"""But it takes as many as have agreed with it, up to so many."""
+"""Upper limit of the agreeing answers that contradicting ones must outnumber."""
 
 _SURE_AFTER = 2
-"""Answers that agree through odometry, before the first of them is believed."""
+"""Answers that must agree through odometry before the first of them is used."""
 
 
 class MapTracker:
@@ -43,7 +43,7 @@ class MapTracker:
         self.lose()
 
     def lose(self) -> None:
-        """Know nothing: the robot was carried away, or its odometry jumped."""
+        """Lose the pose: the robot was carried away, or its odometry jumped."""
         self._state: NDArray[np.float64] | None = None
         self._covariance = np.zeros((4, 4))
         self._last: Reading | None = None
@@ -78,7 +78,7 @@ class MapTracker:
         return Pose(self._state[:3].copy(), quaternion, covariance)
 
     def follow(self, reading: Reading, config: MappingConfig) -> None:
-        """Move with the odometry; another stretch of it, and the pose is lost."""
+        """Move with odometry; the pose is lost where a new stretch of it begins."""
         last = self._last
         if last is not None and last.stretch != reading.stretch:
             self.lose()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def open_any_model(path: Path | str) -> StoredModel | RootSiftVlad:
-    """What a file holds: a network's weights, or RootSIFT-VLAD; only that needs PyTorch.
+    """The model of a file: a network, or RootSIFT-VLAD, which alone needs PyTorch.
 
     Raises:
         WeightsError: the file is missing, damaged, or neither of the two.

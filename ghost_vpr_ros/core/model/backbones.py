@@ -52,7 +52,7 @@ class Backbone(NamedTuple):
 
 
 def build_backbone(config: ModelConfig) -> GhostCNN | Trunk:
-    """The trunk of that architecture; its weights are random.
+    """The trunk of this architecture; its weights are random.
 
     Raises:
         PackageError: it is torchvision's, and torchvision is not installed.
@@ -122,7 +122,7 @@ def _of_torchvision(config: ModelConfig, parts: Any) -> Trunk:
 
 
 def _blank(make: Callable[[ModuleType], nn.Module]) -> Any:
-    """A whole network of torchvision without memory: only its trunk will get any."""
+    """A network of torchvision on the meta device: only its trunk gets memory."""
     try:
         from torchvision import models
     # RuntimeError: a torchvision that belongs to another version of torch.

@@ -1,4 +1,4 @@
-"""What a network costs on paper: parameters, and multiply-accumulates (MACs) for one image.
+"""Nominal cost of a network: parameters, and multiply-accumulates (MACs) for one image.
 
 Counted is every multiply-accumulate of convolutions and matrix products: trunk, squeeze-and-
 excitation, NetVLAD's assignment and residual sums, whitening. Norms, activations, poolings, biases

@@ -1,4 +1,4 @@
-"""The weights that come with the package: what is used where nobody names others."""
+"""The weights that come with the package, used unless others are given."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NAME = 'ghost_vpr.safetensors'
 
 
 def default_weights_path() -> Path:
-    """Where the shipped weights are, whether they are there or not."""
+    """The path of the shipped weights, whether or not they exist."""
     return Path(str(resources.files('ghost_vpr_ros'))) / 'weights' / NAME
 
 

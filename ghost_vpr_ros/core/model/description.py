@@ -1,4 +1,4 @@
-"""What a network says of itself, without its numbers and without PyTorch."""
+"""The description of a network, without its weights and without PyTorch."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ POOLING_TITLES = {
     'netvlad-fc': 'NetVLAD+FC',
     'fc': 'no-pool+FC',
 }
-"""Poolings, likewise."""
+"""The same for poolings."""
 
 
 class DescribedModel(Protocol):
-    """A network in memory or in a file: what those who run it through an engine have to know."""
+    """A network in memory or in a file: what is needed to run it through an engine."""
 
     @property
     def preprocessing(self) -> PreprocessingConfig:
@@ -82,12 +82,12 @@ class ModelDescription:
     """The head of a weights file.
 
     Attributes:
-        config: the architecture; None for a network of others, of which only a graph is known.
+        config: the architecture; None for a foreign network, of which only a graph is known.
         preprocessing: what turns an image into this network's input.
         provenance: one sentence on where the weights come from; shown to users.
         descriptor_dim: D of what leaves the network.
         model_hash: equal hashes give equal descriptors.
-        title: name of a network of others.
+        title: name of a foreign network.
         takes_batches: whether a graph takes several images at once.
     """
 
@@ -110,7 +110,7 @@ class ModelDescription:
 def architecture_name(
     config: ModelConfig, preprocessing: PreprocessingConfig, descriptor_dim: int
 ) -> str:
-    """As it stands in reports: `Ghost-dil-NetVLAD(5-2), ..., 512-D`."""
+    """The name in reports: `Ghost-dil-NetVLAD(5-2), ..., 512-D`."""
     a, b = config.dilation
     pooling = POOLING_TITLES[config.pooling]
     kind = f'{BACKBONE_TITLES[config.backbone]}-{pooling}'

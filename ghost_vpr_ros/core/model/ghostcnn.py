@@ -62,7 +62,7 @@ def _conv_norm(
     groups: int = 1,
     relu: bool = False,
 ) -> nn.Sequential:
-    """Convolution that keeps the size (at stride 1), batch norm, and a ReLU where asked for."""
+    """Convolution that keeps the size (at stride 1), batch norm, and optionally a ReLU."""
     padding = dilation * (kernel - 1) // 2
     layers: list[nn.Module] = [
         nn.Conv2d(

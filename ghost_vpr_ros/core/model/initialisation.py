@@ -44,7 +44,7 @@ def build_untrained(
 
     Random convolutions, batch norm as the identity, clusters (where the pooling has some) by
     k-means on the images' local features, reduction (where R > 0) and whitening (where D > 0) by
-    PCA. Signals shrink from layer to layer, and that is wanted: with He's weights, or with batch
+    PCA. Signals shrink from layer to layer, on purpose: with He's weights, or with batch
     norm measured on the images, an untrained trunk is so non-linear that it finds far fewer
     places.
 
@@ -101,7 +101,7 @@ def initialise_pooling(
     seed: int,
     label_maps: Iterable[NDArray[np.number]] | None = None,
 ) -> None:
-    """Set what the pooling starts from, and a reduction without numbers.
+    """Initialise the pooling, and a reduction without weights.
 
     Args:
         model: changed in place.
@@ -146,7 +146,7 @@ def _reduced(model: VprModel, features: Tensor) -> Tensor:
 
 
 def _separate_maps(config: ModelConfig) -> tuple[int, ...]:
-    """Channels of the maps that are reduced each by itself; empty: they are reduced as one."""
+    """Channels of the maps that are reduced separately; empty: they are reduced as one."""
     return config.row_channels if config.join == 'vlads' else ()
 
 

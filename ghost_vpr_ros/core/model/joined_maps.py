@@ -1,8 +1,8 @@
 """Maps of several rows of a trunk, joined to one map.
 
-Middle rows of a trunk (stride 16) tell places apart by detail, the last ones (stride 32) know them
-by night. Each map goes through a 1x1 convolution of its own, is made of unit norm in every cell,
-and is brought to the size of the finest; their channels stand side by side.
+Middle rows of a trunk (stride 16) distinguish places by detail, the last ones (stride 32)
+recognise them by night. Each map goes through a 1x1 convolution of its own, is normalised in every
+cell, and is resized to the finest one; their channels are concatenated.
 
 Deviation: NetVLAD and Ghost-dil-NetVLAD pool the last map of the trunk alone. With rows 9, 11 and
     16 an untrained reading of the trunk finds more places (docs/training.md, "Three maps").
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 class JoinedMaps(nn.Module):
     """Maps (B, C_i, h_i, w_i) -> (B, sum of C_i, h, w), of the size of the first.
 
-    The convolutions start as the identity. After a distillation they give what the student knows
+    The convolutions start as the identity. After a distillation they give the student's version
     of its teacher's maps.
 
     Attributes:

@@ -1,7 +1,7 @@
-"""What each place of an image shows, as label maps: static, dynamic, or neither.
+"""Label maps of images: each pixel is static, dynamic, or neither.
 
 Source: SRALNet, Section III-E. Buildings, roads, signs and vegetation are static; sky, people and
-vehicles are dynamic. Any segmenter, or labels made by people, can say so.
+vehicles are dynamic. They come from any segmenter, or from labels made by hand.
 """
 
 from __future__ import annotations

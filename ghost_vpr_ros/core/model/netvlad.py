@@ -26,7 +26,7 @@ class NetVLAD(Pooling):
     b_k = -alpha ||c_k||^2 at the start; w, b and c are then independent parameters.
     `version='v1'` is the authors' experiments: w_k = alpha c_k / ||c_k||, no bias.
 
-    Relatives of NetVLAD say in `weights` how much each location counts for each cluster. Those
+    Variants of NetVLAD override `weights`, the assignment of locations to clusters. Those
     with further centres, which no residual is taken from, have rows of the assignment for them
     behind the K.
     """
@@ -52,7 +52,7 @@ class NetVLAD(Pooling):
         return vlad(x.flatten(2), self.weights(x, feature_map).flatten(2), self.centres)
 
     def weights(self, x: Tensor, feature_map: Tensor) -> Tensor:
-        """What each location counts for each cluster, (B, K, h, w).
+        """The soft assignment of each location to each cluster, (B, K, h, w).
 
         Args:
             x: (B, C, h, w), unit norm at each location.

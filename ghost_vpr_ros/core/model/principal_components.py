@@ -42,7 +42,7 @@ class PrincipalComponents(NamedTuple):
     Attributes:
         mean: (M,) float32.
         deviations: (R,) float64 standard deviations along the directions, falling; R is at most
-            the wanted number, and fewer where the vectors do not span as many.
+            the requested number, and fewer where the vectors do not span as many.
         directions: (R, M) float32, orthonormal; the largest number of each is positive.
     """
 
@@ -52,7 +52,7 @@ class PrincipalComponents(NamedTuple):
 
 
 class SpanError(ConfigError):
-    """The vectors span fewer directions than are wanted.
+    """The vectors span fewer directions than requested.
 
     Attributes:
         found: how many they span.
@@ -73,12 +73,12 @@ def principal_components(
 
     Args:
         rows: N vectors of M numbers; read several times.
-        wanted: how many directions.
+        wanted: number of directions.
         config: method and memory.
         seed: of the randomised method.
 
     Raises:
-        ConfigError: the memory does not suffice; the message says how much would.
+        ConfigError: the memory does not suffice; the message states how much would.
     """
     num, dim = rows.shape
     side = min(num, dim)
@@ -114,7 +114,7 @@ def _exact(rows: Rows, wanted: int, memory_gb: float) -> PrincipalComponents:
 def _randomised(rows: Rows, wanted: int, config: PcaConfig, seed: int) -> PrincipalComponents:
     num, dim = rows.shape
     width = min(wanted + config.oversampling, num, dim)
-    # The subspace, its image, and what the QR decomposition makes of it.
+    # The subspace, its image, and the QR decomposition of that.
     fixed = 4 * 4 * dim * width + 5 * 8 * width**2 + 3 * 8 * dim + 4 * min(dim, _COLUMNS) * width
     reader = _Reader(rows, config.memory_gb, fixed, per_row=2 * 4 * dim + 3 * 8 * width)
     subspace = np.random.default_rng(seed).standard_normal((dim, width), np.float32)

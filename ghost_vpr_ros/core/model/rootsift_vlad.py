@@ -34,7 +34,7 @@ _BIN_OF_SIZE = 1.5
 
 @dataclass(frozen=True)
 class RootSiftConfig(Config):
-    """Where RootSIFT is taken, and what becomes of it; the input is grey levels of its size."""
+    """Where RootSIFT is computed, and how it is aggregated; the input is a grey image."""
 
     step_px: int = setting(8, 'from one point to the next, both ways', unit='px', low=1, high=256)
     bins_px: tuple[float, float, float, float] = setting(
@@ -80,7 +80,7 @@ class RootSiftVlad(nn.Module):
         return self.whitening(self.describe_unwhitened(pixels))
 
     def describe_unwhitened(self, pixels: NDArray[np.uint8]) -> Tensor:
-        """Descriptors (B, K * 128), unit norm: what the whitening is given, or learned from.
+        """Descriptors (B, K * 128), unit norm, before the whitening.
 
         Raises:
             WeightsError: the centres were never learned.
@@ -111,7 +111,7 @@ class RootSiftVlad(nn.Module):
 
     @property
     def name(self) -> str:
-        """What it is, in words, as it stands in reports."""
+        """A readable name, used in reports."""
         size = f'{self.preprocessing.width_px}x{self.preprocessing.height_px}'
         return f'RootSIFT-VLAD, K={self.config.clusters}, {size}, {self.descriptor_dim}-D'
 

@@ -1,4 +1,4 @@
-"""The whole network as one object: image batch in, descriptors out, with what describes it."""
+"""The whole network as one object: image batch in, descriptors out, with its description."""
 
 from __future__ import annotations
 
@@ -77,16 +77,16 @@ class VprModel(nn.Module):
         return self.whitening(self.describe_unwhitened(batch))
 
     def describe_unwhitened(self, batch: Tensor) -> Tensor:
-        """Descriptors, unit norm, of the pooling: what the whitening is given, or learned from."""
+        """Descriptors, unit norm, of the pooling, before the whitening."""
         return self.pooling(self.feature_map(batch))
 
     def feature_map(self, batch: Tensor) -> Tensor:
-        """(B, R, h', w'): what the pooling is given."""
+        """(B, R, h', w'): the input of the pooling."""
         return self.reduction(self.backbone(batch))
 
     @property
     def name(self) -> str:
-        """Architecture in words, as it stands in reports: `Ghost-dil-NetVLAD(5-2), ..., 512-D`."""
+        """The architecture in reports: `Ghost-dil-NetVLAD(5-2), ..., 512-D`."""
         return architecture_name(self.config, self.preprocessing, self.descriptor_dim)
 
     def describe_configuration(self) -> dict[str, str]:

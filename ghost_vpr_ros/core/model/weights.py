@@ -167,11 +167,11 @@ def save_model(model: VprModel, path: Path | str, half: bool = False) -> None:
     """Write a weights file; the name appears only when its content is complete.
 
     Args:
-        model: the network; it stays as it is.
+        model: the network; it is not changed.
         path: of the file.
         half: round the numbers to float16, and the whitening's projection to eight bits. The file
             is less than half as large and holds another network
-            than `model`, with another hash: load it to measure what it does.
+            than `model`, with another hash: load it to measure its effect.
 
     Raises:
         OutputError: the file cannot be written.

@@ -1,4 +1,4 @@
-"""Reading a weights file without PyTorch: what it says of itself, and whether it is whole.
+"""Reading a weights file without PyTorch: its description, and whether it is intact.
 
 The format is `safetensors`; `weights.py` makes the network of it, and writes it.
 """
@@ -24,7 +24,7 @@ FORMAT = 'ghost_vpr_ros/1'
 ROOTSIFT_FORMAT = 'ghost_vpr_ros_rootsift_vlad/1'
 
 ONNX_FORMAT = 'ghost_vpr_ros_onnx/1'
-"""A network of others: its graph, which takes pixels, as the bytes of one array."""
+"""A foreign network: its graph, which takes pixels, as the bytes of one array."""
 
 GRAPH_KEY = 'graph'
 
@@ -46,8 +46,8 @@ class StoredModel:
     Attributes:
         data: the file's bytes.
         where: names it in errors.
-        description: what the file says of its network.
-        graph: of a network of others, as engines run it; empty for one of this package.
+        description: of the network.
+        graph: of a foreign network, as engines run it; empty for one of this package.
     """
 
     data: bytes = field(repr=False)
@@ -160,7 +160,7 @@ def read_metadata(data: bytes, where: str, *others: str) -> dict[str, str]:
 
 
 def described(metadata: Mapping[str, str], where: str) -> ModelDescription:
-    """What the metadata says of the network.
+    """The description of the network in the metadata.
 
     Raises:
         WeightsError: a part is missing, or is no valid configuration.
@@ -182,7 +182,7 @@ def described(metadata: Mapping[str, str], where: str) -> ModelDescription:
 
 
 def _described_graph(metadata: Mapping[str, str]) -> ModelDescription:
-    """That of a network of others."""
+    """The description of a foreign network."""
     config = json.loads(metadata['config'])
     return ModelDescription(
         None,
@@ -196,12 +196,12 @@ def _described_graph(metadata: Mapping[str, str]) -> ModelDescription:
 
 
 def _dim_of_first_files(config: ModelConfig) -> int:
-    """D of files that do not tell it: all of them are GhostCNN with NetVLAD."""
+    """D of files that do not state it: all of them are GhostCNN with NetVLAD."""
     return config.descriptor_dim or config.clusters * config.pooled_channels
 
 
 def check_hash(expected: str, found: str, where: str) -> None:
-    """Raise `WeightsError` where the content is not what its hash was taken of."""
+    """Raise `WeightsError` where the content does not match its hash."""
     if found != expected:
         raise WeightsError(
             f'{where}: expected content with hash {expected[:12]}, found '

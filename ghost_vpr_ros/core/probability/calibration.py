@@ -1,7 +1,7 @@
-"""What a validation drive taught about a map: how sure a margin makes, and from where to accept.
+"""A calibration from a validation drive: the probability of a margin, and a threshold.
 
 It is stored in the map, so that the robot needs no further file. Without one the recogniser
-judges by what the map's own keyframes teach (`likelihood.py`), which is conservative.
+judges by its own keyframes (`likelihood.py`), which is conservative.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Calibration:
         intercept: of the logistic function, at margin 0.
         right_similarity: least similarity, at the 10th percentile, of right matches.
         min_probability: the final probability from which a place is accepted, 0 to 1.
-        stated_precision: share of right answers among the accepted that was asked for, 0 to 1.
+        stated_precision: target share of right answers among the accepted, 0 to 1.
         achieved_precision: the share on the validation drive, with `unknown_share` counted in.
         precision_lower_bound: one-sided 95 % Wilson bound of `achieved_precision`.
         achieved_recall: share of the frames with a place in the map that are accepted and right.

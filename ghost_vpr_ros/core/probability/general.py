@@ -1,4 +1,4 @@
-"""What a network's similarities say in general, for maps that are too small to teach it.
+"""A network's likelihood in general, for maps that are too small to learn their own.
 
 `python -m training.general_calibration` learns it on training places and writes it beside the
 weights. It is conservative: the most similar of all wrong matches there is as likely right as

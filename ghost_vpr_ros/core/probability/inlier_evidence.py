@@ -1,4 +1,4 @@
-"""What a number of consistent matches says for a place, learned from right and wrong candidates.
+"""The evidence of consistent matches for a place, learned from right and wrong candidates.
 
 The numbers were made, and are made again, by
 
@@ -14,7 +14,7 @@ import math
 from dataclasses import dataclass
 
 FREE_INLIERS = 8
-"""Eight points determine a fundamental matrix: so many agree with one at any wrong place."""
+"""Eight points determine a fundamental matrix: as many agree at any wrong place."""
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
-"""From similarity to probability: what the map itself tells about right and wrong matches.
+"""From similarity to probability: margins of right and wrong matches inside a map.
 
-A similarity alone says little: its level changes with the network, the scene and the light. What
-tells a place from a look-alike is the margin: how much more similar the best candidate is than
-the best one elsewhere. The map has examples of both kinds. A keyframe, asked for while it is
-hidden, often finds a neighbour: the margins of right matches. Asked for while its neighbours are
-hidden as well, it can only find a wrong place: the margins at unknown places.
+A similarity alone means little: its level changes with the network, the scene and the light. What
+distinguishes a place from a look-alike is the margin: how much more similar the best candidate is
+than the best one elsewhere. The map has examples of both kinds. A keyframe, searched for while it
+is hidden, often finds a neighbour: the margins of right matches. Searched for while its neighbours
+are hidden as well, it can only find a wrong place: the margins at unknown places.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MIN_SEPARATION = 0.02
 places."""
 
 _SURE_DEVIATIONS = 3.0
-"""So many more of them than chance lets have to find a neighbour before anything elsewhere."""
+"""Share of samples, beyond chance, that must find a neighbour before any other place."""
 
 
 class Likelihood(Protocol):
@@ -88,7 +88,7 @@ def logistic(value: NDArray[np.float64]) -> NDArray[np.float64]:
 def learn_likelihood(
     descriptors: NDArray[np.float32], positions: NDArray[np.float64], radius_m: float
 ) -> PlaceLikelihood | None:
-    """The likelihood that a map's own keyframes teach, or None where they cannot.
+    """The likelihood learned from a map's own keyframes, or None where they do not suffice.
 
     Args:
         descriptors: (N, D) float32, unit norm.
@@ -98,7 +98,7 @@ def learn_likelihood(
     Returns:
         None when fewer than `MIN_SAMPLES` keyframes find a neighbour before anything elsewhere,
         or no more than chance lets, or when right margins are hardly larger than wrong ones: where
-        everything looks alike a map cannot tell.
+        everything looks alike there is none.
     """
     known = np.isfinite(positions).all(axis=1)
     descriptors, positions = descriptors[known], positions[known]
@@ -114,7 +114,7 @@ def num_teaching(
 ) -> int:
     """How many keyframes of a map find a neighbour before anything elsewhere; as above.
 
-    `MIN_SAMPLES` of them teach the map's margins. Of a large map at most `MAX_SAMPLES` are tried.
+    `MIN_SAMPLES` of them suffice for a likelihood. Of a large map at most `MAX_SAMPLES` are tried.
     """
     known = np.isfinite(positions).all(axis=1)
     descriptors, positions = descriptors[known], positions[known]
@@ -153,7 +153,7 @@ def _margins(
 
 
 def fit_likelihood(margins: NDArray[np.float64]) -> PlaceLikelihood | None:
-    """The likelihood that the samples of a map teach, or None where they cannot.
+    """The likelihood learned from the samples of a map, or None where they do not suffice.
 
     Args:
         margins: (n, 4) right margin, wrong margin, right similarity, and share of the other

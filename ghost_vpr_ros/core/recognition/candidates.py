@@ -29,7 +29,7 @@ def make_candidates(
             what is elsewhere.
         positions: (n, 3) of all of them, map frame, metres; NaN where unknown.
         similarities: (n,) float32, falling.
-        likelihood: of the map or of its calibration; None where it cannot tell: probabilities
+        likelihood: of the map or of its calibration; None where there is none: probabilities
             are NaN.
         radius_m: keyframes this near to each other show the same place.
         elsewhere: similarity that something elsewhere has that was not retrieved.

@@ -45,7 +45,7 @@ SUPPORT_M = 8.0
 
 @dataclass(frozen=True)
 class Agreement:
-    """What the answers before say of one.
+    """How far an answer agrees with previous ones.
 
     Attributes:
         reason: why it may not be accepted; NONE where it may.
@@ -144,7 +144,7 @@ class Consistency:
         *,
         by_features: bool = False,
     ) -> Agreement:
-        """Whether an answer that is sure by itself may be accepted, and be a closure.
+        """Whether an answer that is sure on its own may be accepted, and become a closure.
 
         Args:
             pose: of the place that it names, map frame, with its covariance.
@@ -179,7 +179,7 @@ class Consistency:
         return Agreement(Reason.NONE, support)
 
     def _others(self, vote: _Vote, config: RecognizerConfig) -> list[_Vote]:
-        """The remembered votes near by that are no repeats of this one; it is remembered too."""
+        """The remembered votes nearby that do not repeat this one; it is remembered too."""
         while self._votes and not _is_near(vote, self._votes[0], config):
             self._votes.popleft()
         others = [other for other in self._votes if not _is_repeat(vote, other, config)]
@@ -213,7 +213,7 @@ def _is_repeat(vote: _Vote, other: _Vote, config: RecognizerConfig) -> bool:
 def _agree(vote: _Vote, other: _Vote, config: RecognizerConfig) -> bool | None:
     """Whether the places are as far apart as the frames; without odometry, not too far apart.
 
-    None where that tells nothing: without odometry two different places can both be right once
+    None where neither follows: without odometry two different places can both be right once
     there was time to drive from one to the other, and so can any wrong one.
     """
     here, there = vote.reading.odometry, other.reading.odometry
@@ -230,7 +230,7 @@ def _agree(vote: _Vote, other: _Vote, config: RecognizerConfig) -> bool | None:
 
 
 def _lies_back(vote: _Vote, other: _Vote) -> bool:
-    """Whether one was seen so far before that a place which only looks alike is left behind."""
+    """Whether the other was seen far enough before for a mere look-alike to be out of view."""
     here, there = vote.reading, other.reading
     if here.odometry is None or there.odometry is None:
         return True

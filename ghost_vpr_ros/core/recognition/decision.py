@@ -1,4 +1,4 @@
-"""What becomes of a query: accepted, tentative, rejected or unknown place, and why."""
+"""The decision on a query: accepted, tentative, rejected or unknown place, and why."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ghost_vpr_ros.core.probability.calibration import Calibration
 from ghost_vpr_ros.core.probability.likelihood import Likelihood
 
 UNCALIBRATED_THRESHOLD = 0.9
-"""Probability from which a place is accepted where neither user nor calibration says otherwise."""
+"""Probability from which a place is accepted where neither user nor calibration sets one."""
 
 
 def decide(
@@ -26,8 +26,8 @@ def decide(
 ) -> tuple[State, Reason]:
     """State and reason for candidates, best first.
 
-    Without a likelihood nothing can be accepted: the best candidate stays tentative. So does one
-    that only this image shows, or only the frames before it, and one of middling probability. A
+    Without a likelihood nothing can be accepted: the best candidate is tentative. So is one
+    that only this image supports, or only previous frames, and one of medium probability. A
     place is accepted where both agree: the belief is sure, and the image shows it. One that is as
     similar as right matches are, but hardly more than one elsewhere, is ambiguous; one that is not
     even that is an unknown place. So is one where nothing is found, in a search that `is_limited`

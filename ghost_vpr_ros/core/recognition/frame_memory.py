@@ -1,4 +1,4 @@
-"""What the frames before say of a frame: the stages of the recogniser that remember."""
+"""The stages of the recogniser that depend on previous frames."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from ghost_vpr_ros.core.stamps import Order, StampOrder
 
 @dataclass(frozen=True)
 class FrameByItself:
-    """What one frame found in the map.
+    """The result of one frame's search in the map.
 
     Attributes:
         candidates: best first, with probabilities by this frame alone.
@@ -50,7 +50,7 @@ class FrameMemory:
 
     Attributes:
         reading: of the odometer at the frame in hand.
-        is_alone: whether the frame in hand is late or has no stamp: it is judged by itself, and
+        is_alone: whether the current frame is late or has no stamp: it is judged on its own, and
             those after it as if it had not been there.
     """
 
@@ -58,7 +58,7 @@ class FrameMemory:
     is_alone = False
 
     def __init__(self, rows: KeyframeRows, located: LocatedPlaces) -> None:
-        """Know the map by its rows; `begin_sequence` follows where they change."""
+        """Start with the rows of the map; call `begin_sequence` where they change."""
         self._rows = rows
         self._order = StampOrder()
         self._filter = TemporalFilter(located)
@@ -73,7 +73,7 @@ class FrameMemory:
         self._last_way = ''
 
     def begin_sequence(self) -> None:
-        """Sequences are matched with a finished map; with one that changes they begin anew."""
+        """Sequences are matched against a finished map; they start over where it changes."""
         self._matcher = None
 
     def reset(self) -> None:
@@ -87,7 +87,7 @@ class FrameMemory:
         self._last_answer.forget()
 
     def begin(self, stamp_ns: int, odometry: Pose | None, config: RecognizerConfig) -> None:
-        """Take the next frame in hand; one whose clock was set back begins anew."""
+        """Begin with the next frame; all starts over where its clock was set back."""
         order = self._order.place(stamp_ns)
         self.is_alone = order is Order.LATE
         if self.is_alone:
@@ -127,7 +127,7 @@ class FrameMemory:
 
         Args:
             alone: what this frame found.
-            config: says in which way; another one than for the frame before begins anew.
+            config: selects the method; a change starts over.
         """
         if self.is_alone:
             return alone.candidates
@@ -145,7 +145,7 @@ class FrameMemory:
 
     def _matched(self, alone: FrameByItself, config: RecognizerConfig) -> tuple[Candidate, ...]:
         if alone.likelihood is not None and alone.likelihood.by_similarity:
-            # Lines are judged by their margins, of which it knows nothing.
+            # Lines are judged by their margins, which it does not use.
             return alone.candidates
         if self._matcher is None:
             self._matcher = SequenceMatcher(self._rows.positions, self._rows.sessions)
@@ -164,11 +164,11 @@ class FrameMemory:
         *,
         by_features: bool,
     ) -> tuple[State, Reason]:
-        """The decision on a frame in the light of those before: it may only get stricter.
+        """The decision on a frame, given previous ones: it may only get stricter.
 
         Args:
-            state: of the frame by itself and by the filter.
-            reason: likewise.
+            state: of the frame on its own and by the filter.
+            reason: of that state.
             pose: of the place that it names, in the map frame.
             config: settings.
             by_features: whether only the local features of this image made it sure.
@@ -177,7 +177,7 @@ class FrameMemory:
         if state is not State.ACCEPTED or self.is_alone:
             return state, reason
         if pose is None:
-            # Nothing tells whether others agree: then features alone make no place sure.
+            # Agreement with others is unknown: then features alone do not suffice.
             return (State.TENTATIVE, Reason.CONSISTENCY) if by_features else (state, reason)
         if config.consistency:
             self._agreement = self._consistency.judge(
@@ -196,7 +196,7 @@ class FrameMemory:
         return not config.consistency or self._agreement.support >= config.closure_support
 
     def is_new(self, config: RecognizerConfig) -> bool:
-        """Whether the frame, once weighed, says something that the one before did not."""
+        """Whether the frame, once weighed, adds evidence to the previous one."""
         if self.is_alone:
             return False
         return self._motion is None or not self._motion.repeats(config)

@@ -1,4 +1,4 @@
-"""Can an image say where the camera is: does it show anything, and is it a new one?"""
+"""Is an image usable: does it show anything, and is it new?"""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def shows_something(image: NDArray[np.uint8], min_contrast: float) -> bool:
 
 
 def why_unusable(image: NDArray[np.uint8], config: RecognizerConfig, *, is_frozen: bool) -> str:
-    """A sentence on an image that says nothing of the place."""
+    """A sentence on why an image is unusable."""
     if is_frozen:
         return 'the camera gives one and the same image while the robot drives; start it again'
     return (
@@ -66,8 +66,8 @@ class FrozenCamera:
     ) -> bool:
         """Whether the last images were equal to the last bit for `evidence_distance_m`.
 
-        Noise makes two images of a living camera differ. Without odometry nothing can be told: a
-        camera that stands still in a simulation gives equal images, too.
+        Noise makes two images of a living camera differ. Without odometry this cannot be decided:
+        a camera that stands still in a simulation gives equal images, too.
         """
         pixels = zlib.crc32(image[::_STEP_PX, ::_STEP_PX].tobytes())
         since = self._since

@@ -26,7 +26,7 @@ class KeyframeRows:
     """The first rows of a map; row i is row i of the map."""
 
     def __init__(self, place_map: MapReader, columns: Columns) -> None:
-        """Know the rows that the map has now; the columns are those of this map."""
+        """Start with the present rows of the map and their columns."""
         self._map = place_map
         self._positions = GrowingRows(columns.positions)
         self._yaws = GrowingRows(columns.yaws)
@@ -68,7 +68,7 @@ class KeyframeRows:
         return [self._remembered[row] for row in wanted]
 
     def append(self, keyframe: Keyframe) -> int:
-        """Know the next row of the map; returns its number."""
+        """Append the next row of the map; returns its number."""
         row = self._positions.append(positions_of([keyframe])[0])
         self._yaws.append(yaws_of([keyframe])[0])
         self._sessions.append(self._map.session_number(keyframe.session))
@@ -76,7 +76,7 @@ class KeyframeRows:
         return row
 
     def replace(self, keyframe: Keyframe) -> int:
-        """Take over what became known of a keyframe; returns its row."""
+        """Update the pose of a keyframe; returns its row."""
         row = self._map.row_of(keyframe.keyframe_id)
         self.positions[row] = positions_of([keyframe])[0]
         self.yaws[row] = yaws_of([keyframe])[0]
@@ -123,7 +123,7 @@ _LARGEST_MERGED = 4096
 """Trees that are larger than this are never planted again: the cost of a point is bounded."""
 
 Pairs: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64]]
-"""(k,) which point asks, and (k,) the number of a point near it."""
+"""(k,) number of the query point, and (k,) number of a point near it."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ class NearPoints:
 
     The newest points are compared one by one until there are enough of them for a tree. Trees of
     like size become one, up to a size: a search stays fast, and no point has to wait until a
-    whole large map is planted again.
+    large map is built again.
     """
 
     def __init__(self, points: NDArray[np.float64]) -> None:

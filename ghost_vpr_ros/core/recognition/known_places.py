@@ -23,14 +23,14 @@ MOST_REMEMBERED_DEPTH = 256
 """Deeper searches, as at a dock with thousands of keyframes, do not slow down the next ones."""
 
 _MOST_APPROXIMATE = 2048
-"""Depth of a search that wants all rows, in a map that is too large for it."""
+"""Depth of a search for all rows in a map that is too large for it."""
 
 _LOOK_ALIKES = 1024
-"""Rows that stand for the whole map where a prior lets only some of it answer."""
+"""Rows that sample the whole map where a prior restricts the search."""
 
 
 class Retrieved(NamedTuple):
-    """What a search found, best first.
+    """The result of a search, best first.
 
     Attributes:
         rows: (n,) int64.
@@ -45,13 +45,13 @@ class Retrieved(NamedTuple):
 
 
 class KnownPlaces:
-    """What is searched; row i is row i of the map.
+    """An index; row i is row i of the map.
 
     A keyframe that was added to the map after it was opened is known once `add` is called: the
     robot's own recent past is no candidate.
 
     Attributes:
-        rows: what is known of each keyframe.
+        rows: columns of all keyframes.
         located: those that have a position.
     """
 
@@ -61,7 +61,7 @@ class KnownPlaces:
         index: str = 'auto',
         progress: BuildProgress | None = None,
     ) -> None:
-        """Know all keyframes of a map; of a large one with files beside it, for the next time.
+        """Read all keyframes of a map; a large one gets cache files beside it.
 
         Args:
             place_map: the map.
@@ -93,7 +93,7 @@ class KnownPlaces:
         return len(self.rows)
 
     def add(self, keyframe: Keyframe, descriptor: NDArray[np.float32]) -> None:
-        """Know one more: the next row of the map, with its descriptor (D,)."""
+        """Add the next row of the map, with its descriptor (D,)."""
         self._index.add(descriptor)
         self._place(self.rows.append(keyframe))
 
@@ -122,10 +122,10 @@ class KnownPlaces:
 
         Args:
             descriptor: (1, D) of the query.
-            count: how many are wanted.
+            count: number of rows.
             radius_m: keyframes this near to each other show the same place.
             hidden_rows: (N,) keyframes to answer without.
-            wants_all: whether all rows are wanted, as sequence matching does; of a large map the
+            wants_all: whether all rows are returned, for sequence matching; of a large map the
                 best 2048 are found.
             prior: where to look; None: everywhere. Keyframes without a position are not found
                 with it.
@@ -157,7 +157,7 @@ class KnownPlaces:
         similarities: NDArray[np.float32],
         hidden_rows: NDArray[np.bool_] | None,
     ) -> Retrieved:
-        """Without what is hidden, of one query: rows and similarities (1, n)."""
+        """Rows and similarities (1, n) of one query without hidden rows."""
         is_seen = slice(None) if hidden_rows is None else ~hidden_rows[rows[0]]
         return Retrieved(rows[0][is_seen], similarities[0][is_seen])
 
@@ -168,10 +168,10 @@ class KnownPlaces:
         radius_m: float,
         hidden_rows: NDArray[np.bool_] | None,
     ) -> Retrieved:
-        """All rows within the prior's disc, and what the rest of the map looks like at best.
+        """All rows within the prior's disc, and a sample of the others.
 
-        Nobody looks at the rest. But how much more alike the best row is than one elsewhere says
-        whether it is right, and a disc may hold a single place: a sample stands for the rest.
+        The others are not searched. But the margin of the best row over one elsewhere decides
+        whether it is right, and a disc may hold a single place: hence a sample of the others.
         """
         rows = self.located.rows_within(prior.position_m, prior.radius_m)
         if hidden_rows is not None:

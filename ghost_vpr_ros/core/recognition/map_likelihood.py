@@ -1,8 +1,9 @@
-"""What a map teaches about its margins, at a cost that is bounded however large it is.
+"""The likelihood of a map's margins, at a cost that is bounded for maps of any size.
 
-A small map is compared with itself (`likelihood.py`). In a larger one the samples ask the search
+A small map is compared with itself (`likelihood.py`). In a larger one samples query the search
 index instead, which finds the same margins: only the first neighbour, the first row elsewhere and
-the first of a third place count. While the map grows, a few samples ask after each new keyframe.
+the first of a third place count. While the map grows, a few samples are added after each new
+keyframe.
 """
 
 from __future__ import annotations
@@ -24,32 +25,32 @@ from ghost_vpr_ros.core.recognition.known_places import KnownPlaces
 from ghost_vpr_ros.core.sampling import evenly_spaced
 
 RELEARN_SHARE = 1.2
-"""The map teaches its margins again when it has grown by this."""
+"""Growth of the map after which its likelihood is learned again."""
 
 MOST_COMPARED = 5000
 """Located keyframes of a map that is compared with itself when it is opened: half a second."""
 
 MOST_AT_ONCE = 1000
-"""The same while a robot maps and frames wait: a tenth of that."""
+"""The same while a robot maps and frames wait, a tenth."""
 
 _MOST_SEARCHES = 250
-"""Samples of a larger map: each of them searches it."""
+"""Samples of a larger map; each searches it."""
 
 _SAMPLES_A_STEP = 4
 
 _FIRST_DEPTH, _LAST_DEPTH = 64, 1024
-"""Rows that a sample asks for; more where they all show its own place."""
+"""Rows that a sample retrieves; more where they all show its own place."""
 
 
 class MapTeacher:
     """The likelihood of a map, of now.
 
     Attributes:
-        likelihood: what was learned; None where the map cannot tell.
+        likelihood: what was learned; None where the map does not suffice.
     """
 
     def __init__(self, place_map: MapReader, places: KnownPlaces) -> None:
-        """Of a map and those of its keyframes that can answer; `learn` comes first."""
+        """For a map and those of its keyframes that can answer; call `learn` first."""
         self._map = place_map
         self._places = places
         self.likelihood: PlaceLikelihood | None = None
@@ -68,7 +69,7 @@ class MapTeacher:
         self.likelihood = lesson.learned()
 
     def follow(self, radius_m: float) -> None:
-        """Learn again, or a little more of it, after the map has grown by one keyframe."""
+        """Learn again, or a part of it, after the map has grown by one keyframe."""
         located = len(self._places.located)
         if self._lesson is None and located >= RELEARN_SHARE * self._learnt_from:
             if located <= MOST_AT_ONCE:
@@ -85,7 +86,7 @@ class MapTeacher:
 
 
 class Margins(NamedTuple):
-    """Of one keyframe that asks for itself; `right` is 0 or less where a wrong one leads.
+    """Margins of one keyframe as a query; `right` is 0 or less where a wrong one leads.
 
     `share` of the other keyframes are neighbours.
     """
@@ -97,7 +98,7 @@ class Margins(NamedTuple):
 
 
 class Lesson:
-    """Samples of a map that ask for themselves, some at a time."""
+    """Samples of a map as queries, some at a time."""
 
     def __init__(self, places: KnownPlaces, radius_m: float) -> None:
         """Choose the samples: evenly spaced among the keyframes that have a position."""
@@ -109,11 +110,11 @@ class Lesson:
         self._counts: dict[int, int] = {}
 
     def go_on(self, count: int) -> bool:
-        """Let so many samples ask; returns whether all have."""
+        """Process this number of samples; returns whether all are done."""
         now, self._left = self._left[:count], self._left[count:]
         wanted = np.array(now, np.int64)
         positions = self._places.rows.positions[wanted]
-        # Whoever has nobody near cannot tell what a right match is like.
+        # Without neighbours there is no right match to learn from.
         counts = self._places.located.near.count_within(positions[:, :2], self._radius_m)
         depth = _FIRST_DEPTH
         self._counts = dict(zip(now, counts.tolist(), strict=True))
@@ -126,7 +127,7 @@ class Lesson:
         return not self._left
 
     def learned(self) -> PlaceLikelihood | None:
-        """What all samples say together."""
+        """The likelihood from all samples."""
         return fit_likelihood(np.array(self._found, np.float64).reshape(-1, 4))
 
     def _ask(self, wanted: NDArray[np.int64], depth: int) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""How far and where the camera went: by odometry, or by the clock.
+"""How far and in which direction the camera moved: by odometry, or by the clock.
 
 The odometer follows the way that was driven, `FrameSequence` the motion from frame to frame,
 `LastAnswer` how far the camera can be from where it was recognised.
@@ -24,7 +24,7 @@ from ghost_vpr_ros.core.stamps import Order, StampOrder
 
 @dataclass(frozen=True)
 class Reading:
-    """Where a frame lies on the way that was driven.
+    """The position of a frame along the driven path.
 
     Attributes:
         stamp_ns: of the frame.
@@ -40,7 +40,7 @@ class Reading:
 
 
 class Odometer:
-    """Adds up the way from frame to frame.
+    """Adds up the distance from frame to frame.
 
     A stretch ends where odometry jumps, and at `reset`. Frames without odometry do not end it, if
     the next pose can be reached from the last one in the time between.
@@ -106,7 +106,7 @@ class Motion:
     forward_left_m: NDArray[np.float64] | None = None
 
     def repeats(self, config: RecognizerConfig) -> bool:
-        """Whether the second frame says nothing new: too near, or too soon without odometry.
+        """Whether the second frame adds no evidence: too close, or too soon without odometry.
 
         Frames seen one after the other are wrong together; a camera that stands still before a
         look-alike learns nothing.
@@ -145,14 +145,14 @@ class FrameSequence:
         self.reset()
 
     def reset(self) -> None:
-        """The next frame begins anew."""
+        """Start over with the next frame."""
         self._last_ns = UNKNOWN_STAMP_NS
         self._counted: tuple[int, Pose | None] = (UNKNOWN_STAMP_NS, None)
 
     def motion_to(
         self, stamp_ns: int, odometry: Pose | None, config: RecognizerConfig
     ) -> Motion | None:
-        """The motion to this frame, which becomes the last one; None where it begins anew.
+        """The motion to this frame, which becomes the last one; None where it starts over.
 
         It does so without a stamp, with one that is not later than the frame before, and more
         than `memory_s` after it.
@@ -199,12 +199,12 @@ def _body_step(before: Pose | None, now: Pose | None) -> NDArray[np.float64] | N
 
 
 _FARTHEST = 3.0
-"""Odometry is a prior for so many radii of driving; then the whole map is searched again."""
+"""Radii of driving for which odometry is a prior; then the whole map is searched again."""
 
 
 @dataclass(frozen=True)
 class PositionPrior:
-    """A disc: only keyframes in it are looked at.
+    """A disc: only keyframes in it are searched.
 
     Attributes:
         position_m: (2,) or (3,) in the map frame, metres.
@@ -235,7 +235,7 @@ class LastAnswer:
         self.forget()
 
     def forget(self) -> None:
-        """Begin anew: the camera may be anywhere."""
+        """Start over: the camera may be anywhere."""
         self._answer: tuple[Pose, Reading] | None = None
 
     def accept(self, pose: Pose, reading: Reading) -> None:
@@ -277,7 +277,7 @@ class StampedMemory(Generic[Value]):
         self._epochs: list[deque[tuple[int, Value]]] = [deque(maxlen=kept)]
 
     def add(self, stamp_ns: int, value: Value) -> None:
-        """Take the next value, unless it is late; a clock that was set back begins anew."""
+        """Take the next value, unless it is late; a clock that was set back starts over."""
         with self._lock:
             order = self._order.place(stamp_ns)
             if order is Order.LATE:

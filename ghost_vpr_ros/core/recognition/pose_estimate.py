@@ -102,8 +102,8 @@ def make_closure(
 ) -> LoopClosure | None:
     """The closure of an accepted answer; None where the map has no position of the keyframe.
 
-    Local features tell rotation and direction, the map tells the distance. Where only one of
-    them is there, the covariance says what the other would have told.
+    Local features give rotation and direction, the map gives the distance. Where only one of
+    them is available, the covariance covers the missing part.
 
     Args:
         stamp_ns: of the query image.
@@ -180,10 +180,10 @@ def weighed_by_geometry(
 ) -> tuple[Candidate, ...]:
     """The candidates, those of the best place with probabilities weighed by their geometry.
 
-    A place is seen from several keyframes, and the best of them speaks for all: odds of the
+    A place is seen from several keyframes, and the best of them decides for all: odds of the
     candidates within the radius of the first one are multiplied by the largest likelihood ratio
     among those of them that were verified. Where one elsewhere has about as many inliers, all
-    look alike, as in a tunnel, and inliers say nothing for the place.
+    look alike, as in a tunnel, and inliers are no evidence for the place.
 
     Args:
         verified: all candidates of a frame, best first; the first one has a position.

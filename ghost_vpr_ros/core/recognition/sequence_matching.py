@@ -3,7 +3,7 @@
 Source: Milford and Wyeth, "SeqSLAM: Visual Route-Based Navigation for Sunny Summer Days and Stormy
 Winter Nights" (2012), Section III: every frame is compared with the whole map, each comparison is
 normalised by its neighbours on the path, and the last frames are searched for lines of constant
-speed. It is there for comparison with the Bayes filter of `temporal_filter.py`, and like SeqSLAM
+speed. It serves as a comparison with the Bayes filter of `temporal_filter.py`, and like SeqSLAM
 it has no state "off the map" and needs a sequence of frames to change its mind.
 
 Deviation: the axes are metres along the path and metres driven, not numbers of images, so that the
@@ -12,7 +12,8 @@ Deviation: places are compared by similarity, not by difference of thumbnails; h
 Deviation: lines run in the direction of the mapping drive only. A camera that looks ahead sees
     nothing of the way back, and lines in reverse would only add places to be wrong at.
 Deviation: normalised scores find the line, but plain similarities judge it, since a probability
-    is wanted: the likelihood was learned on margins of similarity. It was learned on single frames;
+    is wanted: the likelihood was learned on margins of similarity. It was learned on single
+        frames;
     means over a line scatter less, among right matches and wrong ones, so what it gives is
     conservative: frames that agree do not add up as they do in the filter.
 Deviation: where a line leaves the path, before the mapping drive began, it counts as average.
@@ -41,7 +42,7 @@ _MIN_RATIO, _MAX_RATIO = 0.8, 1.2
 """With odometry: least and greatest way along the map, share of the way driven."""
 
 LARGEST_GAP_M = 50.0
-"""Between keyframes farther apart nobody knows the path: it ends, and another begins."""
+"""Between keyframes farther apart the path is unknown: it ends, and another begins."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ class Lines:
 
 
 class SequenceMatcher:
-    """The last frames against a map; keyframes without a position take no part."""
+    """The last frames against a map; keyframes without a position are ignored."""
 
     def __init__(self, positions: NDArray[np.float64], sessions: ArrayLike) -> None:
         """Know the map.
@@ -174,7 +175,7 @@ class SequenceMatcher:
 
         Returns:
             Each candidate's probability is that the camera is within `group_radius_m` of it.
-            Unchanged for a first frame, and where nothing can be told: without a likelihood, or
+            Unchanged for a first frame, and where nothing follows: without a likelihood, or
             without a candidate that has a position.
         """
         points = positions_of([c.keyframe for c in candidates])[:, :2]
@@ -198,7 +199,7 @@ class SequenceMatcher:
     def _observe(
         self, similarities: NDArray[np.float32], motion: Motion | None, config: RecognizerConfig
     ) -> Lines:
-        """Add a frame, forget those that are too old, and search all lines anew."""
+        """Add a frame, forget those that are too old, and search all lines again."""
         slow_m = fast_m = 0.0
         if motion is not None and self._columns:
             slow_m, fast_m = _along_path(motion, config)

@@ -1,4 +1,4 @@
-"""A Bayes filter over the places of a map: what many frames say together, "off the map" included.
+"""A Bayes filter over the places of a map and "off the map": the evidence of many frames.
 
 Source: the discrete Bayes filter of Angeli et al., "Fast and Incremental Method for Loop-Closure
 Detection Using Bags of Visual Words" (2008), Section III, with the off-map state and the odometry
@@ -7,7 +7,7 @@ of Xu et al., "Probabilistic Visual Place Recognition for Hierarchical Localizat
 Deviation: a frame's evidence is the place of its best match and the margin of that match, not a
     likelihood of every keyframe. Off the map the best match is wrong, anywhere in the map, but
     likely where one of the last was: look-alikes persist. A frame that
-    repeats the one before, by time and distance, says nothing new.
+    repeats the previous one, by time and distance, is ignored.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ghost_vpr_ros.core.recognition.keyframe_table import LocatedPlaces
 from ghost_vpr_ros.core.recognition.odometry import Motion
 
 _MOST_ROWS = 256
-"""Rows that are believed in by themselves, at most: the cost does not grow with the map."""
+"""Largest number of rows with a belief of their own: the cost does not grow with the map."""
 
 _WINNERS = 10
 """Best matches before that a wrong one may repeat."""
@@ -43,7 +43,7 @@ _ENTER_PROBABILITY = 0.05
 """How often the camera leaves the map from frame to frame, and comes back to it."""
 
 _EVIDENCE_LIMIT = 1e3
-"""One frame never speaks for or against a place more strongly than this."""
+"""Limit on the evidence of one frame for or against a place."""
 
 
 @dataclass
@@ -51,7 +51,7 @@ class _Belief:
     """Shares that sum to 1.
 
     Attributes:
-        rows: (n,) int64 numbers of the keyframes that are believed in by themselves.
+        rows: (n,) int64 numbers of the keyframes with a belief of their own.
         mass: (n,) float64 share of each.
         anywhere: share that is spread evenly over all keyframes.
         off_map: share of "not a place of this map".
@@ -64,7 +64,7 @@ class _Belief:
 
     @classmethod
     def of_nothing(cls) -> _Belief:
-        """That of which a first frame makes what it says by itself."""
+        """The belief before the first frame; that frame alone then decides."""
         on_map = 0.5 / (1.0 - _MISS_PROBABILITY)
         return cls(np.empty(0, np.int64), np.empty(0), on_map, 1.0 - on_map)
 
@@ -72,11 +72,11 @@ class _Belief:
 class TemporalFilter:
     """The belief where the camera is, carried from frame to frame.
 
-    Keyframes without a position take no part.
+    Keyframes without a position are ignored.
     """
 
     def __init__(self, located: LocatedPlaces) -> None:
-        """Know the map, which may grow."""
+        """Start with the map, which may grow."""
         self._located = located
         self._places = located.near
         self.reset()

@@ -1,4 +1,4 @@
-"""What is derived from a map as files beside it, used only if whole and of that very map."""
+"""Cache files beside a map, used only if intact and made from that very map."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CHUNK_BYTES = 4 * 2**20
 
 _COLUMNS = 'columns'
 _COMPARED_ROWS = 64
-"""Descriptors that tell whether a map has grown from the one that a cache was made of."""
+"""Descriptors compared to see whether a map has grown from the one of a cache."""
 
 
 class CachedIndex(NamedTuple):
@@ -60,13 +60,13 @@ def read_cache(
         is_current = key == _key(place_map, kind) | {'parts': key.get('parts')}
         if not is_current and not (may_be_older and _has_grown(place_map, kind, key)):
             return None
-        # faiss may crash on damaged bytes, so it only sees what was checked.
+        # faiss may crash on damaged bytes, so it only gets checked ones.
         reader = faiss.PyCallbackIOReader(file.read)  # type: ignore[attr-defined]
         return CachedIndex([faiss.read_index(reader) for _ in range(key['parts'])], is_current)
 
 
 def write_cache(place_map: MapReader, kind: str, parts: Sequence[faiss.Index]) -> None:
-    """Write indexes in one step, or leave things as they are (read-only place, full disk)."""
+    """Write indexes in one step, or change nothing (read-only folder, full disk)."""
     payload = np.concatenate([faiss.serialize_index(part) for part in parts])
     _write(cache_path(place_map), _key(place_map, kind) | {'parts': len(parts)}, payload.data)
 
@@ -81,7 +81,7 @@ def read_columns(place_map: MapReader) -> Columns | None:
 
 
 def write_columns(place_map: MapReader, columns: Columns) -> None:
-    """Write them in one step, or leave things as they are."""
+    """Write them in one step, or change nothing."""
     file = io.BytesIO()
     np.savez(file, **columns._asdict())
     _write(columns_path(place_map), _key(place_map, _COLUMNS), file.getbuffer())

@@ -1,6 +1,6 @@
 """Search for the most similar descriptors of a map (faiss), derived from it.
 
-The index speaks in rows; `PlaceMap.keyframe_ids()` turns a row into a stable keyframe id. Small
+The index works with rows; `PlaceMap.keyframe_ids()` turns a row into a stable keyframe id. Small
 maps are searched exactly, large ones approximately; `docs/lab/scale.md` has the figures.
 """
 
@@ -135,7 +135,7 @@ class SearchIndex:
     def search_among(self, query: ArrayLike, rows: NDArray[np.int64]) -> Found:
         """Chosen rows (n,), best first, with exact similarities (n,) to a query (1, D).
 
-        The cost is that of so many rows, however large the map is.
+        The cost depends on the number of these rows, not on the size of the map.
 
         Raises:
             MapError: another D, not finite, or the map's file was damaged since it was opened.

@@ -25,7 +25,7 @@ Found: TypeAlias = tuple[NDArray[np.int64], NDArray[np.float32]]
 
 
 class Ranking(Protocol):
-    """Descriptors by row that can be asked for the most similar ones."""
+    """Descriptors by row that can be searched for the most similar ones."""
 
     def __len__(self) -> int: ...
 
@@ -34,7 +34,7 @@ class Ranking(Protocol):
         ...
 
     def best(self, queries: NDArray[np.float32], count: int) -> Found:
-        """(Q, count) best rows for queries (Q, D); there are at least so many, Q is above 0."""
+        """(Q, count) best rows for queries (Q, D), with at least `count` rows and Q above 0."""
         ...
 
     def descriptors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -64,7 +64,7 @@ class ExactRanking:
 
 
 BuildProgress = Callable[[str, int, int], object]
-"""Called with what is being done, how much of it is done, and how much there is."""
+"""Called with the name of the task, how much of it is done, and its total."""
 
 _GROUP_SIZES = (4, 2, 1)
 """Dimensions that share half a byte: the first of these that divides D."""
@@ -72,13 +72,13 @@ _GROUP_SIZES = (4, 2, 1)
 _TRAINED_ON = 20_000
 
 _SHORTLIST = 256
-"""Best rows by the short codes of a part that are compared by the long ones, at least."""
+"""Least number of rows, best by the short codes, that are compared by the long ones."""
 
 _SHORTLIST_SHARE = 400
-"""Or one of so many rows: the more there are, the more are as alike as the best one."""
+"""Or one in this many rows: larger parts have more rows as similar as the best one."""
 
 _SHORTLIST_FACTOR = 4
-"""Or so many for each that is wanted."""
+"""Or this many for each requested row."""
 
 _COMPARED_EXACTLY = 16
 """Best rows by the long codes that are read from the map."""
@@ -139,7 +139,7 @@ class QuantisedRanking:
 def open_quantised(
     place_map: MapReader, *, cache: bool, progress: BuildProgress | None
 ) -> QuantisedRanking:
-    """The ranking of all rows of a map that is not empty: from its cache, or built anew.
+    """The ranking of all rows of a map that is not empty: from its cache, or built.
 
     Args:
         place_map: the map.
@@ -171,7 +171,7 @@ def _recipe(dim: int) -> str:
 
 
 def _new_parts(place_map: MapReader, progress: BuildProgress | None) -> list[faiss.Index]:
-    """Empty indexes that know how the descriptors of the map are spread."""
+    """Empty indexes, trained on the descriptors of the map."""
     _tell(progress, 'training', 0, len(place_map))
     chosen = np.array(evenly_spaced(len(place_map), _TRAINED_ON), np.int64)
     sample = place_map.descriptors_at(chosen)
@@ -189,7 +189,7 @@ def _new_parts(place_map: MapReader, progress: BuildProgress | None) -> list[fai
 def _fill(
     parts: Sequence[faiss.Index], place_map: MapReader, progress: BuildProgress | None
 ) -> None:
-    """Add the rows of the map that the parts lack: the first ones get no more than their share."""
+    """Add the rows of the map that the parts lack; each part holds at most its share."""
     share = len(place_map) // len(parts)
     done = sum(part.ntotal for part in parts)
     for block in place_map.descriptor_blocks(done):

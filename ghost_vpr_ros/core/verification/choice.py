@@ -1,4 +1,4 @@
-"""The verifier of a name: `verify_features` chosen by the user."""
+"""The verifier chosen by `verify_features`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ghost_vpr_ros.core.verification.patch_features import PatchExtractor
 
 
 class Verifier(Protocol):
-    """Says of candidates whether they show what the query shows."""
+    """Decides whether candidates show the same place as the query."""
 
     def verify(
         self,
@@ -34,7 +34,7 @@ class Verifier(Protocol):
         ...
 
     def expect(self, image: NDArray[np.uint8]) -> None:
-        """The next image, which may be verified soon: what can be done ahead may begin."""
+        """Announce the next image, which may be verified soon, so that work on it can begin."""
         ...
 
     def close(self) -> None:
@@ -55,11 +55,11 @@ def create_verifier(
         config: settings.
         views: RGB uint8 (H, W, 3) of a keyframe id, or None; may raise `ImageError`.
         camera: of the query images; None: assumed.
-        model: describes cells and patches where they are asked for.
+        model: describes cells and patches, for the verifiers that use them.
         engine: runs it; its owner closes it.
 
     Raises:
-        ConfigError: patches are asked for, and the network pools without clusters.
+        ConfigError: patches are requested, and the network pools without clusters.
     """
     if config.features == PATCH_NETVLAD:
         # Its network needs PyTorch, which the other verifiers do without.

@@ -3,7 +3,7 @@
 Local features of both images are matched; the matches that agree with one motion of the camera
 (cells of the network's feature map: with one homography) are counted (inliers). Where both views
 come from the query's camera, their relative pose follows (not from cells): its rotation and its
-direction, never its distance, which no two images can tell.
+direction, never its distance, which two images do not determine.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _nothing_tells() -> RelativePose | None:
 
 @dataclass(frozen=True)
 class VerifiedCandidate:
-    """What the verification of one candidate found.
+    """The verification of one candidate.
 
     Attributes:
         candidate: with its number of inliers; -1 where it was not verified or has no view.
@@ -54,10 +54,10 @@ class VerifiedCandidate:
         ratio: inliers by matches, 0 to 1; 0 without matches.
         cells: of a 4 x 4 grid with inliers, in the image that has fewer of them.
         is_verified: enough inliers, widely enough spread.
-        likelihood_ratio: p(inliers | right place) / p(inliers | wrong place); 1: says nothing.
+        likelihood_ratio: p(inliers | right place) / p(inliers | wrong place); 1: no evidence.
         tell_relative: finds `relative`; costs more than the proof itself, and few closures are
             asked for.
-        unknown_distance_m: of the cameras, where nothing tells it; and its standard deviation.
+        unknown_distance_m: assumed distance of the cameras, and its standard deviation.
     """
 
     candidate: Candidate
@@ -78,7 +78,7 @@ class VerifiedCandidate:
 
     @property
     def pose(self) -> Pose | None:
-        """`relative` with the distance that is assumed where nothing tells it."""
+        """`relative` with the assumed distance."""
         assumed_m = self.unknown_distance_m
         return None if self.relative is None else self.relative.pose(assumed_m, assumed_m)
 
@@ -147,12 +147,12 @@ class GeometricVerifier:
         self._min_inliers = config.min_inliers or self._evidence.min_inliers
 
     def expect(self, image: NDArray[np.uint8]) -> None:
-        """Begin to look for its local features, if the image before was verified."""
+        """Begin to extract its local features, if the previous image was verified."""
         if self._ahead is not None:
             self._ahead.begin(image)
 
     def close(self) -> None:
-        """End the thread that looks for features ahead."""
+        """End the thread that extracts features in advance."""
         if self._ahead is not None:
             self._ahead.close()
 
@@ -177,7 +177,7 @@ class GeometricVerifier:
         return verify_chosen(candidates, chosen, partial(self._verify_one, query))
 
     def likelihood_ratio(self, inliers: int) -> float:
-        """p(inliers | right place) / p(inliers | wrong place); 1 for -1, which says nothing."""
+        """p(inliers | right place) / p(inliers | wrong place); 1 for -1, which is no evidence."""
         return self._evidence.likelihood_ratio(inliers)
 
     def _verify_one(self, query: LocalFeatures, candidate: Candidate) -> VerifiedCandidate:

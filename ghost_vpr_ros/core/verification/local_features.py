@@ -143,7 +143,7 @@ def _distances(a: LocalFeatures, b: LocalFeatures) -> NDArray[np.float32]:
 
 
 class FeaturesAhead:
-    """Extracts one image ahead; `extract` must not be used by anybody else."""
+    """Extracts one image in advance; `extract` must not be used elsewhere."""
 
     def __init__(self, extract: FeatureExtractor) -> None:
         self._extract = extract
@@ -154,7 +154,7 @@ class FeaturesAhead:
     def begin(self, image: NDArray[np.uint8]) -> None:
         """Start with an RGB uint8 (H, W, 3) image and return at once.
 
-        Nothing is done where nobody asked for features since the image before.
+        Nothing is done where no features were requested since the previous image.
         """
         if self._was_asked:
             self._begun = image, self._thread.submit(self._extract, image)

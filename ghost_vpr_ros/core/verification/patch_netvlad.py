@@ -51,7 +51,7 @@ class ClusterPooling(Protocol):
     out_dim: int
 
     def weights(self, x: Tensor, feature_map: Tensor) -> Tensor:
-        """(B, K, h, w): what each location counts for each cluster; `NetVLAD.weights`."""
+        """(B, K, h, w): soft assignment of each location; `NetVLAD.weights`."""
         ...
 
 
@@ -208,7 +208,7 @@ def _network_of(model: DescribedModel) -> tuple[VprModel, ClusterPooling]:
 
 
 def _whitening_of(model: VprModel, config: PatchNetVladConfig) -> nn.Module:
-    """What patches go through: the model's whitening, a prefix of it, or nothing."""
+    """The projection of patches: the model's whitening, a prefix of it, or none."""
     if not config.patch_whitening:
         return nn.Identity()
     dim = config.patch_dim

@@ -60,7 +60,7 @@ class PatchNetVladVerifier:
         self._min_inliers = config.min_inliers or self._evidence.min_inliers
 
     def expect(self, image: NDArray[np.uint8]) -> None:
-        """Nothing can be done ahead: the network is busy with the same image."""
+        """Nothing can be done in advance: the network is busy with the same image."""
 
     def close(self) -> None:
         """There is nothing to free."""

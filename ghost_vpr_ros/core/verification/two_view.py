@@ -53,7 +53,7 @@ class Motion:
 def consistent_matches(query: Array, keyframe: Array, threshold_px: float) -> NDArray[np.bool_]:
     """(M,) which of the matches (M, 2) and (M, 2) agree with one fundamental matrix (MAGSAC++).
 
-    It needs no calibration, and right from wrong it tells no worse than the essential matrix.
+    It needs no calibration, and separates right from wrong no worse than the essential matrix.
     """
     if len(query) < _LEAST_POINTS:
         return np.zeros(len(query), bool)
@@ -90,7 +90,7 @@ def relative_motion(query: Array, keyframe: Array, threshold: float) -> Motion |
 def _rotation_only(query: Array, keyframe: Array, threshold: float) -> tuple[Array, float]:
     """The rotation that takes most bearings to each other, and the share that it explains.
 
-    Kabsch's solution, again and again on what it explains best (trimmed least squares).
+    Kabsch's solution, iterated on the points that it explains best (trimmed least squares).
     """
     a, b = unit_rows(homogeneous(query)), unit_rows(homogeneous(keyframe))
     kept = np.ones(len(a), bool)
@@ -250,7 +250,7 @@ def in_body_frames(motion: Motion, extra_rad: float, is_calibrated: bool) -> Rel
 
 
 def _bounded(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Symmetric, and no variance larger than that of an angle of which nothing is known."""
+    """Symmetric, and no variance larger than that of an unknown angle."""
     values, vectors = np.linalg.eigh(0.5 * (covariance + covariance.T))
     root = vectors * np.sqrt(np.clip(values, 0.0, _LARGEST_ANGLE_VARIANCE_RAD2))
     return np.asarray(root @ root.T)

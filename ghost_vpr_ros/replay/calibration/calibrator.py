@@ -138,7 +138,9 @@ def _ask_each(
     return Answers.joined(parts)
 
 
-def _with_threshold(learned: Calibration, after: Answers, config: CalibrationConfig) -> Calibration:
+def _with_threshold(
+    learned: Calibration, after: Answers, config: CalibrationConfig
+) -> Calibration:
     """The calibration with the threshold that its final probabilities teach."""
     point = threshold_for(
         after.column('probability'),

@@ -97,7 +97,9 @@ def test_a_search_is_deep_enough_when_every_candidate_has_an_elsewhere(metres, c
 def test_candidates_keep_order_similarity_and_the_probability_of_their_margin():
     keyframes = [keyframe(7, (0, 0, 0)), keyframe(3, (100, 0, 0)), keyframe(5, (200, 0, 0))]
     similarities = np.array([0.9, 0.7, 0.6], np.float32)
-    found = make_candidates(keyframes[:2], positions_of(keyframes), similarities, LEARNED, RADIUS_M)
+    found = make_candidates(
+        keyframes[:2], positions_of(keyframes), similarities, LEARNED, RADIUS_M
+    )
     assert [c.keyframe.keyframe_id for c in found] == [7, 3]
     assert [c.similarity for c in found] == pytest.approx([0.9, 0.7])
     assert found[0].probability == pytest.approx(0.5)  # Its margin of 0.2 is in the middle.

@@ -12,7 +12,7 @@ from ghost_vpr_ros.core.model.description import POOLING_TITLES
 from ghost_vpr_ros.core.model.poolings.pooling import LocalSample, Pooling
 
 _SMALLEST = 1e-6
-"""What GeM raises to a power at least: it is meant for activations that are not negative."""
+"""Lower limit of activations in GeM, which assumes that they are not negative."""
 
 
 class MaxPooling(Pooling):

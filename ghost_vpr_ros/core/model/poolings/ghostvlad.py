@@ -16,7 +16,7 @@ class GhostVLAD(NetVLAD):
 
     Source: Zhong, Arandjelovic, Zisserman, "GhostVLAD for set-based face recognition": soft
     assignment by a softmax over K + G clusters, residuals of the first K. The ghosts have no
-    centres: nothing is subtracted from what they take in.
+    centres: nothing is subtracted from what is assigned to them.
 
     The start: k-means for the K, and ghosts at the k-means centres of the local features that are
     least typical of them; with `semantic` (SRALNet, Section V-D), ghosts at the k-means centres of
@@ -39,7 +39,7 @@ class GhostVLAD(NetVLAD):
             self.label = POOLING_TITLES['ghostvlad-sc']
 
     def weights(self, x: Tensor, feature_map: Tensor) -> Tensor:
-        """What each location counts for each of the K clusters, (B, K, h, w)."""
+        """The soft assignment of each location to each of the K clusters, (B, K, h, w)."""
         return super().weights(x, feature_map)[:, : len(self.centres)]
 
     def initialise_from(self, sample: LocalSample | None, seed: int) -> None:

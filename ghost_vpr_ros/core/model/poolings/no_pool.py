@@ -1,6 +1,6 @@
 """No pooling: the feature map itself as the descriptor, and the same behind one linear layer.
 
-Both know one size of the feature map only, and serve to show what pooling is for.
+Both work with one size of the feature map only, and serve as a comparison without pooling.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class NoPool(Pooling):
         if (height, width) != self.size:
             raise WeightsError(
                 f'{self.label}: expected a feature map of {self.size[1]}x{self.size[0]}, found '
-                f'{width}x{height}; without pooling a network knows '
+                f'{width}x{height}; without pooling a network works with '
                 'only the size of input that it was made for'
             )
         return nn.functional.max_pool2d(feature_map, self.local_max).flatten(1)

@@ -1,4 +1,4 @@
-"""What all poolings share: their size, and how they come by numbers before any training."""
+"""The interface of all poolings: their size, and how they are initialised before training."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Pooling(nn.Module):
     """(B, C, h, w) -> (B, out_dim), float, unit norm.
 
     Attributes:
-        label: its name in the papers, as it stands in reports.
+        label: its name in the papers, used in reports.
         out_dim: numbers of a descriptor.
         initialised: False until `initialise_from` or loaded weights have set its numbers; poolings
-            that serve as they are made are True from the start.
+            that need no initialisation are True from the start.
         needs_features: `initialise_from` reads local features.
-        needs_roles: it reads what each of them shows, too.
+        needs_roles: it also reads whether each of them is static or dynamic.
     """
 
     label = ''
@@ -44,7 +44,7 @@ class Pooling(nn.Module):
         self.initialised = initialised
 
     def initialise_from(self, sample: LocalSample | None, seed: int) -> None:
-        """Set the numbers that a training starts from; nothing where there are none to set.
+        """Set the weights that a training starts from, if there are any.
 
         Args:
             sample: local features; None where `needs_features` is False.
@@ -55,7 +55,7 @@ class Pooling(nn.Module):
         """
 
     def check_initialised(self, what: str) -> None:
-        """Refuse to run on numbers that nobody has set.
+        """Refuse to run with weights that were never set.
 
         Args:
             what: those numbers, plural, for the message.

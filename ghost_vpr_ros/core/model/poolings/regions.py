@@ -11,7 +11,7 @@ from torch import Tensor
 
 _OVERLAP = 0.4
 _MOST_MORE = 6
-"""R-MAC looks for so many more squares along the longer side than along the shorter one."""
+"""Additional squares of R-MAC along the longer side."""
 
 
 class Region(NamedTuple):

@@ -1,4 +1,4 @@
-"""Poolings by the names that a configuration has for them."""
+"""Poolings by their names in a configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SPE-NetVLAD: NetVLADs of the cells of a spatial pyramid, one behind the other."""
+"""SPE-NetVLAD: concatenated NetVLADs of the cells of a spatial pyramid."""
 
 from __future__ import annotations
 
