@@ -111,7 +111,7 @@ class PlaceMap:
     """A map of places in a file, and the network that made it; made by `build` or `open`."""
 
     def __init__(self, recognizer: PlaceRecognizer) -> None:
-        """Ask through a recogniser; `open` makes one."""
+        """Search through a recogniser; `open` makes one."""
         self.recognizer = recognizer
 
     @classmethod
@@ -133,7 +133,7 @@ class PlaceMap:
         Raises:
             SourceError, ImageError, BagError: the source cannot be used.
             WeightsError, DeviceError: the network cannot be used.
-            MapError, OutputError: something is there already, or it cannot be written.
+            MapError, OutputError: the file exists already, or it cannot be written.
         """
         from ghost_vpr_ros.replay.map_builder import add_frames
         from ghost_vpr_ros.replay.sources.image_sources import open_source
@@ -158,7 +158,7 @@ class PlaceMap:
 
     @classmethod
     def open(cls, path: Path | str, **recognizer: Any) -> PlaceMap:
-        """A map that is there.
+        """An existing map.
 
         Args:
             path: the map's file, or the address of a shared map.
@@ -179,7 +179,7 @@ class PlaceMap:
         Args:
             image: file or pixels, RGB uint8 (H, W, 3).
             stamp_ns: time of capture in nanoseconds, for a drive whose images follow each other;
-                without one an image is judged by itself.
+                without one an image is judged on its own.
             odometry: pose of the camera's body at that time, in the odometry's frame.
 
         Raises:
@@ -188,7 +188,7 @@ class PlaceMap:
         return self.recognizer.recognize(_pixels(image), stamp_ns, odometry)
 
     def query_all(self, images: Sequence[Image]) -> list[Hypothesis]:
-        """The answers to several images, each by itself."""
+        """The answers to several images, each on its own."""
         return [self.query(image) for image in images]
 
     @property

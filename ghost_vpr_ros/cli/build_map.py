@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Build or continue the map and print what it holds."""
+    """Build or continue the map and print its content."""
     config, topics = config_from(args, MapConfig), config_from(args, BagTopics)
     _check_place(args.map, args.append)
     where = where_from(args.where)
@@ -90,7 +90,7 @@ def _check_place(path: Path, append: bool) -> None:
     """Refuse before the work begins what could not be written after it."""
     if path.exists() and not append:
         raise MapError(
-            f'{path}: something is there already and is left as it is; choose another name, or '
+            f'{path}: the file exists already and is not changed; choose another name, or '
             'add --append to continue or extend that map'
         )
     check_writable(path.parent)
@@ -179,7 +179,7 @@ def _fill(
 
 
 def _explained(error: GhostVprError, place_map: PlaceMap) -> GhostVprError:
-    """The same error, saying what became of the map."""
+    """The same error, with the state of the map."""
     if not len(place_map):
         return error
     return type(error)(
@@ -189,7 +189,7 @@ def _explained(error: GhostVprError, place_map: PlaceMap) -> GhostVprError:
 
 
 def _remove_if_empty(path: Path) -> None:
-    """Take away a map without a single keyframe: nothing of value was begun."""
+    """Remove a map without a single keyframe."""
     from ghost_vpr_ros.core.map.place_map import PlaceMap
 
     try:

@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--unknown-source',
         metavar='DRIVE',
-        help='folder, CSV manifest or bag of places that the map lacks: it tells of unknown ones; '
+        help='folder, CSV manifest or bag of places that the map lacks, examples of unknown ones; '
         'default: the places of each frame are hidden from it',
     )
     parser.add_argument(
@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="take this map's calibration and check it on the drive; nothing is learned",
     )
     parser.add_argument(
-        '--dry-run', action='store_true', help='write the report, leave the map as it is'
+        '--dry-run', action='store_true', help='write the report, do not change the map'
     )
     parser.add_argument(
         '--ground-truth', metavar='FILE', help='TUM trajectory, or CSV with stamp and position'
@@ -102,13 +102,13 @@ def run(args: argparse.Namespace) -> int:
         print_result(figures, as_json=True)
     else:
         print('\n'.join(calibration_lines(figures)))
-        stored = 'left as it is' if args.dry_run else 'now calibrated'
+        stored = 'not changed' if args.dry_run else 'now calibrated'
         print(f'written to {args.out}; {args.map} is {stored}')
     return 0
 
 
 def calibration_lines(figures: Mapping[str, Any]) -> list[str]:
-    """What was learned, in four lines; `calibration.json` holds everything."""
+    """The result in four lines; `calibration.json` holds everything."""
     learned, accepted = figures['calibration'], figures['accepted']
     ece = [100.0 * figures[name]['weighted'] for name in ('ece_before', 'ece_after')]
     unknown = accepted['num_wrong_at_unknown_places']
@@ -118,12 +118,12 @@ def calibration_lines(figures: Mapping[str, Any]) -> list[str]:
         f'accepted from probability {learned["min_probability"]:.3f} on, of '
         f'{accepted["num_answers"]} answers {told}{where}',
         f'precision {100 * accepted["precision"]:.1f} % with {100 * learned["unknown_share"]:g} % '
-        f'unknown places (aimed at {100 * learned["stated_precision"]:g} %; at least '
+        f'unknown places (target {100 * learned["stated_precision"]:g} %; at least '
         f'{100 * accepted["precision_lower_bound"]:.1f} % with 95 % certainty)',
-        f'recall {100 * accepted["recall"]:.1f} %: so many of the images whose place is in the '
-        'map are accepted and right',
-        f'calibration error {ece[0]:.1f} % before, {ece[1]:.1f} % now: how far stated '
-        'probabilities are from what came true',
+        f'recall {100 * accepted["recall"]:.1f} %: share of the images whose place is in the '
+        'map that are accepted and right',
+        f'calibration error {ece[0]:.1f} % before, {ece[1]:.1f} % now: difference between stated '
+        'probabilities and observed shares',
     ]
 
 
@@ -183,7 +183,7 @@ def _elsewhere(args: argparse.Namespace) -> Elsewhere | None:
 
     if args.unknown_source is None:
         return None
-    # Its topics are found by themselves: it may be of another robot.
+    # Its topics are chosen separately: it may come from another robot.
     topics = BagTopics(position_topic='none')
     frames = opened(args, args.unknown_source, topics=topics).frames
     return Elsewhere(frames, known_odometry(args.unknown_source, ''))
@@ -208,7 +208,7 @@ def _write_report(
         'learnt_here': args.from_map is None,
         'recognizer': recognizer.config.to_dict(),
     }
-    title = f'{_drive_name(args)} asked of {args.map.name}'
+    title = f'{_drive_name(args)} in {args.map.name}'
     return write_calibration_report(result, described, title, args.out)
 
 

@@ -1,4 +1,4 @@
-"""The closures of a replay as files for others: what the node writes with `~/save_map`."""
+"""The closures of a replay as files, as the node writes them with `~/save_map`."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def check_export(args: argparse.Namespace) -> None:
 def export_and_write(
     args: argparse.Namespace, answers: Sequence[Answer], own_session: str
 ) -> list[str]:
-    """Write the files that are wanted to `args.out`; their names.
+    """Write the requested files to `args.out`; returns their names.
 
     Raises:
         OutputError: a file cannot be written, or no image has odometry for g2o.

@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'models',
         metavar='MODEL',
         nargs='+',
-        help=f'weights file, network of others (.onnx, or torchvision:NAME), untrained, or '
+        help=f'weights file, foreign network (.onnx, or torchvision:NAME), untrained, or '
         f'{PACKAGE}: the weights of this package',
     )
     add_source_options(parser)
@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _model(args: argparse.Namespace, name: str, asked: Asked) -> AnyModel:
-    """A network; settings of an architecture are those of the untrained one alone."""
+    """A network; settings of an architecture apply to the untrained one only."""
     own = argparse.Namespace(**vars(args), model=None if name == PACKAGE else name)
     if name != UNTRAINED:
         for item in (item for config in UNTRAINED_CONFIGS for item in settings_of(config)):

@@ -1,4 +1,4 @@
-"""What the demonstration runs on: the sample town, or the user's images."""
+"""The data of the demonstration: the sample town, or the user's images."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def town_data(args: argparse.Namespace, judgement: EvaluationConfig) -> DemoData
     truth = by_position(queries.frames, database.frames, judgement.positive_distance_m)
     sentence = (
         f'the first drive is the map ({len(database)} images), the second one, in other light and '
-        f'traffic, asks ({len(queries)}); right within {judgement.positive_distance_m:g} m'
+        f'traffic, for queries ({len(queries)}); right within {judgement.positive_distance_m:g} m'
     )
     division = Division(database, queries, truth, sentence)
     bag = town / 'drive_1' / 'bag_mcap'

@@ -1,6 +1,6 @@
 """The real node for the demonstration: three processes that talk over Fast DDS.
 
-The command line must not know rclpy, so node, camera and listener are started as processes of
+The command line must not import rclpy, so node, camera and listener are started as processes of
 their own, as a user would start them.
 """
 
@@ -29,7 +29,7 @@ _END_TIMEOUT_S = 15.0
 
 @dataclass(frozen=True)
 class NodeRun:
-    """What came of it.
+    """The result of the run.
 
     Attributes:
         published: names of the images that were sent to the node.
@@ -67,7 +67,7 @@ def run_node(map_path: Path, images: Path, rate_hz: float, folder: Path) -> Node
     }
     with ExitStack() as stack:
         _start(stack, folder, 'tools.answer_printer', {'json_out': str(answer_file)})
-        # Single pictures from all over the map: none says anything of the next.
+        # Single pictures from all over the map: none is related to the next.
         node = _start(stack, folder, NODE_MODULE, {'map': str(map_path), 'temporal': 'none'})
         camera = _start(stack, folder, 'tools.image_publisher', sending)
         length_s = len(list(images.iterdir())) / rate_hz
@@ -174,7 +174,7 @@ def _give_time(process: subprocess.Popen[bytes], timeout_s: float) -> None:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """SIGTERM, which every one of them answers with an orderly end; SIGKILL if it does not."""
+    """SIGTERM, after which each ends in an orderly way; SIGKILL if it does not."""
     if process.poll() is None:
         process.terminate()
         _give_time(process, _END_TIMEOUT_S)

@@ -237,8 +237,8 @@ def _print_pictures(data: DemoData) -> None:
     print(f'\nPictures to look at, in {folder}:')
     pictures = (
         ('replay/report.html', 'the replay on one page, for a browser'),
-        ('evaluation/report.html', 'the evaluation likewise'),
-        ('evaluation/matches.jpg', 'queries and what was found'),
+        ('evaluation/report.html', 'the evaluation on one page'),
+        ('evaluation/matches.jpg', 'queries and their candidates'),
         ('evaluation/worst_failures.jpg', 'where it went wrong'),
         ('evaluation/recall.png', 'recall over the number of candidates'),
         ('replay/top_down.png', 'the replay from above'),

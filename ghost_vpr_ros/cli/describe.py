@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Describe what is missing and print what the folder holds."""
+    """Describe what is missing and print the content of the folder."""
     config, topics = config_from(args, DescribeConfig), config_from(args, BagTopics)
     where = where_from(args.where)
     source = opened(args, args.source, where=where, topics=topics)
@@ -87,7 +87,7 @@ def _plan(
 ) -> tuple[DescriptorPlan, StoredModel]:
     """The folder's plan, new or of an earlier run, and its model as every process reads it.
 
-    The images of an earlier run are compared with those that are there now.
+    The images of an earlier run are compared with the present ones.
     """
     from ghost_vpr_ros.core.engine import create_engine
     from ghost_vpr_ros.core.model.weights_file import StoredModel

@@ -39,7 +39,7 @@ _CV_BRIDGE_PROBE = (
 
 @dataclass(frozen=True)
 class Finding:
-    """One part: does it work, which version or device, and what it is needed for."""
+    """One component: whether it works, its version or device, and its purpose."""
 
     works: bool
     detail: str
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _findings() -> dict[str, Finding]:
-    """Of every part; those that ask another process are waited for in the end."""
+    """The checks of all components; those in other processes are awaited at the end."""
     with ThreadPoolExecutor() as pool:
         names = [name for name in _IN_ANOTHER_PROCESS if name in PROBES]
         elsewhere = {name: pool.submit(PROBES[name]) for name in names}
@@ -117,7 +117,7 @@ def _cuda() -> Finding:
 
 
 def _weights() -> Finding:
-    """Whether the shipped weights are there and whole."""
+    """Whether the shipped weights exist and are intact."""
     needed_for = 'every command without --model'
     try:
         from ghost_vpr_ros.core.model import default_weights
@@ -150,7 +150,7 @@ def _cv_bridge() -> Finding:
 def _asked(script: str) -> tuple[bool, str]:
     """Whether a script ends well, and its last line.
 
-    It runs in a process of its own: what is half installed can end the one that asks.
+    It runs in a process of its own: a broken installation can end the process.
     """
     try:
         with home_for_others():

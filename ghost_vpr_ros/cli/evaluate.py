@@ -1,6 +1,6 @@
 """Evaluate retrieval: queries against a database, judged by ground truth.
 
-Writes report.html, a page to look at; metrics.json, per_query.csv, recall.png,
+Writes report.html, a summary page; metrics.json, per_query.csv, recall.png,
 precision_recall.png, worst_failures.jpg and matches.jpg; files of an earlier evaluation in the
 same folder are replaced.
 """
@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_settings(parser, EvaluationConfig)
     add_settings(parser, ImageConfig)
-    second_look = parser.add_argument_group('second look at the candidates')
+    second_look = parser.add_argument_group('re-ranking of the candidates')
     add_settings(second_look, RerankConfig)
     add_settings(second_look, PatchNetVladConfig)
     add_settings(parser.add_argument_group('bags'), BagTopics)
@@ -74,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_source_options(parser: argparse.ArgumentParser) -> None:
-    """Add database, queries, what is right, and the folder for the results."""
+    """Add database, queries, ground truth, and the folder for the results."""
     for name in ('database', 'queries'):
         parser.add_argument(
             f'--{name}', required=True, metavar='SOURCE', help='folder, CSV manifest or bag'
@@ -110,11 +110,11 @@ def run(args: argparse.Namespace) -> int:
 
 @dataclass(frozen=True)
 class Asked:
-    """What is evaluated.
+    """The input of an evaluation.
 
     Attributes:
         database: images that are searched.
-        queries: images that are asked.
+        queries: images to search for.
         truth: of these two.
         left_out: how many images of each were left out, for `metrics.json`.
         numbers: (N,) and (Q,) number of each image in its source, those left out counted.
@@ -128,16 +128,16 @@ class Asked:
 
     @property
     def protocol(self) -> dict[str, Any]:
-        """Who was asked what, for `metrics.json`."""
+        """Sources and ground truth, for `metrics.json`."""
         names = {'database': self.database.name, 'queries': self.queries.name}
         return {**names, **self.truth.protocol}
 
 
 def sources_and_truth(args: argparse.Namespace, config: EvaluationConfig) -> Asked:
-    """Database, queries and what is right, without images of which that is not known.
+    """Database, queries and ground truth, without images of which that is not known.
 
     Raises:
-        SourceError: a source cannot be read, or nothing tells what is right.
+        SourceError: a source cannot be read, or there is no ground truth.
     """
     topics = config_from(args, BagTopics)
     all_database = opened(
@@ -282,7 +282,7 @@ def _rerank_protocol(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def describe_model(model: DescribedModel) -> dict[str, str]:
-    """Name, hash and origin of the weights, as they stand in every result file."""
+    """Name, hash and origin of the weights, for every result file."""
     return {'name': model.name, 'hash': model.model_hash, 'weights': model.provenance}
 
 

@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Export, fill the cache, write the file and say what is where."""
+    """Export, fill the cache, write the file and print the paths."""
     from ghost_vpr_ros.core.engine.graph_cache import graph_of, keep_graph, with_digest
 
     if (args.precision == 'int8') != (args.images is not None):

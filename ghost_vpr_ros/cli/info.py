@@ -1,4 +1,4 @@
-"""Show what a map or a weights file holds; without a name, the weights of this package."""
+"""Show the content of a map or a weights file; without a name, of the weights of this package."""
 
 from __future__ import annotations
 

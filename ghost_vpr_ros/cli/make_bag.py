@@ -1,6 +1,7 @@
 """Write images and their positions as a ROS 2 bag.
 
-Where the source has no time stamps they are invented, and the bag's topic /bag_info says so.
+Where the source has no time stamps they are made up, and the topic /bag_info of the bag records
+it.
 """
 
 from __future__ import annotations

@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     AnyModel = Model | RootSiftVlad
 
 UNTRAINED = 'untrained'
-"""Said instead of a weights file: a network without training."""
+"""Given instead of a weights file: a network without training."""
 
 PACKAGE = 'package'
-"""Said where several networks are named: the weights of this package."""
+"""Given where several networks are named: the weights of this package."""
 
 UNTRAINED_CONFIGS = (PreprocessingConfig, ModelConfig, InitialisationConfig)
-"""Settings of the untrained network; the first are those of networks of others, too."""
+"""Settings of the untrained network; the first apply to foreign networks, too."""
 
 
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +48,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_model_settings(parser: argparse.ArgumentParser) -> None:
-    """Add the input of networks of others, and the architecture of the untrained one."""
+    """Add the input of foreign networks, and the architecture of the untrained one."""
     others = parser.add_argument_group(f'with --model {UNTRAINED}, .onnx or torchvision:NAME')
     add_settings(others, PreprocessingConfig)
     group = parser.add_argument_group(f'with --model {UNTRAINED}')
@@ -61,7 +61,7 @@ def add_model_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--model',
         metavar='WEIGHTS',
-        help=f'weights file (.safetensors), network of others (.onnx, or torchvision:NAME), or '
+        help=f'weights file (.safetensors), foreign network (.onnx, or torchvision:NAME), or '
         f'{UNTRAINED}; default: the weights of this package',
     )
 
@@ -77,7 +77,7 @@ def chosen_model(args: argparse.Namespace, frames: Sequence[Frame], what: str) -
     Args:
         args: with the options of `add_model_options`.
         frames: images to initialise an untrained network on; some, spread evenly, are used.
-        what: what these images are, for the person at the terminal.
+        what: these images, in words.
 
     Raises:
         WeightsError: the weights are missing, damaged or of another network.
@@ -90,7 +90,7 @@ def chosen_model(args: argparse.Namespace, frames: Sequence[Frame], what: str) -
 
 
 def chosen_any_model(args: argparse.Namespace, frames: Sequence[Frame], what: str) -> AnyModel:
-    """As `chosen_model`, or the baseline RootSIFT-VLAD where `--model` is a file of it.
+    """As `chosen_model`, or the baseline RootSIFT-VLAD where `--model` is such a file.
 
     Raises:
         WeightsError: the file is missing, damaged or of another network.

@@ -1,4 +1,4 @@
-"""The odometry of a drive, as the node would have it: shared by the commands that ask a drive."""
+"""The odometry of a drive, as the node would have it, for the commands that query with drives."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def add_odometry_option(parser: argparse._ArgumentGroup) -> None:
 
 
 def known_odometry(source: str, topic: str) -> StampedMemory[Pose] | None:
-    """Of a bag; None without any, with several to choose, and for what is no bag.
+    """The odometry of a bag; None without any, with several to choose from, and without a bag.
 
     Args:
         source: bag, or another source of images.

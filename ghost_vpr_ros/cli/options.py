@@ -20,7 +20,7 @@ def add_settings(
     Args:
         parser: parser or option group.
         config_type: whose settings.
-        only: names of the settings that are wanted; all where not given.
+        only: names of the settings; all where not given.
     """
     for item in settings_of(config_type):
         if only is None or item.name in only:

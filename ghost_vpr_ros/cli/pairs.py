@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Describe both, write the files and say how many pairs there are."""
+    """Describe both, write the files and print the number of pairs."""
     from ghost_vpr_ros.replay.descriptors.pair_files import load_h5py, pairs_of, write_pairs
 
     if args.descriptors:

@@ -1,4 +1,4 @@
-"""The pose graph of a replay: its options, what it needs of the bag, and its figures as text."""
+"""The pose graph of a replay: its options, its input from the bag, and its figures as text."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def add_pose_graph_options(parser: argparse.ArgumentParser) -> None:
-    """Add `--pose-graph` and the settings of what it does."""
+    """Add `--pose-graph` and its settings."""
     group = parser.add_argument_group('pose graph (needs the package gtsam)')
     group.add_argument(
         '--pose-graph',

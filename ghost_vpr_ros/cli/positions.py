@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def located(source: ImageSource) -> ImageSource:
-    """The source without images that lack a position while others have one; says how many.
+    """The source without images that lack a position while others have one; prints their number.
 
-    A GPS gap leaves images that can neither be judged nor tell where a camera is. A source
-    without any position is left as it is.
+    A GPS gap leaves images that can neither be judged nor locate a camera. A source
+    without any position is not changed.
     """
     from ghost_vpr_ros.replay.evaluation.ground_truth import has_position
 
@@ -36,7 +36,7 @@ def located(source: ImageSource) -> ImageSource:
 def reference_topics(source: str, topics: BagTopics, map_path: Path | None) -> BagTopics:
     """The topics of a bag, with its true poses as the positions to judge by where they fit.
 
-    They do in a map that is still to be made, and in one whose frame is not that of WGS84: there
+    They do in a map that does not exist yet, and in one whose frame is not that of WGS84: there
     only a fix can be compared with the keyframes. A topic that was named stays.
 
     Args:

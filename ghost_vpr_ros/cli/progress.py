@@ -21,11 +21,11 @@ def progress_bar(total: int, what: str) -> Iterator[Callable[[int], Any]]:
 
 
 def say(text: str) -> None:
-    """A remark for the person at the terminal, beside the results."""
+    """Print a remark on the terminal, apart from the results."""
     print(text, file=sys.stderr, flush=True)
 
 
 def say_warnings(place_map: MapReader) -> None:
-    """What is wrong with the file of a map that can be used all the same."""
+    """Print the warnings about the file of a map."""
     for sentence in place_map.warnings:
         say(f'warning: {sentence}')

@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print(lines: list[dict[str, Any]], *, as_json: bool | None) -> None:
-    """A table for people, JSON for programs; not said: by whether this is a terminal."""
+    """A table or JSON; by default a table on a terminal."""
     if not (sys.stdout.isatty() if as_json is None else not as_json):
         for line in lines:
             print(json.dumps(without_nan(line), ensure_ascii=False), flush=True)
@@ -175,14 +175,14 @@ def _network_of_cells(recognizer: PlaceRecognizer) -> VprModel:
     model = load_network(stored) if isinstance(stored, StoredModel) else stored
     if not isinstance(model, VprModel):
         raise OutputError(
-            '--attention: expected a network of this package, whose cells can be told apart; '
+            '--attention: expected a network of this package, whose cells are known; '
             'leave the option out'
         )
     return model
 
 
 def _attention_tiles(model: VprModel, tiles: list[Tile]) -> list[Tile]:
-    """The query, the cells by which it matches its best candidate, their counterpart, and that.
+    """The query, the cells that match its best candidate, the matching cells there, and that.
 
     Args:
         model: describes the images.

@@ -1,8 +1,8 @@
 """Replay a bag through the recogniser without ROS: every frame, in order.
 
-A map that is there answers (--mode localize), a new one is made from the drive and closes loops
+An existing map answers (--mode localize), a new one is made from the drive and closes loops
 with its past (map), or a further drive joins the map (localize_and_map).
-Writes report.html, a page to look at; per_query.csv (equal in every run), metrics.json, a sheet of
+Writes report.html, a summary page; per_query.csv (equal in every run), metrics.json, a sheet of
 matches and, where the truth is known, curves, the worst failures and a top-down map. The truth
 comes from a topic of the bag or from a file.
 With --pose-graph the accepted answers correct the drift of odometry; pose_graph.json, poses.csv
@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--map',
         required=True,
         type=Path,
-        help='map that answers (or the address of a shared map), or that is to be made',
+        help='map that answers (or the address of a shared map), or the file of a new one',
     )
     parser.add_argument(
         '--mode',
@@ -122,7 +122,7 @@ def run(args: argparse.Namespace) -> int:
     check_export(args)
     is_named = (args.ground_truth or args.position_topic) is not None
     args.position_topic = _reference(args).position_topic or None
-    # A pose graph is made of a drive whose stamps ascend; else everything is as for the node.
+    # A pose graph needs ascending stamps; else everything is as for the node.
     frames = judged_frames(
         args,
         args.bag,
@@ -146,20 +146,20 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _tell_order(frames: Sequence[Frame]) -> None:
-    """Say how many images are late, and how often the clock was set back."""
+    """Print how many images are late, and how often the clock was set back."""
     stamps = [f.stamp_ns for f in frames if f.stamp_ns != UNKNOWN_STAMP_NS]
     orders = Counter(orders_of(stamps))
     if orders[Order.LATE]:
         say(
             f'note: {orders[Order.LATE]} of {len(frames)} images are late (not newer than one '
-            'before them, or without a stamp); each is judged by itself and not kept'
+            'before them, or without a stamp); each is judged on its own and not kept'
         )
     if orders[Order.JUMP]:
-        say(f'note: the clock is set back {orders[Order.JUMP]} times; each time begins afresh')
+        say(f'note: the clock is set back {orders[Order.JUMP]} times; each time starts over')
 
 
 def _tell_unusable(answers: Sequence[Answer]) -> None:
-    """Say how many images told nothing, and why the first of them did not."""
+    """Print how many images were unusable, and the reason of the first."""
     why = [answer.hypothesis.detail for answer in answers if answer.hypothesis.detail]
     if why:
         say(f'warning: {len(why)} of {len(answers)} images are unusable; the first one: {why[0]}')
@@ -295,7 +295,7 @@ def missing_notes(
 def _described(
     args: argparse.Namespace, recognizer: PlaceRecognizer, evaluation: Evaluation | None
 ) -> dict[str, Any]:
-    """Entries of metrics.json that say what was asked of what."""
+    """Entries of metrics.json on bag, map and settings."""
     mapping = {} if args.mode == 'localize' else config_from(args, MappingConfig).to_dict()
     return {
         'descriptor_dim': recognizer.model.descriptor_dim,

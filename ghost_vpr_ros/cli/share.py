@@ -1,6 +1,6 @@
 """Publish a map to a fleet's shared map: a server, or a database in a folder.
 
-What is there already is left as it is, so the command may be given again at any time: after an
+What is published already is not changed, so the command can be repeated at any time: after an
 interruption, or when the map has grown. The shared map answers `ghost-vpr query`, `replay`,
 `info` and the node: give its address in place of a map file.
 """

@@ -25,7 +25,7 @@ def opened(
     topics: BagTopics | None = None,
     as_recorded: bool = False,
 ) -> ImageSource:
-    """The source at `path`; what was left out of it is said.
+    """The source at `path`; prints what was left out of it.
 
     Args:
         args: with the settings of `ImageConfig` where the command has them.
@@ -50,7 +50,7 @@ def opened(
 
 @contextmanager
 def plain_images_told(*sources: ImageSource) -> Iterator[tuple[ImageSource, ...]]:
-    """Yield the sources, and say at the end which of the images that were read show nothing.
+    """Yield the sources, and print at the end how many of the images read show nothing.
 
     A lens cap and a white-out are no places: the node rejects such images.
     """

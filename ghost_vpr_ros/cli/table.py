@@ -11,7 +11,7 @@ from typing import Any
 from ghost_vpr_ros.replay.output_files import without_nan
 
 _NAMED_BY_USERS = ('sessions',)
-"""Under these stand names that users gave."""
+"""Their entries have names that users gave."""
 
 _BRIEF = 100
 
@@ -37,7 +37,7 @@ def table_lines(
     Args:
         values: of one level; nested ones are indented.
         indent: before each line.
-        has_own_names: whether the names are a user's, which are shown as they are.
+        has_own_names: whether the names are a user's, which are shown unchanged.
     """
     titles = {name: str(name) if has_own_names else _title(name) for name in values}
     width = max(map(len, titles.values()), default=0)

@@ -1,4 +1,4 @@
-"""What is right, for the commands that evaluate: chosen by the user, or found out."""
+"""The ground truth of the commands that evaluate: chosen by the user, or automatically."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def add_truth_option(parser: argparse.ArgumentParser) -> None:
 def ground_truth_of(
     kind: str, queries: ImageSource, database: ImageSource, config: EvaluationConfig
 ) -> tuple[GroundTruth, ImageSource, ImageSource]:
-    """The truth, and the queries and the database without images that it says nothing of.
+    """The truth, and the queries and the database without images that it does not cover.
 
     Raises:
-        SourceError: nothing tells what is right, no query has a positive, or the file is of
+        SourceError: there is no ground truth, no query has a positive, or the file is of
             another data set.
     """
     kind = _found_out(queries, database) if kind == AUTO else kind
@@ -92,7 +92,7 @@ def _found_out(queries: ImageSource, database: ImageSource) -> str:
         say('note: no positions of one kind in both: images of the same number are the same place')
         return INDEX
     raise SourceError(
-        f'{queries.name}: expected to find out what is right, found no positions of one kind in '
+        f'{queries.name}: expected ground truth, found no positions of one kind in '
         f'both sources, and {len(queries)} queries for {len(database)} database images; give '
         'sources with positions, a file of pairs as --ground-truth, or --ground-truth index'
     )

@@ -11,18 +11,18 @@ from ghost_vpr_ros.core.config.settings import Config, setting
 
 @dataclass(frozen=True)
 class EvaluationConfig(Config):
-    """What counts as found, and what the pictures show."""
+    """What counts as right, and the size of pictures."""
 
     positive_distance_m: float = setting(
         25.0,
-        'with ground truth by position: images this near show the same place',
+        'with ground truth by position: images within this distance show the same place',
         unit='m',
         low=0.0,
         high=1e5,
     )
     tolerance: int = setting(
         2,
-        'with ground truth by index: images whose numbers differ by this show the same place',
+        'with ground truth by index: largest difference of numbers at the same place',
         unit='frames',
         low=0,
         high=100_000,
@@ -32,7 +32,7 @@ class EvaluationConfig(Config):
 
 @dataclass(frozen=True)
 class RerankConfig(Config):
-    """A second look at what was retrieved."""
+    """Re-ranking of what was retrieved."""
 
     rerank: str = setting(
         'none',
@@ -53,20 +53,18 @@ class RerankConfig(Config):
 
 @dataclass(frozen=True)
 class CalibrationConfig(Config):
-    """What a calibration aims at."""
+    """The target of a calibration."""
 
-    precision: float = setting(
-        0.99, 'share of right answers among the accepted that is aimed at', low=0.5, high=1.0
-    )
+    precision: float = setting(0.99, 'target precision of accepted answers', low=0.5, high=1.0)
     unknown_share: float = setting(
         0.2,
-        'share of frames at places that the map lacks, made by hiding the place of each frame; '
-        '0: only the drive as it is',
+        'share of frames at unknown places, simulated by hiding the place of each frame; '
+        '0: only the drive as recorded',
         low=0.0,
         high=0.9,
     )
     by_lower_bound: bool = setting(
-        False, 'judge the precision by its one-sided 95 % lower bound instead of as observed'
+        False, 'judge precision by its one-sided 95 % lower bound instead of its observed value'
     )
 
 
@@ -112,7 +110,7 @@ class LiveConfig(Config):
 
 @dataclass(frozen=True)
 class OdometryConfig(Config):
-    """What odometry is believed."""
+    """Which odometry is used."""
 
     max_turn_deg_s: float = setting(
         360.0, 'odometry that turns faster has jumped', unit='deg/s', low=1.0, high=1e5
@@ -138,7 +136,10 @@ class DescribeConfig(Config):
         choices=('float32', 'float16'),
     )
     shard_frames: int = setting(
-        512, 'images in a file: what is lost at most when a process dies', low=1, high=1_000_000
+        512,
+        'images in a file; at most this many are lost when a process dies',
+        low=1,
+        high=1_000_000,
     )
 
 

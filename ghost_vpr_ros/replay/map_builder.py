@@ -25,7 +25,7 @@ SAME_IMAGE_SIMILARITY = 0.9999
 
 @dataclass(frozen=True)
 class BuildResult:
-    """What a run added.
+    """Counts of a run.
 
     Attributes:
         session: the session of the map that was written.
@@ -41,7 +41,7 @@ class BuildResult:
 def remove_map(path: Path) -> None:
     """Delete a map and what SQLite or the search index left beside it; no map is no error.
 
-    A killed writer leaves the write-ahead log, and a new map of that name would be refused.
+    A killed writer leaves the write-ahead log, and a new map of this name would be refused.
     """
     for suffix in ('', '-wal', '-shm', '-journal', '.faiss'):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
@@ -62,7 +62,7 @@ def check_held_images(
     model: DescribedModel,
     engine: Engine,
 ) -> None:
-    """Describe the first and the last of the frames that the session holds already once more.
+    """Describe the first and the last frame already in the session again, as a check.
 
     Images of another drive often have the same names; to pass over them would lose the drive.
 
@@ -92,7 +92,7 @@ def check_described_images(
     model: DescribedModel,
     engine: Engine,
 ) -> None:
-    """Describe images once more whose descriptors lie in a folder of `ghost-vpr describe`.
+    """Describe some images of a folder of `ghost-vpr describe` again, as a check.
 
     Args:
         described: frames with the descriptor (D,) that is stored.
@@ -147,7 +147,7 @@ def add_frames(
     Raises:
         MapError: the session holds other images under the same names.
         SourceError: a frame is not among the stored descriptors.
-        ImageError: an image cannot be read; what was added before it stays in the map.
+        ImageError: an image cannot be read; what was added before stays in the map.
         OutputError: the disk is full.
     """
     remaining = remaining_frames(place_map, session, frames)
@@ -186,7 +186,7 @@ def _add(
     descriptor: NDArray[np.float32],
     view_jpeg: bytes | None,
 ) -> None:
-    """All that is known of the position goes to the map, which decides on its frame."""
+    """Both kinds of position go to the map, which decides on its frame."""
     place_map.add(
         session,
         frame.stamp_ns,

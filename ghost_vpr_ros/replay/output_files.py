@@ -1,4 +1,4 @@
-"""Result files that appear whole or not at all: written under a temporary name, then renamed."""
+"""Result files that appear complete or not at all: written under another name, then renamed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def make_output_folder(path: Path) -> Path:
     """The folder, made with its parents where it is missing and tried for writing.
 
     Raises:
-        OutputError: a file stands in the way, or the place is read-only or full.
+        OutputError: a file has the name of the folder, or the disk is read-only or full.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)

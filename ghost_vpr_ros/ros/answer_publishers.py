@@ -50,7 +50,7 @@ class AnswerPublishers:
         self._picture = self._create(CompressedImage, 'match_image/compressed', _RELIABLE)
 
     def publish_keyframes(self) -> None:
-        """The map's keyframes, for everyone who joins later too; of a large map some of them."""
+        """The map's keyframes, latched for late subscribers; of a large map some of them."""
         rows = evenly_spaced(len(self._place_map), _MOST_PUBLISHED)
         keyframes = self._place_map.keyframes_at(np.array(rows, np.int64))
         self._keyframes.publish(conversions.keyframes_message(keyframes, self._map_frame))
@@ -74,13 +74,13 @@ class AnswerPublishers:
             self._publish_position(hypothesis, frame_id)
         if hypothesis.closure is not None:
             self._closure.publish(conversions.closure_message(hypothesis.closure))
-        # Last, so that whoever waits for the status finds the rest already sent.
+        # Last, so that a client that waits for the status finds the rest already sent.
         self._status.publish(conversions.status_message(hypothesis, frame_id, latency_ms, detail))
 
     def publish_pictures(
         self, hypothesis: Hypothesis, image: RgbImage | None, frame_id: str
     ) -> None:
-        """Markers and the match picture, made only when somebody subscribes."""
+        """Markers and the match picture, made only for subscribers."""
         if self._markers.get_subscription_count():
             self._markers.publish(pictures.markers_message(hypothesis, self._map_frame))
         if image is not None and self._picture.get_subscription_count():

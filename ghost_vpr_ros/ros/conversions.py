@@ -115,7 +115,7 @@ def candidate_fields() -> list[PointField]:
 def status_message(
     hypothesis: Hypothesis, frame_id: str, latency_ms: float, detail: str = ''
 ) -> DiagnosticStatus:
-    """`~/status`: state and reason in words, then what a program reads as key and value.
+    """`~/status`: state and reason in words, then key and value pairs for programs.
 
     Args:
         hypothesis: the answer to one image.
@@ -161,7 +161,7 @@ def pose_from_message(message: PoseMessage) -> Pose | None:
 def pose_message(pose: Pose, stamp_ns: int, map_frame: str) -> PoseWithCovarianceStamped:
     """`~/pose`: an accepted pose in the map frame with its covariance.
 
-    Where the heading is unknown the rotation is none and the covariance says so.
+    Where the heading is unknown the rotation is the identity with a large covariance.
 
     Raises:
         ValueError: the pose has no covariance; a pose without one is never published.

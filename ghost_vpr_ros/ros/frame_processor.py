@@ -81,7 +81,7 @@ class FrameProcessor:
             clock: the node's clock, simulated or not, for the age of images.
             logger: takes complaints about images.
             config: the node's settings of this moment.
-            fresh_answers: gets the answers for whoever waits for some.
+            fresh_answers: gets the answers for clients that wait for some.
         """
         self._recognizer = recognizer
         self._publishers = publishers
@@ -108,7 +108,7 @@ class FrameProcessor:
             answer = self._impossible(stamp_ns, str(error))
             self._publish(answer, frame_id)
         except Exception:
-            # A defect: whoever waits for the answer to this image must not wait for ever.
+            # A defect: a client that waits for the answer to this image must not wait for ever.
             answer = self._failed(stamp_ns)
             self._publish(answer, frame_id)
         self._publish_pictures(answer, frame_id)
@@ -165,29 +165,29 @@ class FrameProcessor:
         return Answer(replace(hypothesis, stage_ms=stage_ms), image, hypothesis.detail)
 
     def _tell_guess(self, message: Image | CompressedImage) -> None:
-        """Say once that the encoding does not tell the colours."""
+        """Log once that the encoding does not define the colours."""
         encoding = getattr(message, 'encoding', '')
         if encoding in AMBIGUOUS and encoding not in self._guessed:
             self._guessed.add(encoding)
             self._warn(
-                f'encoding {encoding} does not tell the colours; it is taken for '
+                f'encoding {encoding} does not define the colours; it is read as '
                 f'{AMBIGUOUS[encoding]}, as Python writes it'
             )
 
     def _unusable(self, sentence: str, stamp_ns: int) -> Answer:
-        """Complain about an image, not too often; it is answered like every other."""
+        """Log a bad image, not too often; it is answered like every other."""
         self._statistics.complain('bad_images', sentence)
         self._logger.error(sentence, throttle_duration_sec=LOG_PERIOD_S)
         return self._rejected(stamp_ns, Reason.IMAGE_QUALITY, sentence)
 
     def _impossible(self, stamp_ns: int, sentence: str) -> Answer:
-        """Complain about what a person has to repair."""
+        """Log a fault that the operator has to repair."""
         self._statistics.complain('failures', sentence)
         self._logger.error(sentence, throttle_duration_sec=LOG_PERIOD_S)
         return self._rejected(stamp_ns, Reason.FAILURE, sentence)
 
     def _failed(self, stamp_ns: int) -> Answer:
-        """Complain about the defect that is being handled, with its trace."""
+        """Log the exception that is being handled, with its trace."""
         self._statistics.complain('failures', 'a defect, see the log of the node')
         self._logger.error(
             f'a frame could not be answered:\n{traceback.format_exc()}',
@@ -218,7 +218,7 @@ class FrameProcessor:
             if stamp_ns == 0
             else f'an image is stamped {(newest_ns - stamp_ns) / 1e6:.1f} ms before the newest one'
         )
-        sentence = f'{late}; it is judged by itself and not kept, look at the camera driver'
+        sentence = f'{late}; it is judged on its own and not kept, check the camera driver'
         self._statistics.complain('late_images', sentence)
         self._warn(sentence)
 

@@ -1,4 +1,4 @@
-"""Waiting for answers to images that arrived after a question was asked."""
+"""Waiting for answers to images that arrive after a request."""
 
 from __future__ import annotations
 
@@ -44,20 +44,20 @@ class FreshAnswers:
             self.end()
 
     def end(self) -> None:
-        """Hand over what there is: time is up. Nothing where nobody asks."""
+        """Return the answers so far: time is up. Does nothing without a request."""
         with self._lock:
             question, self._question = self._question, None
         if question is not None:
             question.done(question.collected)
 
     def forget(self) -> None:
-        """Drop what was collected: whoever waits gets only answers from now on."""
+        """Drop collected answers: a waiting request gets only answers from now on."""
         with self._lock:
             if self._question is not None:
                 self._question.collected.clear()
 
     def close(self) -> None:
-        """Let go of whoever waits, and of whoever is going to."""
+        """Release the waiting request, and those to come."""
         with self._lock:
             self._closed = True
         self.end()
@@ -72,11 +72,11 @@ class _Question:
 
 
 def judge(answers: Sequence[Hypothesis], count: int, radius_m: float) -> tuple[bool, str]:
-    """Whether the answers are reliable, and a sentence that says why.
+    """Whether the answers are reliable, and a sentence on why.
 
     Args:
         answers: answers to fresh images.
-        count: how many were wanted.
+        count: how many were requested.
         radius_m: accepted poses within this distance of the last one agree.
     """
     if len(answers) < count:

@@ -1,4 +1,4 @@
-"""Why an operator should look at the node: every cause in a sentence with the next step."""
+"""Problems for the operator: every cause in a sentence with the next step."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LOG_PERIOD_S = 5.0
 """The same complaint about images is logged at most this often."""
 
 SILENT_S = 5.0
-"""So long without an image, and the camera is thought to have stopped."""
+"""Time without an image after which the camera counts as stopped."""
 
 TWO_CLOCKS_S = 3600.0
 """Stamps of two streams that lie further apart are not of one clock."""
@@ -31,7 +31,7 @@ _LOST_SHARE = 0.1
 
 
 class Problem(NamedTuple):
-    """What is wrong: a level of DiagnosticStatus, and a sentence."""
+    """A problem: a level of DiagnosticStatus, and a sentence."""
 
     level: bytes
     sentence: str
@@ -47,7 +47,7 @@ class Newest:
 
 
 def summary(problems: Sequence[Problem]) -> Problem:
-    """All of them as one: the highest level, the most serious first; OK without any."""
+    """All problems as one: the highest level, the most serious first; OK without any."""
     if not problems:
         return Problem(DiagnosticStatus.OK, 'answering')
     ordered = sorted(problems, key=lambda problem: problem.level, reverse=True)
@@ -55,7 +55,7 @@ def summary(problems: Sequence[Problem]) -> Problem:
 
 
 def problems_of_images(recent: Recent) -> list[Problem]:
-    """What was wrong with the images of the last seconds."""
+    """Problems with the images of the last seconds."""
     return [*_failures(recent), *_losses(recent)]
 
 
@@ -88,7 +88,7 @@ def _losses(recent: Recent) -> Iterable[Problem]:
 
 
 def problems_of_clocks(newest: Newest, now_ns: int, *, is_simulated: bool) -> list[Problem]:
-    """A simulated clock that nobody moves, and streams that are stamped by different clocks."""
+    """A simulated clock that stands still, and streams that are stamped by different clocks."""
     found = []
     if is_simulated and now_ns == 0:
         sentence = (
@@ -154,7 +154,7 @@ def _why_silent(
         return f'{seen}; expected {wanted}: choose a topic of it with image_topic'
     own = subscription.qos_profile
     if any(_is_deaf(own, publisher.qos_profile) for publisher in publishers):
-        return f'{seen}; this node wants {_qos_text(own)}: change one of them (qos_overrides)'
+        return f'{seen}; this node requests {_qos_text(own)}: change one of them (qos_overrides)'
     return f'{seen}; does the camera run, and does its data cross the network?'
 
 
@@ -170,7 +170,7 @@ def _where_images_are(node: Node, topic: str) -> str:
 
 
 def _is_deaf(own: QoSProfile, theirs: QoSProfile) -> bool:
-    """Whether DDS does not join the two: what is wanted is more than what is offered."""
+    """Whether DDS does not connect the two: the request exceeds the offer."""
     best_effort, volatile = ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE
     wants_all = own.reliability == ReliabilityPolicy.RELIABLE
     wants_past = own.durability == DurabilityPolicy.TRANSIENT_LOCAL

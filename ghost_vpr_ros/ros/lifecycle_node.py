@@ -68,7 +68,7 @@ class PlaceRecognitionNode(LifecycleNode):
         )
         self._commands = RecognitionServices(self, self.parameters, lambda: self._recognition)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        # Steady: operators hear of a simulated clock that stands still.
+        # Steady: operators must learn of a simulated clock that stands still.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         period_s = self.parameters.node.diagnostics_period_s
         self._timer = self.create_timer(period_s, self._publish_diagnostics, clock=steady)
@@ -77,7 +77,7 @@ class PlaceRecognitionNode(LifecycleNode):
         )
 
     def start(self) -> bool:
-        """Configure and activate without being asked; False where that failed."""
+        """Configure and activate at start; False where that failed."""
         success = TransitionCallbackReturn.SUCCESS
         return self.trigger_configure() == success and self.trigger_activate() == success
 
@@ -234,13 +234,13 @@ class PlaceRecognitionNode(LifecycleNode):
         self._diagnostics.publish(report)
 
     def _problems(self) -> list[Problem]:
-        """Why an operator should look at the node; none when it answers images."""
+        """Problems for the operator; none while the node answers images."""
         if self._loaded is None:
             return [Problem(DiagnosticStatus.WARN, 'not configured')]
         if self._subscription is None or self._recognition is None:
             return [Problem(DiagnosticStatus.WARN, 'not active')]
         if not self._commands.enabled:
-            return [Problem(DiagnosticStatus.WARN, 'images are ignored, as ~/enable was told')]
+            return [Problem(DiagnosticStatus.WARN, 'images are ignored, as requested by ~/enable')]
         recent = self._statistics.recent
         of_topic = problems_of_topic(self, self._subscription, recent.silent_s)
         of_clocks = problems_of_clocks(
@@ -277,7 +277,7 @@ def _calibration_text(place_map: MapReader) -> str:
 
 
 def _map_values(place_map: MapReader) -> dict[str, str]:
-    """What `/diagnostics` says about a map."""
+    """The entry of a map on `/diagnostics`."""
     return {
         'map': str(place_map.path),
         'map keyframes': str(len(place_map)),

@@ -39,7 +39,7 @@ class StopRequest:
     def at_once(self) -> Iterator[None]:
         """Within: a signal ends the process there and then, in the middle of what it loads.
 
-        Nothing is lost: a map on the disk is whole at any time.
+        Nothing is lost: a map on the disk is consistent at any time.
         """
         reading, writing = os.pipe()
         os.set_blocking(writing, False)
@@ -56,11 +56,11 @@ class StopRequest:
             os.close(reading)
 
     def put(self, exit_status: int) -> None:
-        """Ask for the end; only the first request counts."""
+        """Request the end; only the first request counts."""
         self._statuses.put(exit_status)
 
     def wait(self) -> int:
-        """Block until somebody asks for the end; the exit status."""
+        """Block until the end is requested; the exit status."""
         return self._statuses.get()
 
 
@@ -79,7 +79,7 @@ def start_ros(args: list[str] | None, stop: StopRequest) -> None:
 
 
 def made_node(name: str, make: Callable[[], NodeT]) -> NodeT | None:
-    """The node; None where it cannot start, which is said in one sentence, and ROS is left."""
+    """The node; None where it cannot start, logged in one sentence; ROS is then shut down."""
     try:
         return make()
     except GhostVprError as error:

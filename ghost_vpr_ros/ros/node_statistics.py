@@ -1,4 +1,4 @@
-"""What the node counts, and how it looks on `/diagnostics`."""
+"""The counters of the node, and their form on `/diagnostics`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Recent:
     Attributes:
         counts: events by name.
         answered: images that were answered.
-        silent_s: since the last image, or since somebody began to wait for one.
+        silent_s: since the last image, or since the node began to wait for one.
         sentences: the last complaint by event.
     """
 
@@ -128,7 +128,7 @@ class Statistics:
         return rate_hz
 
     def _recent(self, now_s: float) -> Recent:
-        """The counters of now without those of some seconds ago."""
+        """The counters minus those of some seconds ago."""
         counts = Counter(self._counts)
         counts['answered'] = self._answers.total()
         self._snapshots.append((now_s, counts))
@@ -153,7 +153,7 @@ def diagnostics_message(
         header: time of the report; a report belongs to no single image.
         node_name: full name of the node, which no other one has.
         values: figures in words.
-        problem: what is wrong; empty when all is well.
+        problem: in words; empty where there is none.
         level: of the problem.
     """
     status = DiagnosticStatus(name=f'{node_name}: recognition', hardware_id=node_name)
@@ -164,7 +164,7 @@ def diagnostics_message(
 
 
 def memory_mib() -> float:
-    """Resident memory of this process, or its peak where the system does not tell the present."""
+    """Resident memory of this process, or its peak where the current one is unknown."""
     statm = Path('/proc/self/statm')
     if statm.exists():
         return int(statm.read_text().split()[1]) * resource.getpagesize() / 2**20

@@ -27,17 +27,21 @@ from ghost_vpr_ros.core.errors import ConfigError
 
 @dataclass(frozen=True)
 class NodeConfig(ImageConfig):
-    """What the node needs beyond the recogniser: files, topics, periods."""
+    """Settings of the node beyond the recogniser: files, topics, periods."""
 
     map: str = setting('', 'map file that answers (made by ghost-vpr build-map)')
     model: str = setting('', 'weights file; empty: the network that is stored in the map')
-    mode: str = setting('localize', 'what the node does with images', choices=MODES)
+    mode: str = setting(
+        'localize',
+        'localize: answer from a map; map: make one; localize_and_map: both',
+        choices=MODES,
+    )
     image_transport: str = setting(
         'raw',
         'raw: sensor_msgs/Image on image; compressed: CompressedImage on image/compressed',
         choices=('raw', 'compressed'),
     )
-    autostart: bool = setting(True, 'configure and activate at start, without being asked')
+    autostart: bool = setting(True, 'configure and activate at start')
     map_frame: str = setting('map', 'frame of published positions')
     camera_frame: str = setting(
         'camera', 'frame of ~/fix and pictures where the image message names none'
@@ -54,7 +58,7 @@ class NodeConfig(ImageConfig):
         1.0, 'time between two messages on /diagnostics', unit='s', low=0.1, high=60.0
     )
     localize_frames: int = setting(
-        3, 'fresh frames that ~/localize wants to agree', low=1, high=100, runtime=True
+        3, 'fresh frames that must agree for ~/localize', low=1, high=100, runtime=True
     )
     localize_timeout_s: float = setting(
         5.0, 'longest time ~/localize waits for them', unit='s', low=0.1, high=60.0, runtime=True
@@ -193,7 +197,7 @@ def _overrides(node: Node) -> dict[str, Parameter]:
 
 
 def _make_doubles(node: Node, config_type: type[Config]) -> None:
-    """Take the 5 of a YAML file for 5.0 where a double is meant, as people mean it."""
+    """Accept the 5 of a YAML file as 5.0 for a double."""
     overrides = _overrides(node)
     for item in settings_of(config_type):
         given = overrides.get(item.name)
@@ -202,7 +206,7 @@ def _make_doubles(node: Node, config_type: type[Config]) -> None:
 
 
 def _with_doubles(parameters: list[Parameter]) -> list[Parameter]:
-    """The same for what is set at run time."""
+    """The same for parameters set at run time."""
     doubles = {
         item.name
         for config_type in CONFIG_TYPES
@@ -219,12 +223,12 @@ def _as_double(parameter: Parameter) -> Parameter:
 
 
 def _tell_unknown(node: Node, known: list[str]) -> None:
-    """Warn of names that nobody declared: they change nothing."""
+    """Warn of undeclared names: they have no effect."""
     for name in _overrides(node):
         if node.has_parameter(name) or name.startswith('qos_overrides.'):
             continue
         node.get_logger().warning(
-            f'parameter {name} is not known and changes nothing{nearest_hint(name, known)}'
+            f'parameter {name} is unknown and has no effect{nearest_hint(name, known)}'
         )
 
 

@@ -1,4 +1,4 @@
-"""What a person sees: markers for RViz and the picture of the query beside its match."""
+"""Pictures for the operator: markers for RViz and the query beside its match."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ _KEYFRAMES_PER_S = 1000
 class NodeRecognizer:
     """The recogniser of the node, or its mapper, with odometry and GPS; for several threads.
 
-    It owns the network and the verifier's thread; the map belongs to whoever opened it.
+    It owns the network and the verifier's thread; the map belongs to its opener.
 
     Attributes:
         newest: stamps of the newest odometry and fix.
@@ -104,7 +104,7 @@ class NodeRecognizer:
     def _answer(
         self, image: RgbImage, stamp_ns: int, odometry: Pose | None, geo: GeoPoint | None
     ) -> Hypothesis:
-        """That of the mapper where the robot maps; else a fix only says where to look."""
+        """The mapper's answer where the robot maps; else a fix only restricts the search."""
         if self._mapper is not None:
             return self._mapper.recognize(image, stamp_ns, odometry, geo)
         radius_m = self._recognizer.config.prior_radius_m
@@ -112,7 +112,7 @@ class NodeRecognizer:
         return self._recognizer.recognize(image, stamp_ns, odometry, prior=prior)
 
     def add_odometry(self, message: Odometry) -> None:
-        """Remember where the odometry says that the robot is; one without a pose is counted."""
+        """Remember a pose of odometry; a message without a pose is counted."""
         pose = pose_from_message(message.pose.pose)
         if pose is None:
             self._statistics.count('bad_odometry')
@@ -123,7 +123,7 @@ class NodeRecognizer:
             self._odometry.add(stamp_ns, pose)
 
     def add_fix(self, message: NavSatFix) -> None:
-        """Remember where GPS says that the robot is: for new keyframes, or where to look."""
+        """Remember a GPS position, for new keyframes or to restrict the search."""
         geo = geo_from_fix(message)
         self._statistics.count('bad_fixes' if geo is None else 'fixes')
         if geo is not None:
@@ -132,7 +132,7 @@ class NodeRecognizer:
             self._fixes.add(stamp_ns, geo)
 
     def use_camera(self, message: CameraInfo) -> None:
-        """Verify with the camera's own intrinsics, as soon as its driver tells them."""
+        """Verify with the camera's own intrinsics, as soon as its driver publishes them."""
         try:
             camera = camera_from_message(message)
         except ConfigError as error:
@@ -170,7 +170,7 @@ class NodeRecognizer:
         """Put the map and the closures on the disk; whether there was something, and a sentence.
 
         Raises:
-            OutputError: the disk is full or read-only, or g2o is wanted of a drive without
+            OutputError: the disk is full or read-only, or g2o is requested for a drive without
                 odometry.
         """
         if self._mapper is None and not self._exports:
@@ -223,12 +223,12 @@ class NodeRecognizer:
 class Recognition:
     """What exists while the node is active: each newest image is answered on a thread.
 
-    The way of an image: `offer`, then on the thread `FrameProcessor.process`, which converts it,
+    The path of an image: `offer`, then on the thread `FrameProcessor.process`, which converts it,
     calls `NodeRecognizer.recognize` and publishes the answer.
 
     Attributes:
-        recognizer: answers; takes odometry, fixes and the camera beside the images.
-        fresh_answers: hands the next answers to whoever waits for some.
+        recognizer: answers; also takes odometry, fixes and the camera.
+        fresh_answers: passes the next answers to requests that wait for some.
     """
 
     def __init__(

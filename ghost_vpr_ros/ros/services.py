@@ -23,7 +23,7 @@ class RecognitionServices:
     """`~/enable`, `~/reset`, `~/save_map` and `~/localize`.
 
     Attributes:
-        enabled: False while images are to be ignored.
+        enabled: False while images are ignored.
     """
 
     def __init__(

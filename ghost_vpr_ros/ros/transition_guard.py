@@ -1,4 +1,4 @@
-"""Lifecycle transitions that nobody foresaw: refused in words instead of ending the node."""
+"""Unexpected lifecycle transitions: refused with a message instead of ending the node."""
 
 from __future__ import annotations
 

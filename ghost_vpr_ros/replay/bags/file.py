@@ -134,7 +134,7 @@ class BagFile:
         waiting = sum(waiting_bytes(file) for file in self._files)
         if waiting and isinstance(error, OSError):
             return BagError(
-                f'{self.path}: {waiting} bytes of the recording wait beside the .db3 and cannot '
+                f'{self.path}: {waiting} bytes of the recording lie beside the .db3 and cannot '
                 f'be read ({reason}); copy the folder to a place that can be written'
             )
         clauses = [f'{readable_extent(self._files[-1])}; {remedy(self._files[-1])}']
@@ -182,7 +182,7 @@ def _listed_files(folder: Path, found: list[str]) -> list[str]:
     if missing:
         raise BagError(
             f'{folder}: {METADATA_NAME} names {", ".join(missing)}, which is not there; copy the '
-            f'bag again, or make the metadata anew with `ros2 bag reindex {folder}`'
+            f'bag again, or rebuild the metadata with `ros2 bag reindex {folder}`'
         )
     return listed
 
@@ -210,7 +210,7 @@ def _metadata(folder: Path) -> dict[str, Any]:
         reason = ' '.join(str(error).split()) or type(error).__name__
         raise BagError(
             f'{folder}: the bag is damaged or truncated, {METADATA_NAME} cannot be read '
-            f'({reason}); make it anew with `ros2 bag reindex {folder}`'
+            f'({reason}); rebuild it with `ros2 bag reindex {folder}`'
         ) from error
 
 
@@ -242,7 +242,7 @@ def _check_magic(path: Path) -> None:
         raise BagError(f'{path}: the bag is truncated, {readable_extent(path)}; {remedy(path)}')
 
 
-_UNKNOWN_EXTENT = 'how far it is whole is not known'
+_UNKNOWN_EXTENT = 'how much of it is intact is unknown'
 
 _LONGEST_NS = 365 * 86_400 * 10**9  # longer spans come from damaged stamps
 
@@ -252,7 +252,7 @@ _ROS1_INDEX = b'\x04'
 
 
 def readable_extent(path: Path) -> str:
-    """A clause such as 'whole for the first 3.2 s'; never raises on damaged content."""
+    """A clause such as 'intact for the first 3.2 s'; never raises on damaged content."""
     if is_compressed(path):
         return _UNKNOWN_EXTENT
     if path.suffix.lower() == '.db3':
@@ -264,12 +264,12 @@ def readable_extent(path: Path) -> str:
         for stamp_ns in scan(path):
             first_ns, last_ns = min(first_ns, stamp_ns), max(last_ns, stamp_ns)
     except (OSError, EOFError, struct.error):
-        pass  # the end of what is whole
+        pass  # the end of the intact part
     if last_ns < 0:
-        return 'no message is whole'
+        return 'no message is intact'
     if last_ns - first_ns > _LONGEST_NS:
         return _UNKNOWN_EXTENT
-    return f'whole for the first {(last_ns - first_ns) / 1e9:.3f} s'
+    return f'intact for the first {(last_ns - first_ns) / 1e9:.3f} s'
 
 
 def remedy(path: Path) -> str:
@@ -285,7 +285,7 @@ def remedy(path: Path) -> str:
 
 
 def sqlite_size(path: Path) -> int:
-    """Bytes that a SQLite file should have by its header; 0 where the header does not tell.
+    """Bytes that a SQLite file should have by its header; 0 where the header does not state it.
 
     The reader opens bags as immutable and takes missing pages at the end for zeros.
     """

@@ -1,4 +1,4 @@
-"""Images of one topic of a bag, decoded one by one when they are asked for."""
+"""Images of one topic of a bag, each decoded when it is read."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def _store_of(connection: Connection) -> Typestore:
     """The types of one topic.
 
     Raises:
-        BagError: naming the topic and what is wrong with it.
+        BagError: names the topic and the fault.
     """
     topic, kind = connection.topic, connection.msgtype
     is_ros1 = _is_ros1(connection)
@@ -71,7 +71,7 @@ def _store_of(connection: Connection) -> Typestore:
         store.register(_types_in(definition.data, definition.format, kind))
         digest = store.generate_msgdef(kind)[1] if is_ros1 else store.hash_rihs01(kind)
     except Exception as error:
-        # Parsers of definitions raise what they like.
+        # Parsers of definitions raise exceptions of any kind.
         reason = ' '.join(str(error).split()) or type(error).__name__
         raise BagError(
             f'topic {topic}: the definition of its type {kind} cannot be read ({reason}); record '

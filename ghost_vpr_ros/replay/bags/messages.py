@@ -101,7 +101,7 @@ def nav_sat_fix(stamp_ns: int, geo: GeoPoint, sigma_m: float | None) -> Any:
 
 
 def pose_stamped(stamp_ns: int, pose: Pose) -> Any:
-    """geometry_msgs/PoseStamped in the map; an all-zero quaternion says: heading unknown."""
+    """geometry_msgs/PoseStamped in the map; an all-zero quaternion marks an unknown heading."""
     return message(
         'geometry_msgs/PoseStamped',
         header(stamp_ns, MAP_FRAME),

@@ -1,4 +1,4 @@
-"""Position messages of a bag become stamped poses; what they mark as invalid is left out."""
+"""Position messages of a bag become stamped poses; those marked as invalid are left out."""
 
 from __future__ import annotations
 

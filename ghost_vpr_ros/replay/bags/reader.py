@@ -147,7 +147,7 @@ def _image_topic(bag: BagFile, wanted: str) -> Topic:
 
 
 def position_topic_of(bag: BagFile, wanted: str) -> Topic | None:
-    """The topic that positions come from; None where there is none or none is wanted.
+    """The topic that positions come from; None where there is none or none is requested.
 
     Args:
         bag: an open bag.
@@ -175,9 +175,9 @@ def position_topic_of(bag: BagFile, wanted: str) -> Topic | None:
 
 
 def ground_truth_topic_of(bag: BagFile) -> Topic | None:
-    """The only topic of poses whose name says that they are the truth, or None.
+    """The only topic of poses whose name marks them as ground truth, or None.
 
-    A simulator or a motion capture system writes it beside what the robot's own sensors measure.
+    A simulator or a motion capture system writes it in addition to the robot's own sensors.
     """
     found = [
         topic
@@ -250,7 +250,7 @@ def _stamps_filled_in(stamps: list[int], log_times: list[int]) -> list[int]:
 def _pose_source(bag: BagFile, topic: Topic | None, topics: BagTopics, frame_id: str) -> PoseAt:
     """What gives the pose (or degrees of a fix) of an image.
 
-    TF that was not asked for and does not lead to the camera is no error, but no position either.
+    TF that was not requested and does not lead to the camera is no error, but no position either.
     """
     if topic is None:
         return lambda stamp_ns, jumps: None

@@ -1,7 +1,7 @@
-"""The files of a bag by rosbags' readers, which here pass over what nobody wants to read.
+"""The files of a bag by rosbags' readers, which here skip topics that are not read.
 
 A recorder writes whatever topics a robot has: with empty or wrong definitions, as JSON or as
-protobuf. None of that matters until somebody wants such a topic.
+protobuf. None of that matters until such a topic is read.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Raw = tuple[Connection, int, bytes]
 
 
 class SqliteReader:
-    """A `.db3` file with all rows that SQLite knows of, those in its `-wal` included.
+    """A `.db3` file with all rows, those in its `-wal` included.
 
     Attributes:
         connections: topics of the file.
@@ -162,7 +162,7 @@ class TolerantMcapReader(McapReader):
 
 
 def open_storage(path: Path, stack: ExitStack) -> Any:
-    """The reader of one file, opened; what it needs is closed and removed with the stack.
+    """The reader of one file, opened; its resources are released with the stack.
 
     Args:
         path: `.bag`, `.mcap` or `.db3`, or one of these compressed as a whole.

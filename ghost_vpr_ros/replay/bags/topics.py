@@ -9,7 +9,7 @@ from ghost_vpr_ros.core.config.settings import Config, setting
 
 @dataclass(frozen=True)
 class BagTopics(Config):
-    """Topics of a bag; an empty name stands for the only topic of a fitting type.
+    """Topics of a bag; an empty name means the only topic of a matching type.
 
     Positions are interpolated between the two messages around an image's stamp. Where these are
     further apart than `max_gap_s`, the position is unknown. Before the first and after the last

@@ -66,7 +66,7 @@ _IDENTITY = Pose(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0]))
 
 @dataclass(frozen=True)
 class BagFrame:
-    """What is known at one instant; only the parts that are given are written.
+    """The data of one instant; only the given parts are written.
 
     Attributes:
         stamp_ns: of every message of this frame, header and log time alike.
@@ -142,7 +142,7 @@ class _Stream:
         self._last_stamp_ns: int | None = None
 
     def put_once(self, stamp_ns: int, base_T_camera: Pose, info: Mapping[str, str]) -> None:
-        """The latched messages: what the bag is, and where the camera sits."""
+        """The latched messages: a description of the bag, and the mount of the camera."""
         self._check_stamp(stamp_ns)
         optical = Pose(np.zeros(3), build.BODY_Q_OPTICAL)
         mount = (build.BASE_FRAME, build.CAMERA_FRAME, base_T_camera)

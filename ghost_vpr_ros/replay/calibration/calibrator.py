@@ -1,10 +1,10 @@
 """A map calibrated on a validation drive: margins to probabilities, and a threshold.
 
-The drive is asked twice: the margins of the first pass, each frame by itself, teach the logistic
-function; the final probabilities of the second pass, behind every stage, teach the threshold. In
-both passes each frame is also asked with its place hidden, since a drive through known places
-tells little of what happens at unknown ones; these answers get the weight of a stated share of the
-frames. Where a drive through other places is known, it is asked instead: in a small map, what is
+The drive is queried twice: the margins of the first pass, each frame alone, fit the logistic
+function; the final probabilities of the second pass, after every stage, give the threshold. In
+both passes each frame is also queried with its place hidden, since a drive through known places
+shows little of what happens at unknown ones; these answers get the weight of a stated share of the
+frames. A drive through other places, where there is one, replaces them: in a small map, what is
 left beside a hidden place still shows the same street.
 """
 
@@ -30,10 +30,10 @@ from ghost_vpr_ros.replay.config import CalibrationConfig
 from ghost_vpr_ros.replay.evaluation.calibration_fit import fit_margin_logistic, threshold_for
 
 MIN_EXAMPLES = 20
-"""Fewer right or fewer wrong matches than this teach nothing."""
+"""Least number of right and of wrong matches to learn from."""
 
 PASSES = 4
-"""How often each frame is asked: before and after, as driven and with its place hidden."""
+"""Queries of each frame: before and after, as driven and with its place hidden."""
 
 _SAME_IMAGE = 0.9999
 _RIGHT_PERCENTILE = 10.0
@@ -42,18 +42,18 @@ Progress = Callable[[int], object]
 """Called with the number of frames done since the last call."""
 
 Asked = tuple[Drive, PlaceRecognizer]
-"""A drive and the recogniser of the map that is asked for it."""
+"""A drive and the recogniser of the map in which it is searched."""
 
 
 @dataclass(frozen=True)
 class CalibrationRun:
-    """What a drive taught, and the same answers before and after.
+    """The calibration learned on a drive, and its answers before and after.
 
     Attributes:
         calibration: to be stored in the map.
-        before: with the probabilities that the map's own keyframes teach; when learning, of each
-            frame by itself.
-        after: with those of the calibration.
+        before: with probabilities from the map's own keyframes; when learning, of each
+            frame alone.
+        after: with probabilities of the calibration.
     """
 
     calibration: Calibration
@@ -69,10 +69,10 @@ def calibrate(
     learnt_on: str,
     progress: Progress | None = None,
 ) -> CalibrationRun:
-    """Learn a calibration; the map itself is left as it is.
+    """Learn a calibration; the map itself is not changed.
 
     Args:
-        drive: with known truth, asked of the recogniser's map.
+        drive: with known truth, searched in the recogniser's map.
         recognizer: of the map; is left with the new calibration in use.
         config: stated precision and share of unknown places.
         positive_distance_m: by which the drive is judged.
@@ -96,14 +96,14 @@ def calibrate_together(
     learnt_on: str,
     progress: Progress | None = None,
 ) -> CalibrationRun:
-    """Learn one calibration on several drives, each asked of its own map.
+    """Learn one calibration on several drives, each searched in its own map.
 
     Args:
         asked: drives and recognisers of one network and one configuration.
         config: as for `calibrate`, like the rest.
-        positive_distance_m: likewise.
+        positive_distance_m: as for `calibrate`.
         learnt_on: name of the drives.
-        progress: likewise.
+        progress: as for `calibrate`.
 
     Raises:
         SourceError, CalibrationError: as `calibrate`.
@@ -141,7 +141,7 @@ def _ask_each(
 def _with_threshold(
     learned: Calibration, after: Answers, config: CalibrationConfig
 ) -> Calibration:
-    """The calibration with the threshold that its final probabilities teach."""
+    """The calibration with the threshold from its final probabilities."""
     point = threshold_for(
         after.column('probability'),
         after.flags('is_right'),
@@ -186,7 +186,7 @@ def ask_all(
 ) -> Answers:
     """The drive as it is and, unless their share is 0, answers at places that the map lacks.
 
-    Those are the drive's frames with their places hidden, unless it knows frames elsewhere.
+    Those are the drive's frames with their places hidden, unless it has frames elsewhere.
     """
     seen = ask(drive, recognizer, progress=progress)
     if unknown_share == 0.0:
@@ -194,7 +194,7 @@ def ask_all(
     if drive.elsewhere is not None:
         hidden = ask_elsewhere(drive.elsewhere, recognizer, progress=progress)
     else:
-        # By itself: a hole that travels with the camera would look like a place that does.
+        # One by one: a hole that moves with the camera would look like a place that moves with it.
         with _without_filter(recognizer):
             hidden = ask(drive, recognizer, is_hidden=True, progress=progress)
     weight = unknown_share / (1.0 - unknown_share) * len(seen) / max(1, len(hidden))
@@ -204,7 +204,7 @@ def ask_all(
 
 @contextmanager
 def _without_filter(recognizer: PlaceRecognizer) -> Iterator[None]:
-    """Frames are judged by themselves in the body of a `with` statement."""
+    """Frames are judged one by one in the body of a `with` statement."""
     wanted = recognizer.config
     recognizer.config = replace(wanted, temporal='none')
     try:

@@ -1,4 +1,4 @@
-"""A drive with known truth asked of a map: each frame's best candidate, and if it is right."""
+"""A drive with known truth searched in a map: each frame's best candidate, and if it is right."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ghost_vpr_ros.replay.evaluation.pairs import Pairs, pairs_within
 from ghost_vpr_ros.replay.evaluation.replayer import keyframes_as_frames
 
 _HIDDEN_RADII = 2.0
-"""How far around a frame its place is hidden, in radii of a right answer: what stands just
+"""How far around a frame its place is hidden, in radii of a right answer: what lies just
 outside the radius still shows the same street, and a place that the map lacks has none of it."""
 
 
@@ -40,7 +40,7 @@ class Drive:
         right: rows of the map that are a right answer, by frame.
         around: rows of the map that are hidden to make a frame's place unknown.
         odometry: of the drive, for the filter; None: frames are joined by their stamps alone.
-        elsewhere: what tells of unknown places; None: hiding those of the frames does.
+        elsewhere: frames at unknown places; None: the places of the frames are hidden instead.
     """
 
     frames: Sequence[Frame]
@@ -58,11 +58,11 @@ class JudgedAnswer:
     Attributes:
         image: the frame's name.
         is_hidden: whether the frame's place was hidden from it, or is not in the map at all.
-        has_place: whether the map, without what was hidden, holds the frame's place.
-        keyframe_id: what was found; -1 where nothing was.
-        similarity: of it; NaN where nothing was found.
-        margin: likewise.
-        probability: the final one, likewise.
+        has_place: whether the map, without hidden rows, holds the frame's place.
+        keyframe_id: of the candidate; -1 where there is none.
+        similarity: of it; NaN where there is none.
+        margin: of it, or NaN.
+        probability: the final one, or NaN.
         is_right: whether it is the frame's place.
     """
 
@@ -81,7 +81,7 @@ class Answers:
     """All judged answers of one pass.
 
     Attributes:
-        answers: n answers; of each drive, those of hidden places behind the others.
+        answers: n answers; of each drive, those at hidden places last.
         weights: (n,) float64: 1 for a frame as driven.
     """
 
@@ -90,7 +90,7 @@ class Answers:
 
     @classmethod
     def joined(cls, parts: Sequence[Answers]) -> Answers:
-        """Those of several drives, one drive behind the other."""
+        """The answers of several drives, concatenated."""
         answers = [answer for part in parts for answer in part.answers]
         return cls(answers, np.concatenate([part.weights for part in parts]))
 
@@ -154,9 +154,9 @@ def ask(
     """The answers to a drive, in its order; an unusable image has an answer without candidate.
 
     Args:
-        drive: asked of the map of `recognizer`.
+        drive: searched in the map of `recognizer`.
         recognizer: answers.
-        is_hidden: ask each frame as if the map did not hold its place, as where the robot has
+        is_hidden: query each frame as if the map did not hold its place, as where the robot has
             never been; frames whose place it does not hold anyway are left out.
         progress: called for each frame.
     """

@@ -78,7 +78,7 @@ def write_pairs(
 
     Raises:
         OutputError: a file cannot be written.
-        PackageError: descriptors are wanted, and h5py is not installed.
+        PackageError: descriptors are requested, and h5py is not installed.
     """
     lines = [f'{pair.query} {pair.database}' for pair in pairs]
     write_file(folder / PAIRS, '\n'.join(lines) + '\n')

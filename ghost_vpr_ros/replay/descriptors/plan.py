@@ -1,4 +1,4 @@
-"""What a folder of descriptors holds: which frames, of which model, in which shards."""
+"""The content of a folder of descriptors: which frames, of which model, in which shards."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class DescriptorPlan:
 
     Attributes:
         folder: where the plan lies, with `frames.csv`, the weights and the shards.
-        source: of the frames, for people.
+        source: of the frames, readable.
         num_frames: N.
         frames_sha256: of `frames.csv`: names and stamps in order.
         model_hash: of the model that describes them.
@@ -71,7 +71,7 @@ class DescriptorPlan:
         return self.folder / 'shards' / f'{number:06d}.npy'
 
     def unfinished(self) -> Iterator[int]:
-        """Shards without a file, from the first on; asked anew for each."""
+        """Shards without a file, from the first on; checked again for each."""
         return (n for n in range(self.num_shards) if not self.path_of(n).exists())
 
     def count_finished(self) -> int:

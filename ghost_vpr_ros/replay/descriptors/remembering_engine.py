@@ -39,6 +39,6 @@ class RememberingEngine:
         return self._engine.feature_map(pixels)
 
     def close(self) -> None:
-        """Free the other engine and what is remembered."""
+        """Free the other engine and the remembered descriptors."""
         self.known.clear()
         self._engine.close()

@@ -29,7 +29,7 @@ _END_TIMEOUT_S = 5.0
 
 @dataclass(frozen=True)
 class DescribeJob:
-    """All that a process needs to describe shards; each opens source and model by itself.
+    """All that a process needs to describe shards; each opens source and model itself.
 
     Attributes:
         folder: with the plan and the weights.
@@ -59,7 +59,7 @@ def describe_in_processes(job: DescribeJob, progress: Callable[[int], object]) -
         progress: called with the number of frames in shards finished since the last call.
 
     Raises:
-        GhostVprError: what stopped one of the processes; what is finished stays.
+        GhostVprError: the error that stopped one of the processes; finished shards stay.
     """
     context = multiprocessing.get_context('spawn')
     failures = context.SimpleQueue()
@@ -113,7 +113,7 @@ def _end(processes: Sequence[BaseProcess]) -> None:
 
 def _work(job: DescribeJob, number: int, parent: int, failures: Any) -> None:
     """The life of one process; a known error goes to the parent, which shows it."""
-    # Ctrl-C reaches the whole group; the parent ends the others.
+    # Ctrl-C reaches the process group; the parent ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         _describe(job, number, lambda: os.getppid() != parent)

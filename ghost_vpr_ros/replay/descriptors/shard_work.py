@@ -23,14 +23,14 @@ from ghost_vpr_ros.replay.descriptors.extraction import extract_descriptors
 from ghost_vpr_ros.replay.descriptors.plan import DescriptorPlan
 
 _WAIT_S = 0.5
-"""Until shards that others hold are looked at again: their holders may have died."""
+"""Until shards that others hold are checked again: their holders may have died."""
 
 
 @contextlib.contextmanager
 def leased(plan: DescriptorPlan, number: int) -> Iterator[bool]:
-    """Yield whether this shard is ours to describe: nobody else's and not finished."""
+    """Yield whether this process may describe the shard: it is free and not finished."""
     lock = plan.path_of(number).with_suffix('.lock')
-    # Not emptied: whatever waits under the name is left as it is.
+    # Not truncated: a file of this name is not changed.
     with lock.open('ab') as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -38,10 +38,10 @@ def leased(plan: DescriptorPlan, number: int) -> Iterator[bool]:
             yield False
             return
         try:
-            # Looked at under the lock: another one may have finished it since.
+            # Checked under the lock: another process may have finished it since.
             yield not plan.path_of(number).exists()
         finally:
-            # Whoever still opens the old file finds the shard finished, or takes a new lock.
+            # A process that still opens the old file finds the shard finished, or locks a new one.
             if plan.path_of(number).exists():
                 lock.unlink(missing_ok=True)
 
@@ -63,10 +63,10 @@ def describe_shards(
         model: whose preprocessing is applied.
         engine: runs the model.
         progress: called with the number of frames after each batch.
-        should_stop: asked between shards.
+        should_stop: checked between shards.
 
     Raises:
-        ImageError: an image cannot be read; the message names it and says how to go on.
+        ImageError: an image cannot be read; the message names it and the next step.
         OutputError: the disk is full or not writable.
     """
     while not should_stop():

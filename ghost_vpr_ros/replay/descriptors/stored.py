@@ -19,7 +19,7 @@ _OPEN_SHARDS = 16
 
 
 class StoredDescriptors:
-    """(N, D) descriptors in files; none is read, and checked, before it is asked for.
+    """(N, D) descriptors in files; each is read and checked on first use.
 
     Attributes:
         plan: which frames of which model.

@@ -1,4 +1,4 @@
-"""Which cells of an image its similarity to another comes from, as an overlay to look at.
+"""The contribution of each cell of an image to its similarity to another, as an overlay.
 
 NetVLAD is a sum over cells, and the whitening is linear, so the similarity of a descriptor to
 another is a sum of one term a cell once the lengths that it is divided by are held fixed:
@@ -32,7 +32,7 @@ _COLOURS = 'inferno'
 def cell_terms(
     model: VprModel, image: NDArray[np.uint8], other: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """(h', w') what each cell of an image adds to its similarity to another descriptor.
+    """(h', w') contribution of each cell of an image to its similarity to another descriptor.
 
     Args:
         model: with NetVLAD as its pooling.
@@ -62,7 +62,7 @@ def cell_terms(
 
 
 def _before_whitening(whitening: Whitening, raw: Tensor, other: Tensor) -> Tensor:
-    """(K * C,) what the whitened similarity to `other` multiplies the pooled numbers with."""
+    """(K * C,) gradient of the whitened similarity to `other` at the pooled vector."""
     length = (whitening.projection @ (raw - whitening.mean)).norm()
     return whitening.projection.T @ other / length
 
@@ -77,7 +77,7 @@ def _vlads(pooling: nn.Module, feature_map: Tensor) -> tuple[list[Tensor], list[
 
 
 def _terms(vlad: NetVLAD, feature_map: Tensor, other: Tensor) -> Tensor:
-    """(h', w') of a map (1, C, h', w') and what its VLAD is multiplied with (K * C,)."""
+    """(h', w') of a map (1, C, h', w') and the vector (K * C,) its VLAD is multiplied with."""
     x = nn.functional.normalize(feature_map, dim=1)
     assigned = vlad.weights(x, feature_map)[0].flatten(1)
     cells, centres = x[0].flatten(1), vlad.centres
@@ -97,11 +97,11 @@ def described(model: VprModel, image: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def overlay(image: NDArray[np.uint8], terms: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """The image under the cells that speak for the match: bright where they add most.
+    """The image under the cells that contribute to the match: bright where they add most.
 
     Args:
         image: RGB uint8 (H, W, 3).
-        terms: (h', w') of `cell_terms`; what speaks against the match stays dark.
+        terms: (h', w') of `cell_terms`; negative contributions stay dark.
 
     Returns:
         RGB uint8 (H, W, 3).

@@ -1,4 +1,4 @@
-"""From answers that were judged to probabilities and a threshold, and how well they hold."""
+"""Probabilities and a threshold from judged answers, and how well they hold."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ECE_BINS = 10
 """Bins of equal width, as the reliability diagrams of Guo et al. 2017."""
 
 MIN_ACCEPTED = 10
-"""A precision that rests on fewer accepted answers is not believed."""
+"""Least number of accepted answers for a precision."""
 
 _WILSON_Z = 1.6449
 _GRADIENT_TOLERANCE = 1e-9
@@ -24,7 +24,7 @@ _SIMULATIONS = 200
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """What is accepted from a threshold on.
+    """What is accepted at a threshold.
 
     Attributes:
         threshold: the least accepted probability.
@@ -71,7 +71,7 @@ def fit_margin_logistic(
     Args:
         margins: (n,) finite.
         is_right: (n,).
-        weights: (n,) how many examples each one stands for; 1 where not given.
+        weights: (n,) weight of each example; 1 where not given.
 
     Raises:
         CalibrationError: only right or only wrong examples, or right ones do not have the larger
@@ -138,12 +138,12 @@ def threshold_for(
         probabilities: (n,) final probabilities; NaN is never accepted.
         is_right: (n,).
         precision: 0 to 1.
-        weights: (n,) how many answers each one stands for; 1 where not given.
+        weights: (n,) weight of each answer; 1 where not given.
         by_lower_bound: judge by the bound.
         min_accepted: thresholds that accept fewer answers are not considered.
 
     Raises:
-        CalibrationError: no threshold reaches it; the message says the best precision.
+        CalibrationError: no threshold reaches it; the message states the best precision.
     """
     falling = np.unique(probabilities[~np.isnan(probabilities)])[::-1]
     points = [operating_point(probabilities, is_right, float(p), weights) for p in falling]
@@ -153,7 +153,7 @@ def threshold_for(
     if reached:
         return reached[-1]
     kind = 'lower bound of the precision' if by_lower_bound else 'precision'
-    found = 'too few answers to tell'
+    found = 'too few answers'
     if points:
         best = int(np.argmax(judged))
         found = (
@@ -173,14 +173,14 @@ def operating_point(
     threshold: float,
     weights: NDArray[np.float64] | None = None,
 ) -> OperatingPoint:
-    """What is accepted from a given threshold on; precision and bound are NaN for nothing."""
+    """What is accepted at a threshold; precision and bound are NaN where nothing is."""
     weights = np.ones(len(probabilities)) if weights is None else weights
     kept = probabilities >= threshold
     if not kept.any():
         return OperatingPoint(threshold, float('nan'), float('nan'), 0)
     weight = weights[kept]
     share = float((weight * is_right[kept]).sum() / weight.sum())
-    # Kish 1965: so many equally weighted answers would be as certain.
+    # Kish 1965: effective number of equally weighted answers.
     size = float(weight.sum() ** 2 / (weight**2).sum())
     return OperatingPoint(threshold, share, wilson_lower_bound(share, size), int(kept.sum()))
 
@@ -213,7 +213,7 @@ def error_if_perfect(
     """The calibration error that perfect probabilities (n,) show by chance on so few answers.
 
     The mean over simulated outcomes, the same in every run; it falls with the root of n, and an
-    error at its height says no more than that nothing is wrong.
+    error of this size is no sign of a fault.
     """
     generator = np.random.default_rng(0)
     rounds = [

@@ -54,7 +54,7 @@ class Reranker(Protocol):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was retrieved for each query, and whether it was right.
+    """Retrieved images of each query, and whether they are right.
 
     Attributes:
         database: N frames.

@@ -23,7 +23,7 @@ from ghost_vpr_ros.replay.evaluation.pairs import Pairs, pairs_within
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """What the answers are judged by.
+    """The ground truth of answers.
 
     Attributes:
         positives: database rows that show the query's place, the excluded ones left out.
@@ -31,7 +31,7 @@ class GroundTruth:
         query_points: (Q, 2) float64 places of the queries, in `unit`.
         database_points: (N, 2) float64 places of the database in the same frame.
         unit: `m`, or `frames` where places are numbers of a sequence.
-        protocol: how the positives were found, as it stands in reports.
+        protocol: how the positives were found, for reports.
     """
 
     positives: Pairs
@@ -93,7 +93,7 @@ def by_index(
         database: N frames.
         tolerance: largest difference of the place numbers, inclusive.
         query_index: (Q,) place numbers; the order of the frames where not given.
-        database_index: (N,) likewise.
+        database_index: (N,) of the database.
     """
     query_points = _on_a_line(range(len(queries)) if query_index is None else query_index)
     database_points = _on_a_line(

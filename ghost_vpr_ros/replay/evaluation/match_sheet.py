@@ -1,6 +1,6 @@
-"""A sheet of pictures: each row a query and what was found, framed green (right) or red (wrong).
+"""A sheet of pictures: each row a query and its candidates, framed green (right) or red (wrong).
 
-The mark stands in the caption too, for readers who do not tell red from green.
+The mark stands in the caption too, for readers who cannot distinguish red and green.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PALE_INK = '#5b6875'
 
 
 class TileMark(enum.Enum):
-    """What a tile is, with the colour of its frame."""
+    """The role of a tile, with the colour of its frame."""
 
     QUERY = '#2f6fb2'
     RIGHT = '#2a8f45'
@@ -76,7 +76,7 @@ def draw_sheet(
 
     Args:
         title: first line, large.
-        subtitle: second line: what the frames mean, or how it was made.
+        subtitle: second line: the meaning of the frames, or how it was made.
         rows: tiles from left to right; rows may differ in length.
         tile_width_px: width of each picture; the height follows the first one's aspect.
     """

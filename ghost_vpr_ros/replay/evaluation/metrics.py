@@ -78,7 +78,7 @@ def precision_recall(
     Args:
         similarity: (Q,) of the best candidate; NaN where a query has no candidate.
         correct: (Q,) bool, whether the best candidate is a positive.
-        num_with_positives: queries that have a positive, the whole of recall.
+        num_with_positives: queries that have a positive, the denominator of recall.
 
     Returns:
         One point for each distinct similarity; equal similarities are answered together. Recall

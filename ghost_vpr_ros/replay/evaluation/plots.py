@@ -93,7 +93,7 @@ def recall_plot(recall_percent: Sequence[float], title: str) -> Figure:
 
     Args:
         recall_percent: percent for N = 1, 2, 3, ...
-        title: what was evaluated, under which protocol.
+        title: of the evaluation, with its protocol.
     """
     figure, axes = _figure(title)
     ranks = np.arange(1, len(recall_percent) + 1)
@@ -146,7 +146,7 @@ def reliability_plot(
         bins_of: by the name of the probabilities, up to two; the bars are the share of the answers
             of the last.
         threshold: from which answers are accepted.
-        title: what was asked.
+        title: of the calibration.
     """
     figure, axes = _figure(title)
     last = list(bins_of.values())[-1]
@@ -174,7 +174,7 @@ def top_down_plot(
     Args:
         map_xy: (N, 2) metres, NaN where a keyframe has no position.
         answers: the queries with known truth; a line joins a wrong answer to its keyframe.
-        title: what was replayed.
+        title: of the replay.
     """
     figure, axes = _figure(title, height_in=6.4)
     axes.plot(map_xy[:, 0], map_xy[:, 1], '.', color=_MAP_GREY, markersize=7, zorder=1)
@@ -247,7 +247,7 @@ def trajectories_plot(
         trajectories: (N, 2) metres by label, NaN where unknown: the truth, the odometry, and what
             came of it without and with the robust kernel.
         closures: of the graph; a false one is red.
-        title: what was optimised.
+        title: of the pose graph.
     """
     figure, axes = _figure(title, height_in=6.4)
     for (label, xy), style in zip(trajectories.items(), _TRAJECTORY_STYLES, strict=True):

@@ -1,4 +1,4 @@
-"""How one source of a user's images is divided into a map and queries, said in one sentence."""
+"""The division of one source of images into a map and queries, described in one sentence."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ ItemT = TypeVar('ItemT')
 
 @dataclass(frozen=True)
 class Division:
-    """A source divided: what goes into the map, what is asked, and what is right.
+    """A divided source: database, queries, and ground truth.
 
     Attributes:
         database: frames of the map.
-        queries: frames that are asked.
+        queries: frames to search for.
         truth: of these two.
-        sentence: the protocol for people.
+        sentence: the protocol in words.
     """
 
     database: ImageSource

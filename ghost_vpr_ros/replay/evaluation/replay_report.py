@@ -112,7 +112,7 @@ def write_replay(
     return metrics
 
 
-_UNJUDGED_LEGEND = 'blue: query · grey: the best keyframe; nothing tells whether it is right'
+_UNJUDGED_LEGEND = 'blue: query · grey: the best keyframe, without ground truth'
 
 
 def _page(
@@ -151,7 +151,7 @@ def _map_picture(
     shown: Sequence[int],
     place_map: MapReader,
 ) -> list[Picture]:
-    """Judged answers where the camera was; without a truth, accepted ones where they say it is."""
+    """Judged answers at the true positions; without a truth, accepted ones at their estimates."""
     wanted = {row_link(number) for number in shown}
     if evaluation is not None:
         driven = [each for each in driven_answers(answers, evaluation) if each.link in wanted]
@@ -166,7 +166,7 @@ def _map_picture(
 
 
 def _reliability_picture(answers: Sequence[Answer], evaluation: Evaluation) -> list[Picture]:
-    """Stated probabilities beside what came true; nothing where none is stated."""
+    """Stated probabilities beside observed shares; nothing where none is stated."""
     judged = [answer.hypothesis for answer in answers if has_position(answer.frame)]
     best = [each.candidates[0].probability if each.candidates else np.nan for each in judged]
     bins = reliability_bins(np.array(best, np.float64), evaluation.correct[:, 0])
@@ -254,7 +254,7 @@ def _answer_figures(answers: Sequence[Answer]) -> dict[str, Any]:
 
 
 def _truth_figures(answers: Sequence[Answer], evaluation: Evaluation | None) -> dict[str, Any]:
-    """What can be said with the truth; N of recall@N only up to the candidates retrieved."""
+    """Figures that need ground truth; N of recall@N only up to the candidates retrieved."""
     if evaluation is None:
         return {'num_queries': 0, 'num_frames_without_truth': len(answers)}
     figures = evaluation.metrics()
@@ -277,7 +277,7 @@ def _truth_figures(answers: Sequence[Answer], evaluation: Evaluation | None) -> 
 
 
 def _wrong(answer: Answer, evaluation: Evaluation, query: int) -> dict[str, Any]:
-    """An accepted answer that is wrong: what to look at first."""
+    """An accepted answer that is wrong, the most important failure."""
     best, row = answer.hypothesis.candidates[0], int(evaluation.rows[query, 0])
     distance = float('nan') if row == NO_ROW else evaluation.truth.distance(query, row)
     return {

@@ -28,7 +28,7 @@ from ghost_vpr_ros.replay.evaluation.match_sheet import blank_picture
 
 @dataclass(frozen=True)
 class Answer:
-    """One frame of the bag and what the recogniser said, with the time that reading took."""
+    """One frame of the bag and the recogniser's hypothesis, with the time that reading took."""
 
     frame: Frame
     hypothesis: Hypothesis
@@ -100,7 +100,7 @@ def judge(
     """The answers with known truth as an evaluation; None where no frame or keyframe has one.
 
     Keyframes without a position are not in its database: whether an answer that names one is
-    right cannot be told, so it does not count as right. Keyframes that could not answer yet are
+    right is unknown, so it does not count as right. Keyframes that could not answer yet are
     no positives.
 
     Args:
@@ -108,7 +108,7 @@ def judge(
         place_map: that answered.
         positive_distance_m: an answer this near is right.
         own_session: that the drive itself filled: the truth of its frames is that of its
-            keyframes, whatever the odometry said.
+            keyframes, not the odometry.
 
     Raises:
         SourceError: the truth and the map have positions of different kinds.
@@ -126,7 +126,7 @@ def judge(
     queries = [answer.frame for answer in judged]
     truth = by_position(queries, database, positive_distance_m)
     if own_session:
-        # An image that cannot be decoded asks nobody; it counts among those before it.
+        # An image that cannot be decoded is no query; its time counts with the next one.
         known = np.maximum.accumulate([answer.hypothesis.num_known for answer in judged])
         positives = truth.positives.below(np.searchsorted(located, known))
         truth = replace(truth, positives=positives)
@@ -143,7 +143,7 @@ def why_unjudged(frames: Sequence[Frame], place_map: MapReader, *, is_named: boo
     Args:
         frames: with the positions that answers are judged by.
         place_map: that answers.
-        is_named: whether the user named these positions, and so vouches for their frame.
+        is_named: whether the user named these positions, and so confirms their frame.
     """
     sample = next((frame for frame in frames if has_position(frame)), None)
     if sample is None or place_map.map_frame == 'none' or not len(place_map):

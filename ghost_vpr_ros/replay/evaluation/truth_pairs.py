@@ -85,7 +85,7 @@ def _pairs_of_table(
 
 
 def _numbers(frames: Sequence[Frame]) -> dict[str, int]:
-    """Number by name, and by itself as text; a name that looks like a number is the name."""
+    """Number by name, and by its own text; a name that looks like a number is the name."""
     by_number = {str(number): number for number in range(len(frames))}
     names = {frame.name: number for number, frame in enumerate(frames)}
     return {**by_number, **names}

@@ -1,4 +1,4 @@
-"""What was accepted, with right and wrong in the same line: no command shows only the first."""
+"""Accepted answers with right and wrong in the same line, so that no command omits the latter."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _MOST_SHOWN = 5
 
 
 def accepted_text(accepted: int, right: int, wrong: int, unjudged: int = 0) -> str:
-    """`127 accepted: 125 right, 2 WRONG`; those without a position to judge by are told apart."""
+    """`127 accepted: 125 right, 2 WRONG`; those without ground truth are counted separately."""
     if not right + wrong:
         return f'{accepted} accepted' + (', none of them judged' if accepted else '')
     parts = [f'{right} right', f'{wrong} WRONG' if wrong else 'none wrong']

@@ -1,8 +1,8 @@
 """Which answers become closures of a pose graph.
 
 Where local features relate both cameras, the closure is their relative pose. Where they do not,
-the answer names a place: the closure says that the query stood where the keyframe stands, as
-surely as the hypothesis' covariance says, with a heading that is known only roughly.
+the answer names a place: the closure places the query at the keyframe, with
+the covariance of the hypothesis and a heading that is known only roughly.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from ghost_vpr_ros.core.datatypes import Hypothesis, Keyframe, Pose
 
 @dataclass(frozen=True)
 class Closure:
-    """The query of one image stands where a keyframe stands.
+    """The image of a query was taken at a keyframe.
 
     Attributes:
         query: number of the image.
-        keyframe: what it matched.
+        keyframe: that it matched.
         earlier: number of the image of the same drive that the keyframe is, or None for one of
-            another drive: then it stands where the map says.
+            another drive: then it is fixed at its position in the map.
         sigma_m: standard deviation of the horizontal position.
         height_sigma_m: standard deviation of the height.
         relative: pose of the query in the keyframe's frame, with its covariance, where local
@@ -39,7 +39,7 @@ class Closure:
 
 
 def closures_of(hypotheses: Sequence[Hypothesis], own_session: str) -> list[Closure]:
-    """The closures of all accepted hypotheses that say something new, with a covariance.
+    """The closures of all accepted hypotheses that add information, with a covariance.
 
     Args:
         hypotheses: of the images of a drive, in their order.

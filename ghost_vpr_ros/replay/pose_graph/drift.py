@@ -1,4 +1,4 @@
-"""Odometry that drifts as that of real vehicles does, made from true poses.
+"""Odometry with the drift of real vehicles, made from true poses.
 
 The model: over a whole drive the length of each step is off by one constant factor and the yaw
 rate by one constant bias per metre; on top of it each step has white noise whose variance grows

@@ -1,7 +1,7 @@
 """Odometry and closures of a drive in a pose graph, optimised with GTSAM (an optional package).
 
 Poses have six degrees of freedom, since not every user's ground is flat. The nodes are the images
-with odometry and the matched keyframes of other drives, which stand where their map says. The
+with odometry and the matched keyframes of other drives, fixed at their positions in the map. The
 factors: odometry between images, closures by their relative pose or at identity. Robust means
 Cauchy's kernel on closures; it is tried from two starts, the odometry and the plain solution, and
 the cheaper result counts.
@@ -58,7 +58,7 @@ class PoseGraph:
     """The graph of one drive.
 
     Args:
-        odometry: of the drive; links that are not believed are left out.
+        odometry: of the drive; unreliable links are left out.
         closures: their queries, and the earlier images they name, must have odometry.
         config: of the noise.
 
@@ -132,7 +132,7 @@ class PoseGraph:
         graph.add(between(before, after, self._gtsam.Pose3(step), self._noise(sigmas)))
 
     def _add_keyframes(self, graph: Any) -> None:
-        """Matched keyframes of other drives stand fast; an unknown heading of theirs is free."""
+        """Matched keyframes of other drives are fixed; an unknown heading of theirs is free."""
         for closure in self._keyframes().values():
             pose = closure.keyframe.pose
             assert pose is not None
@@ -165,7 +165,7 @@ class PoseGraph:
 
     @property
     def _least_variances(self) -> NDArray[np.float64]:
-        """(6,) in GTSAM's order: what a relative pose is never more certain than."""
+        """(6,) in GTSAM's order: lower limits of the deviations of a relative pose."""
         angle = np.radians(self._config.verified_angle_deg)
         return np.array([angle**2] * 3 + [self._config.verified_sigma_m**2] * 3)
 
@@ -205,7 +205,7 @@ class PoseGraph:
 
 
 def _parts(odometry: OdometryTrack) -> list[NDArray[np.int64]]:
-    """Numbers of the images that believed links connect, a group each, in order."""
+    """Numbers of the images connected by reliable links, a group each, in order."""
     cuts = [rank for rank, link in enumerate(odometry.links(), start=1) if link[2]]
     return [part for part in np.split(odometry.known, cuts) if len(part)]
 

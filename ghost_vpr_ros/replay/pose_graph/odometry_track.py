@@ -27,7 +27,7 @@ _SAME_M, _SAME_DEG = 1e-3, 1e-2
 
 @dataclass(frozen=True)
 class Break:
-    """A span of time, in nanoseconds, across which the odometry is not believed, and why."""
+    """A span of time, in nanoseconds, across which the odometry is unreliable, and why."""
 
     start_ns: int
     end_ns: int
@@ -42,7 +42,7 @@ class OdometryTrack:
         stamps_ns: (N,) int64 of the images.
         odom_T_body: (N, 4, 4), NaN where there is no odometry.
         breaks: spans of time that no link may touch.
-        source: where it comes from, for people.
+        source: where it comes from, in words.
     """
 
     stamps_ns: NDArray[np.int64]
@@ -63,7 +63,7 @@ class OdometryTrack:
         return memory
 
     def links(self) -> list[tuple[int, int, str]]:
-        """Both images of each link and why it is left out: empty for a link to be believed."""
+        """Both images of each link and why it is left out: empty for a reliable link."""
         pairs = pairwise(self.known.tolist())
         return [(first, second, self._fault(first, second)) for first, second in pairs]
 
@@ -87,7 +87,7 @@ def read_odometry(
         path: the bag.
         topic: name of a nav_msgs/Odometry topic.
         stamps_ns: of the images, ascending.
-        config: what is believed.
+        config: limits of reliable odometry.
         max_speed_m_s: odometry that is faster has jumped.
         max_gap_s: longest time between two messages across which is interpolated.
 
@@ -138,10 +138,10 @@ def odometry_topic_of(path: Path, wanted: str) -> str | None:
 
 
 def odometry_topics_of(path: Path, wanted: str) -> list[str]:
-    """All topics that hold odometry, or the one that is wanted.
+    """All topics that hold odometry, or the requested one.
 
     Raises:
-        BagError: the wanted one is not among them.
+        BagError: the requested one is not among them.
     """
     topics = [t for t in BagFile(path).topics() if t.msgtype == ODOMETRY_TYPE and t.count > 0]
     names = [topic.name for topic in topics]
@@ -203,7 +203,7 @@ def _in_order(stamped: Sequence[Stamped]) -> tuple[list[Stamped], list[Break]]:
 def _fault_between(
     before: Stamped, after: Stamped, config: OdometryConfig, max_speed_m_s: float
 ) -> str:
-    """What is wrong between two messages, in words; empty where nothing is."""
+    """The fault between two messages, in words; empty where there is none."""
     seconds = 1e-9 * (after[0] - before[0])
     if seconds > config.max_silence_s:
         return f'gap of {seconds:.1f} s'

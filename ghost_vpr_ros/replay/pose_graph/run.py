@@ -35,7 +35,7 @@ class GraphRun:
     Attributes:
         name: short, for file names.
         odometry: at the images.
-        accepted: closures of all accepted answers that say something new.
+        accepted: closures of all accepted answers that add information.
         used: those of them in the graph: their images have odometry.
         closures_from: `OWN_PAST`, `PRIOR_MAP` or both.
         trajectories: (N, 4, 4) poses by name: odometry, closures, closures_robust.
@@ -59,7 +59,7 @@ class GraphRun:
         return float(horizontal_distance_m(query, closure.keyframe.pose.position_m))
 
     def figures(self, frames: Sequence[Frame], false_beyond_m: float) -> dict[str, Any]:
-        """What `pose_graph.json` says of this run."""
+        """The entry of this run in `pose_graph.json`."""
         driven_m = travelled_m(self._driven())[-1]
         ate = {
             name: absolute_trajectory_error_m(poses[:, :3, 3], self.truth)
@@ -199,7 +199,7 @@ def best_alignment(
 
 
 def aligned(estimate: NDArray[np.float64], truth: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N, 3) the estimate (N, 3) laid onto the truth (N, 3); rows with NaN do not take part."""
+    """(N, 3) the estimate (N, 3) aligned with the truth (N, 3); rows with NaN are ignored."""
     known = _known(estimate, truth)
     if not known.any():
         return estimate

@@ -41,7 +41,7 @@ _MINUTE = 60.0
 
 
 def is_empty(text: str) -> bool:
-    """Whether a cell says that its value is not known."""
+    """Whether a cell marks its value as unknown."""
     return text.lower() in EMPTY_WORDS
 
 
@@ -58,7 +58,7 @@ def number_of(text: str, comma_is_decimal: bool) -> float:
         comma_is_decimal: what a single comma is where it could also part thousands (`334,873`).
 
     Raises:
-        ValueError: no finite number, or one that can be read in two ways; with a text for people.
+        ValueError: no finite number, or one that can be read in two ways; with a readable text.
     """
     plain = _plain_number(text, comma_is_decimal)
     value = float(plain) if plain is not None and len(plain) <= _MOST_CHARACTERS else float('nan')
@@ -141,7 +141,7 @@ def nanoseconds_of_date(text: str) -> int | None:
     """Nanoseconds since 1970 of `2024-05-06T10:00:00Z`; None where it is no such text.
 
     Raises:
-        ValueError: no such date, or no time zone, with a text for people.
+        ValueError: no such date, or no time zone, with a readable text.
     """
     match = _ISO.fullmatch(text)
     if match is None:

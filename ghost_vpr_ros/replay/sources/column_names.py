@@ -1,7 +1,7 @@
 """Which column of a table means what: documented names, what other programs call them, and typos.
 
 A name that can mean one thing only is read. What looks like a position, a heading or a time but
-leaves its meaning open is not, and the user is told.
+leaves its meaning open is not, and the user gets a note.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def meanings(columns: Sequence[str], path: Path) -> dict[str, str]:
         path: of the table, for the message.
 
     Raises:
-        SourceError: two columns of other names could both be meant.
+        SourceError: two columns could have this meaning.
     """
     found: dict[str, str] = {name: name for name in DOCUMENTED if name in columns}
     found |= {'timestamp': 'timestamp'} if 'timestamp' in columns else {}

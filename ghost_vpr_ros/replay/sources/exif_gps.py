@@ -43,7 +43,7 @@ _BELOW = (1, 3)
 
 
 class _Unsettled(ValueError):
-    """The tags do not say where the photo was taken; the text is the reason."""
+    """The tags do not determine where the photo was taken; the text is the reason."""
 
 
 def exif_frame(path: Path, name: str, config: ImageConfig | None = None) -> Frame:
@@ -80,11 +80,11 @@ def read_gps(path: Path) -> Mapping[int, Any]:
         return {}
     try:
         with warnings.catch_warnings():
-            # Pillow warns of every odd tag; what comes of it is checked below.
+            # Pillow warns of every odd tag; the values are checked below.
             warnings.simplefilter('ignore')
             return _gps_tags(block) if block or kind != 'PNG' else _png_text_gps(path)
     except Exception:
-        # Its parser meets bytes of anybody here, and raises whatever comes of them.
+        # Its parser gets arbitrary bytes here, and raises exceptions of any kind.
         return {}
 
 
@@ -155,8 +155,8 @@ def _degrees(gps: Mapping[int, Any], tag: int, reference_tag: int, letters: str)
         letters: of the positive and the negative hemisphere.
 
     Raises:
-        _Unsettled: neither a reference nor a sign tells the hemisphere, or they contradict each
-            other; the seconds are missing that the position needs.
+        _Unsettled: neither a reference nor a sign determines the hemisphere, or they contradict
+            each other; the seconds are missing that the position needs.
     """
     parts = gps.get(tag)
     if parts is None:

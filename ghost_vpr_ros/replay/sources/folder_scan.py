@@ -36,9 +36,9 @@ class OtherKind:
     """Files that hold pictures but are not read.
 
     Attributes:
-        name: what they are, for a sentence with a number before it.
+        name: of the kind, for a sentence with a number before it.
         suffixes: of their names, in lower case.
-        next_step: what makes images of them.
+        next_step: how to convert them to images.
     """
 
     name: str
@@ -91,7 +91,7 @@ def other_kind_of(path: Path) -> OtherKind | None:
 
 @dataclass
 class FolderScan:
-    """What was found.
+    """The files of a folder.
 
     Attributes:
         images: in natural order of their paths inside the folder.

@@ -45,7 +45,7 @@ class ImageSource:
             the names (2 before 10).
         kind: 'folder', 'manifest', 'exif', 'utm' or 'bag'.
         name: the path as it was given, as text that can be written everywhere.
-        notes: what was left out or taken in a way that the user should know, a sentence each.
+        notes: what was left out or interpreted, a sentence each.
         path: where it lies, where that is known.
     """
 
@@ -181,7 +181,7 @@ def _found_none(folder: Path) -> str:
 
 
 def _leave_out_renamed(scan: FolderScan) -> None:
-    """Count HEIC photos that are called `.jpg` as what they are, where they cannot be read."""
+    """Report HEIC photos that are named `.jpg` as HEIC, where they cannot be read."""
     if has_heic_decoder():
         return
     renamed = [image for image in scan.images if _begins_as_heic(image)]

@@ -179,7 +179,7 @@ def _of_address(text: str) -> str:
 
 
 def _path_hint(folder: Path, text: str) -> str:
-    """What is probably wrong with the path of an image that is not there."""
+    """The probable fault in the path of a missing image."""
     name = text.replace('\\', '/')
     if re.match(r'[A-Za-z]:[\\/]|\\\\', text):
         parts = name.split('/')
@@ -220,7 +220,7 @@ def _frame(row: TableRow, name: str, folder: Path, config: ImageConfig | None) -
 
 
 def _position_remarks(rows: Sequence[TableRow], frames: Sequence[Frame]) -> list[str]:
-    """What was taken to be a position, or not one, without the table saying so."""
+    """What was interpreted as a position, or not, without being marked so in the table."""
     null, north = [], []
     for row, frame in zip(rows, frames, strict=True):
         zone, band = row.text('utm_zone'), band_of(row)
@@ -239,7 +239,7 @@ def filter_rows(rows: Sequence[TableRow], where: Mapping[str, str]) -> tuple[Tab
 
     A condition is a text that the cell must equal, or `low..high`, both inclusive: then the cell
     must be a number in this range, and empty cells do not pass. Where `low` is greater than
-    `high` the range goes over the end and starts anew: `time=180000..55959` is the night, and
+    `high` the range wraps around: `time=180000..55959` is the night, and
     `heading_deg=315..45` looks north. A text that some cell equals is never taken for a range.
 
     Args:
@@ -261,7 +261,7 @@ def filter_rows(rows: Sequence[TableRow], where: Mapping[str, str]) -> tuple[Tab
 
 
 def _passing(rows: tuple[TableRow, ...], column: str, condition: str) -> tuple[TableRow, ...]:
-    """Never empty: an error says what could have been asked for."""
+    """Never empty: an error lists the values to choose from."""
     equal = tuple(row for row in rows if row.cells[column] == condition)
     if equal:
         return equal
@@ -291,7 +291,7 @@ def _bounds(condition: str) -> tuple[float, float] | None:
 def _value(row: TableRow, column: str, condition: str) -> float:
     """The cell as a number; NaN, which lies in no range, where it is empty."""
     try:
-        # By the column's own name, whatever it is taken for.
+        # By the column's own name, however it is interpreted.
         value = replace(row, columns={}).number(column)
     except SourceError as error:
         raise SourceError(f'{error}; the range {column}={condition} needs numbers') from error

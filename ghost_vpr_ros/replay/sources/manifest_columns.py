@@ -40,9 +40,9 @@ def stamp_of(row: TableRow) -> int:
 
     `stamp_ns` holds integer nanoseconds and `stamp_s` seconds. A column `stamp` is seconds where
     it is written with a point or an exponent, and nanoseconds where it is an integer of at least
-    16 digits; shorter integers could be either and are refused. An integer in a column
-    `timestamp` is of the unit that its digits tell (10: seconds ... 19: nanoseconds). A date with
-    a time zone (`2024-05-06T10:00:00Z`) is read in each. Decimal arithmetic keeps all nanoseconds.
+    16 digits; shorter integers could be either and are refused. An integer in a column `timestamp`
+    is in the unit that follows from its digits (10: seconds ... 19: nanoseconds). A date with a
+    time zone (`2024-05-06T10:00:00Z`) is read in each. Decimal arithmetic keeps all nanoseconds.
 
     Raises:
         SourceError: not a number, negative, a fraction of a nanosecond, too large, or ambiguous.
@@ -121,7 +121,7 @@ def heading_of(row: TableRow) -> float | None:
 
 
 def _hint(degrees: tuple[float, float] | None) -> str:
-    """What a pair of degrees that lies outside the Earth probably is."""
+    """The probable meaning of a pair of degrees outside the valid range."""
     if degrees is None:
         return ''
     latitude, longitude = degrees

@@ -16,7 +16,7 @@ from ghost_vpr_ros.replay.sources.plausible_positions import some_of
 
 
 class PlainImages:
-    """Notes the frames whose image the node would reject for want of contrast.
+    """Counts the frames whose image the node would reject for lack of contrast.
 
     Attributes:
         names: of these frames, in the order in which they were read.
@@ -27,7 +27,7 @@ class PlainImages:
         self._min_contrast = min_contrast
 
     def watched(self, frames: Sequence[Frame]) -> list[Frame]:
-        """The same frames, whose images are looked at when they are loaded."""
+        """The same frames, whose images are checked when they are loaded."""
         return [replace(frame, load=partial(self._load, frame)) for frame in frames]
 
     def remark(self, num_frames: int) -> str:

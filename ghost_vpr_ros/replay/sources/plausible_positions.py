@@ -1,4 +1,4 @@
-"""Do the positions of a source make sense together? What one image alone cannot tell."""
+"""Are the positions of a source plausible together? A single image cannot show that."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Poses of a drive from the files of others, joined to its images: KITTI and TUM.
+"""Poses of a drive from files in the formats of KITTI and TUM, joined to its images.
 
 | file | a line | images |
 |---|---|---|
@@ -35,7 +35,7 @@ def with_poses(source: ImageSource, path: Path, max_gap_s: float) -> ImageSource
 
     Args:
         source: images in order.
-        path: KITTI or TUM, told apart by how many numbers a line has.
+        path: KITTI or TUM, distinguished by the numbers in a line.
         max_gap_s: longest time between two poses of TUM across which is interpolated.
 
     Raises:

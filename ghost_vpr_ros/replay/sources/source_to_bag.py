@@ -1,4 +1,4 @@
-"""Any image source becomes a bag; missing time stamps are invented, and the bag says so."""
+"""Any image source becomes a bag; missing time stamps are made up, and the bag records that."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ghost_vpr_ros.replay.config import BagConfig
 from ghost_vpr_ros.replay.sources.image_sources import ImageSource
 
 INVENTED_START_NS = 946_684_800 * 10**9
-"""2000-01-01 00:00:00 UTC: a valid ROS time that nobody takes for a recording's."""
+"""2000-01-01 00:00:00 UTC: a valid ROS time that cannot be mistaken for a recording's."""
 
 
 def source_to_bag(
@@ -26,7 +26,7 @@ def source_to_bag(
 
     NavSatFix comes from WGS84 positions, `/ground_truth/pose` from metric poses. Without stamps
     the source's order is kept, at `config.rate_hz` from `INVENTED_START_NS`; the topic
-    `/bag_info` says where the stamps are from.
+    `/bag_info` records where the stamps come from.
 
     Raises:
         SourceError: some frames have a stamp and others have none.
@@ -56,7 +56,7 @@ def _by_stamp(source: ImageSource) -> Iterator[BagFrame]:
 
 
 def _bag_frame(frame: Frame, stamp_ns: int) -> BagFrame:
-    """Positions go to two topics; an orientation that has none cannot be said by either."""
+    """Positions go to two topics; neither can hold an orientation without a position."""
     has_position = frame.pose is not None and frame.pose.has_position
     return BagFrame(
         stamp_ns, frame.load, geo=frame.geo, truth=frame.pose if has_position else None

@@ -52,7 +52,7 @@ class TableRow:
     comma_is_decimal: bool = False
 
     def text(self, column: str) -> str:
-        """The cell's text; empty where the column is absent, too. Knows `lat` as `latitude`."""
+        """The cell's text; empty where the column is absent, too. Finds `lat` as `latitude`."""
         return self.cells.get(self.columns.get(column, column), '')
 
     def number(self, column: str) -> float | None:
@@ -120,7 +120,7 @@ class TableRow:
 
 @dataclass(frozen=True)
 class Table:
-    """What a file holds.
+    """The content of a file.
 
     Attributes:
         path: of the file.

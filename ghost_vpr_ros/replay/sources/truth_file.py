@@ -72,7 +72,7 @@ def _stamp(row: TableRow) -> int:
 
 
 def _is_unknown(row: TableRow) -> bool:
-    """Whether the row says 0, 0 where it should say degrees: no fix at that moment."""
+    """Whether the row holds 0, 0 in place of degrees: no fix at that moment."""
     return row.pair('latitude', 'longitude') is not None and geo_of(row) is None
 
 

@@ -50,12 +50,12 @@ def utm_position(
         zone: `33`, `33U`, `33 north`, `56 south`, `EPSG:32756`, `WGS 84 / UTM zone 56S` or
             `+proj=utm +zone=56 +south`.
         band: latitude band C .. X, `north`, `south`, or empty. Without it, and without a letter
-            in `zone`, the northern half is meant.
+            in `zone`, it is the northern half.
         altitude_m: passed on.
 
     Raises:
         ValueError: no such zone or band, no such position, or a letter that contradicts the
-            northing, with a text for people.
+            northing, with a readable text.
     """
     if easting_m == northing_m == 0.0:
         return None
@@ -71,7 +71,7 @@ def utm_position(
 
 
 def tells_hemisphere(zone: str, band: str) -> bool:
-    """Whether zone and band say on which half of the Earth the northing is counted.
+    """Whether zone and band determine the hemisphere of the northing.
 
     Raises:
         ValueError: as `utm_position`.

@@ -102,7 +102,7 @@ def _geo(fields: dict[str, str]) -> GeoPoint | None:
 
 
 def _pose(fields: dict[str, str], *, has_geo: bool) -> Pose | None:
-    """Easting and northing as metres, unless WGS84 says where it is: then the heading alone."""
+    """Easting and northing as metres; where there is a WGS84 position, only the heading."""
     quaternion = None
     if 'heading_deg' in fields:
         quaternion = heading_to_quaternion(_number(fields, 'heading_deg'))
@@ -131,7 +131,7 @@ def _number(fields: dict[str, str], name: str) -> float:
     """A finite number.
 
     Raises:
-        ValueError: with a text for people.
+        ValueError: with a readable text.
     """
     text = fields.get(name, '')
     value = _as_number(text)

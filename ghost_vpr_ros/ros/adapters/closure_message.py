@@ -1,6 +1,6 @@
 """`~/loop_closure` of the node as plain values, for the adapters that subscribe to it.
 
-A closure is brought from the camera to the robot's base frame, of which SLAM systems speak.
+A closure is brought from the camera to the robot's base frame, which SLAM systems use.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def parse_frame_id(frame_id: str) -> tuple[str, int]:
     """Session and stamp (ns) of the keyframe; a session may hold slashes of its own.
 
     Raises:
-        ClosureError: not of that form, or the keyframe has no stamp by which others find it.
+        ClosureError: not of this form, or the keyframe has no stamp to identify it by.
     """
     session, _, stamp = frame_id.removeprefix(KEYFRAME_PREFIX).rpartition('/')
     is_number = stamp.removeprefix('-').isdecimal()

@@ -1,11 +1,11 @@
-"""Node `initial_pose_adapter`: tells Nav2 where the robot is, once, while it stands.
+"""Node `initial_pose_adapter`: gives Nav2 the initial pose, once, while the robot stands.
 
 Source: ros-navigation/navigation2 `nav2_amcl/src/amcl_node.cpp`. AMCL takes `initialpose` in its
-global frame only, adds the odometry since the stamp, and starts its particle filter anew with the
+global frame only, adds the odometry since the stamp, and restarts its particle filter with the
 variances of x, y and yaw. Nothing is kept for an AMCL that listens later, so nothing is published
-before somebody listens.
+before there is a subscriber.
 
-A navigation stack that gets a pose starts its filter anew there: a wrong pose, or many of them,
+A navigation stack that gets a pose restarts its filter there: a wrong pose, or many of them,
 would throw a robot off its course. So a pose needs several answers that agree, of a robot that
 stands. All times are those of the messages.
 """
@@ -42,39 +42,47 @@ from ghost_vpr_ros.ros.parameters import declare_settings
 class InitialPoseConfig(Config):
     """What counts as standing, and what as agreement."""
 
-    frames: int = setting(5, 'accepted poses in a row that have to agree', low=1, high=100)
+    frames: int = setting(5, 'consecutive accepted poses that must agree', low=1, high=100)
     radius_m: float = setting(
-        2.0, 'they lie within this distance of the last one', unit='m', low=0.01, high=1e3
+        2.0, 'largest distance of these poses from the last one', unit='m', low=0.01, high=1e3
     )
     max_turn_apart_deg: float = setting(
-        20.0, 'and their headings within this angle of its heading', unit='deg', low=0.1, high=180
+        20.0,
+        'largest difference of their headings from its heading',
+        unit='deg',
+        low=0.1,
+        high=180,
     )
     within_s: float = setting(
         10.0,
-        'and this is the longest time from the first to the last',
+        'longest time from the first to the last of them',
         unit='s',
         low=0.1,
         high=1e3,
     )
     stand_s: float = setting(
-        2.0, 'the robot has stood for this long before the first', unit='s', low=0.0, high=1e3
+        2.0,
+        'time for which the robot has stood before the first of them',
+        unit='s',
+        low=0.0,
+        high=1e3,
     )
     stand_speed_m_s: float = setting(
-        0.05, 'a robot that is slower stands', unit='m/s', low=0.0, high=10.0
+        0.05, 'speed below which the robot stands', unit='m/s', low=0.0, high=10.0
     )
     max_turn_rad_s: float = setting(
-        0.05, 'and turns no faster than this', unit='rad/s', low=0.0, high=10.0
+        0.05, 'rate of turn below which it stands', unit='rad/s', low=0.0, high=10.0
     )
     max_move_m: float = setting(
         0.1,
-        'and is this near to where it stopped: odometry without a twist says that it stands',
+        'largest distance from where it stopped, in case odometry lacks a twist',
         unit='m',
         low=1e-3,
         high=10.0,
     )
     max_odometry_age_s: float = setting(
         0.5,
-        'where odometry is silent for longer nobody knows whether the robot stands',
+        'silence of odometry after which it is unknown whether the robot stands',
         unit='s',
         low=0.01,
         high=60.0,
@@ -117,7 +125,7 @@ class Standstill:
         self._last_ns = 0
 
     def add(self, reading: OdometryReading) -> None:
-        """Take the next reading, unless it is late; a gap, or a jump of the clock, begins anew."""
+        """Take the next reading, unless it is late; a gap, or a jump of the clock, starts over."""
         if self._order.place(reading.stamp_ns) is Order.LATE:
             return
         gap_ns = reading.stamp_ns - self._last_ns
@@ -171,7 +179,7 @@ class InitialPoseRule:
         if not self._standstill.held_at(pose.stamp_ns):
             self._poses.clear()
             return (
-                f'odometry does not say that the robot has been standing for '
+                f'odometry does not show that the robot has been standing for '
                 f'{self._config.stand_s:g} s'
             )
         if order is not Order.LATE:
@@ -182,7 +190,7 @@ class InitialPoseRule:
         return ''
 
     def published(self) -> None:
-        """The pose is out: no other one follows by itself."""
+        """The pose was published: no other one follows without a request."""
         self._is_done = True
         self._poses.clear()
 
@@ -245,7 +253,7 @@ class InitialPoseAdapter(Node):
         stamp_ns = stamp_to_ns(message.header.stamp)
         reason = self._rule.reason_to_wait(AcceptedPose(stamp_ns, map_T_base[:3, 3], yaw_rad))
         if not reason and self._publisher.get_subscription_count() == 0:
-            reason = f'nobody listens to {self._publisher.topic_name}'
+            reason = f'{self._publisher.topic_name} has no subscriber'
         if reason:
             self.get_logger().info(
                 f'no initial pose yet: {reason}', throttle_duration_sec=COMPLAINT_PERIOD_S

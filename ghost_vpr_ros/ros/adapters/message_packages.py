@@ -33,7 +33,7 @@ def load_interfaces(package: str, kind: str) -> ModuleType:
         kind: `msg` or `srv`.
 
     Raises:
-        MessagePackageError: the package is not installed; says how to install it.
+        MessagePackageError: the package is not installed; names the command to install it.
     """
     try:
         return importlib.import_module(f'{package}.{kind}')

@@ -69,7 +69,7 @@ class GraphConfig(Config):
     map_robot_id: int = setting(0, 'id of the robot that made our map', low=0, high=1000)
     edge_pose: str = setting(
         'to_T_from',
-        'what the pose of an edge is: to_T_from for external loop closures of Hydra, from_T_to '
+        'pose of an edge: to_T_from for external loop closures of Hydra, from_T_to '
         'elsewhere (GTSAM, Kimera-PGMO)',
         choices=('to_T_from', 'from_T_to'),
     )

@@ -113,6 +113,6 @@ class ImageDescriber:
         """Descriptor (D,) float32, unit norm, of an RGB uint8 (H, W, 3) image.
 
         Raises:
-            ImageError: the image is empty or not of that form.
+            ImageError: the image is empty or not of this form.
         """
         return self._engine.describe(pixel_batch(image, self._preprocessing))[0]

@@ -1,7 +1,7 @@
 """Loop closures as links of RTAB-Map.
 
 Source: introlab/rtabmap, introlab/rtabmap_ros (branch ros2, commit aec4f91f).
-`CoreWrapper::addLinkCallback` hands the request's link to `Rtabmap::addLink` as it is.
+`CoreWrapper::addLinkCallback` passes the request's link unchanged to `Rtabmap::addLink`.
 - Ids are RTAB-Map's node ids. Both nodes have to be in its working memory; in localization mode
   the newer one has to be in the cache of odometry poses, and its map is looked up by `to`. So
   the link goes from the query to the keyframe, as RTAB-Map's own: `Link(signature->id(),
@@ -166,7 +166,7 @@ class WaitingClosures:
         self._waiting.append(closure)
 
     def ready(self) -> Iterator[FoundNodes | ClosureError]:
-        """Take out what need not wait any longer: the nodes, or why there are none.
+        """Remove closures that need not wait any longer: their nodes, or why there are none.
 
         Nodes come in the order of their stamps: once one is as new as the query, the nearest to
         the query is known.

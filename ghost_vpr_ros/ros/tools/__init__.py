@@ -1,1 +1,1 @@
-"""Small programs beside the node: a publisher of images, a printer of answers."""
+"""Small programs to use with the node: a publisher of images, a printer of answers."""

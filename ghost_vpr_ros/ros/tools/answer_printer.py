@@ -68,7 +68,7 @@ class AnswerPrinter(Node):
 
 
 def answer_line(values: Mapping[str, str], age_ms: float) -> str:
-    """One line for people: when, state, best candidate, age of the image on arrival.
+    """One readable line: time, state, best candidate, age of the image on arrival.
 
     Args:
         values: of `~/status`.

@@ -116,7 +116,7 @@ class ImagePublisher(Node):
         self._json_lines.write({'image': image.name, 'stamp_ns': stamp_ns})
 
     def _is_expected(self) -> bool:
-        """Whether the wanted subscriptions have existed for long enough to receive from us.
+        """Whether the expected subscriptions have existed for long enough to receive from us.
 
         Discovery has two directions: best-effort images that are sent before the subscriber has
         matched this publisher are lost without a trace, and Fast DDS repeats an announcement that

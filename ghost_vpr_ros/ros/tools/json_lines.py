@@ -14,7 +14,7 @@ class JsonLines:
     """One line for each `write`, readable at once; nothing at all where no file is named."""
 
     def __init__(self, path: str) -> None:
-        """Begin the file of the parameter `json_out` anew; an empty path means none.
+        """Start the file of the parameter `json_out`; an empty path means none.
 
         Raises:
             ConfigError: the file cannot be written.
