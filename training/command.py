@@ -43,7 +43,7 @@ def run_experiment(args: argparse.Namespace, changes: Sequence[str] = ()) -> Exp
     """The experiment of `--config`, or of an interrupted run's own file.
 
     Raises:
-        ConfigError: neither is there, or it cannot be used.
+        ConfigError: neither exists, or it cannot be used.
     """
     if args.config is None and not args.resume:
         raise ConfigError('--config: expected an experiment, found none; only --resume needs none')
@@ -56,7 +56,7 @@ def open_run_folder(
     """The run's folder: the first process makes it, the others open it afterwards.
 
     Raises:
-        OutputError: it cannot be written, or another run is there.
+        OutputError: it cannot be written, or holds another run.
         ConfigError: it belongs to another experiment.
     """
     config = experiment.to_dict()

@@ -129,10 +129,10 @@ def evaluate(
 
     Args:
         model: with or without whitening.
-        protocols: what is measured.
+        protocols: to measure.
         dims: sizes of prefixes of the descriptor, re-normalised; empty: the whole descriptor.
         config: what runs the network.
-        rerank: makes the second look at the first answers; None: they stay as retrieved.
+        rerank: re-ranks the first answers; None: they stay as retrieved.
 
     Raises:
         ConfigError: a prefix is longer than the descriptor.
@@ -236,7 +236,7 @@ def _opened(
 
     Raises:
         WeightsError: the file is missing, damaged, or holds no weights.
-        ConfigError: maps are kept and another engine is asked for.
+        ConfigError: maps are kept and another engine is requested.
     """
     config = config_from(args, EngineConfig)
     if args.maps is None:
@@ -342,7 +342,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         '--against', type=Path, help='with --panel: weights that the others are compared with'
     )
     parser.add_argument('--only', nargs='+', default=[], metavar='NAME', help='these protocols')
-    parser.add_argument('--data', type=Path, help=f'stands for ${DATA_VARIABLE} in the protocols')
+    parser.add_argument('--data', type=Path, help=f'value of ${DATA_VARIABLE} in the protocols')
     parser.add_argument('--dims', type=int, nargs='+', default=[], help='sizes of prefixes')
     for kind in (EngineConfig, RerankConfig, PatchNetVladConfig):
         add_settings(parser, kind)

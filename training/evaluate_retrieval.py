@@ -48,7 +48,7 @@ def evaluate_retrieval(
 
     Args:
         model: with or without whitening.
-        benchmark: what is measured.
+        benchmark: to measure.
         dims: sizes of prefixes of the descriptor, re-normalised; empty: the whole descriptor.
         config: what runs the network.
         size: how images become the network's input; None: as the network says.
@@ -121,7 +121,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--format', choices=RETRIEVAL_FORMATS, required=True)
     parser.add_argument('--images', type=Path, required=True, help='folder of the images')
     parser.add_argument('--truth', type=Path, help='folder of *_query.txt; default: --images')
-    parser.add_argument('--crop', action='store_true', help='ask with the box of the object only')
+    parser.add_argument(
+        '--crop', action='store_true', help='query with the box of the object only'
+    )
     parser.add_argument('--dims', type=int, nargs='+', default=[], help='sizes of prefixes')
     for kind in (ImageSizeConfig, EngineConfig):
         add_settings(parser, kind)

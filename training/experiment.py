@@ -41,14 +41,14 @@ SECTIONS = {
 """Section of the YAML file -> where its configuration class is."""
 
 DATA_PARTS = ('train', 'val')
-"""Data sets of an experiment: what is learned from, and what the best weights are chosen by."""
+"""Data sets of an experiment: for training, and for the choice of the best weights."""
 
 _KNOWN = ['seed', 'init', 'backbone_weights', 'preprocessing', 'model', 'data', *SECTIONS]
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """What a YAML file says.
+    """The content of a YAML file.
 
     Attributes:
         seed: of everything random.
@@ -69,7 +69,7 @@ class Experiment:
     backbone_weights: str = ''
 
     def section(self, kind: type[ConfigT]) -> ConfigT:
-        """The section of that class; its defaults where the file does not name it."""
+        """The section of this class; its defaults where the file does not name it."""
         found = next((s for s in self.sections.values() if isinstance(s, kind)), None)
         return kind() if found is None else found
 
@@ -104,7 +104,7 @@ def read_experiment(path: Path, changes: Sequence[str] = ()) -> Experiment:
 
     Args:
         path: the file.
-        changes: `SECTION.KEY=VALUE` each, applied to what the file says; VALUE is YAML.
+        changes: `SECTION.KEY=VALUE` each, which override the file; VALUE is YAML.
 
     Raises:
         ConfigError: no such file, not YAML, an unknown key (the nearest known one is named), or a

@@ -6,8 +6,8 @@ python -m training.experiments TABLE [...] --out FOLDER --full-size [--rows ROW 
 python -m training.experiments TABLE [...] --out FOLDER --finished --page docs/PAGE.md
 
 A table is a YAML file in training/configs/tables, or any path that ends in .yaml. Stages lie in
-FOLDER/stages, named by what they follow from: what is finished is never computed again, what was
-interrupted goes on, and rows of several tables share what they have in common. Each table leaves
+FOLDER/stages, named by their inputs: finished stages are never computed again,
+interrupted ones continue, and rows of several tables share common stages. Each table leaves
 a report as JSON and Markdown, and a picture.
 """
 
@@ -56,7 +56,7 @@ def run_table(
         rows: which of its rows.
         seeds: which seeds; one after the other, so that an interrupted table compares like with
             like.
-        finished: report what is there, and run nothing.
+        finished: report finished rows only, and run nothing.
 
     Raises:
         SourceError: a command of a row failed; its log is named.
@@ -131,7 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument('--finished', action='store_true', help='report only, run nothing')
     parser.add_argument('--page', type=Path, help='Markdown page whose marked part is replaced')
-    parser.add_argument('--data', type=Path, help=f'stands for ${DATA_VARIABLE}')
+    parser.add_argument('--data', type=Path, help=f'value of ${DATA_VARIABLE}')
     args = parser.parse_args(arguments)
     if args.data is not None:
         os.environ[DATA_VARIABLE] = str(args.data)

@@ -1,4 +1,4 @@
-"""Fit a network's projection to places of your own, and keep it only where it finds more of them.
+"""Fit a network's projection to your own places, and keep it only if it finds more of them.
 
 python -m training.finetune my_photos --out my.safetensors
 python -m training.finetune drive_1.mcap drive_2.mcap --out my.safetensors       # from bags
@@ -50,7 +50,7 @@ HELD_OUT_SHARE = 0.3
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a fine-tuning did on the part held out.
+    """The effect of a fine-tuning on the part held out.
 
     Attributes:
         before: recall@1 in percent.
@@ -72,7 +72,7 @@ class Outcome:
         return self.gained > self.lost
 
     def sentence(self) -> str:
-        """For the person at the terminal."""
+        """The result in words."""
         found = (
             f'held-out part, {self.queries} queries: recall@1 {self.before:.1f} % before, '
             f'{self.after:.1f} % after ({self.gained} gained, {self.lost} lost)'
@@ -93,7 +93,7 @@ def finetune(
     """The model with a projection fitted to these places, or as it was where that is no better.
 
     Args:
-        model: with whitening; it stays as it is.
+        model: with whitening; it is not changed.
         places: N images with positions.
         descriptors: (N, K * C) of them before the whitening.
         tuples: what counts as a positive and as a negative in training and in judging.
@@ -198,7 +198,7 @@ def _right_at_1(
 
 def _run(args: argparse.Namespace) -> str:
     if args.out.exists():
-        raise OutputError(f'{args.out}: exists already and is left as it is; name another')
+        raise OutputError(f'{args.out}: exists already and is not changed; name another')
     check_writable(args.out.parent)
     model = load_model(args.weights)
     places = open_place_set(data_config(args))
@@ -231,7 +231,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         '--weights',
         type=Path,
         default=default_weights_path(),
-        help='where it starts; default: those of the package',
+        help='weights to start from; default: those of the package',
     )
     parser.add_argument('--out', type=Path, required=True, help='weights file to write')
     parser.add_argument('--seed', type=int, default=0, help='of everything random')

@@ -1,4 +1,4 @@
-r"""Learn what a network's similarities say in general: for maps too small to teach it themselves.
+r"""Learn a network's likelihood in general, for maps that are too small to learn their own.
 
 Right are the best matches within 10 m, wrong the best ones beyond 50 m, on training places. The
 result is a file beside the weights; the package's own belongs to its own weights.

@@ -42,7 +42,7 @@ def initialise(
     Raises:
         ImageError: an image cannot be read.
         SourceError: too few local features for K clusters, or label maps that do not fit.
-        ConfigError: whitening is asked for, or no label maps are named for a pooling that starts
+        ConfigError: whitening is requested, or no label maps are named for a pooling that starts
             from them.
         WeightsError: the weights to start from do not fit.
     """
@@ -61,7 +61,7 @@ def _frames(experiment: Experiment, images: str | None) -> tuple[Sequence[Frame]
 
 def _run(args: argparse.Namespace) -> str:
     if args.out.exists():
-        raise OutputError(f'{args.out}: exists already and is left as it is; name another')
+        raise OutputError(f'{args.out}: exists already and is not changed; name another')
     changes = [*args.set, *([f'init={args.init}'] if args.init else [])]
     experiment = read_experiment(args.config, changes)
     frames, source = _frames(experiment, args.images)

@@ -6,7 +6,7 @@ python -m training.model_card --weights W --config training/configs/NAME.yaml
 
 FIGURES.json is what `python -m training.evaluate --out` wrote for these weights.
 
-Licences and remarks come from a file of notes, written by people who know the data: YAML with a
+Licences and remarks come from a file of notes, written by hand: YAML with a
 mapping `data` (folder name: one sentence) and the lists `never_trained_on`, `intended_use`,
 `limits`.
 """
@@ -45,15 +45,15 @@ LICENCE = 'Apache-2.0'
 
 @dataclass(frozen=True)
 class CardFacts:
-    """Everything that a model card says.
+    """The content of a model card.
 
     Attributes:
         model: the network.
         file_name: of the weights.
         file_bytes: size of that file.
         experiment: the recipe and the seed.
-        sources: what it was trained on.
-        notes: what people know about data and use.
+        sources: of its training.
+        notes: on data and use.
         figures: rows of `training.evaluate` for these weights.
         held_out: evaluation images that were compared with those of the training; None: not done.
         runs: metrics of its runs by name, as in their metrics.json.
@@ -276,7 +276,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--runs', type=Path, nargs='+', default=[], help='folders of its runs')
     parser.add_argument('--notes', type=Path, default=NOTES, help='YAML; default: ours')
     parser.add_argument('--protocols', type=Path, default=PROTOCOLS, help='YAML; default: ours')
-    parser.add_argument('--out-name', help='what the weights file is called in the package')
+    parser.add_argument('--out-name', help='name of the weights file in the package')
     parser.add_argument('--command', action='append', default=[], help='that made it; repeatable')
     args = parser.parse_args(arguments)
     return finish('model_card', lambda: _run(args))
@@ -292,8 +292,8 @@ class Source:
     Attributes:
         use: which part.
         text: as the configuration has it.
-        note: what it is and under which licence; empty where no note knows it.
-        images: how many; None where nobody counted.
+        note: description and licence; empty where there is no note.
+        images: how many; None where unknown.
         config: of a data set; None for photos without positions.
     """
 
@@ -306,7 +306,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Notes:
-    """What people know about data and network.
+    """Notes on data and network.
 
     Attributes:
         data: sentence by folder name.
@@ -383,7 +383,7 @@ def counted(source: Source) -> tuple[Source, set[Path]]:
 
     Raises:
         SourceError: it cannot be read.
-        ConfigError: no note says what it is.
+        ConfigError: no note describes it.
     """
     if not source.note:
         raise ConfigError(

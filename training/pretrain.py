@@ -1,4 +1,4 @@
-"""Teach a trunk to tell scenes apart, from folders of labelled photos as Places-365 has them.
+"""Train a trunk to classify scenes, from folders of labelled photos as in Places-365.
 
 python -m training.pretrain --config training/configs/NAME.yaml --out RUN
 python -m training.pretrain --out RUN --resume

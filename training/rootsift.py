@@ -3,7 +3,8 @@
 python -m training.rootsift --images '$GHOST_VPR_DATA/gsv_cambridge split=train' --out FILE
 python -m training.evaluate --weights FILE
 
-The file stands wherever weights are evaluated: `training.evaluate`, `ghost-vpr evaluate --model`.
+The file can be given wherever weights are evaluated: `training.evaluate`, `ghost-vpr evaluate
+--model`.
 """
 
 from __future__ import annotations

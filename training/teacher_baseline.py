@@ -1,7 +1,7 @@
-"""Measure a trained network of others as it is: GeM, and VLAD with clusters of the database.
+"""Measure a trained foreign network without training: GeM, and VLAD with clusters of the database.
 
 Use: `python -m training.teacher_baseline --teacher efficientnet-lite0 --size-px 320`. Protocols
-are those of `training.evaluate`. Nothing is trained: features as they come off the shelf.
+are those of `training.evaluate`.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def whiten(model: VprModel, experiment: Experiment, folder: Path, device: str) -
 def training_descriptors(
     model: VprModel, experiment: Experiment, folder: Path, device: str
 ) -> tuple[list[NDArray[np.float16]], str]:
-    """What the whitening is learned from, (N, K * C) each, and the sources of the images.
+    """The examples of the whitening, (N, K * C) each, and the sources of the images.
 
     One array; two with `light_pairs`, the second of the same images under other light.
 
@@ -86,7 +86,7 @@ def training_descriptors(
 
 
 def input_of(model: VprModel, experiment: Experiment) -> PreprocessingConfig:
-    """What the experiment's section `deployment` says; without one, that of the weights."""
+    """The input by the experiment's section `deployment`; without one, that of the weights."""
     if 'deployment' not in experiment.sections:
         return model.preprocessing
     return PreprocessingConfig.from_dict(experiment.section(DeploymentConfig).to_dict())
@@ -148,7 +148,7 @@ def read_whitening_experiment(args: argparse.Namespace) -> Experiment:
 
 def _run(args: argparse.Namespace) -> str:
     if args.out.exists():
-        raise OutputError(f'{args.out}: exists already and is left as it is; name another')
+        raise OutputError(f'{args.out}: exists already and is not changed; name another')
     check_writable(args.out.parent)
     experiment = read_whitening_experiment(args)
     model = load_model(args.weights)

@@ -234,7 +234,7 @@ def _is_accepted(answer: dict[str, str]) -> bool:
 
 def _print_pictures(data: DemoData) -> None:
     folder = data.folder
-    print(f'\nPictures to look at, in {folder}:')
+    print(f'\nPictures, in {folder}:')
     pictures = (
         ('replay/report.html', 'the replay on one page, for a browser'),
         ('evaluation/report.html', 'the evaluation on one page'),

@@ -81,7 +81,7 @@ def test_a_dry_run_leaves_the_map_as_it_is(program, town, place_map, tmp_path):
         'calibrate', place_map, '--source', town[1], '--out', tmp_path / 'out', '--dry-run'
     )
     assert done.status == 0
-    assert 'left as it is' in done.out
+    assert 'not changed' in done.out
     assert place_map.read_bytes() == before
 
 

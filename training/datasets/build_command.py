@@ -1,7 +1,7 @@
-"""Write a data set anew, as a manifest or as folders of @UTM@ names, without touching its images.
+"""Write a data set as a manifest or as folders of @UTM@ names, without changing its images.
 
-Images are copied, linked or only named. An interrupted run is taken up by the same command;
-images that are there already are kept, and nothing is ever overwritten, moved or deleted.
+Images are copied, linked or only named. An interrupted run is continued by the same command;
+existing images are kept, and nothing is ever overwritten, moved or deleted.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def opened_parts(config: DataConfig) -> dict[str, PlaceSet]:
-    """Every part of the data set by its name; one without parts has an empty name."""
+    """Every split of the data set by its name; one without splits has an empty name."""
     parts = splits_of(config)
     return {split: open_place_set(replace(config, split=split)) for split in parts}
 
@@ -85,5 +85,5 @@ def report(out: Path, sets: Mapping[str, PlaceSet], summary: BuildSummary) -> No
         'images'
         for split, places in sets.items()
     )
-    kept = f', {summary.kept:,} left as they are' if summary.kept else ''
+    kept = f', {summary.kept:,} kept' if summary.kept else ''
     sys.stdout.write(f'{out}: {parts}; {summary.written:,} images written{kept}\n')

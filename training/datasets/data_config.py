@@ -1,4 +1,4 @@
-"""What a YAML file says of a data set: where it lies, which part, who is query and database."""
+"""The YAML section of a data set: its path, its split, and the roles of its images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.replay.bags.topics import BagTopics
 
 FORMATS = ('auto', 'dbstruct', 'lists', 'utm', 'places', 'drives', 'source')
-"""Formats of data sets; `auto` tells them apart by what lies at the path."""
+"""Formats of data sets; `auto` recognises them by the files at the path."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Say what is wrong with a data set, one sentence a finding with the next step.
+"""Check a data set; print each finding in one sentence with the next step.
 
 Counts against the published table, missing, duplicate and unreadable images, coordinates, order of
 lists, thresholds, positives of the queries, and what the parts train, val and test share.
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Check the data set and print what was found.
+    """Check the data set and print the findings.
 
     Raises:
         ConfigError: an unknown reference, or settings that contradict each other.
@@ -57,7 +57,7 @@ def as_values(report: Report) -> dict[str, Any]:
 
 
 def lines(report: Report) -> list[str]:
-    """The report for people."""
+    """The readable report."""
     shown = [_figures(patient) for patient in report.patients]
     shown += [f'{f.severity.value:<7}  {_with_name(f)}' for f in report.findings]
     problems = sum(f.severity is Severity.PROBLEM for f in report.findings)

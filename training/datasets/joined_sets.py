@@ -15,7 +15,7 @@ APART_M = 1e6
 
 
 def join_sets(sets: Sequence[PlaceSet]) -> PlaceSet:
-    """One set of all the images, those of the first set first; a single set is returned as it is.
+    """One set of all the images, those of the first set first; a single set is returned unchanged.
 
     Raises:
         SourceError: two sets count visits differently.

@@ -1,4 +1,4 @@
-"""One entry to every training data set: what a YAML file says becomes a `PlaceSet`."""
+"""One entry to every training data set: a section of a YAML file becomes a `PlaceSet`."""
 
 from __future__ import annotations
 
@@ -77,11 +77,11 @@ def _read(config: DataConfig) -> PlaceSet:
 
 
 def format_of(config: DataConfig) -> str:
-    """The format that the configuration names, or that of what lies at its path.
+    """The format that the configuration names, or that of the files at its path.
 
     Raises:
         ConfigError: no path.
-        SourceError: nothing is there, or it is of no known format.
+        SourceError: nothing is found, or it has no known format.
     """
     paths = config.paths
     if config.format != 'auto':
@@ -120,7 +120,7 @@ def _format_of_folder(path: Path) -> str:
 
 
 def _has_positions(path: Path) -> bool:
-    """Whether images carry positions in their names or, as far as looked at, in their EXIF."""
+    """Whether images have positions in their names or, in a sample, in their EXIF."""
     images = list_images(path)
     if not images:
         raise SourceError(

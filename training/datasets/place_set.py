@@ -31,7 +31,7 @@ class PlaceSet:
             otherwise) and are neither positives nor negatives of each other; `NO_PLACE`: own.
         heading_deg: (N,) float64 clockwise from north, NaN where unknown.
         stamp_ns: (N,) int64, `UNKNOWN_STAMP_NS` where unknown.
-        facts: what the source says of itself (format, thresholds, UTM zone), for the doctor.
+        facts: metadata of the source (format, thresholds, UTM zone), for the doctor.
         files: (N,) paths of the image files, whether they exist or not; empty for bags.
         visit: (N,) int64 when the place was visited: number of the drive, or days, or seconds;
             `NO_PLACE` where unknown. Images of one visit are neither positives nor negatives of

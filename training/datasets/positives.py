@@ -1,4 +1,4 @@
-"""What GPS tags say of a training query: its potential positives and its definite negatives.
+"""Potential positives and definite negatives of training queries by GPS.
 
 Source: NetVLAD (journal version), Section 4. An image close to the query may show the same thing
 (it may as well look the other way), an image far from it certainly does not show the same place.
@@ -25,13 +25,13 @@ _NS_PER_DAY = 86_400 * 10**9
 
 @dataclass(frozen=True)
 class TupleConfig(Config):
-    """Which images may stand in the tuple of a query."""
+    """Which images may be in the tuple of a query."""
 
     positive_distance_m: float = setting(
-        10.0, 'potential positives are at most this far away', unit='m', low=0.0, high=1e4
+        10.0, 'largest distance of potential positives', unit='m', low=0.0, high=1e4
     )
     negative_distance_m: float = setting(
-        25.0, 'definite negatives are further away than this', unit='m', low=0.0, high=1e5
+        25.0, 'least distance of definite negatives', unit='m', low=0.0, high=1e5
     )
     min_time_between_days: float = setting(
         0.0,
@@ -158,7 +158,7 @@ def weak_labels(places: PlaceSet, config: TupleConfig) -> WeakLabels:
 def _are_apart(
     places: PlaceSet, config: TupleConfig, first: NDArray[np.int64], second: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
-    """(n,) whether two rows may stand in one tuple: apart, and enough time between."""
+    """(n,) whether two rows may be in one tuple: far apart, with enough time between."""
     apart = are_apart(places, first, second)
     if config.needs_times:
         between_ns = np.abs(places.stamp_ns[first] - places.stamp_ns[second])
@@ -173,7 +173,7 @@ def _headings_agree(
 ) -> NDArray[np.bool_]:
     """(n,) False where both headings are known and differ by too much.
 
-    # Deviation: NetVLAD uses GPS tags alone; headings are used only where the setting asks for it.
+    # Deviation: NetVLAD uses GPS tags alone; headings are used only where the setting enables it.
     An image whose heading is not known stays a *potential* positive.
     """
     if not config.positive_heading_deg:

@@ -69,7 +69,7 @@ class SemanticsConfig(Config):
 
 @dataclass(frozen=True)
 class LabelledFrames:
-    """Images, and what each place of them shows.
+    """Images with their label maps.
 
     Attributes:
         frames: the images.

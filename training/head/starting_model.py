@@ -121,7 +121,7 @@ def _tell_clusters(model: VprModel, experiment: Experiment, images: int, source:
 
 
 def _set_pooling(model: VprModel, experiment: Experiment, database: Sequence[Frame]) -> None:
-    """Set the pooling anew; images are read only where it looks at some."""
+    """Initialise the pooling; images are read only where it needs some."""
     inputs, label_maps = torch.empty(0), None
     if needs_local_features(model):
         images, label_maps = _first_images(experiment, database)
@@ -131,7 +131,7 @@ def _set_pooling(model: VprModel, experiment: Experiment, database: Sequence[Fra
 
 
 def interrupted_model(experiment: Experiment) -> VprModel:
-    """The experiment's network with any numbers, for those of a checkpoint.
+    """The experiment's network with arbitrary weights, to be replaced by a checkpoint.
 
     Raises:
         ConfigError: the network is to have whitening.

@@ -6,7 +6,8 @@ matrix products.
 
 Deviation: the ranking loss over hard negatives is replaced by its smooth form over all definite
     negatives in memory: log(1 + sum_n exp((s(q, n) - s(q, p*)) / t)), with the best potential
-    positive p* as in Eq. 5. A penalty on the distance from the whitening keeps what it knows of
+        positive p* as in Eq. 5. A penalty on the distance from the whitening preserves its
+        performance on
     places that the training set lacks.
 """
 
@@ -58,7 +59,7 @@ def train_projection(
     seed: int = 0,
     progress: Callable[[int], object] | None = None,
 ) -> Whitening:
-    """A copy of the whitening whose projection has learned to tell the places apart.
+    """A copy of the whitening whose projection is trained to separate the places.
 
     Args:
         whitening: where it starts.

@@ -36,8 +36,8 @@ def unwhitened_descriptors(
     Args:
         model: moved to the device.
         frames: N frames.
-        source: where they come from; tells apart frames of the same names.
-        folder: of the file; what it holds of the same network and frames is not computed again.
+        source: where they come from; distinguishes frames of the same names.
+        folder: of the file; descriptors of the same network and frames are read from it.
         schedule: batch size and threads.
         device: cpu, cuda, cuda:N, or auto.
 
@@ -66,5 +66,5 @@ def _portions(rows: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
 
 
 def _digest(frames: Sequence[Frame]) -> str:
-    """Tells apart lists of frames."""
+    """A digest of the list of frames."""
     return hashlib.sha256('\n'.join(frame.name for frame in frames).encode()).hexdigest()

@@ -23,7 +23,7 @@ from training.head.pair_whitening import pair_projection
 
 @dataclass(frozen=True)
 class DeploymentConfig(PreprocessingConfig):
-    """The input of the finished network where it is not that of the training; `deployment`."""
+    """The input of the finished network where it differs from the training's; `deployment`."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def whitened(
     seed: int = 0,
     changed: Rows | None = None,
 ) -> VprModel:
-    """A copy of the model with a whitening of its own; the model stays as it is.
+    """A copy of the model with a whitening of its own; the model is not changed.
 
     Args:
         model: with or without a whitening, which is not used.

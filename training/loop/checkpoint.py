@@ -72,14 +72,14 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         # Checkpoints of earlier versions have no digest.
         if metadata.get('sha256', '') not in ('', _digest(tensors, metadata['state'])):
             raise WeightsError(
-                f'{path}: damaged: its content is not as it was written; start the run anew in '
+                f'{path}: damaged: its content is not as it was written; start the run again in '
                 'another folder'
             )
         state = json.loads(metadata['state'])
     # RuntimeError: PyTorch's, where the disk fails while it maps the file.
     except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
         raise WeightsError(
-            f'{path}: not readable as a checkpoint ({error}); start the run anew in another folder'
+            f'{path}: not readable as a checkpoint ({error}); restart in another folder'
         ) from error
     return tensors, state
 

@@ -1,4 +1,4 @@
-"""One process or several started by torchrun: who am I, what is my share, what do all have.
+"""One process or several started by torchrun: the rank, its share, and gathered results.
 
     torchrun --nproc-per-node 2 -m training.train --config ... --out ...
 

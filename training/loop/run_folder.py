@@ -57,7 +57,7 @@ class RunFolder:
             return
         if not resume:
             raise OutputError(
-                f'{self.path}: a run is there already; continue it with --resume, or name another '
+                f'{self.path}: holds a run already; continue it with --resume, or name another '
                 'folder'
             )
         if file.read_text() != text:

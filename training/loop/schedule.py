@@ -24,7 +24,7 @@ class ScheduleConfig(Config):
         32, 'images in memory at once where no gradient is needed', low=1, high=4096
     )
     validate_every_blocks: int = setting(
-        0, 'validate within an epoch after so many blocks; 0: at its end only', low=0
+        0, 'blocks between validations within an epoch; 0: only at its end', low=0
     )
     checkpoint_every_steps: int = setting(
         100, 'steps of the optimiser between checkpoints within a block', low=1, high=10**9
@@ -33,7 +33,7 @@ class ScheduleConfig(Config):
         10, 'steps of the optimiser that one line of the log averages', low=1, high=10**9
     )
     initialise_clusters: bool = setting(
-        False, 'set the clusters anew although the given weights have some'
+        False, 'initialise the clusters although the given weights have some'
     )
     workers: int = setting(
         0, 'threads that load and augment images; 0: as many as there are cores', low=0, high=256

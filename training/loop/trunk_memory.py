@@ -1,7 +1,7 @@
 """Feature maps of a frozen trunk, computed once for each image and kept in a file.
 
 Many poolings on one trunk differ in nothing before the feature map. With a memory, describing an
-image again costs a look-up in place of the trunk. The maps are float32, as the trunk made them.
+image again costs a look-up instead of the trunk. The maps are float32, as the trunk made them.
 """
 
 from __future__ import annotations

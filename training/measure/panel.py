@@ -39,7 +39,7 @@ class Panel:
 
     @property
     def protocols(self) -> list[Protocol]:
-        """Those of all parts."""
+        """The scores of all parts."""
         return [protocol for part in self.parts.values() for protocol in part]
 
 

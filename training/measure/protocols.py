@@ -118,7 +118,7 @@ class Protocol:
 
     @cached_property
     def identity(self) -> str:
-        """Name and 8 digits of what is compared: equal ids mean comparable figures.
+        """Name and 8 digits of a hash of the protocol: equal ids mean comparable figures.
 
         The digits follow from the names of all images, from what counts as right, from what is
         left out of rankings and from what is done to the images' size, not from where the data
@@ -152,7 +152,7 @@ def panel_parts(path: Path) -> dict[str, list[str]] | None:
 
 
 def read_protocols(path: Path, names: Sequence[str] = ()) -> dict[str, ProtocolConfig]:
-    """The protocols of a YAML file by name: all, or those asked for in that order.
+    """The protocols of a YAML file by name: all, or the requested ones in their order.
 
     Of a panel's file, those of all its parts.
 

@@ -1,7 +1,7 @@
 """Ways to store descriptors, from 4 bytes a number down to 1 bit.
 
 Queries are stored in the same way before they are compared, as a robot would that has no room for
-more. Similarity is the cosine of what is left; its length is not stored.
+more. Similarity is the cosine after rounding; the length is not stored.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def _place(known: Sequence[str], name: str, where: str) -> int:
 
 @cache
 def read_paper(paper: str) -> dict[str, Any]:
-    """What the file of a paper says.
+    """The content of a paper's file.
 
     Raises:
         ConfigError: no such paper.

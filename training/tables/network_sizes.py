@@ -30,7 +30,7 @@ def sizes_report(table: Table, command: str) -> dict[str, Any]:
 
 
 def network_size(table: Table, row: PlanRow) -> dict[str, Any]:
-    """What the network of a row costs at the table's input.
+    """The cost of a row's network at the table's input.
 
     Returns:
         `parameters`, of all that is trained; `parameters_m` in 10^6 and `parameters_binary_m` in

@@ -92,7 +92,7 @@ class PlanRow:
 
 @dataclass(frozen=True)
 class Table:
-    """What a table's file says.
+    """The content of a table's file.
 
     Attributes:
         name: of the table.

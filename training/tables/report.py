@@ -129,7 +129,7 @@ def _protocol_lines(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _verdict_table(found: Sequence[Verdict]) -> str:
-    """What the paper claims, and what our rows say to it: one line for each claim."""
+    """The paper's claims and the verdicts of our rows, one line each."""
     if not found:
         return ''
     protocols = list(dict.fromkeys(each.protocol for each in found))
@@ -197,7 +197,7 @@ END = '<!-- end of what training.experiments writes -->'
 
 
 def update_page(path: Path, reports: Sequence[str]) -> None:
-    """Replace what stands between the two marks of a page.
+    """Replace the text between the two marks of a page.
 
     Raises:
         OutputError: the page is missing, lacks a mark, or cannot be written.

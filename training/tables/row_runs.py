@@ -1,8 +1,8 @@
 """A row of a table with one seed: its stages are run, or taken from where they lie already.
 
 A stage is computed once for each digest of what it depends on. Settings at their defaults are left
-out of it, so that a new setting changes no digest. Code and defaults are told apart by `RECIPE`:
-whoever changes what a command computes has to raise it.
+out of it, so that a new setting changes no digest. Versions of code and defaults are distinguished
+by `RECIPE`: a change of what a command computes must raise it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ RECIPE = 2
 """Version of what the stages compute."""
 
 _WHOLE_FILE_BYTES = 10**7
-"""Files up to this size that are no images are told apart by their content."""
+"""Files up to this size that are not images are identified by their content."""
 
 _IMAGES = ('.jpg', '.jpeg', '.png', '.bmp', '.ppm', '.pgm')
 
@@ -70,7 +70,7 @@ def digest_of(values: object) -> str:
 
 
 def stage_inputs(stage: str, experiment: Experiment, before: str) -> dict[str, Any]:
-    """What a stage's result follows from, in plain values.
+    """The inputs of a stage's result, as plain values.
 
     Args:
         stage: name of a stage.
@@ -125,7 +125,7 @@ def _files_of(values: Mapping[str, Any]) -> list[str]:
 def files_digest(path: Path) -> str:
     """16 hexadecimal digits of a file's content, or of all files of a folder.
 
-    Images are told apart by name and size, other files (lists, manifests) by their content.
+    Images are identified by name and size, other files (lists, manifests) by their content.
     """
     if path.is_file():
         return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
@@ -165,8 +165,8 @@ class Stage:
     Attributes:
         name: of the stage.
         arguments: of the command `training.NAME`.
-        folder: of its result, named by the digest of what it follows from.
-        inputs: what it follows from.
+        folder: of its result, named by the digest of its inputs.
+        inputs: of its result.
     """
 
     name: str
@@ -328,7 +328,7 @@ def _run_command(stage: Stage) -> None:
 
 
 def result_of(stages: Sequence[Stage], seed: int) -> dict[str, Any]:
-    """Run what is not done yet; recall by protocol and size, seconds, and the last loss.
+    """Run unfinished stages; recall by protocol and size, seconds, and the last loss.
 
     Raises:
         SourceError: a command failed; its log is named.
@@ -352,6 +352,6 @@ def _last_loss(stages: Sequence[Stage]) -> float | None:
 
 
 def talk(text: str) -> None:
-    """Say what is going on."""
+    """Print the progress."""
     sys.stderr.write(f'{text}\n')
     sys.stderr.flush()

@@ -60,7 +60,7 @@ def test_truncated_bag_is_one_sentence_with_a_remedy(tmp_path, storage: str, sha
     file = storage_file_of(path)
     data = file.read_bytes()
     file.write_bytes(data[: int(len(data) * share)])
-    with pytest.raises(BagError, match=r'truncated.*(whole|bytes are there).*try `') as error:
+    with pytest.raises(BagError, match=r'truncated.*(intact|bytes are there).*try `') as error:
         [frame.load() for frame in frames_of(path)]
     assert '\n' not in str(error.value)
 
@@ -73,7 +73,7 @@ def test_truncated_bag_says_how_far_it_is_whole(tmp_path: Path, storage: str) ->
     file = storage_file_of(path)
     data = file.read_bytes()
     file.write_bytes(data[: int(len(data) * 0.75)])
-    with pytest.raises(BagError, match=r'whole for the first [4-7]\.000 s'):
+    with pytest.raises(BagError, match=r'intact for the first [4-7]\.000 s'):
         frames_of(path)
 
 

@@ -1,1 +1,1 @@
-"""Data sets written anew from others; what there is is never moved, changed or deleted."""
+"""Data sets written from other ones, which are never moved, changed or deleted."""

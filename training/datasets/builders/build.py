@@ -1,7 +1,7 @@
 """Write data sets as a folder of `@UTM@` names or as a manifest, whatever they were read from.
 
-A run that was interrupted is taken up by the same command: images that are there with the same
-bytes are kept. What was written with other settings is refused, and nothing is overwritten.
+An interrupted run is continued by the same command: existing images with the same
+bytes are kept. Files written with other settings are refused, and nothing is overwritten.
 """
 
 from __future__ import annotations
@@ -45,7 +45,10 @@ class BuildConfig(Config):
         choices=MODES,
     )
     jpeg_quality: int = setting(
-        95, 'of images that are no files: those of bags, and rendered views', low=1, high=100
+        95,
+        'JPEG quality of images that are not files: those of bags, and rendered views',
+        low=1,
+        high=100,
     )
 
     def __post_init__(self) -> None:
@@ -66,7 +69,7 @@ class Placement:
         row: its row there.
         split: part that it belongs to; may be empty.
         roles: query, database or both.
-        path: where it stands: relative to the output folder, absolute in the mode `index`.
+        path: relative to the output folder, absolute in the mode `index`.
     """
 
     places: PlaceSet
@@ -154,7 +157,7 @@ def _place(placement: Placement, out: Path, config: BuildConfig, is_resumed: boo
     if target.exists():
         if is_resumed:
             return False
-        raise OutputError(f'{target}: exists already and is left as it is; name another folder')
+        raise OutputError(f'{target}: exists already and is not changed; name another folder')
     image = places.frames[placement.row].load()
     place_bytes(encode_jpeg(image, config.jpeg_quality), target)
     return True
@@ -164,7 +167,7 @@ def _claim(out: Path, settings: dict[str, Any]) -> bool:
     """Mark the folder as that of these settings; whether it was before.
 
     Raises:
-        OutputError: it is that of other settings, or holds something without any.
+        OutputError: it belongs to other settings, or holds files without settings.
     """
     mark = out / SETTINGS_NAME
     wanted = json.loads(json.dumps(settings))

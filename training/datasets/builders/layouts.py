@@ -1,4 +1,4 @@
-"""Where an image of a data set stands in a built one, and what its manifest says."""
+"""The path of an image in a built data set, and its line in the manifest."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Roles:
 
     @property
     def folders(self) -> list[str]:
-        """Folders of the `@UTM@` layout; an image that is both stands in both."""
+        """Folders of the `@UTM@` layout; an image that is both is in both."""
         both = {'database': self.is_database, 'queries': self.is_query}
         return [folder for folder, is_in in both.items() if is_in]
 
@@ -69,7 +69,7 @@ def image_path(places: PlaceSet, row: int) -> PurePosixPath:
 def utm_path(places: PlaceSet, row: int, is_both: bool) -> PurePosixPath:
     """The `@UTM@` name of an image; one that has such a name keeps it.
 
-    An image that is query and database stands in both folders: without a panorama it gets one of
+    An image that is query and database is in both folders: without a panorama it gets one of
     its own, so that it is never found for itself.
     """
     frame = places.frames[row]

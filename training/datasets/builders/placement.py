@@ -16,9 +16,9 @@ MODES = ('copy', 'link', 'index')
 
 
 def place_file(source: Path, target: Path, mode: str) -> bool:
-    """Copy or link a file; False where the target is there already with the same bytes.
+    """Copy or link a file; False where the target exists already with the same bytes.
 
-    A copy appears whole or not at all.
+    A copy appears complete or not at all.
 
     Args:
         source: an image file, which is only read.
@@ -26,7 +26,7 @@ def place_file(source: Path, target: Path, mode: str) -> bool:
         mode: `copy` or `link`.
 
     Raises:
-        OutputError: the target is another file, which is left as it is; or it cannot be written.
+        OutputError: the target is another file, which is not changed; or it cannot be written.
     """
     if target.is_symlink() or target.exists():
         _check_same(source, target)

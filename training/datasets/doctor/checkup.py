@@ -43,20 +43,20 @@ from training.datasets.readers.splits import manifest_of, splits_of
 
 @dataclass(frozen=True)
 class CheckupConfig(Config):
-    """What is checked, and against what."""
+    """What is checked, and the reference."""
 
     reference: str = setting(
         '', 'row of the published counts, or none; empty: the one that the name means'
     )
     distance_m: float = setting(
         0.0,
-        'images this near show one place; 0: what the source says, else 10 in train and 25 in '
+        'images this close show one place; 0: that of the source, else 10 in train and 25 in '
         'all other parts',
         unit='m',
         low=0.0,
         high=1e5,
     )
-    files: bool = setting(True, 'look at the image files, not at lists and positions alone')
+    files: bool = setting(True, 'check the image files, not only lists and positions')
     duplicates: bool = setting(True, 'compare image files by their SHA-256')
     decode: bool = setting(True, 'decode every image')
 
@@ -68,7 +68,7 @@ class Patient:
     Attributes:
         places: the part.
         positives: how many database images show the place of a query.
-        has_images: whether any image file is there.
+        has_images: whether any image file exists.
     """
 
     places: PlaceSet
@@ -90,7 +90,7 @@ class Patient:
 
 @dataclass(frozen=True)
 class Report:
-    """What the doctor found.
+    """The findings of the doctor.
 
     Attributes:
         patients: parts that could be opened.

@@ -32,7 +32,7 @@ def check_missing(places: PlaceSet) -> tuple[list[Finding], bool]:
         return [], True
     if len(missing) == len(places.files):
         sentence = (
-            f'none of the {len(missing):,} image files is there (the first is {missing[0]}), so '
+            f'none of the {len(missing):,} image files exists (the first is {missing[0]}), so '
             'only lists and positions were checked; give --images FOLDER to check the images'
         )
         return [note('missing', places.name, sentence)], False

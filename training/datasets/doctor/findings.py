@@ -16,7 +16,7 @@ class Severity(enum.Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What is wrong or worth knowing.
+    """A fault, or a remark.
 
     Attributes:
         severity: problem or note.
@@ -42,6 +42,6 @@ def note(check: str, places: str, sentence: str) -> Finding:
 
 
 def some_of(names: Sequence[str], shown: int = 3) -> str:
-    """The first names, and how many there are besides."""
+    """The first names, and the number of the others."""
     listed = ', '.join(names[:shown])
     return listed + (f' and {len(names) - shown:,} more' if len(names) > shown else '')

@@ -1,4 +1,4 @@
-"""Checks that names and positions stand in the same order: the classic slip of image lists.
+"""Checks that names and positions are in the same order: the classic error of image lists.
 
 A run over lists that do not belong together reports a recall of 1 % and no error.
 """
@@ -103,7 +103,7 @@ def _check_steps(places: PlaceSet, rows: NDArray[np.int64], what: str) -> list[F
         return []
     sentence = (
         f'neighbours in the list of {what} are {step_m:,.0f} m apart, any two of them '
-        f'{any_m:,.0f} m, so the order says nothing of the positions, as after a shuffle; look '
+        f'{any_m:,.0f} m, so the order does not match the positions, as after a shuffle; look '
         'some images up on a map of the city'
     )
     return [note('order', places.name, sentence)]

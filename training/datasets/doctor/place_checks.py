@@ -90,7 +90,7 @@ def check_counts(places: PlaceSet, reference: str | None) -> list[Finding]:
     size = PUBLISHED_SIZES[reference]
     advice = size.hint or 'get the lists that the papers used, or give `--reference none`'
     if same is not None:
-        advice = f'these are the counts of {same}, give `--reference {same}` if that was meant'
+        advice = f'these are the counts of {same}, give `--reference {same}` if that is intended'
     sentence = (
         f'{reference} has {size.queries:,} queries and {size.database:,} database images as '
         f'published, found {found}; {advice}'
@@ -99,7 +99,7 @@ def check_counts(places: PlaceSet, reference: str | None) -> list[Finding]:
 
 
 def check_thresholds(places: PlaceSet, reference: str | None) -> list[Finding]:
-    """What the source says of distances: against itself, and against the published one."""
+    """The distances of the source: consistent, and as published."""
     own, squared = places.facts.get('posDistThr'), places.facts.get('posDistSqThr')
     expected = None if reference is None else PUBLISHED_SIZES[reference].positive_distance_m
     if own is None:
@@ -112,5 +112,5 @@ def check_thresholds(places: PlaceSet, reference: str | None) -> list[Finding]:
         what, wanted = f'posDistThr is {own:g} m', f'{expected:g} m as published for {reference}'
     else:
         return []
-    sentence = f'{what}, expected {wanted}; recall will not compare, correct the file'
+    sentence = f'{what}, expected {wanted}; recall will not be comparable, correct the file'
     return [problem('thresholds', places.name, sentence)]

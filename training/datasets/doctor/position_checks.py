@@ -111,7 +111,7 @@ def check_zone(places: PlaceSet) -> list[Finding]:
         names = ', '.join(f'{zone}{"N" if north else "S"}' for zone, north in sorted(zones))
         sentence = (
             f'the images lie in {len(zones)} UTM zones ({names}); distances are measured in one '
-            'local frame, so nothing is to be done unless the set should be one city'
+            'local frame, so nothing needs to be done unless the set should be one city'
         )
         found.append(note('zone', places.name, sentence))
     return found

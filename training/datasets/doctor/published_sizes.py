@@ -15,9 +15,9 @@ class PublishedSize:
 
     Attributes:
         database: images that are retrieved.
-        queries: images that are asked for.
+        queries: number of queries.
         positive_distance_m: within which an answer is right.
-        hint: what a user with other counts most often has.
+        hint: the most frequent cause of other counts.
     """
 
     database: int
@@ -27,7 +27,7 @@ class PublishedSize:
 
 
 _WHOLE_TOKYO = (
-    'the set has 1,125 photos, of which the papers ask for 315 (their subset, version 2)'
+    'the set has 1,125 photos, of which the papers use 315 as queries (their subset, version 2)'
 )
 
 PUBLISHED_SIZES = {
@@ -48,10 +48,10 @@ NO_REFERENCE = 'none'
 
 
 def resolved_reference(asked: str | None, name: str) -> str | None:
-    """The row to compare with: the one asked for, else the one that the name means.
+    """The row to compare with: the requested one, else the one that the name implies.
 
     Raises:
-        ConfigError: the row asked for is not in the table; the nearest name is given.
+        ConfigError: the requested row is not in the table; the nearest name is given.
     """
     if asked is None:
         return reference_of(name)

@@ -1,4 +1,4 @@
-"""Checks between the parts of a data set: what is tested must not have been trained on."""
+"""Checks between the splits of a data set: test images must not occur in training."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def check_shared_images(
     twins = [f'{names[hashes.get(f, str(f.resolve()))].name} = {f.name}' for f in shared]
     sentence = (
         f'{len(shared):,} images have the same bytes as an image of {first.name} '
-        f'({some_of(twins)}), so what is learned is tested on itself; remove them from one part'
+        f'({some_of(twins)}), so the test includes training images; remove them from one split'
     )
     return [problem('duplicates', second.name, sentence)]
 

@@ -61,7 +61,7 @@ def render_view(
     height: int,
     pitch_deg: float = 0.0,
 ) -> Pixels:
-    """RGB uint8 (height, width, 3): what a camera sees that looks to a heading, see `render`."""
+    """RGB uint8 (height, width, 3): the view of a camera at a heading, see `render`."""
     return render(panorama, yaw_deg, ViewConfig(fov_deg, width, height, pitch_deg))
 
 
@@ -72,7 +72,7 @@ def render(panorama: Panorama, yaw_deg: float, view: ViewConfig) -> Pixels:
     The images read last are kept: views of one panorama in a row read it once.
 
     Raises:
-        ConfigError: the view leaves what the panorama shows; the widest that fits is named.
+        ConfigError: the view exceeds the panorama; the widest that fits is named.
         ImageError: an image is unreadable or has the wrong shape.
     """
     offset_deg = round((yaw_deg - panorama.heading_deg) % 360.0, 3) % 360.0

@@ -1,6 +1,6 @@
 """Render perspective views of panoramas, four sides each or equirectangular, with a manifest.
 
-An interrupted run is taken up by the same command; nothing is overwritten.
+An interrupted run is continued by the same command; nothing is overwritten.
 """
 
 from __future__ import annotations

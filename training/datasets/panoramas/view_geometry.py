@@ -100,7 +100,7 @@ class ViewMap:
     Attributes:
         columns_rows: (height, width, 2) int16 whole columns and rows.
         fractions: (height, width) uint16 interpolation between pixels, as OpenCV has it.
-        sides: numbers of the four sides that are looked at, ascending; (0,) for a single image.
+        sides: numbers of the four sides in the view, ascending; (0,) for a single image.
     """
 
     columns_rows: NDArray[np.int16]
@@ -118,7 +118,7 @@ def map_to_sides(yaw_deg: float, view: ViewConfig, side_px: int) -> ViewMap:
         side_px: width and height of a side.
 
     Raises:
-        ConfigError: the view leaves what the sides show; the widest that fits is named.
+        ConfigError: the view exceeds the sides; the widest that fits is named.
     """
     side, along, up = _on_sides(*seen_from_centre(yaw_deg, view))
     _check_inside(up, yaw_deg, view, widest_fov_deg)
@@ -157,7 +157,7 @@ def map_to_equirectangular(
 
 @lru_cache(_CACHED_CHECKS)
 def check_sides_cover(yaw_deg: float, view: ViewConfig) -> None:
-    """Accept a view of four sides, at a yaw clockwise from the middle of any of them.
+    """Check a view of four sides, at a yaw clockwise from the middle of any of them.
 
     Raises:
         ConfigError: as `map_to_sides`.
@@ -227,7 +227,7 @@ def _on_sphere(right: Floats, up: Floats, ahead: Floats) -> tuple[Floats, Floats
 
 
 def _sides_touched(side: NDArray[np.int8], along: Floats, side_px: int) -> tuple[int, ...]:
-    """The sides that are looked at, neighbours included that a border pixel is mixed with."""
+    """The sides in the view, with neighbours whose pixels are mixed at the border."""
     last = 1.0 - 1.0 / side_px + 1.0 / (_FRACTION * side_px)
     found = [side, side[along > last] + 1, side[along < -last] - 1]
     counts = np.bincount(np.concatenate([each.ravel() % 4 for each in found]), minlength=4)

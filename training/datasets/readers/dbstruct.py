@@ -24,7 +24,7 @@ def dbstruct_place_set(config: DataConfig) -> PlaceSet:
 
     Raises:
         SourceError: missing, unreadable, a field is missing, or counts that do not agree.
-        ConfigError: another split than the file's was asked for.
+        ConfigError: the split is not that of the file.
     """
     config.refuse('dbstruct', 'where', 'queries_where', 'database_where', 'queries_path')
     path = config.only_path('dbstruct')

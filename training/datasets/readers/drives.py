@@ -33,7 +33,7 @@ _NS_PER_S = 10**9
 def drive_place_set(config: DataConfig) -> PlaceSet:
     """The keyframes of all drives.
 
-    Their positions must be in one frame: GPS, or poses in one map. Odometry starts anew with each
+    Their positions must be in one frame: GPS, or poses in one map. Odometry starts over with each
     drive, so it serves a single drive only, unless `position_topic` names it. With `queries_path`
     that drive asks and the others are the database; else every drive does both. Images without a
     position (a GPS gap) are left out.
@@ -118,7 +118,7 @@ def _refuse_odometry(sources: list[ImageSource]) -> None:
         if topic is not None and topic.msgtype == ODOMETRY_TYPE:
             raise SourceError(
                 f'{path}: expected drives with positions in one frame, found the odometry '
-                f'{topic.name}, which starts anew with each drive; give drives with GPS or poses, '
+                f'{topic.name}, which starts over with each drive; give drives with GPS or poses, '
                 f'or, if it counts in one map, set `position_topic: {topic.name}`'
             )
 

@@ -31,7 +31,7 @@ class Collected:
         files: N paths, or none where the images are no files.
         is_query: N flags.
         is_database: N flags.
-        facts: what the source says of itself.
+        facts: metadata of the source.
     """
 
     frames: list[Frame] = field(default_factory=list)

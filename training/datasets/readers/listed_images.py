@@ -1,4 +1,4 @@
-"""Data sets given as lists of image names beside UTM coordinates: what `.mat` and `.npz` hold.
+"""Data sets given as lists of image names with UTM coordinates, as in `.mat` and `.npz` files.
 
 The images themselves may lie elsewhere, or be absent where only the ground truth is wanted: lists
 are read, checked against each other, and joined to files in three separate steps.
@@ -40,8 +40,8 @@ class ImageLists:
         utm_database: (M, 2) float64 easting and northing, metres.
         utm_queries: (Q, 2) float64.
         database_stamps: M time stamps in the notation of the file, or none.
-        queries_stamps: Q likewise.
-        facts: what else the file says: thresholds, counts, which set.
+        queries_stamps: Q of the queries.
+        facts: other metadata of the file: thresholds, counts, the name of the set.
     """
 
     path: Path

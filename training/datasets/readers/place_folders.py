@@ -29,7 +29,7 @@ def place_folder_set(config: DataConfig) -> PlaceSet:
     """The set of a folder of places.
 
     Below it may lie folders train, val and test, and in these database and queries; without the
-    latter every image is both. Where the places are not divided but a split is asked for, the
+    latter every image is both. Where the places are not divided but a split is requested, the
     first third of them (in natural order) is `train`, the second `val` and the last `test`.
 
     # Deviation: Ghost-dil-NetVLAD (Section 4.1) divides TJU-Location into three roughly equal

@@ -1,4 +1,4 @@
-"""Benchmarks of image retrieval: who is asked, what is right, and what does not count.
+"""Benchmarks of image retrieval: queries, right answers, and images that do not count.
 
 Formats: Oxford 5k and Paris 6k (four text files for each query), and INRIA Holidays (the numbers
 in the names of the images).
@@ -29,10 +29,10 @@ _HOLIDAYS_GROUP = 100
 
 @dataclass(frozen=True)
 class RetrievalQuery:
-    """One question of a benchmark; rows are those of the database.
+    """One query of a benchmark; rows refer to the database.
 
     Attributes:
-        frame: the image that is asked, cut to its box where that is wanted.
+        frame: the query image, cropped to its box on request.
         positives: rows that are right.
         junk: rows that are skipped in the ranking.
     """
@@ -58,7 +58,7 @@ class RetrievalSet:
 
     @property
     def identity(self) -> str:
-        """Name and 8 digits of what is compared: equal ids mean comparable figures."""
+        """Name and 8 digits of a hash of the protocol: equal ids mean comparable figures."""
         said = [
             [frame.name for frame in self.database],
             [[each.frame.name, each.positives, each.junk] for each in self.queries],
@@ -73,10 +73,10 @@ def open_retrieval_set(format: str, images: Path, truth: Path | None, crop: bool
         format: one of `RETRIEVAL_FORMATS`.
         images: folder of the images.
         truth: folder of the text files of Oxford and Paris; None: where the images are.
-        crop: ask with the box around the object alone (Oxford and Paris).
+        crop: query with the box around the object only (Oxford and Paris).
 
     Raises:
-        SourceError: nothing of that format is there, or a file names an image that is missing.
+        SourceError: nothing of this format is found, or a file names a missing image.
     """
     files = list_images(images)
     if not files:
@@ -154,7 +154,7 @@ def _cut(frame: Frame, box: tuple[float, float, float, float]) -> NDArray[np.uin
 
 
 def _holidays_queries(images: Path, frames: Sequence[Frame]) -> list[RetrievalQuery]:
-    """The first image of each group asks for the others; it is junk itself.
+    """The first image of each group is the query for the others; it is junk itself.
 
     Raises:
         SourceError: a name is no number, or a group has no other image.
@@ -172,9 +172,7 @@ def _holidays_queries(images: Path, frames: Sequence[Frame]) -> list[RetrievalQu
             continue
         others = np.flatnonzero((group == group[row]) & (np.arange(len(group)) != row))
         if not len(others):
-            raise SourceError(
-                f'{images}: {frames[row].name}: no other image of its group is there'
-            )
+            raise SourceError(f'{images}: {frames[row].name}: its group has no other image')
         queries.append(RetrievalQuery(frames[row], tuple(others.tolist()), (int(row),)))
     if not queries:
         raise SourceError(f'{images}: expected queries (numbers that end in 00), found none')

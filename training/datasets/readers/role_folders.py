@@ -1,7 +1,7 @@
 """Folders `{train,val,test}/{database,queries}` of images whose names carry `@UTM@` positions.
 
 The layout of the deep visual geo-localisation benchmark. Photos with EXIF GPS and folders with a
-manifest are read likewise, wherever the two folders are.
+manifest are read in the same way, wherever the two folders are.
 """
 
 from __future__ import annotations

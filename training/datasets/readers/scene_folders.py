@@ -50,8 +50,8 @@ class SceneSet:
 
     Attributes:
         classes: names in alphabetical order, lower case.
-        train: what is learned from.
-        val: what is held out.
+        train: the training set.
+        val: the held-out set.
     """
 
     classes: tuple[str, ...]

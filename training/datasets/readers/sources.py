@@ -84,7 +84,7 @@ def root_of(source: ImageSource) -> Path | None:
 
 
 def _open(config: DataConfig, path: Path, extra: tuple[str, ...]) -> ImageSource:
-    """The source at `path`, of the wanted split and rows."""
+    """The source at `path`, of the requested split and rows."""
     manifest = path / MANIFEST_NAME if path.is_dir() else path
     where = conditions(config.where, extra)
     if config.split and manifest.is_file() and manifest.suffix == '.csv':
