@@ -1,4 +1,4 @@
-"""Drives asked, answers judged and calibrations learned, for `benchmarks/closures.py`."""
+"""Queries of drives, judged answers and calibrations, for `benchmarks/closures.py`."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ class WrongAnswer:
     """An accepted answer that is wrong.
 
     Attributes:
-        drive: that was asked.
+        drive: of the queries.
         query: name of the frame.
         answer: name of the keyframe.
         distance: between the two, in `unit`; NaN where the frame is of another place altogether.
         unit: `m` or `frames`.
         probability: the final one.
-        by_itself: what the image alone says.
+        by_itself: probability by the image alone.
         similarity: of the two descriptors.
         margin: of it.
         inliers: -1 where the verification did not run.
@@ -74,7 +74,7 @@ def config_of(variant: str) -> RecognizerConfig:
 def answers_to(
     workshop: Workshop, asked: Questions, variant: str, calibration: Calibration | None
 ) -> tuple[Outcome, list[WrongAnswer]]:
-    """One drive through one variant, and what it says of a drive elsewhere where one is known."""
+    """One drive through one variant, and a drive elsewhere where there is one."""
     with workshop.recognizer(asked, config_of(variant)) as recognizer:
         recognizer.use_calibration(calibration)
         answers = replay(asked.frames, recognizer, asked.odometry)
@@ -87,7 +87,7 @@ def answers_to(
 
 
 def with_elsewhere(outcome: Outcome, elsewhere: Elsewhere, recognizer: PlaceRecognizer) -> Outcome:
-    """The outcome with what becomes of a drive through places that the map lacks."""
+    """The outcome with that of a drive through places that the map lacks."""
     answers = replay(elsewhere.frames, recognizer, elsewhere.odometry)
     told = outcome_of(answers, None, recognizer)
     return replace(outcome, unknown=told.probability, unknown_accepted=told.accepted)
@@ -152,7 +152,7 @@ def wrong_answer(
     truth: GroundTruth | None,
     database: Sequence[Frame],
 ) -> WrongAnswer:
-    """What the frame of that number was taken for, with pictures."""
+    """The wrong match of the frame of this number, with pictures."""
     frame, best = answers[number].frame, answers[number].hypothesis.candidates[0]
     distance = float('nan') if truth is None else truth.distance(number, row)
     unit = '' if truth is None else truth.unit

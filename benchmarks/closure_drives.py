@@ -59,11 +59,11 @@ Pair = tuple[bytes, int]
 
 @dataclass(frozen=True)
 class Questions:
-    """A drive that is asked of a map.
+    """A drive that is searched in a map.
 
     Attributes:
         name: for reports and file names.
-        map_name: drives of one name are asked of one map.
+        map_name: drives of one name are searched in one map.
         mapped: frames of the map, with positions.
         frames: Q frames, with stamps where the filter is to join them.
         odometry: of the drive; None without any.
@@ -90,9 +90,9 @@ class Questions:
 
 
 def town_questions(work: Path, seed: int, other_seed: int) -> Questions:
-    """Drive 1 of a town asked of drive 0, with exact positions in one frame.
+    """Drive 1 of a town searched in drive 0, with exact positions in one frame.
 
-    Drive 1 of another town tells of unknown places: this one is so small that what is left beside
+    Drive 1 of another town gives unknown places: this one is so small that what is left beside
     a hidden place shows the same street.
     """
     mapped, (asked, odometry) = town_drive(work, seed, 0), town_drive(work, seed, 1)
@@ -132,7 +132,7 @@ def gsv_val_questions(data: Path) -> Questions:
 
 
 def gardens_questions(data: Path) -> Questions:
-    """The walk on the right side asked of the one on the left."""
+    """The walk on the right side searched in the one on the left."""
     mapped, asked = (
         open_source(data / 'gardens_point' / side).frames for side in ('day_left', 'day_right')
     )
@@ -140,7 +140,7 @@ def gardens_questions(data: Path) -> Questions:
 
 
 def elsewhere_questions(data: Path, name: str) -> Questions:
-    """Images of other places asked of the training split of gsv_cambridge."""
+    """Images of other places searched in the training split of gsv_cambridge."""
     mapped = open_source(data / 'gsv_cambridge', where={'split': 'train'}).frames
     sources = [open_source(data / folder) for folder in SETS_ELSEWHERE[name]]
     frames = [
@@ -173,14 +173,14 @@ def descriptor_file(folder: Path, source: str, model_hash: str) -> Path:
 
 
 class RememberingVerifier:
-    """Verifies each pair of image and keyframe once, for variants that ask the same again."""
+    """Verifies each pair of image and keyframe once, for variants with the same pairs."""
 
     def __init__(self, verifier: GeometricVerifier, known: dict[Pair, VerifiedCandidate]) -> None:
         self._verifier = verifier
         self._known = known
 
     def expect(self, image: NDArray[np.uint8]) -> None:
-        """Nothing is done ahead: most of it is known."""
+        """Nothing is done in advance: most of it is known."""
 
     def close(self) -> None:
         """As `GeometricVerifier.close`."""
@@ -221,7 +221,7 @@ class Workshop:
         """As `fresh_recognizer`; each pair of images is compared by local features only once."""
         known = self._verified.setdefault(asked.name, {})
         with self.fresh_recognizer(asked, config) as recognizer:
-            # No public way in: only this benchmark asks the same pairs over and over.
+            # No public interface: only this benchmark verifies the same pairs repeatedly.
             verifier = RememberingVerifier(recognizer._verifier, known)
             recognizer._verifier = verifier
             yield recognizer
@@ -233,7 +233,7 @@ class Workshop:
         """A recogniser of the questions' map whose network runs once for each image."""
         engine = RememberingEngine(create_engine(self.model))
         own = descriptor_file(self.work, asked.name, self.model.model_hash)
-        # A town's drive is also asked of another town's map.
+        # A town's drive is also searched in another town's map.
         for path in own.parent.glob(descriptor_file(self.work, '*', self.model.model_hash).name):
             engine.known.update(kept_descriptors(path))
         before = set(engine.known)

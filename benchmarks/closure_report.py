@@ -43,7 +43,7 @@ UNKNOWN_COLUMNS = {
 
 @dataclass
 class Results:
-    """Everything that the report is made of.
+    """The data of the report.
 
     Attributes:
         described: settings, calibrations and costs.
@@ -64,7 +64,7 @@ class Results:
         wrong: dict[Key, list[WrongAnswer]],
         figures: dict[str, Any],
     ) -> None:
-        """What one part gave."""
+        """The results of one part."""
         self.outcomes[part], self.wrong[part], self.figures[part] = outcomes, wrong, figures
 
     def judged(self, part: str) -> dict[str, Any] | None:
@@ -106,7 +106,7 @@ def write_report(results: Results, unknown_share: float, folder: Path) -> str:
 
 
 def targets_of(results: Results) -> list[Target]:
-    """Every target that the parts that ran can tell of."""
+    """Every target that the finished parts can decide."""
     found: list[Target] = []
     for part in ('town', 'gardens'):
         rows = results.judged(part)
@@ -161,7 +161,7 @@ def _text(form: str, value: float) -> str:
 
 def targets_table(targets: Sequence[Target]) -> str:
     """The targets as a table in Markdown."""
-    head = ['| target | wanted | found | met |', '|---|---|---|---|']
+    head = ['| target | required | found | met |', '|---|---|---|---|']
     rows = [f'| {t.name} | {t.wanted} | {t.found} | {"yes" if t.is_met else "NO"} |'
             for t in targets]  # fmt: skip
     return '\n'.join([*head, *rows])

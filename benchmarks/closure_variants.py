@@ -42,7 +42,7 @@ CALIBRATIONS = {
     'gardens': (MAP_ALONE, GSV_VAL, TOWNS_AND_GSV_VAL),
     'unknown': (MAP_ALONE, GSV_VAL, TOWNS_AND_GSV_VAL),
 }
-"""Calibrations that each part is asked with; the last one is checked against the targets."""
+"""Calibrations of each part; the last one is checked against the targets."""
 
 PARTS = tuple(CALIBRATIONS)
 

@@ -1,9 +1,10 @@
-"""How far the answers can be trusted: precision and recall of what is accepted, and what it costs.
+"""Reliability of the answers: precision and recall of accepted ones, and the cost.
 
-Asks a second drive of each of several sample towns, the right side of gardens_point, and images of
-places that the map does not hold; with each stage off and on. What is learned is learned on other
-towns and on the validation split of gsv_cambridge, never on a drive that is judged. Writes
-`closures.json`, `closures.md`, a reliability diagram and pictures of the worst false answers.
+Searches a second drive of each of several sample towns, the right side of gardens_point, and
+images of places that the map does not hold; with each stage off and on. What is learned is learned
+on other towns and on the validation split of gsv_cambridge, never on a drive that is judged.
+Writes `closures.json`, `closures.md`, a reliability diagram and pictures of the worst false
+answers.
 
     python -m benchmarks.closures --work WORK --data DATA --out OUT
 
@@ -80,7 +81,7 @@ def questions_of(part: str, chosen: argparse.Namespace) -> list[Questions]:
 def learned(
     workshop: Workshop, chosen: argparse.Namespace, config: CalibrationConfig
 ) -> Calibrations:
-    """Every calibration that the chosen parts are asked with, for each variant."""
+    """Every calibration that the chosen parts need, for each variant."""
     names = {name for part in chosen.only for name in CALIBRATIONS[part]} - {MAP_ALONE}
     found: Calibrations = {(MAP_ALONE, variant): None for variant in chosen.variants}
     for name in sorted(names):
@@ -129,7 +130,7 @@ def as_json(
 
 
 def main() -> None:
-    """Learn, ask, judge, write."""
+    """Learn, search, judge, write."""
     chosen = options()
     config = CalibrationConfig(precision=chosen.precision)
     make_output_folder(chosen.out)
@@ -160,7 +161,7 @@ def main() -> None:
         questions = questions_of(part, chosen)
         outcomes, wrong = asked(workshop, part, questions, calibrations, chosen.variants)
         results.add(part, outcomes, wrong, as_json(outcomes, config.unknown_share))
-        # After each part: what is found is not lost where a later one fails.
+        # After each part, so that no result is lost where a later one fails.
         print(write_report(results, config.unknown_share, chosen.out), flush=True)
 
 

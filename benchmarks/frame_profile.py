@@ -5,7 +5,7 @@
 
 The node's own frame processor answers 640x480 JPEG messages with real publishers in one process,
 without the transport of messages between processes. Before each frame the bare engine describes
-the same image, so that both meet the same machine: the ratio says what all the rest costs.
+the same image, so that both run under the same load: the ratio shows the cost of the rest.
 """
 
 from __future__ import annotations
@@ -213,7 +213,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and write the report."""
     options = parse_arguments(arguments)
     words = sys.argv[1:] if arguments is None else list(arguments)
-    # As the node, which leaves what is set as it is.
+    # As the node, which does not override variables that are set.
     defaults = {name: os.environ.get(name, value) for name, value in OPENMP_DEFAULTS.items()}
     begin_again_with(defaults, MODULE, words)
     started_s = time.monotonic()

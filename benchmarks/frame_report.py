@@ -22,8 +22,8 @@ def section(report: dict[str, Any]) -> list[str]:
             'process, so without transport between processes; milliseconds, medians over '
             f'{rows[0]["frames"]} frames, the keyframes of which were met before. "Bare" is the '
             'engine alone on the same image, just before the frame; "ratio" the median of whole '
-            'by bare. Verification begins beside "describe" on a thread of its own, and "verify" '
-            'is what remains of it. Load average of each row in the last column.'
+            'by bare. Verification begins during "describe" on its own thread, and "verify" '
+            'is its remaining time. Load average of each row in the last column.'
         ),
         '',
         *table(

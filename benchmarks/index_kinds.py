@@ -111,7 +111,7 @@ def measured(kind: Kind, rows: Floats, asked: Asked, folder: Path) -> dict[str, 
 
 
 def _parameters(kind: Kind, lists: int, count: int) -> Any:
-    """What tells faiss how hard to look."""
+    """The search parameters of faiss."""
     base = None
     if kind.recipe.startswith('IVF'):
         base = faiss.SearchParametersIVF(nprobe=max(1, round(kind.effort * lists)))

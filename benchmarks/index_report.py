@@ -6,7 +6,7 @@ from typing import Any
 
 
 def as_markdown(results: dict[str, Any]) -> str:
-    """Three tables: kinds of index, whole maps, and how like the grown maps are to real ones."""
+    """Three tables: kinds of index, whole maps, and the similarity of grown maps to real ones."""
     parts = [_kinds(results['kinds']), _maps(results['maps']), _likeness(results['likeness'])]
     loads = ', '.join(f'{size}: {load:.1f}' for size, load in results['load'].items())
     note = (

@@ -1,8 +1,8 @@
 """How search, map and filter behave from a thousand places to a million: figures of one run.
 
-Maps of any size are grown out of real images (`map_of_size.py` says how, and the report shows how
-like they are to real ones). Every kind of index is asked the same queries, and then whole maps are
-opened, asked and added to. Writes `index_scale.json` and `index_scale.md`.
+Maps of any size are grown out of real images (by `map_of_size.py`; the report shows how
+like they are to real ones). Every kind of index gets the same queries, and then whole maps are
+opened, searched and extended. Writes `index_scale.json` and `index_scale.md`.
 
     python -m benchmarks.index_scale --data DATA --descriptors FILE --out OUT
 
@@ -68,7 +68,7 @@ def likeness(grower: Grower, rows: NDArray[np.float32], asked: Asked) -> dict[st
 
 
 def main() -> None:
-    """Grow, ask, write after each size: what is found is not lost where a later one fails."""
+    """Grow, search, write after each size, so that no result is lost where a later one fails."""
     chosen = options()
     faiss.omp_set_num_threads(chosen.threads)
     chosen.out.mkdir(parents=True, exist_ok=True)

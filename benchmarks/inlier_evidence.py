@@ -84,7 +84,7 @@ def heading_of(frame: Frame) -> str:
 def most_similar(
     similarity: NDArray[np.float32], allowed: NDArray[np.bool_], k: int
 ) -> list[Pair]:
-    """The `k` most similar allowed images of each image: what a search would offer."""
+    """The `k` most similar allowed images of each image, as a search would return them."""
     ranked = np.argsort(-np.where(allowed, similarity, -np.inf), axis=1)[:, :k]
     return [(row, int(column)) for row, found in enumerate(ranked) for column in found]
 
@@ -118,7 +118,7 @@ def verified(
 
 
 def shipped_verifier(views: Views, config: VerificationConfig) -> Verifier:
-    """The verifier of that name, with the shipped network where it asks for one."""
+    """The verifier of this name, with the shipped network where it needs one."""
     model = load_default_model()
     return create_verifier(config, views, None, model, create_engine(model))
 

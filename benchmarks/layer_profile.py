@@ -1,4 +1,4 @@
-"""What an engine spends its time on, by kinds of layers, beside what the machine can do.
+"""The time of an engine by kinds of layers, compared with the limits of the machine.
 
     python -m benchmarks.layer_profile --out layers.json
 

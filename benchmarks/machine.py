@@ -1,4 +1,4 @@
-"""What the machine is, and which versions run on it: stands beside every figure."""
+"""The machine and its software versions, printed with every figure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def cores() -> int:
 
 
 def load_average() -> float:
-    """Of the last minute: how many processes wanted a core."""
+    """Load average of the last minute."""
     return os.getloadavg()[0]
 
 
@@ -40,7 +40,7 @@ def describe_machine() -> dict[str, object]:
 
 
 def begin_again_with(variables: Mapping[str, str], module: str, words: Sequence[str]) -> None:
-    """Start the module anew where a variable has another value: libraries have read them."""
+    """Restart the module where a variable has another value: libraries have read them."""
     if any(os.environ.get(name) != value for name, value in variables.items()):
         environment = {**os.environ, **variables}
         os.execve(sys.executable, [sys.executable, '-m', module, *words], environment)

@@ -1,6 +1,6 @@
 """Descriptors of a map of any size, and queries to it, grown from those of real images.
 
-The first rows are real images as they are. The others are places between real ones: a place is a
+The first rows are real images. The others are places between real ones: a place is a
 convex mix of two near neighbours, moved on by as much as real images differ from their nearest
 neighbour. A drive sees each place in a few keyframes, each moved on from the one before by as much
 as neighbouring frames of a real drive differ. A query moves on from a keyframe by as much as a
@@ -29,7 +29,7 @@ _DIRECTIONS_MIXED = 3
 _FRAME_M = 3.0
 _SAME_PLACE_M = 10.0
 _LEAST_SIMILARITY = 0.05
-"""Pairs that are less alike show something else, whatever their positions say."""
+"""Less similar pairs show something else, whatever their positions."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A whole map of a given size: opened for the first time and again, asked, added to."""
+"""A whole map of a given size: opened for the first time and again, searched, extended."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _opened(path: Path, *, only_check: bool = False) -> dict[str, float]:
 
 
 def _asked(place_map: PlaceMap, places: KnownPlaces, asked: Asked) -> dict[str, Any]:
-    """What each frame costs, and each keyframe that is added."""
+    """The cost of each frame, and of each added keyframe."""
     queries, settings = asked.queries, RecognizerConfig()
     teacher = MapTeacher(place_map, places)
     started = time.perf_counter()

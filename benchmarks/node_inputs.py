@@ -19,7 +19,7 @@ NUM_IMAGES = 60
 
 
 def add_inputs(parser: argparse.ArgumentParser) -> None:
-    """The options that say what a node answers with, and to what."""
+    """The options for the node's map and images."""
     parser.add_argument('--map', type=Path, help='map file that answers; default: sample town')
     parser.add_argument('--images', type=Path, help='folder of images to answer, with --map')
     parser.add_argument(

@@ -130,7 +130,7 @@ def measure_rate(
 
 
 def engine_of(printed: str) -> str:
-    """What runs the network, as the node says it when it begins to answer."""
+    """The engine, as the node logs it when it begins to answer."""
     found = re.search(r'answering images on \S+ \((.*)\)', printed)
     return found.group(1) if found else 'unknown'
 
@@ -158,7 +158,7 @@ def measure_start(
 
 
 def read_answers(folder: Path) -> list[dict[str, Any]]:
-    """What the printer has written."""
+    """The output of the printer."""
     return [json.loads(line) for line in (folder / 'answers.jsonl').read_text().splitlines()]
 
 
@@ -166,7 +166,7 @@ COUNTED = ('frames received', 'frames lost in transport')
 
 
 def since(before: dict[str, str], after: dict[str, str]) -> dict[str, str]:
-    """What the node says, its counts without those of before."""
+    """The node's diagnostics, with counts since the earlier ones."""
     counted = {key: str(int(after[key]) - int(before[key])) for key in COUNTED}
     return {**after, **counted}
 

@@ -72,7 +72,7 @@ class Process:
 
 
 class Watcher(Node):
-    """Keeps the node's latest `/diagnostics` and samples what its process takes."""
+    """Keeps the node's latest `/diagnostics` and samples the resources of its process."""
 
     def __init__(self) -> None:
         super().__init__('latency_benchmark')

@@ -1,4 +1,4 @@
-"""Descriptors of real street images, with what is needed to know the same place again.
+"""Descriptors of real street images, with the ground truth of places.
 
 They are made once with the shipped weights and kept in a file; `index_scale` makes maps of any
 size of them.
@@ -23,7 +23,7 @@ from ghost_vpr_ros.replay.descriptors.extraction import extract_descriptors
 
 _METRES_PER_DEGREE = 111_320.0
 _WALK_STEP_M = 2.0
-"""Frames of a walk whose positions nobody knows: about two steps apart."""
+"""Distance of frames of a walk without positions: about two steps."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def _walk(folder: Path, group: str, role: str) -> Iterator[_Listed]:
 
 
 def _street_views(folder: Path) -> Iterator[_Listed]:
-    """Every second panorama asks: its neighbours show the same place in another picture."""
+    """Every second panorama is a query: its neighbours show the same place in another picture."""
     for row in _rows(folder):
         x_m, y_m = _metres(row['latitude'], row['longitude'])
         role = 'query' if int(row['panorama']) % 2 else 'map'

@@ -19,7 +19,7 @@ SECTIONS = {
     'frame': frame_report.section,
     'node': node_report.section,
 }
-"""What a file says that it is -> its section; in the order of the page."""
+"""Kind of a results file -> its section; in the order of the page."""
 
 HEAD = [
     '# Benchmarks',

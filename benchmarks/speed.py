@@ -3,7 +3,7 @@
     python -m benchmarks.speed --out speed.json
     python -m benchmarks.speed --out quick.json --quick
 
-For each engine every network gets a process of its own. They are asked in turn, a block of
+For each engine every network gets a process of its own. They run in turn, a block of
 repetitions each, round after round, so that whatever else the machine does hits all alike; a pass
 over the trunks alone, in the same rounds, shows what the head costs. One image at a time, from its
 bytes to the descriptor. `python -m benchmarks.report` makes the page of it.

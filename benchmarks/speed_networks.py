@@ -37,7 +37,7 @@ class Size(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Size:
-        """The size that `640x480` says."""
+        """The size in `640x480`."""
         width, _, height = text.partition('x')
         return cls(int(width), int(height))
 
@@ -168,7 +168,7 @@ NETWORKS: dict[str, Callable[[Size], TimedNetwork]] = {
 
 def build_network(name: str, size: Size, part: str) -> TimedNetwork:
     """A network in evaluation mode, `whole` or its `trunk` alone."""
-    # Parts that have no numbers of ours draw them as they are built.
+    # Parts without trained weights draw random ones as they are built.
     torch.manual_seed(SEED)
     network = NETWORKS[name](size).eval().requires_grad_(False)
     return network.without_head() if part == 'trunk' else network

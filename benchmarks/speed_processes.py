@@ -1,4 +1,4 @@
-"""The processes of the speed benchmark: started, asked in turn, ended."""
+"""The processes of the speed benchmark: started, run in turn, ended."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Worker:
     """A process of `benchmarks.speed_worker`.
 
     Attributes:
-        job: what it runs.
-        ready: what it said when it was ready.
+        job: that it runs.
+        ready: its message when it was ready.
         round_ms: milliseconds of the repetitions, a list for each round.
-        memory: what it said about its memory at the end.
+        memory: its memory report at the end.
     """
 
     def __init__(self, job: dict[str, Any]) -> None:
@@ -57,7 +57,7 @@ class Worker:
         self.round_ms.append(self._answer())
 
     def end(self) -> None:
-        """Ask for its memory and let it go."""
+        """Request its memory report and end it."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         self.memory = self._answer()

@@ -25,7 +25,7 @@ def section(report: dict[str, Any]) -> list[str]:
         *machine_lines(report),
         *_how(report),
         '',
-        '### What the networks cost on paper',
+        '### Nominal cost of the networks',
         '',
         *_networks(report),
         '',

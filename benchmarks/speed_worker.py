@@ -2,7 +2,7 @@
 
     python -m benchmarks.speed_worker JOB      (JSON; started by benchmarks.speed)
 
-Says in JSON lines when it is ready, then, for each line `REPETITIONS SECONDS` that it is given,
+Reports in JSON lines when it is ready, then, for each line `REPETITIONS SECONDS` of its input,
 how long each repetition took, and at the end how much memory it needed. Engines other than PyTorch
 run here without PyTorch.
 """

@@ -30,7 +30,7 @@ three have to be 0, or the command ends with status 1.
 
 
 def groups(scale: float, seed: int) -> Iterator[Callable[[], Tally]]:
-    """What is run; `scale` 1 is the whole campaign."""
+    """The parts of a run; `scale` 1 is the whole campaign."""
 
     def share(count: int) -> int:
         return max(2, round(scale * count))

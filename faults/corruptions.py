@@ -36,7 +36,7 @@ def corrupted(content: bytes, rng: np.random.Generator) -> bytes:
 
 
 def corrupt(kind: str, seed: int, count: int) -> Tally:
-    """So many corruptions of a file of one kind."""
+    """A number of corruptions of a file of one kind."""
     tally, done = Tally(f'corrupted: {kind}'), 0
     while done < count:
         command = [

@@ -1,4 +1,4 @@
-"""The kinds of files that this project reads: how one is made, and what it answers."""
+"""The kinds of files that this project reads: how one is made, and its content."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ KEYFRAMES = 30
 
 @dataclass(frozen=True)
 class Answers:
-    """What a file tells.
+    """The content of a file.
 
     Attributes:
-        items: by name; damage may take some away, and never change one.
-        num_damaged: how many the reader says it left out.
+        items: by name; damage may remove some, and never change one.
+        num_damaged: how many the reader reports as left out.
     """
 
     items: dict[str, bytes]
@@ -170,7 +170,7 @@ def _make_calibration(folder: Path) -> Path:
 
 
 def _read_calibration(path: Path) -> Answers:
-    # In a map this text has a checksum; alone it is a table that people may edit.
+    # In a map this text has a checksum; alone it is a table that may be edited.
     found = Calibration.from_json(path.read_bytes().decode('utf-8', 'replace'))
     values = [value for value in vars(found).values() if isinstance(value, float)]
     assert np.isfinite(values).all()

@@ -1,6 +1,6 @@
 """Writers that are killed at random moments, that meet a full disk, and that lose power.
 
-What `durable` says was on the disk has to be there afterwards.
+Content reported as `durable` must be on the disk afterwards.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ CHECKS = {'map': check_map, 'file': check_file}
 
 
 def kill(name: str, seed: int, count: int) -> Tally:
-    """Kill a writer so many times, and read what it left."""
+    """Kill a writer several times, and read what it left."""
     tally, rng = Tally(f'killed: {name}'), random.Random(seed)
     for number in range(count):
         with tempfile.TemporaryDirectory(prefix='faults_') as folder:

@@ -16,7 +16,7 @@ DIM, STEP_M, RADIUS_M = 64, 4.0, 25.0
 
 
 def tunnels(seed: int, count: int) -> Tally:
-    """Maps of one image and noise, or of equal images: they may teach no likelihood."""
+    """Maps of one image and noise, or of equal images: they must yield no likelihood."""
     tally = Tally('tunnels and equal images')
     for number in range(count):
         rng = np.random.default_rng([seed, number])
@@ -40,7 +40,7 @@ def twin_streets(seed: int, count: int) -> Tally:
         away_m, length = rng.uniform(1_000.0, 5_000.0), int(rng.integers(5, 200))
         tracker = MapTracker()
         tracker.start(_reading(0.0))
-        # Driven in steps: the drift grows with the way.
+        # Driven in steps: the drift grows with the distance.
         for along_m in np.linspace(10.0, away_m, 100):
             tracker.follow(_reading(along_m), config)
         contradicted = 0

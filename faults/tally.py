@@ -52,7 +52,7 @@ class Tally:
 
 
 def outcome_of(case: Callable[[], str]) -> tuple[str, str]:
-    """The outcome of a case, and what there is to say of it."""
+    """The outcome of a case, and a remark."""
     try:
         return case(), ''
     except GhostVprError as error:

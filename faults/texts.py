@@ -1,4 +1,4 @@
-"""Texts and headers that nobody should write: tables, settings, EXIF blocks, messages, metadata.
+"""Malformed texts and headers: tables, settings, EXIF blocks, messages, metadata.
 
 Hypothesis makes them from the shape of right ones; whatever is read is refused with a sentence or
 taken. Runs in a process with limited memory.
@@ -187,7 +187,7 @@ MESSAGES = ('image message', 'compressed image')
 
 
 def fuzz(kind: str, number: int, count: int) -> Tally:
-    """So many texts of one kind, read under a limit of memory."""
+    """A number of texts of one kind, read under a limit of memory."""
     tally = Tally(f'fuzzed: {kind}')
     command = [sys.executable, '-m', 'faults.texts', kind, f'{number}', f'{count}']
     # Decoders of pictures complain on stderr by themselves.

@@ -20,7 +20,7 @@ class Lot:
     """The ground of one house.
 
     Attributes:
-        corners: (4, 2) metres, counter-clockwise; the facade stands from corner 0 to corner 1.
+        corners: (4, 2) metres, counter-clockwise; the facade runs from corner 0 to corner 1.
         street_walls: walls k (corner k to k + 1) that face a street: 0, and 3 at a crossing.
         terrace: number of the row that it belongs to; houses of a terrace look alike.
     """

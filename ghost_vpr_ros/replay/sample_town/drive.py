@@ -28,7 +28,7 @@ REVERSED_DRIVE = 2
 
 @dataclass(frozen=True)
 class DriveFrame:
-    """One image of a drive with all that is known of it.
+    """One image of a drive and its data.
 
     Attributes:
         index: position in the drive.
@@ -50,7 +50,7 @@ class DriveFrame:
 
 
 class SampleTown:
-    """The town and its drives; everything is made when it is first asked for.
+    """The town and its drives; everything is made on first use.
 
     Attributes:
         config: all settings.
@@ -111,7 +111,7 @@ class Drive:
         return self.renderer.render(self.trajectory.map_T_base[index], moving, grain)
 
     def release(self) -> None:
-        """Free the lit textures; they are made anew when an image is asked for again."""
+        """Free the lit textures; they are made again for the next image."""
         self.__dict__.pop('renderer', None)
 
     def compass_deg(self, sigma_deg: float) -> NDArray[np.float64]:

@@ -2,7 +2,7 @@
 
 Two tables lie beside the images of each drive, both of them manifests. `manifest.csv` holds what
 sensors measured: WGS84 positions from a noisy receiver, empty in its gaps. `truth.csv` holds exact
-positions x, y, z and yaw in the map frame, and no WGS84: nobody mistakes one for the other.
+positions x, y, z and yaw in the map frame, and no WGS84, so that they cannot be confused.
 
 A drive gets its name when it is complete; an interrupted run is taken up where it stopped.
 """
@@ -51,7 +51,7 @@ def make_town(
         out_dir: a new folder, or one of an earlier run with the same settings.
         config: all settings; or give single ones by name, as in `make_town(out, seed=3)`.
         storage: formats of the bags (`bag_mcap`, `bag_sqlite3`) of each drive; may be empty.
-        progress: called with the number of images there are, after each of them.
+        progress: called with the number of images so far, after each of them.
         settings: fields of `TownConfig`, over those of `config`.
 
     Raises:
@@ -108,7 +108,7 @@ def check_reusable(out: Path, config: TownConfig) -> None:
         found = _read_json(folder / DRIVE_NAME)
         if found != wanted:
             raise OutputError(
-                f'{folder}: expected a drive of the settings asked for, found one that differs in '
+                f'{folder}: expected a drive of the requested settings, found one that differs in '
                 f'{_differences(found, wanted)}; give another folder, or remove this one'
             )
 
@@ -126,7 +126,7 @@ def _count(progress: Progress, before: int, done: int) -> None:
 
 
 def _ignore(_: int) -> None:
-    """Progress that nobody wants to see."""
+    """Progress that is not shown."""
 
 
 def _make_drive(folder: Path, sample: SampleTown, number: int, progress: Progress) -> None:

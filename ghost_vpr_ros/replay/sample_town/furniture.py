@@ -18,7 +18,7 @@ CORNER_M = 11.0
 
 @dataclass(frozen=True)
 class Post:
-    """Something that stands upright and looks the same from all sides.
+    """An upright object that looks the same from all sides.
 
     Attributes:
         kind: key of its picture.
@@ -35,7 +35,7 @@ class Post:
 
 @dataclass(frozen=True)
 class ParkingPlace:
-    """A place along a kerb, and the way a car stands in it."""
+    """A place along a kerb, and the direction of a car in it."""
 
     name: str
     position: NDArray[np.float64]

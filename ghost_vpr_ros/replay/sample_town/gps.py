@@ -23,7 +23,7 @@ def town_origin(config: TownConfig) -> GeoPoint:
 
 
 def announced_sigma_m(config: TownConfig) -> float:
-    """The deviation that the receiver states: it does not know of reflections."""
+    """The deviation that the receiver states, without reflections."""
     return float(np.hypot(config.gps_bias_sigma_m, config.gps_white_sigma_m))
 
 

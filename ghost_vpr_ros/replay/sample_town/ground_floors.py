@@ -1,4 +1,4 @@
-"""Paints what a passer-by meets: shop windows with a sign, front doors, garages, offices."""
+"""Paints ground floors: shop windows with a sign, front doors, garages, offices."""
 
 from __future__ import annotations
 

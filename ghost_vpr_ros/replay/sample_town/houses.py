@@ -47,7 +47,7 @@ class House:
         return panel((*a, height), (*(b - a), 0), (0, 0, -height), key, paint, shadowed=street)
 
     def surfaces(self) -> list[Surface]:
-        """All that is to be drawn of the house."""
+        """All surfaces of the house."""
         parts = [self.wall(k) for k in range(4)]
         parts += _roof(self)
         if self.style.ground == 'shop':

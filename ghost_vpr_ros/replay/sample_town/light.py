@@ -1,4 +1,4 @@
-"""Weather and time of day: sun, sky light, exposure, and what they make of a painted colour."""
+"""Weather and time of day: sun, sky light, exposure, and their effect on a painted colour."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Light:
     """The light of one drive; colours are linear, 1 being white paper in full sun.
 
     Attributes:
-        name: as it stands in the manifest.
+        name: in the manifest.
         hour: local time of day at the start of the drive.
-        azimuth_deg: where the sun stands, clockwise from north.
+        azimuth_deg: of the sun, clockwise from north.
         elevation_deg: of the sun over the horizon.
         sun: light that falls on a wall that faces the sun.
         ambient: light from the sky, which also fills the shadows.

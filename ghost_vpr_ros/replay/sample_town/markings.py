@@ -1,4 +1,4 @@
-"""Paints what is painted on roads: centre lines, stop lines, crossings, parking bays, lids."""
+"""Paints road markings: centre lines, stop lines, crossings, parking bays, lids."""
 
 from __future__ import annotations
 

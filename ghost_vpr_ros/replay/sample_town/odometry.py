@@ -50,7 +50,7 @@ class Odometer:
         self.bias_rad_s += float(rng.normal(0, walk))
 
     def pose(self) -> Pose:
-        """Where the odometry believes to be, with covariance (6, 6)."""
+        """The estimate of odometry, with covariance (6, 6)."""
         covariance = np.eye(6) * UPRIGHT_SIGMA**2
         index = np.ix_((0, 1, 5), (0, 1, 5))
         floor = np.diag([STEP_FLOOR_M**2, STEP_FLOOR_M**2, 1e-6])

@@ -13,8 +13,8 @@ class Paper:
     """A texture that is painted in metres, x from the left and y up from its lower edge.
 
     Attributes:
-        rgb: (H, W, 3) uint8, what it looks like in white light.
-        glow: (H, W) uint8, how strongly it shines by itself at night.
+        rgb: (H, W, 3) uint8, its colour in white light.
+        glow: (H, W) uint8, light that it emits at night.
     """
 
     def __init__(self, rgb: NDArray[np.uint8], px_per_m: float) -> None:

@@ -1,4 +1,4 @@
-"""Paints what stands on the pavement: trees, lamps, signs, bins; all with transparency."""
+"""Paints objects on the pavement: trees, lamps, signs, bins; all with transparency."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class Canvas:
         self._rows = np.arange(height_px, dtype=np.float32)
 
     def draw(self, patch: Patch) -> None:
-        """Draw the patch where it is nearer than what is there."""
+        """Draw the patch where it is nearer than what is drawn."""
         box = self._box(patch.polygon)
         if box is None:
             return

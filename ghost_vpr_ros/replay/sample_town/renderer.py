@@ -1,4 +1,4 @@
-"""Draws what the camera sees: sky, ground, surfaces near to far, posts far to near, haze, lens."""
+"""Renders the camera's view: sky, ground, surfaces near to far, posts far to near, haze, lens."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Renderer:
         moving_sun = self.scene.sunshine(passing.middles, passing.normals)
         pairs = ((self._standing, self._standing_sun), (passing, moving_sun))
         sights = [(sight, *pair) for pair in pairs for sight in pair[0].visible(view)]
-        # Near things first: what they hide is then never sampled.
+        # Near surfaces first: what they hide is then never sampled.
         for sight, group, sun in sorted(sights, key=lambda item: item[0].distance_m):
             surface = group.surfaces[sight.index]
             lit = partial(self.scene.lit, surface, float(sun[sight.index]))
@@ -99,7 +99,7 @@ class Renderer:
         image = np.asarray(cv2.multiply(rgb, self._vignette, dtype=cv2.CV_8U), np.uint8)
         if noise is None:
             return image
-        # One noise field, rolled at random, costs a tenth of drawing it anew.
+        # One noise field, rolled at random, costs a tenth of a new one.
         grain = noise.integers(-4, 5, (64, 64, 3), dtype=np.int16)
         tiles = (-(-image.shape[0] // 64), -(-image.shape[1] // 64), 1)
         grain = np.tile(grain, tiles)[: image.shape[0], : image.shape[1]]

@@ -55,7 +55,7 @@ def plan_nodes(grid: StreetGrid, route: str, length_m: float) -> list[Node]:
         if driven >= length_m:
             return nodes
     raise ConfigError(
-        f'route snake: {length_m:.0f} m were asked for, but the town has {driven:.0f} m without a '
+        f'route snake: {length_m:.0f} m were requested, but the town has {driven:.0f} m without a '
         f'revisit; lower frames or interval_m, or raise blocks'
     )
 

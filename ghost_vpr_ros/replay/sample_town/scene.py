@@ -51,7 +51,7 @@ class Scene:
 
     @cached_property
     def surfaces(self) -> list[Surface]:
-        """Everything that stands still, trees and other posts left out."""
+        """Everything static, except for trees and other posts."""
         parts = [part for house in self.town.houses for part in house.surfaces()]
         return parts + [part for car in self.parked for part in car.surfaces()]
 

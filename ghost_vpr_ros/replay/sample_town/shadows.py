@@ -42,7 +42,7 @@ class HeightMap:
         cv2.circle(self.heights_m, (int(x), int(y)), round(radius_m / CELL_M), height_m, -1)
 
     def in_sun(self, points: NDArray[np.float64], sun: NDArray[np.float64]) -> NDArray[np.float32]:
-        """1 where nothing stands between a point (N, 3) and the sun, else 0: float32 (N,)."""
+        """1 where nothing is between a point (N, 3) and the sun, else 0: float32 (N,)."""
         level = float(np.hypot(sun[0], sun[1]))
         if sun[2] < SLOPE_FLOOR * level:
             return np.zeros(len(points), np.float32)

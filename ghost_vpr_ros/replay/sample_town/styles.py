@@ -1,4 +1,4 @@
-"""What a house looks like, drawn by lot: material, windows, ground floor, roof, name of a shop."""
+"""The look of a house, drawn at random: material, windows, ground floor, roof, name of a shop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Textured planar surfaces in the map frame: what every visible thing is made of."""
+"""Textured planar surfaces in the map frame, of which everything visible is made."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Texture:
 
     Attributes:
         image: (H, W, 3) RGB or (H, W, 4) RGBA uint8.
-        glow: (H, W) uint8, how strongly it shines by itself, or None.
+        glow: (H, W) uint8, light that it emits, or None.
     """
 
     image: NDArray[np.uint8]

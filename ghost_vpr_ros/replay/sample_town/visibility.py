@@ -95,7 +95,7 @@ class Sight:
     Attributes:
         index: of the surface in its set.
         distance_m: from the camera to its nearest corner.
-        make_patch: gives what is to be drawn once the texture is known.
+        make_patch: makes the patch once the texture is known.
     """
 
     index: int
