@@ -31,8 +31,8 @@ from ghost_vpr_ros.core.geodesy import LocalFrame
 from ghost_vpr_ros.core.map.views import Views
 from ghost_vpr_ros.core.model.default_weights import load_default_model
 from ghost_vpr_ros.core.probability.inlier_evidence import FREE_INLIERS, InlierEvidence
-from ghost_vpr_ros.core.verification.choice import Verifier, create_verifier
-from ghost_vpr_ros.core.verification.geometric import VerifiedCandidate
+from ghost_vpr_ros.core.verification.geometric import GeometricVerifier, VerifiedCandidate
+from ghost_vpr_ros.core.verification.patch_features import PatchExtractor
 from ghost_vpr_ros.replay.descriptors.extraction import extract_descriptors
 from ghost_vpr_ros.replay.sources.image_sources import open_source
 
@@ -117,10 +117,11 @@ def verified(
     return found
 
 
-def shipped_verifier(views: Views, config: VerificationConfig) -> Verifier:
+def shipped_verifier(views: Views, config: VerificationConfig) -> GeometricVerifier:
     """The verifier of this name, with the shipped network where it needs one."""
     model = load_default_model()
-    return create_verifier(config, views, None, model, create_engine(model))
+    network = PatchExtractor(create_engine(model), model.preprocessing, config)
+    return GeometricVerifier(views, None, config, network)
 
 
 def keyframe(number: int) -> Keyframe:
@@ -177,7 +178,7 @@ def time_three(data: Path, config: VerificationConfig) -> None:
 
 
 def timed(
-    verifier: Verifier, image: NDArray[np.uint8], candidates: list[Candidate]
+    verifier: GeometricVerifier, image: NDArray[np.uint8], candidates: list[Candidate]
 ) -> tuple[float, float]:
     """Milliseconds of one call: on the clock, and of CPU, which other programs do not change."""
     started, cpu_before = time.perf_counter(), time.process_time()

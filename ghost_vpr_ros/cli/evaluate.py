@@ -36,10 +36,9 @@ from ghost_vpr_ros.cli.table import (
 from ghost_vpr_ros.cli.truth_options import add_truth_option, ground_truth_of
 from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.config.image import ImageConfig
-from ghost_vpr_ros.core.config.verification import PatchNetVladConfig
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.replay.bags.topics import BagTopics
-from ghost_vpr_ros.replay.config import EvaluationConfig, RerankConfig
+from ghost_vpr_ros.replay.config import EvaluationConfig, PatchNetVladConfig, RerankConfig
 from ghost_vpr_ros.replay.output_files import make_output_folder
 
 if TYPE_CHECKING:

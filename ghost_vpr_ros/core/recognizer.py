@@ -54,8 +54,8 @@ from ghost_vpr_ros.core.recognition.pose_estimate import (
     weighed_by_geometry,
 )
 from ghost_vpr_ros.core.search.ranking import BuildProgress
-from ghost_vpr_ros.core.verification.choice import Verifier, create_verifier
-from ghost_vpr_ros.core.verification.geometric import VerifiedCandidate
+from ghost_vpr_ros.core.verification.geometric import GeometricVerifier, VerifiedCandidate
+from ghost_vpr_ros.core.verification.patch_features import PatchExtractor
 
 
 def _unchanged(engine: Engine) -> Engine:
@@ -144,9 +144,10 @@ class PlaceRecognizer:
         self._camera = camera
         before.close()
 
-    def _create_verifier(self, camera: CameraIntrinsics | None) -> Verifier:
+    def _create_verifier(self, camera: CameraIntrinsics | None) -> GeometricVerifier:
         config = VerificationConfig(features=self._config.verify_features)
-        return create_verifier(config, views_of(self.place_map), camera, self.model, self._engine)
+        network = PatchExtractor(self._engine, self._preprocessing, config)
+        return GeometricVerifier(views_of(self.place_map), camera, config, network)
 
     @property
     def num_known(self) -> int:

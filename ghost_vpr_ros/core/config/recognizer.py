@@ -148,7 +148,7 @@ class RecognizerConfig(Config):
     verify_features: str = setting(
         VerificationConfig.features,
         'local features; sift: separates best; orb: is faster; network: the feature map of the '
-        'network, too coarse for the direction of a closure; patch-netvlad: its patches, likewise',
+        'network, too coarse for the direction of a closure',
         choices=FEATURES,
         runtime=True,
     )

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ghost_vpr_ros.core.config.settings import Config, setting
-from ghost_vpr_ros.core.errors import ConfigError
-
-PATCH_NETVLAD = 'patch-netvlad'
-FEATURES = ('sift', 'orb', 'network', PATCH_NETVLAD)
+FEATURES = ('sift', 'orb', 'network')
 
 
 @dataclass(frozen=True)

@@ -45,10 +45,8 @@ LEARNED = {
     'sift': InlierEvidence(-1.23, 0.59, 560.0, 13),
     'orb': InlierEvidence(-0.78, 1.85, 560.0, 10),
     'network': InlierEvidence(-1.11, 0.11, 560.0, 35),
-    'patch-netvlad': InlierEvidence(-0.75, 0.03, 560.0, 87),
 }
 """By kind of local features, at the default settings; `network` is the shipped one, 14 x 14 cells.
 
 Its inliers grow with the cells: a network of another size needs `min_inliers`, or learning again.
-So do those of `patch-netvlad`, of 318 patches.
 """

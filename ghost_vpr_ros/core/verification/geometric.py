@@ -9,7 +9,7 @@ direction, never its distance, which two images do not determine.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
@@ -101,20 +101,6 @@ class VerifiedCandidates:
         return max(verified, key=lambda item: item.candidate.inliers, default=None)
 
 
-def verify_chosen(
-    candidates: Sequence[Candidate],
-    chosen: Collection[int | None],
-    verify_one: Callable[[Candidate], VerifiedCandidate],
-) -> VerifiedCandidates:
-    """The candidates whose numbers are chosen verified, the others unchanged."""
-    return VerifiedCandidates(
-        tuple(
-            verify_one(candidate) if number in chosen else VerifiedCandidate(candidate)
-            for number, candidate in enumerate(candidates)
-        )
-    )
-
-
 class GeometricVerifier:
     """Verifies the candidates of one map; not for several threads at once."""
 
@@ -174,7 +160,12 @@ class GeometricVerifier:
         ahead = None if self._ahead is None else self._ahead.take(image)
         query = self._extract(image) if ahead is None else ahead
         chosen = {*range(self._config.candidates), rival}
-        return verify_chosen(candidates, chosen, partial(self._verify_one, query))
+        return VerifiedCandidates(
+            tuple(
+                self._verify_one(query, each) if number in chosen else VerifiedCandidate(each)
+                for number, each in enumerate(candidates)
+            )
+        )
 
     def likelihood_ratio(self, inliers: int) -> float:
         """p(inliers | right place) / p(inliers | wrong place); 1 for -1, which is no evidence."""

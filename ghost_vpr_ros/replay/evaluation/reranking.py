@@ -16,8 +16,9 @@ from ghost_vpr_ros.core.model.description import DescribedModel
 from ghost_vpr_ros.core.model.whitening import Whitening
 from ghost_vpr_ros.core.verification.patch_netvlad import ImagePatches, PatchDescriber, compare
 from ghost_vpr_ros.core.verification.view_features import FeatureCache
-from ghost_vpr_ros.replay.config import RerankConfig
+from ghost_vpr_ros.replay.config import PatchNetVladConfig, RerankConfig
 from ghost_vpr_ros.replay.evaluation.evaluator import NO_ROW
+from ghost_vpr_ros.replay.evaluation.patch_netvlad import ImagePatches, PatchDescriber, compare
 
 
 class PatchReranker:

@@ -10,8 +10,8 @@ from ghost_vpr_ros.core.config.map import MapConfig
 from ghost_vpr_ros.core.config.model import ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.config.settings import Config, nearest_hint, setting, settings_of
-from ghost_vpr_ros.core.config.verification import PatchNetVladConfig
 from ghost_vpr_ros.core.errors import ConfigError
+from ghost_vpr_ros.replay.config import PatchNetVladConfig
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.model.netvlad import NetVLAD
 from ghost_vpr_ros.core.model.whitening import Whitening
 from ghost_vpr_ros.core.preprocessing import pixel_batch, preprocess
-from ghost_vpr_ros.core.verification.patch_netvlad import (
+from ghost_vpr_ros.replay.config import PatchNetVladConfig
+from ghost_vpr_ros.replay.evaluation.patch_netvlad import (
     ImagePatches,
     PatchDescriber,
     PatchGrid,
