@@ -187,20 +187,35 @@ class RememberingVerifier:
         self._verifier.close()
 
     def verify(
-        self, image: NDArray[np.uint8], candidates: Sequence[Candidate]
+        self,
+        image: NDArray[np.uint8],
+        candidates: Sequence[Candidate],
+        rival: int | None = None,
     ) -> VerifiedCandidates:
         """As `GeometricVerifier.verify` of the default configuration."""
-        count = VerificationConfig.candidates
+        chosen = {*range(VerificationConfig.candidates), rival}
         key = hashlib.sha256(np.ascontiguousarray(image).data).digest()
-        pairs = [(key, each.keyframe.keyframe_id) for each in candidates[:count]]
-        new = [c for c, pair in zip(candidates, pairs, strict=False) if pair not in self._known]
-        for item in self._verifier.verify(image, new).items:
+        pairs = {
+            number: (key, each.keyframe.keyframe_id)
+            for number, each in enumerate(candidates)
+            if number in chosen
+        }
+        new = [candidates[number] for number, pair in pairs.items() if pair not in self._known]
+        for item in self._verifier.verify(image, new, len(new) - 1).items:
             self._known[key, item.candidate.keyframe.keyframe_id] = item
-        found = [
-            replace(item, candidate=replace(each, inliers=item.candidate.inliers))
-            for each, item in zip(candidates, map(self._known.__getitem__, pairs), strict=False)
-        ]
-        return VerifiedCandidates((*found, *map(VerifiedCandidate, candidates[count:])))
+        return VerifiedCandidates(
+            tuple(
+                self._remembered(each, pairs[number])
+                if number in pairs
+                else VerifiedCandidate(each)
+                for number, each in enumerate(candidates)
+            )
+        )
+
+    def _remembered(self, candidate: Candidate, pair: Pair) -> VerifiedCandidate:
+        """The result of the pair, with the candidate's own probability."""
+        item = self._known[pair]
+        return replace(item, candidate=replace(candidate, inliers=item.candidate.inliers))
 
 
 class Workshop:

@@ -149,7 +149,7 @@ class CountingVerifier:
     def __init__(self):
         self.asked = []
 
-    def verify(self, image, candidates):
+    def verify(self, image, candidates, rival=None):
         self.asked += [each.keyframe.keyframe_id for each in candidates]
         return VerifiedCandidates(
             tuple(
@@ -172,6 +172,15 @@ def test_a_pair_is_verified_once_and_keeps_the_new_probability():
     assert inner.asked == [1, 2, 3, 5]
     assert [c.inliers for c in found] == [2, 5, 1, -1]
     assert {c.probability for c in found} == {0.7}
+
+
+def test_the_rival_is_verified_too():
+    inner = CountingVerifier()
+    image = np.zeros((4, 4, 3), np.uint8)
+    five = candidates(1, 2, 3, 4, 5, probability=0.7)
+    found = RememberingVerifier(inner, {}).verify(image, five, 4).candidates
+    assert inner.asked == [1, 2, 3, 5]
+    assert [c.inliers for c in found] == [1, 2, 3, -1, 5]
 
 
 def test_another_image_is_another_pair():
