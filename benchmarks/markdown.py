@@ -24,7 +24,7 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def significant(value: float, digits: int = 3) -> str:
-    """A number with so many digits and no exponent: 0.0123, 1.23, 123, 1234."""
+    """A number with a given count of digits and no exponent: 0.0123, 1.23, 123, 1234."""
     if value == 0.0:
         return '0'
     text = f'{value:.{digits}g}'

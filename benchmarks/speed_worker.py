@@ -39,7 +39,7 @@ def make_image(width_px: int, height_px: int, rng: np.random.Generator) -> Pixel
 
 
 def torch_runner(job: dict[str, Any]) -> Runner:
-    """PyTorch, channels last, without gradients; compiled where the engine says so."""
+    """PyTorch, channels last, without gradients; compiled where the engine requests it."""
     import torch
 
     from benchmarks.speed_networks import Size, build_network

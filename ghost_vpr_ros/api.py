@@ -1,4 +1,4 @@
-"""The few names that a program of one's own needs; `docs/api.md` shows them at work.
+"""The few names that a program needs; `docs/api.md` shows their use.
 
 from ghost_vpr_ros import PlaceMap, load_model
 

@@ -220,7 +220,7 @@ def _rviz(values: dict[str, str]) -> Node:
         name='rviz',
         namespace=namespace,
         arguments=['-d', str(SHARE / 'config' / 'vpr.rviz')],
-        # Not given, it is that of the node here too.
+        # Not given, the default of the node applies here too.
         parameters=[values['params_file'], _parameters({'use_sim_time': values['use_sim_time']})],
         remappings=_rviz_topics(namespace),
     )

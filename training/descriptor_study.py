@@ -141,7 +141,7 @@ class Study:
 def shared_fits(dims: Sequence[int], config: WhiteningConfig) -> list[list[int]]:
     """Groups of sizes, each a prefix of the largest of its group.
 
-    Pairs under other light are looked at in a subspace that a large D makes larger.
+    Pairs under different lighting are used in a subspace that grows with D.
     """
     if not config.light_pairs:
         return [sorted(dims)]
@@ -247,7 +247,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--dims', type=int, nargs='+', default=DIMS, help='sizes D')
     parser.add_argument('--protocols', type=Path, default=PROTOCOLS, help='YAML; default: ours')
     parser.add_argument('--only', nargs='+', default=[], metavar='NAME', help='these protocols')
-    parser.add_argument('--data', type=Path, help=f'stands for ${DATA_VARIABLE} in the protocols')
+    parser.add_argument('--data', type=Path, help=f'value of ${DATA_VARIABLE} in the protocols')
     args = parser.parse_args(arguments)
     if min(args.dims) < 1:
         parser.error('--dims: expected sizes from 1')

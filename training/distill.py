@@ -1,4 +1,4 @@
-"""Teach a trunk the feature maps of a trained network, on photos without any label.
+"""Distil the feature maps of a trained network into a trunk, on photos without labels.
 
 python -m training.distill --config training/configs/NAME.yaml --out RUN [--resume]
 torchrun --nproc-per-node 2 -m training.distill ...      # each process a batch of its own
@@ -33,7 +33,7 @@ from training.trunk.view_bank import BankBatches, ViewBank
 
 LOG_EVERY = 20
 PCA_BATCHES = 16
-"""A reduction is learned on the views of the last so many steps."""
+"""Number of last steps on whose views a reduction is learned."""
 
 
 def distill(experiment: Experiment, folder: RunFolder, processes: Processes) -> None:

@@ -336,7 +336,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--weights', type=Path, nargs='+', required=True, help='weights files')
     parser.add_argument('--protocols', type=Path, default=PROTOCOLS, help='YAML; default: ours')
     parser.add_argument(
-        '--panel', action='store_true', help='the mean over unlike parts, which chooses networks'
+        '--panel',
+        action='store_true',
+        help='the mean over different parts, by which networks are chosen',
     )
     parser.add_argument(
         '--against', type=Path, help='with --panel: weights that the others are compared with'

@@ -1,6 +1,6 @@
 """An experiment's YAML file: seed, architecture, data and one section for each part of the recipe.
 
-Every section is a `Config` beside the code that reads it; the table below only knows where. A
+Every section is a `Config` beside the code that reads it; the table below only locates it. A
 section that is absent keeps its defaults, and each command reads the sections that it needs.
 """
 

@@ -6,7 +6,7 @@ python -m training.finetune photos --queries-where time=180000..055959 --out my.
 
 Part of the area, with a margin around it, is held out: nothing of it is trained on, and recall
 there before and after decides. Where nothing got better the file holds the weights as they were,
-and the first line of the answer tells which.
+and the first line of the output states which.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def finetune(
     config: ProjectionConfig,
     seed: int = 0,
 ) -> tuple[VprModel, Outcome]:
-    """The model with a projection fitted to these places, or as it was where that is no better.
+    """The model with a projection fitted to these places, or unchanged where that is no better.
 
     Args:
         model: with whitening; it is not changed.

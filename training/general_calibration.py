@@ -45,7 +45,7 @@ def best_matches(
     Args:
         descriptors: (N, D) float32, unit norm.
         points: (N, 2) metres.
-        panoramas: of each image, where it is of one: those of the same are no matches.
+        panoramas: of each image, where it is of one: those of the same are not matches.
     """
     right: list[float] = []
     wrong: list[float] = []

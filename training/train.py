@@ -58,7 +58,7 @@ def train(
         maps: folder to keep the maps of a frozen trunk in; None: not kept.
 
     Raises:
-        GhostVprError: data, weights or checkpoint cannot be used, the loss is no number, the
+        GhostVprError: data, weights or checkpoint cannot be used, the loss is not finite, the
             network has collapsed, or the disk is full.
     """
     make_deterministic(experiment.seed)

@@ -133,7 +133,7 @@ def add_whitening_options(parser: argparse.ArgumentParser) -> None:
 
 
 def read_whitening_experiment(args: argparse.Namespace) -> Experiment:
-    """The experiment of `--config`, with what the command line says of the whitening.
+    """The experiment of `--config`, with the command line's options of the whitening.
 
     Raises:
         ConfigError: it cannot be read, or has a bad value.

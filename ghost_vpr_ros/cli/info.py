@@ -58,7 +58,7 @@ def _shipped_weights() -> Path:
 
 
 def is_map(path: Path) -> bool:
-    """Whether a file is a map, or else is taken for weights.
+    """Whether a file is a map; else it is read as weights.
 
     Raises:
         SourceError: it cannot be read.

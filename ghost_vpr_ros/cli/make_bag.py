@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--poses',
         metavar='FILE',
         type=Path,
-        help="poses of the images in place of their own positions: KITTI's poses.txt, a line for "
+        help="poses of the images instead of their own positions: KITTI's poses.txt, a line for "
         'each image, or a TUM trajectory',
     )
     add_where(parser)

@@ -2,7 +2,7 @@
 
 What is published already is not changed, so the command can be repeated at any time: after an
 interruption, or when the map has grown. The shared map answers `ghost-vpr query`, `replay`,
-`info` and the node: give its address in place of a map file.
+`info` and the node: give its address instead of a map file.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ def opened(
 def plain_images_told(*sources: ImageSource) -> Iterator[tuple[ImageSource, ...]]:
     """Yield the sources, and print at the end how many of the images read show nothing.
 
-    A lens cap and a white-out are no places: the node rejects such images.
+    A lens cap or a white-out shows no place: the node rejects such images.
     """
     from ghost_vpr_ros.replay.sources.plain_images import PlainImages
 

@@ -1,1 +1,1 @@
-"""Numbers in, numbers out: images, descriptors, maps, hypotheses. Knows no ROS, bags or CLI."""
+"""Numbers in, numbers out: images, descriptors, maps, hypotheses. Without ROS, bags or CLI."""

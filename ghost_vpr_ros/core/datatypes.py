@@ -60,7 +60,7 @@ class Frame:
     """One image of a source and its metadata; the pixels are read on demand.
 
     Attributes:
-        name: path or bag position; unique inside its source, shown to people.
+        name: path or bag position; unique inside its source, for display.
         load: returns RGB uint8 (H, W, 3); raises `ImageError`.
         stamp_ns: time of capture in integer nanoseconds, or `UNKNOWN_STAMP_NS`.
         geo: WGS84 position where known.

@@ -46,7 +46,7 @@ class PackageError(GhostVprError):
 
 
 class TrainingError(GhostVprError):
-    """A training cannot go on: its loss is no number, or the network has collapsed."""
+    """A training cannot go on: its loss is not finite, or the network has collapsed."""
 
 
 class OutputError(GhostVprError):

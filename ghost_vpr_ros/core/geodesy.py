@@ -36,7 +36,7 @@ class LocalFrame:
         origin: the point that becomes (0, 0, 0).
 
     Raises:
-        ValueError: the origin is no position on Earth.
+        ValueError: the origin is not a position on Earth.
     """
 
     def __init__(self, origin: GeoPoint) -> None:
@@ -100,7 +100,7 @@ def east_north(degrees: ArrayLike) -> NDArray[np.float64]:
 
     One plane cannot serve two continents: seen from the first, distances on the other one shrink,
     to nothing a quarter of the Earth away. So positions that lie far from all others are laid on
-    a plane of their own; the planes are put as far apart as they are on Earth, or further.
+    a plane of their own; the planes are placed at least as far apart as they are on Earth.
 
     Args:
         degrees: (N, 2) latitude and longitude.

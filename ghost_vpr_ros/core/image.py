@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 IMAGE_SUFFIXES = (
     *('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.bmp', '.webp', '.tif', '.tiff', '.ppm', '.pgm'),
 )
-"""File names that are taken for images when a folder is listed (compared in lower case)."""
+"""Suffixes of images when a folder is listed (compared in lower case)."""
 
 RAW_ENCODINGS: dict[str, int] = {
     **{f'{order}8': 3 for order in ('rgb', 'bgr')},
@@ -151,7 +151,7 @@ def debayered(mosaic: NDArray[np.uint8], encoding: str) -> NDArray[np.uint8]:
 
 
 def check_is_picture(data: Buffer, image_format: str, name: str) -> None:
-    """Refuse what travels as a CompressedImage and is no picture of JPEG's kind.
+    """Refuse content of a CompressedImage that is not a still picture.
 
     Raises:
         ImageError: a depth image or packets of a video; with the format and the next step.
@@ -182,7 +182,7 @@ def has_heic_decoder() -> bool:
 def valid_text(name: str) -> str:
     r"""The name of a file as text that can be written everywhere, on one line.
 
-    Bytes that are no UTF-8, and control characters, are shown as an escape (`\xe9`).
+    Bytes that are not UTF-8, and control characters, are shown as an escape (`\xe9`).
     """
     text = name.encode('utf-8', 'surrogateescape').decode('utf-8', 'backslashreplace')
     return ''.join(
@@ -312,7 +312,7 @@ def _rgb_of_mosaic(raw: bytes, source: str, name: str, kind: str) -> NDArray[np.
     """RGB of a PNG or JPEG that a driver wrote of `source`, with its mosaic or in colours."""
     order = source.removeprefix('bayer_')[:4]
     if order not in _BAYER:
-        raise ImageError(f'{name}: {source!r} is no mosaic of {", ".join(_BAYER)}')
+        raise ImageError(f'{name}: {source!r} is not a mosaic of {", ".join(_BAYER)}')
     grey = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_UNCHANGED)
     if grey is None or grey.ndim != 2:
         return np.asarray(cv2.cvtColor(_decode(raw, name, kind), cv2.COLOR_BGR2RGB), np.uint8)

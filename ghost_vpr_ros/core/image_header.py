@@ -1,6 +1,6 @@
 """Format and picture size of a file from its first bytes, before any decoder runs.
 
-A decoder allocates what a header claims: a JPEG of 631 bytes can ask for 6 GB. So the size is
+A decoder allocates what a header claims: a JPEG of 631 bytes can claim 6 GB. So the size is
 read here, in a few microseconds and without trusting a length, and compared with a limit.
 """
 
@@ -70,7 +70,7 @@ class ImageHeader:
     Attributes:
         kind: readable name of the format; empty where it is not known.
         width_px: 0 where the header does not state it.
-        height_px: likewise.
+        height_px: the same.
         bytes_per_pixel: of the decoded picture as its file describes it; 3 where not stated.
     """
 

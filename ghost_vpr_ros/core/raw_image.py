@@ -121,7 +121,7 @@ def _known(encoding: str, name: str) -> str:
     if known is not None:
         return known
     if encoding.lower() in _DEPTHS:
-        hint = 'it is that of a depth camera: choose the topic of its colour or infrared images'
+        hint = 'it comes from a depth camera: choose the topic of its colour or infrared images'
     elif encoding.lower().startswith(_VIDEO):
         hint = 'it is video: decode it first (docs/sources.md), or use JPEG images'
     else:

@@ -1,6 +1,6 @@
 """The order of stamps: the next one, a late one, or a clock that jumped.
 
-Images, odometry and fixes all go by this one rule, in the node and in a replay.
+Images, odometry and fixes all follow this rule, in the node and in a replay.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ def write_whole(path: Path, data: bytes | Iterable[bytes | memoryview], *, durab
         OSError: it cannot be written; an earlier file is unchanged and nothing is left beside it.
     """
     with unfinished_file(path) as unfinished:
-        # Not made anew: the name may only lead to the file that was made for us.
+        # Not created again: the name may only lead to the file that was made for us.
         with unfinished.open('r+b') as file:
             file.writelines((data,) if isinstance(data, bytes) else data)
             if durable:

@@ -39,7 +39,7 @@ class BuildResult:
 
 
 def remove_map(path: Path) -> None:
-    """Delete a map and what SQLite or the search index left beside it; no map is no error.
+    """Delete a map and what SQLite or the search index left beside it; it may be missing.
 
     A killed writer leaves the write-ahead log, and a new map of this name would be refused.
     """

@@ -24,7 +24,7 @@ NodeT = TypeVar('NodeT', bound=Node)
 
 
 class StopRequest:
-    """Exit status that ends the process; a signal asks for 0."""
+    """Exit status that ends the process; a signal requests 0."""
 
     def __init__(self) -> None:
         # A SimpleQueue may be filled from a signal handler, an Event may lock up there.
@@ -43,7 +43,7 @@ class StopRequest:
         """
         reading, writing = os.pipe()
         os.set_blocking(writing, False)
-        # Python's own handlers wait until a library that loads for minutes gives way.
+        # Python's own handlers wait until a library that loads for minutes returns.
         signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
         thread = threading.Thread(target=_end_at_signal, args=(reading,), daemon=True)
         thread.start()

@@ -136,7 +136,7 @@ def test_ground_truth_of_another_data_set_is_refused(program, folder, again, tmp
     other = tmp_path / 'other.csv'
     other.write_text('query,database\nnight/1.jpg,day/1.jpg\n')
     error = evaluate(program, folder, again, tmp_path / 'out', '--ground-truth', other).error
-    assert "'night/1.jpg' is no query" in error
+    assert "'night/1.jpg' is not a query" in error
     numbers = tmp_path / 'other.npy'
     np.save(numbers, np.array([[0, 1000]]))
     error = evaluate(program, folder, again, tmp_path / 'out', '--ground-truth', numbers).error

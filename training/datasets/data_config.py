@@ -65,7 +65,7 @@ class DataConfig(Config):
     )
     views: int = setting(
         0,
-        'views of each panorama, evenly spaced over all headings, in place of its images; 0: none',
+        'views of each panorama, evenly spaced over all headings, instead of its images; 0: none',
         low=0,
         high=360,
     )

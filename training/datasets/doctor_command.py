@@ -2,7 +2,7 @@
 
 Counts against the published table, missing, duplicate and unreadable images, coordinates, order of
 lists, thresholds, positives of the queries, and what the parts train, val and test share.
-Exits with 0 where nothing is wrong, with 1 otherwise; notes are no problems.
+Exits with 0 where nothing is wrong, with 1 otherwise; notes are not problems.
 """
 
 from __future__ import annotations

@@ -35,8 +35,8 @@ def open_place_set(config: DataConfig) -> PlaceSet:
 
     Raises:
         ConfigError: settings that contradict each other or that the format has no use for.
-        SourceError: missing, unreadable, lists that do not belong together, or views asked of
-            images that are no panoramas.
+        SourceError: missing, unreadable, lists that do not belong together, or views requested
+            from images that are not panoramas.
         BagError: a bag that is damaged or lacks a topic.
     """
     places = _read(config)

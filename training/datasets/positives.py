@@ -106,7 +106,7 @@ class WeakLabels:
         """
         number = int(np.searchsorted(self.queries, query))
         if number == len(self.queries) or self.queries[number] != query:
-            raise ValueError(f'row {query} is no training query')
+            raise ValueError(f'row {query} is not a training query')
         return number
 
     def positives(self, query: int) -> NDArray[np.int64]:
@@ -118,7 +118,7 @@ class WeakLabels:
 
         Args:
             query: row of any image.
-            rows: (n,) int64 rows of any images; -1 is no image and never a negative.
+            rows: (n,) int64 rows of any images; -1 is not an image and never a negative.
         """
         offset_m = self.places.positions_m[rows] - self.places.positions_m[query]
         far = np.einsum('ij,ij->i', offset_m, offset_m) > self.config.negative_distance_m**2

@@ -63,7 +63,7 @@ def pair_projection(
         descriptors: (N, M) of N images.
         changed: (N, M) of the same images under other light, row by row.
         dim: D.
-        subspace: directions of largest variance of both sets in which pairs are looked at; fewer
+        subspace: directions of largest variance of both sets in which pairs are compared; fewer
             where these do not span as many.
         shrinkage: share of the identity in the covariance of the differences, 0 .. 1; at 1 the
             result is PCA without whitening.

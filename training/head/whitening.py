@@ -50,7 +50,7 @@ class WhiteningConfig(PcaConfig):
         'augmentation), and keep what varies most besides; power and shrinkage do nothing then',
     )
     pair_subspace: int = setting(
-        1024, 'directions of largest variance in which pairs are looked at', low=1, high=65536
+        1024, 'directions of largest variance in which pairs are compared', low=1, high=65536
     )
     pair_shrinkage: float = setting(
         0.4, 'share of the identity in the covariance of the differences', low=0.0, high=1.0

@@ -1,7 +1,7 @@
 """Photometric augmentation and random views: a place at another time of day.
 
 The papers do not augment; Ghost-dil-NetVLAD names night as its weakness and as future work. Each
-effect has a probability of its own and is measured apart in docs/training.md.
+effect has a probability of its own and is measured separately in docs/training.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Descriptors of training images by the network as it is now, shared among the processes.
+"""Descriptors of training images by the current network, shared among the processes.
 
 For mining a copy of the network describes faster: batch norm folded away, the trunk in bfloat16.
 A CPU that computes in bfloat16 takes half of the time (320x320 inputs, 960
@@ -36,7 +36,7 @@ class Describer:
         """Describe the images of a store, `batch_size` of them at once.
 
         Args:
-            model: as it is when it is called.
+            model: in its state at the call.
             store: the images.
             processes: that share the work.
             batch_size: images in memory at once.
@@ -73,7 +73,7 @@ class Describer:
 
 
 def quick_copy(model: VprModel) -> VprModel:
-    """The copy, in evaluation mode, for the weights as they are now."""
+    """The copy, in evaluation mode, of the current weights."""
     quick = copy.deepcopy(model).eval().requires_grad_(False)
     quick.backbone.__dict__.pop('forward', None)  # Of `precision.run_trunk_in`, bound to `model`.
     fold_batch_norm(quick.backbone)

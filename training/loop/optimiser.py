@@ -21,7 +21,7 @@ from ghost_vpr_ros.core.model.vpr_model import VprModel
 _OF_TRUNKS = dict.fromkeys(name for each in BACKBONES.values() for name in each.layers)
 LAYERS = ('all', *_OF_TRUNKS, 'pooling')
 """Where training can begin: everything, a layer of the trunk, or only what follows the trunk
-(reduction, pooling). `BACKBONES` says which layers a trunk has: GhostCNN the stages and rows of
+(reduction, pooling). `BACKBONES` lists the layers of a trunk: GhostCNN the stages and rows of
 Table 1, and the last convolution behind them."""
 
 

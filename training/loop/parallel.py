@@ -75,7 +75,7 @@ class Processes:
 
         Args:
             module: the network; parameters of rank 0 go to all.
-            same_buffers: whether buffers never change, so that nobody has to send them.
+            same_buffers: whether buffers never change, so that they need not be sent.
         """
         if self.world == 1:
             return module

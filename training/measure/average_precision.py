@@ -16,7 +16,7 @@ def average_precision(
 ) -> float:
     """Average precision of one query, 0 to 1.
 
-    At the i-th positive, found after s images that are no junk, the trapezoid between the
+    At the i-th positive, found after s images that are not junk, the trapezoid between the
     precisions (i - 1) / (s - 1), 1 where s = 1, and i / s is added, over a step of recall.
 
     Args:

@@ -203,7 +203,7 @@ def _of_one_light(name: str, places: PlaceSet, light: str) -> PlaceSet:
     """The set with every third query only; unchanged where no light is named.
 
     Raises:
-        SourceError: the queries are no threes.
+        SourceError: the queries are not triples.
     """
     if not light:
         return places

@@ -39,7 +39,7 @@ def judge(
 
     Args:
         queries: (Q, D) unit-norm descriptors.
-        database: (M, D) likewise.
+        database: (M, D) of the database.
         protocol: of these queries and this database.
         reranker: puts the first rows of each query into another order; None: they stay.
 

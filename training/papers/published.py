@@ -27,7 +27,7 @@ class PublishedTable:
         name: of the table.
         what: what it measures, one sentence.
         columns: N of recall@N, or names of other quantities.
-        decimals: that recalls are printed with; 0: the figures are no recalls.
+        decimals: that recalls are printed with; 0: the figures are not recalls.
         sets: data set -> row -> one figure a column, None where it is not known.
     """
 

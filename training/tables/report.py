@@ -1,4 +1,4 @@
-"""The report of a table: our figures with spread, the published ones apart, and verdicts."""
+"""The report of a table: our figures with spread, the published ones, and verdicts."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def _ranks(row: Mapping[str, Any], reference: PublishedTable | None) -> list[str
 
 
 def _figure(value: Mapping[str, float], digits: int, several: bool) -> str:
-    """The mean, and the spread where there is one to speak of."""
+    """The mean, and the spread where there are several seeds."""
     mean = f'{value["mean"]:.{digits}f}'
     return f'{mean} ± {value["spread"]:.{digits}f}' if several else mean
 

@@ -298,7 +298,7 @@ class PcaConfig(Config):
     )
     exact_side: int = setting(
         4096,
-        'auto is exact up to so many images or descriptor dimensions, whichever are fewer',
+        'auto is exact up to this many images or descriptor dimensions, whichever are fewer',
         low=1,
         high=100_000,
     )

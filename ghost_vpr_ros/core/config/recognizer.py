@@ -9,7 +9,7 @@ from ghost_vpr_ros.core.config.verification import FEATURES, VerificationConfig
 from ghost_vpr_ros.core.errors import ConfigError
 
 INDEXES = ('auto', 'exact', 'approximate')
-"""Kinds of search index; `auto` goes by the size of the map."""
+"""Kinds of search index; `auto` depends on the size of the map."""
 
 
 @dataclass(frozen=True)

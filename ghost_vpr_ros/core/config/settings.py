@@ -22,7 +22,7 @@ ConfigT = TypeVar('ConfigT', bound='Config')
 class Setting:
     """One field: help text, unit, inclusive range, choices, and whether it changes at run time.
 
-    A default of `()` stands for any number of values of type `item`; a single one is taken for a
+    A default of `()` stands for any number of values of type `item`; a single one counts as a
     list of one.
     """
 
@@ -85,7 +85,7 @@ class Setting:
         return f'{low} .. {high} {self.unit}'.strip()
 
     def argument(self) -> dict[str, Any]:
-        """What argparse's `add_argument` takes for this setting as an option without a default.
+        """Arguments of argparse's `add_argument` for this setting, without a default.
 
         The action of a switch, a setting of type `bool`, is left to the caller.
         """

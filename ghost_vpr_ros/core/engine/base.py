@@ -31,7 +31,7 @@ class Engine(Protocol):
         ...
 
     def feature_map(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Feature maps (B, C, h', w') float32, as they are pooled, of the same inputs."""
+        """Feature maps (B, C, h', w') float32, the input of the pooling, of the same inputs."""
         ...
 
     def close(self) -> None:
@@ -61,7 +61,7 @@ class GraphEngine(ABC):
         return np.concatenate(each)
 
     def feature_map(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Feature maps (B, C, h', w') float32, as they are pooled, of the same inputs.
+        """Feature maps (B, C, h', w') float32, the input of the pooling, of the same inputs.
 
         Raises:
             DeviceError: the graph is a foreign network, which only describes images.

@@ -25,7 +25,7 @@ def compiled_files(engine: str, *made_of: str | bytes) -> Iterator[Path | None]:
     """The folder for what an engine compiles; what lies there at the end is recorded.
 
     Args:
-        engine: its name, which is that of the folder above.
+        engine: its name, also that of the folder above.
         made_of: graph and settings; others get another folder.
 
     Yields:

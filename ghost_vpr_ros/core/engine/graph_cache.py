@@ -103,7 +103,7 @@ def graph_of(model: VprModel | StoredModel, precision: str) -> bytes:
 
 
 def keep_graph(model_hash: str, precision: str, graph: bytes) -> Path | None:
-    """Put a graph into the cache; None where that cannot be written, and the graph is made anew.
+    """Put a graph into the cache; None where it cannot be written, and the graph is made again.
 
     The name appears only when the content is complete.
     """

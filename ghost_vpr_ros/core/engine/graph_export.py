@@ -1,6 +1,6 @@
 """The network as an ONNX graph: pixels in, descriptor and feature map out. Needs PyTorch.
 
-Normalisation is part of the graph, so that an engine gets the bytes of the image as they are;
+Normalisation is part of the graph, so that an engine gets the unchanged bytes of the image;
 batch norm is inside the convolutions, the whitening's mean inside its bias.
 """
 

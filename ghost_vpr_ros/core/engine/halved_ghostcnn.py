@@ -2,7 +2,7 @@
 
 A ghost module's two halves are never joined, since joining them copies every feature map: a fifth
 of the network's time on a CPU. A 1x1 convolution of both is the sum of two convolutions, one of
-each half; depthwise convolutions, gates and shortcuts work on each half by itself.
+each half; depthwise convolutions, gates and shortcuts work on each half separately.
 """
 
 from __future__ import annotations

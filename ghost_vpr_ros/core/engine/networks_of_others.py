@@ -78,7 +78,7 @@ def graph_model(
     Args:
         graph: ONNX with input `pixels`, RGB uint8 (B, h, w, 3), and output `descriptor`, (B, D).
         preprocessing: that it was trained with.
-        name: for people.
+        name: readable.
         provenance: one sentence on where it comes from.
         takes_batches: whether B may be more than 1.
 

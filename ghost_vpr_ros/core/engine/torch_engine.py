@@ -31,7 +31,7 @@ class TorchEngine:
         """Put the network on its device.
 
         Raises:
-            DeviceError: the name is not a device, this machine lacks it, or int8 is asked for.
+            DeviceError: the name is not a device, this machine lacks it, or int8 is requested.
         """
         if config.inference_precision == 'int8':
             raise DeviceError(
@@ -58,7 +58,7 @@ class TorchEngine:
         return self._run(_PixelLayers.__call__, pixels)
 
     def feature_map(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Feature maps (B, C, h', w') float32, as they are pooled, of the same inputs."""
+        """Feature maps (B, C, h', w') float32, the input of the pooling, of the same inputs."""
         return self._run(_PixelLayers.feature_map, pixels)
 
     def _run(

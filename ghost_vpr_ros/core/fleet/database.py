@@ -136,7 +136,7 @@ def shared_address(place: Path | str) -> SharedAddress | None:
     if server is not None:
         return SharedAddress(f'{server[1]}://{server[2]}', server[3] or DEFAULT_NAME)
     for folder, name in ((Path(place), DEFAULT_NAME), (Path(place).parent, Path(place).name)):
-        # A map file may end in .db, too, but is no folder.
+        # A map file may end in .db, too, but is not a folder.
         if folder.suffix == _SUFFIX and folder.is_dir():
             return SharedAddress(str(folder), name)
     return None

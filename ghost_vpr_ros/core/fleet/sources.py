@@ -35,7 +35,7 @@ class SharedSource:
         number: from 0 on, in the order of publishing.
         key: of this session's content, the same in every copy of the map.
         map_uuid: of the map.
-        map_name: in words, for people.
+        map_name: readable.
         session: its name in the map.
         frame: of the map's poses: 'none', 'enu' or 'local'.
         origin: of an 'enu' map.

@@ -349,7 +349,7 @@ def geo_values(geo: GeoPoint | None) -> tuple[Any, ...]:
 
 
 def storable_text(text: str) -> str:
-    """`text`, with `?` for the bytes of a file name that are no UTF-8, which SQLite refuses."""
+    """`text`, with `?` for the bytes of a file name that are not UTF-8, which SQLite refuses."""
     return text.encode('utf-8', 'replace').decode()
 
 

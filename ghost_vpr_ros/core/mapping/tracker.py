@@ -37,7 +37,7 @@ _SURE_AFTER = 2
 
 
 class MapTracker:
-    """Follows odometry and answers; knows its pose once two answers agree, or from a start."""
+    """Follows odometry and answers; its pose is known once two answers agree, or from a start."""
 
     def __init__(self) -> None:
         self.lose()

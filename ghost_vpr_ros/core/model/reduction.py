@@ -53,8 +53,8 @@ class Reduction(nn.Module):
 
         Args:
             local_features: (N, C).
-            parts: channels of joined maps that are reduced apart, each to an equal share of R;
-                empty: all channels are one map.
+            parts: channels of joined maps that are reduced separately, each to an equal share of
+                R; empty: all channels are one map.
 
         Returns:
             The share of the variance that the R directions keep, 0 .. 1.

@@ -71,7 +71,7 @@ def model_to_bytes(model: VprModel, half: bool = False) -> bytes:
 
 
 def _rounded(name: str, tensor: Tensor) -> Tensor:
-    """The nearest numbers of float16 or eight bits; counters and statistics as they are."""
+    """The nearest numbers of float16 or eight bits; counters and statistics unchanged."""
     if name == _IN_EIGHT_BITS:
         levels, step = _eight_bits(tensor)
         return levels * step

@@ -163,7 +163,7 @@ def described(metadata: Mapping[str, str], where: str) -> ModelDescription:
     """The description of the network in the metadata.
 
     Raises:
-        WeightsError: a part is missing, or is no valid configuration.
+        WeightsError: a part is missing, or is not a valid configuration.
     """
     try:
         if metadata['format'] == ONNX_FORMAT:

@@ -33,7 +33,7 @@ class Likelihood(Protocol):
     """What turns margins into probabilities: learned from the map itself, or on a drive.
 
     Attributes:
-        by_similarity: whether it takes similarities themselves in place of margins.
+        by_similarity: whether it takes similarities themselves instead of margins.
     """
 
     by_similarity: ClassVar[bool]

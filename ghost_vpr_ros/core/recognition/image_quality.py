@@ -29,14 +29,14 @@ def why_unusable(image: NDArray[np.uint8], config: RecognizerConfig, *, is_froze
         return 'the camera gives one and the same image while the robot drives; start it again'
     return (
         f'the image shows nothing: its grey levels deviate by {_contrast(image):.1f} of 255, '
-        f'expected {config.min_contrast:g} (min_contrast); look for a lens cap, darkness or a '
+        f'expected {config.min_contrast:g} (min_contrast); check for a lens cap, darkness or a '
         'wrong exposure'
     )
 
 
 def _contrast(image: NDArray[np.uint8]) -> float:
     sample = image[::_STEP_PX, ::_STEP_PX].astype(np.float32)
-    # OpenCV in place of numpy's mean over three colours, which takes ten times as long.
+    # OpenCV instead of numpy's mean over three colours, which takes ten times as long.
     return float(cv2.meanStdDev(cv2.transform(sample, np.ones((1, 3))))[1].item()) / 3.0
 
 

@@ -48,7 +48,7 @@ class KnownPlaces:
     """An index; row i is row i of the map.
 
     A keyframe that was added to the map after it was opened is known once `add` is called: the
-    robot's own recent past is no candidate.
+    robot's own recent past is not a candidate.
 
     Attributes:
         rows: columns of all keyframes.

@@ -22,7 +22,7 @@ UNKNOWN_HEADING_VARIANCE_RAD2 = math.pi**2 / 3.0
 
 _SIMILARITY_SCALE = 0.02
 """Less similar by this, and a keyframe counts a third; found on sample towns, by
-`benchmarks/closures.py`: error 1.1 m in place of 1.8 m with equal shares by probability."""
+`benchmarks/closures.py`: error 1.1 m instead of 1.8 m with equal shares by probability."""
 
 UNKNOWN_HEIGHT_VARIANCE_M2 = 1e4
 """Variance of a height of which nothing is known: a filter must not follow it."""

@@ -300,7 +300,7 @@ def best_lines(
 
 
 def _cells_before(shifts: NDArray[np.int64], cells: PathCells) -> NDArray[np.int64]:
-    """The cell so many before each of G: shifts (n, 1) or (n, G) give (n, G).
+    """The cell a number of cells before each of G: shifts (n, 1) or (n, G) give (n, G).
 
     Whatever lies before or behind the path is cell G, one more than there are: all is average
     there.

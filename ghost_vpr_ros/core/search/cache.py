@@ -27,7 +27,7 @@ _COMPARED_ROWS = 64
 
 
 class CachedIndex(NamedTuple):
-    """Indexes, one behind the other, of the first rows of a map; of all if `is_current`."""
+    """Consecutive indexes of the first rows of a map; of all if `is_current`."""
 
     parts: list[faiss.Index]
     is_current: bool

@@ -88,7 +88,7 @@ _ROWS_OF_A_THREAD = 50_000
 
 
 class QuantisedRanking:
-    """Parts of a map in faiss indexes, one behind the other; the last one grows."""
+    """Consecutive parts of a map in faiss indexes; the last one grows."""
 
     def __init__(self, parts: Sequence[faiss.Index], place_map: MapReader) -> None:
         """Of indexes whose rows, part behind part, are the first ones of a map."""

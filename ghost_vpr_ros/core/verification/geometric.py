@@ -55,8 +55,8 @@ class VerifiedCandidate:
         cells: of a 4 x 4 grid with inliers, in the image that has fewer of them.
         is_verified: enough inliers, widely enough spread.
         likelihood_ratio: p(inliers | right place) / p(inliers | wrong place); 1: no evidence.
-        tell_relative: finds `relative`; costs more than the proof itself, and few closures are
-            asked for.
+        tell_relative: finds `relative`; costs more than the check itself, and few closures need
+            it.
         unknown_distance_m: assumed distance of the cameras, and its standard deviation.
     """
 
@@ -262,7 +262,7 @@ def _fit(camera: CameraIntrinsics, *sizes_px: tuple[int, int]) -> bool:
 def occupied_cells(points: NDArray[np.float64], width: int, height: int) -> int:
     """How many cells of a 4 x 4 grid over the image hold one of (n, 2) pixels x, y.
 
-    A repeated window in a corner is no proof.
+    A repeated window in a corner proves nothing.
     """
     if len(points) == 0:
         return 0

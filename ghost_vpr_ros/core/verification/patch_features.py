@@ -1,9 +1,9 @@
 """The network's feature map as local features: one descriptor for each cell of its grid.
 
 Patch-NetVLAD (Hausler et al. 2021) verifies a place by the network's features of each patch.
-Deviations: a patch is one cell, described by its column of the feature map in place of a NetVLAD
-of its own. Means over 2 x 2 and 3 x 3 cells (its integral features) told right from wrong pairs no
-better on the validation split of `gsv_cambridge`.
+Deviations: a patch is one cell, described by its column of the feature map instead of a NetVLAD of
+its own. Means over 2 x 2 and 3 x 3 cells (its integral features) separated right from wrong pairs
+no better on the validation split of `gsv_cambridge`.
 """
 
 from __future__ import annotations

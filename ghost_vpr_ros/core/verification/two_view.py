@@ -39,7 +39,7 @@ class Motion:
     Attributes:
         keyframe_R_query: (3, 3) rotation.
         direction: (3,) unit vector to the query's camera in the keyframe's frame; None where the
-            views differ by a rotation only, so that nothing tells the direction.
+            views differ by a rotation only, so that the direction is unknown.
         rotation_covariance: (3, 3) rad^2, about the axes of the keyframe's frame.
         direction_covariance: (3, 3) of the unit direction, rad^2; 0 along it.
     """

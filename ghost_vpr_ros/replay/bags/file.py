@@ -222,7 +222,7 @@ def _promised_counts(path: Path) -> Counter[str]:
 
 
 def _check_magic(path: Path) -> None:
-    """Refuse a file that is no bag at all; what follows the first bytes is checked later."""
+    """Refuse a file that is not a bag; content after the first bytes is checked later."""
     suffix = path.suffix.lower()
     if not is_bag_name(path):
         raise BagError(

@@ -1,7 +1,7 @@
 """A bag becomes frames: images of one topic with positions of another, in order of their stamps.
 
-The pose of a position message is taken for the camera's body: a camera's offset on the robot is
-only known, and only applied, where the position comes from TF.
+The pose of a position message counts as that of the camera's body: a camera's offset on the robot
+is only known, and only applied, where the position comes from TF.
 """
 
 from __future__ import annotations

@@ -202,7 +202,7 @@ def _unpacked(path: Path, stack: ExitStack) -> Path:
 
 @contextmanager
 def _any_schema() -> Iterator[None]:
-    """Rosbags ends at the first schema that is not of ROS, or that is no text."""
+    """Rosbags ends at the first schema that is not of ROS, or not a text."""
     known, strings = storage_mcap.get_msgdef, itertools.count()
 
     def definition(schema: storage_mcap.Schema | None) -> MessageDefinition:

@@ -29,7 +29,7 @@ class StoredDescriptors:
         """Open a folder whose shards are all finished.
 
         Raises:
-            SourceError: it is no such folder, or unfinished.
+            SourceError: it is not such a folder, or unfinished.
         """
         self.plan = read_plan(folder)
         missing = sum(1 for _ in self.plan.unfinished())

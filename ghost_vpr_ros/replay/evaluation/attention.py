@@ -40,13 +40,13 @@ def cell_terms(
         other: (D,) unit-norm descriptor by the same model.
 
     Raises:
-        ConfigError: another pooling, whose descriptor is no sum over cells.
+        ConfigError: another pooling, whose descriptor is not a sum over cells.
         ImageError: the image cannot be preprocessed.
     """
     if type(model.pooling) not in (NetVLAD, JoinedVlads):
         raise ConfigError(
             f'attention: expected a network with pooling netvlad, found {model.config.pooling}; '
-            'its descriptor is no sum over cells'
+            'its descriptor is not a sum over cells'
         )
     batch = torch.from_numpy(preprocess(image, model.preprocessing))
     feature_map = model.feature_map(batch)
@@ -68,7 +68,7 @@ def _before_whitening(whitening: Whitening, raw: Tensor, other: Tensor) -> Tenso
 
 
 def _vlads(pooling: nn.Module, feature_map: Tensor) -> tuple[list[Tensor], list[NetVLAD]]:
-    """The maps that are pooled apart, and the layers that pool them."""
+    """The maps that are pooled separately, and the layers that pool them."""
     if isinstance(pooling, JoinedVlads):
         layers = [each for each in pooling.vlads if isinstance(each, NetVLAD)]
         return list(feature_map.split(pooling.channels, dim=1)), layers

@@ -163,7 +163,7 @@ def threshold_for(
     raise CalibrationError(
         f'expected a {kind} of {100 * precision:g} % among at least {min_accepted} accepted '
         f'answers, found {found}; calibrate on a longer drive or on more drives; a lower '
-        '--precision lets wrong closures into a SLAM system'
+        '--precision allows wrong closures into a SLAM system'
     )
 
 

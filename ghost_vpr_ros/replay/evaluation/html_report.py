@@ -41,7 +41,7 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure of the page with its heading and what it says, in a sentence."""
+    """A figure of the page with its heading and a sentence about it."""
 
     heading: str
     figure: Figure
@@ -54,7 +54,7 @@ class Report:
     """What the page shows.
 
     Attributes:
-        title: what was asked of what.
+        title: of the run.
         headline: the result in words: the first line large, the others below it.
         pictures: drawn in this order.
         sheets: of queries and matches.

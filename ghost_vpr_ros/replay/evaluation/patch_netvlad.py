@@ -231,7 +231,7 @@ def integral_residuals(pooling: ClusterPooling, feature_map: Tensor) -> Tensor:
 
     Args:
         pooling: assigns local features to clusters.
-        feature_map: (1, C, h, w), as it is pooled.
+        feature_map: (1, C, h, w), the input of the pooling.
     """
     x = nn.functional.normalize(feature_map, dim=1)
     a = pooling.weights(x, feature_map)[0][:, None]

@@ -138,7 +138,7 @@ def why_unjudged(frames: Sequence[Frame], place_map: MapReader, *, is_named: boo
     """Why answers of a map to these frames cannot be judged, and what to add; else nothing.
 
     That is known before the first image is described. Without any position there is nothing to
-    compare either, which is no contradiction.
+    compare either, which is not a contradiction.
 
     Args:
         frames: with the positions that answers are judged by.

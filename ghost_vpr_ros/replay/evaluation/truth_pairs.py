@@ -77,7 +77,7 @@ def _pairs_of_table(
         for cell, known, what in zip(cells, numbers, ('query', 'database image'), strict=True):
             if cell not in known:
                 raise row.error(
-                    f'{cell!r} is no {what}: expected its name or a number up to '
+                    f'{cell!r} is not a {what}: expected its name or a number up to '
                     f'{len(known) // 2 - 1}; is this the ground truth of another data set?'
                 )
         pairs.append([known[cell] for cell, known in zip(cells, numbers, strict=True)])

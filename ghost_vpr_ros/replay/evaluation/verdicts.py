@@ -60,7 +60,7 @@ def _reference(metrics: Mapping[str, Any]) -> list[str]:
 
 def _wrong_lines(wrong: Sequence[Mapping[str, Any]]) -> list[str]:
     lines = [
-        f'  wrong: {each["image"]} taken for keyframe {each["keyframe_id"]} of {each["session"]} '
+        f'  wrong: {each["image"]} matched to keyframe {each["keyframe_id"]} of {each["session"]} '
         f'with probability {each["probability"]:.3f}, {each["distance_m"]:.0f} m off'
         for each in wrong[:_MOST_SHOWN]
     ]

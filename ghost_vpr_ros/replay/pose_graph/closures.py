@@ -27,7 +27,7 @@ class Closure:
         sigma_m: standard deviation of the horizontal position.
         height_sigma_m: standard deviation of the height.
         relative: pose of the query in the keyframe's frame, with its covariance, where local
-            features tell it.
+            features give it.
     """
 
     query: int

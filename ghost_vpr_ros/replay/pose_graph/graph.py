@@ -90,7 +90,7 @@ class PoseGraph:
         return self._poses(min((self._solve(graph, start) for start in starts), key=graph.error))
 
     def _lay_onto_map(self, part: NDArray[np.int64]) -> None:
-        """Move the start of connected images to where their closures say that the map has them."""
+        """Move the start of connected images to their positions in the map by their closures."""
         members = set(part.tolist())
         found = [c for c in self._closures if c.earlier is None and c.query in members]
         if found:

@@ -138,7 +138,7 @@ def decimal_of(text: str) -> Decimal | None:
 
 
 def nanoseconds_of_date(text: str) -> int | None:
-    """Nanoseconds since 1970 of `2024-05-06T10:00:00Z`; None where it is no such text.
+    """Nanoseconds since 1970 of `2024-05-06T10:00:00Z`; None where it is another text.
 
     Raises:
         ValueError: no such date, or no time zone, with a readable text.
@@ -153,7 +153,7 @@ def nanoseconds_of_date(text: str) -> int | None:
         )
     day = (datetime.date.fromisoformat(date) - _EPOCH).days
     if not (int(hour) < 24 and int(minute) < 60 and int(second) < 61):
-        raise ValueError(f'{shown(text)} is no time of day')
+        raise ValueError(f'{shown(text)} is not a time of day')
     offset_s = 0
     if zone[0] in '+-':
         digits = zone[1:].replace(':', '')

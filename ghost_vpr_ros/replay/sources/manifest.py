@@ -240,14 +240,14 @@ def filter_rows(rows: Sequence[TableRow], where: Mapping[str, str]) -> tuple[Tab
     A condition is a text that the cell must equal, or `low..high`, both inclusive: then the cell
     must be a number in this range, and empty cells do not pass. Where `low` is greater than
     `high` the range wraps around: `time=180000..55959` is the night, and
-    `heading_deg=315..45` looks north. A text that some cell equals is never taken for a range.
+    `heading_deg=315..45` looks north. A text that some cell equals is never read as a range.
 
     Args:
         rows: at least one row of one manifest.
         where: condition by column.
 
     Raises:
-        SourceError: an unknown column, a range over cells that are no numbers, or no row left
+        SourceError: an unknown column, a range over cells that are not numbers, or no row left
             (the values that exist are named).
     """
     kept = tuple(rows)

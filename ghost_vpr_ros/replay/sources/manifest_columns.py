@@ -85,7 +85,7 @@ def pose_of(row: TableRow) -> Pose | None:
     Beside a WGS84 position a heading alone gives a pose without a position.
 
     Raises:
-        SourceError: half a pair, or a cell that is no number.
+        SourceError: half a pair, or a cell that is not a number.
     """
     position = row.pair('x', 'y')
     if position is not None:
@@ -101,7 +101,7 @@ def pose_of(row: TableRow) -> Pose | None:
 
 
 def band_of(row: TableRow) -> str:
-    """The text beside a UTM zone; in a column `hemisphere` S and N are no bands."""
+    """The text beside a UTM zone; in a column `hemisphere` S and N are not bands."""
     text = row.text('utm_band')
     if row.columns.get('utm_band') != 'hemisphere':
         return text
@@ -116,7 +116,7 @@ def heading_of(row: TableRow) -> float | None:
     """
     heading_deg = row.number('heading_deg')
     if heading_deg is not None and abs(heading_deg) > _MOST_HEADING_DEG:
-        raise row.error(f'heading_deg {heading_deg:g} is no direction in degrees')
+        raise row.error(f'heading_deg {heading_deg:g} is not a direction in degrees')
     return heading_deg
 
 

@@ -31,7 +31,7 @@ _BODY_R_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]]
 
 
 def with_poses(source: ImageSource, path: Path, max_gap_s: float) -> ImageSource:
-    """The source with the poses of a file in place of its own positions.
+    """The source with the poses of a file instead of its own positions.
 
     Args:
         source: images in order.

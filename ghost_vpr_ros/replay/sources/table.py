@@ -100,7 +100,7 @@ class TableRow:
         """Two numbers that belong together, or None where both are empty.
 
         Raises:
-            SourceError: one of the two is empty, or either is no number.
+            SourceError: one of the two is empty, or either is not a number.
         """
         a, b = self.number(first), self.number(second)
         if a is not None and b is not None:

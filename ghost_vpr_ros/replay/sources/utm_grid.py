@@ -63,7 +63,9 @@ def utm_position(
     _check_metres(easting_m, northing_m)
     degrees = utm_to_geo(easting_m, northing_m, number, is_north)[0]
     if not np.isfinite(degrees).all():
-        raise ValueError(f'easting {easting_m:g} and northing {northing_m:g} are no UTM position')
+        raise ValueError(
+            f'easting {easting_m:g} and northing {northing_m:g} are not a UTM position'
+        )
     latitude, longitude = float(degrees[0]), float(degrees[1])
     _check_on_grid(number, is_north, northing_m, latitude)
     _check_letter(number, letter, northing_m, latitude)
@@ -126,7 +128,7 @@ def _number_and_word(text: str) -> tuple[int, str] | None:
 
 
 def _check_metres(easting_m: float, northing_m: float) -> None:
-    found = f'easting {easting_m:g} and northing {northing_m:g} are no UTM position'
+    found = f'easting {easting_m:g} and northing {northing_m:g} are not a UTM position'
     if abs(easting_m) <= _MOST_DEGREES and abs(northing_m) <= _MOST_DEGREES:
         raise ValueError(f'{found} in metres but look like degrees; name them longitude, latitude')
     if 0 <= easting_m <= _MOST_EASTING_M and 0 <= northing_m <= _MOST_NORTHING_M:
@@ -158,7 +160,7 @@ def _check_letter(number: int, letter: str, northing_m: float, latitude_deg: flo
     high = _TOP_DEG if letter == 'X' else low + _BAND_HEIGHT_DEG
     if low - _BAND_TOLERANCE_DEG <= latitude_deg <= high + _BAND_TOLERANCE_DEG:
         return
-    south = f'; if S stands for south write {number} south' if letter == 'S' else ''
+    south = f'; if S means south write {number} south' if letter == 'S' else ''
     raise ValueError(
         f'zone {number}{letter} names the latitude band {letter} ({low:g} .. {high:g} degrees), '
         f'but the northing {northing_m:.0f} lies at {latitude_deg:.1f} degrees there; correct the '

@@ -83,7 +83,7 @@ def closure_from_message(message: PoseWithCovarianceStamped) -> StampedClosure:
     query_stamp_ns = stamp_to_ns(message.header.stamp)
     pose = pose_from_message(message.pose.pose)
     if query_stamp_ns == 0 or pose is None:
-        fault = 'a pose that is no number' if pose is None else 'stamp 0'
+        fault = 'a pose that is not finite' if pose is None else 'stamp 0'
         raise ClosureError(
             f'loop closure to {message.header.frame_id}: expected the stamp of the query image '
             f'and a finite pose, found {fault}; the camera driver has to stamp its images'

@@ -144,7 +144,7 @@ class Standstill:
         return stamp_ns - self._stop.stamp_ns >= _ns(self._config.stand_s)
 
     def _is_slow(self, reading: OdometryReading) -> bool:
-        """False for velocities that are no numbers, too."""
+        """False for velocities that are not finite, too."""
         return (
             reading.speed_m_s <= self._config.stand_speed_m_s
             and reading.turn_rad_s <= self._config.max_turn_rad_s

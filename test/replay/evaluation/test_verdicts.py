@@ -41,7 +41,7 @@ def test_each_wrong_answer_is_named():
     assert replay_verdict(metrics) == [
         '5 frames: 3 accepted: 2 right, 1 WRONG; 1 rejected, 1 unknown place',
         'judged by GPS on /fix: right within 25 m',
-        '  wrong: /camera[94] taken for keyframe 68 of first with probability 0.959, 42 m off',
+        '  wrong: /camera[94] matched to keyframe 68 of first with probability 0.959, 42 m off',
     ]
 
 

@@ -173,7 +173,7 @@ def test_utm_names_without_zone_become_metric_poses(tmp_path: Path) -> None:
         ('@abc@4477003@17@T@.jpg', "easting in the name, found 'abc'"),
         ('@585001@4477003@61@T@.jpg', 'zone 1 .. 60'),
         ('@585001@nan@.jpg', "northing in the name, found 'nan'"),
-        ('@5850010@4477003@17@T@.jpg', 'are no UTM position'),
+        ('@5850010@4477003@17@T@.jpg', 'are not a UTM position'),
         ('@585001@4477003@17@T@95@8@.jpg', 'latitude 95'),
     ],
 )

@@ -55,7 +55,7 @@ def test_zeros_are_not_known() -> None:
         (334_873.1, -3_747_734.0, 'northings count from 10,000,000'),
         (6_252_266.0, 334_873.1, 'seem to be swapped'),
         (151.2, -33.8, 'look like degrees'),
-        (3e6, 2e7, 'are no UTM position'),
+        (3e6, 2e7, 'are not a UTM position'),
     ],
 )
 def test_metres_that_are_none_say_what_they_may_be(easting, northing, text) -> None:

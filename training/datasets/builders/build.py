@@ -104,7 +104,7 @@ def build_sets(
         progress: called with 1 after each image.
 
     Raises:
-        ConfigError: the mode cannot be had, since the images are no files.
+        ConfigError: the mode is impossible, since the images are not files.
         OutputError: the folder holds something else, lies in the source, or cannot be written.
         ImageError: an image cannot be read.
     """

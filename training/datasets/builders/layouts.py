@@ -114,7 +114,7 @@ def _plain(text: str) -> str:
 
 
 def _with_suffix(path: PurePosixPath, places: PlaceSet, row: int) -> PurePosixPath:
-    """Images that are no files are written as JPEG, whatever they are called."""
+    """Images that are not files are written as JPEG, whatever their names."""
     if places.files or path.suffix.lower() in ('.jpg', '.jpeg'):
         return path
     has_suffix = path.suffix.lower() in IMAGE_SUFFIXES

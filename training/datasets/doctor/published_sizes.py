@@ -44,7 +44,7 @@ PUBLISHED_SIZES = {
 """NetVLAD (journal version), Table 1; the distance is that of its Section 6.1."""
 
 NO_REFERENCE = 'none'
-"""Instead of a row's name: compare with no row, whatever the data set's name says."""
+"""Instead of a row's name: compare with no row, whatever the data set's name."""
 
 
 def resolved_reference(asked: str | None, name: str) -> str | None:

@@ -25,7 +25,7 @@ from training.datasets.place_set import NO_PLACE, PlaceSet
 NETVLAD_HEADINGS = 12
 """Views of a panorama in NetVLAD (journal version), Section 6.1: evenly around the horizon.
 
-Section 4 speaks of two elevation angles and does not name them.
+Section 4 mentions two elevation angles without their values.
 """
 
 GHOST_HEADINGS = 8

@@ -6,7 +6,7 @@ half numbers, so the optical axis passes through the middle of the image.
 
 Four sides of 90 degrees show a band about the horizon only: +-45 degrees in the middle of a side,
 +-35.3 degrees where two sides meet. A view that leaves it is refused, or completed by mirroring at
-the band's edge where that is asked for: a square view of 90 degrees then gets 6 % of its pixels,
+the band's edge on request: a square view of 90 degrees then gets 6 % of its pixels,
 sky and road, from the mirror at the worst yaw.
 
 A camera beside the panorama's centre sees what stands there under a guess of the scene: level

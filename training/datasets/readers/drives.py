@@ -34,8 +34,9 @@ def drive_place_set(config: DataConfig) -> PlaceSet:
     """The keyframes of all drives.
 
     Their positions must be in one frame: GPS, or poses in one map. Odometry starts over with each
-    drive, so it serves a single drive only, unless `position_topic` names it. With `queries_path`
-    that drive asks and the others are the database; else every drive does both. Images without a
+        drive, so it serves a single drive only, unless `position_topic` names it. With
+        `queries_path` that drive gives the queries and the others the database; else every drive
+        does both. Images without a
     position (a GPS gap) are left out.
 
     Raises:
@@ -103,7 +104,7 @@ def _add(
     roles: tuple[bool, bool],
     is_one_of_many: bool,
 ) -> None:
-    """Add the frames of a drive; `roles` says whether they are queries, and database."""
+    """Add the frames of a drive; `roles`: whether they are queries, and database."""
     root = root_of(source)
     for frame in frames:
         name = f'{source.name}:{frame.name}' if is_one_of_many else frame.name

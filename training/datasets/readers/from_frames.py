@@ -28,7 +28,7 @@ class Collected:
 
     Attributes:
         frames: N images.
-        files: N paths, or none where the images are no files.
+        files: N paths, or none where the images are not files.
         is_query: N flags.
         is_database: N flags.
         facts: metadata of the source.

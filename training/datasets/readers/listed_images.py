@@ -31,7 +31,7 @@ Pitts has `images` and `queries`, Tokyo 24/7 `images` and `query`, TokyoTM `imag
 
 @dataclass(frozen=True)
 class ImageLists:
-    """The lists of one data set, as they are in its files.
+    """The lists of one data set, as in its files.
 
     Attributes:
         path: of the file, for messages.
@@ -57,7 +57,7 @@ class ImageLists:
         """Refuse lists that do not belong together.
 
         Raises:
-            SourceError: counts that differ, or a coordinate that is no number.
+            SourceError: counts that differ, or a coordinate that is not a number.
         """
         for role, names, utm, stamps in (
             ('database', self.database, self.utm_database, self.database_stamps),
@@ -70,7 +70,7 @@ class ImageLists:
             if len(bad):
                 raise SourceError(
                     f'{self.path}: {role} image {names[bad[0]]}: expected UTM coordinates, found '
-                    f'{utm[bad[0]].tolist()}; {len(bad)} of {len(utm)} are no numbers'
+                    f'{utm[bad[0]].tolist()}; {len(bad)} of {len(utm)} are not numbers'
                 )
 
     def _check_count(self, what: str, count: int, other: str, found: int) -> None:

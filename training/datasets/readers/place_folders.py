@@ -1,6 +1,6 @@
 """Data sets of one folder for each place, as TJU-Location has them; positions may be absent.
 
-Images of one folder show one place. Places get invented positions, far apart on a line, so that
+Images of one folder show one place. Places get made-up positions, far apart on a line, so that
 all that works by distance works by place, too: within any radius an image's positives are the
 other images of its folder. The facts of the set say so.
 
@@ -33,7 +33,7 @@ def place_folder_set(config: DataConfig) -> PlaceSet:
     first third of them (in natural order) is `train`, the second `val` and the last `test`.
 
     # Deviation: Ghost-dil-NetVLAD (Section 4.1) divides TJU-Location into three roughly equal
-    parts but does not say which places they hold.
+    parts but does not list their places.
 
     Raises:
         SourceError: no such folder, fewer than two places, or a place without images.

@@ -157,7 +157,7 @@ def _holidays_queries(images: Path, frames: Sequence[Frame]) -> list[RetrievalQu
     """The first image of each group is the query for the others; it is junk itself.
 
     Raises:
-        SourceError: a name is no number, or a group has no other image.
+        SourceError: a name is not a number, or a group has no other image.
     """
     numbers = []
     for frame in frames:

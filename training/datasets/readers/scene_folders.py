@@ -1,4 +1,4 @@
-"""Folders of labelled scenes as Places-365 has them: one a class, training apart from val.
+"""Folders of labelled scenes as Places-365 has them: one a class, training separate from val.
 
 Layouts: `ROOT/train/CLASS/*.jpg` with `ROOT/val/CLASS` (or `validation`, or `test`), or
 `ROOT/CLASS/*.jpg`, of which a share is held out. A class may lie deeper (`a/abbey`). Several roots

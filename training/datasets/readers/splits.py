@@ -13,8 +13,8 @@ from training.datasets.readers.role_folders import SPLITS
 def splits_of(config: DataConfig) -> list[str]:
     """Parts of the data set at the configured path; one empty text where it is a whole.
 
-    A configured split counts as it is. Parts of a manifest are found in its column `split`, parts
-    of a folder by the names of its subfolders; other parts, such as margins, are left out.
+    A configured split is used unchanged. Parts of a manifest are found in its column `split`,
+    parts of a folder by the names of its subfolders; other parts, such as margins, are left out.
 
     Raises:
         ConfigError: no path.

@@ -39,7 +39,7 @@ class Visits:
         numbers: (N,) int64; `NO_PLACE` where unknown.
         gap: images whose numbers differ by less are of one visit.
         stamp_ns: (N,) int64; `UNKNOWN_STAMP_NS` where unknown.
-        notation: what the stamps were taken for.
+        notation: the interpretation of the stamps.
     """
 
     numbers: NDArray[np.int64]
