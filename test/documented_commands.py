@@ -1,7 +1,7 @@
-"""The commands in the documentation's fenced blocks, and what can be said of each of them.
+"""The commands in the documentation's fenced blocks, and checks of each.
 
 A block fenced as `console` (commands follow `$ `), `bash` or `sh` is read. Each `ghost-vpr` line
-is run, in the order of the document, in one folder; where the fence says `bash no-run`, its
+is run, in the order of the document, in one folder; where the fence is `bash no-run`, its
 arguments are only parsed. Other commands are looked up: make targets, ROS executables, launch
 files and training modules have to exist.
 """
@@ -73,7 +73,7 @@ def _command_text(line: str, language: str, *, continued: bool) -> str:
 
 
 def fault_of(command: Command) -> str:
-    """Why a command that is not run cannot be right; empty where nothing speaks against it."""
+    """Why a command that is not run cannot be right; empty where it may be."""
     program, *rest = command.words or ['']
     if program == 'ghost-vpr':
         return _arguments_fault(rest)

@@ -1,4 +1,4 @@
-"""`make setup` trusts only environments that it completed, and says in one sentence why it stops.
+"""`make setup` trusts only environments that it completed, and states why it stops.
 
 The interpreter is a shell script that writes down how it was called, so nothing is installed.
 """
@@ -64,7 +64,7 @@ def test_complete_environment_is_left_alone(checkout: Path) -> None:
     assert setup(checkout) == (0, '', ['-c '])
 
 
-def test_interrupted_environment_is_made_anew(checkout: Path) -> None:
+def test_interrupted_environment_is_made_again(checkout: Path) -> None:
     status, _, _ = setup(checkout, INTERRUPT='yes')
     assert status == 130
     assert '-m venv --clear .venv' in setup(checkout)[2]
@@ -78,7 +78,7 @@ def test_changed_constraints_are_installed_over_the_old(checkout: Path) -> None:
     assert any('pip install' in call for call in calls)
 
 
-def test_moved_environment_is_made_anew(checkout: Path) -> None:
+def test_moved_environment_is_made_again(checkout: Path) -> None:
     setup(checkout)
     moved = checkout.rename(checkout.parent / 'moved here')
     assert '-m venv --clear .venv' in setup(moved)[2]

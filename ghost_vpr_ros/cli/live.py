@@ -109,7 +109,7 @@ class LiveTable:
             self.end()
 
     def leave(self, text: str) -> None:
-        """Write what is no answer on a line of its own."""
+        """Write a remark on a line of its own."""
         self.end()
         print(text, file=sys.stderr, flush=True)
 
@@ -134,7 +134,7 @@ def live_line(image: str, answer: Hypothesis) -> str:
 
 
 def values_of(image: str, answer: Hypothesis) -> dict[str, Any]:
-    """What is printed of an answer; unknown values are None."""
+    """The printed values of an answer; unknown ones are None."""
     from ghost_vpr_ros.core.recognition.decision import missing_text
 
     best = answer.candidates[0] if answer.candidates else None

@@ -144,7 +144,7 @@ def test_descriptors_that_were_kept_are_not_computed_again(tmp_path):
 
 
 class CountingVerifier:
-    """Finds as many inliers as the keyframe's id says; remembers whom it was asked about."""
+    """Finds as many inliers as the keyframe's id says; remembers the keyframes of its calls."""
 
     def __init__(self):
         self.asked = []

@@ -65,7 +65,7 @@ def test_signals_of_the_random_networks_neither_vanish_nor_explode(name):
     assert float(descriptor.norm()) == pytest.approx(1.0, abs=1e-4)
 
 
-def test_a_worker_that_cannot_start_says_why():
+def test_a_worker_that_cannot_start_gives_the_reason():
     job = {'engine': 'onnxruntime', 'network': TINY, 'part': 'whole', 'graph': 'absent.onnx'}
     with pytest.raises(WorkerError, match=r'absent\.onnx'):
         Worker({**job, 'width_px': 32, 'height_px': 32, 'threads': 1})
@@ -114,7 +114,7 @@ def test_a_run_has_a_row_for_each_engine(measured):
         assert (row['ratio'], row['ratio_to']) == (1.0, TINY)
 
 
-def test_a_run_says_what_the_network_costs_and_how_it_was_measured(measured):
+def test_a_run_states_what_the_network_costs_and_how_it_was_measured(measured):
     (known,) = measured['networks']
     # ResNet-18 up to layer4, the power of GeM, and a linear layer of 512 x 512 with its bias.
     assert known['trunk_parameters'] == 11_176_512

@@ -24,7 +24,7 @@ def test_a_folder_becomes_a_map_with_views_and_its_model(built):
         assert place_map.preprocessing.width_px == 64
 
 
-def test_the_result_says_that_the_network_is_untrained(program, folder, tmp_path):
+def test_the_result_states_that_the_network_is_untrained(program, folder, tmp_path):
     outcome = program('build-map', folder, tmp_path / 'a.map', '--json', *TINY)
     assert outcome.status == 0
     result = json.loads(outcome.out)
@@ -111,7 +111,7 @@ def test_append_makes_a_map_that_is_not_there_yet(program, folder, tmp_path):
     assert program('build-map', folder, tmp_path / 'a.map', '--append', *TINY).status == 0
 
 
-def test_an_unreadable_image_says_what_became_of_the_map(program, tmp_path):
+def test_an_unreadable_image_states_what_became_of_the_map(program, tmp_path):
     source = write_images(tmp_path / 'walk', range(4))
     path = tmp_path / 'a.map'
     options = ['--initialisation-images', '2', *TINY]

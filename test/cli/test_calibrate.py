@@ -44,7 +44,7 @@ def calibration_of(path):
         return opened.calibration
 
 
-def test_what_is_learnt_is_stored_reported_and_shown(program, town, place_map, tmp_path):
+def test_what_is_learned_is_stored_reported_and_shown(program, town, place_map, tmp_path):
     out = tmp_path / 'out'
     done = program('calibrate', place_map, '--source', town[1], '--out', out, '--json')
     figures = json.loads(done.out)
@@ -93,7 +93,7 @@ def test_a_calibration_is_taken_from_another_map(program, town, place_map, tmp_p
     assert calibration_of(other) == calibration_of(place_map)
 
 
-def test_an_uncalibrated_map_says_so(program, town):
+def test_an_uncalibrated_map_reports_it(program, town):
     shown = json.loads(program('info', town[0], '--json').out)
     assert shown['calibration'].startswith('none')
 

@@ -1,4 +1,4 @@
-"""Which network a command runs: the shipped one, unless another one is asked for."""
+"""Which network a command runs: the shipped one, unless another one is given."""
 
 import json
 from pathlib import Path
@@ -64,7 +64,7 @@ def test_an_architecture_needs_the_word_untrained(program, folder, tmp_path, shi
     assert not (tmp_path / 'a.map').exists()
 
 
-def test_an_installation_without_weights_says_so(program, folder, tmp_path, missing):
+def test_an_installation_without_weights_reports_it(program, folder, tmp_path, missing):
     error = program('build-map', folder, tmp_path / 'a.map').error
     assert 'none: expected the weights that come with ghost_vpr_ros' in error
     assert not (tmp_path / 'a.map').exists()

@@ -40,7 +40,7 @@ def test_it_runs_on_a_bare_folder_up_to_the_real_node(demo, tmp_path):
     assert summary['replay']['num_frames'] == 3
 
 
-def test_without_ros_it_says_so_in_one_line(demo, monkeypatch):
+def test_without_ros_it_reports_that_in_one_line(demo, monkeypatch):
     monkeypatch.setattr(demo_steps, 'ros_is_missing', lambda: True)
     outcome = demo()
     assert outcome.status == 0

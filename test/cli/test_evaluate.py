@@ -83,7 +83,7 @@ def test_all_files_are_written_and_the_pictures_are_pictures(program, folder, ag
     assert all(read_image(out / name).shape[1] > 300 for name in pictures)
 
 
-def test_the_table_says_what_the_json_says(program, folder, again, tmp_path):
+def test_the_table_holds_what_the_json_holds(program, folder, again, tmp_path):
     text = evaluate(program, tmp_path / 'out', folder, again, 'index', '--tolerance', 0).out
     assert 'recall (%)  100.0' in text
     assert 'untrained: random weights' in text

@@ -1,4 +1,4 @@
-"""What maps, weights and the machine say of themselves."""
+"""The reports on maps, weights and the machine."""
 
 import contextlib
 import json
@@ -95,7 +95,7 @@ def test_names_of_users_and_degrees_are_shown_as_they_are(program, geotagged, tm
     assert '52.0000000' in text
 
 
-def test_a_small_map_says_what_it_lacks(program, geotagged, tmp_path):
+def test_a_small_map_states_what_it_lacks(program, geotagged, tmp_path):
     path = tmp_path / 'a.map'
     built = program('build-map', geotagged, path, *TINY, '--json')
     sentence = json.loads(built.out)['decides']

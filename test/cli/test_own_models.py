@@ -158,7 +158,7 @@ def test_what_is_right_is_found_out(program, folder, again, geotagged, tmp_path)
     assert json.loads(located.out)['protocol']['ground_truth'] == 'position'
 
 
-def test_where_nothing_tells_what_is_right_it_says_what_to_add(
+def test_where_nothing_tells_what_is_right_it_states_what_to_add(
     program, folder, geotagged, tmp_path
 ):
     some = ('--queries-where', 'role=query')

@@ -65,7 +65,7 @@ def graph_of(out: Path) -> dict:
 
 
 @pytest.mark.parametrize('seed', range(3))
-def test_loops_take_the_drift_away_and_the_output_says_that_it_was_made(
+def test_loops_take_the_drift_away_and_the_output_states_that_it_was_made(
     program, two_laps, tmp_path, seed
 ):
     out = tmp_path / 'out'

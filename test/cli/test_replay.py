@@ -111,7 +111,7 @@ def test_the_bag_is_never_overwritten(program, town, geotagged):
     assert 'exists already' in program('make-bag', geotagged, town[0]).error
 
 
-def test_make_bag_says_that_stamps_are_invented(program, folder, tmp_path):
+def test_make_bag_states_that_stamps_are_invented(program, folder, tmp_path):
     result = json.loads(program('make-bag', folder, tmp_path / 'bag', '--json').out)
     assert result['stamps'] == 'invented, 10 Hz'
     assert result['images'] == 8
@@ -158,7 +158,7 @@ def test_what_is_accepted_is_judged_in_the_same_line(program, town, tmp_path):
 
 
 def test_a_wrong_answer_is_counted_and_named(town, tmp_path):
-    """Two places swapped in truth: what was right before is wrong now, and said to be."""
+    """Two places swapped in truth: what was right before is wrong now, and reported so."""
     source = open_source(town[0])
     frames = [replace(f, geo=source.frames[(n + 4) % 8].geo) for n, f in enumerate(source.frames)]
     with PlaceRecognizer.open(town[1]) as recognizer:

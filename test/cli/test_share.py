@@ -12,7 +12,7 @@ pytest.importorskip('milvus_lite')
 from test.cli.program import TINY
 
 CHANGING = {'session'}
-"""The shared map says which robot's session it is."""
+"""The shared map names the robot of a session."""
 
 
 def answers(outcome) -> list[dict]:

@@ -34,7 +34,7 @@ def model():
 
 
 def place_of(keyframe) -> int:
-    """Where a keyframe was seen: the stamps of `drive` tell."""
+    """Where a keyframe was seen, by the stamps of `drive`."""
     return keyframe.stamp_ns // SECOND - 1
 
 
@@ -177,7 +177,7 @@ def test_a_covered_or_a_frozen_camera_closes_no_loop_and_is_told(tmp_path, model
 
 
 def fill_disk(place_map: PlaceMap, pages: int) -> None:
-    """Let the map's file have at most so many pages: more is a full disk."""
+    """Limit the pages of the map's file: more is a full disk."""
     place_map._connection.execute(f'PRAGMA max_page_count = {pages}')
 
 

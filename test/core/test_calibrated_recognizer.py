@@ -15,7 +15,7 @@ ALONG_M = np.array([[100.0 * place, 0.0, 0.0] for place in range(4)])
 PLACES = np.eye(4, dtype=np.float32)
 QUERY = np.array([[0.8, 0.6, 0.0, 0.0]], np.float32)
 IMAGE = pictures(1)[0]
-"""Asked with `QUERY`: similarities 0.8 and 0.6, margin 0.2, calibrated probability 0.88."""
+"""Searched with `QUERY`: similarities 0.8 and 0.6, margin 0.2, calibrated probability 0.88."""
 
 
 @pytest.fixture(scope='module')

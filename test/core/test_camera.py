@@ -65,7 +65,7 @@ def test_an_image_of_another_shape_is_refused():
         camera().scaled(320, 320)
 
 
-def test_an_assumed_camera_has_its_field_of_view_and_says_that_it_is_assumed():
+def test_an_assumed_camera_has_its_field_of_view_and_states_that_it_is_assumed():
     guess = CameraIntrinsics.assumed(320, 240, 90.0)
     assert guess.is_assumed
     left = guess.normalised(np.array([[-0.5, 119.5]]))

@@ -163,7 +163,7 @@ def test_the_table_holds_stamps_session_pose_and_covariance(record):
     assert float(row['covariance_00']) == pytest.approx(0.25)
 
 
-def test_json_holds_information_and_says_what_its_numbers_mean(record):
+def test_json_holds_information_and_states_what_its_numbers_mean(record):
     found = json.loads(export_texts(record, ['json'])['json'])
     (closure,) = found['closures']
     both = np.array(closure['covariance']) @ np.array(closure['information'])

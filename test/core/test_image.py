@@ -1,4 +1,4 @@
-"""Files and buffers become RGB uint8; whatever is no image is refused by name."""
+"""Files and buffers become RGB uint8; other content is refused by name."""
 
 import sys
 from array import array

@@ -1,4 +1,4 @@
-"""Kind and size of a file are told by its first bytes, whatever these are."""
+"""Kind and size of a file by its first bytes, whatever these are."""
 
 import struct
 

@@ -147,7 +147,7 @@ def test_thresholds_change_from_one_image_to_the_next(recognizer):
     assert found.pose.covariance[0, 0] >= 81.0
 
 
-def test_another_radius_is_learnt_again(map_path, recognizer):
+def test_another_radius_is_learned_again(map_path, recognizer):
     wide = RecognizerConfig(group_radius_m=150.0)
     with PlaceRecognizer.open(map_path, config=wide) as fresh:
         expected = as_comparable(fresh.recognize(view(1, 1), 0))

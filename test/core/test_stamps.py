@@ -25,15 +25,15 @@ def test_a_message_without_stamp_is_late() -> None:
 
 
 @pytest.mark.parametrize('again_s', [99.0, 5.0, 1e-9])
-def test_time_that_is_set_back_by_a_second_begins_anew(again_s: float) -> None:
+def test_time_that_is_set_back_by_a_second_starts_over(again_s: float) -> None:
     assert placed(99.9, 100.0, again_s, again_s + 0.1) == [NEXT, NEXT, JUMP, NEXT]
 
 
-def test_a_loop_of_one_second_begins_anew_each_time() -> None:
+def test_a_loop_of_one_second_starts_over_each_time() -> None:
     assert placed(10.0, 11.0, 10.0, 11.0, 10.0) == [NEXT, NEXT, JUMP, NEXT, JUMP]
 
 
-def test_one_stamp_far_ahead_does_not_begin_anew() -> None:
+def test_one_stamp_far_ahead_does_not_start_over() -> None:
     assert placed(100.0, 1e6, 100.1, 100.2) == [NEXT, NEXT, RETURN, NEXT]
 
 

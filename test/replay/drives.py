@@ -31,7 +31,7 @@ def drive_along(places: np.ndarray, blur: float, seed: int = 1) -> np.ndarray:
 
 
 def drive_frames(count: int, seconds_apart: float = 0.0) -> list[Frame]:
-    """One frame at each place, 100 m apart along x; without stamps each stands for itself."""
+    """One frame at each place, 100 m apart along x; without stamps each is on its own."""
     stamp_ns = [round(n * seconds_apart * 1e9) if seconds_apart else -1 for n in range(count)]
     return [
         Frame(

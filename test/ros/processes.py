@@ -70,7 +70,7 @@ class Executable:
         return self.wait()
 
     def wait(self, timeout_s=START_S):
-        """Exit status when the process has ended by itself."""
+        """Exit status after the process has ended on its own."""
         status = self.process.wait(timeout_s)
         self._reader.join(PATIENCE_S)
         return status

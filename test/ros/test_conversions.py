@@ -116,7 +116,7 @@ def test_status_names_state_reason_and_best_candidate():
 
 
 @pytest.mark.parametrize(('is_calibrated', 'word'), [(True, 'yes'), (False, 'no')])
-def test_status_says_whether_the_map_is_calibrated(is_calibrated, word):
+def test_status_states_whether_the_map_is_calibrated(is_calibrated, word):
     message = conversions.status_message(hypothesis(is_calibrated=is_calibrated), 'front', 1.0)
     assert values_of(message)['calibrated'] == word
 

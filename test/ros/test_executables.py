@@ -26,7 +26,7 @@ def test_a_keyframe_without_name_goes_by_its_number():
     assert 'morning/7 ' in answer_line({**VALUES, 'keyframe': ''}, 0.0)
 
 
-def test_an_answer_without_candidate_says_so():
+def test_an_answer_without_candidate_reports_it():
     line = answer_line(
         {'stamp_ns': '0', 'state': 'UNKNOWN_PLACE', 'reason': 'EMPTY_MAP'}, age_ms=3.0
     )

@@ -142,7 +142,7 @@ def test_a_late_image_is_counted_and_resets_nothing(late_ns):
     assert (values['clock resets'], values['late images']) == ('0', '1')
 
 
-def test_an_old_image_is_answered_with_stale_and_not_looked_at():
+def test_an_old_image_is_answered_with_stale_and_not_searched():
     bench = Bench(max_image_age_s=0.5)
     answer = bench.process(NOW_NS - 600_000_000)
     assert (answer.state, answer.reason) == (State.REJECTED, Reason.STALE)
@@ -225,11 +225,11 @@ def test_an_encoding_without_colours_is_told_once():
         message.encoding = '8UC3'
         bench.process(NOW_NS + number, message)
     assert bench.logger.errors == [
-        'encoding 8UC3 does not tell the colours; it is taken for bgr8, as Python writes it'
+        'encoding 8UC3 does not define the colours; it is read as bgr8, as Python writes it'
     ]
 
 
-def test_an_image_that_shows_nothing_says_why_and_is_counted():
+def test_an_image_that_shows_nothing_is_explained_and_counted():
     bench = Bench()
     bench.recognizer.recognize = lambda image, stamp_ns: Hypothesis(
         stamp_ns, State.REJECTED, Reason.IMAGE_QUALITY, detail='a lens cap'

@@ -19,7 +19,7 @@ REFUSED = Hypothesis(0, State.REJECTED, Reason.LOW_SCORE)
 
 
 def ask(answers, count):
-    """Ask; the list gets what is handed over, once."""
+    """Send a request; the list gets its answer, once."""
     handed_over = []
     answers.ask(count, handed_over.append)
     return handed_over

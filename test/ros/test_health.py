@@ -1,4 +1,4 @@
-"""Every situation in which an operator should look at the node, and what it says."""
+"""Every problem for the operator, and its sentence."""
 
 import itertools
 from types import SimpleNamespace
@@ -24,7 +24,7 @@ HOUR_NS = 3600 * 10**9
 
 
 def seen(frames: int, **complaints: int) -> Problem:
-    """What is said of some seconds with so many frames and complaints."""
+    """The report on some seconds with these numbers of frames and complaints."""
     statistics = Statistics(now_s=itertools.count().__next__)
     statistics.values()
     statistics.count('received', frames)

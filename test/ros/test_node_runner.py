@@ -24,7 +24,7 @@ sys.exit(stop.wait() + 5)
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(('loads_s', 'expected'), [(3600.0, 0), (0.0, 5)])
 def test_a_signal_ends_the_process_at_once_while_it_loads(number, loads_s, expected):
-    """Later it asks for an orderly end."""
+    """Later it requests an orderly end."""
     process = subprocess.Popen(
         [sys.executable, '-c', SCRIPT, str(loads_s)], stdout=subprocess.PIPE, text=True
     )

@@ -132,5 +132,5 @@ def test_a_misspelt_parameter_is_told_with_the_nearest_name(ros, capfd):
     made = Fixture(min_probabilty=0.5)
     made.node.destroy_node()
     told = capfd.readouterr().err
-    assert 'parameter min_probabilty is not known' in told
+    assert 'parameter min_probabilty is unknown' in told
     assert "did you mean 'min_probability'?" in told

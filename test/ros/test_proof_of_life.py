@@ -220,7 +220,7 @@ def test_localize_waits_for_fresh_images(node, listener, query_folder):
     assert not response.success and 'm apart' in response.message
 
 
-def test_localize_says_so_when_no_image_comes(node, listener):
+def test_localize_reports_it_when_no_image_comes(node, listener):
     assert set_parameter(listener, 'localize_timeout_s', 0.5)
     response = listener.ask(Trigger, f'{NODE}/localize')
     assert not response.success and 'is the camera running' in response.message

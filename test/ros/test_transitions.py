@@ -1,4 +1,4 @@
-"""Lifecycle transitions at the wrong moment, asked of the real node process."""
+"""Lifecycle transitions at the wrong moment, requested from the real node process."""
 
 import signal
 
@@ -56,7 +56,7 @@ def test_a_signal_waits_for_a_transition_that_came_over_the_service(place_map_pa
         assert client.wait_for_service(PATIENCE_S)
         events = listener.listen(TransitionEvent, f'{NODE}/transition_event')
         client.call_async(change_request(Transition.TRANSITION_CONFIGURE))
-        # The event says that the transition runs; it is lost where discovery is late.
+        # The event shows that the transition runs; it is lost where discovery is late.
         holds_soon(lambda: any(e.goal_state.label == 'configuring' for e in events))
         assert node.stop() == 0
     assert 'Traceback' not in node.text and '[ERROR]' not in node.text

@@ -87,7 +87,7 @@ def test_rows_share_their_stages_and_finish_once(
     table: Path, started: list[list[str]], capsys: pytest.CaptureFixture
 ) -> None:
     assert run(table) == 0
-    # Both rows begin with the same clusters: the loss is no setting of `initialise`.
+    # Both rows begin with the same clusters: the loss is not a setting of `initialise`.
     one_seed = ['initialise', 'evaluate', 'train', 'evaluate']
     assert [call[0] for call in started] == one_seed * 2
     started.clear()

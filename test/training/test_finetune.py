@@ -125,7 +125,7 @@ def test_one_place_and_weights_without_whitening_are_refused() -> None:
         finetune(tiny_model(), line_of_places(), descriptors, TUPLES, ProjectionConfig())
 
 
-def test_the_command_writes_weights_and_says_what_it_did(
+def test_the_command_writes_weights_and_states_what_it_did(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_places(tmp_path / 'places')

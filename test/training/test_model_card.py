@@ -1,4 +1,4 @@
-"""Model cards: their numbers are those of the files, and evaluation data is kept apart."""
+"""Model cards: their numbers match the files, and evaluation data is kept separate."""
 
 import json
 from pathlib import Path

@@ -105,7 +105,7 @@ def test_the_numbers_of_the_same_pooling_are_taken_over(
     assert fresh.model_hash != given.model_hash
 
 
-def test_a_linear_layer_for_another_input_is_drawn_anew(
+def test_a_linear_layer_for_another_input_is_drawn_again(
     tmp_path: Path, images: list[np.ndarray]
 ) -> None:
     save_model(small_model('fc'), tmp_path / 'given')

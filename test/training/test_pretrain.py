@@ -1,4 +1,4 @@
-"""Pre-training by classification: it learns, resumes after a kill, and says what it cannot use."""
+"""Pre-training by classification: it learns, resumes after a kill, and reports unusable input."""
 
 import csv
 import json
@@ -90,7 +90,7 @@ def with_broken_image(config: Path, tmp_path: Path, part: str = 'train') -> str:
     return f'classification.folders=[{tmp_path}]'
 
 
-def test_two_colours_are_learnt(finished: Path) -> None:
+def test_two_colours_are_learned(finished: Path) -> None:
     metrics = json.loads((finished / 'metrics.json').read_text())
     assert metrics['val_top1'] == 1.0
     assert metrics['classes'] == ['brick', 'water']

@@ -74,7 +74,7 @@ def test_protocols_measure_it(places, tmp_path, monkeypatch, capsys):
     options = ['--weights', str(tmp_path / 'file'), '--protocols', str(protocols)]
     assert evaluate.main([*options, '--dims', '3', '6']) == 0
     rows = capsys.readouterr().out.splitlines()[2:]
-    # Noise is all that tells two views of a place apart.
+    # Two views of a place differ by noise only.
     assert all('| near | ' in row and ' | 100.0 | 4 | 4 |' in row for row in rows)
     assert len(rows) == 2
 
@@ -87,7 +87,7 @@ def test_protocols_measure_it(places, tmp_path, monkeypatch, capsys):
         (('--out', 'absent/file'), 'the folder cannot be written'),
     ],
 )
-def test_what_cannot_be_learnt_is_one_sentence(places, tmp_path, capsys, more, sentence):
+def test_what_cannot_be_learned_is_one_sentence(places, tmp_path, capsys, more, sentence):
     assert learn(places, tmp_path / 'file', *more) == 1
     error = capsys.readouterr().err
     assert sentence in error

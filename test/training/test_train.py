@@ -106,7 +106,7 @@ def test_a_longer_trunk_is_cut_and_gets_clusters(folder: Path, tmp_path: Path) -
     assert model.pooling.initialised
     expected = given.backbone.state_dict()
     assert all(torch.equal(v, expected[k]) for k, v in model.backbone.state_dict().items())
-    # Clusters that are there stay, unless new ones are asked for.
+    # Existing clusters stay, unless new ones are requested.
     save_model(model, tmp_path / 'long.safetensors')
     again = starting_model(experiment, frames_of(images[:2]))
     assert torch.equal(again.pooling.centres, model.pooling.centres)

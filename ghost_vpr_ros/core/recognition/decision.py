@@ -57,17 +57,17 @@ def decide(
 _MISSING = {
     Reason.NONE: '',
     Reason.EMPTY_MAP: 'a map with keyframes',
-    Reason.AMBIGUOUS: 'what tells two places apart that look alike',
-    Reason.TEMPORAL: 'this image and those before it have to agree',
-    Reason.ODOMETRY: 'agreement with the odometry and the answers of the last metres',
+    Reason.AMBIGUOUS: 'a difference between two places that look alike',
+    Reason.TEMPORAL: 'agreement of this image with previous frames',
+    Reason.ODOMETRY: 'agreement with odometry and recent answers',
     Reason.CONSISTENCY: 'other answers that agree with it',
     Reason.LOCKOUT: 'time since answers contradicted each other',
-    Reason.UNCALIBRATED: 'a map that tells probabilities: more keyframes with positions',
+    Reason.UNCALIBRATED: 'a map with a likelihood: more keyframes with positions',
     Reason.IMAGE_QUALITY: 'an image that shows something',
-    Reason.STALE: 'an image that is newer',
+    Reason.STALE: 'a newer image',
     Reason.FAILURE: 'a repair, see the log',
 }
-"""What is missing to an accepted answer; the other reasons are told by numbers."""
+"""What an answer lacks to be accepted; other reasons are given by numbers."""
 
 
 def missing_text(answer: Hypothesis) -> str:
@@ -75,7 +75,7 @@ def missing_text(answer: Hypothesis) -> str:
     if answer.reason in _MISSING:
         return answer.detail or _MISSING[answer.reason]
     if not answer.candidates:
-        return 'a keyframe near where the robot is thought to be'
+        return 'a keyframe near the expected position of the robot'
     found = f'probability {answer.candidates[0].probability:.2f} of {answer.min_probability:.2f}'
     if answer.state is State.UNKNOWN_PLACE:
         return f'{found}: nothing in the map looks like this'

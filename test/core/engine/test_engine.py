@@ -135,7 +135,7 @@ def test_on_real_images_engines_agree_with_torch(real, name, precision):
         assert (found * expected).sum(axis=1).min() >= PARITY[precision]
 
 
-def test_an_engine_says_what_it_runs(model):
+def test_an_engine_states_what_it_runs(model):
     engine = engine_named(model, 'torch')
     assert engine.model_hash == model.model_hash
     assert engine.descriptor_dim == 6
@@ -198,7 +198,7 @@ def test_the_pixels_are_left_alone(model, name):
 
 
 @pytest.mark.parametrize('name', ON_CPU)
-def test_a_closed_engine_says_so(model, name):
+def test_a_closed_engine_reports_it(model, name):
     engine = engine_named(model, name)
     engine.close()
     engine.close()

@@ -62,7 +62,7 @@ def test_another_process_runs_the_network_without_torch(stored, tmp_path):
     np.testing.assert_allclose(np.load(tmp_path / 'found.npy'), expected, atol=1e-4)
 
 
-def test_without_torch_and_without_a_graph_the_error_says_where_to_put_one(stored, tmp_path):
+def test_without_torch_and_without_a_graph_the_error_states_where_to_put_one(stored, tmp_path):
     (tmp_path / 'torch.py').write_text('raise ImportError("no torch here")')
     program = (
         'import sys\n'
@@ -88,7 +88,7 @@ def test_without_torch_and_without_a_graph_the_error_says_where_to_put_one(store
 
 
 @pytest.mark.parametrize('change', ['cut off', 'empty', 'a bit', 'another graph', 'its digest'])
-def test_a_cached_graph_that_has_changed_is_exported_anew(stored, monkeypatch, tmp_path, change):
+def test_a_cached_graph_that_has_changed_is_exported_again(stored, monkeypatch, tmp_path, change):
     monkeypatch.setenv('GHOST_VPR_CACHE', str(tmp_path))
     engine = EngineConfig(engine='openvino')
     expected = create_engine(stored, engine).describe(pixels())
@@ -131,7 +131,7 @@ def test_a_user_without_a_home_works_without_a_cache(stored, monkeypatch):
 
 
 @pytest.mark.parametrize('kept', [0.0, 0.5, 1.0])
-def test_what_openvino_compiled_is_compiled_anew_where_it_has_changed(
+def test_what_openvino_compiled_is_compiled_again_where_it_has_changed(
     stored, monkeypatch, tmp_path, kept
 ):
     monkeypatch.setenv('GHOST_VPR_CACHE', str(tmp_path))

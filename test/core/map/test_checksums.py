@@ -32,7 +32,7 @@ def change(path, *statements):
 
 
 def answers(place_map):
-    """All that a map tells: what damage may take away, but never change."""
+    """The content of a map: damage may remove some, but never change any."""
     keyframes = [
         (k.keyframe_id, k.session, k.stamp_ns, k.name, repr(k.pose), repr(k.geo), view)
         for k in place_map.keyframes()
@@ -200,7 +200,7 @@ def test_every_flipped_bit_is_refused_counted_or_without_effect(path):
     assert {'refused', 'counted'} <= set(outcomes)
 
 
-def test_a_map_copied_without_its_last_changes_says_so(path, tmp_path):
+def test_a_map_copied_without_its_last_changes_reports_it(path, tmp_path):
     copy = tmp_path / 'copy.map'
     with PlaceMap.open(path, writable=True) as place_map:
         place_map.add('walk', 1, unit_rows(1, seed=7)[0])

@@ -1,4 +1,4 @@
-"""Is the tracked pose as sure as it says? Drives with the drift that the settings state."""
+"""Is the tracked pose as certain as its covariance? Drives with the drift of the settings."""
 
 import math
 
@@ -47,7 +47,7 @@ def nees(found: Pose, truth) -> float:
 
 
 def drifting(seed: int, steps: int):
-    """Readings of odometry, the true states, and answers, of a drive of so many metres."""
+    """Readings of odometry, the true states, and answers, of a drive of this length in metres."""
     noise = np.random.default_rng(seed)
     truth, odometry = np.zeros(4), np.zeros(4)
     for number in range(steps):

@@ -101,7 +101,7 @@ def test_figure_5_counts_the_classifier_of_mobilenet():
         ('ghostcnn', 0.90, 0.05),
         ('vgg16', 94.2, 0.003),
         ('mobilenet_v3_large', 1.39, 0.05),
-        # The paper does not say how its AlexNet pads.
+        # The paper does not state the padding of its AlexNet.
         ('alexnet_ungrouped', 6.93, 0.02),
     ],
 )

@@ -21,7 +21,7 @@ STATISTICS = ('running_mean', 'running_var')
 
 @pytest.fixture(scope='module')
 def model() -> VprModel:
-    """A network whose batch-norm statistics are no float16 numbers either."""
+    """A network whose batch-norm statistics are not float16 numbers either."""
     network = tiny_model(descriptor_dim=8)
     generator = torch.Generator().manual_seed(0)
     for name, tensor in network.state_dict().items():

@@ -57,7 +57,7 @@ def test_what_is_no_map_of_roles_is_refused(labels):
 
 
 def test_roles_are_sampled_at_the_cells_of_the_local_features():
-    """A trunk that passes its input on: the feature says which cell it is of, and so its role."""
+    """A trunk that passes its input on: the feature identifies its cell, and so its role."""
     numbers = torch.arange(2.0 * 12 * 12).reshape(2, 1, 12, 12)
     labels = [(numbers[i, 0].numpy() % 3).astype(np.uint8) for i in range(2)]
     features = sample_local_features(torch.nn.Identity(), numbers, seed=4)

@@ -1,4 +1,4 @@
-"""The model's hash: it tells apart whatever changes a descriptor, and nothing else."""
+"""The model's hash: it depends on whatever changes a descriptor, and on nothing else."""
 
 import json
 import os
@@ -98,7 +98,7 @@ def test_a_layout_in_memory_does_not_change_the_hash(model, weights):
 
 
 def test_a_setting_that_is_written_or_left_out_at_its_default_is_the_same(model):
-    """A file of another version may say what this one leaves out; its own hash covers that."""
+    """A file of another version may state what this one leaves out; its own hash covers that."""
     texts = model.describe_configuration()
     said = json.dumps({**json.loads(texts['preprocessing']), 'brightness': 0.0})
     data = rewritten(

@@ -1,4 +1,4 @@
-"""The network as one object: it is its parts in a row, and says what it is."""
+"""The network as one object: a sequence of its parts, with a name."""
 
 import pytest
 import torch

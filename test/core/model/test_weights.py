@@ -59,7 +59,7 @@ def rewritten(data: bytes, change_tensors=None, change_metadata=None) -> bytes:
 
 
 def assert_refused(data: bytes, path: Path, match: str) -> None:
-    """Loading says why in one sentence that begins with the file's path."""
+    """Loading fails with one sentence that begins with the file's path."""
     path.write_bytes(data)
     with pytest.raises(WeightsError, match=match) as caught:
         load_model(path)
@@ -102,7 +102,7 @@ def test_a_model_without_clusters_loads_but_refuses_to_run():
         describe(loaded)
 
 
-def test_a_model_whose_whitening_was_never_learnt_loads_but_refuses_to_run():
+def test_a_model_whose_whitening_was_never_learned_loads_but_refuses_to_run():
     blank = tiny_model(descriptor_dim=8)
     with torch.no_grad():
         blank.whitening.projection.zero_()
@@ -167,7 +167,7 @@ def test_a_flipped_bit_in_a_tensor_is_refused(weights, tmp_path, share):
 
 
 def test_a_damaged_header_is_refused_or_changes_no_descriptor(model, weights, tmp_path):
-    """What is not covered by the hash is the provenance, which only people read."""
+    """The hash does not cover the provenance, which is for reading only."""
     end = 8 + int.from_bytes(weights[:8], 'little')
     for at in range(0, end, 1997):
         data = bytearray(weights)

@@ -102,7 +102,7 @@ def test_descriptors_that_are_all_alike_are_refused(num):
         fitted(1, np.full((num, IN_DIM), 0.25))
 
 
-def test_fitting_again_replaces_what_was_learnt():
+def test_fitting_again_replaces_what_was_learned():
     layer = fitted(8, training_descriptors(seed=1))
     layer.fit(torch.from_numpy(training_descriptors()).float())
     torch.testing.assert_close(layer.projection, fitted(8, training_descriptors()).projection)

@@ -74,7 +74,7 @@ def test_the_probability_is_logistic_in_the_margin():
         (0.7, 0.6, 0.8, (0.7, 0.6)),
     ],
 )
-def test_the_learnt_threshold_decides_unless_another_was_chosen(
+def test_the_learned_threshold_decides_unless_another_was_chosen(
     chosen, tentative, learned, decides
 ):
     config = RecognizerConfig(min_probability=chosen, tentative_probability=tentative)

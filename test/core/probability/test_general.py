@@ -1,4 +1,4 @@
-"""What similarities say in general, and that small maps are decided by it."""
+"""The general likelihood of similarities, by which small maps are decided."""
 
 import numpy as np
 import pytest
@@ -83,7 +83,7 @@ def test_a_small_map_is_decided(small_map_answers):
 
 @pytest.fixture
 def small_map_answers(tmp_path, monkeypatch):
-    """A map of six places without positions, asked with the same and with an unlike descriptor."""
+    """A map of six places without positions, and queries with the same and another descriptor."""
     from ghost_vpr_ros.core import recognizer as page
     from test.core.model.tiny_model import pictures, tiny_model
     from test.core.scripted import scripted_recognizer

@@ -1,4 +1,4 @@
-"""What a number of inliers says."""
+"""The evidence of a number of inliers."""
 
 import math
 
@@ -23,12 +23,12 @@ def test_nothing_is_claimed_beyond_what_the_samples_show():
     assert rare.likelihood_ratio(0) == pytest.approx(1.0 / 50.0)
 
 
-def test_without_verification_it_says_nothing():
+def test_without_verification_it_is_no_evidence():
     assert EVIDENCE.likelihood_ratio(-1) == 1.0
 
 
 @pytest.mark.parametrize('kind', sorted(LEARNED))
-def test_the_learnt_ratio_rises_from_below_to_above_one(kind):
+def test_the_learned_ratio_rises_from_below_to_above_one(kind):
     ratios = [LEARNED[kind].likelihood_ratio(n) for n in range(200)]
     assert (np.diff(ratios) >= 0.0).all()
     assert ratios[0] < 1.0 < ratios[LEARNED[kind].min_inliers]

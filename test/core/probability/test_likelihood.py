@@ -1,4 +1,4 @@
-"""What a map teaches about right and wrong matches, against margins known by hand."""
+"""The likelihood of right and wrong matches in a map, against margins known by hand."""
 
 import numpy as np
 import pytest

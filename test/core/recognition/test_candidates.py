@@ -17,7 +17,7 @@ RADIUS_M = 25.0
 
 
 def on_a_line(*metres: float) -> np.ndarray:
-    """(n, 3) positions along x; NaN stands for a position that is not known."""
+    """(n, 3) positions along x; NaN marks an unknown position."""
     return np.array([[x, 0.0, 0.0] if np.isfinite(x) else [np.nan] * 3 for x in metres])
 
 

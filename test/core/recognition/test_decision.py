@@ -1,4 +1,4 @@
-"""The table of decisions, and which images are worth asking about."""
+"""The table of decisions, and which images are usable."""
 
 import pytest
 

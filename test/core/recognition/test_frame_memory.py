@@ -1,4 +1,4 @@
-"""The recogniser with the frames before: which way is asked, and when it begins anew."""
+"""The recogniser with previous frames: which method is used, and when it starts over."""
 
 from dataclasses import replace
 
@@ -52,7 +52,7 @@ def recognize(recognizer, number: int, temporal: str):
     return recognizer.recognize(image(number), number * 10**9, odometry)
 
 
-def test_a_sequence_tells_apart_what_no_image_can(twin_streets) -> None:
+def test_a_sequence_separates_what_no_image_can(twin_streets) -> None:
     for number in range(FRAMES):
         found = recognize(twin_streets, number, 'sequence')
         assert found.candidates[0].by_itself < 0.5
@@ -70,7 +70,7 @@ def test_without_the_frames_before_no_image_can(twin_streets) -> None:
 
 @pytest.mark.parametrize('temporal', ['filter', 'sequence'])
 @pytest.mark.parametrize('between', ['filter', 'sequence', 'none'])
-def test_another_way_begins_anew(twin_streets, temporal: str, between: str) -> None:
+def test_another_way_starts_over(twin_streets, temporal: str, between: str) -> None:
     for number in range(FRAMES):
         before = recognize(twin_streets, number, temporal).candidates[0]
     assert before.probability != pytest.approx(before.by_itself, abs=0.01)
@@ -96,7 +96,7 @@ def test_hidden_keyframes_do_not_answer_in_a_sequence(twin_streets) -> None:
     assert all(c.keyframe.keyframe_id > PLACES for c in found.candidates)
 
 
-def test_a_map_that_grows_begins_the_sequence_anew(twin_streets) -> None:
+def test_a_map_that_grows_starts_the_sequence_over(twin_streets) -> None:
     for number in range(FRAMES):
         recognize(twin_streets, number, 'sequence')
     place_map = twin_streets.place_map

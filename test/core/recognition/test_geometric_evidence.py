@@ -32,7 +32,7 @@ def test_a_place_without_common_features_becomes_unlikely() -> None:
     assert found.probability == pytest.approx(0.04 / 1.04)
 
 
-def test_what_was_not_verified_says_nothing() -> None:
+def test_what_was_not_verified_is_no_evidence() -> None:
     (found,) = weighed_by_geometry([checked(0.0, 0.6, 50.0, inliers=-1)], 25.0)
     assert found.probability == 0.6
     (unknown,) = weighed_by_geometry([checked(0.0, np.nan, 50.0)], 25.0)

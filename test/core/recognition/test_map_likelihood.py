@@ -74,7 +74,7 @@ def test_a_small_map_is_compared_with_itself_to_the_last_bit(place_map):
     assert teacher.likelihood == learn_likelihood(*street(), RADIUS_M)
 
 
-def test_a_large_map_that_grows_is_learnt_a_few_samples_at_a_time(tmp_path, monkeypatch):
+def test_a_large_map_that_grows_is_learned_a_few_samples_at_a_time(tmp_path, monkeypatch):
     monkeypatch.setattr(map_likelihood, 'MOST_AT_ONCE', 10)
     descriptors = street()[0]
     positions = np.outer(3.0 * np.arange(ROWS), (1.0, 0.0, 0.0))

@@ -56,7 +56,7 @@ def x_of(found) -> list[float]:
     return [c.keyframe.pose.position_m[0] for c in found.candidates]
 
 
-def test_within_the_radius_the_place_is_found_and_nothing_else_is_looked_at(tmp_path, model):
+def test_within_the_radius_the_place_is_found_and_nothing_else_is_searched(tmp_path, model):
     with opened(tmp_path / 'a.map', model, [50]) as recognizer:
         found = answer(recognizer, prior=at(110.0))
     assert found.state is State.ACCEPTED

@@ -1,4 +1,4 @@
-"""Sequences over a street of keyframes 2 m apart: whatever is not said to be seen is at 0.2."""
+"""Sequences over a street of keyframes 2 m apart: similarities are 0.2 where not given."""
 
 from dataclasses import replace
 
@@ -42,7 +42,7 @@ def look(seen: dict[int, float]) -> np.ndarray:
 
 
 def found_alone(similarities: np.ndarray, points: np.ndarray | None = None):
-    """The four best keyframes, judged by themselves."""
+    """The four best keyframes, judged alone."""
     points = positions() if points is None else points
     order = np.argsort(-similarities, kind='stable')
     frames = [keyframe(int(row), points[row]) for row in order[:4]]
@@ -84,7 +84,7 @@ def row_of(candidate: Candidate) -> int:
 
 
 @pytest.mark.parametrize('similarity', [0.25, 0.37, 0.5])
-def test_the_first_frame_says_what_it_says_by_itself(similarity: float) -> None:
+def test_the_first_frame_is_judged_on_its_own(similarity: float) -> None:
     found = show(street(), {50: similarity}, None)
     assert told(found) == told(found_alone(look({50: similarity})))
 

@@ -29,7 +29,7 @@ def test_there_is_none_before_the_first_and_none_that_is_too_old() -> None:
     assert x_at(filled(), 5) is None
 
 
-def test_time_that_jumps_back_begins_anew() -> None:
+def test_time_that_jumps_back_starts_over() -> None:
     memory = filled(5 * SECOND, 6 * SECOND, 5 * SECOND, 5 * SECOND + 10)
     assert x_at(memory, 5 * SECOND + 9) == 5 * SECOND
     assert x_at(memory, 6 * SECOND) is None

@@ -30,7 +30,7 @@ def step(forward_m: float) -> Motion:
 
 
 @pytest.mark.parametrize('alone', [0.2, 0.5, 0.9, 0.98])
-def test_the_first_frame_says_what_it_says_by_itself(alone: float) -> None:
+def test_the_first_frame_is_judged_on_its_own(alone: float) -> None:
     places = street()
     assert places.update([at(100.0, alone)], None, CONFIG)[0].probability == alone
     again = places.update([at(100.0, alone)], step(0.0), CONFIG)[0]

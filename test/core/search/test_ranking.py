@@ -26,7 +26,7 @@ def unit(rows: np.ndarray) -> np.ndarray:
 
 
 def asked(rows: np.ndarray, count: int = 200) -> np.ndarray:
-    """Another view of every place that is asked for, half as alike as those of the map."""
+    """Another view of every place, half as similar as those of the map."""
     rng = np.random.default_rng(9)
     chosen = rows[rng.integers(len(rows), size=count)]
     return unit(chosen + 0.8 * unit_rows(count, DIM, 10))

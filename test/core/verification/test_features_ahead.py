@@ -12,7 +12,7 @@ from test.core.two_views import CAMERA, candidate, street
 
 
 class Slow:
-    """Extracts when it is told to, and says on which thread."""
+    """Extracts on command, and records on which thread."""
 
     def __init__(self):
         self.may_end = threading.Event()
@@ -25,7 +25,7 @@ class Slow:
 
 
 def asked(extract):
-    """Features ahead after an image whose features were asked for."""
+    """Features in advance after an image whose features were requested."""
     ahead = FeaturesAhead(extract)
     assert ahead.take(street()) is None
     return ahead
@@ -54,13 +54,13 @@ def test_of_another_image_nothing_is_known_and_each_is_taken_once():
     ahead.close()
 
 
-def test_nothing_is_done_ahead_where_nobody_asked_before():
+def test_nothing_is_done_ahead_where_nothing_was_requested_before():
     ahead = FeaturesAhead(FeatureExtractor(VerificationConfig()))
     first, second = street(), street(seed=7)
     ahead.begin(first)
     assert ahead.take(first) is None
     ahead.begin(second)
-    # The second image was begun, and not asked for: the third one is not begun.
+    # The second image was begun, and not requested: the third one is not begun.
     ahead.begin(first)
     assert ahead.take(first) is None
     ahead.close()

@@ -40,7 +40,7 @@ def test_a_query_twice_the_size_of_the_view_has_the_same_pose():
     assert angle_deg(found.relative.keyframe_R_query, yaw(6.0)) < 2.0
 
 
-def test_the_covariance_says_that_the_distance_is_unknown():
+def test_the_covariance_states_that_the_distance_is_unknown():
     found = verify(street(AWAY_M, yaw(6.0)), street(), unknown_distance_m=4.0)
     direction, covariance = found.relative.direction, found.pose.covariance
     assert direction @ covariance[:3, :3] @ direction == pytest.approx(16.0)

@@ -1,4 +1,4 @@
-"""Features of stored views: made once, kept while they are used, absent where there is no view."""
+"""Features of stored views: made once, kept while in use, absent where there is no view."""
 
 import numpy as np
 

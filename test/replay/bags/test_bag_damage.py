@@ -66,7 +66,7 @@ def test_truncated_bag_is_one_sentence_with_a_remedy(tmp_path, storage: str, sha
 
 
 @pytest.mark.parametrize('storage', ['mcap', 'ros1'])
-def test_truncated_bag_says_how_far_it_is_whole(tmp_path: Path, storage: str) -> None:
+def test_truncated_bag_states_how_far_it_is_whole(tmp_path: Path, storage: str) -> None:
     raw = [('/cam', START_NS + n * SECOND, build.raw_image(START_NS + n * SECOND,
             np.full((480, 640, 3), n, np.uint8))) for n in range(10)]  # fmt: skip
     path = write_records(tmp_path / 'bag', raw, storage)

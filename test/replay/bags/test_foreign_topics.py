@@ -1,4 +1,4 @@
-"""What a robot records beside its images: topics that nobody wants, compressed files, a -wal."""
+"""What a robot records beside its images: unrelated topics, compressed files, a -wal."""
 
 import shutil
 import sqlite3

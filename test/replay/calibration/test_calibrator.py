@@ -120,7 +120,7 @@ def test_the_filter_gets_the_odometry_of_the_drive(model, tmp_path):
     assert [answer.probability for answer in untold] != best
 
 
-def test_the_recogniser_is_left_with_what_was_learnt_and_the_map_as_it_was(asked):
+def test_the_recogniser_is_left_with_what_was_learned_and_the_map_as_it_was(asked):
     drive, recognizer = asked()
     learned = learn(drive, recognizer).calibration
     assert recognizer.calibration == learned
@@ -160,7 +160,7 @@ def test_places_that_the_map_lacks_are_wrong_and_not_hidden_again(asked):
     assert len(ask(drive, recognizer, is_hidden=True)) == 90
 
 
-def test_each_pass_over_a_drive_begins_anew(model, tmp_path):
+def test_each_pass_over_a_drive_starts_over(model, tmp_path):
     places = street(PLACES)
     recognizer = street_recognizer(
         tmp_path / 'street.map', model, places, drive_along(places, 2.5)
@@ -194,7 +194,7 @@ def test_the_images_of_the_map_are_refused(model, tmp_path):
         learn(drive, recognizer)
 
 
-def test_a_precision_out_of_reach_is_refused_and_says_the_best(asked):
+def test_a_precision_out_of_reach_is_refused_and_states_the_best(asked):
     with pytest.raises(
         CalibrationError, match=r'lower bound of the precision of 99\.9 %.*at best'
     ):

@@ -1,4 +1,4 @@
-"""The page of a replay or an evaluation: whole, by itself, and escaped."""
+"""The page of a replay or an evaluation: complete, self-contained, and escaped."""
 
 import re
 
@@ -23,7 +23,7 @@ def page(tmp_path_factory) -> str:
     return (folder / 'report.html').read_text()
 
 
-def test_the_page_says_the_result_in_words(page):
+def test_the_page_states_the_result_in_words(page):
     assert '2 of 3 queries found their place first, among 3 images' in page
     assert 'right within 10 m' in page
     assert '1 more queries show no place of the database' in page

@@ -30,7 +30,7 @@ def test_a_bare_folder_gives_every_second_image_to_the_map():
     assert 'no positions, so every second image is the map' in division.sentence
 
 
-def test_a_long_folder_is_thinned_and_says_so():
+def test_a_long_folder_is_thinned_and_reports_it():
     division = divided([frame(i) for i in range(40)], max_images=5)
     assert names(division.database) == ['0', '8', '16', '24', '32']
     assert names(division.queries) == ['4', '12', '20', '28', '36']

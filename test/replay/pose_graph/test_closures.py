@@ -40,7 +40,7 @@ def test_keyframes_of_the_own_session_are_earlier_images_of_the_drive() -> None:
     assert [c.earlier for c in closures_of(answers, '')] == [None, None]
 
 
-def test_what_is_not_accepted_or_says_nothing_new_is_no_closure() -> None:
+def test_what_is_not_accepted_or_adds_nothing_is_no_closure() -> None:
     assert closures_of([silent(0), silent(1)], '') == []
 
 

@@ -108,7 +108,7 @@ def test_images_without_odometry_stay_unknown() -> None:
     assert np.isfinite(np.delete(found, [1, 2, 3], axis=0)).all()
 
 
-def test_without_gtsam_the_error_says_what_to_install(monkeypatch) -> None:
+def test_without_gtsam_the_error_states_what_to_install(monkeypatch) -> None:
     real = builtins.__import__
 
     def refuse(name, *args, **kwargs):

@@ -1,4 +1,4 @@
-"""Odometry at the images, and the reasons for which its links are not believed."""
+"""Odometry at the images, and the reasons for which its links are unreliable."""
 
 from pathlib import Path
 

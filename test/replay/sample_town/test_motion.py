@@ -47,7 +47,7 @@ def test_revisits_on_a_first_side_look_the_same_way():
     assert np.count_nonzero(j - i >= 50) >= 15
 
 
-def test_the_snake_has_no_revisit_and_says_when_it_is_too_short():
+def test_the_snake_has_no_revisit_and_states_when_it_is_too_short():
     trajectory = make_trajectory(TownConfig(frames=250, route='snake'))
 
     assert pairs_near(trajectory.map_T_base[:, :2, 3], 15.0, 20) == 0

@@ -52,7 +52,7 @@ def test_depth_agrees_with_brute_force_rays(small_town, first_drive):
         hidden = covered_by_posts(renderer, camera, pose, depth.shape)
         for column, row in rng.integers((1, 1), (127, 95), (60, 2)):
             around = depth[row - 1 : row + 2, column - 1 : column + 2]
-            # At an outline, half a pixel decides: those pixels say nothing.
+            # At an outline, half a pixel decides: those pixels are left out.
             if hidden[row, column] or not around.max() < 1.1 * around.min():
                 continue
             expected = cast_depth(surfaces, camera, pose, (column, row))

@@ -1,4 +1,4 @@
-"""A photo's position is taken where its tags settle it; otherwise the reason is said."""
+"""A photo's position is used where its tags determine it; otherwise the reason is given."""
 
 from pathlib import Path
 

@@ -112,7 +112,9 @@ def test_other_kinds_are_counted_with_the_next_step(tmp_path: Path, without_deco
     }
 
 
-def test_a_folder_of_other_kinds_alone_says_what_it_holds(tmp_path: Path, without_decoder) -> None:
+def test_a_folder_of_other_kinds_alone_states_what_it_holds(
+    tmp_path: Path, without_decoder
+) -> None:
     write(tmp_path / 'a.HEIC', heic_start())
     with pytest.raises(
         SourceError, match=r'found none; .*; 1 HEIC photos .*pip install pillow-heif'

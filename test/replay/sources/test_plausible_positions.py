@@ -1,4 +1,4 @@
-"""What the positions of a source tell only together."""
+"""Checks of the positions of a source together."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Rows chosen by value or by a range of numbers; what cannot be chosen is said with its remedy."""
+"""Rows chosen by value or by a range of numbers; otherwise the remedy is named."""
 
 from pathlib import Path
 

@@ -52,7 +52,7 @@ def test_a_name_that_only_looks_like_it_keeps_the_positions_of_the_others(tmp_pa
 
 
 @pytest.mark.parametrize('rest', ['1', '60', '12@x1', 'q_img003', 'a@b@c', '33@'])
-def test_a_number_is_a_zone_only_where_the_form_says_so(tmp_path: Path, rest: str) -> None:
+def test_a_number_is_a_zone_only_where_the_form_shows_it(tmp_path: Path, rest: str) -> None:
     names = [f'@{easting}.00@5787000.00@{rest}@.jpg' for easting in (302_700, 302_740)]
     first, second = frames_of(tmp_path, *names)
     assert first.geo is None

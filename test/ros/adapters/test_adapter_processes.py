@@ -96,7 +96,7 @@ class Robot:
             pose.pose.pose.orientation.w = 1.0
             pose.pose.covariance = COVARIANCE
             self._poses.publish(pose)
-            # The two topics may overtake each other; the rule asks for both.
+            # The two topics may overtake each other; the rule needs both.
             holds_soon(lambda: False, 0.05)
 
     def stand_until(self, condition):
@@ -113,7 +113,7 @@ def nav2_adapter(**parameters):
 
 
 def rearm(listener):
-    """Ask for another pose; until the node has discovered us, its responses are lost."""
+    """Request another pose; until the node has discovered us, its responses are lost."""
     client = listener.create_client(Trigger, f'{NODE}/rearm')
     assert client.wait_for_service(20.0)
     futures = []
@@ -134,7 +134,7 @@ def test_nav2_gets_one_pose_from_a_robot_that_stands_and_agrees_with_itself(list
         wait_until(lambda: listener.count_publishers('/initialpose') >= 1)
         robot.live(15, speed_m_s=1.0)
         assert not holds_soon(lambda: received), 'published while driving'
-        assert 'odometry does not say that the robot has been standing' in process.text
+        assert 'odometry does not show that the robot has been standing' in process.text
         robot.live(15, xs_m=(1.0, 50.0))
         assert not holds_soon(lambda: received), 'published although the poses disagree'
         robot.stand_until(lambda: received)
@@ -157,7 +157,7 @@ def test_the_pose_of_the_base_is_kept_until_somebody_listens(listener):
     mount = {'camera_position_m': '[0.5, 0.0, 0.0]', 'camera_rpy_deg': '[0.0, 0.0, 90.0]'}
     with nav2_adapter(**mount) as process:
         robot = Robot(listener)
-        robot.stand_until(lambda: 'nobody listens to' in process.text)
+        robot.stand_until(lambda: 'has no subscriber' in process.text)
         received = listener.listen(PoseWithCovarianceStamped, '/initialpose')
         wait_until(lambda: listener.count_publishers('/initialpose') >= 1)
         robot.stand_until(lambda: received)

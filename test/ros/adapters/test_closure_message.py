@@ -79,5 +79,5 @@ def test_a_query_without_stamp_is_refused():
 def test_a_pose_that_is_no_number_is_refused():
     message = closure_message(closure())
     message.pose.pose.position.y = math.nan
-    with pytest.raises(ClosureError, match='a pose that is no number'):
+    with pytest.raises(ClosureError, match='a pose that is not finite'):
         closure_from_message(message)

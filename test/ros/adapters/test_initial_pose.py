@@ -102,7 +102,7 @@ def test_without_odometry_nothing_is_published():
     assert [offer(rule, at_s).startswith('odometry') for at_s in (4, 5, 6)] == [True] * 3
 
 
-def test_silent_odometry_says_nothing(rule):
+def test_silent_odometry_is_no_evidence(rule):
     # Its last word was at 10.0 s, and it may be silent for 0.5 s.
     assert offer(rule, 10.5).startswith('1 of 3')
     assert offer(rule, 10.6).startswith('odometry')
@@ -121,7 +121,7 @@ def test_agreeing_poses_have_to_be_near_in_time():
     assert offer(rule, 16.0) == ''
 
 
-def test_one_pose_is_published_until_somebody_asks_for_another(rule):
+def test_one_pose_is_published_until_another_is_requested(rule):
     reasons = [offer(rule, at_s) for at_s in (4.0, 4.1, 4.2)]
     assert reasons[-1] == ''
     rule.published()
@@ -134,7 +134,7 @@ def test_a_pose_that_nobody_took_may_follow_again(rule):
     assert [offer(rule, at_s) == '' for at_s in (4.0, 4.1, 4.2, 4.3)] == [False, False, True, True]
 
 
-def test_a_clock_that_jumps_back_begins_anew(rule):
+def test_a_clock_that_jumps_back_starts_over(rule):
     offer(rule, 8.0)
     offer(rule, 9.0)
     stand(rule, 0.0, 1.9)

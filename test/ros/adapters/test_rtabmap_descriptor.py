@@ -29,7 +29,7 @@ def test_a_descriptor_is_a_row_that_comes_back():
     np.testing.assert_array_equal(found[0], DESCRIPTOR)
 
 
-def test_the_message_says_that_the_dot_product_compares():
+def test_the_message_states_that_the_dot_product_compares():
     message = GlobalDescriptor()
     write_descriptor(DESCRIPTOR, header_at(7, 'camera'), message)
     assert (message.type, message.header.frame_id, len(message.info)) == (1, 'camera', 0)

@@ -82,7 +82,7 @@ def test_the_information_is_that_of_the_error_in_the_axes_of_the_keyframe():
 
 
 def closure_of_request(request):
-    """The closure that a request stands for, by RTAB-Map's conventions."""
+    """The closure that a request represents, by RTAB-Map's conventions."""
     link = request.link
     from_T_to = matrix_from(link.transform.translation, link.transform.rotation)
     keyframe_T_query = np.linalg.inv(from_T_to)

@@ -1,4 +1,4 @@
-"""Formats told apart by what lies at a path, and the settings they share."""
+"""Formats recognised by the files at a path, and their common settings."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What stops a training, and what a person is told then."""
+"""What stops a training, and the message of each cause."""
 
 import math
 

@@ -80,7 +80,7 @@ def test_a_killed_process_leaves_its_rows_valid_under_its_refresh(tmp_path: Path
 
 @pytest.mark.parametrize('damage', [None, b'', b'no array', bytes(500)])
 @pytest.mark.parametrize('name', ['descriptors.npy', 'marks.npy'])
-def test_damaged_or_lost_files_are_made_anew(
+def test_damaged_or_lost_files_are_made_again(
     tmp_path: Path, name: str, damage: bytes | None
 ) -> None:
     filled(tmp_path)
@@ -107,7 +107,7 @@ def test_a_row_of_which_a_bit_has_changed_is_missing(tmp_path: Path, name: str) 
 
 
 @pytest.mark.parametrize(('size', 'dim'), [(6, 3), (5, 2)])
-def test_a_cache_of_another_size_is_made_anew(tmp_path: Path, size: int, dim: int) -> None:
+def test_a_cache_of_another_size_is_made_again(tmp_path: Path, size: int, dim: int) -> None:
     filled(tmp_path)
     cache = DescriptorCache(tmp_path, size, dim)
     cache.start_refresh('a')

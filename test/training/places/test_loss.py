@@ -59,7 +59,7 @@ def test_the_default_margin_is_the_papers() -> None:
     assert LossConfig().reduction == 'sum'
 
 
-def test_images_of_other_tuples_are_negatives_where_the_mask_says_so() -> None:
+def test_images_of_other_tuples_are_negatives_where_the_mask_allows_it() -> None:
     """Image 5 is the second tuple's negative (0.6, 0.8) again: 0.8 from the first query."""
     batch_mask = torch.zeros(2, 8, dtype=torch.bool)
     batch_mask[0, 7] = True  # query, positive, two negatives of tuple 0, then those of tuple 1

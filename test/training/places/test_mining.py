@@ -43,7 +43,7 @@ def descriptors(seed: int = 0, dim: int = 8) -> NDArray[np.float32]:
 
 
 class Network:
-    """Answers from a table, and remembers what it was asked."""
+    """Answers from a table, and remembers its calls."""
 
     def __init__(self, table: NDArray[np.float32]) -> None:
         self.table = table

@@ -297,7 +297,7 @@ def test_rows_learn_blocks(
     model = load_model(out / 'weights.safetensors')
     assert model.config.rows == (9, 11, 14)
     assert 'from tiny (rows-blocks 9-0, 11-1, 14-2) in 25 steps (100 views)' in model.provenance
-    # The joined map tells cells apart as the student's projections do: 8 channels become 112.
+    # The joined map separates cells as the student's projections do: 8 channels become 112.
     tensors, _ = load_checkpoint(out / 'checkpoint.safetensors')
     weight = tensors['average.module.projections.1.weight'].flatten(1)
     bias = tensors['average.module.projections.1.bias']
@@ -374,7 +374,7 @@ def distill_run(experiment: Experiment) -> Distillation:
         (['distillation.bank_views=8', 'distillation.late_view_px=96'], 'one size'),
     ],
 )
-def test_maps_that_cannot_be_learnt_are_refused(
+def test_maps_that_cannot_be_learned_are_refused(
     config: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -1,4 +1,4 @@
-"""Batches of scenes follow from seed and step, whoever makes them."""
+"""Batches of scenes follow from seed and step alone."""
 
 from collections.abc import Sequence
 from pathlib import Path

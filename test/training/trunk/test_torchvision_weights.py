@@ -1,4 +1,4 @@
-"""State dicts of torchvision: the trunk answers as torchvision's network does, or says why not."""
+"""State dicts of torchvision: the trunk answers as torchvision does, or fails with a reason."""
 
 import pytest
 import torch

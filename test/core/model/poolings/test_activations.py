@@ -57,7 +57,7 @@ def test_gem_counts_negative_activations_as_nothing():
     torch.testing.assert_close(GeM(CHANNELS, 3.0)(x), GeM(CHANNELS, 3.0)(x.clamp(min=0.0)))
 
 
-def test_the_power_of_gem_is_learnt():
+def test_the_power_of_gem_is_learned():
     layer = GeM(2, 3.0)
     layer(TWO_BY_TWO)[0, 0].backward()
     # A larger p brings the first channel nearer to its maximum; the second is constant.

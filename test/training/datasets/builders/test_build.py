@@ -194,7 +194,7 @@ def test_the_source_is_no_place_to_write_to(tmp_path: Path, capsys: pytest.Captu
 
 
 def shown(count: int, **changes: object) -> PlaceSet:
-    """Images that are no files, without degrees, as a bag with odometry has them."""
+    """Images that are not files, without degrees, as in a bag with odometry."""
     image = np.full((6, 8, 3), 90, np.uint8)
     places = PlaceSet(
         name='bag',
@@ -218,7 +218,7 @@ def test_images_that_are_no_files_are_encoded(tmp_path: Path, layout: str) -> No
     again = opened(tmp_path / 'new', '')
     assert np.ptp(again.positions_m, axis=0).tolist() == [7.0, 2.0]
     assert np.abs(again.frames[1].load().astype(int) - 90).max() <= 1
-    # The twin of a query in the database folder is no positive of it.
+    # The twin of a query in the database folder is not a positive of it.
     assert positives_of(again, 1.0).counts().sum() == 0
     summary = build_sets({'': shown(3)}, tmp_path / 'new', config, {}, len_one)
     assert summary == BuildSummary(0, 3 * times)

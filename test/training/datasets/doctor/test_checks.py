@@ -76,7 +76,7 @@ def test_published_counts_are_those_of_the_paper() -> None:
         ('gsv_cambridge test', None),
     ],
 )
-def test_the_name_of_a_set_says_what_to_compare_with(name: str, reference: str | None) -> None:
+def test_the_name_of_a_set_states_what_to_compare_with(name: str, reference: str | None) -> None:
     assert reference_of(name) == reference
 
 

@@ -138,7 +138,7 @@ def test_what_lies_beyond_the_band_is_mirrored_only_where_asked_for() -> None:
         render(sides, 45, ViewConfig(90.0, 32, 32, 60.0, 'mirror'))
 
 
-def test_the_check_alone_says_the_same() -> None:
+def test_the_check_alone_states_the_same() -> None:
     check_sides_cover(0.0, ViewConfig(90.0, 32, 32))
     with pytest.raises(ConfigError, match='70 degrees'):
         check_sides_cover(45.0, ViewConfig(90.0, 32, 32))

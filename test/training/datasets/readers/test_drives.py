@@ -24,7 +24,7 @@ M_IN_DEGREES = 1 / 111_120
 
 
 def drive(path: Path, metres, *, day: int = 0, seconds: float = 1.0) -> Path:
-    """A bag with an image and a fix every so many seconds, at these metres northwards."""
+    """A bag with an image and a fix at a period in seconds, at these metres northwards."""
     records = []
     for number, north_m in enumerate(metres):
         stamp_ns = START_NS + day * 86_400 * 10**9 + round(number * seconds * 1e9)
@@ -98,7 +98,7 @@ def test_odometry_serves_a_single_drive(tmp_path):
     one, other = odometry(tmp_path / 'one'), odometry(tmp_path / 'other')
     places = opened(one)
     np.testing.assert_allclose(places.positions_m, [[0, 0], [5, 0], [10, 0]])
-    with pytest.raises(SourceError, match='odometry /odom, which starts anew with each drive'):
+    with pytest.raises(SourceError, match='odometry /odom, which starts over with each drive'):
         opened([str(one), str(other)])
     assert len(opened([str(one), str(other)], position_topic='/odom')) == 6
 

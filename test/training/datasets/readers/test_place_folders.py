@@ -1,4 +1,4 @@
-"""Folders of places: the place of an image is its folder, whatever radius is asked for."""
+"""Folders of places: the place of an image is its folder, whatever the radius."""
 
 import pytest
 
