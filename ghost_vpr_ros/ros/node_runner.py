@@ -102,6 +102,24 @@ def spin_until_stopped(node: Node, stop: StopRequest) -> int:
     return exit_status
 
 
+def run_node(name: str, make: Callable[[StopRequest], Node], args: list[str] | None = None) -> int:
+    """Run a node until it stops or a signal comes; the exit status, 1 where it cannot start.
+
+    Args:
+        name: of the node, for the log.
+        make: makes the node, which may request the end.
+        args: of ROS; None: those of the process.
+    """
+    stop = StopRequest()
+    start_ros(args, stop)
+    node = made_node(name, lambda: make(stop))
+    if node is None:
+        return 1
+    exit_status = spin_until_stopped(node, stop)
+    end_ros(node)
+    return exit_status
+
+
 def end_ros(node: Node) -> None:
     """Destroy the node and leave ROS."""
     node.destroy_node()

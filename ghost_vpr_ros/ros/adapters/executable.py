@@ -7,13 +7,7 @@ from collections.abc import Callable
 
 from rclpy.node import Node
 
-from ghost_vpr_ros.ros.node_runner import (
-    StopRequest,
-    end_ros,
-    made_node,
-    spin_until_stopped,
-    start_ros,
-)
+from ghost_vpr_ros.ros.node_runner import run_node
 
 # The nodes are imported late: SciPy and torch take seconds, in which a signal must already end
 # the process well.
@@ -71,14 +65,7 @@ def main(args: list[str] | None = None) -> int:
         args: the adapter's name, then the arguments of ROS.
     """
     name, *ros_args = sys.argv[1:] if args is None else args
-    stop = StopRequest()
-    start_ros(ros_args, stop)
-    node = made_node(name, ADAPTERS[name])
-    if node is None:
-        return 1
-    exit_status = spin_until_stopped(node, stop)
-    end_ros(node)
-    return exit_status
+    return run_node(name, lambda _: ADAPTERS[name](), ros_args)
 
 
 if __name__ == '__main__':

@@ -12,13 +12,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from ghost_vpr_ros.core.config.settings import Config, setting
-from ghost_vpr_ros.ros.node_runner import (
-    StopRequest,
-    end_ros,
-    made_node,
-    spin_until_stopped,
-    start_ros,
-)
+from ghost_vpr_ros.ros.node_runner import StopRequest, run_node
 from ghost_vpr_ros.ros.parameters import declare_settings
 from ghost_vpr_ros.ros.tools.json_lines import JsonLines
 
@@ -90,14 +84,7 @@ def answer_line(values: Mapping[str, str], age_ms: float) -> str:
 
 def main(args: list[str] | None = None) -> int:
     """Print until count, timeout, Ctrl-C or SIGTERM; 1 after a timeout."""
-    stop = StopRequest()
-    start_ros(args, stop)
-    node = made_node(NODE_NAME, lambda: AnswerPrinter(stop))
-    if node is None:
-        return 1
-    exit_status = spin_until_stopped(node, stop)
-    end_ros(node)
-    return exit_status
+    return run_node(NODE_NAME, AnswerPrinter, args)
 
 
 if __name__ == '__main__':
