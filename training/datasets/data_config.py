@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ghost_vpr_ros.core.config.settings import Config, setting
+from ghost_vpr_ros.core.config.settings import Config, same_setting, setting
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.replay.bags.topics import BagTopics
 
@@ -52,17 +52,9 @@ class DataConfig(Config):
         low=0.0,
         high=1e7,
     )
-    image_topic: str = setting(BagTopics.image_topic, 'image topic of a bag; empty: the only one')
-    position_topic: str = setting(
-        BagTopics.position_topic, 'position topic of a bag; empty: the only one'
-    )
-    max_gap_s: float = setting(
-        BagTopics.max_gap_s,
-        'longest time between two positions of a bag across which is interpolated',
-        unit='s',
-        low=0.0,
-        high=3600.0,
-    )
+    image_topic: str = same_setting(BagTopics, 'image_topic')
+    position_topic: str = same_setting(BagTopics, 'position_topic')
+    max_gap_s: float = same_setting(BagTopics, 'max_gap_s')
     views: int = setting(
         0,
         'views of each panorama, evenly spaced over all headings, instead of its images; 0: none',

@@ -69,20 +69,8 @@ class ProtocolConfig(ImageSizeConfig, DataConfig):
         'same place: near enough, or same number in both',
         choices=('position', 'index'),
     )
-    positive_distance_m: float = setting(
-        EvaluationConfig.positive_distance_m,
-        'with ground truth by position: images this near show the same place',
-        unit='m',
-        low=0.0,
-        high=1e5,
-    )
-    tolerance: int = setting(
-        EvaluationConfig.tolerance,
-        'with ground truth by index: images whose numbers differ by this show the same place',
-        unit='frames',
-        low=0,
-        high=100_000,
-    )
+    positive_distance_m: float = same_setting(EvaluationConfig, 'positive_distance_m')
+    tolerance: int = same_setting(EvaluationConfig, 'tolerance')
     best_view_of_panorama: bool = setting(
         False, 'rankings keep the best view of each panorama (NetVLAD on Tokyo 24/7)'
     )

@@ -139,6 +139,12 @@ def setting(
     )
 
 
+def same_setting(config_type: type[Config], name: str) -> Any:
+    """Declare a field that is a setting of another configuration, defined only there."""
+    field = next(each for each in dataclasses.fields(config_type) if each.name == name)
+    return dataclasses.field(default=field.default, metadata=field.metadata)
+
+
 @dataclass(frozen=True)
 class Config:
     """Base of all configurations: checked when made, built from a mapping, listed by field."""

@@ -9,7 +9,13 @@ import pytest
 from ghost_vpr_ros.core.config.map import MapConfig
 from ghost_vpr_ros.core.config.model import ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
-from ghost_vpr_ros.core.config.settings import Config, nearest_hint, setting, settings_of
+from ghost_vpr_ros.core.config.settings import (
+    Config,
+    nearest_hint,
+    same_setting,
+    setting,
+    settings_of,
+)
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.replay.config import PatchNetVladConfig
 
@@ -175,3 +181,13 @@ def test_a_list_as_an_option_takes_numbers() -> None:
     parser.add_argument('--patch-sizes', **sizes.argument())
     args = parser.parse_args(['--patch-sizes', '2', '5', '8'])
     assert PatchNetVladConfig.from_dict({'patch_sizes': args.patch_sizes}).patch_sizes == (2, 5, 8)
+
+
+def test_a_setting_of_another_configuration_is_the_same():
+    @dataclass(frozen=True)
+    class Other(Config):
+        length_m: float = same_setting(Sample, 'length_m')
+
+    assert settings_of(Other) == [item for item in settings_of(Sample) if item.name == 'length_m']
+    with pytest.raises(ConfigError, match=r'length_m: expected 0 \.\. 10 m'):
+        Other(length_m=11.0)
