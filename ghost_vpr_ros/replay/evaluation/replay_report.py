@@ -33,7 +33,7 @@ from ghost_vpr_ros.replay.evaluation.html_report import (
 )
 from ghost_vpr_ros.replay.evaluation.match_sheet import (
     Tile,
-    Verdict,
+    TileMark,
     blank_picture,
     draw_sheet,
     picture_from_jpeg,
@@ -198,7 +198,7 @@ def _unjudged_tiles(answer: Answer, place_map: MapReader) -> list[Tile]:
     picture = blank_picture() if view is None else picture_from_jpeg(view)
     text = f'probability {best.probability:.3f} · similarity {best.similarity:.3f}'
     return [
-        Tile(answer.frame.load(), ('query', answer.frame.name), Verdict.QUERY),
+        Tile(answer.frame.load(), ('query', answer.frame.name), TileMark.QUERY),
         Tile(picture, (text, f'{best.keyframe.session} · {best.keyframe.name}')),
     ]
 
