@@ -91,7 +91,7 @@ class MappingConfig(Config):
     )
     position_drift_m: float = setting(
         0.1,
-        'standard deviation of odometry after one metre; grows with the square root of the way',
+        'standard deviation of odometry after one metre; grows with the root of the distance',
         unit='m',
         low=0.0,
         high=10.0,

@@ -72,9 +72,12 @@ class RecognizerConfig(Config):
         runtime=True,
     )
     odometry_error: float = setting(
-        0.2, 'largest error of odometry between two frames, share of the way', low=0.0, high=1.0,
+        0.2,
+        'largest error of odometry between two frames, as a share of the distance',
+        low=0.0,
+        high=1.0,
         runtime=True,
-    )  # fmt: skip
+    )
     max_odometry_age_s: float = setting(
         0.2,
         'age of odometry at the time of an image above which it is not used',
@@ -118,16 +121,14 @@ class RecognizerConfig(Config):
     consistency: bool = setting(True, 'reject answers that contradict recent ones', runtime=True)
     min_support: int = setting(
         1,
-        'recent answers that an answer accepted only by its local features must agree '
-        'with before it is accepted',
+        'recent answers that must agree with an answer that is sure only by its local features',
         low=0,
         high=100,
         runtime=True,
     )
     closure_support: int = setting(
         2,
-        'answers from some metres of driving before that must agree with an answer before it is a '
-        'loop closure',
+        'earlier answers, some metres back, that must agree before an answer is a loop closure',
         low=0,
         high=100,
         runtime=True,
