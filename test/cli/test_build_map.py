@@ -47,7 +47,7 @@ def test_an_existing_file_is_refused_before_any_work_and_left_alone(program, fol
     path = tmp_path / 'a.map'
     path.write_text('mine')
     error = program('build-map', folder, path, *TINY).error
-    assert 'a.map: something is there already' in error
+    assert 'a.map: the file exists already' in error
     assert '--append' in error
     assert snapshot(tmp_path) == {'a.map': b'mine'}
 

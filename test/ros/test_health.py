@@ -126,7 +126,7 @@ def test_silence_is_told_with_the_publishers_and_their_quality_of_service() -> N
     packets = publisher(kind='ffmpeg_image_transport_msgs/msg/FFMPEGPacket')
     assert 'expected sensor_msgs/msg/Image: choose' in said(FakeNode([packets]))
     deaf = said(FakeNode([publisher()]), wanted=ReliabilityPolicy.RELIABLE)
-    assert 'this node wants reliable' in deaf
+    assert 'this node requests reliable' in deaf
 
 
 def test_two_publishers_on_one_topic_are_named() -> None:

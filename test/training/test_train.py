@@ -74,7 +74,7 @@ def test_a_run_is_neither_overwritten_nor_resumed_under_another_configuration(
     assert train(folder, tmp_path, 'data.train.path=[absent]') == 1
     capsys.readouterr()
     assert train(folder, tmp_path) == 1
-    assert 'a run is there already' in capsys.readouterr().err
+    assert 'holds a run already' in capsys.readouterr().err
     assert train(folder, tmp_path, 'seed=9', more=('--resume',)) == 1
     assert 'expected the configuration of this run' in capsys.readouterr().err
     assert main(['--out', str(tmp_path / 'other')]) == 1

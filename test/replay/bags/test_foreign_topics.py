@@ -179,5 +179,5 @@ def test_rows_in_a_wal_that_cannot_be_read_are_told(tmp_path, records, monkeypat
 
     monkeypatch.setattr('ghost_vpr_ros.replay.bags.storage.SqliteReader._connected', refuse)
     monkeypatch.setattr(shutil, 'copyfile', fail)
-    with pytest.raises(BagError, match=r'4096 bytes of the recording wait .*No space left'):
+    with pytest.raises(BagError, match=r'4096 bytes of the recording lie .*No space left'):
         open_source(path)

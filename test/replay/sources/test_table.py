@@ -165,7 +165,7 @@ def test_zero_zero_is_told(tmp_path: Path) -> None:
         ('image\nC:\\me\\images\\0.jpg\n', 'another computer; .* such as images/0.jpg'),
         ('image\n\\\\nas\\share\\0.jpg\n', 'a path of another computer'),
         ('images/0.jpg,52.2,0.12\n', 'the first row has to name the columns'),
-        ('image,x,y,heading_deg\nimages/0.jpg,1,2,9000\n', 'no direction in degrees'),
+        ('image,x,y,heading_deg\nimages/0.jpg,1,2,9000\n', 'not a direction in degrees'),
         ('image,easting,northing,utm_zone\nimages/0.jpg,"334,873",6252266,56H\n', 'thousands'),
         ('image,easting,northing,utm_zone\nimages/0.jpg,0.12,52.2,31U\n', 'look like degrees'),
         ('image,stamp_ns\nimages/0.jpg,1e6000000\n', 'expected a time in stamp_ns'),

@@ -246,7 +246,7 @@ def test_missing_files_are_counted(tmp_path: Path) -> None:
     for file in places.files:
         file.unlink(missing_ok=True)
     found, has_images = file_checks.check_missing(places)
-    assert only(found, Severity.NOTE).startswith('none of the 4 image files is there')
+    assert only(found, Severity.NOTE).startswith('none of the 4 image files exists')
     assert not has_images
 
 

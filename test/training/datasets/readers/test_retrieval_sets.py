@@ -90,5 +90,5 @@ def test_holidays_groups_are_in_the_numbers(tmp_path: Path) -> None:
 
 
 def test_a_group_of_one_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match='no other image of its group'):
+    with pytest.raises(SourceError, match='its group has no other image'):
         open_retrieval_set('holidays', write_photos(tmp_path, ['100000']), None, crop=False)
