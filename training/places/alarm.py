@@ -1,4 +1,4 @@
-"""Watches a training: a loss that is no number, stays at the margin, or has no active triplet."""
+"""Watches a training: a loss that is not finite, stays at the margin, or has no active triplet."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class AlarmConfig(Config):
 
 
 class Alarm:
-    """Raises when training cannot go on, and says when it does not get on.
+    """Raises when training cannot continue, and warns when it makes no progress.
 
     Attributes:
         idle: blocks in a row without an active tuple.
@@ -39,7 +39,7 @@ class Alarm:
         self.idle = idle
 
     def check_number(self, what: str, value: float, where: str) -> None:
-        """Refuse a loss or gradient that is no number, before it reaches the weights.
+        """Refuse a loss or gradient that is not finite, before it reaches the weights.
 
         Raises:
             TrainingError: NaN or infinite.

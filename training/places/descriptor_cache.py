@@ -45,7 +45,7 @@ class DescriptorCache:
     A row is valid only under the refresh (the text that names the network's state) that it was
     filled in, and as long as its bits are those that were filled in. Descriptors reach the disk
     before their marks do, so a process that is killed at any moment leaves valid rows valid, and
-    no others. Damaged files, and files of another shape, are made anew: everything in a cache can
+    no others. Damaged files, and files of another shape, are made again: everything in a cache can
     be computed again.
     """
 

@@ -161,7 +161,7 @@ def clustered_order(
     emulate stochastic descent the clusters are new for each `rng`, and the order of the clusters
     and of the queries inside each is random.
 
-    The paper does not say how many clusters: ours are as many as there are blocks.
+    The paper does not state the number of clusters: ours is that of the blocks.
 
     Args:
         points_m: (Q, 2) metres.
@@ -205,7 +205,7 @@ _ORDER, _OWN_POOL, _SHARED_POOL = range(3)
 
 @dataclass(frozen=True)
 class MiningConfig(Config):
-    """How negatives are found, and how often the cache is computed anew."""
+    """How negatives are found, and how often the cache is computed again."""
 
     scheme: str = setting('hard+cache', 'what is cached', choices=SCHEMES)
     random_negatives: int = setting(
@@ -213,7 +213,7 @@ class MiningConfig(Config):
     )
     hard_negatives: int = setting(10, 'hardest negatives of a query', low=1, high=1000)
     refresh_queries: int = setting(
-        1000, 'queries until the cache is computed anew', low=1, high=10**7
+        1000, 'queries until the cache is computed again', low=1, high=10**7
     )
 
     def interval(self, epoch: int, halve_every: int) -> int:
@@ -277,7 +277,7 @@ class Miner:
     def blocks(self, epoch: int) -> list[Block]:
         """The epoch's queries, each once, in their order.
 
-        # Deviation: the cache is computed anew with each block, so at least once an epoch however
+        # Deviation: the cache is computed again with each block, so at least once an epoch however
         long the interval has become (the paper's 500 of 8,000 queries exceed an epoch from epoch
         25 on, where 16,000 would skip every other one).
         """
@@ -325,7 +325,7 @@ class Miner:
         """Go on from `state()`.
 
         Raises:
-            TrainingError: the state is that of another data set or configuration.
+            TrainingError: the state belongs to another data set or configuration.
         """
         tracked = np.asarray(state['hard_negatives'], np.int64)
         if tracked.shape != self._tracked.shape:
@@ -384,7 +384,7 @@ class Miner:
         describe: Describe,
         model_hash: str | None,
     ) -> Describe:
-        """From rows to descriptors: the network itself, or the cache, computed anew."""
+        """From rows to descriptors: the network itself, or the refreshed cache."""
         if self._cache is None or self._config.scheme == HARD_NOCACHE:
             return lambda rows: self._described(rows, describe)
         rows = np.union1d(self._labels.queries, self._labels.database)

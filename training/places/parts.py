@@ -32,7 +32,7 @@ class TrainingParts:
     """Everything that a training uses.
 
     Attributes:
-        experiment: what was asked for.
+        experiment: the configuration.
         processes: this one among others.
         model: being trained, on its device.
         optimiser: of the parameters that are trained.
@@ -40,8 +40,8 @@ class TrainingParts:
         miner: makes tuples.
         loader: makes batches of them.
         step: moves the weights.
-        describe: training images by the network as it is.
-        validate: recall of the network as it is.
+        describe: training images by the current network.
+        validate: recall of the current network.
         selection: the best recall so far.
         pool: threads that read images.
         sentence: the data and how much of the network is trained, for the provenance.
@@ -62,7 +62,7 @@ class TrainingParts:
     sentence: str
 
     def close(self) -> None:
-        """End the threads; images that are still asked for are not read."""
+        """End the threads; pending images are not read."""
         self.pool.shutdown(cancel_futures=True)
 
 

@@ -65,10 +65,10 @@ class TrainingRun:
         )
 
     def run(self) -> str:
-        """Train to the end, and say in a few words why it came.
+        """Train to the end, and return the reason of the end in a few words.
 
         Raises:
-            TrainingError: the loss is no number, or the network has collapsed.
+            TrainingError: the loss is not finite, or the network has collapsed.
             ImageError: an image cannot be read.
             OutputError: the disk is full.
         """
@@ -186,7 +186,7 @@ class TrainingRun:
             save_model(model, self._folder.weights)
 
     def _history(self, epoch: float, recall: str) -> str:
-        """What was done to the weights, for people."""
+        """The training of the weights, in words."""
         done = 'not trained further' if not epoch else f'trained {epoch:g} epochs'
         seed = self._parts.experiment.seed
         return f'{done} on {self._parts.sentence}, seed {seed}, val r@1/5/10 {recall}'

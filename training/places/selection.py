@@ -116,7 +116,7 @@ def recall_of(
 
     Args:
         queries: (Q, D) unit-norm descriptors.
-        database: (M, D) likewise.
+        database: (M, D) of the database.
         truth: of these queries and this database.
     """
     rows, _ = rank_database(queries, database, truth)

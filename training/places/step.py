@@ -76,7 +76,7 @@ class TupleStep:
         """Gradients of the mean loss of a batch of tuples, averaged over all processes.
 
         Args:
-            parts: this process's tuples, so many at a time as memory allows; may be none.
+            parts: this process's tuples, as many at a time as memory allows; may be none.
             batch_size: tuples of the whole batch, of all processes.
         """
         training_mode(self._model, self._config)
@@ -128,7 +128,7 @@ class TupleStep:
         )
 
     def _backward_nothing(self) -> None:
-        """Take part in the exchange of gradients with none of one's own."""
+        """Take part in the exchange of gradients without any of its own."""
         if self._processes.world == 1:
             return
         config = self._model.preprocessing

@@ -24,7 +24,7 @@ from training.trunk.torchvision_weights import load_torchvision_weights
 def take_backbone_weights(trunk: RowsTrunk, experiment: Experiment) -> str:
     """Load the trunk from the experiment's `backbone_weights`; one phrase on where they are from.
 
-    Without that setting the trunk stays as it is, and the phrase is empty.
+    Without that setting the trunk is not changed, and the phrase is empty.
 
     Raises:
         WeightsError: the file is missing, damaged, or of another network.

@@ -43,10 +43,8 @@ class ClassificationConfig(Config):
         low=32, high=1024,
     )  # fmt: skip
     epochs: int = setting(40, 'passes over the images (G, Table 4: 20 to 60)', low=1, high=10_000)
-    max_steps: int = setting(0, 'end after so many steps; 0: no such limit', low=0)
-    max_minutes: float = setting(
-        0.0, 'end after so many minutes of training; 0: no such limit', unit='min', low=0.0
-    )
+    max_steps: int = setting(0, 'limit of steps; 0: none', low=0)
+    max_minutes: float = setting(0.0, 'limit of training time; 0: none', unit='min', low=0.0)
     batch_size: int = setting(64, 'images in a step', low=2, high=4096)
     optimiser: str = setting('sgd', 'sgd or adamw', choices=('sgd', 'adamw'))
     learning_rate: float = setting(0.05, 'highest rate', low=0.0, high=10.0)

@@ -56,7 +56,7 @@ class DistillationConfig(Config):
     photos: tuple[str, ...] = setting(
         (), 'sources, each `WEIGHT PATH [COLUMN=VALUE ...]`; $VARIABLES are expanded'
     )
-    teacher: str = setting('efficientnet-lite0', 'whose feature maps are learnt')
+    teacher: str = setting('efficientnet-lite0', 'whose feature maps are learned')
     maps: tuple[str, ...] = setting(
         (),
         'rows of the student and the blocks of the teacher that they learn, each `ROW-BLOCK`; '
@@ -177,7 +177,7 @@ class Distillation:
             self._continue_from(expanded(self.config.continue_from))
 
     def _trunk_of(self, model: VprModel) -> RowsTrunk:
-        """The model's own trunk; where rows are joined, one that ends at the last row learnt.
+        """The model's own trunk; where rows are joined, one that ends at the last row learned.
 
         Raises:
             ConfigError: the model joins a row that learns no map, or a row is unknown.
@@ -231,7 +231,7 @@ class Distillation:
 
     @property
     def _taught(self) -> str:
-        """The teacher, and which of its maps were learnt where that is not the last."""
+        """The teacher, and which of its maps were learned where that is not the last."""
         maps = ', '.join(self.config.maps)
         return f'{self.teacher.name} (rows-blocks {maps})' if maps else self.teacher.name
 
@@ -241,7 +241,7 @@ class Distillation:
         return self.config.rate_at(self.step - 1)
 
     def is_due(self, interval: int) -> bool:
-        """Whether something that happens every so many steps, and after the last, happens now."""
+        """Whether something periodic, which also happens after the last step, happens now."""
         return self.step % interval == 0 or self.step == self.config.steps
 
     def targets(self, clean: Tensor) -> list[Tensor]:
@@ -302,7 +302,7 @@ class Distillation:
         teacher sees it.
 
         Args:
-            views: batches (B, 3, h, w) that the PCA is learnt on.
+            views: batches (B, 3, h, w) that the PCA is learned on.
 
         Raises:
             SourceError: the views span fewer than R directions.

@@ -21,7 +21,7 @@ from training.datasets.open_place_set import open_place_set
 from training.loop.augmentation import AugmentationConfig, augment, random_view
 
 _OF_A_BANK = 1 << 20
-"""In place of a process in the seed of the views of a bank."""
+"""The number of a bank in the seed of its views, instead of a process's."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Photos:
 def open_photos(sources: Sequence[str]) -> Photos:
     """All photos of the sources, each `WEIGHT PATH [COLUMN=VALUE ...]`.
 
-    `views=N` among the conditions stands for N views of each panorama in place of its images.
+    `views=N` among the conditions gives N views of each panorama instead of its images.
 
     Raises:
         SourceError: a source cannot be read.
@@ -66,7 +66,7 @@ def _frames(path: str, where: dict[str, str]) -> Sequence[Frame]:
     """The photos of a source, or views of its panoramas.
 
     Raises:
-        SourceError: it cannot be read, or its images are no panoramas.
+        SourceError: it cannot be read, or its images are not panoramas.
         ConfigError: `views` is not a number.
     """
     views = where.pop('views', '')

@@ -53,7 +53,7 @@ class Pretraining:
 
         Args:
             experiment: what is trained, and how.
-            scenes: whose classes are learnt.
+            scenes: whose classes are learned.
             steps: of the whole training.
             device: where it runs.
         """
@@ -92,7 +92,7 @@ class Pretraining:
 
         Raises:
             ImageError: an image is unreadable and must not be skipped, or fewer than two are left.
-            TrainingError: loss or gradients are no numbers; nothing of it is saved.
+            TrainingError: loss or gradients are not finite; nothing of it is saved.
         """
         self._note_unreadable(batch)
         if len(batch.labels) < 2:

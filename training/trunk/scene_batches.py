@@ -21,7 +21,7 @@ from training.experiment import Experiment
 from training.loop.augmentation import AugmentationConfig, augment, random_view
 from training.trunk.classification import ClassificationConfig
 
-# Keep the generators of orders and of views apart, whatever the numbers behind them.
+# Keep the generators of orders and of views separate.
 _ORDER, _VIEW = 1, 2
 
 
@@ -82,7 +82,7 @@ class TrainingViews(Dataset[SceneBatch]):
 
 
 class WholeImages(Dataset[SceneBatch]):
-    """Item `number` is a batch of images as they are, in the order of the set."""
+    """Item `number` is a batch of unchanged images, in the order of the set."""
 
     def __init__(self, images: LabelledImages, experiment: Experiment) -> None:
         config = experiment.section(ClassificationConfig)

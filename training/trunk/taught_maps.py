@@ -1,4 +1,4 @@
-"""What a student has learnt of its teacher's maps, put into the network that is trained next."""
+"""What a student has learned of its teacher's maps, put into the network that is trained next."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ def take_rows(model: VprModel, student: Student) -> None:
     """Give a network of joined rows the student's trunk, and its projection of each row.
 
     A projection to more channels than the row has keeps its directions and drops the coordinates:
-    cosines within the map stay as they are.
+    cosines within the map do not change.
 
     Args:
         model: joins some of the rows that the student gives.
         student: trunk without joined rows.
     """
     own = model.backbone.state_dict()
-    learnt = student.trunk.state_dict()
-    model.backbone.load_state_dict({name: learnt.get(name, value) for name, value in own.items()})
+    learned = student.trunk.state_dict()
+    model.backbone.load_state_dict({name: learned.get(name, value) for name, value in own.items()})
     taught = dict(zip(student.rows, student.projections, strict=True))
     for row, target in zip(model.config.rows, model.backbone.joint.projections, strict=True):
         source = taught[row]
@@ -59,7 +59,7 @@ def reduce_as_taught(reduction: Reduction, student: Student, views: Iterable[Ten
     Args:
         reduction: of the student's last map.
         student: gives its last map alone.
-        views: batches (B, 3, h, w) that the PCA is learnt on.
+        views: batches (B, 3, h, w) that the PCA is learned on.
 
     Raises:
         SourceError: the views span fewer than R directions.

@@ -2,7 +2,7 @@
 
 Names: `efficientnet-lite0`, `-lite1`, `-lite2` (ImageNet weights from their Python packages),
 `torchvision:NAME` (its default weights) and `timm:NAME` (pretrained), both only where the user has
-them installed and cached or lets them download.
+them installed and cached or allows their download.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ STRIDE = 32
 
 
 class Teacher(nn.Module):
-    """A frozen network in evaluation mode, in parts whose maps are learnt.
+    """A frozen network in evaluation mode, in parts whose maps are learned.
 
     Attributes:
         name: as it stands in the configuration.
