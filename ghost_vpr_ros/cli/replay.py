@@ -331,7 +331,7 @@ def replay_lines(metrics: dict[str, Any]) -> list[str]:
     is_judged = 'recall' in metrics
     recall = recall_lines(metrics['recall']) if is_judged else []
     if is_judged and metrics['num_queries'] == metrics['num_queries_without_positives']:
-        recall = ['recall: none to tell, no frame shows a place that the map held before it']
+        recall = ['recall: none, no frame shows a place that the map held before it']
     graph = pose_graph_lines(metrics['pose_graph']) if 'pose_graph' in metrics else []
     return [*replay_verdict(metrics), *recall, *table_lines(rest), *graph]
 

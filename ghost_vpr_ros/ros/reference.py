@@ -31,25 +31,25 @@ SUBSCRIBED = (
     Interface(
         'image', _IMAGE, 'with `image_transport: raw`; best effort, depth 1, QoS overridable'
     ),
-    Interface('image/compressed', _COMPRESSED, 'with `image_transport: compressed`, likewise'),
+    Interface('image/compressed', _COMPRESSED, 'with `image_transport: compressed`; the same'),
     Interface(
         'odom',
         'nav_msgs/msg/Odometry',
         "optional: pose of the camera's body in the odometry's frame. It moves the belief between "
-        'two frames, checks answers against each other and measures the way while mapping; the '
+        'two frames, checks answers against each other and measures distance while mapping; the '
         "last one at or before an image's stamp counts, at most `max_odometry_age_s` old",
     ),
     Interface(
         'camera_info',
         'sensor_msgs/msg/CameraInfo',
         'optional: intrinsics for the geometric verification; without it a view angle of 70 '
-        'degrees is assumed and said in the covariance',
+        'degrees is assumed, with a larger covariance',
     ),
     Interface(
         'fix',
         'sensor_msgs/msg/NavSatFix',
-        'optional: geotags new keyframes; in mode `localize` with `prior_radius_m` it says where '
-        'to look; used up to `max_fix_age_s`',
+        'optional: geotags new keyframes; in mode `localize` with `prior_radius_m` it restricts '
+        'the search; used up to `max_fix_age_s`',
     ),
 )
 PUBLISHED = (
@@ -74,7 +74,7 @@ PUBLISHED = (
     Interface(
         '~/loop_closure',
         _POSE,
-        'accepted answers that say something new: pose of the query camera (stamp) in the frame '
+        'accepted answers that add information: pose of the query camera (stamp) in the frame '
         'of the keyframe; `frame_id` is `keyframe/<session>/<stamp_ns>`',
     ),
     Interface(
@@ -83,10 +83,8 @@ PUBLISHED = (
         "transient local: the map's keyframes, at most 20,000 spread evenly; again while it "
         'grows, at most once a second',
     ),
-    Interface('~/markers', 'visualization_msgs/msg/MarkerArray', 'only while somebody subscribes'),
-    Interface(
-        '~/match_image/compressed', _COMPRESSED, 'query and match; only while somebody subscribes'
-    ),
+    Interface('~/markers', 'visualization_msgs/msg/MarkerArray', 'only for subscribers'),
+    Interface('~/match_image/compressed', _COMPRESSED, 'query and match; only for subscribers'),
     Interface(
         '/diagnostics',
         'diagnostic_msgs/msg/DiagnosticArray',
