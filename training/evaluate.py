@@ -23,7 +23,6 @@ from tqdm import tqdm
 
 from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.config.model import PreprocessingConfig
-from ghost_vpr_ros.core.config.verification import PatchNetVladConfig
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.engine import Engine
 from ghost_vpr_ros.core.engine.rootsift_engine import create_any_engine
@@ -34,7 +33,7 @@ from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import load_model
 from ghost_vpr_ros.core.model.weights_file import StoredModel
 from ghost_vpr_ros.core.model.whitening import Whitening
-from ghost_vpr_ros.replay.config import RerankConfig
+from ghost_vpr_ros.replay.config import PatchNetVladConfig, RerankConfig
 from ghost_vpr_ros.replay.descriptors.extraction import extract_descriptors
 from ghost_vpr_ros.replay.evaluation.metrics import RECALL_RANKS
 from ghost_vpr_ros.replay.evaluation.reranking import PatchReranker

@@ -29,7 +29,7 @@ from training.tables.network_sizes import sizes_report
 from training.tables.plan import (
     FULL_SIZE,
     SIZES,
-    Row,
+    PlanRow,
     Table,
     find_table,
     full_size,

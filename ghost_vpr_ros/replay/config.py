@@ -63,9 +63,18 @@ class PatchNetVladConfig(Config):
         low=1,
         high=100,
     )
+    patch_map_side: int = setting(
+        30,
+        'shorter side of the feature map that these sizes are meant for, in the paper 30; they '
+        'grow and shrink with that of other maps; 0: they stay as they are',
+        unit='cells',
+        low=0,
+        high=1000,
+    )
     patch_weights: tuple[float, float, float] = setting(
         (0.45, 0.15, 0.4),
-        'weights of the sizes in the score; 0: the size is left out',
+        'weights of the sizes in the score; 0: the size is left out, as is a size with fewer '
+        'patches than RANSAC needs',
         low=0.0,
         high=100.0,
     )

@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ghost_vpr_ros.core.config.verification import PatchNetVladConfig
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.engine import Engine
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.model.description import DescribedModel
 from ghost_vpr_ros.core.model.whitening import Whitening
 from ghost_vpr_ros.core.sampling import evenly_spaced
-from ghost_vpr_ros.core.verification.patch_netvlad import ImagePatches, PatchDescriber
+from ghost_vpr_ros.replay.config import PatchNetVladConfig
+from ghost_vpr_ros.replay.evaluation.patch_netvlad import ImagePatches, PatchDescriber
 
 PATCHES_PER_IMAGE = 20
 MAX_IMAGES = 500

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.config.model import FITS, PreprocessingConfig
-from ghost_vpr_ros.core.config.settings import Config, nearest_hint, setting
+from ghost_vpr_ros.core.config.settings import Config, nearest_hint, same_setting, setting
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import ConfigError, SourceError
 from ghost_vpr_ros.replay.config import EvaluationConfig

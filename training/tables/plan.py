@@ -124,7 +124,7 @@ class Table:
     full_size: str
     not_tested: str
     full: Mapping[str, Any]
-    rows: tuple[Row, ...]
+    rows: tuple[PlanRow, ...]
 
     @property
     def reference(self) -> PublishedTable | None:
@@ -275,7 +275,7 @@ def _full(raw: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
     return raw
 
 
-def _row(name: str, raw: Mapping[str, Any], path: Path, kind: str) -> Row:
+def _row(name: str, raw: Mapping[str, Any], path: Path, kind: str) -> PlanRow:
     _check_keys(raw, _ROW_KEYS, f'{path}: row {name!r}')
     stages, bring = tuple(raw.get('stages', ())), str(raw.get('bring', ''))
     is_idle = not stages and (bool(bring) or kind == SIZES)
@@ -299,7 +299,7 @@ def _row(name: str, raw: Mapping[str, Any], path: Path, kind: str) -> Row:
         raise ConfigError(
             f'{path}: row {name!r}: unknown system {system!r}{nearest_hint(system, known)}'
         )
-    return Row(
+    return PlanRow(
         name,
         stages,
         changes,

@@ -166,13 +166,13 @@ class Consistency:
         contradicting = [other for other, says in agree.items() if says is False]
         if contradicting and len(agreeing) <= len(contradicting):
             self._contradicted_ns = reading.stamp_ns
-            return Verdict(Reason.ODOMETRY)
+            return Agreement(Reason.ODOMETRY)
         if self._trusted.refuse(vote, config):
-            return Verdict(Reason.ODOMETRY)
+            return Agreement(Reason.ODOMETRY)
         if self._is_locked_out(reading.stamp_ns, config.lockout_s):
             return Agreement(Reason.LOCKOUT)
         if by_features and len(agreeing) < config.min_support:
-            return Verdict(Reason.CONSISTENCY)
+            return Agreement(Reason.CONSISTENCY)
         if agreeing:
             self._trusted.add(vote, config)
         support = sum(_lies_back(vote, other) for other in agreeing)

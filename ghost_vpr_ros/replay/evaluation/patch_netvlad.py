@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ghost_vpr_ros.core.config.model import PreprocessingConfig
-from ghost_vpr_ros.core.config.verification import PatchNetVladConfig
 from ghost_vpr_ros.core.engine import Engine
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.model.description import DescribedModel
@@ -33,6 +32,7 @@ from ghost_vpr_ros.core.model.weights_file import StoredModel
 from ghost_vpr_ros.core.model.whitening import Whitening
 from ghost_vpr_ros.core.preprocessing import pixel_batch
 from ghost_vpr_ros.core.verification.patch_features import LEAST_POINTS, consistent_patches
+from ghost_vpr_ros.replay.config import PatchNetVladConfig
 
 _STRIDE = 1.0
 """Cells from one patch to the next, and the error of a consistent match."""

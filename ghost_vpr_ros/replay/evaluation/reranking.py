@@ -9,12 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.config.model import PreprocessingConfig
-from ghost_vpr_ros.core.config.verification import PatchNetVladConfig
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.engine import Engine
 from ghost_vpr_ros.core.model.description import DescribedModel
 from ghost_vpr_ros.core.model.whitening import Whitening
-from ghost_vpr_ros.core.verification.patch_netvlad import ImagePatches, PatchDescriber, compare
 from ghost_vpr_ros.core.verification.view_features import FeatureCache
 from ghost_vpr_ros.replay.config import PatchNetVladConfig, RerankConfig
 from ghost_vpr_ros.replay.evaluation.evaluator import NO_ROW

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from ghost_vpr_ros.core.config.model import PreprocessingConfig
-from ghost_vpr_ros.core.config.verification import PatchNetVladConfig
 from ghost_vpr_ros.core.engine import create_engine
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.model.netvlad import NetVLAD

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from ghost_vpr_ros.core.config.model import PreprocessingConfig
-from ghost_vpr_ros.core.config.verification import PatchNetVladConfig
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.engine import create_engine
 from ghost_vpr_ros.core.errors import ConfigError
-from ghost_vpr_ros.core.verification.patch_netvlad import PatchDescriber
+from ghost_vpr_ros.replay.config import PatchNetVladConfig
+from ghost_vpr_ros.replay.evaluation.patch_netvlad import PatchDescriber
 from test.core.model.tiny_model import pictures, tiny_model
 from training.head.patch_components import patch_components
 

@@ -11,7 +11,7 @@ from ghost_vpr_ros.core.model.vpr_model import VprModel
 from training.experiment import read_experiment
 from training.measure.protocols import read_protocols
 from training.papers.published import published_tables
-from training.tables.plan import Row, find_table, full_size, read_table, table_names
+from training.tables.plan import PlanRow, find_table, full_size, read_table, table_names
 
 TABLE = """
 name: small
