@@ -52,9 +52,8 @@ def setup(checkout: Path, venv: str = '.venv', **environment: str) -> tuple[int,
 
 def test_new_environment_is_made_and_filled(checkout: Path) -> None:
     status, _, calls = setup(checkout)
-    install = (
-        '-m pip install --use-pep517 -c constraints.txt -e .[ros,replay,engines,fleet,train,test]'
-    )
+    extras = 'ros,replay,engines,fleet,train,docs,test'
+    install = f'-m pip install --use-pep517 -c constraints.txt -e .[{extras}]'
     assert status == 0
     assert calls.index('-m venv --clear .venv') < calls.index(install)
 
