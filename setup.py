@@ -59,7 +59,7 @@ setup(
     ],
     zip_safe=False,
     install_requires=[
-        'faiss-cpu>=1.7.2',
+        'faiss-cpu>=1.8.0',
         'numpy>=1.21.5',
         'opencv-python-headless>=4.5.4.60',
         'pyproj>=3.3.0',
@@ -79,7 +79,7 @@ setup(
             'jinja2>=3.0.3',
             'matplotlib>=3.5.1',
             'pillow>=9.0.1',
-            'rosbags>=0.11',
+            'rosbags>=0.11.9',
             'rosbags-image>=0.10',
             TORCH,
         ],

@@ -25,8 +25,8 @@ RUN apt-get update \
         python3-jinja2 python3-matplotlib python3-opencv python3-pil python3-pip python3-pyproj \
         python3-scipy python3-tqdm ros-humble-cv-bridge ros-humble-image-transport-plugins \
     && rm -rf /var/lib/apt/lists/*
-# numpy stays that of Ubuntu 22.04 (1.21), which cv_bridge was built for; later wheels of faiss want a newer one.
-RUN pip install --no-cache-dir 'faiss-cpu==1.7.4' 'numpy==1.21.5' 'openvino==2024.6.0' \
+# numpy stays that of Ubuntu 22.04 (1.21), which cv_bridge was built for.
+RUN pip install --no-cache-dir 'faiss-cpu==1.8.0.post1' 'numpy==1.21.5' 'openvino==2024.6.0' \
         'rosbags==0.11.9' 'rosbags-image==0.10.4' 'safetensors==0.8.0'
 
 WORKDIR /workspace

@@ -17,6 +17,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ghost_vpr_ros.core.image import decode_compressed
 
+# Pillow has kept such names in a class of their own since 9.1.
+_LANCZOS = getattr(Image, 'Resampling', Image).LANCZOS
+
 _MARGIN_PX = 12
 _FRAME_PX = 5
 _LINE_PX = 17
@@ -130,7 +133,7 @@ def _fitted(image: NDArray[np.uint8], width_px: int, height_px: int) -> Image.Im
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     tile = Image.new('RGB', (width_px, height_px), '#e3e6e9')
     offset = ((width_px - size[0]) // 2, (height_px - size[1]) // 2)
-    tile.paste(picture.resize(size, Image.Resampling.LANCZOS), offset)
+    tile.paste(picture.resize(size, _LANCZOS), offset)
     return tile
 
 
