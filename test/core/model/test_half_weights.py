@@ -1,4 +1,4 @@
-"""Weights rounded to float16: half the size, one more hash, and the same numbers ever after."""
+"""Weights rounded to float16 and eight bits: small, one more hash, the same numbers ever after."""
 
 import json
 
@@ -17,6 +17,7 @@ from ghost_vpr_ros.core.model.weights import (
 from test.core.model.tiny_model import tiny_model
 
 STATISTICS = ('running_mean', 'running_var')
+IN_EIGHT_BITS = 'whitening.projection'
 
 
 @pytest.fixture(scope='module')
@@ -42,9 +43,14 @@ def types_in(data: bytes) -> dict[str, str]:
     return {name: entry['dtype'] for name, entry in header.items() if name != '__metadata__'}
 
 
-def test_every_number_is_the_nearest_float16_and_statistics_are_kept(model, half):
+def test_every_number_is_the_nearest_one_and_statistics_are_kept(model, half):
     loaded = model_from_bytes(half, 'here').state_dict()
-    for name, tensor in model.state_dict().items():
+    projection = loaded.pop(IN_EIGHT_BITS)
+    exact = model.state_dict()[IN_EIGHT_BITS]
+    step = exact.abs().amax(dim=1, keepdim=True) / 127.0
+    assert ((projection - exact).abs() <= 0.51 * step).all() and not torch.equal(projection, exact)
+    for name in loaded:
+        tensor = model.state_dict()[name]
         kept = tensor.dtype != torch.float32 or name.endswith(STATISTICS)
         expected = tensor.numpy()
         expected = expected if kept else expected.astype(np.float16).astype(np.float32)
@@ -52,9 +58,10 @@ def test_every_number_is_the_nearest_float16_and_statistics_are_kept(model, half
         assert loaded[name].dtype == tensor.dtype
 
 
-def test_the_file_is_half_as_large(model, half):
+def test_the_file_is_less_than_half_as_large(model, half):
     types = types_in(half)
-    assert types['whitening.projection'] == types['pooling.centres'] == 'F16'
+    assert types[IN_EIGHT_BITS] == 'I8' and types[IN_EIGHT_BITS + ':step'] == 'F16'
+    assert types['pooling.centres'] == 'F16'
     assert {types[n] for n in types if n.endswith(STATISTICS)} == {'F32'}
     assert {types[n] for n in types if n.endswith('num_batches_tracked')} == {'I64'}
     assert len(half) < 0.55 * len(model_to_bytes(model))
