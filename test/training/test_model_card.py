@@ -85,7 +85,7 @@ def test_every_number_is_that_of_the_files(tmp_path, model):
     assert main([*prepared(tmp_path, model), *more]) == 0
     card = (tmp_path / 'CARD.md').read_text()
     row = json.loads((tmp_path / 'f.json').read_text())[0]['rows'][0]
-    recall = ' | '.join(f'{row["recall"][n]:.1f}' for n in ('1', '5', '10'))
+    recall = ' | '.join(f'{value:.1f}' for value in row['recall'].values())
     size_mb = (tmp_path / 'tiny.safetensors').stat().st_size / 1e6
     for line in (
         f'| hash | {model.model_hash} |',
