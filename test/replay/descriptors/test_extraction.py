@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.engine import create_engine
 from ghost_vpr_ros.core.errors import ImageError
@@ -47,12 +48,13 @@ def test_the_size_of_a_batch_does_not_matter(model, engine, batch_size, monkeypa
     np.testing.assert_allclose(extract_descriptors(frames(7), model, engine), expected, atol=1e-5)
 
 
-def test_inputs_of_different_sizes_are_described_one_size_at_a_time(model, engine):
+def test_inputs_of_different_sizes_are_described_one_size_at_a_time(model):
     """Two of 64 x 64, one of 96 x 64, one of 64 x 64 again: in their order."""
     shown = [*pictures(4, seed=3)]
     shown[2] = np.concatenate([shown[2], shown[2][:32]])
     mixed = [Frame(str(n), lambda image=image: image) for n, image in enumerate(shown)]
     own = replace(model.preprocessing, fit='own')
+    engine = create_engine(model, EngineConfig(engine='torch'))
     counts: list[int] = []
     found = extract_descriptors(mixed, model, engine, preprocessing=own, progress=counts.append)
     expected = np.concatenate([engine.describe(image[np.newaxis]) for image in shown])
