@@ -57,7 +57,10 @@ def whiten(model: VprModel, experiment: Experiment, folder: Path, device: str) -
     (first, *changed), source = training_descriptors(model, experiment, folder, device)
     result = whitened(model.cpu(), first, config.dim, config, experiment.seed, *changed)
     before = without(model.provenance, 'whitening', 'projection')
-    result.provenance = f'{before}; whitening to {config.dim} dimensions learned on {len(first)} images of {source}'
+    result.provenance = (
+        f'{before}; whitening to {config.dim} dimensions learned on {len(first)} images of '
+        f'{source}'
+    )
     return result
 
 
