@@ -85,6 +85,7 @@ def test_a_run_of_workers_that_is_killed_leaves_no_process(tmp_path: Path) -> No
         assert survivors(started) == []
 
 
+@pytest.mark.slow
 def test_a_run_that_leaves_a_process_fails_and_names_it(tmp_path: Path) -> None:
     with start(tmp_path, waits=False) as run:
         started = started_by(run)

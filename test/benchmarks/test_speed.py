@@ -114,6 +114,7 @@ def test_a_run_has_a_row_for_each_engine(measured):
         assert (row['ratio'], row['ratio_to']) == (1.0, TINY)
 
 
+@pytest.mark.slow
 def test_a_run_states_what_the_network_costs_and_how_it_was_measured(measured):
     (known,) = measured['networks']
     # ResNet-18 up to layer4, the power of GeM, and a linear layer of 512 x 512 with its bias.
@@ -141,6 +142,7 @@ def row(network: str, engine: str, p50_ms: float) -> dict:
     }
 
 
+@pytest.mark.slow
 def test_the_page_shows_the_figures_and_what_was_left_out(measured, tmp_path: Path):
     costs = {'width_px': 640, 'height_px': 480, 'parameters': 2e6, 'trunk_parameters': 1e6}
     costs |= {'macs': 3e9, 'trunk_macs': 2.5e9}

@@ -131,6 +131,7 @@ def start(mode, path, weights, **more):
     )
 
 
+@pytest.mark.slow
 def test_node_and_offline_replay_agree_frame_by_frame(weights, offline, listener, tmp_path):
     expected, offline_map = offline
     closures = listener.listen(PoseWithCovarianceStamped, f'{NODE}/loop_closure')
