@@ -66,14 +66,17 @@ class PlaceViews:
         )
 
     def clean_views(self, block: int, count: int) -> NDArray[np.uint8]:
-        """(count, size, size, 3) RGB uint8: views of a block of a bank, whole groups of them.
+        """(count, size, size, 3) RGB uint8: views of a block of a bank; it may cut a group.
 
         Raises:
             ImageError: an image cannot be read; the message names it.
         """
-        first = block * count // self.views_per_place
-        groups = range(first, min(first + count // self.views_per_place, len(self.place)))
-        return np.stack([view for group in groups for view in self._views(group)])
+        each = self.views_per_place
+        start = block * count
+        end = min(start + count, len(self.place) * each)
+        groups = range(start // each, -(-end // each))
+        views = [view for group in groups for view in self._views(group)]
+        return np.stack(views[start % each :][: end - start])
 
     def inputs(self, views: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> Tensor:
         """(B, 3, size, size) float32 network inputs of views."""

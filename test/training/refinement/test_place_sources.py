@@ -133,6 +133,9 @@ def test_groups_follow_from_the_seed_and_near_places_are_not_different(tmp_path:
     assert np.array_equal(one.place, again.place) and not np.array_equal(one.place, other.place)
     np.testing.assert_array_equal(one.clean_views(1, 8), again.clean_views(1, 8))
     assert one.clean_views(1, 8).shape == (8, 32, 32, 3)
+    # Blocks that cut groups join to the same views.
+    whole, parts = one.clean_views(0, 80), [one.clean_views(block, 7) for block in range(12)]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
     groups = np.array([int(np.flatnonzero(one.place == place)[0]) for place in (0, 1, 3)])
     assert one.others(groups, 40.0).tolist() == (~np.eye(3, dtype=bool)).tolist()
     # Places 0 and 1 are 100 m apart and of one source, the third is of another source.
