@@ -58,6 +58,14 @@ def half_cosine(progress: float) -> float:
     return 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0)))
 
 
+def warm_half_cosine(step: int, steps: int, warm_up_share: float) -> float:
+    """The share of the highest rate at a step: up in a line, then half a cosine down to 0."""
+    warm_up = max(1, round(warm_up_share * steps))
+    if step < warm_up:
+        return (step + 1) / warm_up
+    return half_cosine((step - warm_up) / max(1, steps - warm_up))
+
+
 def learning_rate_at(config: OptimiserConfig, progress: float, epochs: int) -> float:
     """The learning rate after `progress` epochs (a fraction counts) of `epochs`."""
     rate = config.learning_rate

@@ -40,8 +40,8 @@ from training.loop.optimiser import (
     LAYERS,
     OptimiserConfig,
     freeze_below,
-    half_cosine,
     training_mode,
+    warm_half_cosine,
 )
 from training.loop.parallel import Processes
 from training.refinement.similarity import SimilarityConfig, multi_similarity
@@ -93,13 +93,6 @@ class RefinementConfig(Config):
                 f'refinement: expected at least as many groups as a batch holds, '
                 f'{self.places_per_batch}, found {self.groups}'
             )
-
-    def share_at(self, step: int) -> float:
-        """Share of the highest rates at a step: linear warm-up, then half a cosine down to 0."""
-        warm_up = max(1, round(self.warm_up_share * self.steps))
-        if step < warm_up:
-            return (step + 1) / warm_up
-        return half_cosine((step - warm_up) / max(1, self.steps - warm_up))
 
 
 class MapsBefore:
@@ -187,8 +180,9 @@ class Refinement:
             WeightsError: a loss is not finite.
         """
         training_mode(self.model, OptimiserConfig(freeze_batch_norm=True))
+        share = warm_half_cosine(self.step, self.config.steps, self.config.warm_up_share)
         for group in self.optimiser.param_groups:
-            group['lr'] = group['highest'] * self.config.share_at(self.step)
+            group['lr'] = group['highest'] * share
         device = self.processes.device
         batch = inputs.to(device).contiguous(memory_format=torch.channels_last)
         found, descriptors = self.network(batch)

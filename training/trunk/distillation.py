@@ -41,7 +41,7 @@ from training.loop.checkpoint import (
     save_checkpoint,
     unnamed,
 )
-from training.loop.optimiser import half_cosine, set_learning_rate
+from training.loop.optimiser import set_learning_rate, warm_half_cosine
 from training.loop.parallel import Processes
 from training.trunk.backbone_weights import take_backbone_weights
 from training.trunk.student import Student, distillation_loss
@@ -136,11 +136,7 @@ class DistillationConfig(Config):
 
     def rate_at(self, step: int) -> float:
         """Learning rate of a step: linear warm-up, then half a cosine down to zero."""
-        warm_up = max(1, round(self.warm_up_share * self.steps))
-        if step < warm_up:
-            return self.learning_rate * (step + 1) / warm_up
-        done = (step - warm_up) / max(1, self.steps - warm_up)
-        return self.learning_rate * half_cosine(done)
+        return self.learning_rate * warm_half_cosine(step, self.steps, self.warm_up_share)
 
 
 class Distillation:
