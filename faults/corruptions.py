@@ -5,16 +5,14 @@ Each kind is read in a process of its own, so that a signal is a case like any o
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
-from faults.tally import Tally, outcome_of
+from faults.tally import Tally, outcome_of, print_case
 
 
 def corrupted(content: bytes, rng: np.random.Generator) -> bytes:
@@ -37,27 +35,8 @@ def corrupted(content: bytes, rng: np.random.Generator) -> bytes:
 
 def corrupt(kind: str, seed: int, count: int) -> Tally:
     """A number of corruptions of a file of one kind."""
-    tally, done = Tally(f'corrupted: {kind}'), 0
-    while done < count:
-        command = [
-            sys.executable,
-            '-m',
-            'faults.corruptions',
-            kind,
-            f'{seed}',
-            f'{done}',
-            f'{count}',
-        ]
-        child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert child.stdout is not None
-        for line in child.stdout:
-            if line.startswith('{'):
-                found = json.loads(line)
-                tally.add(found['outcome'], found['detail'])
-                done += 1
-        if child.wait() != 0:
-            tally.add('crashed', f'case {done} ended the process with status {child.returncode}')
-            done += 1
+    tally = Tally(f'corrupted: {kind}')
+    tally.add_children(['faults.corruptions', kind, f'{seed}'], count)
     return tally
 
 
@@ -82,9 +61,7 @@ def _work(kind_name: str, seed: int, first: int, last: int) -> None:
                 return compared(expected.items, found.items, found.num_damaged)
 
             outcome, detail = outcome_of(case)
-            print(
-                json.dumps({'outcome': outcome, 'detail': f'case {number}: {detail}'}), flush=True
-            )
+            print_case(outcome, f'case {number}: {detail}')
             shutil.rmtree(trial)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import json
 import os
 import shutil
 import subprocess
@@ -18,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from faults.tally import Tally, outcome_of
+from faults.tally import Tally, outcome_of, print_case
 
 SOURCE = Path(__file__).with_suffix('.c')
 ERRORS = (errno.EIO, errno.EACCES, errno.EROFS, errno.ENOSPC)
@@ -45,24 +44,11 @@ def _in_process(tally: Tally, what: str, name: str, seed: int, count: int) -> Ta
         subprocess.run(
             [compiler, '-O1', '-shared', '-fPIC', '-o', library, SOURCE, '-ldl'], check=True
         )
-        done = 0
-        while done < count:
-            child = subprocess.Popen(
-                [sys.executable, '-m', 'faults.io_errors', what, name, str(library)]
-                + [f'{seed}', f'{done}', f'{count}'],
-                stdout=subprocess.PIPE,
-                text=True,
-                env={**os.environ, 'LD_PRELOAD': str(library)},
-            )
-            assert child.stdout is not None
-            for line in child.stdout:
-                if line.startswith('{'):
-                    found = json.loads(line)
-                    tally.add(found['outcome'], found['detail'])
-                    done += 1
-            if child.wait() != 0:
-                tally.add('crashed', f'case {done} ended with status {child.returncode}')
-                done += 1
+        tally.add_children(
+            ['faults.io_errors', what, name, f'{library}', f'{seed}'],
+            count,
+            {**os.environ, 'LD_PRELOAD': str(library)},
+        )
     return tally
 
 
@@ -138,8 +124,7 @@ def _work(what: str, name: str, library: str, seed: int, first: int, last: int) 
         with tempfile.TemporaryDirectory(prefix='faults_') as folder:
             rng = np.random.default_rng([seed, number])
             outcome, detail = act(disk, name, Path(folder).resolve(), rng)
-        row = {'outcome': outcome, 'detail': f'case {number}: {detail}'}
-        print(json.dumps(row), flush=True)
+        print_case(outcome, f'case {number}: {detail}')
 
 
 if __name__ == '__main__':

@@ -5,7 +5,6 @@ A reader finds what one of the writers wrote; a second writer of a map is refuse
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import tempfile
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from faults.tally import Tally, outcome_of
+from faults.tally import Tally, outcome_of, print_case
 from ghost_vpr_ros.core.map.place_map import PlaceMap
 from ghost_vpr_ros.core.search.index import SearchIndex
 from ghost_vpr_ros.core.whole_file import sealed, unsealed, write_whole
@@ -39,11 +38,7 @@ def race(name: str, seconds: float = SECONDS) -> Tally:
             for part in range(1 + _WRITERS)
         ]
         for part, child in enumerate(children):
-            printed = child.communicate()[0]
-            for line in printed.splitlines():
-                if line.startswith('{'):
-                    found = json.loads(line)
-                    tally.add(found['outcome'], found['detail'])
+            tally.add_lines(child.communicate()[0].splitlines())
             if child.returncode:
                 tally.add('crashed', f'part {part} ended with status {child.returncode}')
     return tally
@@ -136,4 +131,4 @@ def _acts(name: str, folder: Path, seconds: float, part: int) -> Iterator[tuple[
 if __name__ == '__main__':
     _name, _folder, _seconds, _part = sys.argv[1:]
     for _outcome, _detail in _acts(_name, Path(_folder), float(_seconds), int(_part)):
-        print(json.dumps({'outcome': _outcome, 'detail': _detail}), flush=True)
+        print_case(_outcome, _detail)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ghost_vpr_ros.core.errors import GhostVprError
@@ -35,6 +38,33 @@ class Tally:
         if outcome in BAD:
             self.details.append(f'{outcome}: {detail}')
 
+    def add_lines(self, lines: Iterable[str]) -> None:
+        """Count the cases that a child process prints, a JSON object each."""
+        for line in lines:
+            if line.startswith('{'):
+                self.add(**json.loads(line))
+
+    def add_children(
+        self, arguments: Sequence[str], count: int, env: Mapping[str, str] | None = None
+    ) -> None:
+        """Count the cases that a module runs in a child process; one that dies is a case, too.
+
+        Args:
+            arguments: module and its arguments; the first case and the end are appended.
+            count: number of cases; a new process starts after the one that killed the last.
+            env: environment of the processes; None: this one's.
+        """
+        first, before = 0, self.cases
+        while first < count:
+            command = [sys.executable, '-m', *arguments, f'{first}', f'{count}']
+            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as child:
+                assert child.stdout is not None
+                self.add_lines(child.stdout)
+            if child.returncode:
+                died = self.cases - before
+                self.add('crashed', f'case {died} ended with status {child.returncode}')
+            first = self.cases - before
+
     @property
     def cases(self) -> int:
         """How many there were."""
@@ -49,6 +79,11 @@ class Tally:
         """For the report."""
         counts = {name: self.outcomes[name] for name in OUTCOMES}
         return {'group': self.name, 'cases': self.cases, **counts, 'details': self.details[:20]}
+
+
+def print_case(outcome: str, detail: str) -> None:
+    """One case of a child process, as `Tally.add_lines` reads it."""
+    print(json.dumps({'outcome': outcome, 'detail': detail}), flush=True)
 
 
 def outcome_of(case: Callable[[], str]) -> tuple[str, str]:

@@ -24,7 +24,7 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from faults.tally import Tally, outcome_of
+from faults.tally import Tally, outcome_of, print_case
 from ghost_vpr_ros.core.image import encode_jpeg
 from ghost_vpr_ros.core.probability.calibration import Calibration
 from ghost_vpr_ros.replay.bags.images import rgb_of_message
@@ -192,10 +192,7 @@ def fuzz(kind: str, number: int, count: int) -> Tally:
     command = [sys.executable, '-m', 'faults.texts', kind, f'{number}', f'{count}']
     # Decoders of pictures complain on stderr by themselves.
     child = subprocess.run(command, capture_output=True, text=True, check=False)
-    for line in child.stdout.splitlines():
-        if line.startswith('{'):
-            found = json.loads(line)
-            tally.add(found['outcome'], found['detail'])
+    tally.add_lines(child.stdout.splitlines())
     if child.returncode:
         said = child.stderr.strip()[-200:]
         tally.add('crashed', f'the process ended with status {child.returncode}: {said}')
@@ -218,9 +215,7 @@ def _work(kind: str, number: int, count: int) -> None:
         @given(strategy)
         def each(value: object) -> None:
             outcome, detail = outcome_of(lambda: read(Path(folder), value))
-            print(
-                json.dumps({'outcome': outcome, 'detail': f'{value!r:.200} {detail}'}), flush=True
-            )
+            print_case(outcome, f'{value!r:.200} {detail}')
 
         each()
 

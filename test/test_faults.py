@@ -1,5 +1,6 @@
 """The fault campaign: what it counts, and a trial of it."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -31,6 +32,22 @@ def test_outcomes_are_told_apart():
     assert dict(tally.outcomes) == {'refused': 1, 'crashed': 1, 'unharmed': 1}
     assert not tally.is_good
     assert tally.details == ['crashed: ValueError: no sentence']
+
+
+def test_children_count_their_cases_and_one_that_dies_is_a_case(tmp_path):
+    (tmp_path / 'cases.py').write_text(
+        'import sys\n'
+        'from faults.tally import print_case\n'
+        'for number in range(int(sys.argv[1]), int(sys.argv[2])):\n'
+        '    if number == 2:\n'
+        '        sys.exit(3)\n'
+        "    print_case('unharmed', '')\n"
+    )
+    tally = Tally('group')
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    tally.add_children(['cases'], 4, {**os.environ, 'PYTHONPATH': path})
+    assert dict(tally.outcomes) == {'unharmed': 3, 'crashed': 1}
+    assert tally.details == ['crashed: case 2 ended with status 3']
 
 
 def test_a_corruption_changes_something_or_cuts_off():
