@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -103,14 +102,3 @@ def published_table(reference: str) -> PublishedTable:
     paper, _, name = reference.partition('/')
     tables = published_tables(paper)
     return tables[list(tables)[_place(tuple(tables), name, paper)]]
-
-
-def is_count_of(percent: float, queries: int, decimals: int) -> bool:
-    """Whether some whole number of queries, as a rounded percentage, gives this figure."""
-    step = Decimal(1).scaleb(-decimals)
-    wanted = Decimal(str(percent)).quantize(step)
-    near = int(Decimal(str(percent)) * queries / 100)
-    return any(
-        (Decimal(100 * count) / queries).quantize(step, ROUND_HALF_UP) == wanted
-        for count in range(max(0, near - 1), min(queries, near + 1) + 1)
-    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -47,10 +46,6 @@ class StoredDescriptors:
     def model_path(self) -> Path:
         """The weights file of the model that described the frames."""
         return self.plan.folder / MODEL_NAME
-
-    def shards(self) -> Iterator[NDArray[np.float32] | NDArray[np.float16]]:
-        """(n, D) at a time, in order, as they are stored: one shard is in memory, checked."""
-        return (self.plan.load_shard(number) for number in range(self.plan.num_shards))
 
     def row(self, number: int) -> NDArray[np.float32]:
         """(D,) descriptor of one row."""

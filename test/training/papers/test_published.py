@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Iterator
+from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
 
 from ghost_vpr_ros.core.errors import ConfigError
 from training.papers.published import (
     PAPERS,
-    is_count_of,
     published_table,
     published_tables,
     read_paper,
@@ -37,6 +37,17 @@ TESTED_MISPRINTS = {
 
 ONLY_IN_WORDS = {G: {'eq5-sign', 'eq7-index', 'table1-channels'}, N: set(), S: {'table2-sc-tick'}}
 """Misprints of equations and ticks: no published figure shows them."""
+
+
+def is_count_of(percent: float, queries: int, decimals: int) -> bool:
+    """Whether some whole number of queries, as a rounded percentage, gives this figure."""
+    step = Decimal(1).scaleb(-decimals)
+    wanted = Decimal(str(percent)).quantize(step)
+    near = int(Decimal(str(percent)) * queries / 100)
+    return any(
+        (Decimal(100 * count) / queries).quantize(step, ROUND_HALF_UP) == wanted
+        for count in range(max(0, near - 1), min(queries, near + 1) + 1)
+    )
 
 
 def recalls(paper: str) -> Iterator[tuple[dict[str, str], float, int, int]]:

@@ -53,18 +53,6 @@ class Equirectangular:
 Panorama: TypeAlias = FourSides | Equirectangular
 
 
-def render_view(
-    panorama: Panorama,
-    yaw_deg: float,
-    fov_deg: float,
-    width: int,
-    height: int,
-    pitch_deg: float = 0.0,
-) -> Pixels:
-    """RGB uint8 (height, width, 3): the view of a camera at a heading, see `render`."""
-    return render(panorama, yaw_deg, ViewConfig(fov_deg, width, height, pitch_deg))
-
-
 def render(panorama: Panorama, yaw_deg: float, view: ViewConfig) -> Pixels:
     """RGB uint8 (height, width, 3) of the view to this heading, interpolated linearly.
 

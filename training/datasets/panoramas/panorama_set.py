@@ -28,9 +28,6 @@ NETVLAD_HEADINGS = 12
 Section 4 mentions two elevation angles without their values.
 """
 
-GHOST_HEADINGS = 8
-"""Images of a place in Ghost-dil-NetVLAD, Section 4.1: every 45 degrees (at two pitches)."""
-
 _HEADING_TOLERANCE_DEG = 1.0
 
 

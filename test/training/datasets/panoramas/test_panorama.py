@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ghost_vpr_ros.core.errors import ConfigError, ImageError
-from training.datasets.panoramas.panorama import Equirectangular, FourSides, render, render_view
+from training.datasets.panoramas.panorama import Equirectangular, FourSides, Panorama, render
 from training.datasets.panoramas.view_geometry import (
     ViewConfig,
     check_sides_cover,
@@ -16,6 +16,17 @@ from training.datasets.panoramas.view_geometry import (
 )
 
 SIDE_PX = 64
+
+
+def render_view(
+    panorama: Panorama,
+    yaw_deg: float,
+    fov_deg: float,
+    width: int,
+    height: int,
+    pitch_deg: float = 0.0,
+) -> np.ndarray:
+    return render(panorama, yaw_deg, ViewConfig(fov_deg, width, height, pitch_deg))
 
 
 def rays(view: ViewConfig, yaw_deg: float) -> np.ndarray:
