@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ghost_vpr_ros.core.errors import ConfigError
@@ -64,3 +65,18 @@ def open_run_folder(
         folder = RunFolder(args.out, config, resume=args.resume)
     processes.wait()
     return folder if processes.writes else RunFolder(args.out, config, resume=True)
+
+
+def run_in_folder(
+    args: argparse.Namespace, experiment: Experiment, work: Callable[[RunFolder, Processes], str]
+) -> str:
+    """Do a run's work in its folder, on all its processes; the answer of the first process.
+
+    Raises:
+        GhostVprError: that of `work`, or the folder cannot be used.
+    """
+    processes = Processes.start(args.device)
+    with contextlib.closing(open_run_folder(args, experiment, processes)) as folder:
+        answer = work(folder, processes)
+    processes.leave()
+    return answer if processes.writes else ''

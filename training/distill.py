@@ -7,7 +7,6 @@ torchrun --nproc-per-node 2 -m training.distill ...      # each process a batch 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import math
 import sys
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ from tqdm import tqdm
 
 from ghost_vpr_ros.core.errors import WeightsError
 from ghost_vpr_ros.core.model.weights import save_model
-from training.command import add_run_options, open_run_folder, run_experiment
+from training.command import add_run_options, run_experiment, run_in_folder
 from training.entry import finish, new_parser
 from training.experiment import Experiment
 from training.loop.augmentation import AugmentationConfig
@@ -104,11 +103,12 @@ def _views(experiment: Experiment, run: Distillation, rank: int) -> ViewBatches:
 
 def _run(args: argparse.Namespace) -> str:
     experiment = run_experiment(args)
-    processes = Processes.start(args.device)
-    with contextlib.closing(open_run_folder(args, experiment, processes)) as folder:
+
+    def work(folder: RunFolder, processes: Processes) -> str:
         distill(experiment, folder, processes)
-    processes.leave()
-    return f'{folder.weights}: the distilled trunk\n' if processes.writes else ''
+        return f'{folder.weights}: the distilled trunk\n'
+
+    return run_in_folder(args, experiment, work)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -22,7 +22,7 @@ from typing import Any
 import torch
 
 from ghost_vpr_ros.replay.output_files import write_file, write_json
-from training.command import add_run_options, open_run_folder, run_experiment
+from training.command import add_run_options, run_experiment, run_in_folder
 from training.datasets.joined_sets import join_sets
 from training.datasets.open_place_set import open_place_set
 from training.datasets.place_set import PlaceSet
@@ -118,14 +118,13 @@ def _metrics(parts: TrainingParts, run: TrainingRun, ended: str) -> dict[str, An
 
 def _run(args: argparse.Namespace) -> str:
     experiment = run_experiment(args, [f'init={args.init}'] if args.init else [])
-    processes = Processes.start(args.device)
-    with contextlib.closing(open_run_folder(args, experiment, processes)) as folder:
+
+    def work(folder: RunFolder, processes: Processes) -> str:
         metrics = train(experiment, folder, processes, args.maps)
-    processes.leave()
-    if not processes.writes:
-        return ''
-    recall = ', '.join(f'r@{n} {value:.1f}' for n, value in metrics['val_recall'].items())
-    return f'{folder.weights}: {recall} on the validation set; {metrics["ended"]}\n'
+        recall = ', '.join(f'r@{n} {value:.1f}' for n, value in metrics['val_recall'].items())
+        return f'{folder.weights}: {recall} on the validation set; {metrics["ended"]}\n'
+
+    return run_in_folder(args, experiment, work)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

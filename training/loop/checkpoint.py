@@ -122,6 +122,30 @@ def unnamed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
 
 
+def tensors_of(optimiser: torch.optim.Optimizer, **modules: torch.nn.Module) -> dict[str, Tensor]:
+    """The tensors of an optimiser and of modules, `optimiser.` and their names before each."""
+    found = named('optimiser', flatten_optimiser(optimiser))
+    for name, module in modules.items():
+        found |= named(name, module.state_dict())
+    return found
+
+
+def restore_tensors(
+    path: Path,
+    tensors: Mapping[str, Tensor],
+    optimiser: torch.optim.Optimizer,
+    **modules: torch.nn.Module,
+) -> None:
+    """Set modules and optimiser from the tensors of a checkpoint, as `tensors_of` named them.
+
+    Raises:
+        WeightsError: a tensor is missing, unknown or of another shape.
+    """
+    for name, module in modules.items():
+        load_into(module, unnamed(name, tensors), path)
+    restore_optimiser(optimiser, unnamed('optimiser', tensors))
+
+
 def flatten_optimiser(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
     """The optimiser's state as tensors, `NUMBER_OF_PARAMETER.slot.NAME`; no hyper-parameters."""
     return {

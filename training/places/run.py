@@ -15,12 +15,11 @@ from tqdm import tqdm
 
 from ghost_vpr_ros.core.model.weights import save_model
 from training.loop.checkpoint import (
-    flatten_optimiser,
     load_checkpoint,
-    load_into,
     named,
-    restore_optimiser,
+    restore_tensors,
     save_checkpoint,
+    tensors_of,
     unnamed,
 )
 from training.loop.optimiser import OptimiserConfig, learning_rate_at, set_learning_rate
@@ -225,8 +224,7 @@ class TrainingRun:
         parts = self._parts
         mined = {k: torch.from_numpy(v) for k, v in parts.miner.state().items()}
         tensors = {
-            **named('model', parts.model.state_dict()),
-            **named('optimiser', flatten_optimiser(parts.optimiser)),
+            **tensors_of(parts.optimiser, model=parts.model),
             **named('miner', mined),
             **named('state', self.state.tensors()),
         }
@@ -242,8 +240,7 @@ class TrainingRun:
     def _restore(self) -> None:
         path, parts = self._folder.checkpoint, self._parts
         tensors, values = load_checkpoint(path)
-        load_into(parts.model, unnamed('model', tensors), path)
-        restore_optimiser(parts.optimiser, unnamed('optimiser', tensors))
+        restore_tensors(path, tensors, parts.optimiser, model=parts.model)
         parts.miner.restore({k: v.numpy() for k, v in unnamed('miner', tensors).items()})
         parts.miner.counter = PassCounter(**values['passes'])
         parts.scaler.load_state_dict(values['scaler'])

@@ -32,13 +32,12 @@ from training.datasets.data_config import expanded
 from training.experiment import Experiment
 from training.head.starting_model import check_same_trunk
 from training.loop.checkpoint import (
-    flatten_optimiser,
     is_checkpoint,
     load_checkpoint,
     load_into,
-    named,
-    restore_optimiser,
+    restore_tensors,
     save_checkpoint,
+    tensors_of,
     unnamed,
 )
 from training.loop.optimiser import set_learning_rate, warm_half_cosine
@@ -268,11 +267,7 @@ class Distillation:
 
     def save(self, path: Path) -> None:
         """Write the checkpoint."""
-        tensors = {
-            **named('student', self.student.state_dict()),
-            **named('average', self.average.state_dict()),
-            **named('optimiser', flatten_optimiser(self.optimiser)),
-        }
+        tensors = tensors_of(self.optimiser, student=self.student, average=self.average)
         state = {'step': self.step, 'views': self.views, 'steps_before': self.steps_before}
         save_checkpoint(path, tensors, state)
 
@@ -283,9 +278,8 @@ class Distillation:
             WeightsError: it is damaged or of another architecture.
         """
         tensors, state = load_checkpoint(path)
-        load_into(self.student, unnamed('student', tensors), path)
-        load_into(self.average, unnamed('average', tensors), path)
-        restore_optimiser(self.optimiser, unnamed('optimiser', tensors))
+        modules = {'student': self.student, 'average': self.average}
+        restore_tensors(path, tensors, self.optimiser, **modules)
         self.step, self.views = int(state['step']), int(state['views'])
         self.steps_before = int(state.get('steps_before', 0))
 

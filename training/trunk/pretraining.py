@@ -15,13 +15,10 @@ from ghost_vpr_ros.core.model.vpr_model import VprModel
 from training.datasets.readers.scene_folders import SceneSet
 from training.experiment import Experiment
 from training.loop.checkpoint import (
-    flatten_optimiser,
     load_checkpoint,
-    load_into,
-    named,
-    restore_optimiser,
+    restore_tensors,
     save_checkpoint,
-    unnamed,
+    tensors_of,
 )
 from training.loop.optimiser import set_learning_rate
 from training.trunk.backbone_weights import take_backbone_weights
@@ -145,10 +142,6 @@ class Pretraining:
 
     def save(self, path: Path) -> None:
         """Write the checkpoint."""
-        tensors = {
-            **named('network', self.network.state_dict()),
-            **named('optimiser', flatten_optimiser(self.optimiser)),
-        }
         state = {
             'step': self.step,
             'minutes': self.minutes,
@@ -157,7 +150,7 @@ class Pretraining:
             'unreadable': sorted(self.unreadable),
             'data': self._data,
         }
-        save_checkpoint(path, tensors, state)
+        save_checkpoint(path, tensors_of(self.optimiser, network=self.network), state)
         self._saved_step = self.step
 
     def restore(self, path: Path) -> None:
@@ -175,8 +168,7 @@ class Pretraining:
                 f'images (train, val), found {len(self._data["classes"])} classes with '
                 f'{self._data["images"]}; bring the folders back, or start in another folder'
             )
-        load_into(self.network, unnamed('network', tensors), path)
-        restore_optimiser(self.optimiser, unnamed('optimiser', tensors))
+        restore_tensors(path, tensors, self.optimiser, network=self.network)
         self.step, self.minutes, self.val = int(state['step']), state['minutes'], state['val']
         self._losses, self.unreadable = state['losses'], set(state['unreadable'])
         self._saved_step = self.step

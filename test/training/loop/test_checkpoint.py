@@ -6,12 +6,12 @@ from safetensors.torch import save_file
 
 from ghost_vpr_ros.core.errors import OutputError, WeightsError
 from training.loop.checkpoint import (
-    flatten_optimiser,
     load_checkpoint,
     load_into,
     named,
-    restore_optimiser,
+    restore_tensors,
     save_checkpoint,
+    tensors_of,
     unnamed,
 )
 
@@ -82,14 +82,12 @@ def test_a_restored_optimiser_steps_as_the_saved_one(
     for _ in range(3):
         step(layer, optimiser)
     path = tmp_path / 'checkpoint.safetensors'
-    tensors = {**named('l', layer.state_dict()), **named('o', flatten_optimiser(optimiser))}
-    save_checkpoint(path, tensors, {})
+    save_checkpoint(path, tensors_of(optimiser, layer=layer), {})
 
     again = torch.nn.Linear(2, 2)
     other = kind(again.parameters(), lr=0.1, **options)
     loaded, _ = load_checkpoint(path)
-    load_into(again, unnamed('l', loaded), path)
-    restore_optimiser(other, unnamed('o', loaded))
+    restore_tensors(path, loaded, other, layer=again)
     step(layer, optimiser)
     step(again, other)
     assert torch.equal(layer.weight, again.weight)
