@@ -22,10 +22,10 @@ from faults.writers import WRITERS
 
 _HEAD = """# Reliability
 
-What `make faults` did and found. *Refused*: with a sentence. *Unharmed*: the answers of the
-intact file. *Counted*: damaged rows were left out and counted. *Silent*: other answers without a
-word. *Crashed*: a traceback or a signal. *Lost*: something that was durable is missing. The last
-three have to be 0, or the command ends with status 1.
+Results of `make faults`. *Refused*: with an error message. *Unharmed*: the answers of the intact
+file. *Counted*: damaged rows were left out and counted. *Silent*: different answers without a
+warning. *Crashed*: a traceback or a signal. *Lost*: something that was durable is missing. The
+last three must be 0, otherwise the command ends with status 1.
 """
 
 
