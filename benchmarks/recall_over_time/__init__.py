@@ -1,0 +1,1 @@
+"""Recall against time: every method that runs here with real weights, in one picture."""

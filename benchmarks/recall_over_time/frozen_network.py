@@ -1,0 +1,179 @@
+"""EfficientNet-Lite0 as ImageNet left it, with a pooling that was never trained for places.
+
+`GeM` pools its last map and learns nothing. `three layers, VLAD` is the strongest reading of it
+that we know: three maps joined, principal components, hard VLAD and whitening, all learned on
+training images, with the numbers of the shipped network's head.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from benchmarks.recall_over_time.learning_images import learning_frames
+from benchmarks.recall_over_time.method import NOT_LEARNED, Files
+from ghost_vpr_ros.core.config.model import PreprocessingConfig
+from ghost_vpr_ros.core.datatypes import Frame
+from ghost_vpr_ros.core.model.kmeans import kmeans_centres
+from ghost_vpr_ros.core.model.poolings.hard_vlad import HardVLAD
+from ghost_vpr_ros.core.model.reduction import Reduction
+from ghost_vpr_ros.core.model.whitening import Whitening
+from ghost_vpr_ros.core.preprocessing import pixel_batch, scale_and_offset
+from ghost_vpr_ros.core.sampling import evenly_spaced
+from ghost_vpr_ros.core.whole_file import write_whole
+from training.teacher_baseline import gem
+from training.trunk.teacher import open_teacher
+
+TEACHER = 'efficientnet-lite0'
+BLOCKS = (7, 10, 14)
+"""Ends of the stages of 80, 112 (stride 16) and 192 channels (stride 32)."""
+
+POOLINGS = ('GeM', 'three layers, VLAD')
+CHANNELS, CLUSTERS, DESCRIPTOR_DIM, SHRINKAGE = 64, 64, 512, 0.1
+"""The shipped network's (training/configs/ghost_vpr.yaml)."""
+
+_CLUSTER_IMAGES = 500
+_CELLS_OF_AN_IMAGE = 100
+
+
+class FrozenNetwork(nn.Module):
+    """RGB uint8 (B, h, w, 3) -> descriptors (B, D), unit norm.
+
+    Attributes:
+        head: maps of the trunk -> descriptors.
+    """
+
+    def __init__(self, trunk: nn.Sequential, blocks: Sequence[int], head: nn.Module) -> None:
+        super().__init__()
+        self.trunk = trunk[: blocks[-1] + 1] if blocks else trunk
+        self.blocks = tuple(blocks)
+        self.head = head
+        scale, offset = scale_and_offset(PreprocessingConfig())
+        self.scale: Tensor
+        self.offset: Tensor
+        self.register_buffer('scale', torch.from_numpy(scale).reshape(1, 3, 1, 1))
+        self.register_buffer('offset', torch.from_numpy(offset).reshape(1, 3, 1, 1))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Descriptors of images."""
+        found: Tensor = self.head(self.feature_map(pixels))
+        return found
+
+    def feature_map(self, pixels: Tensor) -> Tensor:
+        """The last map, or those of the blocks, of unit norm in every cell, joined."""
+        x = pixels.permute(0, 3, 1, 2).float() * self.scale + self.offset
+        maps = []
+        for number, part in enumerate(self.trunk):
+            x = part(x)
+            if number in self.blocks:
+                maps.append(nn.functional.normalize(x, dim=1))
+        if not maps:
+            return x
+        size = maps[0].shape[2:]
+        return torch.cat([nn.functional.interpolate(each, size=size) for each in maps], dim=1)
+
+
+class GemHead(nn.Module):
+    """The generalised mean of the last map."""
+
+    def forward(self, feature_map: Tensor) -> Tensor:
+        """(B, C) of (B, C, h, w)."""
+        return gem(feature_map)
+
+
+class VladHead(nn.Module):
+    """Principal components -> hard VLAD -> whitening."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.reduction = Reduction(channels, CHANNELS)
+        self.pooling = HardVLAD(CHANNELS, CLUSTERS)
+        self.whitening = Whitening(CHANNELS * CLUSTERS, DESCRIPTOR_DIM)
+
+    def forward(self, feature_map: Tensor) -> Tensor:
+        """(B, D) of (B, C, h, w)."""
+        found: Tensor = self.whitening(self.pooling(self.reduction(feature_map)))
+        return found
+
+    @torch.no_grad()
+    def set_randomly(self) -> None:
+        """The numbers of a seed, which take as long as learned ones."""
+        generator = torch.Generator().manual_seed(0)
+        for each in self.parameters():
+            each.normal_(std=0.1, generator=generator)
+        self.mark_learned()
+
+    def mark_learned(self) -> None:
+        """Loaded numbers are as good as learned ones."""
+        self.reduction.initialised = self.pooling.initialised = self.whitening.fitted = True
+
+
+def frozen_network(
+    pooling: str, size: PreprocessingConfig, files: Files
+) -> tuple[FrozenNetwork, str]:
+    """The network with this pooling, in evaluation mode, and the version of what it learned.
+
+    Args:
+        pooling: of `POOLINGS`.
+        size: of the input, which the head is learned with.
+        files: where learned numbers are kept.
+
+    Raises:
+        WeightsError: the package with its weights is not installed.
+        SourceError: the training images are not there.
+    """
+    trunk = open_teacher(TEACHER).trunk
+    assert isinstance(trunk, nn.Sequential)
+    if pooling == 'GeM':
+        return FrozenNetwork(trunk, (), GemHead()).eval(), TEACHER
+    head = VladHead(sum(open_teacher(TEACHER, BLOCKS).channels))
+    network = FrozenNetwork(trunk, BLOCKS, head).eval().requires_grad_(False)
+    path = files.folder / f'{TEACHER}_vlad.safetensors'
+    if not path.is_file() and not files.learn:
+        head.set_randomly()
+        return network, NOT_LEARNED
+    if not path.is_file():
+        learn(network, head, learning_frames(), size)
+        write_whole(path, save(head.state_dict()), durable=False)
+    head.load_state_dict(load_file(path))
+    head.mark_learned()
+    return network, hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+@torch.no_grad()
+def learn(
+    network: FrozenNetwork, head: VladHead, frames: Sequence[Frame], size: PreprocessingConfig
+) -> None:
+    """Learn components and clusters from 100 cells of each of 500 frames, whitening from all.
+
+    Raises:
+        ImageError: an image cannot be read.
+        SourceError: too few local features, or descriptors that span too few directions.
+    """
+    rng = np.random.default_rng(0)
+    cells = []
+    for row in evenly_spaced(len(frames), _CLUSTER_IMAGES):
+        found = _feature_map(network, frames[row], size)[0].flatten(1).T
+        cells.append(found[rng.permutation(len(found))[:_CELLS_OF_AN_IMAGE]])
+    sample = torch.cat(cells)
+    head.reduction.initialise(sample)
+    reduced = head.reduction(sample.T[None, :, :, None])[0, :, :, 0].T
+    # The pooling normalises what it is given.
+    reduced = nn.functional.normalize(reduced, dim=1).contiguous()
+    head.pooling.centres.copy_(kmeans_centres(reduced, CLUSTERS, seed=0))
+    head.pooling.initialised = True
+    pooled = [
+        head.pooling(head.reduction(_feature_map(network, frame, size)))[0].numpy()
+        for frame in tqdm(frames, 'whitening', leave=False, disable=None)
+    ]
+    head.whitening.fit(np.stack(pooled), shrinkage=SHRINKAGE)
+
+
+def _feature_map(network: FrozenNetwork, frame: Frame, size: PreprocessingConfig) -> Tensor:
+    return network.feature_map(torch.from_numpy(pixel_batch(frame.load(), size)))

@@ -1,0 +1,206 @@
+"""Networks of the comparison: ours under each engine, and others under the same engines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.recall_over_time.frozen_network import POOLINGS, frozen_network
+from benchmarks.recall_over_time.learning_images import learning_frames
+from benchmarks.recall_over_time.method import Describer, Files, Method
+from benchmarks.speed import engine_problem
+from benchmarks.speed_graphs import write_graphs
+from benchmarks.speed_networks import Size, build_network
+from ghost_vpr_ros.core.config.engine import EngineConfig, QuantisationConfig
+from ghost_vpr_ros.core.config.model import PreprocessingConfig
+from ghost_vpr_ros.core.engine.base import Engine
+from ghost_vpr_ros.core.engine.graph_export import export_graph, export_layers
+from ghost_vpr_ros.core.engine.onnxruntime_engine import OnnxRuntimeEngine
+from ghost_vpr_ros.core.engine.openvino_engine import OpenVinoEngine
+from ghost_vpr_ros.core.engine.quantisation import quantised_graph
+from ghost_vpr_ros.core.engine.torch_engine import TorchEngine
+from ghost_vpr_ros.core.model.default_weights import load_default_model
+from ghost_vpr_ros.core.model.vpr_model import VprModel
+from ghost_vpr_ros.core.preprocessing import pixel_batch
+from ghost_vpr_ros.core.whole_file import write_whole
+
+OURS = 'ours'
+FROZEN = 'EfficientNet-Lite0, frozen'
+UNTRAINED = 'without weights here'
+SIZES_PX = (224, 320, 448)
+SHIPPED_PX = 320
+OTHERS_PX = 320
+"""Side of the input of every method of others that has recall."""
+
+ENGINES = (
+    ('openvino', 'float32'),
+    ('openvino', 'half'),
+    ('openvino', 'int8'),
+    ('onnxruntime', 'float32'),
+    ('onnxruntime', 'int8'),
+    ('torch', 'float32'),
+)
+SHORTER = (256,)
+THREADS = 1
+
+TIME_ALONE = ('MobileNetV3-NetVLAD', 'CosPlace-R18-512', 'EigenPlaces-R50-2048', 'VGG16-NetVLAD')
+"""Of `benchmarks.speed_networks`, with the numbers of a seed."""
+
+_TIME_ALONE_SIZE = Size(640, 480)
+
+
+class Network:
+    """A network behind an engine; a `Describer`."""
+
+    def __init__(self, engine: Engine, preprocessing: PreprocessingConfig, version: str) -> None:
+        self._engine = engine
+        self._preprocessing = preprocessing
+        self.version = version
+
+    def describe(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(D,) unit norm."""
+        return self._engine.describe(pixel_batch(image, self._preprocessing))[0]
+
+
+def networks() -> list[Method]:
+    """All that this machine can run, the shipped one first."""
+    sizes = sorted(SIZES_PX, key=lambda size_px: size_px != SHIPPED_PX)
+    able = [each for each in ENGINES if not engine_problem(_engine_name(*each))]
+    ours = [
+        _method(OURS, *each, size_px, partial(_ours, *each, size_px), SHORTER)
+        for size_px in sizes
+        for each in able
+    ]
+    others = [
+        _method(f'{FROZEN}, {pooling}', *each, OTHERS_PX, partial(_frozen, pooling, *each))
+        for pooling in POOLINGS
+        for each in able
+        if each[1] == 'float32'
+    ]
+    return [*ours, *others]
+
+
+def untrained_networks() -> list[Method]:
+    """Networks whose weights cannot be had here: their time alone is measured."""
+    return [
+        Method(
+            name,
+            UNTRAINED,
+            'openvino',
+            'float32',
+            _TIME_ALONE_SIZE.width_px,
+            partial(_untrained, name),
+            has_recall=False,
+        )
+        for name in TIME_ALONE
+    ]
+
+
+def _method(
+    group: str,
+    engine: str,
+    precision: str,
+    size_px: int,
+    make: Callable[[Files], Describer],
+    shorter: tuple[int, ...] = (),
+) -> Method:
+    name = f'{group}, {size_px} px, {engine}, {precision}'
+    return Method(name, group, engine, precision, size_px, make, shorter)
+
+
+def _engine_name(engine: str, precision: str) -> str:
+    """As `benchmarks.speed` calls it."""
+    return engine + {'float32': '', 'half': '-bf16', 'int8': '-int8'}[precision]
+
+
+def _ours(engine: str, precision: str, size_px: int, files: Files) -> Network:
+    """The shipped network with inputs of this size.
+
+    Raises:
+        SourceError: int8 needs training images, which are not there.
+    """
+    model = load_default_model()
+    model.preprocessing = replace(model.preprocessing, width_px=size_px, height_px=size_px)
+    config = _config(engine, precision)
+    # The hash is of the preprocessing, too, so it differs from size to size.
+    version = model.model_hash[:16]
+    if engine == 'torch':
+        return Network(TorchEngine(model, config), model.preprocessing, version)
+    graph = files.folder / f'ours_{version}.onnx'
+    if not graph.is_file():
+        write_whole(graph, export_graph(model), durable=False)
+    if precision == 'int8':
+        graph = _int8(graph, model)
+    return Network(_graph_engine(graph, model.preprocessing, config), model.preprocessing, version)
+
+
+def _int8(graph: Path, model: VprModel) -> Path:
+    """The int8 graph beside a graph, as `ghost-vpr export --precision int8` makes it."""
+    found = graph.with_suffix('.int8.onnx')
+    if not found.is_file():
+        frames = learning_frames(QuantisationConfig.calibration_images)
+        data = quantised_graph(graph.read_bytes(), frames, model.preprocessing)
+        write_whole(found, data, durable=False)
+    return found
+
+
+def _config(engine: str, precision: str) -> EngineConfig:
+    return EngineConfig(engine=engine, inference_precision=precision, inference_threads=THREADS)
+
+
+def _graph_engine(graph: Path, size: PreprocessingConfig, config: EngineConfig) -> Engine:
+    if config.engine == 'openvino':
+        return OpenVinoEngine(graph.read_bytes(), '', 0, size, config)
+    return OnnxRuntimeEngine(graph.read_bytes(), '', 0, config)
+
+
+def _frozen(pooling: str, engine: str, precision: str, files: Files) -> Describer:
+    """A network of others that was never trained for places, with a pooling.
+
+    Raises:
+        WeightsError: its package is not installed.
+        SourceError: the training images are not there.
+    """
+    size = PreprocessingConfig(width_px=OTHERS_PX, height_px=OTHERS_PX)
+    network, version = frozen_network(pooling, size, files)
+    if engine == 'torch':
+        return _TorchNetwork(network, size, version)
+    graph = files.folder / f'{pooling}_{version}.onnx'.replace(' ', '_')
+    if not graph.is_file():
+        write_whole(graph, export_layers(network, size, ('descriptor',)), durable=False)
+    return Network(_graph_engine(graph, size, _config(engine, precision)), size, version)
+
+
+class _TorchNetwork:
+    """Layers that take pixels, run by PyTorch."""
+
+    def __init__(
+        self, network: torch.nn.Module, preprocessing: PreprocessingConfig, version: str
+    ) -> None:
+        self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._preprocessing = preprocessing
+        self.version = version
+
+    def describe(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(D,) unit norm."""
+        with torch.inference_mode():
+            pixels = torch.from_numpy(pixel_batch(image, self._preprocessing))
+            found: NDArray[np.float32] = self._network(pixels)[0].numpy()
+        return found
+
+
+def _untrained(name: str, files: Files) -> Network:
+    """A network of `benchmarks.speed_networks` with the numbers of a seed."""
+    size = PreprocessingConfig(**_TIME_ALONE_SIZE._asdict())
+    graph = files.folder / f'{name}.onnx'
+    if not graph.is_file():
+        trunk = graph.with_suffix('.trunk.onnx')
+        write_graphs(build_network(name, _TIME_ALONE_SIZE, 'whole'), graph, trunk)
+        trunk.unlink()
+    return Network(_graph_engine(graph, size, _config('openvino', 'float32')), size, name)

