@@ -34,6 +34,12 @@ class Engine(Protocol):
         """Feature maps (B, C, h', w') float32, the input of the pooling, of the same inputs."""
         ...
 
+    def describe_with_map(
+        self, pixels: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """What `describe` and `feature_map` give, from one run of the network."""
+        ...
+
     def close(self) -> None:
         """Free the network and the device's memory; the engine cannot be used afterwards."""
         ...
@@ -56,8 +62,8 @@ class GraphEngine(ABC):
     def describe(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Descriptors (B, D) float32, unit norm, of network inputs, RGB uint8 (B, h, w, 3)."""
         if self.takes_batches or len(pixels) == 1:
-            return self._run('descriptor', pixels)
-        each = [self._run('descriptor', pixels[n : n + 1]) for n in range(len(pixels))]
+            return self._run(('descriptor',), pixels)[0]
+        each = [self._run(('descriptor',), pixels[n : n + 1])[0] for n in range(len(pixels))]
         return np.concatenate(each)
 
     def feature_map(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -66,16 +72,33 @@ class GraphEngine(ABC):
         Raises:
             DeviceError: the graph is a foreign network, which only describes images.
         """
+        self._check_feature_map()
+        return self._run(('feature_map',), pixels)[0]
+
+    def describe_with_map(
+        self, pixels: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """What `describe` and `feature_map` give, from one run of the network.
+
+        Raises:
+            DeviceError: as `feature_map`.
+        """
+        self._check_feature_map()
+        descriptors, maps = self._run(('descriptor', 'feature_map'), pixels)
+        return descriptors, maps
+
+    def _check_feature_map(self) -> None:
         if not self.has_feature_map:
             raise DeviceError(
                 f'{self.name}: expected a network of this package to get feature maps from, found '
                 'one of others; use verify_features sift or orb'
             )
-        return self._run('feature_map', pixels)
 
     @abstractmethod
-    def _run(self, output: str, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The output of that name, in memory of its own."""
+    def _run(
+        self, outputs: tuple[str, ...], pixels: NDArray[np.uint8]
+    ) -> list[NDArray[np.float32]]:
+        """The outputs of those names from one run, in memory of their own."""
 
     @abstractmethod
     def close(self) -> None:

@@ -48,10 +48,12 @@ class OnnxRuntimeEngine(GraphEngine):
         self.descriptor_dim = descriptor_dim
         self.model_hash = model_hash
 
-    def _run(self, output: str, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def _run(
+        self, outputs: tuple[str, ...], pixels: NDArray[np.uint8]
+    ) -> list[NDArray[np.float32]]:
         if self._session is None:
             raise closed(self.name)
-        found: NDArray[np.float32] = self._session.run([output], {'pixels': pixels})[0]
+        found: list[NDArray[np.float32]] = self._session.run(list(outputs), {'pixels': pixels})
         return found
 
     def close(self) -> None:

@@ -57,7 +57,9 @@ class OpenVinoEngine(GraphEngine):
         self.descriptor_dim = descriptor_dim
         self.model_hash = model_hash
 
-    def _run(self, output: str, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def _run(
+        self, outputs: tuple[str, ...], pixels: NDArray[np.uint8]
+    ) -> list[NDArray[np.float32]]:
         if not self._requests:
             raise closed(self.name)
         batch = 1 if len(pixels) == 1 else -1
@@ -65,9 +67,9 @@ class OpenVinoEngine(GraphEngine):
             self._requests[batch] = self._compiled(batch)
         request = self._requests[batch]
         request.infer({0: pixels}, share_inputs=True)
-        # A copy: the request's own memory is written again by the next image.
-        found = request.get_output_tensor(_OUTPUTS.index(output)).data
-        return np.array(found, np.float32)
+        tensors = (request.get_output_tensor(_OUTPUTS.index(name)) for name in outputs)
+        # Copies: the request's own memory is written again by the next image.
+        return [np.array(tensor.data, np.float32) for tensor in tensors]
 
     def _compiled(self, batch: int) -> Any:
         """A request for this batch size; -1: any. A known one is a tenth faster."""

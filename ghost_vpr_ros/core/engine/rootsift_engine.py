@@ -35,6 +35,12 @@ class RootSiftEngine:
         """Grids of RootSIFT (B, 128, 4 * rows, columns) float32 of the same inputs."""
         return self._model.feature_map(pixels)
 
+    def describe_with_map(
+        self, pixels: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """What `describe` and `feature_map` give."""
+        return self.describe(pixels), self.feature_map(pixels)
+
     def close(self) -> None:
         """Nothing to free."""
 

@@ -61,15 +61,32 @@ class TorchEngine:
         """Feature maps (B, C, h', w') float32, the input of the pooling, of the same inputs."""
         return self._run(_PixelLayers.feature_map, pixels)
 
+    def describe_with_map(
+        self, pixels: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """What `describe` and `feature_map` give, from one run of the network."""
+        with torch.inference_mode():
+            maps = self._given(_PixelLayers.feature_map, pixels)
+            descriptors = self._given(_PixelLayers.pooled, maps)
+        return descriptors.cpu().numpy(), maps.cpu().numpy()
+
     def _run(
         self, layers: Callable[[_PixelLayers, Tensor], Tensor], pixels: NDArray[np.uint8]
     ) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            found: NDArray[np.float32] = self._given(layers, pixels).cpu().numpy()
+        return found
+
+    def _given(
+        self,
+        layers: Callable[[_PixelLayers, Tensor], Tensor],
+        inputs: NDArray[np.uint8] | Tensor,
+    ) -> Tensor:
+        """What these layers make of their inputs, on the device."""
         if self._layers is None:
             raise closed(self.name)
-        inputs = torch.from_numpy(pixels).to(self._device, non_blocking=True)
-        with torch.inference_mode():
-            found: NDArray[np.float32] = layers(self._layers, inputs).float().cpu().numpy()
-        return found
+        given = inputs if isinstance(inputs, Tensor) else torch.from_numpy(inputs)
+        return layers(self._layers, given.to(self._device, non_blocking=True)).float()
 
     def _describe_one(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         if self._layers is None:
@@ -101,7 +118,10 @@ class _PixelLayers(nn.Module):
         self.register_buffer('offset', torch.from_numpy(offset))
 
     def forward(self, pixels: Tensor) -> Tensor:
-        found: Tensor = self.model.whitening(self.model.pooling(self.feature_map(pixels)))
+        return self.pooled(self.feature_map(pixels))
+
+    def pooled(self, feature_maps: Tensor) -> Tensor:
+        found: Tensor = self.model.whitening(self.model.pooling(feature_maps))
         return found
 
     def feature_map(self, pixels: Tensor) -> Tensor:

@@ -38,6 +38,12 @@ class RememberingEngine:
         """Feature maps (B, C, h', w') of the same inputs; not remembered."""
         return self._engine.feature_map(pixels)
 
+    def describe_with_map(
+        self, pixels: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Both; not remembered."""
+        return self._engine.describe_with_map(pixels)
+
     def close(self) -> None:
         """Free the other engine and the remembered descriptors."""
         self.known.clear()

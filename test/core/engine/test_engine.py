@@ -79,6 +79,19 @@ def test_the_feature_map_is_what_an_engine_pools(model, name):
     np.testing.assert_allclose(pooled, engine.describe(pixels()), atol=1e-4)
 
 
+@pytest.mark.parametrize('count', [1, 3])
+@pytest.mark.parametrize('name', ON_CPU)
+def test_one_run_gives_the_descriptor_and_the_map(name, count):
+    model = tiny_model(rows=(9, 11, 14), dilation=(1, 1), reduced_channels=8, descriptor_dim=6)
+    with torch.no_grad():
+        expected_map = model.feature_map(network_inputs(pixels(count), model.preprocessing))
+        expected = model(network_inputs(pixels(count), model.preprocessing))
+    descriptors, maps = engine_named(model, name).describe_with_map(pixels(count))
+    assert (maps.shape, maps.dtype) == ((count, 8, 4, 4), np.float32)
+    np.testing.assert_allclose(descriptors, expected.numpy(), atol=1e-4)
+    np.testing.assert_allclose(maps, expected_map.numpy(), atol=1e-3)
+
+
 @pytest.mark.parametrize(
     'settings',
     [
