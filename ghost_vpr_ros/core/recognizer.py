@@ -30,6 +30,7 @@ from ghost_vpr_ros.core.datatypes import (
 )
 from ghost_vpr_ros.core.engine import Engine, create_engine
 from ghost_vpr_ros.core.errors import MapError
+from ghost_vpr_ros.core.map.cells import StoredCells
 from ghost_vpr_ros.core.map.reader import MapReader
 from ghost_vpr_ros.core.map.views import views_of
 from ghost_vpr_ros.core.model.default_weights import default_weights_path
@@ -146,8 +147,13 @@ class PlaceRecognizer:
 
     def _create_verifier(self, camera: CameraIntrinsics | None) -> GeometricVerifier:
         config = VerificationConfig(features=self._config.verify_features)
-        network = PatchExtractor(self._engine, self._preprocessing, config)
-        return GeometricVerifier(views_of(self.place_map), camera, config, network)
+        self._cells = PatchExtractor(self._engine, self._preprocessing, config)
+        views, cells = views_of(self.place_map), self.place_map.cells
+        return GeometricVerifier(views, camera, config, self._cells, cells)
+
+    def cells_of(self, image: NDArray[np.uint8]) -> StoredCells:
+        """What a map stores of an RGB uint8 (H, W, 3) image for verification by `network`."""
+        return self._cells.cells_of(image)
 
     @property
     def num_known(self) -> int:
@@ -276,7 +282,7 @@ class PlaceRecognizer:
         if is_empty or memory.is_frozen(image, self.config):
             return self._unusable(stamp_ns, image, clock, is_frozen=not is_empty)
         with clock('describe'):
-            descriptor = self._engine.describe(pixels)
+            descriptor = self._describe(image, pixels)
         with clock('search'):
             prior = prior or memory.prior(self.config)
             retrieved = self._retrieve(descriptor, hidden_rows, prior)
@@ -295,6 +301,14 @@ class PlaceRecognizer:
             state, reason = memory.judged(state, reason, pose, config, by_features=by_features)
         answer = self._answer(stamp_ns, state, reason, clock, candidates, pose)
         return replace(answer, descriptor=descriptor[0], closure=self._closure(answer, verified))
+
+    def _describe(
+        self, image: NDArray[np.uint8], pixels: NDArray[np.uint8]
+    ) -> NDArray[np.float32]:
+        """The descriptor (1, D); the cells that verify it come from the same run."""
+        if self.config.verify and self.config.verify_features == 'network':
+            return self._cells.describe(image, pixels)
+        return self._engine.describe(pixels)
 
     def _unusable(
         self, stamp_ns: int, image: NDArray[np.uint8], clock: StageClock, *, is_frozen: bool

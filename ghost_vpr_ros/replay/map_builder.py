@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.config.map import MapConfig
+from ghost_vpr_ros.core.config.verification import VerificationConfig
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.engine import Engine
 from ghost_vpr_ros.core.errors import MapError, SourceError
+from ghost_vpr_ros.core.map.cells import StoredCells
 from ghost_vpr_ros.core.map.place_map import PlaceMap
 from ghost_vpr_ros.core.map.views import keeps_views, view_of
 from ghost_vpr_ros.core.model.description import DescribedModel
 from ghost_vpr_ros.core.preprocessing import pixel_batch
+from ghost_vpr_ros.core.verification.patch_features import PatchExtractor
 from ghost_vpr_ros.replay.descriptors.stored import StoredDescriptors
 
 SAME_IMAGE_SIMILARITY = 0.9999
@@ -155,44 +159,62 @@ def add_frames(
     present = len(frames) - len(remaining)
     if progress:
         progress(present)
+    describe = _Describer(model, engine, config, stored)
     for frame in remaining:
-        descriptor, view = _described(frame, model, engine, config, stored)
-        _add(place_map, session, frame, descriptor, view)
+        _add(place_map, session, frame, describe(frame))
         if progress:
             progress(1)
     place_map.commit()
     return BuildResult(session, len(remaining), present)
 
 
-def _described(
-    frame: Frame,
-    model: DescribedModel,
-    engine: Engine,
-    config: MapConfig,
-    stored: StoredDescriptors | None,
-) -> tuple[NDArray[np.float32], bytes | None]:
-    """Descriptor (D,) and view of a frame."""
-    if stored is None:
+class _Described(NamedTuple):
+    """What a map keeps of an image: descriptor (D,), JPEG and feature map."""
+
+    descriptor: NDArray[np.float32]
+    view_jpeg: bytes | None
+    cells: StoredCells | None
+
+
+class _Describer:
+    """Reads and describes frames; an image is read only where something of it is needed."""
+
+    def __init__(
+        self,
+        model: DescribedModel,
+        engine: Engine,
+        config: MapConfig,
+        stored: StoredDescriptors | None,
+    ) -> None:
+        self._preprocessing = model.preprocessing
+        self._cells = PatchExtractor(engine, model.preprocessing, VerificationConfig())
+        self._engine, self._config, self._stored = engine, config, stored
+
+    def __call__(self, frame: Frame) -> _Described:
+        config, stored = self._config, self._stored
+        if stored is not None and not (keeps_views(config) or config.store_cells):
+            return _Described(stored.of(frame), None, None)
         image = frame.load()
-        return _describe(image, model, engine), view_of(image, config)
-    view = view_of(frame.load(), config) if keeps_views(config) else None
-    return stored.of(frame), view
+        descriptor = stored.of(frame) if stored is not None else self._descriptor(image)
+        cells = self._cells.cells_of(image) if config.store_cells else None
+        return _Described(descriptor, view_of(image, config), cells)
+
+    def _descriptor(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        pixels = pixel_batch(image, self._preprocessing)
+        if self._config.store_cells:
+            return self._cells.describe(image, pixels)[0]
+        return self._engine.describe(pixels)[0]
 
 
-def _add(
-    place_map: PlaceMap,
-    session: str,
-    frame: Frame,
-    descriptor: NDArray[np.float32],
-    view_jpeg: bytes | None,
-) -> None:
+def _add(place_map: PlaceMap, session: str, frame: Frame, described: _Described) -> None:
     """Both kinds of position go to the map, which decides on its frame."""
     place_map.add(
         session,
         frame.stamp_ns,
-        descriptor,
+        described.descriptor,
         name=frame.name,
         pose=frame.pose,
         geo=frame.geo,
-        view_jpeg=view_jpeg,
+        view_jpeg=described.view_jpeg,
+        cells=described.cells,
     )

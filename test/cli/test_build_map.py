@@ -193,3 +193,16 @@ def test_images_in_a_gps_gap_are_left_out(program, geotagged, tmp_path):
     outcome = program('build-map', gappy, tmp_path / 'gappy.map', '--json', *TINY)
     assert '1 of 8 images lack a position' in outcome.err
     assert json.loads(outcome.out)['keyframes'] == 7
+
+
+def test_a_map_can_keep_cells_in_place_of_views(program, folder, tmp_path):
+    path = tmp_path / 'a.map'
+    assert (
+        program('build-map', folder, path, '--store-cells', '--no-store-views', *TINY).status == 0
+    )
+    with PlaceMap.open(path) as place_map:
+        kept = place_map.cells(1)
+        assert place_map.view(1) is None
+    height, width = picture(0).shape[:2]
+    assert (kept.width_px, kept.height_px) == (width, height)
+    assert kept.feature_map.any()

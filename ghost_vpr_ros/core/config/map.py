@@ -19,6 +19,11 @@ class MapConfig(Config):
         'keep a picture of each place in the map; without one no place is verified by local '
         'features, and nobody can look at a match',
     )
+    store_cells: bool = setting(
+        False,
+        "keep the cells of the network's feature map for each place, 26 kB: verify_features "
+        'network then needs neither a picture nor another run of the network',
+    )
     view_width_px: int = setting(
         320, 'width of the stored JPEG view; 0: none', unit='px', low=0, high=4096
     )

@@ -15,6 +15,7 @@ from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.datatypes import GeoPoint, Pose
 from ghost_vpr_ros.core.errors import MapError
 from ghost_vpr_ros.core.map.calibration_table import check_fits, write_calibration
+from ghost_vpr_ros.core.map.cells import StoredCells, write_cells
 from ghost_vpr_ros.core.map.checksums import (
     DamagedRows,
     damaged_rows,
@@ -234,6 +235,7 @@ class PlaceMap(MapReader):
         pose: Pose | None = None,
         geo: GeoPoint | None = None,
         view_jpeg: bytes | None = None,
+        cells: StoredCells | None = None,
     ) -> int:
         """Add one keyframe; returns its id. On the disk within the commit interval.
 
@@ -246,6 +248,7 @@ class PlaceMap(MapReader):
             geo: WGS84; alone it gives the pose in ENU about the map's origin, which the first
                 such keyframe fixes.
             view_jpeg: the image, for display and verification.
+            cells: the image's feature map, for verification by `network`.
 
         Raises:
             MapError: unknown session, a descriptor or position that is not valid or is in another
@@ -264,6 +267,8 @@ class PlaceMap(MapReader):
                 execute('INSERT INTO main.descriptors VALUES (?, ?)', (keyframe_id, packed))
                 if view_jpeg is not None:
                     execute('INSERT INTO main.views VALUES (?, ?)', (keyframe_id, view_jpeg))
+                if cells is not None:
+                    write_cells(execute, keyframe_id, cells)
                 seal_keyframe(self._connection, keyframe_id, packed, view_jpeg)
                 self._advance(execute, keyframe_id, frame)
             return keyframe_id

@@ -18,6 +18,7 @@ from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, GeoPoint, Keyframe
 from ghost_vpr_ros.core.errors import MapError
 from ghost_vpr_ros.core.geodesy import LocalFrame
 from ghost_vpr_ros.core.map.calibration_table import read_calibration
+from ghost_vpr_ros.core.map.cells import StoredCells, read_cells
 from ghost_vpr_ros.core.map.checksums import changed_among, has_checksums, is_view_intact
 from ghost_vpr_ros.core.map.file import explained
 from ghost_vpr_ros.core.map.frame import MapFrame
@@ -285,6 +286,11 @@ class MapReader:
                 return jpeg
         self.damaged_views += 1
         return None
+
+    def cells(self, keyframe_id: int) -> StoredCells | None:
+        """The feature map of a keyframe, or None where it was not stored or is damaged."""
+        with self._lock, explained(self.path):
+            return read_cells(self._connection, int(keyframe_id))
 
     def keyframe_ids(self) -> NDArray[np.int64]:
         """(N,) int64: the stable id of each row."""

@@ -211,6 +211,7 @@ class PlaceMapper:
             pose=pose,
             geo=geo,
             view_jpeg=view_of(image, self._map_config),
+            cells=self.recognizer.cells_of(image) if self._map_config.store_cells else None,
         )
         self._last_kept_ns = reading.stamp_ns
         keyframe = self._map.keyframe(keyframe_id)

@@ -20,6 +20,7 @@ from ghost_vpr_ros.core.camera import CameraIntrinsics
 from ghost_vpr_ros.core.config.verification import VerificationConfig
 from ghost_vpr_ros.core.datatypes import Candidate, Pose
 from ghost_vpr_ros.core.errors import ConfigError
+from ghost_vpr_ros.core.map.cells import StoredCells
 from ghost_vpr_ros.core.map.views import Views
 from ghost_vpr_ros.core.probability.inlier_evidence import LEARNED
 from ghost_vpr_ros.core.verification.local_features import (
@@ -110,6 +111,7 @@ class GeometricVerifier:
         camera: CameraIntrinsics | None,
         config: VerificationConfig,
         network: PatchExtractor | None = None,
+        cells: Callable[[int], StoredCells | None] = lambda _: None,
     ) -> None:
         """Make the extractor and an empty cache.
 
@@ -118,6 +120,7 @@ class GeometricVerifier:
             camera: of the query images, and of the map's views in the same shape; None: assumed.
             config: settings.
             network: describes the images where `config.features` is `network`.
+            cells: that the map stores of a keyframe id, for `network`; they need no view.
 
         Raises:
             ConfigError: there should be a network and is none.
@@ -128,7 +131,9 @@ class GeometricVerifier:
         self._ahead: FeaturesAhead | None = None
         if config.features != 'network':
             self._ahead = FeaturesAhead(FeatureExtractor(config))
-        self._keyframes = ViewFeatures(views, self._extract, config.cache_keyframes)
+        self._keyframes = ViewFeatures(
+            views, self._extract, config.cache_keyframes, _stored(self._extract, cells)
+        )
         self._evidence = LEARNED[config.features]
         self._min_inliers = config.min_inliers or self._evidence.min_inliers
 
@@ -252,6 +257,20 @@ def _extractor(
             'give the verifier one, or choose sift or orb'
         )
     return network
+
+
+def _stored(
+    extract: FeatureExtractor | PatchExtractor, cells: Callable[[int], StoredCells | None]
+) -> Callable[[int], LocalFeatures | None]:
+    """The features of a keyframe by the cells that the map stores; None where there are none."""
+    if not isinstance(extract, PatchExtractor):
+        return lambda _: None
+
+    def features(keyframe_id: int) -> LocalFeatures | None:
+        found = cells(keyframe_id)
+        return None if found is None else extract.features(found)
+
+    return features
 
 
 def _fit(camera: CameraIntrinsics, *sizes_px: tuple[int, int]) -> bool:

@@ -73,7 +73,7 @@ class FeatureExtractor:
     def _working(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Grey uint8, no wider than the working width; smaller images are not enlarged."""
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-        size = working_size(image, self._config.working_width_px)
+        size = working_size(image.shape[1], image.shape[0], self._config.working_width_px)
         if size[0] < image.shape[1]:
             grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
         return np.asarray(grey, np.uint8)
@@ -92,9 +92,8 @@ class FeatureExtractor:
         return LocalFeatures(rows, raw, kind, width, height)
 
 
-def working_size(image: NDArray[np.uint8], most_px: int) -> tuple[int, int]:
-    """Width and height, pixels, of an (H, W, 3) image that is shrunk to at most that width."""
-    height, width = image.shape[:2]
+def working_size(width: int, height: int, most_px: int) -> tuple[int, int]:
+    """Width and height, pixels, of an image that is shrunk to at most that width."""
     if width <= most_px:
         return width, height
     return most_px, max(1, round(height * most_px / width))

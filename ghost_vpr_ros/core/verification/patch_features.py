@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.config.verification import VerificationConfig
 from ghost_vpr_ros.core.engine import Engine
+from ghost_vpr_ros.core.map.cells import StoredCells
 from ghost_vpr_ros.core.preprocessing import pixel_batch
 from ghost_vpr_ros.core.verification.local_features import LocalFeatures, working_size
 
@@ -35,19 +36,51 @@ class PatchExtractor:
         self._engine = engine
         self._preprocessing = preprocessing
         self._config = config
+        self._described: tuple[NDArray[np.uint8], NDArray[np.float32]] | None = None
+
+    def describe(self, image: NDArray[np.uint8], pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Descriptor (1, D) of an image; its cells, of the same run, are kept until the next one.
+
+        Args:
+            image: RGB uint8 (H, W, 3).
+            pixels: the network's input (1, h, w, 3) that was made of it.
+
+        Raises:
+            DeviceError: the network is a foreign one, which only describes images.
+        """
+        descriptor, maps = self._engine.describe_with_map(pixels)
+        self._described = image, maps
+        return descriptor
 
     def __call__(self, image: NDArray[np.uint8]) -> LocalFeatures:
         """One feature for each cell, row by row, of an RGB uint8 (H, W, 3) image.
 
         Raises:
             ImageError: the array is not such an image.
+            DeviceError: as `describe`.
         """
-        found = self._engine.feature_map(pixel_batch(image, self._preprocessing))[0]
-        _, rows, columns = found.shape
-        columns_first = found.reshape(len(found), -1).T
+        return self.features(self.cells_of(image))
+
+    def cells_of(self, image: NDArray[np.uint8]) -> StoredCells:
+        """The feature map of an image; the network does not run for the one described last.
+
+        Raises:
+            ImageError, DeviceError: as for a call.
+        """
+        if self._described is not None and self._described[0] is image:
+            found = self._described[1]
+        else:
+            found = self._engine.feature_map(pixel_batch(image, self._preprocessing))
+        return StoredCells(found[0], image.shape[1], image.shape[0])
+
+    def features(self, cells: StoredCells) -> LocalFeatures:
+        """One feature for each cell, row by row; points at the working size of the image."""
+        channels, rows, columns = cells.feature_map.shape
+        columns_first = cells.feature_map.reshape(channels, -1).T
         norm = np.linalg.norm(columns_first, axis=1, keepdims=True)
         descriptors = np.ascontiguousarray(columns_first / np.maximum(norm, 1e-9), np.float32)
-        width, height = working_size(image, self._config.working_width_px)
+        most_px = self._config.working_width_px
+        width, height = working_size(cells.width_px, cells.height_px, most_px)
         cell = np.array([width / columns, height / rows])
         y, x = np.mgrid[:rows, :columns]
         points = (np.column_stack([x.ravel(), y.ravel()]) + 0.5) * cell - 0.5

@@ -19,10 +19,22 @@ class ViewFeatures(Generic[FeaturesT]):
     """Features of the views of keyframes; not for several threads at once."""
 
     def __init__(
-        self, views: Views, describe: Callable[[NDArray[np.uint8]], FeaturesT], kept: int
+        self,
+        views: Views,
+        describe: Callable[[NDArray[np.uint8]], FeaturesT],
+        kept: int,
+        stored: Callable[[int], FeaturesT | None] = lambda _: None,
     ) -> None:
-        """Of views, by what describes an image; at most `kept` keyframes stay in memory."""
+        """Of views, by what describes an image.
+
+        Args:
+            views: of the keyframes.
+            describe: the features of a view.
+            kept: keyframes that stay in memory at most.
+            stored: features of a keyframe that need no view; None where there are none.
+        """
         self._views = views
+        self._stored = stored
         self._describe = describe
         self._cache: FeatureCache[FeaturesT] = FeatureCache(kept)
 
@@ -31,6 +43,9 @@ class ViewFeatures(Generic[FeaturesT]):
         return self._cache.get(keyframe_id, lambda: self._described(keyframe_id))
 
     def _described(self, keyframe_id: int) -> FeaturesT | None:
+        stored = self._stored(keyframe_id)
+        if stored is not None:
+            return stored
         try:
             view = self._views(keyframe_id)
         except ImageError:

@@ -153,6 +153,16 @@ def test_a_blurred_frame_is_not_kept(tmp_path, model):
     assert kept == [n for n in range(15) if n != 12]
 
 
+def test_a_mapper_keeps_the_cells_of_its_keyframes_where_it_is_told_to(tmp_path, model):
+    script = np.array([looks(place, place) for place in range(3)])
+    mapper = open_mapper(tmp_path / 'a.map', model, script, MAPPING, MapConfig(store_cells=True))
+    mapper.recognizer._engine.feature_map = lambda pixels: np.ones((1, 4, 2, 3), np.float32)
+    mapper.recognize(image(0), SECOND, on_circle(0))
+    kept = mapper.recognizer.place_map.cells(1)
+    assert kept.feature_map.shape == (4, 2, 3)
+    mapper.recognizer.close()
+
+
 def test_black_frames_are_answered_and_not_kept(tmp_path, model):
     mapper = open_mapper(tmp_path / 'a.map', model, np.array([looks(0, 0)]))
     black = np.zeros((48, 64, 3), np.uint8)

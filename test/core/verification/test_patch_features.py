@@ -12,6 +12,7 @@ from ghost_vpr_ros.core.datatypes import Frame, GeoPoint
 from ghost_vpr_ros.core.engine import create_engine
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.image import encode_jpeg
+from ghost_vpr_ros.core.map.cells import StoredCells
 from ghost_vpr_ros.core.map.place_map import PlaceMap
 from ghost_vpr_ros.core.model.initialisation import build_untrained
 from ghost_vpr_ros.core.model.weights import model_to_bytes
@@ -41,6 +42,9 @@ class GivenMaps:
 
     def feature_map(self, batch: np.ndarray) -> np.ndarray:
         return next(self._maps)[np.newaxis].astype(np.float32)
+
+    def describe_with_map(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.ones((1, 2), np.float32), self.feature_map(batch)
 
     def close(self) -> None:
         """Nothing to free."""
@@ -193,6 +197,47 @@ def test_a_recogniser_verifies_by_its_own_network(recognizer, shown):
     assert 48 <= found.candidates[0].inliers <= 64
     elsewhere = recognizer.recognize(pictures(1, seed=77)[0], 0).candidates
     assert max(each.inliers for each in elsewhere) < 24
+
+
+def test_the_cells_of_an_image_are_kept_until_another_is_described():
+    extract, shown = extractor(np.ones((2, 3, 4)), np.zeros((2, 3, 4))), image()
+    assert extract.describe(shown, shown[np.newaxis]).shape == (1, 2)
+    assert extract(shown).descriptors.all()
+    assert extract(shown).descriptors.all()
+    extract.describe(shown, shown[np.newaxis])
+    assert not extract(shown).descriptors.any()
+
+
+def test_the_cells_of_another_image_are_not_those_that_were_described():
+    extract, shown = extractor(np.ones((2, 3, 4)), np.zeros((2, 3, 4))), image()
+    extract.describe(shown, shown[np.newaxis])
+    assert not extract(shown.copy()).descriptors.any()
+
+
+def test_stored_cells_verify_without_a_view():
+    cells = world()
+    kept = StoredCells.unpacked(StoredCells(cut(cells, 1, 2), 280, 280).packed())
+    extract = extractor(cut(cells))
+    without = GeometricVerifier(lambda _: None, None, CONFIG, extract)
+    assert without.verify(image(), [candidate()]).items[0].candidate.inliers == -1
+    extract = extractor(cut(cells))
+    verifier = GeometricVerifier(lambda _: None, None, CONFIG, extract, lambda _: kept)
+    found = verifier.verify(image(), [candidate()]).items[0]
+    expected = verify(cut(cells), cut(cells, 1, 2))
+    assert found.is_verified
+    assert abs(found.candidate.inliers - expected.candidate.inliers) <= 3
+
+
+def test_a_recogniser_runs_the_network_once_for_descriptor_and_cells(recognizer, shown):
+    # The views of the candidates are described and remembered by then.
+    recognizer.recognize(shown[3], 0)
+    recognizer.reset()
+    engine, runs = recognizer._engine, []
+    for name in ('describe', 'feature_map', 'describe_with_map'):
+        run = getattr(engine, name)
+        setattr(engine, name, lambda pixels, run=run, name=name: runs.append(name) or run(pixels))
+    assert recognizer.recognize(shown[3], 0).candidates[0].inliers > 40
+    assert runs == ['describe_with_map']
 
 
 def test_other_features_take_effect_with_the_next_image(recognizer, shown):
