@@ -84,6 +84,18 @@ class BagFile:
         """Close the bag's files; harmless when done twice."""
         self._finalizer()
 
+    def remarks(self) -> list[str]:
+        """A sentence for files of the folder that its `metadata.yaml` does not list."""
+        if not (self.path / METADATA_NAME).is_file():
+            return []
+        others = _listed_files(self.path, [file.name for file in bag_files(self.path)])[1]
+        if not others:
+            return []
+        return [
+            f'{", ".join(others)} not read: {METADATA_NAME} does not list them (was the recorder '
+            f'killed?); if they belong to the bag run `ros2 bag reindex {self.path}`'
+        ]
+
     def topics(self) -> list[Topic]:
         """All topics by name, those that are not of ROS included."""
         kinds: dict[str, set[str]] = defaultdict(set)
@@ -141,7 +153,8 @@ class BagFile:
         if self.path.is_dir() and self.path != self._files[0]:
             clauses.append(f'renew a stale metadata.yaml with `ros2 bag reindex {self.path}`')
         return BagError(
-            f'{self.path}: the bag is damaged or truncated ({reason}), {", or ".join(clauses)}'
+            f'{self.path}: the bag is damaged or truncated, or still being recorded ({reason}), '
+            f'{", or ".join(clauses)}'
         )
 
 
@@ -160,7 +173,7 @@ def _files_of(path: Path) -> list[Path]:
         return [path]
     files = bag_files(path)
     if (path / METADATA_NAME).exists():
-        files = [path / name for name in _listed_files(path, [file.name for file in files])]
+        files = [path / name for name in _listed_files(path, [file.name for file in files])[0]]
     elif len(files) > 1 and all(item.suffix == '.bag' for item in files):
         names = ', '.join(item.name for item in files)
         raise BagError(f'{path}: expected one ROS 1 bag, found {names}; give one of them')
@@ -175,16 +188,16 @@ def _files_of(path: Path) -> list[Path]:
     return files
 
 
-def _listed_files(folder: Path, found: list[str]) -> list[str]:
-    """Names of the files in `metadata.yaml`, all of which have to be there."""
-    listed = _metadata(folder)['file_names']
+def _listed_files(folder: Path, found: list[str]) -> tuple[list[str], list[str]]:
+    """Names of the files in `metadata.yaml`, all of which have to be there, and of others."""
+    listed = list(dict.fromkeys(_metadata(folder)['file_names']))
     missing = [name for name in listed if name not in found]
     if missing:
         raise BagError(
             f'{folder}: {METADATA_NAME} names {", ".join(missing)}, which is not there; copy the '
             f'bag again, or rebuild the metadata with `ros2 bag reindex {folder}`'
         )
-    return listed
+    return listed, [name for name in found if name not in listed]
 
 
 def _metadata(folder: Path) -> dict[str, Any]:
@@ -194,7 +207,7 @@ def _metadata(folder: Path) -> dict[str, Any]:
         BagError: damaged.
     """
     try:
-        content = YAML(typ='safe').load((folder / METADATA_NAME).read_text())
+        content = YAML(typ='safe').load((folder / METADATA_NAME).read_text('utf-8-sig'))
         found = content['rosbag2_bagfile_information']
         counts = [
             (item['topic_metadata']['name'], int(item['message_count']))

@@ -56,8 +56,14 @@ def pose_of(point: Any, quaternion: Any) -> Pose | None:
 
 def degrees_of_fix(content: Any) -> Pose | None:
     """Latitude, longitude and altitude (NaN where unknown) of a NavSatFix; None without a fix."""
-    status = int(content.status.status)
-    geo = position_of_fix(status, content.latitude, content.longitude, content.altitude)
+    geo = position_of_fix(
+        int(content.status.status),
+        content.latitude,
+        content.longitude,
+        content.altitude,
+        int(content.position_covariance_type),
+        content.position_covariance,
+    )
     if geo is None:
         return None
     altitude_m = math.nan if geo.altitude_m is None else geo.altitude_m

@@ -70,7 +70,8 @@ def bag_frames(
         topics: which of its topics are read.
         as_recorded: in order of recording instead, late images and all.
         image_config: how large a compressed image may be.
-        notes: gets a sentence where no image has a position although there are some.
+        notes: gets a sentence for files that are left out, and one where no image has a position
+            although there are some.
 
     Raises:
         BagError: missing, damaged, no such topic, several topics to choose from (each is named as
@@ -97,6 +98,8 @@ def bag_frames(
             )
         )
     is_located = any(frame.geo is not None or frame.pose is not None for frame in frames)
+    if notes is not None:
+        notes += bag.remarks()
     if notes is not None and position_topic is not None and not is_located:
         notes.append(_why_unlocated(bag, position_topic, topics, stamps))
     return frames

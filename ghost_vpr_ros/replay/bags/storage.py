@@ -50,7 +50,8 @@ class SqliteReader:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        # SQLite looks for the -wal beside the file itself, not beside a link to it.
+        self._path = path.resolve()
         self.connections: list[Connection] = []
         self._stack = ExitStack()
 
@@ -188,7 +189,7 @@ def unpacked_message(data: bytes) -> bytes:
 
 def waiting_bytes(path: Path) -> int:
     """Bytes beside a `.db3` that its recorder, which was killed, had not moved into it yet."""
-    beside = [Path(f'{path}{suffix}') for suffix in _WAITING]
+    beside = [Path(f'{path.resolve()}{suffix}') for suffix in _WAITING]
     return sum(file.stat().st_size for file in beside if file.exists())
 
 

@@ -181,3 +181,51 @@ def test_rows_in_a_wal_that_cannot_be_read_are_told(tmp_path, records, monkeypat
     monkeypatch.setattr(shutil, 'copyfile', fail)
     with pytest.raises(BagError, match=r'4096 bytes of the recording lie .*No space left'):
         open_source(path)
+
+
+def test_the_wal_lies_beside_the_file_and_not_beside_a_link_to_it(tmp_path, records) -> None:
+    path = write_records(tmp_path / 'bag', records, 'sqlite3')
+    writer = sqlite3.connect(path / 'bag.db3')
+    writer.execute('PRAGMA journal_mode=WAL')
+    writer.execute('DELETE FROM messages WHERE id > 4')
+    writer.commit()
+    link = tmp_path / 'link.db3'
+    link.symlink_to(path / 'bag.db3')
+    assert sum(topic.count for topic in BagFile(link).topics()) == 4
+    writer.close()
+
+
+def split_bag(folder: Path, records, listed: list[str]) -> Path:
+    halves = [write_records(folder / name, records[part], 'mcap') for name, part in HALVES.items()]
+    bag = folder / 'bag'
+    bag.mkdir()
+    for half in halves:
+        shutil.copy(half / f'{half.name}.mcap', bag)
+    text = (halves[0] / 'metadata.yaml').read_text()
+    names = ''.join(f'\n    - {name}' for name in listed)
+    (bag / 'metadata.yaml').write_text(text.replace('\n    - a.mcap', names, 1))
+    return bag
+
+
+HALVES = {'a': slice(0, 6), 'b': slice(6, 12)}
+
+
+@pytest.mark.parametrize('listed', [['a.mcap', 'b.mcap'], ['b.mcap', 'a.mcap', 'b.mcap']])
+def test_parts_of_a_bag_in_any_order_are_read_once(tmp_path, records, listed) -> None:
+    source = open_source(split_bag(tmp_path, records, listed))
+    assert [frame.name for frame in source.frames] == [f'/cam/compressed[{n}]' for n in range(6)]
+    assert source.notes == ()
+
+
+def test_a_part_that_the_metadata_does_not_list_is_told(tmp_path, records) -> None:
+    source = open_source(split_bag(tmp_path, records, ['a.mcap']))
+    assert len(source.frames) == 3
+    (note,) = source.notes
+    assert note.startswith('b.mcap not read') and 'ros2 bag reindex' in note
+
+
+def test_a_fix_on_another_part_of_the_earth_is_told(tmp_path, records) -> None:
+    topic, stamp_ns, _ = records[2]
+    records[2] = fix(stamp_ns, -50.0, 8.0)
+    (note,) = open_source(write_records(tmp_path / 'bag', records)).notes
+    assert note.startswith(f'1 image ({topic.replace("fix", "cam/compressed")}[1]): more than')
