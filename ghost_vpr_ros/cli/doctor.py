@@ -8,11 +8,12 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.util
+import json
 import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from importlib import metadata
@@ -24,7 +25,10 @@ from ghost_vpr_ros.core.errors import GhostVprError
 from ghost_vpr_ros.core.home import home_for_others
 
 _PROBE_TIMEOUT_S = 60
-_IN_ANOTHER_PROCESS = ('rclpy', 'cv_bridge')
+_PURPOSES = 'training, and exporting networks to engines'
+_IN_OTHER_PROCESSES = (('rclpy',), ('cv_bridge',), ('torch', 'torchvision', 'cuda'))
+"""Probes that take long or can end the process; those of one group share a process."""
+
 _ROS_PROBE = (
     'import rclpy; from rclpy.utilities import get_rmw_implementation_identifier as rmw; '
     "rclpy.init(); n = rclpy.create_node('ghost_vpr_doctor'); n.destroy_node(); "
@@ -66,12 +70,28 @@ def run(args: argparse.Namespace) -> int:
 
 def _findings() -> dict[str, Finding]:
     """The checks of all components; those in other processes are awaited at the end."""
+    groups = [[name for name in group if name in PROBES] for group in _IN_OTHER_PROCESSES]
+    elsewhere = {name for group in groups for name in group}
     with ThreadPoolExecutor() as pool:
-        names = [name for name in _IN_ANOTHER_PROCESS if name in PROBES]
-        elsewhere = {name: pool.submit(PROBES[name]) for name in names}
-        here = {name: probe() for name, probe in PROBES.items() if name not in elsewhere}
-        found = {**here, **{name: each.result() for name, each in elsewhere.items()}}
+        waiting = [pool.submit(_findings_elsewhere, group) for group in groups if group]
+        found = {name: probe() for name, probe in PROBES.items() if name not in elsewhere}
+        for group in waiting:
+            found |= group.result()
     return {name: found[name] for name in PROBES}
+
+
+def _findings_elsewhere(names: Sequence[str]) -> dict[str, Finding]:
+    """The checks of these components, made in a process of their own."""
+    if names[0] in ('rclpy', 'cv_bridge'):
+        # They start one themselves.
+        return {name: PROBES[name]() for name in names}
+    works, answer = _asked(
+        'import json; from dataclasses import asdict; from ghost_vpr_ros.cli import doctor; '
+        f'print(json.dumps({{name: asdict(doctor.PROBES[name]()) for name in {list(names)}}}))'
+    )
+    if not works:
+        return {name: Finding(False, f'the process ended: {answer}', _PURPOSES) for name in names}
+    return {name: Finding(**values) for name, values in json.loads(answer).items()}
 
 
 def _package() -> Finding:
@@ -185,7 +205,7 @@ def _transports() -> Finding:
 PROBES: dict[str, Callable[[], Finding]] = {
     'ghost_vpr_ros': _package,
     'python': _python,
-    'torch': _module('torch', 'torch', 'training, and exporting networks to engines'),
+    'torch': _module('torch', 'torch', _PURPOSES),
     'torchvision': _module('torchvision', 'torchvision', 'training'),
     'openvino': _module('openvino', 'openvino', 'the fastest engine on a CPU'),
     'onnxruntime': _module('onnxruntime', 'onnxruntime', 'the second fastest engine'),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import os
 import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType, ModuleType
+from typing import Any
 
 from ghost_vpr_ros import __version__
 from ghost_vpr_ros.cli import (
@@ -54,8 +56,9 @@ COMMANDS: dict[str, ModuleType] = {
 
 EXIT_KNOWN_ERROR = 1
 EXIT_INTERRUPTED = 130
-EXIT_TERMINATED = 143
 EXIT_BROKEN_PIPE = 141
+_EXIT_BY_SIGNAL = 128
+_OUTPUT_ERRORS = (errno.ENOSPC, errno.EIO, errno.EBADF, errno.EDQUOT)
 
 
 def make_parser(argv: Sequence[str] | None = None) -> argparse.ArgumentParser:
@@ -93,8 +96,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     argv = sys.argv[1:] if argv is None else argv
     args = make_parser(argv).parse_args(argv)
+    # What OpenCV logs of a damaged image is said in the error.
+    os.environ.setdefault('OPENCV_LOG_LEVEL', 'SILENT')
     _print_any_name()
-    before = signal.signal(signal.SIGTERM, _terminate)
+    before = _handle_signals()
     try:
         status: int = args.run(args)
         sys.stdout.flush()
@@ -118,12 +123,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _silence_stdout()
         return EXIT_BROKEN_PIPE
+    except OSError as error:
+        if error.filename is not None or error.errno not in _OUTPUT_ERRORS:
+            raise
+        _silence_stdout()
+        print(
+            f'ghost-vpr: error: the output cannot be written ({error.strerror})', file=sys.stderr
+        )
+        return EXIT_KNOWN_ERROR
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _handle_signals() -> dict[signal.Signals, Any]:
+    """Let SIGTERM, and a terminal that closes, end a command in order; the handlers before."""
+    before = {signal.SIGTERM: signal.signal(signal.SIGTERM, _terminate)}
+    # Under nohup the command outlives its terminal.
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, _terminate)
+    return before
 
 
 def _print_any_name() -> None:
-    """File names that are not UTF-8 are shown with escapes, instead of ending the command."""
+    """File names that are not UTF-8 are shown with escapes, instead of ending the command.
+
+    Standard streams that are closed (`>&-`) are replaced by nothing.
+    """
+    for name in ('stdout', 'stderr'):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), 'w'))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors='backslashreplace')
@@ -131,7 +160,7 @@ def _print_any_name() -> None:
 
 def _terminate(number: int, frame: FrameType | None) -> None:
     """Leave through the ordinary way out, so that maps are committed and children ended."""
-    sys.exit(EXIT_TERMINATED)
+    sys.exit(_EXIT_BY_SIGNAL + number)
 
 
 def _one_line(error: GhostVprError) -> str:

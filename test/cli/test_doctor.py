@@ -45,3 +45,13 @@ def test_the_json_form_names_every_part_once(program, monkeypatch):
     findings = json.loads(program('doctor', '--json').out)
     assert list(findings) == ['python']
     assert set(findings['python']) == {'works', 'detail', 'needed_for'}
+
+
+def test_a_library_that_ends_its_process_is_broken_and_the_rest_is_told(program, monkeypatch):
+    monkeypatch.setattr(doctor, '_IN_OTHER_PROCESSES', (('torch',),))
+    monkeypatch.setattr(doctor, '_asked', lambda script: (False, 'exit status -6'))
+    parts = {name: doctor.PROBES[name] for name in ('python', 'torch')}
+    monkeypatch.setattr(doctor, 'PROBES', parts)
+    findings = json.loads(program('doctor', '--json').out)
+    assert findings['python']['works'] and not findings['torch']['works']
+    assert 'exit status -6' in findings['torch']['detail']

@@ -1,5 +1,8 @@
 """Exit statuses and the common behaviour of all commands."""
 
+import errno
+import os
+import signal
 import subprocess
 import sys
 
@@ -72,6 +75,46 @@ def test_ctrl_c_exits_with_130(program, monkeypatch):
     monkeypatch.setattr(doctor, 'run', interrupt)
     outcome = program('doctor')
     assert (outcome.status, outcome.err) == (130, 'ghost-vpr: interrupted\n')
+
+
+def test_output_on_a_full_disk_is_one_line(program, monkeypatch):
+    def fail(args):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(doctor, 'run', fail)
+    monkeypatch.setattr(main, '_silence_stdout', lambda: None)
+    assert program('doctor').error == 'the output cannot be written (No space left on device)'
+
+
+def test_a_closed_standard_output_is_no_error(monkeypatch):
+    monkeypatch.setattr(doctor, 'run', lambda args: print('unheard') or 0)
+    monkeypatch.setattr(sys, 'stdout', None)
+    assert main.main(['doctor']) == 0
+
+
+@pytest.mark.parametrize(
+    ('number', 'before', 'status'),
+    [
+        (signal.SIGTERM, signal.SIG_DFL, 143),
+        (signal.SIGHUP, signal.SIG_DFL, 129),
+        (signal.SIGHUP, signal.SIG_IGN, 0),
+    ],
+)
+def test_signals_end_a_command_in_order_and_nohup_is_kept(monkeypatch, number, before, status):
+    def run(args):
+        signal.raise_signal(number)
+        return 0
+
+    monkeypatch.setattr(doctor, 'run', run)
+    ours = signal.signal(number, before)
+    try:
+        try:
+            found = main.main(['doctor'])
+        except SystemExit as ending:
+            found = ending.code
+        assert (found, signal.getsignal(number)) == (status, before)
+    finally:
+        signal.signal(number, ours)
 
 
 def test_a_reader_that_goes_away_is_no_error(built, folder):
