@@ -208,7 +208,12 @@ def camera_from_message(message: CameraInfo) -> CameraIntrinsics:
 def geo_from_fix(message: NavSatFix) -> GeoPoint | None:
     """The position of a fix; None without one."""
     return position_of_fix(
-        message.status.status, message.latitude, message.longitude, message.altitude
+        message.status.status,
+        message.latitude,
+        message.longitude,
+        message.altitude,
+        message.position_covariance_type,
+        message.position_covariance,
     )
 
 

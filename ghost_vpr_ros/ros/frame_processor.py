@@ -213,11 +213,11 @@ class FrameProcessor:
             self._fresh_answers.forget()
             self._recognizer.reset()
             return
-        late = (
-            'an image has no stamp'
-            if stamp_ns == 0
-            else f'an image is stamped {(newest_ns - stamp_ns) / 1e6:.1f} ms before the newest one'
-        )
+        late = f'an image is stamped {(newest_ns - stamp_ns) / 1e6:.1f} ms before the newest one'
+        if stamp_ns == newest_ns:
+            late = 'an image has the stamp of the one before'
+        if stamp_ns == 0:
+            late = 'an image has no stamp'
         sentence = f'{late}; it is judged on its own and not kept, check the camera driver'
         self._statistics.complain('late_images', sentence)
         self._warn(sentence)

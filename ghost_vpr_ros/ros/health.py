@@ -59,6 +59,23 @@ def problems_of_images(recent: Recent) -> list[Problem]:
     return [*_failures(recent), *_losses(recent)]
 
 
+def problems_of_positions(recent: Recent) -> list[Problem]:
+    """Odometry or fixes that come in the last seconds, but hold no position."""
+    causes = (
+        ('fixes', 'no fix yet, 0, 0, or a stated error of more than 100 m'),
+        ('odometry', 'no finite pose'),
+    )
+    return [
+        Problem(
+            DiagnosticStatus.WARN,
+            f'none of the {recent.counts[f"bad_{name}"]} messages of the {name} topic can be '
+            f'used: {cause}',
+        )
+        for name, cause in causes
+        if recent.counts[f'bad_{name}'] and not recent.counts[name]
+    ]
+
+
 def _failures(recent: Recent) -> Iterable[Problem]:
     answered = max(recent.answered, 1)
     if failed := recent.counts['failures']:

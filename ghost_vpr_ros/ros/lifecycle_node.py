@@ -24,6 +24,7 @@ from ghost_vpr_ros.ros.health import (
     Problem,
     problems_of_clocks,
     problems_of_images,
+    problems_of_positions,
     problems_of_topic,
     summary,
 )
@@ -253,7 +254,8 @@ class PlaceRecognitionNode(LifecycleNode):
                 summary([*of_topic, *of_clocks]).sentence,
                 throttle_duration_sec=LOG_PERIOD_S,
             )
-        return [*problems_of_images(recent), *of_topic, *of_clocks]
+        of_streams = [*problems_of_images(recent), *problems_of_positions(recent)]
+        return [*of_streams, *of_topic, *of_clocks]
 
 
 def image_qos() -> QoSProfile:

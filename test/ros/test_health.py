@@ -1,6 +1,7 @@
 """Every problem for the operator, and its sentence."""
 
 import itertools
+from collections import Counter
 from types import SimpleNamespace
 
 import pytest
@@ -14,10 +15,11 @@ from ghost_vpr_ros.ros.health import (
     Problem,
     problems_of_clocks,
     problems_of_images,
+    problems_of_positions,
     problems_of_topic,
     summary,
 )
-from ghost_vpr_ros.ros.node_statistics import Statistics
+from ghost_vpr_ros.ros.node_statistics import Recent, Statistics
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 HOUR_NS = 3600 * 10**9
@@ -132,3 +134,18 @@ def test_silence_is_told_with_the_publishers_and_their_quality_of_service() -> N
 def test_two_publishers_on_one_topic_are_named() -> None:
     found = said(FakeNode([publisher('front'), publisher('rear')]), silent_s=0.0)
     assert found.startswith('2 publishers send images on /cam (/front, /rear)')
+
+
+@pytest.mark.parametrize(
+    ('counts', 'texts'),
+    [
+        ({'bad_fixes': 25}, ['none of the 25 messages of the fixes topic can be used: no fix']),
+        ({'bad_fixes': 25, 'fixes': 1}, []),
+        ({'bad_odometry': 3}, ['none of the 3 messages of the odometry topic']),
+        ({'odometry': 3}, []),
+    ],
+)
+def test_positions_that_cannot_be_used_are_told(counts, texts) -> None:
+    found = problems_of_positions(Recent(Counter(counts)))
+    assert len(found) == len(texts)
+    assert all(text in problem.sentence for problem, text in zip(found, texts, strict=True))
