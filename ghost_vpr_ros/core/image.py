@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.core.errors import ImageError
-from ghost_vpr_ros.core.image_header import ImageHeader, read_header
+from ghost_vpr_ros.core.image_header import ImageHeader, read_header, webp_ends_in_zeros
 from ghost_vpr_ros.core.jpeg import MOST_SCANS, count_scans, is_filled_up, with_end_marker
 
 if TYPE_CHECKING:
@@ -295,6 +295,11 @@ def _read(raw: bytes, name: str, kind: str) -> cv2.typing.MatLike:
         raise ImageError(f'{name}: the image cannot be decoded ({error.err})') from error
     if image is None or image.size == 0:
         raise ImageError(_not_decoded(raw, name, kind))
+    if kind == 'WebP' and webp_ends_in_zeros(raw):
+        raise ImageError(
+            f'{name}: the WebP is truncated, its data end in zeros ({len(raw)} bytes); copy or '
+            'record it again'
+        )
     return image
 
 

@@ -251,3 +251,12 @@ def test_heic_is_read_or_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_names_of_any_bytes_become_one_line_of_text() -> None:
     assert valid_text('caf\udce9\n.jpg') == 'caf\\xe9\\n.jpg'
     assert valid_text('straße 1.jpg') == 'straße 1.jpg'
+
+
+def test_a_webp_whose_end_is_zeros_is_refused() -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    whole = cv2.imencode('.webp', noise)[1].tobytes()
+    assert decode_compressed(whole, 'whole').shape == (64, 64, 3)
+    half = len(whole) // 2
+    with pytest.raises(ImageError, match='the WebP is truncated'):
+        decode_compressed(whole[:half] + bytes(len(whole) - half), 'half')
