@@ -20,7 +20,17 @@ from ghost_vpr_ros.core.datatypes import GeoPoint
 
 _LAST_UTM_ZONE = 60
 _STATUS_NO_FIX = -1
+_COVARIANCE_UNKNOWN = 0
+MOST_ERROR_M = 100.0
+"""A position that is less certain by its own account comes from a radio cell, or is no fix."""
+
 _NULL_ISLAND_DEG = 1e-6
+_LOWEST_M, _HIGHEST_M = -12_000.0, 100_000.0
+"""Of altitudes that a camera can have; others are left-overs of a receiver without a fix."""
+
+_NO_ALTITUDES_M = frozenset({-999.0, -9999.0, 9999.0, 99_999.0})
+"""What receivers and elevation models write for "not known"."""
+
 _MOST_CURVATURE_M = 6_400_000.0
 """Radius of the Earth where it is flattest: distances made with it are never too short."""
 
@@ -173,6 +183,12 @@ def is_null_island(latitude_deg: float, longitude_deg: float) -> bool:
     return abs(latitude_deg) < _NULL_ISLAND_DEG and abs(longitude_deg) < _NULL_ISLAND_DEG
 
 
+def known_altitude_m(altitude_m: float | None) -> float | None:
+    """The altitude in metres; None where it is unknown, or none that a camera can have."""
+    is_known = altitude_m is not None and _LOWEST_M <= altitude_m <= _HIGHEST_M
+    return altitude_m if is_known and altitude_m not in _NO_ALTITUDES_M else None
+
+
 def known_geo(
     latitude_deg: float, longitude_deg: float, altitude_m: float | None = None
 ) -> GeoPoint | None:
@@ -186,7 +202,7 @@ def known_geo(
     check_geo(latitude_deg, longitude_deg, altitude_m)
     if is_null_island(latitude_deg, longitude_deg):
         return None
-    return GeoPoint(latitude_deg, longitude_deg, altitude_m)
+    return GeoPoint(latitude_deg, longitude_deg, known_altitude_m(altitude_m))
 
 
 def horizontal_distance_m(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -263,14 +279,22 @@ def _utm(zone: int, northern: bool) -> Transformer:
 
 
 def position_of_fix(
-    status: int, latitude_deg: float, longitude_deg: float, altitude_m: float
+    status: int,
+    latitude_deg: float,
+    longitude_deg: float,
+    altitude_m: float,
+    covariance_type: int = _COVARIANCE_UNKNOWN,
+    covariance_m2: ArrayLike = (),
 ) -> GeoPoint | None:
     """The position of a NavSatFix; None without a fix, and an unknown altitude where it is NaN.
 
     Zeros are an unset message, not a place in the Gulf of Guinea. The status
     "unknown" (-2) is the default of drivers that never set it: their positions are taken.
+    A position whose covariance is stated is not, where its error is more than `MOST_ERROR_M`.
     """
-    if status == _STATUS_NO_FIX:
+    variances = np.asarray(covariance_m2, np.float64).reshape(-1)[:5:4]
+    is_stated = covariance_type != _COVARIANCE_UNKNOWN and len(variances) == 2
+    if status == _STATUS_NO_FIX or (is_stated and variances.max() > MOST_ERROR_M**2):
         return None
     known_m = float(altitude_m) if math.isfinite(altitude_m) else None
     try:

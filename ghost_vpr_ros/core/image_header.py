@@ -56,7 +56,10 @@ _BRANDS = {
 
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_SCAN = 0xDA
+_ZEROS = 64
+_JPEG_APPLICATION = 0xE1
 _EXIF_START = b'Exif\0\0'
+_XMP_START = b'http://ns.adobe.com/xap/1.0/'
 _TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_BITS, _TIFF_SAMPLES = 256, 257, 258, 277
 _TIFF_TILE_WIDTH, _TIFF_TILE_HEIGHT = 322, 323
 _TIFF_TYPES = {1: 'B', 3: 'H', 4: 'I', 16: 'Q'}
@@ -108,23 +111,48 @@ def kind_of(data: bytes | mmap) -> str:
     return 'PNM' if re.match(rb'P[1-7]\s', data[:3]) else ''
 
 
-def exif_block(data: bytes | mmap) -> bytes:
-    """The EXIF block of a JPEG, PNG, WebP or TIFF file, from its byte-order mark on; may be empty.
+def exif_blocks(data: bytes | mmap) -> Iterator[bytes]:
+    """The EXIF blocks of a JPEG, PNG, WebP or TIFF file, each from its byte-order mark on.
+
+    There is one at most, unless an editor added a second one.
 
     Found without a decoder, so that the size of the picture does not matter; of a mapped file only
     the headers are read.
     """
     kind = kind_of(data)
     if kind == 'TIFF':
-        return data[:]
+        yield data[:]
     if kind == 'JPEG':
-        blocks = (data[start:end] for marker, start, end in jpeg_segments(data) if marker == 0xE1)
-        return next((b[6:] for b in blocks if b.startswith(_EXIF_START)), b'')
+        for marker, start, end in jpeg_segments(data):
+            if marker == _JPEG_APPLICATION and data[start : start + 6] == _EXIF_START:
+                yield data[start + 6 : end]
     chunks = {'PNG': _png_chunks, 'WebP': _riff_chunks}.get(kind)
     for name, start, end in [] if chunks is None else chunks(data):
         if name.lower() == b'exif':
-            return data[start:end].removeprefix(_EXIF_START)
+            yield data[start:end].removeprefix(_EXIF_START)
+
+
+def xmp_packet(data: bytes | mmap) -> bytes:
+    """The XMP packet of a JPEG, PNG or WebP file; empty where there is none."""
+    kind = kind_of(data)
+    if kind == 'JPEG':
+        for marker, start, end in jpeg_segments(data):
+            if marker == _JPEG_APPLICATION and data[start : start + 28] == _XMP_START:
+                return data[start + 28 : end]
+    chunks = {'PNG': _png_chunks, 'WebP': _riff_chunks}.get(kind)
+    for name, start, end in [] if chunks is None else chunks(data):
+        if name == b'XMP ' or (name == b'iTXt' and data[start : start + 4] == b'XML:'):
+            return data[start:end]
     return b''
+
+
+def webp_ends_in_zeros(data: bytes) -> bool:
+    """Whether the compressed picture of a WebP file ends so, as after a copy that was broken off.
+
+    The decoder makes colours of the zeros. Without them no compressed data have so many in a row.
+    """
+    pictures = [data[s:e] for name, s, e in _riff_chunks(data) if name in (b'VP8 ', b'VP8L')]
+    return any(len(p) > _ZEROS and not any(p[-_ZEROS:]) for p in pictures)
 
 
 def jpeg_segments(data: bytes | mmap) -> Iterator[tuple[int, int, int]]:

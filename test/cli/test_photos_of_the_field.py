@@ -86,7 +86,7 @@ def test_what_is_left_out_is_said_once(program, tmp_path: Path) -> None:
     assert json.loads(outcome.out)['keyframes_added'] == 3
     warnings = [line for line in outcome.err.splitlines() if line.startswith('warning: ')]
     assert len(warnings) == 3
-    assert '1 videos (.mp4 .mov .avi) left out; take single images out' in warnings[0]
+    assert '1 video (.mp4 .mov .avi) left out; take single images out' in warnings[0]
     assert '1 image (3.jpg): a latitude with no reference' in warnings[1]
     assert '1 of 4 images lack a position' in warnings[2]
 

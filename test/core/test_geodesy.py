@@ -16,6 +16,7 @@ from ghost_vpr_ros.core.geodesy import (
     geo_to_utm,
     horizontal_distance_m,
     known_geo,
+    position_of_fix,
     utm_to_geo,
     utm_zone,
 )
@@ -270,3 +271,13 @@ def test_one_city_is_laid_on_the_plane_of_its_first_position() -> None:
     plane = frame.to_enu(np.column_stack([degrees, np.zeros(3)]))
     assert np.array_equal(east_north(degrees), plane[:, :2])
     assert east_north(np.zeros((0, 2))).shape == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ('kind', 'variance_m2', 'is_taken'),
+    [(0, 0.0, True), (0, 1e10, True), (2, 25.0, True), (3, 1e10, False), (1, 2e4, False)],
+)
+def test_a_fix_with_a_stated_error_of_streets_is_none(kind, variance_m2, is_taken) -> None:
+    covariance = np.diag([variance_m2] * 3).ravel()
+    found = position_of_fix(0, 52.2, 0.12, 5.0, kind, covariance)
+    assert (found is not None) == is_taken

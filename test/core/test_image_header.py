@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ghost_vpr_ros.core.image_header import exif_block, kind_of, read_header
+from ghost_vpr_ros.core.image_header import exif_blocks, kind_of, read_header
 
 RGB = cv2.resize(np.random.default_rng(0).integers(0, 255, (6, 8, 3), dtype=np.uint8), (64, 48))
 
@@ -72,7 +72,7 @@ def test_damaged_headers_raise_nothing() -> None:
                 bad[place] = rng.integers(256)
             header = read_header(bytes(bad))
             assert header.width_px >= 0 and header.height_px >= 0
-            assert isinstance(exif_block(bytes(bad)), bytes)
+            assert all(isinstance(block, bytes) for block in exif_blocks(bytes(bad)))
 
 
 @pytest.mark.parametrize('suffix', ['.jpg', '.png', '.webp'])
@@ -80,6 +80,6 @@ def test_the_exif_block_is_found_without_decoding(tmp_path, suffix: str) -> None
     exif = Image.Exif()
     exif[0x010F] = 'maker'
     Image.fromarray(RGB).save(tmp_path / f'a{suffix}', exif=exif)
-    block = exif_block((tmp_path / f'a{suffix}').read_bytes())
+    (block,) = exif_blocks((tmp_path / f'a{suffix}').read_bytes())
     assert block[:2] in (b'II', b'MM')
     assert b'maker' in block

@@ -137,7 +137,7 @@ def read_plan(folder: Path) -> DescriptorPlan:
     """
     path = folder / PLAN_NAME
     try:
-        values = json.loads(path.read_text())
+        values = json.loads(path.read_text('utf-8'))
         schema = values.pop('schema')
         if schema in (1, _SCHEMA):
             return DescriptorPlan(folder=folder, **values, is_sealed=schema > 1)

@@ -11,6 +11,8 @@ from decimal import Decimal
 
 EMPTY_WORDS = frozenset(
     {'', 'nan', 'none', 'null', 'nil', 'na', 'n/a', '#n/a', '<na>', '-', '--', '?', 'unknown'}
+    | {'-nan', '+nan', 'nan(ind)', '-nan(ind)', '1.#qnan', '-1.#ind', '1.#ind', 'nat', '(null)'}
+    | {'#value!', '#ref!', '#div/0!', '#num!', '#null!', '#name?'}
 )
 """In lower case: what programs write into a cell whose value is not known."""
 
@@ -29,9 +31,13 @@ _IN_SECONDS = re.compile(r'.*\d\s*M[A-Z]*\.?\s*\d+(\.\d+)?\s*S')
 """`52d12m0s`: that S is no hemisphere."""
 
 _ISO = re.compile(
-    r'(\d{4}-\d\d-\d\d)[T ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9})\d*)?\s*(Z|UTC|[+-]\d\d:?\d\d)?',
+    r'(\d{4}[-:]\d\d[-:]\d\d)[T ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9})\d*)?'
+    r'\s*(Z|UTC|[+-]\d\d(?::?\d\d)?)?',
     re.ASCII | re.IGNORECASE,
 )
+_NMEA = {'NS': r'(\d\d)(\d\d(?:\.\d*)?)', 'EW': r'(\d{3})(\d\d(?:\.\d*)?)'}
+"""Degrees and minutes without a space: degrees of a longitude have three digits."""
+
 _WORDS_OF_LETTERS = {'N': 'NORTH', 'S': 'SOUTH', 'E': 'EAST', 'W': 'WEST'}
 _MINUS_SIGNS = str.maketrans(dict.fromkeys('\u2212\u2012\u2013\uff0d', '-'))
 """What texts that were typeset have in place of a hyphen."""
@@ -70,6 +76,8 @@ def number_of(text: str, comma_is_decimal: bool) -> float:
 def degrees_of(text: str, letters: str, comma_is_decimal: bool) -> float:
     """Signed degrees: `-33.85`, `33,85`, `33.85 S`, `52.2°`, `52 12 00 N`, `0°07'12"E`.
 
+    With a letter, `5212.5N` and `00007.2E` are degrees and minutes of a receiver (NMEA).
+
     Args:
         text: of the cell, not empty.
         letters: of the positive and the negative hemisphere.
@@ -79,6 +87,11 @@ def degrees_of(text: str, letters: str, comma_is_decimal: bool) -> float:
         ValueError: no angle, or a sign and a letter that contradict each other.
     """
     body, letter = _without_letter(text.upper().translate(_MINUS_SIGNS).strip(), letters)
+    if letter and is_nmea(text, letters):
+        size = nmea_degrees(text, letters)
+        return -size if letter == letters[1] else size
+    if letters == 'EW' and re.search(r'[^A-Z]O(EST|STE?)?$', body):
+        raise ValueError(f'O of {shown(text)} is east or west by the language; write E or W')
     words = [word for word in _ANGLE_PARTS.split(body.lower()) if word]
     if not 1 <= len(words) <= 3:
         raise ValueError(f'expected degrees, found {shown(text)}')
@@ -90,6 +103,27 @@ def degrees_of(text: str, letters: str, comma_is_decimal: bool) -> float:
     if is_negative and letter == letters[0]:
         raise ValueError(f'the sign and the letter of {shown(text)} contradict each other')
     return -size if is_negative or letter == letters[1] else size
+
+
+def is_nmea(text: str, letters: str) -> bool:
+    """Whether a cell looks like degrees and minutes of a receiver: `5212.5`, `00007.2E`."""
+    return _nmea(text, letters) is not None
+
+
+def nmea_degrees(text: str, letters: str) -> float:
+    """Degrees without a sign of a text for which `is_nmea` holds."""
+    found = _nmea(text, letters)
+    if found is None:
+        raise ValueError(f'expected degrees and minutes as 5212.5, found {shown(text)}')
+    return found
+
+
+def _nmea(text: str, letters: str) -> float | None:
+    body = _without_letter(text.upper().strip(), letters)[0].strip().replace(',', '.')
+    match = re.fullmatch(_NMEA[letters], body, re.ASCII)
+    if match is None or float(match[2]) >= _MINUTE:
+        return None
+    return float(match[1]) + float(match[2]) / _MINUTE
 
 
 def letter_of(text: str, letters: str) -> str:
@@ -151,13 +185,14 @@ def nanoseconds_of_date(text: str) -> int | None:
         raise ValueError(
             f'{shown(text)} has no time zone; add Z where it is UTC, or +01:00 and the like'
         )
-    day = (datetime.date.fromisoformat(date) - _EPOCH).days
+    day = (datetime.date.fromisoformat(date.replace(':', '-')) - _EPOCH).days
     if not (int(hour) < 24 and int(minute) < 60 and int(second) < 61):
         raise ValueError(f'{shown(text)} is not a time of day')
     offset_s = 0
     if zone[0] in '+-':
         digits = zone[1:].replace(':', '')
-        offset_s = (int(digits[:2]) * 60 + int(digits[2:])) * (60 if zone[0] == '+' else -60)
+        minutes = int(digits[:2]) * 60 + int(digits[2:] or 0)
+        offset_s = minutes * (60 if zone[0] == '+' else -60)
     seconds = day * 86_400 + int(hour) * 3600 + int(minute) * 60 + int(second) - offset_s
     return seconds * 10**9 + int((fraction or '0').ljust(9, '0'))
 

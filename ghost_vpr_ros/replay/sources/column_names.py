@@ -53,7 +53,9 @@ _SYNONYMS: Mapping[str, tuple[str, ...]] = {
     'stamp_ms': ('timestamp_ms', 'time_ms', 'unix_time_ms'),
     'stamp_s': ('timestamp_s', 'timestamp_sec', 'stamp_sec', 'time_s', 'unix_time_s'),
     'timestamp': ('unix_time', 'unixtime', 'epoch', 'gps_time', 'utc_time', 'datetime_utc')
-    + ('datetime', 'date_time', 'utc', 'gpsdatetime', 'gps_date_time', 'time'),
+    + ('datetime', 'date_time', 'utc', 'gpsdatetime', 'gps_date_time', 'time', 'ts', 'time_stamp')
+    + ('captured_at', 'capture_time', 'acquisition_time', 'image_time', 'gps_timestamp'),
+    'crs': ('epsg', 'epsg_code', 'srid', 'srs', 'coordinate_system'),
 }
 """By meaning: what other programs call it, after `column_key`."""
 
@@ -63,11 +65,14 @@ STAMPS = ('stamp_ns', 'stamp_s', 'stamp', 'stamp_us', 'stamp_ms', 'timestamp')
 OPTIONAL = ('heading_deg', 'altitude', 'stamp_us', 'stamp_ms', 'timestamp', 'stamp_ns', 'stamp_s')
 """Where such a column has a name of its own and cannot be read, the rest is still of use."""
 
+NAMES_FIRST = 'the first row has to name the columns, such as image,latitude,longitude'
+
 _PAIRS = (('latitude', 'longitude'), ('easting', 'northing'), ('x', 'y'))
 _TELLING = frozenset(
     {'lat', 'latitude', 'lon', 'lng', 'long', 'longitude', 'heading', 'bearing', 'yaw', 'azimuth'}
     | {'stamp', 'timestamp', 'datetime', 'easting', 'northing', 'altitude', 'utm', 'epsg', 'gps'}
     | {'course', 'compass', 'geo', 'coordinates', 'coordinate', 'coords', 'position', 'pose'}
+    | {'sec', 'secs', 'nsec', 'nsecs', 'nanosec', 'nanosecs', 'gpstime', 'gpsdate'}
     | {'geometry', 'geom', 'wkt', 'geojson', 'location', 'latlon', 'latlng', 'latlong', 'mgrs'}
 )
 _LIKE = 0.84
@@ -125,9 +130,9 @@ def check_columns(columns: Sequence[str], found: Mapping[str, str], path: Path) 
     """
     named = f'; found the columns {", ".join(column[:40] for column in columns)}'
     if 'image' not in found:
-        hint = ''
-        if any(re.search(r'\.(jpe?g|png)$', column) for column in columns):
-            hint = '; the first row has to name the columns, such as image,latitude,longitude'
+        hint = '; name the column that holds the paths `image`'
+        if len(columns) == 1 or any(re.search(r'\.(jpe?g|png)$', c) for c in columns):
+            hint = f'; {NAMES_FIRST}'
         raise SourceError(f'{path}: the column `image` is missing{named}{hint}')
     for pair in _PAIRS:
         missing = [name for name in pair if name not in found]
@@ -145,7 +150,7 @@ def unread_remarks(columns: Sequence[str], found: Mapping[str, str]) -> list[str
         likely = difflib.get_close_matches(key, DOCUMENTED, 1, _LIKE)
         if likely and len(key) > 3 and not key.startswith(f'{likely[0]}_'):
             remarks.append(f'the column {column!r} is not read; did you mean {likely[0]!r}?')
-        elif _TELLING & set(key.split('_')) or re.fullmatch('[xyz]_[a-z]+', key):
+        elif _TELLING & set(key.split('_')) or re.fullmatch('[xyz]_[a-z]+|[en]', key):
             remarks.append(
                 f'the column {column!r} is not read: its unit or meaning is open; known are '
                 f'{", ".join(DOCUMENTED)}'

@@ -20,23 +20,33 @@ from PIL import Image
 
 from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Frame, GeoPoint, Pose
-from ghost_vpr_ros.core.geodesy import check_geo, is_null_island
+from ghost_vpr_ros.core.geodesy import (
+    MOST_ERROR_M,
+    check_geo,
+    is_null_island,
+    known_altitude_m,
+)
 from ghost_vpr_ros.core.image import read_image
-from ghost_vpr_ros.core.image_header import exif_block, kind_of
+from ghost_vpr_ros.core.image_header import exif_blocks, kind_of, xmp_packet
 from ghost_vpr_ros.core.poses import heading_to_quaternion
+from ghost_vpr_ros.replay.sources.xmp_gps import gps_of_xmp, sidecar
 
 _GPS_BLOCK = 0x8825
 _LATITUDE_REF, _LATITUDE, _LONGITUDE_REF, _LONGITUDE, _ALTITUDE_REF, _ALTITUDE = range(1, 7)
-_TIME, _HEADING_REF, _HEADING, _DATUM, _DATE = 7, 16, 17, 18, 29
+_TIME, _STATUS, _DILUTION, _HEADING_REF, _HEADING, _DATUM, _DATE = 7, 9, 11, 16, 17, 18, 29
+_ERROR = 31
 """Tags of the GPS block. Older Pillows have no names for them."""
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 _FIRST_GPS_DAY = datetime.datetime(1980, 1, 6)
-_OLD_DATUMS = ('TOKYO', 'NAD27', 'ED50', 'OSGB', 'AGD66', 'AGD84', 'PULKOVO', 'NZGD49', 'INDIAN')
-"""Beginnings of names; those of today lie within metres of WGS84."""
+_OLD_DATUMS = (
+    *('TOKYO', 'NAD27', 'ED50', 'OSGB', 'AGD66', 'AGD84', 'PULKOVO', 'NZGD49', 'INDIAN'),
+    *('GCJ', 'BD09', 'CH1903', 'DHDN', 'MGI', 'HD72', 'SK42', 'ROME1940', 'MONTEMARIO'),
+)
+"""Beginnings of names, the shifted ones of China too; others lie within metres of WGS84."""
 
-_LOWEST_M, _HIGHEST_M = -12_000.0, 100_000.0
-"""Of altitudes that a camera can have; others are left-overs of a receiver without a fix."""
+_MOST_DILUTION = 50.0
+"""Receivers write 99 without a fix."""
 
 _BELOW = (1, 3)
 """Values of the altitude's reference: below the sea (EXIF 2), below the ellipsoid (EXIF 3)."""
@@ -75,17 +85,23 @@ def read_gps(path: Path) -> Mapping[int, Any]:
     try:
         with path.open('rb') as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
             kind = kind_of(data)
-            block = _heic_exif(data[:]) if kind in ('HEIC', 'AVIF') else exif_block(data)
+            is_heic = kind in ('HEIC', 'AVIF')
+            blocks = [_heic_exif(data[:])] if is_heic else list(exif_blocks(data))
+            packet = xmp_packet(data)
     except (OSError, ValueError):
         return {}
     try:
         with warnings.catch_warnings():
             # Pillow warns of every odd tag; the values are checked below.
             warnings.simplefilter('ignore')
-            return _gps_tags(block) if block or kind != 'PNG' else _png_text_gps(path)
+            found = [_gps_tags(block) for block in blocks]
+            if not blocks and kind == 'PNG':
+                found = [_png_text_gps(path)]
     except Exception:
         # Its parser gets arbitrary bytes here, and raises exceptions of any kind.
         return {}
+    tags = next((tags for tags in found if tags), {})
+    return tags if _LATITUDE in tags else {**tags, **gps_of_xmp(packet or sidecar(path))}
 
 
 def _gps_tags(block: bytes) -> Mapping[int, Any]:
@@ -139,10 +155,26 @@ def _position(gps: Mapping[int, Any]) -> GeoPoint | None:
         check_geo(latitude, longitude)
     except ValueError as error:
         raise _Unsettled(str(error)) from error
+    _check_quality(gps)
     datum = _text(gps.get(_DATUM))
     if re.sub('[^A-Z0-9]', '', datum.upper()).startswith(_OLD_DATUMS):
         raise _Unsettled(f'datum {datum}, which lies 50 to 500 m from WGS84')
     return GeoPoint(latitude, longitude, _altitude_m(gps))
+
+
+def _check_quality(gps: Mapping[int, Any]) -> None:
+    """Refuse what the receiver itself calls no fix, or one that may lie streets away.
+
+    Raises:
+        _Unsettled: with the reason.
+    """
+    if _text(gps.get(_STATUS)).upper().startswith('V'):
+        raise _Unsettled('no fix at that time (GPSStatus V)')
+    error_m, dilution = _number(gps.get(_ERROR)), _number(gps.get(_DILUTION))
+    if error_m is not None and error_m > MOST_ERROR_M:
+        raise _Unsettled(f'a position with a stated error of {error_m:.0f} m')
+    if dilution is not None and dilution >= _MOST_DILUTION:
+        raise _Unsettled(f'no fix at that time (GPSDOP {dilution:g})')
 
 
 def _degrees(gps: Mapping[int, Any], tag: int, reference_tag: int, letters: str) -> float | None:
@@ -190,8 +222,11 @@ def _size_of_angle(parts: tuple[Any, ...] | list[Any]) -> float | None:
     angle = [number for number in numbers[:known] if number is not None]
     if not 1 <= known <= len(numbers) <= 3 or len(angle) != known:
         return None
-    if any(not 0 <= part < 60 for part in angle[1:]):
+    # Rounding makes 60 seconds of 59.9996.
+    if any(not 0 <= part <= 60 for part in angle[1:]):
         raise _Unsettled('minutes or seconds outside 0 .. 60')
+    if any(part % 1 and any(angle[place + 1 :]) for place, part in enumerate(angle)):
+        raise _Unsettled('degrees with a fraction and with minutes or seconds as well')
     if known < len(numbers) and not _has_fraction(parts[known - 1]):
         raise _Unsettled(f'a position without its {("minutes", "seconds")[known - 1]} (0/0)')
     sign = math.copysign(1.0, angle[0])
@@ -210,8 +245,7 @@ def _altitude_m(gps: Mapping[int, Any]) -> float | None:
     reference = gps.get(_ALTITUDE_REF)
     if isinstance(reference, bytes | bytearray) and len(reference) == 1:
         reference = reference[0]
-    altitude_m = -numbers[0] if reference in _BELOW else numbers[0]
-    return altitude_m if _LOWEST_M <= altitude_m <= _HIGHEST_M else None
+    return known_altitude_m(-numbers[0] if reference in _BELOW else numbers[0])
 
 
 def _stamp_ns(gps: Mapping[int, Any]) -> int:

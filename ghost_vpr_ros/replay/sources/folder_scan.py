@@ -77,9 +77,15 @@ _ALWAYS_OTHER = (
         'where they hold positions, name one manifest.csv, or give it as the source',
     ),
     OtherKind(
-        'tracks', ('.gpx', '.kml', '.kmz', '.nmea'), 'write their positions into a manifest'
+        'tracks',
+        ('.gpx', '.kml', '.kmz', '.nmea', '.fit', '.tcx', '.geojson'),
+        'write their positions into a manifest',
     ),
-    OtherKind('archives', ('.zip', '.tar', '.tgz', '.gz', '.7z', '.rar', '.zst'), 'unpack them'),
+    OtherKind(
+        'archives',
+        ('.zip', '.tar', '.tgz', '.gz', '.7z', '.rar', '.zst', '.lz4', '.xz', '.bz2'),
+        'unpack them',
+    ),
 )
 
 
@@ -106,7 +112,8 @@ class FolderScan:
     def remarks(self) -> list[str]:
         """One sentence for each kind of files, and each folder, that is left out."""
         kinds = [
-            f'{count} {kind.name} ({" ".join(kind.suffixes[:3])}) left out; {kind.next_step}'
+            f'{count} {kind.name if count > 1 else kind.name[:-1]} '
+            f'({" ".join(kind.suffixes[:3])}) left out; {kind.next_step}'
             for kind, count in self.others.most_common()
         ]
         return kinds + [f'{folder}: left out' for folder in self.unreadable]

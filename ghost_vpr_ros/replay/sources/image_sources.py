@@ -27,6 +27,7 @@ from ghost_vpr_ros.replay.sources.manifest import read_manifest
 from ghost_vpr_ros.replay.sources.plausible_positions import (
     NORTH_TAKEN,
     checked_positions,
+    far_away,
     some_of,
 )
 from ghost_vpr_ros.replay.sources.utm_names import is_utm_name, lacks_hemisphere, utm_frame
@@ -104,6 +105,7 @@ def open_source(
             image_config=images,
             notes=notes,
         )
+        notes += far_away(frames)
         return ImageSource(frames, kind, valid_text(str(path)), tuple(notes), path)
     if kind == 'folder':
         return _folder_source(path, images)
@@ -148,6 +150,11 @@ def _kind_of_file(path: Path) -> str:
     if path.suffix.lower() in (*IMAGE_SUFFIXES, *HEIC_PHOTOS.suffixes):
         raise SourceError(f'{path}: expected {_KINDS}, found one image; give its folder')
     other = other_kind_of(path)
+    if path.suffix.lower() in ('.txt', '.dat', ''):
+        raise SourceError(
+            f'{path}: expected {_KINDS}, found a file of another kind; if it is a table, rename '
+            'it to .csv'
+        )
     if path.suffix.lower() in _SPREADSHEETS:
         raise SourceError(f'{path}: expected {_KINDS}, found a spreadsheet; save it as CSV')
     if other is not None:

@@ -40,6 +40,7 @@ from ghost_vpr_ros.replay.sources.column_names import (
     column_key,
     unread_remarks,
 )
+from ghost_vpr_ros.replay.sources.coordinate_system import with_grid
 from ghost_vpr_ros.replay.sources.folder_scan import HEIC_PHOTOS
 from ghost_vpr_ros.replay.sources.manifest_columns import (
     band_of,
@@ -69,7 +70,7 @@ def read_manifest(
         SourceError: unreadable, a missing column, a bad value (with its row), an image that does
             not exist, an image in two of the rows, or no row left.
     """
-    table, unreadable = _with_readable_columns(read_table(path))
+    table, unreadable = _with_readable_columns(with_grid(read_table(path)))
     check_columns(table.columns, table.meanings, path)
     if not table.rows:
         raise SourceError(f'{path}: expected one row for each image, found only the header')
@@ -134,7 +135,7 @@ def _image_names(rows: Sequence[TableRow], path: Path) -> list[str]:
     names = []
     for row in rows:
         name = _name_on_disk(row, path.parent)
-        image = path.parent / name
+        image = Path(os.path.normpath(path.parent / name))
         if image in first_line:
             raise row.error(
                 f'{valid_text(row.text("image"))} was already listed in row {first_line[image]}; '
@@ -158,11 +159,24 @@ def _name_on_disk(row: TableRow, folder: Path) -> str:
     for name in (*written, *forms):
         if _is_file(folder / name):
             return name
+    spaced = _with_its_spaces(folder, text)
+    if spaced:
+        return spaced
     shown = valid_text(str(folder / text))
     shown = shown if len(shown) <= _SHOWN_CHARACTERS else f'{shown[:_SHOWN_CHARACTERS]}...'
     raise row.error(
         f'there is no image {shown}; correct the path or remove the row{_path_hint(folder, text)}'
     )
+
+
+def _with_its_spaces(folder: Path, text: str) -> str:
+    """The name on the disk that begins or ends with spaces, which a table does not keep."""
+    parent = (folder / text).parent
+    try:
+        found = [path for path in parent.iterdir() if path.name.strip() == Path(text).name]
+    except (OSError, ValueError):
+        return ''
+    return os.path.relpath(found[0], folder) if len(found) == 1 and _is_file(found[0]) else ''
 
 
 def _of_other_bytes(text: str) -> str:
@@ -191,6 +205,8 @@ def _path_hint(folder: Path, text: str) -> str:
         others = [path.name for path in (folder / name).parent.iterdir()]
     except (OSError, ValueError):
         return ''
+    if Path(name).name in others:
+        return ' (there is a folder of this name)'
     same = [other for other in others if other.casefold() == Path(name).name.casefold()]
     return f' (there is {same[0]}: capital and small letters differ)' if same else ''
 

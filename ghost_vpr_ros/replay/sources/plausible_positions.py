@@ -18,7 +18,7 @@ _FAR_FROM_ORIGIN_M = 100_000.0
 _LEAST_EXTENT_M = 0.5
 _EARTH_RADIUS_M = 6_371_000.0
 _FAR_FROM_OTHERS_M = 1_000_000.0
-_LEAST_TO_COMPARE = 4
+_LEAST_TO_COMPARE = 3
 _FEW = 0.05
 _MOST_DEGREES = 180.0
 
@@ -33,7 +33,7 @@ def checked_positions(frames: Sequence[Frame]) -> tuple[list[Frame], list[str]]:
     points = np.array([frames[row].pose.position_m[:2] for row in rows])  # type: ignore[union-attr]
     kept = list(frames)
     if not len(points):
-        return kept, _far_away(frames)
+        return kept, far_away(frames)
     at_origin = np.asarray(~points.any(axis=1))
     others = points[~at_origin]
     remarks = []
@@ -58,7 +58,7 @@ def checked_positions(frames: Sequence[Frame]) -> tuple[list[Frame], list[str]]:
     return kept, remarks
 
 
-def _far_away(frames: Sequence[Frame]) -> list[str]:
+def far_away(frames: Sequence[Frame]) -> list[str]:
     """A note on the few WGS84 positions that lie on another part of the Earth than the others."""
     located = [frame for frame in frames if frame.geo is not None]
     if len(located) < _LEAST_TO_COMPARE:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,12 +15,14 @@ from ghost_vpr_ros.replay.sources.cell_values import (
     degrees_of,
     hemisphere_in,
     is_empty,
+    is_nmea,
     letter_of,
     metres_of,
+    nmea_degrees,
     number_of,
     shown,
 )
-from ghost_vpr_ros.replay.sources.column_names import meanings
+from ghost_vpr_ros.replay.sources.column_names import NAMES_FIRST, meanings
 
 _MARKS = (
     (codecs.BOM_UTF8, 'utf-8-sig'),
@@ -83,9 +86,17 @@ class TableRow:
             ValueError: no angle, or a hemisphere that is not settled.
         """
         letters = _HEMISPHERES[column]
-        value = degrees_of(text, letters, self.comma_is_decimal)
         reference = f'{column}_ref'
+        value = degrees_of(text, letters, self.comma_is_decimal)
         is_signed = value < 0 or hemisphere_in(text, letters) != ''
+        if is_nmea(text, letters):
+            if not is_signed and not letter_of(self.text(reference), letters):
+                raise ValueError(
+                    f'{shown(text)} looks like degrees and minutes of a receiver (NMEA); write '
+                    f'one of {letters} behind it, or decimal degrees; metres belong into easting, '
+                    'northing or x, y'
+                )
+            value = math.copysign(nmea_degrees(text, letters), value)
         if reference not in self.columns or value == 0:
             return value
         letter = letter_of(self.text(reference), letters)
@@ -104,6 +115,7 @@ class TableRow:
         """
         a, b = self.number(first), self.number(second)
         if a is not None and b is not None:
+            self._check_alike(first, second)
             return a, b
         if a is None and b is None:
             return None
@@ -112,6 +124,19 @@ class TableRow:
             found = shown(self.text(empty))
             raise self.error(f'expected a finite number in {empty}, found {found}')
         raise self.error(f'{empty} is empty; fill it, or empty both {first} and {second}')
+
+    def _check_alike(self, first: str, second: str) -> None:
+        """Spreadsheets turn the `00007.2` of a receiver into 7.2, and its latitude stays."""
+        names = (first, second)
+        if not set(names) <= set(_HEMISPHERES):
+            return
+        forms = [is_nmea(self.text(name), _HEMISPHERES[name]) for name in names]
+        if any(forms) and not all(forms):
+            raise self.error(
+                f'{names[forms.index(True)]} is in degrees and minutes (NMEA) and '
+                f'{names[forms.index(False)]} is not; write both as 5212.5N and 00007.2E, zeros '
+                'included'
+            )
 
     def error(self, text: str) -> SourceError:
         """An error that names the file and the row as an editor counts it (header = row 1)."""
@@ -177,7 +202,7 @@ def _values(cells: list[str], header: list[str], path: Path, line: int) -> dict[
     if len(cells) != len(header):
         raise SourceError(
             f'{path} row {line}: expected {len(header)} cells, found {len(cells)}; '
-            'quote cells that hold the separator'
+            + ('quote cells that hold the separator' if len(header) > 1 else NAMES_FIRST)
         )
     pairs = zip(header, cells, strict=True)
     return {name: cell.strip() for name, cell in pairs if name}
@@ -196,7 +221,8 @@ def _read_text(path: Path) -> tuple[str, str]:
     if encoding == 'utf-8' and b'\0' in data[:2]:
         encoding = 'utf-16-be' if data[:1] == b'\0' else 'utf-16-le'
     try:
-        return data.decode(encoding), encoding
+        # DOS ends a file so.
+        return data.decode(encoding).removesuffix('\x1a'), encoding
     except UnicodeDecodeError as error:
         if encoding == 'utf-8' and b'\0' not in data:
             return data.decode(_WINDOWS, 'backslashreplace'), _WINDOWS

@@ -82,6 +82,15 @@ def tells_hemisphere(zone: str, band: str) -> bool:
     return _zone(zone, band)[1] != '' or re.search(r'[A-Z]|\d{4}', text) is not None
 
 
+def is_utm_grid(text: str) -> bool:
+    """Whether the name or code of a coordinate system is one of UTM."""
+    try:
+        _zone(text, '')
+    except ValueError:
+        return False
+    return True
+
+
 def is_band(text: str) -> bool:
     """Whether a text is the letter of a latitude band."""
     return len(text) == 1 and text.upper() in _BANDS
@@ -89,6 +98,12 @@ def is_band(text: str) -> bool:
 
 def _zone(zone: str, band: str) -> tuple[int, str, bool]:
     """Number of the zone, letter of the band (may be empty), and whether it counts as north."""
+    signed = re.fullmatch(r'[-\u2212](\d{1,2})(?:\.0+)?', zone.strip())
+    if signed is not None:
+        raise ValueError(
+            f'the UTM zone {zone} has a sign, which some programs use for the south; write '
+            f'{signed[1]} south'
+        )
     text = ' '.join(re.sub('[_,-]', ' ', f'{zone} {band}').upper().split())
     official = _OFFICIAL.fullmatch(text)
     if official is not None and 1 <= int(official[1]) <= 60:
@@ -101,6 +116,11 @@ def _zone(zone: str, band: str) -> tuple[int, str, bool]:
     if proj is not None and 1 <= int(proj[1]) <= 60:
         return int(proj[1]), '', ' +SOUTH' not in text
     found = _number_and_word(text)
+    if code is not None:
+        raise ValueError(
+            f'EPSG:{code[1]} is no UTM grid that is known here; convert the positions to latitude '
+            'and longitude'
+        )
     if found is None:
         shown = f'{zone} {band}'.strip()
         raise ValueError(f'expected a UTM zone 1 .. 60 and a band C .. X, found {shown[:40]}')

@@ -13,7 +13,7 @@ from ghost_vpr_ros.core.image import has_heic_decoder
 from ghost_vpr_ros.replay.sources import exif_gps
 from ghost_vpr_ros.replay.sources.exif_gps import exif_frame, photo_frame
 from ghost_vpr_ros.replay.sources.image_sources import open_source
-from test.replay.sources.photos import NOT_KNOWN, save_photo
+from test.replay.sources.photos import NOT_KNOWN, jpeg_bytes, save_photo
 
 LATITUDE = (33.0, 51.0, 24.0)
 LONGITUDE = (151.0, 12.0, 54.0)
@@ -225,3 +225,64 @@ def test_damaged_tags_are_no_tags(tmp_path: Path) -> None:
             exif_frame(path, 'a.jpg')
         except SourceError as error:
             assert 'EXIF GPS' in str(error)
+
+
+TAGS = {'t1': 'S', 't2': LATITUDE, 't3': 'E', 't4': LONGITUDE}
+
+
+@pytest.mark.parametrize(
+    ('tag', 'value', 'words'),
+    [
+        ('t9', 'V', 'GPSStatus V'),
+        ('t11', 99.0, 'GPSDOP 99'),
+        ('t31', 5000.0, 'stated error of 5000 m'),
+        ('t18', 'GCJ-02', 'datum GCJ-02'),
+        ('t2', (33.85, 51.0, 0.0), 'with a fraction and with minutes'),
+    ],
+)
+def test_a_position_that_the_receiver_itself_doubts_is_not_taken(
+    monkeypatch, tag: str, value: object, words: str
+) -> None:
+    frame, reason = frame_of_tags(monkeypatch, **(TAGS | {tag: value}))
+    assert frame.geo is None and words in reason
+
+
+@pytest.mark.parametrize(('tag', 'value'), [('t9', 'A'), ('t11', 1.5), ('t31', 4.8)])
+def test_a_sure_position_is_taken(monkeypatch, tag: str, value: object) -> None:
+    assert frame_of_tags(monkeypatch, **TAGS, **{tag: value})[0].geo is not None
+
+
+def test_sixty_seconds_are_rounded_ones(monkeypatch) -> None:
+    frame, _ = frame_of_tags(monkeypatch, **(TAGS | {'t2': (33.0, 50.0, 60.0)}))
+    assert frame.geo.latitude_deg == pytest.approx(-33 - 51 / 60)
+
+
+XMP = (
+    b'http://ns.adobe.com/xap/1.0/\0<x:xmpmeta><rdf:Description exif:GPSLatitude="33,51.42S" '
+    b'exif:GPSAltitude="350/10"><exif:GPSLongitude>151,12,54E</exif:GPSLongitude>'
+    b'</rdf:Description></x:xmpmeta>'
+)
+
+
+def with_segment(jpeg: bytes, content: bytes) -> bytes:
+    return jpeg[:2] + b'\xff\xe1' + (len(content) + 2).to_bytes(2, 'big') + content + jpeg[2:]
+
+
+def test_xmp_holds_the_position_that_exif_lacks(tmp_path: Path) -> None:
+    (tmp_path / 'inside.jpg').write_bytes(with_segment(jpeg_bytes(), XMP))
+    for name in ('beside', 'both'):
+        (tmp_path / f'{name}.jpg').write_bytes(jpeg_bytes())
+    (tmp_path / 'beside.xmp').write_bytes(XMP)
+    (tmp_path / 'both.jpg.xmp').write_bytes(XMP)
+    frames = open_source(tmp_path).frames
+    found = [(f.geo.latitude_deg, f.geo.longitude_deg, f.geo.altitude_m) for f in frames]
+    assert found == [pytest.approx((-33.857, 151.215, 35.0))] * 3
+
+
+def test_exif_goes_before_xmp_and_a_second_block_before_none(tmp_path: Path) -> None:
+    tags = {'lat_ref': 'N', 'lat': (52.0, 0.0, 0.0), 'lon_ref': 'E', 'lon': (1.0, 0.0, 0.0)}
+    data = save_photo(tmp_path / 'a.jpg', **tags).read_bytes()
+    (tmp_path / 'a.jpg').write_bytes(with_segment(data, XMP))
+    empty = b'Exif\0\0II*\0\x08\0\0\0' + bytes(6)
+    (tmp_path / 'b.jpg').write_bytes(with_segment(data, empty))
+    assert [f.geo.latitude_deg for f in open_source(tmp_path).frames] == [52.0, 52.0]

@@ -106,9 +106,9 @@ def test_other_kinds_are_counted_with_the_next_step(tmp_path: Path, without_deco
     assert len(source) == 1
     assert source.notes[0].startswith('3 HEIC photos (.heic .heif .hif) left out; read them with')
     assert {remark.split(' (')[0] for remark in source.notes[1:]} == {
-        '1 videos',
-        '1 raw photos',
-        '1 documents',
+        '1 video',
+        '1 raw photo',
+        '1 document',
     }
 
 
@@ -117,7 +117,7 @@ def test_a_folder_of_other_kinds_alone_states_what_it_holds(
 ) -> None:
     write(tmp_path / 'a.HEIC', heic_start())
     with pytest.raises(
-        SourceError, match=r'found none; .*; 1 HEIC photos .*pip install pillow-heif'
+        SourceError, match=r'found none; .*; 1 HEIC photo .*pip install pillow-heif'
     ):
         open_source(tmp_path)
 
@@ -127,7 +127,7 @@ def test_heic_called_jpg_is_counted_as_what_it_is(tmp_path: Path, without_decode
     write(tmp_path / '2.jpg', heic_start())
     source = open_source(tmp_path)
     assert [frame.name for frame in source.frames] == ['1.jpg']
-    assert source.notes[0].startswith('1 HEIC photos')
+    assert source.notes[0].startswith('1 HEIC photo')
 
 
 @pytest.mark.parametrize('name', [b'caf\xe9.jpg', b'two\nlines.jpg', b'a\t.jpg', b'\xff\xfe.jpg'])
@@ -144,7 +144,7 @@ def test_a_table_beside_the_photos_is_not_passed_over_in_silence(tmp_path: Path)
     write(tmp_path / '1.jpg', jpeg_bytes())
     write(tmp_path / 'Manifest.CSV')
     (note,) = open_source(tmp_path).notes
-    assert note.startswith('1 tables (.csv .tsv .xlsx) left out; where they hold positions, name')
+    assert note.startswith('1 table (.csv .tsv .xlsx) left out; where they hold positions, name')
 
 
 @pytest.mark.parametrize(

@@ -201,3 +201,118 @@ def test_utm_0_0_is_told(tmp_path: Path) -> None:
     source = opened(tmp_path, 'image,easting,northing,utm_zone', *lines)
     assert [frame.geo is None for frame in source.frames] == [True, False]
     assert '0, 0 means "not known"' in source.notes[0]
+
+
+def position(source: ImageSource) -> tuple[float, float]:
+    geo = source.frames[0].geo
+    assert geo is not None
+    return geo.latitude_deg, geo.longitude_deg
+
+
+@pytest.mark.parametrize(
+    ('header', 'cells'),
+    [('lat,lon', '5212.5000N,00007.2W'), ('lat,ns,lon,ew', '5212.5000,N,00007.2000,W')],
+)
+def test_degrees_and_minutes_of_a_receiver(tmp_path: Path, header: str, cells: str) -> None:
+    source = opened(tmp_path, f'image,{header}', f'0.jpg,{cells}')
+    assert position(source) == pytest.approx((52.208333, -0.12))
+
+
+@pytest.mark.parametrize(
+    ('cells', 'words'),
+    [
+        ('5212.5,00007.2', 'NMEA'),
+        ('0012.5,00007.2', 'NMEA'),
+        ('5212.5N,7.2E', 'latitude is in degrees and minutes'),
+        ('52.2,3.7 O', 'east or west by the language'),
+    ],
+)
+def test_degrees_that_could_mean_two_things_are_refused(
+    tmp_path: Path, cells: str, words: str
+) -> None:
+    with pytest.raises(SourceError, match=words):
+        opened(tmp_path, 'image,lat,lon', f'0.jpg,{cells}')
+
+
+@pytest.mark.parametrize('system', ['EPSG:32756', '32756', 'WGS 84 / UTM zone 56S'])
+@pytest.mark.parametrize('header', ['x,y,epsg', 'easting,northing,crs', 'x,y,srid'])
+def test_a_column_with_the_coordinate_system_makes_positions_of_metres(
+    tmp_path: Path, system: str, header: str
+) -> None:
+    source = opened(tmp_path, f'image,{header}', f'0.jpg,334873.1,6252266,{system}')
+    assert position(source) == pytest.approx(SYDNEY, abs=1e-4)
+    assert source.notes == ()
+
+
+def test_other_coordinate_systems_are_refused_and_names_of_frames_are_not(tmp_path: Path) -> None:
+    for system in ('EPSG:3857', '4326', '27700'):
+        with pytest.raises(SourceError, match='expected a UTM grid'):
+            opened(tmp_path, 'image,x,y,crs', f'0.jpg,1.0,2.0,{system}')
+    assert opened(tmp_path, 'image,x,y,crs', '0.jpg,1.0,2.0,local').frames[0].pose is not None
+    assert position(opened(tmp_path, 'image,lat,lon,epsg', '0.jpg,1,2,4326')) == (1.0, 2.0)
+
+
+def test_a_zone_with_a_sign_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match='write 56 south'):
+        opened(tmp_path, 'image,easting,northing,utm_zone', '0.jpg,334873,6252266,-56')
+
+
+@pytest.mark.parametrize('altitude', ['-9999', '99999', '-32768', '1e9'])
+def test_an_altitude_that_no_camera_has_is_not_known(tmp_path: Path, altitude: str) -> None:
+    geo = opened(tmp_path, 'image,lat,lon,altitude', f'0.jpg,1,2,{altitude}').frames[0].geo
+    assert geo is not None and geo.altitude_m is None
+
+
+@pytest.mark.parametrize('cell', ['-nan', '#VALUE!', '#DIV/0!', 'nan(ind)', '(null)'])
+def test_what_programs_write_for_unknown_is_unknown(tmp_path: Path, cell: str) -> None:
+    assert opened(tmp_path, 'image,lat,lon', f'0.jpg,{cell},{cell}').frames[0].geo is None
+
+
+def test_dates_as_exiftool_writes_them(tmp_path: Path) -> None:
+    for date in ('2024:05:06 10:00:00Z', '2024-05-06T12:00:00+02'):
+        source = opened(tmp_path, 'SourceFile,GPSDateTime', f'0.jpg,{date}')
+        assert source.frames[0].stamp_ns == 1_714_989_600 * 10**9
+
+
+def test_seconds_in_a_column_that_is_not_read_are_told(tmp_path: Path) -> None:
+    source = opened(tmp_path, 'image,sec,nanosec', '0.jpg,5,100')
+    assert [note.split(' is not read')[0] for note in source.notes] == [
+        "the column 'sec'",
+        "the column 'nanosec'",
+    ]
+
+
+def test_one_image_under_two_spellings_is_listed_twice(tmp_path: Path) -> None:
+    (tmp_path / 'x').mkdir()
+    with pytest.raises(SourceError, match='already listed in row 2'):
+        opened(tmp_path, 'image', '0.jpg', 'x/../0.jpg')
+
+
+def test_names_with_spaces_at_their_ends(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / ' c.jpg'), np.zeros((8, 8, 3), np.uint8))
+    assert opened(tmp_path, 'image', '" c.jpg"').frames[0].name == ' c.jpg'
+
+
+@pytest.mark.parametrize(
+    ('lines', 'words'),
+    [
+        (('My survey', 'image,lat,lon', '0.jpg,1,2'), 'the first row has to name the columns'),
+        (('image lat lon', '0.jpg 1 2'), 'the first row has to name the columns'),
+        (('name,lat,lon', '0.jpg,1,2'), 'name the column that holds the paths `image`'),
+        (('image', 'x'), 'there is a folder of this name'),
+    ],
+)
+def test_the_hint_fits_the_fault(tmp_path: Path, lines: tuple[str, ...], words: str) -> None:
+    (tmp_path / 'x').mkdir()
+    with pytest.raises(SourceError, match=words):
+        opened(tmp_path, *lines)
+
+
+def test_the_end_mark_of_dos_is_no_row(tmp_path: Path) -> None:
+    assert len(opened(tmp_path, 'image', '0.jpg', '\x1a').frames) == 1
+
+
+def test_a_table_of_another_suffix(tmp_path: Path) -> None:
+    (tmp_path / 'm.txt').write_text('image\n')
+    with pytest.raises(SourceError, match=r'rename it to \.csv'):
+        open_source(tmp_path / 'm.txt')
