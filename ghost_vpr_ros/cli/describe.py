@@ -53,19 +53,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Describe what is missing and print the content of the folder."""
+    from ghost_vpr_ros.core.engine.graph_cache import cache_of_processes
+
     config, topics = config_from(args, DescribeConfig), config_from(args, BagTopics)
     where = where_from(args.where)
     source = opened(args, args.source, where=where, topics=topics)
     make_output_folder(args.out)
-    plan, model = _plan(args, source, config)
-    present = plan.count_finished()
-    with progress_bar(len(source), 'describe') as progress:
-        progress(present)
-        if config.workers == 1:
-            with plain_images_told(source) as (watched,):
-                _describe_here(args, plan, watched, model, progress)
-        else:
-            _describe_in_processes(args, config.workers, where, topics, progress)
+    with cache_of_processes():
+        plan, model = _plan(args, source, config)
+        present = plan.count_finished()
+        with progress_bar(len(source), 'describe') as progress:
+            progress(present)
+            if config.workers == 1:
+                with plain_images_told(source) as (watched,):
+                    _describe_here(args, plan, watched, model, progress)
+            else:
+                _describe_in_processes(args, config.workers, where, topics, progress)
     print_result(
         {
             'descriptors': str(args.out),

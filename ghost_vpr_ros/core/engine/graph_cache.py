@@ -10,11 +10,13 @@ engine gets one of which a bit has changed.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,6 +53,33 @@ def cache_folder() -> Path | None:
         return Path(base) / 'ghost_vpr_ros'
     home = home_folder()
     return None if home is None else home / '.cache' / 'ghost_vpr_ros'
+
+
+@contextlib.contextmanager
+def cache_of_processes() -> Iterator[None]:
+    """A cache for this process and those that it starts meanwhile, a passing one if need be.
+
+    Without it (no home folder, or one that cannot be written) each would export the network.
+    """
+    folder = cache_folder()
+    try:
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+        is_usable = folder is not None and os.access(folder, os.W_OK)
+    except OSError:
+        is_usable = False
+    if is_usable:
+        yield
+        return
+    before = os.environ.get(FOLDER_VARIABLE)
+    with tempfile.TemporaryDirectory(prefix='ghost_vpr_cache_') as passing:
+        os.environ[FOLDER_VARIABLE] = passing
+        try:
+            yield
+        finally:
+            os.environ.pop(FOLDER_VARIABLE)
+            if before is not None:
+                os.environ[FOLDER_VARIABLE] = before
 
 
 def graph_path(model_hash: str, precision: str = 'float32') -> Path | None:

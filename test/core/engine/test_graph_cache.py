@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ghost_vpr_ros.core.config.engine import EngineConfig
-from ghost_vpr_ros.core.engine import create_engine, prepare_engine
+from ghost_vpr_ros.core.engine import create_engine, graph_cache, prepare_engine
 from ghost_vpr_ros.core.engine.compiled_files import compiled_files
 from ghost_vpr_ros.core.engine.graph_cache import graph_of, graph_path, keep_graph
 from ghost_vpr_ros.core.errors import DeviceError
@@ -178,3 +178,25 @@ def test_a_folder_that_cannot_be_used_does_not_stop_the_network(tmp_path) -> Non
     engine._core = Core()
     assert engine._compile(read, tmp_path / 'file') == 'compiled'
     assert asked == [True, False]
+
+
+@pytest.mark.parametrize('given', ['', '/dev/null/below'])
+def test_processes_share_a_passing_cache_where_there_is_none(monkeypatch, given):
+    for name in ('GHOST_VPR_CACHE', 'XDG_CACHE_HOME', 'HOME'):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(graph_cache, 'home_folder', lambda: None)
+    if given:
+        monkeypatch.setenv('GHOST_VPR_CACHE', given)
+    with graph_cache.cache_of_processes():
+        folder = graph_cache.cache_folder()
+        assert folder.is_dir()
+        assert graph_cache.keep_graph('a' * 64, 'float32', b'graph').parent == folder
+    assert not folder.exists()
+    assert os.environ.get('GHOST_VPR_CACHE', '') == given
+
+
+def test_processes_share_the_cache_that_there_is(monkeypatch, tmp_path):
+    monkeypatch.setenv('GHOST_VPR_CACHE', str(tmp_path / 'cache'))
+    with graph_cache.cache_of_processes():
+        assert graph_cache.cache_folder() == tmp_path / 'cache'
+    assert (tmp_path / 'cache').is_dir()
