@@ -149,6 +149,13 @@ def _kind_of_file(path: Path) -> str:
         return 'bag'
     if path.suffix.lower() in (*IMAGE_SUFFIXES, *HEIC_PHOTOS.suffixes):
         raise SourceError(f'{path}: expected {_KINDS}, found one image; give its folder')
+    if path.name == 'metadata.yaml':
+        raise SourceError(f'{path}: expected {_KINDS}, found a part of a bag; give its folder')
+    if path.name.endswith('.bag.active'):
+        raise SourceError(
+            f'{path}: expected {_KINDS}, found a recording that is going on or was killed; wait '
+            f'for its end, or run `rosbag reindex {path}` and `rosbag fix {path} fixed.bag`'
+        )
     other = other_kind_of(path)
     if path.suffix.lower() in ('.txt', '.dat', ''):
         raise SourceError(
@@ -183,8 +190,17 @@ def _folder_source(folder: Path, config: ImageConfig | None) -> ImageSource:
 def _found_none(folder: Path) -> str:
     return (
         f'{folder}: expected images ({" ".join(image_suffixes())}) or {MANIFEST_NAME} in this '
-        'folder or below it, found none; check the path'
+        f'folder or below it, found none; {_next_step(folder)}'
     )
+
+
+def _next_step(folder: Path) -> str:
+    """Where there are bags in a folder in place of images, one of them was meant."""
+    found = sorted(path.parent for path in folder.glob('*/metadata.yaml') if is_bag_metadata(path))
+    found += sorted(path for path in folder.glob('*.bag.active'))
+    if not found:
+        return 'check the path'
+    return f'give one of its bags, such as {found[0]}'
 
 
 def _leave_out_renamed(scan: FolderScan) -> None:

@@ -1,5 +1,6 @@
 """What a robot records beside its images: unrelated topics, compressed files, a -wal."""
 
+import re
 import shutil
 import sqlite3
 import struct
@@ -202,8 +203,9 @@ def split_bag(folder: Path, records, listed: list[str]) -> Path:
     for half in halves:
         shutil.copy(half / f'{half.name}.mcap', bag)
     text = (halves[0] / 'metadata.yaml').read_text()
-    names = ''.join(f'\n    - {name}' for name in listed)
-    (bag / 'metadata.yaml').write_text(text.replace('\n    - a.mcap', names, 1))
+    names = ', '.join(listed)
+    text = re.sub(r'(relative_file_paths:)\s*- a\.mcap', rf'\1 [{names}]', text)
+    (bag / 'metadata.yaml').write_text(text)
     return bag
 
 

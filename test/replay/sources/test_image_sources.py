@@ -191,3 +191,17 @@ def test_real_folders_are_recognised(data_dir: Path) -> None:
     assert (photos.kind, len(photos)) == ('exif', 8)
     assert all(abs(frame.geo.latitude_deg - 55.698) < 0.01 for frame in photos.frames)
     assert walk.frames[0].load().shape == (270, 480, 3)
+
+
+def test_parts_of_bags_and_folders_of_bags_are_told(tmp_path: Path) -> None:
+    bag = tmp_path / 'bags' / 'one'
+    bag.mkdir(parents=True)
+    (bag / 'metadata.yaml').write_text('rosbag2_bagfile_information:\n')
+    (tmp_path / 'a.bag.active').touch()
+    for path, text in (
+        (tmp_path / 'bags', f'give one of its bags, such as {bag}'),
+        (bag / 'metadata.yaml', 'found a part of a bag; give its folder'),
+        (tmp_path / 'a.bag.active', 'going on or was killed.*rosbag reindex'),
+    ):
+        with pytest.raises(SourceError, match=text):
+            open_source(path)
