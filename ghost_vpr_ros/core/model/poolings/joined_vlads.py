@@ -54,14 +54,3 @@ class JoinedVlads(Pooling):
             features = nn.functional.normalize(part, dim=1)
             vlad.initialise_from(LocalSample(features, sample.roles), seed)
         self.initialised = True
-
-    @property
-    def initialised(self) -> bool:
-        """Whether the clusters of every map are set."""
-        return self._initialised
-
-    @initialised.setter
-    def initialised(self, value: bool) -> None:
-        self._initialised = value
-        for vlad in getattr(self, 'vlads', ()):
-            vlad.initialised = value

@@ -58,14 +58,3 @@ class NetVLADFC(Pooling):
         nn.init.orthogonal_(self.layer.weight, generator=generator)
         self.layer.bias.zero_()
         self.initialised = True
-
-    @property
-    def initialised(self) -> bool:
-        """Whether clusters and layer are set."""
-        return self._initialised
-
-    @initialised.setter
-    def initialised(self, value: bool) -> None:
-        self._initialised = value
-        if hasattr(self, 'vlad'):
-            self.vlad.initialised = value

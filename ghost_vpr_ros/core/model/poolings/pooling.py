@@ -43,6 +43,17 @@ class Pooling(nn.Module):
         self.out_dim = out_dim
         self.initialised = initialised
 
+    @property
+    def initialised(self) -> bool:
+        """Whether its numbers, and those of poolings inside it, are set."""
+        return self._initialised
+
+    @initialised.setter
+    def initialised(self, value: bool) -> None:
+        for part in self.modules():
+            if isinstance(part, Pooling):
+                part._initialised = value
+
     def initialise_from(self, sample: LocalSample | None, seed: int) -> None:
         """Set the weights that a training starts from, if there are any.
 
