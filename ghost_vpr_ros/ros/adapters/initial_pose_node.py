@@ -20,21 +20,26 @@ from geometry_msgs.msg import PoseWithCovarianceStamped
 from nav_msgs.msg import Odometry
 from numpy.typing import NDArray
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
 from ghost_vpr_ros.core.config.settings import Config, setting
+from ghost_vpr_ros.core.datatypes import Pose
 from ghost_vpr_ros.core.geodesy import horizontal_distance_m
-from ghost_vpr_ros.core.poses import matrix_of, quaternion_to_yaw, rotation_to_quaternion
+from ghost_vpr_ros.core.poses import quaternion_to_yaw, rotation_to_quaternion
 from ghost_vpr_ros.core.stamps import Order, StampOrder
-from ghost_vpr_ros.ros.adapters.camera_mount import CameraMount, pose_of_base
-from ghost_vpr_ros.ros.adapters.closure_message import COMPLAINT_PERIOD_S
 from ghost_vpr_ros.ros.adapters.rigid_transform import (
     Matrix,
     write_rotation,
     write_translation,
 )
-from ghost_vpr_ros.ros.conversions import pose_from_message, stamp_to_ns
+from ghost_vpr_ros.ros.adapters.subscriptions import (
+    COMPLAINT_PERIOD_S,
+    RELIABLE,
+    subscribe_odometry,
+    subscribe_poses,
+)
+from ghost_vpr_ros.ros.conversions import stamp_to_ns
 from ghost_vpr_ros.ros.parameters import declare_settings
 
 
@@ -227,30 +232,19 @@ class InitialPoseAdapter(Node):
         """
         super().__init__(NODE_NAME)
         config = InitialPoseConfig.from_dict(declare_settings(self, InitialPoseConfig))
-        self._mount = CameraMount(self)
         self._rule = InitialPoseRule(config)
-        reliable = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
-        best_effort = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
-        topic, pose_type = 'place_recognition/pose', PoseWithCovarianceStamped
-        self._publisher = self.create_publisher(pose_type, 'initialpose', reliable)
-        self.create_subscription(pose_type, topic, self._take_pose, reliable)
-        self.create_subscription(Odometry, 'odom', self._take_odometry, best_effort)
+        pose_type = PoseWithCovarianceStamped
+        self._publisher = self.create_publisher(pose_type, 'initialpose', RELIABLE)
+        subscribe_poses(self, self._take_pose)
+        subscribe_odometry(self, self._take_odometry)
         self.create_service(Trigger, '~/rearm', self._rearm)
 
-    def _take_odometry(self, message: Odometry) -> None:
-        pose = pose_from_message(message.pose.pose)
-        if pose is not None:
-            self._rule.add_odometry(reading_of(message, pose.position_m))
+    def _take_odometry(self, message: Odometry, pose: Pose) -> None:
+        self._rule.add_odometry(reading_of(message, pose.position_m))
 
-    def _take_pose(self, message: PoseWithCovarianceStamped) -> None:
-        pose = pose_from_message(message.pose.pose)
-        if pose is None:
-            return
-        covariance = np.asarray(message.pose.covariance).reshape(6, 6)
-        base_T_camera = self._mount.base_T_camera
-        map_T_base, covariance = pose_of_base(matrix_of(pose), covariance, base_T_camera)
+    def _take_pose(self, header: Header, map_T_base: Matrix, covariance: Matrix) -> None:
         yaw_rad = quaternion_to_yaw(rotation_to_quaternion(map_T_base[:3, :3]))
-        stamp_ns = stamp_to_ns(message.header.stamp)
+        stamp_ns = stamp_to_ns(header.stamp)
         reason = self._rule.reason_to_wait(AcceptedPose(stamp_ns, map_T_base[:3, 3], yaw_rad))
         if not reason and self._publisher.get_subscription_count() == 0:
             reason = f'{self._publisher.topic_name} has no subscriber'
@@ -259,15 +253,10 @@ class InitialPoseAdapter(Node):
                 f'no initial pose yet: {reason}', throttle_duration_sec=COMPLAINT_PERIOD_S
             )
             return
-        self._publish(message, map_T_base, covariance)
+        self._publish(header, map_T_base, covariance)
 
-    def _publish(
-        self,
-        answer: PoseWithCovarianceStamped,
-        map_T_base: Matrix,
-        covariance: Matrix,
-    ) -> None:
-        message = PoseWithCovarianceStamped(header=answer.header)
+    def _publish(self, header: Header, map_T_base: Matrix, covariance: Matrix) -> None:
+        message = PoseWithCovarianceStamped(header=header)
         write_translation(map_T_base, message.pose.pose.position)
         write_rotation(map_T_base, message.pose.pose.orientation)
         message.pose.covariance = covariance.reshape(-1)
@@ -275,7 +264,7 @@ class InitialPoseAdapter(Node):
         self._rule.published()
         x_m, y_m, _ = map_T_base[:3, 3]
         self.get_logger().info(
-            f'initial pose published: x {x_m:.2f} y {y_m:.2f} m in {answer.header.frame_id}'
+            f'initial pose published: x {x_m:.2f} y {y_m:.2f} m in {header.frame_id}'
         )
 
     def _rearm(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:

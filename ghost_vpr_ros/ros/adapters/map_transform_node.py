@@ -10,15 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from geometry_msgs.msg import PoseWithCovarianceStamped, TransformStamped
+from geometry_msgs.msg import TransformStamped
 from nav_msgs.msg import Odometry
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from std_msgs.msg import Header
 
 from ghost_vpr_ros.core.config.settings import Config, setting
 from ghost_vpr_ros.core.datatypes import Pose
-from ghost_vpr_ros.core.poses import matrix_of
-from ghost_vpr_ros.ros.adapters.camera_mount import CameraMount, pose_of_base
 from ghost_vpr_ros.ros.adapters.message_packages import TF, load_interfaces
 from ghost_vpr_ros.ros.adapters.rigid_transform import (
     Matrix,
@@ -27,11 +26,15 @@ from ghost_vpr_ros.ros.adapters.rigid_transform import (
     write_translation,
 )
 from ghost_vpr_ros.ros.adapters.rtabmap_nodes import PoseTrack
-from ghost_vpr_ros.ros.conversions import pose_from_message, stamp_to_ns
+from ghost_vpr_ros.ros.adapters.subscriptions import (
+    COMPLAINT_PERIOD_S,
+    subscribe_odometry,
+    subscribe_poses,
+)
+from ghost_vpr_ros.ros.conversions import stamp_to_ns
 from ghost_vpr_ros.ros.parameters import declare_settings
 
 NODE_NAME = 'map_transform_adapter'
-_COMPLAINT_PERIOD_S = 5.0
 _UNKNOWN_YAW_RAD2 = 1.0
 """A larger variance of the yaw says that the map knows no headings."""
 
@@ -79,51 +82,34 @@ class MapTransformAdapter(Node):
         super().__init__(NODE_NAME)
         config = MapTransformConfig.from_dict(declare_settings(self, MapTransformConfig))
         self._ahead_ns = round(config.ahead_s * 1e9)
-        self._mount = CameraMount(self)
         self._odometry = PoseTrack()
         self._newest: Odometry | None = None
         self._found: tuple[str, Matrix] | None = None
-        reliable = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
-        best_effort = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
         self._publisher = self.create_publisher(
             self._tf_message, '/tf', QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
         )
-        topic = 'place_recognition/pose'
-        self.create_subscription(PoseWithCovarianceStamped, topic, self._take_pose, reliable)
-        self.create_subscription(Odometry, 'odom', self._take_odometry, best_effort)
+        subscribe_poses(self, self._take_pose)
+        subscribe_odometry(self, self._take_odometry)
         self.create_timer(1.0 / config.rate_hz, self._publish)
 
-    def _take_odometry(self, message: Odometry) -> None:
-        pose = pose_from_message(message.pose.pose)
-        if pose is not None:
-            self._odometry.add(stamp_to_ns(message.header.stamp), pose)
-            self._newest = message
+    def _take_odometry(self, message: Odometry, pose: Pose) -> None:
+        self._odometry.add(stamp_to_ns(message.header.stamp), pose)
+        self._newest = message
 
-    def _take_pose(self, message: PoseWithCovarianceStamped) -> None:
-        pose = pose_from_message(message.pose.pose)
-        odom_T_base = self._odometry.at(stamp_to_ns(message.header.stamp))
-        covariance = np.asarray(message.pose.covariance).reshape(6, 6)
-        reason = self._reason_to_wait(pose, odom_T_base, covariance)
-        if reason or pose is None or odom_T_base is None:
-            self.get_logger().warning(
-                f'no transform from {message.header.frame_id} to odom from this pose: {reason}',
-                throttle_duration_sec=_COMPLAINT_PERIOD_S,
-            )
-            return
-        map_T_base, _ = pose_of_base(matrix_of(pose), covariance, self._mount.base_T_camera)
-        self._found = message.header.frame_id, map_T_odom(map_T_base, odom_T_base)
-        self._publish()
-
-    def _reason_to_wait(
-        self, pose: Pose | None, odom_T_base: Matrix | None, covariance: Matrix
-    ) -> str:
-        if pose is None:
-            return 'it is no number'
+    def _take_pose(self, header: Header, map_T_base: Matrix, covariance: Matrix) -> None:
+        odom_T_base = self._odometry.at(stamp_to_ns(header.stamp))
         if odom_T_base is None:
-            return f'no odometry at its stamp on {self.resolve_topic_name("odom")}'
-        if covariance[5, 5] > _UNKNOWN_YAW_RAD2:
-            return 'the map knows no heading there'
-        return ''
+            reason = f'no odometry at its stamp on {self.resolve_topic_name("odom")}'
+        elif covariance[5, 5] > _UNKNOWN_YAW_RAD2:
+            reason = 'the map knows no heading there'
+        else:
+            self._found = header.frame_id, map_T_odom(map_T_base, odom_T_base)
+            self._publish()
+            return
+        self.get_logger().warning(
+            f'no transform from {header.frame_id} to odom from this pose: {reason}',
+            throttle_duration_sec=COMPLAINT_PERIOD_S,
+        )
 
     def _publish(self) -> None:
         if self._found is None or self._newest is None:

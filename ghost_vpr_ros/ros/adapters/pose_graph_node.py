@@ -21,12 +21,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from ghost_vpr_ros.core.config.settings import Config, setting
-from ghost_vpr_ros.ros.adapters.closure_message import StampedClosure, subscribe_closures
 from ghost_vpr_ros.ros.adapters.message_packages import POSE_GRAPH_TOOLS, load_interfaces
 from ghost_vpr_ros.ros.adapters.rigid_transform import write_rotation, write_translation
+from ghost_vpr_ros.ros.adapters.subscriptions import RELIABLE, StampedClosure, subscribe_closures
 from ghost_vpr_ros.ros.conversions import header_at
 from ghost_vpr_ros.ros.parameters import declare_settings
 
@@ -46,9 +45,8 @@ class PoseGraphAdapter(Node):
         self._messages = load_interfaces(POSE_GRAPH_TOOLS, 'msg')
         super().__init__(NODE_NAME)
         self._config = GraphConfig.from_dict(declare_settings(self, GraphConfig))
-        qos = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
         graph_type = self._messages.PoseGraph
-        self._publisher = self.create_publisher(graph_type, 'external_loop_closures', qos)
+        self._publisher = self.create_publisher(graph_type, 'external_loop_closures', RELIABLE)
         subscribe_closures(self, self._publish)
 
     def _publish(self, closure: StampedClosure) -> None:

@@ -27,8 +27,8 @@ from ghost_vpr_ros.core.engine.networks_of_others import stored_model
 from ghost_vpr_ros.core.errors import ImageError
 from ghost_vpr_ros.core.model.default_weights import default_weights
 from ghost_vpr_ros.core.preprocessing import pixel_batch
-from ghost_vpr_ros.ros.adapters.closure_message import COMPLAINT_PERIOD_S
 from ghost_vpr_ros.ros.adapters.message_packages import RTABMAP, load_interfaces
+from ghost_vpr_ros.ros.adapters.subscriptions import COMPLAINT_PERIOD_S
 from ghost_vpr_ros.ros.image_conversions import byte_array, image_from_message
 from ghost_vpr_ros.ros.parameters import declare_settings
 

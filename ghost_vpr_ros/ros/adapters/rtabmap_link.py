@@ -24,7 +24,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ghost_vpr_ros.core.config.settings import Config, setting
-from ghost_vpr_ros.ros.adapters.closure_message import ClosureError, StampedClosure
 from ghost_vpr_ros.ros.adapters.rigid_transform import (
     Matrix,
     cross_matrix,
@@ -34,6 +33,7 @@ from ghost_vpr_ros.ros.adapters.rigid_transform import (
     write_translation,
 )
 from ghost_vpr_ros.ros.adapters.rtabmap_nodes import Bridge, NodeStamps
+from ghost_vpr_ros.ros.adapters.subscriptions import ClosureError, StampedClosure
 
 GLOBAL_CLOSURE = 1
 """`Link::kGlobalClosure`: a loop closure found by appearance."""

@@ -6,14 +6,8 @@ from typing import Any
 
 from nav_msgs.msg import Odometry
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 
-from ghost_vpr_ros.ros.adapters.closure_message import (
-    COMPLAINT_PERIOD_S,
-    ClosureError,
-    StampedClosure,
-    subscribe_closures,
-)
+from ghost_vpr_ros.core.datatypes import Pose
 from ghost_vpr_ros.ros.adapters.message_packages import RTABMAP, load_interfaces
 from ghost_vpr_ros.ros.adapters.rtabmap_link import (
     FoundNodes,
@@ -23,7 +17,15 @@ from ghost_vpr_ros.ros.adapters.rtabmap_link import (
     write_link,
 )
 from ghost_vpr_ros.ros.adapters.rtabmap_nodes import NodeStamps
-from ghost_vpr_ros.ros.conversions import pose_from_message, stamp_to_ns
+from ghost_vpr_ros.ros.adapters.subscriptions import (
+    COMPLAINT_PERIOD_S,
+    RELIABLE,
+    ClosureError,
+    StampedClosure,
+    subscribe_closures,
+    subscribe_odometry,
+)
+from ghost_vpr_ros.ros.conversions import stamp_to_ns
 from ghost_vpr_ros.ros.parameters import declare_settings
 
 NODE_NAME = 'rtabmap_adapter'
@@ -31,7 +33,7 @@ SERVICE = 'rtabmap/rtabmap/add_link'
 
 
 class RtabmapAdapter(Node):
-    """Learns nodes from `rtabmap/mapData`, and asks RTAB-Map for a link for each closure."""
+    """Learns nodes from `rtabmap/mapData`, and requests a link from RTAB-Map for each closure."""
 
     def __init__(self) -> None:
         """Subscribe.
@@ -47,20 +49,16 @@ class RtabmapAdapter(Node):
         self._closures = WaitingClosures(config, self._nodes)
         self._request_type = services.AddLink.Request
         self._client = self.create_client(services.AddLink, SERVICE)
-        qos = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
-        self.create_subscription(messages.MapData, 'rtabmap/mapData', self._take_nodes, qos)
-        best_effort = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
-        self.create_subscription(Odometry, 'odom', self._take_odometry, best_effort)
+        self.create_subscription(messages.MapData, 'rtabmap/mapData', self._take_nodes, RELIABLE)
+        subscribe_odometry(self, self._take_odometry)
         subscribe_closures(self, self._take_closure)
 
     def _take_nodes(self, message: Any) -> None:
         self._nodes.add_map_data(message)
         self._send_ready()
 
-    def _take_odometry(self, message: Odometry) -> None:
-        pose = pose_from_message(message.pose.pose)
-        if pose is not None:
-            self._nodes.odometry.add(stamp_to_ns(message.header.stamp), pose)
+    def _take_odometry(self, message: Odometry, pose: Pose) -> None:
+        self._nodes.odometry.add(stamp_to_ns(message.header.stamp), pose)
 
     def _take_closure(self, closure: StampedClosure) -> None:
         self._closures.add(closure)

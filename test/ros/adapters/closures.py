@@ -4,7 +4,7 @@ import numpy as np
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from scipy.spatial.transform import Rotation
 
-from ghost_vpr_ros.ros.adapters.closure_message import StampedClosure
+from ghost_vpr_ros.ros.adapters.subscriptions import StampedClosure
 from ghost_vpr_ros.ros.conversions import header_at, keyframe_frame_id
 
 QUERY_NS = 1_700_000_100_123_456_789

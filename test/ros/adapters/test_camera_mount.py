@@ -17,8 +17,8 @@ from ghost_vpr_ros.ros.adapters.camera_mount import (
     StaticFrames,
     pose_of_base,
 )
-from ghost_vpr_ros.ros.adapters.closure_message import closure_of_base
 from ghost_vpr_ros.ros.adapters.rigid_transform import inverse
+from ghost_vpr_ros.ros.adapters.subscriptions import closure_of_base
 from test.ros.adapters.closures import (
     closure,
     difference,

@@ -8,7 +8,6 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from ghost_vpr_ros.core.poses import pose_of
-from ghost_vpr_ros.ros.adapters.closure_message import ClosureError
 from ghost_vpr_ros.ros.adapters.rtabmap_link import (
     LinkConfig,
     WaitingClosures,
@@ -17,6 +16,7 @@ from ghost_vpr_ros.ros.adapters.rtabmap_link import (
     write_link,
 )
 from ghost_vpr_ros.ros.adapters.rtabmap_nodes import Bridge, NodeInfo, NodeStamps
+from ghost_vpr_ros.ros.adapters.subscriptions import ClosureError
 from test.ros.adapters.closures import (
     KEYFRAME_NS,
     QUERY_NS,

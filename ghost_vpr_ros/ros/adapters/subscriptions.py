@@ -1,6 +1,6 @@
-"""`~/loop_closure` of the node as plain values, for the adapters that subscribe to it.
+"""What adapters subscribe to: closures and accepted poses of the node, and odometry.
 
-A closure is brought from the camera to the robot's base frame, which SLAM systems use.
+Closures and poses are brought from the camera to the robot's base frame, which SLAM systems use.
 """
 
 from __future__ import annotations
@@ -10,12 +10,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from geometry_msgs.msg import PoseWithCovarianceStamped
+from nav_msgs.msg import Odometry
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from std_msgs.msg import Header
 
+from ghost_vpr_ros.core.datatypes import Pose
 from ghost_vpr_ros.core.errors import GhostVprError
 from ghost_vpr_ros.core.poses import matrix_of
-from ghost_vpr_ros.ros.adapters.camera_mount import CameraMount
+from ghost_vpr_ros.ros.adapters.camera_mount import CameraMount, pose_of_base
 from ghost_vpr_ros.ros.adapters.rigid_transform import (
     Matrix,
     inverse,
@@ -113,6 +116,8 @@ def closure_of_base(closure: StampedClosure, base_T_camera: Matrix) -> StampedCl
 
 CLOSURE_TOPIC = 'place_recognition/loop_closure'
 
+RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+
 COMPLAINT_PERIOD_S = 5.0
 """The same complaint is logged at most this often."""
 
@@ -136,5 +141,38 @@ def subscribe_closures(node: Node, take: Callable[[StampedClosure], None]) -> No
             return
         take(closure_of_base(closure, mount.base_T_camera))
 
-    qos = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
-    node.create_subscription(PoseWithCovarianceStamped, CLOSURE_TOPIC, receive, qos)
+    node.create_subscription(PoseWithCovarianceStamped, CLOSURE_TOPIC, receive, RELIABLE)
+
+
+def subscribe_poses(node: Node, take: Callable[[Header, Matrix, Matrix], None]) -> None:
+    """Call `take` with each accepted pose: its header, `map_T_base` (4, 4), covariance (6, 6).
+
+    Poses that are not finite are left out.
+
+    Raises:
+        ConfigError: a parameter of the camera's mount is not allowed.
+        MessagePackageError: the mount is to come from TF, whose messages are not installed.
+    """
+    mount = CameraMount(node)
+
+    def receive(message: PoseWithCovarianceStamped) -> None:
+        pose = pose_from_message(message.pose.pose)
+        if pose is not None:
+            covariance = np.asarray(message.pose.covariance).reshape(6, 6)
+            moved = pose_of_base(matrix_of(pose), covariance, mount.base_T_camera)
+            take(message.header, *moved)
+
+    topic = 'place_recognition/pose'
+    node.create_subscription(PoseWithCovarianceStamped, topic, receive, RELIABLE)
+
+
+def subscribe_odometry(node: Node, take: Callable[[Odometry, Pose], None]) -> None:
+    """Call `take` with each message of `odom` whose pose is finite, and that pose."""
+
+    def receive(message: Odometry) -> None:
+        pose = pose_from_message(message.pose.pose)
+        if pose is not None:
+            take(message, pose)
+
+    qos = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
+    node.create_subscription(Odometry, 'odom', receive, qos)

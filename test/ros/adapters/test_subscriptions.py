@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from ghost_vpr_ros.ros.adapters.closure_message import (
+from ghost_vpr_ros.ros.adapters.subscriptions import (
     ClosureError,
     closure_from_message,
     parse_frame_id,
