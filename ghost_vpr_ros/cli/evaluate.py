@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from ghost_vpr_ros.cli.model_options import AnyModel
     from ghost_vpr_ros.core.engine import Engine
     from ghost_vpr_ros.core.model.description import DescribedModel
-    from ghost_vpr_ros.replay.evaluation.evaluator import Reranker
     from ghost_vpr_ros.replay.evaluation.ground_truth import GroundTruth
+    from ghost_vpr_ros.replay.evaluation.reranking import PatchReranker
     from ghost_vpr_ros.replay.sources.image_sources import ImageSource
 
 
@@ -257,7 +257,7 @@ def _heading(asked: Asked) -> str:
     )
 
 
-def _reranker(args: argparse.Namespace, model: AnyModel, engine: Engine) -> Reranker | None:
+def _reranker(args: argparse.Namespace, model: AnyModel, engine: Engine) -> PatchReranker | None:
     from ghost_vpr_ros.replay.evaluation.reranking import PatchReranker
 
     config = config_from(args, RerankConfig)

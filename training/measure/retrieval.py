@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.search.index import SearchIndex
-from ghost_vpr_ros.replay.evaluation.evaluator import NO_ROW, Reranker, rank_database
+from ghost_vpr_ros.replay.evaluation.evaluator import NO_ROW, rank_database
 from ghost_vpr_ros.replay.evaluation.metrics import RECALL_RANKS, recall_at
+from ghost_vpr_ros.replay.evaluation.reranking import PatchReranker
 from training.measure.protocols import Protocol
 
 
@@ -33,7 +34,7 @@ def judge(
     queries: NDArray[np.float32],
     database: NDArray[np.float32],
     protocol: Protocol,
-    reranker: Reranker | None = None,
+    reranker: PatchReranker | None = None,
 ) -> Judged:
     """Rank the database for every query and look the answers up in the ground truth.
 

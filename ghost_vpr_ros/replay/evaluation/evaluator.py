@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,30 +26,14 @@ from ghost_vpr_ros.replay.evaluation.metrics import (
     recall_at,
 )
 
+if TYPE_CHECKING:
+    from ghost_vpr_ros.replay.evaluation.reranking import PatchReranker
+
 Progress = Callable[[int], object]
 """Called with the number of frames done since the last call."""
 
 NO_ROW = -1
 """Filler of a ranking that is shorter than the widest one."""
-
-
-class Reranker(Protocol):
-    """Puts the first rows of each query into another order.
-
-    Attributes:
-        num_candidates: how many rows of a query it looks at.
-    """
-
-    num_candidates: int
-
-    def rerank(
-        self,
-        queries: Sequence[Frame],
-        database: Sequence[Frame],
-        rows: NDArray[np.int64],
-        stage_ms: dict[str, list[float]],
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Rows (Q, k) in the new order, and their scores; times are appended to `stage_ms`."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +113,7 @@ def evaluate(
     engine: Engine,
     *,
     descriptors: NDArray[np.float32] | None = None,
-    reranker: Reranker | None = None,
+    reranker: PatchReranker | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Describe the database, retrieve candidates for each query, one at a time and timed.

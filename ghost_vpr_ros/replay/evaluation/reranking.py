@@ -20,7 +20,7 @@ from ghost_vpr_ros.replay.evaluation.patch_netvlad import ImagePatches, PatchDes
 
 
 class PatchReranker:
-    """Re-ranks by Patch-NetVLAD; a `Reranker`.
+    """Re-ranks by Patch-NetVLAD.
 
     Attributes:
         num_candidates: how many rows of a query it looks at.
