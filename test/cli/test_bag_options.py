@@ -5,6 +5,7 @@ import re
 import pytest
 
 from ghost_vpr_ros.cli import demo_steps
+from ghost_vpr_ros.core.map.place_map import PlaceMap
 from test.cli.program import TINY
 from test.replay.small_bags import fix, image, write_records
 
@@ -57,7 +58,10 @@ def test_in_replay(program, built, two_of_each, tmp_path, option):
     assert program(*command, *image_topic, option, 'none').status == 0
 
 
-def test_in_demo(program, two_of_each, tmp_path, monkeypatch):
+def test_in_demo(program, built, two_of_each, tmp_path, monkeypatch):
     monkeypatch.setattr(demo_steps, 'ros_is_missing', lambda: True)
-    command = ('demo', '--data', two_of_each, '--out', tmp_path / 'demo')
+    weights = tmp_path / 'tiny.safetensors'
+    with PlaceMap.open(built) as place_map:
+        weights.write_bytes(place_map.model_bytes())
+    command = ('demo', '--data', two_of_each, '--out', tmp_path / 'demo', '--model', weights)
     assert_named_options_work(program, *command)

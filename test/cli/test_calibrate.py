@@ -33,6 +33,16 @@ def town(tmp_path_factory):
     return folder / 'town.map', second
 
 
+@pytest.fixture(scope='module')
+def calibrated(town, tmp_path_factory):
+    """A copy of the map that the drive has calibrated, and the output folder."""
+    folder = tmp_path_factory.mktemp('calibrated')
+    path = shutil.copy(town[0], folder / 'town.map')
+    command = ['calibrate', path, '--source', town[1], '--out', folder / 'out']
+    assert main(list(map(str, command))) == 0
+    return path, folder / 'out'
+
+
 @pytest.fixture
 def place_map(town, tmp_path):
     """A copy of the map that may be changed."""
@@ -44,10 +54,9 @@ def calibration_of(path):
         return opened.calibration
 
 
-def test_what_is_learned_is_stored_reported_and_shown(program, town, place_map, tmp_path):
-    out = tmp_path / 'out'
-    done = program('calibrate', place_map, '--source', town[1], '--out', out, '--json')
-    figures = json.loads(done.out)
+def test_what_is_learned_is_stored_reported_and_shown(program, calibrated):
+    place_map, out = calibrated
+    figures = json.loads((out / 'calibration.json').read_text())
     learned = calibration_of(place_map)
     assert figures['calibration']['slope'] == learned.slope
     assert learned.stated_precision == 0.99
@@ -85,12 +94,10 @@ def test_a_dry_run_leaves_the_map_as_it_is(program, town, place_map, tmp_path):
     assert place_map.read_bytes() == before
 
 
-def test_a_calibration_is_taken_from_another_map(program, town, place_map, tmp_path):
-    other = shutil.copy(town[0], tmp_path / 'other.map')
-    options = ('--source', town[1], '--out', tmp_path / 'out')
-    program('calibrate', place_map, *options, '--precision', 0.9)
-    assert program('calibrate', other, *options, '--from', place_map).status == 0
-    assert calibration_of(other) == calibration_of(place_map)
+def test_a_calibration_is_taken_from_another_map(program, town, calibrated, place_map, tmp_path):
+    options = ('--source', town[1], '--out', tmp_path / 'out', '--from', calibrated[0])
+    assert program('calibrate', place_map, *options).status == 0
+    assert calibration_of(place_map) == calibration_of(calibrated[0])
 
 
 def test_an_uncalibrated_map_reports_it(program, town):

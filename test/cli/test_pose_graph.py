@@ -20,7 +20,7 @@ START_NS = 10**18
 TRUTH = ('--position-topic', '/ground_truth/pose')
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope='module', autouse=True)
 def gtsam() -> None:
     pytest.importorskip('gtsam')
 
@@ -55,16 +55,28 @@ def two_laps(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return bag, weights
 
 
+@pytest.fixture(scope='module')
+def mapped(two_laps, tmp_path_factory) -> Path:
+    """The output folder of a replay that mapped both laps, beside its map; drift seed 1."""
+    out = tmp_path_factory.mktemp('mapped') / 'out'
+    assert main(list(map(str, mapping(two_laps, out, '--drift-seed', '1')))) == 0
+    return out
+
+
+def mapping(drive, out, *options):
+    mode = ('--map', out.with_suffix('.map'), '--mode', 'map', '--model', drive[1])
+    return ('replay', drive[0], '--out', out, *mode, *TRUTH, '--pose-graph', *options)
+
+
 def replay(program, drive, out, *options):
-    mapping = ('--map', out.with_suffix('.map'), '--mode', 'map', '--model', drive[1])
-    return program(*('replay', drive[0], '--out', out, *mapping, *TRUTH, '--pose-graph', *options))
+    return program(*mapping(drive, out, *options))
 
 
 def graph_of(out: Path) -> dict:
     return json.loads((out / 'pose_graph.json').read_text())
 
 
-@pytest.mark.parametrize('seed', range(3))
+@pytest.mark.parametrize('seed', [0, 2])
 def test_loops_take_the_drift_away_and_the_output_states_that_it_was_made(
     program, two_laps, tmp_path, seed
 ):
@@ -83,18 +95,15 @@ def test_loops_take_the_drift_away_and_the_output_states_that_it_was_made(
     assert f'made from the true poses with drift, seed {seed}' in outcome.out
 
 
-def test_the_same_replay_gives_the_same_files(program, two_laps, tmp_path):
-    for name in ('a', 'b'):
-        assert replay(program, two_laps, tmp_path / name, '--drift-seed', '1').status == 0
+def test_the_same_replay_gives_the_same_files(program, two_laps, mapped, tmp_path):
+    assert replay(program, two_laps, tmp_path / 'out', '--drift-seed', '1').status == 0
     for file in ('per_query.csv', 'poses.csv', 'trajectories_drift_seed_1.png'):
-        assert (tmp_path / 'a' / file).read_bytes() == (tmp_path / 'b' / file).read_bytes(), file
+        assert (mapped / file).read_bytes() == (tmp_path / 'out' / file).read_bytes(), file
 
 
-def test_another_drive_is_corrected_by_the_map_of_the_first(program, two_laps, tmp_path):
-    out = tmp_path / 'first'
-    assert replay(program, two_laps, out, '--drift-seed', '1').status == 0
+def test_another_drive_is_corrected_by_the_map_of_the_first(program, two_laps, mapped, tmp_path):
     again = program(
-        *('replay', two_laps[0], '--out', tmp_path / 'again', '--map', out.with_suffix('.map')),
+        *('replay', two_laps[0], '--out', tmp_path / 'again', '--map', mapped.with_suffix('.map')),
         *(*TRUTH, '--pose-graph', '--drift-seed', '0', '2'),
     )
     assert again.status == 0, again.error

@@ -48,6 +48,11 @@ def engine_named(model, name: str, **settings):
     return create_engine(model, EngineConfig(engine=name, **settings))
 
 
+@pytest.fixture(scope='module', params=ON_CPU)
+def engine(request, model):
+    return engine_named(model, request.param)
+
+
 @pytest.mark.parametrize('join', ['maps', 'vlads'])
 @pytest.mark.parametrize('name', ON_CPU)
 def test_an_engine_joins_the_maps_of_several_rows(name, join):
@@ -59,19 +64,16 @@ def test_an_engine_joins_the_maps_of_several_rows(name, join):
 
 
 @pytest.mark.parametrize('count', [1, 3])
-@pytest.mark.parametrize('name', ON_CPU)
-def test_an_engine_describes_as_the_bare_model_does(model, name, count):
+def test_an_engine_describes_as_the_bare_model_does(model, engine, count):
     with torch.no_grad():
         expected = model(network_inputs(pixels(count), model.preprocessing)).numpy()
-    found = engine_named(model, name).describe(pixels(count))
+    found = engine.describe(pixels(count))
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=1e-4)
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1.0, atol=1e-5)
 
 
-@pytest.mark.parametrize('name', ON_CPU)
-def test_the_feature_map_is_what_an_engine_pools(model, name):
-    engine = engine_named(model, name)
+def test_the_feature_map_is_what_an_engine_pools(model, engine):
     found = engine.feature_map(pixels())
     assert (found.shape, found.dtype) == ((3, 160, 2, 2), np.float32)
     with torch.no_grad():
@@ -194,19 +196,16 @@ def test_a_model_in_training_mode_is_run_in_evaluation_mode(name):
     assert trained.training
 
 
-@pytest.mark.parametrize('name', ON_CPU)
-def test_descriptors_stay_as_they_are_when_the_next_image_comes(model, name):
-    engine = engine_named(model, name)
+def test_descriptors_stay_as_they_are_when_the_next_image_comes(engine):
     first = engine.describe(pixels()[:1])
     kept = first.copy()
     engine.describe(pixels()[1:2])
     np.testing.assert_array_equal(first, kept)
 
 
-@pytest.mark.parametrize('name', ON_CPU)
-def test_the_pixels_are_left_alone(model, name):
+def test_the_pixels_are_left_alone(engine):
     inputs = pixels()
-    engine_named(model, name).describe(inputs)
+    engine.describe(inputs)
     np.testing.assert_array_equal(inputs, pixels())
 
 

@@ -90,7 +90,7 @@ def test_training_moves_the_weights(undisturbed: Path) -> None:
         pytest.param(TupleStep, 'apply', 5, marks=pytest.mark.slow),
         pytest.param(TrainingRun, '_mine', 2, marks=pytest.mark.slow),
         (TrainingRun, '_save', 3),
-        (Validation, '__call__', 2),
+        pytest.param(Validation, '__call__', 2, marks=pytest.mark.slow),
     ],
     ids=['in a block', 'in the next epoch', 'while mining', 'while saving', 'while validating'],
 )

@@ -155,6 +155,8 @@ sys.exit(distill.main(sys.argv[1:]))
 def test_an_interrupted_run_goes_on_to_the_same_weights(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    config.write_text(config.read_text().replace('steps: 8', 'steps: 5'))
+
     def run(name: str, *more: str) -> int:
         options = ['--config', str(config), '--out', str(tmp_path / name), '--device', 'cpu']
         return distill.main([*options, *more])
@@ -163,7 +165,7 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(
 
     def advance(run: Distillation, *arguments: object) -> float:
         calls.append(run)
-        if len(calls) == 6:
+        if len(calls) == 5:
             raise PulledPlug
         return whole_step(run, *arguments)
 
@@ -230,7 +232,8 @@ def test_an_earlier_run_of_another_architecture_is_refused(
 ) -> None:
     monkeypatch.setattr(distill, 'open_teacher', tiny_teacher)
     first = tmp_path / 'first'
-    assert distill.main(['--config', str(config), '--out', str(first)]) == 0
+    options = ['--config', str(config), '--set', 'distillation.steps=1']
+    assert distill.main([*options, '--out', str(first)]) == 0
     changes = [
         f'distillation.continue_from={first / "checkpoint.safetensors"}',
         'model.squeeze_excite=false',
@@ -251,7 +254,8 @@ def test_a_reduction_is_the_projection_and_its_components(
     monkeypatch.setattr(distill, 'open_teacher', tiny_teacher)
     out = tmp_path / 'run'
     options = ['--config', str(config), '--out', str(out), '--device', 'cpu']
-    assert distill.main([*options, '--set', 'model.reduced_channels=8']) == 0
+    changes = ['--set', 'model.reduced_channels=8', '--set', 'distillation.steps=3']
+    assert distill.main([*options, *changes]) == 0
     model = load_model(out / 'weights.safetensors')
     assert isinstance(model.reduction, Reduction)
     assert model.reduction.initialised
@@ -284,7 +288,11 @@ def losses_of(run: Path) -> list[float]:
     return [float(line.split(',')[column]) for line in lines[1:]]
 
 
-@pytest.mark.parametrize('bank', [(), ('distillation.bank_views=40',)], ids=['new', 'bank'])
+@pytest.mark.parametrize(
+    'bank',
+    [pytest.param((), marks=pytest.mark.slow), ('distillation.bank_views=40',)],
+    ids=['new', 'bank'],
+)
 def test_rows_learn_blocks(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bank: tuple[str, ...]
 ) -> None:
