@@ -1,1 +1,1 @@
-"""A fault campaign that anybody can run: `make faults`. Never installed."""
+"""The fault campaign, run by `make faults`. Never installed."""

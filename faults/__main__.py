@@ -1,4 +1,4 @@
-"""The campaign: every group in turn, a table, and status 1 where anything was bad.
+"""Run the campaign: every group in turn, then a table; status 1 if any outcome was bad.
 
 python -m faults --out docs/reliability.md        at most 30 minutes on two cores
 python -m faults --quick --out build/faults.md    a trial of a minute

@@ -1,6 +1,6 @@
-"""Files of each kind with bits flipped, blocks overwritten, ends cut off: against the intact file.
+"""Files with flipped bits, overwritten blocks or missing ends, compared with the intact file.
 
-Each kind is read in a process of its own, so that a signal is a case like any other.
+Files are read in a child process, so that a crash by a signal counts as a case.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _work(kind_name: str, seed: int, first: int, last: int) -> None:
 
 
 def compared(expected: dict[str, bytes], found: dict[str, bytes], num_damaged: int) -> str:
-    """What became of the answers of a file: none may differ, and what is missing is counted."""
+    """The outcome of reading a file: no answer may differ, and missing ones must be counted."""
     if any(expected.get(name) != value for name, value in found.items()):
         return 'silent'
     if len(found) == len(expected):

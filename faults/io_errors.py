@@ -1,7 +1,7 @@
-"""Disks that fail: writers and readers meet EIO, EACCES, EROFS and ENOSPC at some call.
+"""Failing disks: some call of a writer or reader returns EIO, EACCES, EROFS or ENOSPC.
 
-A small library in C is loaded before the C library and makes one call, or all from one on, fail.
-Needs a C compiler (`cc`); without one there are no cases.
+A small preloaded C library makes one call, or all calls from then on, fail. Needs a C compiler
+(`cc`); without one there are no cases.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _LEFTOVERS = ('.unfinished', '-journal')
 
 
 def fail_writer(name: str, seed: int, count: int) -> Tally:
-    """So many failures of one writer: a sentence, and what was there before is whole."""
+    """A number of failures of one writer: expects an error message, and intact earlier content."""
     return _in_process(Tally(f'disk fails: {name}'), 'write', name, seed, count)
 
 
 def fail_reader(name: str, seed: int, count: int) -> Tally:
-    """So many failures of the reader of one kind of file: a sentence, or the right answers."""
+    """A number of failures while reading one kind of file: an error message or right answers."""
     return _in_process(Tally(f'disk fails: reading a {name}'), 'read', name, seed, count)
 
 
@@ -53,17 +53,17 @@ def _in_process(tally: Tally, what: str, name: str, seed: int, count: int) -> Ta
 
 
 class _Disk:
-    """The loaded library."""
+    """The preloaded library."""
 
     def __init__(self, library: str) -> None:
         self._library = ctypes.CDLL(library)
 
     def arm(self, folder: Path, rng: np.random.Generator, *, reads: bool) -> str:
-        """Let some later call fail; in words."""
+        """Make some later call fail; returns a description."""
         code = int(rng.choice(np.array(ERRORS)))
         after, sticky = int(rng.integers(_MOST_CALLS)), int(rng.integers(2))
         self._library.fault_arm(str(folder).encode(), code, after, sticky, int(reads))
-        return f'{errno.errorcode[code]} after {after} calls{", for ever" * sticky}'
+        return f'{errno.errorcode[code]} after {after} calls{", permanently" * sticky}'
 
     def disarm(self) -> int:
         """How many calls have failed."""
@@ -93,8 +93,8 @@ def _write(disk: _Disk, name: str, folder: Path, rng: np.random.Generator) -> tu
         for path in folder.iterdir()
         if path.name.endswith(_LEFTOVERS) and path.name not in before
     ]
-    # What a disk that fails for ever holds cannot be removed from it.
-    if left and outcome == 'refused' and 'for ever' not in words:
+    # On a disk that keeps failing, leftovers cannot be removed.
+    if left and outcome == 'refused' and 'permanently' not in words:
         return 'lost', f'{words}: leaves {left}'
     return outcome, f'{words}: {said}'
 

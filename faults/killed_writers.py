@@ -1,4 +1,4 @@
-"""Writers that are killed at random moments, that meet a full disk, and that lose power.
+"""Writers that are killed at random, that run out of disk space, and that lose power.
 
 Content reported as `durable` must be on the disk afterwards.
 """
@@ -30,7 +30,7 @@ ROWS = 150
 
 
 def write_map(folder: Path) -> None:
-    """Keyframes for ever; prints the id of each that is durable."""
+    """Add keyframes; prints the id of each one once it is durable."""
     path = folder / 'town.map'
     rows = unit_rows(ROWS)
     if path.exists():
@@ -46,7 +46,7 @@ def write_map(folder: Path) -> None:
 
 
 def write_file(folder: Path) -> None:
-    """The same file again and again, as caches, shards and checkpoints are written."""
+    """Rewrite one file repeatedly, as caches, shards and checkpoints are written."""
     for number in range(ROWS):
         write_whole(folder / 'file', sealed(bytes([number % 256]) * 300_000), durable=True)
         print(number + 1, flush=True)
@@ -56,7 +56,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {'map': write_map, 'file': write_fi
 
 
 def check_map(folder: Path, durable: int) -> str:
-    """Are the durable keyframes there, as they were written?"""
+    """Whether the durable keyframes are present and unchanged."""
     if not (folder / 'town.map').exists():
         return 'lost' if durable else 'unharmed'
     with PlaceMap.open(folder / 'town.map') as place_map:
@@ -68,7 +68,7 @@ def check_map(folder: Path, durable: int) -> str:
 
 
 def check_file(folder: Path, durable: int) -> str:
-    """Is the file the one that was durable, or the next one?"""
+    """Whether the file is the last durable one or the next."""
     path = folder / 'file'
     if not path.exists():
         return 'lost' if durable else 'unharmed'
@@ -82,7 +82,7 @@ CHECKS = {'map': check_map, 'file': check_file}
 
 
 def kill(name: str, seed: int, count: int) -> Tally:
-    """Kill a writer several times, and read what it left."""
+    """Kill a writer several times and check what it left."""
     tally, rng = Tally(f'killed: {name}'), random.Random(seed)
     for number in range(count):
         with tempfile.TemporaryDirectory(prefix='faults_') as folder:
@@ -97,7 +97,7 @@ def kill(name: str, seed: int, count: int) -> Tally:
 
 
 def fill_disk(name: str, seed: int, count: int) -> Tally:
-    """No file may grow beyond a random size: the writer has to end with a sentence."""
+    """Limit the size of files at random: the writer must end with an error message."""
     tally, rng = Tally(f'disk full: {name}'), random.Random(seed)
     for _ in range(count):
         with tempfile.TemporaryDirectory(prefix='faults_') as folder:
@@ -114,7 +114,7 @@ def fill_disk(name: str, seed: int, count: int) -> Tally:
 
 
 def cut_power(seed: int, count: int) -> Tally:
-    """A map, its -wal and its -shm as they were at different moments, in every combination."""
+    """Combine a map, its -wal and its -shm from different points in time."""
     tally, rng = Tally('power cut: map, -wal, -shm'), random.Random(seed)
     with tempfile.TemporaryDirectory(prefix='faults_') as folder:
         path, moments = Path(folder) / 'town.map', []
@@ -155,7 +155,7 @@ def _content(path: Path, end: str) -> bytes | None:
 
 def _judge(tally: Tally, name: str, folder: Path, durable: int, detail: str) -> None:
     outcome, words = outcome_of(lambda: CHECKS[name](folder, durable))
-    # A map that its own writer left has no reason to be refused.
+    # A map left by its own writer must not be refused.
     tally.add('lost' if outcome == 'refused' else outcome, f'{detail}: {words}')
     leftovers = [path for path in folder.iterdir() if path.name.startswith('.')]
     if len(leftovers) > 1:
@@ -163,14 +163,14 @@ def _judge(tally: Tally, name: str, folder: Path, durable: int, detail: str) -> 
 
 
 class _Process:
-    """A writer as a process of its own, forked from this one: it starts at once.
+    """A writer in a child process, forked from this one so that it starts quickly.
 
     Attributes:
         output: what it prints, as text.
     """
 
     def __init__(self, name: str, folder: Path, limit_bytes: int | None = None) -> None:
-        """Start it; with a limit no file may grow larger."""
+        """Start it, optionally with a limit on the size of files."""
         sys.stdout.flush()
         read, write = os.pipe()
         self._pid = os.fork()
@@ -182,7 +182,7 @@ class _Process:
         self.output: TextIO = os.fdopen(read)
 
     def kill(self) -> None:
-        """At once."""
+        """Kill it."""
         os.kill(self._pid, signal.SIGKILL)
 
     def wait(self) -> int:
@@ -192,9 +192,9 @@ class _Process:
 
 
 def _act(name: str, folder: Path, limit_bytes: int | None) -> int:
-    """What the process of a writer does; 1 after a sentence, 2 after an unknown error."""
+    """Run the writer in the child process; 1 after a known error, 2 after an unknown one."""
     try:
-        # A new object: the buffer of the parent's may still hold something.
+        # A new object, because the parent's buffer may not be empty.
         sys.stdout = open(1, 'w', closefd=False)  # noqa: SIM115
         if limit_bytes is not None:
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

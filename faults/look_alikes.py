@@ -1,4 +1,4 @@
-"""Tunnels, streets that have a twin, equal images: nothing may be accepted there."""
+"""Tunnels, streets with a twin, identical images: no answer may be accepted there."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DIM, STEP_M, RADIUS_M = 64, 4.0, 25.0
 
 
 def tunnels(seed: int, count: int) -> Tally:
-    """Maps of one image and noise, or of equal images: they must yield no likelihood."""
+    """Maps of noisy copies of one image: no likelihood may be learned from them."""
     tally = Tally('tunnels and equal images')
     for number in range(count):
         rng = np.random.default_rng([seed, number])
@@ -33,7 +33,7 @@ def tunnels(seed: int, count: int) -> Tally:
 
 
 def twin_streets(seed: int, count: int) -> Tally:
-    """A new street that looks like the first one, after driving far: it may not be laid on it."""
+    """A new street that looks like an earlier one far away: the two must not be merged."""
     tally, config = Tally('twin streets'), MappingConfig()
     for number in range(count):
         rng = np.random.default_rng([seed, number])

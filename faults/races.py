@@ -1,6 +1,6 @@
-"""Processes that write and read the same things at once: whole files, maps, caches.
+"""Concurrent writers and readers of files, maps and caches.
 
-A reader finds what one of the writers wrote; a second writer of a map is refused.
+Readers must see the complete output of one writer; a second writer of a map is refused.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _ROWS = 30
 
 
 def race(name: str, seconds: float = SECONDS) -> Tally:
-    """One kind of race for so long; each act of each process is a case."""
+    """Run one kind of race for some seconds; each access of each process is a case."""
     tally = Tally(f'race: {name}')
     with tempfile.TemporaryDirectory(prefix='faults_') as folder:
         RACES[name].prepare(Path(folder))
@@ -45,7 +45,7 @@ def race(name: str, seconds: float = SECONDS) -> Tally:
 
 
 class _Race:
-    """What is there before; the acts of the reader (part 0) and of the writers."""
+    """Preparation, and the accesses of the reader (part 0) and of the writers."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ def _read_file(folder: Path, number: int) -> str:
 
 
 def _add_to_map(folder: Path, number: int) -> str:
-    """One of the writers has the map; the others are refused."""
+    """One writer holds the map; the others are refused."""
     with PlaceMap.open(folder / 'town.map', writable=True) as place_map:
         row = unit_rows(1, seed=len(place_map))[0]
         place_map.add('walk', number, row, view_jpeg=bytes(5_000))
@@ -81,7 +81,7 @@ def _add_to_map(folder: Path, number: int) -> str:
 
 
 def _read_map(folder: Path, number: int) -> str:
-    """With the search index beside it, which others rewrite."""
+    """Read the map with its cached search index, which others rewrite."""
     del number
     with PlaceMap.open(folder / 'town.map') as place_map:
         rows = place_map.descriptors()
@@ -94,7 +94,7 @@ def _read_map(folder: Path, number: int) -> str:
 
 
 def _create_map(folder: Path, number: int) -> str:
-    """All want the same new name; one of them gets it."""
+    """All writers try to create the same file; one succeeds."""
     with new_map(folder / f'{int(time.time())}.map') as place_map:
         place_map.add(place_map.add_session('walk'), number, unit_rows(1)[0])
     return 'unharmed'
@@ -123,7 +123,7 @@ def _acts(name: str, folder: Path, seconds: float, part: int) -> Iterator[tuple[
     deadline, number = time.monotonic() + seconds, part
     while time.monotonic() < deadline:
         outcome, detail = outcome_of(partial(act, folder, number))
-        # Readers have no reason to be refused.
+        # Readers must never be refused.
         yield ('lost' if outcome == 'refused' and part == 0 else outcome), detail
         number += _WRITERS
 

@@ -1,7 +1,7 @@
-"""The node at the full rate of a camera, and through its states: does it grow, or keep files open?
+"""The node at full camera rates and through its lifecycle: checks for leaks of memory and files.
 
-A process of the node answers images of another process; after the first half, its memory and its
-descriptors have to stay as they are. Without ROS there are no cases.
+The node answers images of another process; in the second half, its memory and its number of open
+files must not grow. Without ROS there are no cases.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _VGA = (640, 480)
 
 
 def soak(seconds: float = SECONDS, cycles: int = CYCLES) -> Tally:
-    """A run at each rate, and one through the states of the node."""
+    """A run at each rate, and one through the lifecycle of the node."""
     tally = Tally('soak: memory and descriptors of the node')
     try:
         import rclpy
     except ImportError:
         return tally
     with tempfile.TemporaryDirectory(prefix='faults_') as folder, ExitStack() as stack:
-        # Else rclpy takes signals, of which the other groups know nothing.
+        # Otherwise rclpy would catch signals, which the other groups do not expect.
         rclpy.init(args=[], signal_handler_options=rclpy.SignalHandlerOptions.NO)
         stack.callback(rclpy.shutdown)
         place_map, images = _make_inputs(Path(folder))
@@ -48,7 +48,7 @@ def soak(seconds: float = SECONDS, cycles: int = CYCLES) -> Tally:
 
 
 def judged(samples: NDArray[np.float64], what: str) -> tuple[str, str]:
-    """Of (n, 2) MiB and descriptors: the second half against its own beginning."""
+    """Compare the end of the second half of (n, 2) MiB and open files with its beginning."""
     late = samples[len(samples) // 2 :]
     part = max(1, len(late) // 4)
     before, after = np.median(late[:part], axis=0), np.median(late[-part:], axis=0)

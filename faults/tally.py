@@ -1,4 +1,4 @@
-"""What became of each case of the campaign, counted."""
+"""Counts of the outcomes of the campaign."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from ghost_vpr_ros.core.errors import GhostVprError
 
 OUTCOMES = ('refused', 'unharmed', 'counted', 'silent', 'crashed', 'lost')
-"""Refused with a sentence; the answers of the intact file; damage left out and counted; other
-answers without a word; an unknown error or a signal; what was durable is missing."""
+"""Refused with an error message; the answers of the intact file; damage left out and counted;
+different answers without a warning; an unknown error or a signal; durable content is missing."""
 
 BAD = ('silent', 'crashed', 'lost')
 
@@ -24,7 +24,7 @@ class Tally:
 
     Attributes:
         name: of the group.
-        outcomes: how often each came.
+        outcomes: how often each occurred.
         details: of the bad ones, a line each.
     """
 

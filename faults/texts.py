@@ -1,7 +1,7 @@
 """Malformed texts and headers: tables, settings, EXIF blocks, messages, metadata.
 
-Hypothesis makes them from the shape of right ones; whatever is read is refused with a sentence or
-taken. Runs in a process with limited memory.
+Hypothesis derives them from valid ones; each must be accepted or refused with an error message.
+Runs in a process with limited memory.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def _picture_file(suffix: str) -> bytes:
 
 
 def _changed(data: bytes, changes: list[tuple[int, int, bytes]]) -> bytes:
-    """With some bytes replaced by others, at a place and for a length."""
+    """The content with some byte ranges replaced."""
     for place, size, other in changes:
         place %= len(data) + 1
         data = data[:place] + other + data[place + size :]
@@ -148,7 +148,7 @@ def _changed(data: bytes, changes: list[tuple[int, int, bytes]]) -> bytes:
 
 
 def _metadata(folder: Path, changes: object) -> str:
-    """Texts that are cut and pasted, and values of other types in the place of right ones."""
+    """Metadata with parts cut and pasted, or with values of wrong types."""
     bag = folder / 'bag'
     if not bag.exists():
         records = [image(n) for n in range(3)] + [fix(image(n)[1], 52.0, 0.1) for n in range(3)]
@@ -187,10 +187,10 @@ MESSAGES = ('image message', 'compressed image')
 
 
 def fuzz(kind: str, number: int, count: int) -> Tally:
-    """A number of texts of one kind, read under a limit of memory."""
+    """Read a number of texts of one kind under a memory limit."""
     tally = Tally(f'fuzzed: {kind}')
     command = [sys.executable, '-m', 'faults.texts', kind, f'{number}', f'{count}']
-    # Decoders of pictures complain on stderr by themselves.
+    # Image decoders print to stderr themselves.
     child = subprocess.run(command, capture_output=True, text=True, check=False)
     tally.add_lines(child.stdout.splitlines())
     if child.returncode:

@@ -1,4 +1,4 @@
-"""Everything that this project writes: what is there before, one act, what is whole after."""
+"""Everything that this project writes: the content before, one write, and a check after it."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class Writer:
     """One thing that is written.
 
     Attributes:
-        prepare: what is in the folder before.
-        write: one act of writing.
-        check: 'unharmed' where all is as before or as after, else what is wrong.
+        prepare: creates the content before.
+        write: one write.
+        check: 'unharmed' if the content is the one before or after, otherwise the problem.
     """
 
     prepare: Callable[[Path], None]

@@ -1,7 +1,7 @@
 """Show everything at work: a map, its figures, a replay and the real node over Fast DDS.
 
-Without --data the built-in sample town is used: the map is made from its first drive, the second
-one asks. With --data a folder of images, a CSV manifest or a bag is divided into map and queries.
+Without --data the built-in sample town is used: its first drive becomes the map, its second the
+queries. With --data a folder of images, a CSV manifest or a bag is divided into map and queries.
 Files of an earlier demo in the same folder are replaced.
 """
 

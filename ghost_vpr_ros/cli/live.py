@@ -88,20 +88,20 @@ def run(args: argparse.Namespace) -> int:
 
 
 class LiveTable:
-    """One line that follows the answers; the line of each change of the state stays."""
+    """A line that is updated with each answer; lines at changes of state are kept."""
 
     def __init__(self) -> None:
         self._state = ''
         self._is_open = False
 
     def show(self, image: str, answer: Hypothesis) -> None:
-        """Write the line of an answer over the last one, or below it where the state changed."""
+        """Overwrite the last line with an answer, or start a new line if the state changed."""
         if not self._state:
             print(_HEADER)
         if self._state != answer.state.value:
             self.end()
         self._state = answer.state.value
-        # A line that wraps could not be written over.
+        # A wrapped line could not be overwritten.
         line = live_line(image, answer)[: shutil.get_terminal_size().columns - 1]
         print(f'\r\x1b[K{line}' if sys.stdout.isatty() else line, end='', flush=True)
         self._is_open = True
@@ -109,12 +109,12 @@ class LiveTable:
             self.end()
 
     def leave(self, text: str) -> None:
-        """Write a remark on a line of its own."""
+        """Print a message on its own line."""
         self.end()
         print(text, file=sys.stderr, flush=True)
 
     def end(self) -> None:
-        """Let the line stay."""
+        """Keep the current line."""
         if self._is_open:
             print(flush=True)
         self._is_open = False

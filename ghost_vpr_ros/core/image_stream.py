@@ -1,4 +1,4 @@
-"""Images one after the other: of a folder, a video file, or a camera."""
+"""Images from a folder, a video file or a camera, one at a time."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class StreamedImage:
 
     Attributes:
         name: of the file, or of the video with the number of the frame.
-        stamp_ns: of a camera the time of the picture; else from a second on, as fast as was asked
-            for (folder) or as the video has it.
+        stamp_ns: time of capture (camera); otherwise it starts at one second and follows the
+            requested rate (folder) or the video.
         load: returns RGB uint8 (H, W, 3); raises `ImageError`.
     """
 

@@ -33,12 +33,12 @@ class EvaluationConfig(Config):
 
 @dataclass(frozen=True)
 class RerankConfig(Config):
-    """Re-ranking of what was retrieved."""
+    """Re-ranking of retrieved images."""
 
     rerank: str = setting(
         'none',
-        'patch-netvlad: the best candidates are put in the order of their patches; none: as '
-        'retrieved',
+        'patch-netvlad: the best candidates are sorted by the similarity of their patches; none: '
+        'the order of retrieval',
         choices=('none', 'patch-netvlad'),
     )
     rerank_candidates: int = setting(
@@ -54,7 +54,7 @@ class RerankConfig(Config):
 
 @dataclass(frozen=True)
 class PatchNetVladConfig(Config):
-    """How two images are compared patch by patch."""
+    """Comparison of two images by patches."""
 
     patch_sizes: tuple[int, int, int] = setting(
         (2, 5, 8),
@@ -65,15 +65,15 @@ class PatchNetVladConfig(Config):
     )
     patch_map_side: int = setting(
         30,
-        'shorter side of the feature map that these sizes are meant for, in the paper 30; they '
-        'grow and shrink with that of other maps; 0: they stay as they are',
+        'shorter side of the feature map for which these sizes hold, 30 in the paper; they scale '
+        'with the side of other maps; 0: no scaling',
         unit='cells',
         low=0,
         high=1000,
     )
     patch_weights: tuple[float, float, float] = setting(
         (0.45, 0.15, 0.4),
-        'weights of the sizes in the score; 0: the size is left out, as is a size with fewer '
+        'weights of the sizes in the score; 0: the size is not used, nor is a size with fewer '
         'patches than RANSAC needs',
         low=0.0,
         high=100.0,
@@ -86,8 +86,8 @@ class PatchNetVladConfig(Config):
     )
     patch_whitening: bool = setting(
         True,
-        "patches go through the network's whitening, as in the paper; without it they keep all "
-        'numbers of a VLAD and take that much more memory and time',
+        "apply the network's whitening to patches, as in the paper; without it they keep the full "
+        'size of a VLAD and take more memory and time',
     )
     patch_dim: int = setting(
         0,
@@ -126,7 +126,7 @@ class CalibrationConfig(Config):
 
 @dataclass(frozen=True)
 class InitialisationConfig(Config):
-    """How an untrained network is set up."""
+    """Initialisation of an untrained network."""
 
     seed: int = setting(0, 'seed of the random weights and of the clusters', low=0, high=2**31)
     initialisation_images: int = setting(
@@ -139,24 +139,24 @@ class InitialisationConfig(Config):
 
 @dataclass(frozen=True)
 class DemoConfig(Config):
-    """How much the demonstration does."""
+    """Size of the demonstration."""
 
     max_images: int = setting(
         200, 'most images of the map, and most queries; more are thinned out', low=2, high=100_000
     )
     node_images: int = setting(20, 'images published to the node', low=1, high=1000)
     node_rate_hz: float = setting(
-        2.0, 'how often the node gets an image', unit='Hz', low=0.1, high=30.0
+        2.0, 'images per second that the node receives', unit='Hz', low=0.1, high=30.0
     )
 
 
 @dataclass(frozen=True)
 class LiveConfig(Config):
-    """How fast images are answered as they come, and how many."""
+    """Rate and number of the images of `ghost-vpr live`."""
 
     rate_hz: float = setting(
         2.0,
-        'images for each second of a video or a camera; stamps of a folder are so far apart',
+        'images per second of a video or a camera; interval of the stamps of a folder',
         unit='Hz',
         low=0.01,
         high=1000.0,
@@ -169,7 +169,7 @@ class OdometryConfig(Config):
     """Which odometry is used."""
 
     max_turn_deg_s: float = setting(
-        360.0, 'odometry that turns faster has jumped', unit='deg/s', low=1.0, high=1e5
+        360.0, 'faster turns of the odometry count as jumps', unit='deg/s', low=1.0, high=1e5
     )
     max_silence_s: float = setting(
         15.0, 'longest time without odometry that a link may span', unit='s', low=0.1, high=3600.0
@@ -178,7 +178,7 @@ class OdometryConfig(Config):
 
 @dataclass(frozen=True)
 class DescribeConfig(Config):
-    """How the descriptors of a large source are made and stored."""
+    """How the descriptors of a large source are computed and stored."""
 
     workers: int = setting(
         1,
@@ -201,32 +201,39 @@ class DescribeConfig(Config):
 
 @dataclass(frozen=True)
 class PoseGraphConfig(OdometryNoise):
-    """How surely odometry and closures are believed."""
+    """Assumed noise of odometry and closures."""
 
     closure_heading_deg: float = setting(
-        30.0, 'deviation of the heading of a closure', unit='deg', low=0.1, high=180.0
+        30.0, 'standard deviation of the heading of a closure', unit='deg', low=0.1, high=180.0
     )
     verified_angle_deg: float = setting(
-        2.0, 'least deviation of the rotation that local features tell', unit='deg', low=0.1,
+        2.0, 'least standard deviation of a rotation from local features', unit='deg', low=0.1,
         high=180.0,
     )  # fmt: skip
     verified_sigma_m: float = setting(
-        0.5, 'least deviation of the position that they tell', unit='m', low=1e-3, high=100.0
+        0.5,
+        'least standard deviation of a position from local features',
+        unit='m',
+        low=1e-3,
+        high=100.0,
     )
     kernel_width: float = setting(
-        1.0, "where Cauchy's kernel begins to doubt a closure, in deviations", low=0.01, high=100.0
+        1.0, 'width of the Cauchy kernel on closures, in standard deviations', low=0.01, high=100.0
     )
 
 
 @dataclass(frozen=True)
 class DriftConfig(Config):
-    """How much odometry made from the truth drifts."""
+    """Drift of odometry that is simulated from true poses."""
 
     drift_scale_sigma: float = setting(
-        0.01, "deviation of a drive's scale error, a share of the distance", low=0.0, high=0.2
+        0.01,
+        "standard deviation of a drive's scale error, as a share",
+        low=0.0,
+        high=0.2,
     )
     drift_yaw_deg_m: tuple[float, float] = setting(
-        (0.01, 0.05), 'least and largest yaw bias; the sign is drawn', unit='deg/m', low=0.0,
+        (0.01, 0.05), 'least and largest yaw bias; the sign is random', unit='deg/m', low=0.0,
         high=5.0,
     )  # fmt: skip
     drift_noise_m: float = setting(
@@ -247,5 +254,5 @@ class BagConfig(Config):
     )
     jpeg_quality: int = setting(95, 'JPEG quality of the images', low=1, high=100)
     rate_hz: float = setting(
-        10.0, 'images a second where time stamps are invented', unit='Hz', low=1e-3, high=1e3
+        10.0, 'images per second if the source has no time stamps', unit='Hz', low=1e-3, high=1e3
     )

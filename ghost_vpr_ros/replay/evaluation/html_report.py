@@ -1,4 +1,4 @@
-"""One page of a replay or an evaluation, `report.html`, which needs nothing beside itself."""
+"""The self-contained page `report.html` of a replay or an evaluation."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ class Report:
 
     Attributes:
         title: of the run.
-        headline: the result in words: the first line large, the others below it.
+        headline: summary of the result; the first line is printed large.
         pictures: drawn in this order.
         sheets: of queries and matches.
         columns: names of the columns of `rows`.
-        rows: the answers by their number, which links of dots name: `#row-7`.
-        num_answers: of which `rows` are some, or all.
+        rows: the answers by number; dots link to them as `#row-7`.
+        num_answers: total number of answers; `rows` may hold fewer.
         metrics: content of `metrics.json`.
-        recall: percent by N; empty where there is nothing to judge.
+        recall: percent by N; empty without ground truth.
     """
 
     title: str
@@ -77,12 +77,12 @@ class Report:
 
 
 def row_link(number: int) -> str:
-    """Where a dot of an answer leads on the page."""
+    """Link from the dot of an answer to its row."""
     return f'#row-{number}'
 
 
 def listed_rows(count: int, always: Sequence[int] = ()) -> list[int]:
-    """Numbers of the answers on the page: spread evenly where there are many, some always."""
+    """Numbers of the answers on the page: an even sample of many, and those of `always`."""
     return sorted({*evenly_spaced(count, MOST_ROWS), *always})
 
 
@@ -110,7 +110,7 @@ def write_report(report: Report, path: Path) -> None:
 
 
 def _jpeg_uri(tile: Tile) -> str:
-    """The picture of a tile, made small, as the address of an `<img>`."""
+    """A thumbnail of a tile as a data URI."""
     picture = Image.fromarray(tile.image)
     picture.thumbnail((_TILE_WIDTH_PX, _TILE_WIDTH_PX))
     jpeg = encode_jpeg(np.asarray(picture, np.uint8), _JPEG_QUALITY)
