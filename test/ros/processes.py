@@ -103,9 +103,12 @@ class Listener(Node):
 
     def listen(self, message_type, topic, qos=10):
         """Collect this topic from now on; returns the list that fills."""
-        collected = self.messages.setdefault(topic, [])
-        self.create_subscription(message_type, topic, collected.append, qos)
-        return collected
+        if topic in self.messages:
+            self.messages[topic].clear()
+        else:
+            self.messages[topic] = []
+            self.create_subscription(message_type, topic, self.messages[topic].append, qos)
+        return self.messages[topic]
 
     def ask(self, service_type, name, request=None):
         """The response of a service of a lifecycle node."""

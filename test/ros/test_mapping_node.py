@@ -1,6 +1,7 @@
 """The real node maps two rounds; offline the same frames give the same answers and map."""
 
 import math
+import shutil
 
 import cv2
 import numpy as np
@@ -199,15 +200,16 @@ def test_a_killed_node_leaves_its_keyframes_and_the_next_run_is_another_session(
         assert place_map.keyframes()[-1].pose is None
 
 
-def test_mode_map_refuses_a_map_with_keyframes(offline, weights):
-    with start('map', offline[1], weights) as node:
+def test_mode_map_refuses_a_map_with_keyframes(place_map_path, tmp_path):
+    path = shutil.copy(place_map_path, tmp_path / 'places.map')
+    with Executable('place_recognition_node', map=path, mode='map') as node:
         assert node.wait() == 1
         assert 'expected no map, or an empty one, for mode map, found' in node.text
         assert 'Traceback' not in node.text
 
 
-def test_in_mode_localize_there_is_nothing_to_save(offline, weights, listener):
-    with start('localize', offline[1], weights) as node:
+def test_in_mode_localize_there_is_nothing_to_save(place_map_path, listener):
+    with Executable('place_recognition_node', map=place_map_path) as node:
         node.wait_for(ACTIVE)
         answer = listener.ask(Trigger, f'{NODE}/save_map')
         assert not answer.success

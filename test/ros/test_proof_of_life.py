@@ -6,6 +6,7 @@ from array import array
 
 import numpy as np
 import pytest
+import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from lifecycle_msgs.msg import Transition
@@ -22,7 +23,7 @@ from visualization_msgs.msg import MarkerArray
 from ghost_vpr_ros.core.image import decode_compressed
 from ghost_vpr_ros.ros.conversions import CANDIDATE_DTYPE, header_at, stamp_to_ns
 from test.ros.camera import ACTIVE, NODE, SECOND_NS, Camera, image_of, values_of
-from test.ros.processes import Executable, wait_until
+from test.ros.processes import Executable, make_listener, wait_until
 from test.ros.small_map import NUM_PLACES, VIEWS_OF_A_PLACE, position
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -39,10 +40,25 @@ def node(place_map_path):
         yield running
 
 
-@pytest.fixture
-def camera(node, listener):
-    """Publishes one message of an image and waits for its status."""
+@pytest.fixture(scope='module')
+def listener():
+    """One for all tests here: the node has to discover it only once."""
+    made = make_listener()
+    yield made
+    made.end()
+    rclpy.try_shutdown()
+
+
+@pytest.fixture(scope='module')
+def found_camera(node, listener):
     return Camera(listener)
+
+
+@pytest.fixture
+def camera(found_camera):
+    """Publishes one message of an image and waits for its status."""
+    found_camera.answers.clear()
+    return found_camera
 
 
 def change_state(listener, transition):
@@ -125,11 +141,12 @@ def test_a_bad_image_is_reported_and_the_node_lives_on(camera, name):
     fields, words = BAD_IMAGES[name]
     fields = {'height': 4, 'width': 4, **fields}
     fields['data'] = array('B', fields.get('data', b''))
-    bad = Image(header=header_at(50 * SECOND_NS, 'front'), **fields)
+    second = 50 + 2 * list(BAD_IMAGES).index(name)
+    bad = Image(header=header_at(second * SECOND_NS, 'front'), **fields)
     answer = camera.show(bad)
     assert (answer['state'], answer['reason']) == ('REJECTED', 'IMAGE_QUALITY')
     assert words in camera.answers[-1].message
-    assert camera.show(image_of(1, 51 * SECOND_NS))['state'] == 'ACCEPTED'
+    assert camera.show(image_of(1, (second + 1) * SECOND_NS))['state'] == 'ACCEPTED'
 
 
 def test_odometry_is_taken_and_counted(node, listener, camera):
@@ -230,8 +247,7 @@ def test_enable_pauses_the_answers(node, listener, camera):
     paused = listener.ask(SetBool, f'{NODE}/enable', SetBool.Request(data=False))
     assert paused.success
     reports = listener.listen(DiagnosticArray, '/diagnostics')
-    wait_until(lambda: len(reports) >= 1)
-    assert '~/enable' in reports[-1].status[0].message
+    wait_until(lambda: reports and '~/enable' in reports[-1].status[0].message)
     assert listener.ask(SetBool, f'{NODE}/enable', SetBool.Request(data=True)).success
     assert camera.show(image_of(2, 210 * SECOND_NS))['state'] == 'ACCEPTED'
     assert listener.ask(Trigger, f'{NODE}/reset').success
