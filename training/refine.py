@@ -59,7 +59,7 @@ def refine(experiment: Experiment, folder: RunFolder, processes: Processes) -> N
     before = MapsBefore(model)
     views = _views(experiment, model, processes)
     bank = _bank(experiment, folder, processes, views, before)
-    run = Refinement(experiment, model, processes)
+    run = Refinement(experiment, model, views, processes)
     if folder.checkpoint.exists():
         run.restore(folder.checkpoint)
     _advance(run, _batches(experiment, run, bank, views), folder)
@@ -74,8 +74,8 @@ def _advance(run: Refinement, batches: PlaceBatches, folder: RunFolder) -> None:
     loaded = DataLoader(left, batch_size=None, num_workers=1, prefetch_factor=2)
     losses: list[tuple[float, float]] = []
     bar = tqdm(loaded, 'refine', initial=run.step, total=len(batches), disable=None)
-    for inputs, maps, different in bar:
-        losses.append(run.advance(inputs, maps, different))
+    for inputs, maps, groups in bar:
+        losses.append(run.advance(inputs, maps, groups))
         is_last = run.step == len(batches)
         if run.processes.writes and (run.step % LOG_EVERY == 0 or is_last):
             places, anchor = (float(each) for each in np.mean(losses, axis=0))
@@ -149,7 +149,7 @@ def _batches(
         bank,
         views,
         experiment.section(AugmentationConfig),
-        (config.steps, config.places_per_batch, config.different_m),
+        (config.steps, config.places_per_batch),
         (experiment.seed, run.processes.rank),
     )
 

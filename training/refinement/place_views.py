@@ -1,4 +1,4 @@
-"""Groups of views of one place, and which of two groups are certainly different places."""
+"""Groups of views of one place, and which two groups certainly show different places."""
 
 from __future__ import annotations
 
@@ -83,17 +83,18 @@ class PlaceViews:
         made = [preprocess(view, self._preprocessing) for view in views]
         return torch.from_numpy(np.concatenate(made))
 
-    def others(self, groups: NDArray[np.int64], distance_m: float) -> NDArray[np.bool_]:
-        """(n, n) whether two groups are certainly of different places.
+    def different(
+        self, groups: NDArray[np.int64], others: NDArray[np.int64], distance_m: float
+    ) -> NDArray[np.bool_]:
+        """(n, m) whether a group and another are certainly of different places.
 
         Places of one source that are closer than the distance may be one place.
         """
-        source, place, points = self.source[groups], self.place[groups], self.positions_m[groups]
-        apart_m = np.linalg.norm(points[:, None] - points[None], axis=2)
-        one_source = source[:, None] == source[None]
+        a, b = groups[:, None], others[None]
+        apart_m = np.linalg.norm(self.positions_m[a] - self.positions_m[b], axis=2)
         # Unknown positions compare as not near.
-        near = one_source & (apart_m < distance_m)
-        return (place[:, None] != place[None]) & ~near
+        near = (self.source[a] == self.source[b]) & (apart_m < distance_m)
+        return (self.place[a] != self.place[b]) & ~near
 
     def _views(self, group: int) -> list[NDArray[np.uint8]]:
         source = self._sources[self.source[group]]
@@ -103,14 +104,14 @@ class PlaceViews:
 
 
 class PlaceBatches(Dataset[tuple[Tensor, Tensor, Tensor]]):
-    """Item `step` is that step's batch: views under other light, anchors, what is different."""
+    """Item `step` is that step's batch: views under other light, their anchors and groups."""
 
     def __init__(
         self,
         bank: ViewBank,
         views: PlaceViews,
         augmentation: AugmentationConfig,
-        batch: tuple[int, int, float],
+        batch: tuple[int, int],
         seed: Sequence[int],
     ) -> None:
         """Draw from a bank.
@@ -119,20 +120,20 @@ class PlaceBatches(Dataset[tuple[Tensor, Tensor, Tensor]]):
             bank: views, and the maps that the network had of them before.
             views: which place each group shows.
             augmentation: how views are changed.
-            batch: steps, places in a batch, and the distance from which places are different, m.
+            batch: steps, and places in a batch.
             seed: decides everything, together with the step.
         """
         self._bank = bank
         self._views = views
         self._augmentation = augmentation
-        self._steps, self._places, self._distance_m = batch
+        self._steps, self._places = batch
         self._seed = tuple(seed)
 
     def __len__(self) -> int:
         return self._steps
 
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Inputs (P * K, 3, s, s), maps (P * K, C, h, w) float32, and different (P, P) bool.
+        """Inputs (P * K, 3, s, s), maps (P * K, C, h, w) float32, and groups (P,) int64.
 
         The views of a place stand together.
         """
@@ -143,5 +144,4 @@ class PlaceBatches(Dataset[tuple[Tensor, Tensor, Tensor]]):
         changed = [augment(self._bank.views[row], rng, self._augmentation) for row in rows]
         (kept,) = self._bank.maps
         maps = torch.from_numpy(kept[rows].astype(np.float32)).permute(0, 3, 1, 2)
-        others = torch.from_numpy(self._views.others(groups, self._distance_m))
-        return self._views.inputs(changed), maps, others
+        return self._views.inputs(changed), maps, torch.from_numpy(groups)

@@ -44,6 +44,8 @@ from training.loop.optimiser import (
     warm_half_cosine,
 )
 from training.loop.parallel import Processes
+from training.refinement.memory import DescriptorMemory
+from training.refinement.place_views import PlaceViews
 from training.refinement.similarity import SimilarityConfig, multi_similarity
 from training.trunk.student import distillation_loss
 
@@ -66,6 +68,12 @@ class RefinementConfig(Config):
         unit='m',
         low=0.0,
         high=1e5,
+    )
+    memory: int = setting(
+        4096,
+        'descriptors of the steps before that each view is compared with, too',
+        low=0,
+        high=10_000_000,
     )
     steps: int = setting(800, 'optimiser steps', low=1, high=10_000_000)
     learning_rate: float = setting(
@@ -129,8 +137,16 @@ class _Refined(nn.Module):
 class Refinement:
     """One run: built from its experiment, advanced step by step, saved and restored."""
 
-    def __init__(self, experiment: Experiment, model: VprModel, processes: Processes) -> None:
+    def __init__(
+        self, experiment: Experiment, model: VprModel, places: PlaceViews, processes: Processes
+    ) -> None:
         """Begin with this network.
+
+        Args:
+            experiment: its sections `refinement` and `similarity`.
+            model: the network; it is trained itself.
+            places: tells which groups show different places.
+            processes: who trains beside.
 
         Raises:
             WeightsError: it has no whitening.
@@ -144,6 +160,8 @@ class Refinement:
         self.similarity = experiment.section(SimilarityConfig)
         self.processes = processes
         self.step = 0
+        self._places = places
+        self.memory = DescriptorMemory(self.config.memory, model.descriptor_dim, processes.device)
         self._seed = experiment.seed
         self._start = {name: value.clone() for name, value in model.state_dict().items()}
         self._origin = model.provenance
@@ -168,13 +186,13 @@ class Refinement:
             {'params': whitening, 'highest': self.config.projection_rate * scale},
         ]
 
-    def advance(self, inputs: Tensor, maps: Tensor, different: Tensor) -> tuple[float, float]:
+    def advance(self, inputs: Tensor, maps: Tensor, groups: Tensor) -> tuple[float, float]:
         """One optimiser step; both losses before it: of places, and of the anchor.
 
         Args:
             inputs: (P * K, 3, h, w) altered views, those of a place together.
             maps: (P * K, R, h', w') the maps before, of the clean views.
-            different: (P, P) bool: certainly different places.
+            groups: (P,) int64 the places.
 
         Raises:
             WeightsError: a loss is not finite.
@@ -186,8 +204,8 @@ class Refinement:
         device = self.processes.device
         batch = inputs.to(device).contiguous(memory_format=torch.channels_last)
         found, descriptors = self.network(batch)
-        same, other = self._pairs(different.to(device))
-        places = multi_similarity(descriptors @ descriptors.T, same, other, self.similarity)
+        views = groups.to(device).repeat_interleave(self.config.views_per_place)
+        places = self._places_loss(descriptors, views)
         anchor = distillation_loss(found, maps.to(device))
         loss = places + self.config.anchor * anchor
         if not bool(loss.isfinite()):
@@ -199,16 +217,35 @@ class Refinement:
         loss.backward()
         self.optimiser.step()
         self.average.update_parameters(self.model)
+        self._remember(descriptors.detach(), views)
         self.step += 1
         return places.item(), anchor.item()
 
-    def _pairs(self, different: Tensor) -> tuple[Tensor, Tensor]:
-        """(n, n) bool each: views of one place, and of places that are certainly different."""
-        each = self.config.views_per_place
-        number = torch.arange(len(different), device=different.device).repeat_interleave(each)
-        same = number[:, None] == number[None]
+    def _places_loss(self, descriptors: Tensor, views: Tensor) -> Tensor:
+        """The loss of views (n, D) of these groups (n,), beside each other and the memory."""
+        filled = self.memory.groups >= 0
+        beside = torch.cat([descriptors, self.memory.descriptors[filled]])
+        groups = torch.cat([views, self.memory.groups[filled]])
+        other = self._places.different(
+            views.cpu().numpy(), groups.cpu().numpy(), self.config.different_m
+        )
+        same = torch.zeros_like(views[:, None] == groups[None])
+        # A view of the same group in the memory is the same picture: too easy to learn from.
+        same[:, : len(views)] = views[:, None] == views[None]
         same.fill_diagonal_(False)
-        return same, different[number][:, number]
+        return multi_similarity(
+            descriptors @ beside.T,
+            same,
+            torch.from_numpy(other).to(views.device),
+            self.similarity,
+        )
+
+    def _remember(self, descriptors: Tensor, views: Tensor) -> None:
+        """Put a step of all processes into the memory of each."""
+        total = len(views) * self.processes.world
+        self.memory.add(
+            self.processes.gather(descriptors, total), self.processes.gather(views, total)
+        )
 
     def result(self) -> VprModel:
         """The averaged network, mixed with the start; on the CPU, in evaluation mode."""
@@ -238,6 +275,8 @@ class Refinement:
             **named('model', self.model.state_dict()),
             **named('average', self.average.state_dict()),
             **named('optimiser', flatten_optimiser(self.optimiser)),
+            'memory.descriptors': self.memory.descriptors,
+            'memory.groups': self.memory.groups,
         }
         save_checkpoint(path, tensors, {'step': self.step})
 
@@ -251,4 +290,5 @@ class Refinement:
         load_into(self.model, unnamed('model', tensors), path)
         load_into(self.average, unnamed('average', tensors), path)
         restore_optimiser(self.optimiser, unnamed('optimiser', tensors))
+        self.memory.add(tensors['memory.descriptors'], tensors['memory.groups'])
         self.step = int(state['step'])

@@ -38,9 +38,9 @@ def multi_similarity(
     """The mean loss over the views that have a view of the same place; 0 where none has one.
 
     Args:
-        similarity: (n, n) cosines.
-        same: (n, n) bool: two views of one place; False on the diagonal.
-        other: (n, n) bool: certainly not of one place.
+        similarity: (n, m) cosines of n views with themselves and with m - n others.
+        same: (n, m) bool: two views of one place; False on the diagonal.
+        other: (n, m) bool: certainly not of one place.
         config: sharpness, threshold, margin.
     """
     positive, negative = _mined(similarity.detach(), same, other, config.margin)

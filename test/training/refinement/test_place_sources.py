@@ -137,7 +137,7 @@ def test_groups_follow_from_the_seed_and_near_places_are_not_different(tmp_path:
     whole, parts = one.clean_views(0, 80), [one.clean_views(block, 7) for block in range(12)]
     np.testing.assert_array_equal(np.concatenate(parts), whole)
     groups = np.array([int(np.flatnonzero(one.place == place)[0]) for place in (0, 1, 3)])
-    assert one.others(groups, 40.0).tolist() == (~np.eye(3, dtype=bool)).tolist()
+    assert one.different(groups, groups, 40.0).tolist() == (~np.eye(3, dtype=bool)).tolist()
     # Places 0 and 1 are 100 m apart and of one source, the third is of another source.
-    near = one.others(groups, 150.0)
-    assert not near[0, 1] and near[0, 2] and near[1, 2]
+    near = one.different(groups[:2], groups, 150.0)
+    assert near.tolist() == [[False, False, True], [False, False, True]]

@@ -1,6 +1,7 @@
 import csv
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -8,6 +9,12 @@ from ghost_vpr_ros.core.model.weights import load_model, save_model
 from test.core.model.tiny_model import tiny_model
 from test.training.tiny_places import write_places
 from training import refine
+from training.experiment import read_experiment
+from training.loop.parallel import Processes
+from training.refinement.memory import DescriptorMemory
+from training.refinement.moved_view import MotionConfig
+from training.refinement.place_sources import SameView
+from training.refinement.place_views import PlaceViews
 from training.refinement.refinement import Refinement
 
 EXPERIMENT = """
@@ -18,6 +25,7 @@ refinement:
   views_per_place: 2
   places_per_batch: 3
   steps: 4
+  memory: 10
   train_from: stage5
   average_decay: 0.5
   checkpoint_every: 1
@@ -97,6 +105,37 @@ def test_the_whole_start_kept_is_the_start(folder, tmp_path) -> None:
     found = load_model(tmp_path / 'run' / 'weights.safetensors').state_dict()
     for name, value in load_model(folder / 'start.safetensors').state_dict().items():
         torch.testing.assert_close(found[name], value, atol=1e-7, rtol=0.0)
+
+
+def test_the_memory_keeps_the_latest_descriptors_first() -> None:
+    memory = DescriptorMemory(3, 2, torch.device('cpu'))
+    memory.add(torch.full((2, 2), 1.0), torch.tensor([4, 5]))
+    assert memory.groups.tolist() == [4, 5, -1]
+    memory.add(torch.full((2, 2), 2.0), torch.tensor([6, 7]))
+    assert memory.groups.tolist() == [6, 7, 4]
+    assert memory.descriptors[:, 0].tolist() == [2.0, 2.0, 1.0]
+
+
+def test_a_remembered_place_is_pushed_away_and_its_own_views_are_not(folder) -> None:
+    model = load_model(folder / 'start.safetensors')
+    experiment = read_experiment(folder / 'experiment.yaml', [])
+    places = PlaceViews(
+        [(1.0, SameView([[], []], MotionConfig()))], 20, 2, model.preprocessing, 0, ''
+    )
+    first, second = (int(np.flatnonzero(places.place == place)[0]) for place in (0, 1))
+    run = Refinement(experiment, model, places, Processes(0, 1, torch.device('cpu')))
+    inputs = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        maps = model.feature_map(inputs)
+        known = model.whitening(model.pooling(maps))
+
+    def loss(remembered: int) -> float:
+        again = Refinement(experiment, model, places, run.processes)
+        again.memory.add(known, torch.tensor([remembered, remembered]))
+        return again.advance(inputs, maps, torch.tensor([first]))[0]
+
+    assert loss(first) == 0.0
+    assert loss(second) > 0.5
 
 
 @pytest.mark.parametrize(
