@@ -50,8 +50,7 @@ def distill(experiment: Experiment, folder: RunFolder, processes: Processes) -> 
     views = _views(experiment, run, processes.rank)
     dataset = _batches(experiment, run, views, folder, processes)
     left: Dataset[Any] = Subset(dataset, range(run.step, len(dataset)))
-    # Batches are made by a process beside this one.
-    batches = DataLoader(left, batch_size=None, num_workers=1, prefetch_factor=4)
+    batches = DataLoader(left, batch_size=None, num_workers=processes.loaders, prefetch_factor=4)
     losses: list[float] = []
     bar = tqdm(batches, 'distill', initial=run.step, total=run.config.steps, disable=None)
     for first, changed in bar:

@@ -35,6 +35,7 @@ from training.entry import finish, new_parser
 from training.experiment import Experiment, read_experiment, read_mapping
 from training.head.whitening import WhiteningConfig
 from training.measure.protocols import PROTOCOLS, Protocol, open_protocol, read_protocols
+from training.refinement.refinement import RefinementConfig
 from training.tables.plan import STAGES
 from training.trunk.classification import ClassificationConfig
 from training.trunk.distillation import DistillationConfig
@@ -343,17 +344,19 @@ def sources_of(experiment: Experiment, stages: Sequence[str], notes: Notes) -> l
 
     Args:
         experiment: whose configuration names them.
-        stages: some of pretrain, distill, train, whiten.
+        stages: some of pretrain, distill, train, whiten, refine.
         notes: for the sentence of each.
     """
     whitening = experiment.section(WhiteningConfig).images
     sets: tuple[DataConfig, ...] = experiment.data.get('train', ())
     photos = experiment.section(DistillationConfig).photos
+    places = experiment.section(RefinementConfig).places
     used: dict[str, Sequence[str | DataConfig]] = {
         'pretrain': experiment.section(ClassificationConfig).folders,
         'distill': [text.partition(' ')[2] for text in photos],
         'train': sets,
         'whiten': whitening or sets,
+        'refine': [_images_of(text) for text in places],
     }
     return [
         _source(stage, each, notes)
@@ -361,6 +364,12 @@ def sources_of(experiment: Experiment, stages: Sequence[str], notes: Notes) -> l
         if stage in stages
         for each in found
     ]
+
+
+def _images_of(places: str) -> str:
+    """`PATH [COLUMN=VALUE ...]` of a source of places, queries and database alike."""
+    words = places.split()[2:]
+    return ' '.join(word for word in words if not word.startswith(('queries:', 'database:')))
 
 
 def _source(stage: str, what: str | DataConfig, notes: Notes) -> Source:

@@ -70,8 +70,9 @@ def refine(experiment: Experiment, folder: RunFolder, processes: Processes) -> N
 def _advance(run: Refinement, batches: PlaceBatches, folder: RunFolder) -> None:
     """All steps that are left."""
     left = Subset(batches, range(run.step, len(batches)))
-    # Batches are made by a process beside this one.
-    loaded = DataLoader(left, batch_size=None, num_workers=1, prefetch_factor=2)
+    loaded = DataLoader(
+        left, batch_size=None, num_workers=run.processes.loaders, prefetch_factor=2
+    )
     losses: list[tuple[float, float]] = []
     bar = tqdm(loaded, 'refine', initial=run.step, total=len(batches), disable=None)
     for inputs, maps, groups in bar:

@@ -27,6 +27,7 @@ CONFIG = """
 seed: 7
 data: {{train: {{path: [{root}], split: train}}}}
 distillation: {{photos: ['2.5 {root} split=train'], steps: 123}}
+refinement: {{places: ['1 pairs {root} split=train queries:role=query database:role=database']}}
 """
 NOTES_TEXT = """
 data: {places: 'invented scenes, CC0'}
@@ -123,10 +124,11 @@ def test_the_card_follows_from_the_facts_alone(model, tmp_path):
 def test_the_sources_are_those_of_the_stages_that_were_run(tmp_path):
     experiment = read_experiment(write_experiment(tmp_path, CONFIG))
     text, notes = f'{tmp_path / "places"} split=train', Notes({'places': 'x'}, (), (), ())
-    found = sources_of(experiment, ['train', 'distill'], notes)
+    found = sources_of(experiment, ['refine', 'train', 'distill'], notes)
     assert [(source.use, source.text, source.note) for source in found] == [
         ('distill', text, 'x'),
         ('train', text, 'x'),
+        ('refine', text, 'x'),
     ]
 
 
@@ -163,7 +165,7 @@ def test_a_file_that_is_not_of_evaluate_is_refused(tmp_path, model, capsys):
 def test_the_notes_of_the_repository_describe_the_data_of_its_recipe():
     notes = read_notes(NOTES)
     experiment = read_experiment(Path('training/configs/ghost_vpr.yaml'))
-    found = sources_of(experiment, ['distill', 'train', 'whiten'], notes)
+    found = sources_of(experiment, ['distill', 'train', 'whiten', 'refine'], notes)
     assert found
     assert [source.text for source in found if not source.note] == []
     assert notes.never_trained_on and notes.intended_use and notes.limits

@@ -70,6 +70,13 @@ class Processes:
         """This process's share of any list: every world-th item."""
         return slice(self.rank, None, self.world)
 
+    @property
+    def loaders(self) -> int:
+        """Processes that make this one's batches: one beside a CPU, all cores' share for a GPU."""
+        if self.device.type == 'cpu':
+            return 1
+        return max(1, (os.cpu_count() or 1) // self.world - 1)
+
     def wrap(self, module: nn.Module, *, same_buffers: bool) -> nn.Module:
         """The module with gradients averaged over all processes; itself where there is one.
 

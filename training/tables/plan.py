@@ -17,7 +17,7 @@ CONFIGS = Path(__file__).parents[1] / 'configs'
 
 TABLES = CONFIGS / 'tables'
 
-STAGES = ('pretrain', 'distill', 'initialise', 'train', 'whiten')
+STAGES = ('pretrain', 'distill', 'initialise', 'train', 'whiten', 'refine')
 """Commands that make weights, in the only order in which they can follow each other."""
 
 BASELINE = 'rootsift'

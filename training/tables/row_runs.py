@@ -56,6 +56,7 @@ _SECTIONS = {
         'semantics',
     ),
     'whiten': ('whitening', 'deployment', 'augmentation'),
+    'refine': ('refinement', 'similarity', 'motion', 'pairs', 'augmentation'),
     'rootsift': ('whitening',),
 }
 """Stage -> sections of the experiment that it reads."""
@@ -110,8 +111,10 @@ def _files_of(values: Mapping[str, Any]) -> list[str]:
     semantics = values.get('semantics', {})
     photos = [text.split()[1] for text in values.get('distillation', {}).get('photos', [])]
     images = [text.split()[0] for text in values.get('whitening', {}).get('images', [])]
+    places = [text.split()[2] for text in values.get('refinement', {}).get('places', [])]
     named = [
         *photos,
+        *places,
         *values.get('classification', {}).get('folders', []),
         *images,
         *(path for each in sets for path in each['path']),
@@ -151,7 +154,7 @@ DONE_NAME = 'done.json'
 
 MAPS_NAME = 'maps'
 
-_RUN_FOLDERS = ('pretrain', 'distill', 'train')
+_RUN_FOLDERS = ('pretrain', 'distill', 'train', 'refine')
 """Stages that write a folder and can be resumed; the others write one file."""
 
 _KEEPS_TRUNK = ('initialise', 'train', 'whiten')

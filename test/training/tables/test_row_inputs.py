@@ -15,6 +15,7 @@ model: {{clusters: 4}}
 init: {folder}/init.safetensors
 data: {{train: {{path: [{folder}/places], split: train}}}}
 distillation: {{photos: [2 {folder}/photos], steps: 10}}
+refinement: {{places: [1 photos {folder}/photos]}}
 loss: {{margin: 0.2}}
 """
 
@@ -73,8 +74,9 @@ def test_files_count(experiment: Experiment, tmp_path: Path) -> None:
     changed = digest('train', experiment)
     assert changed != train
     assert digest('distill', experiment) == distill
+    refine = digest('refine', experiment)
     (tmp_path / 'photos' / 'b.jpg').write_bytes(b'1')
-    assert digest('distill', experiment) != distill
+    assert digest('distill', experiment) != distill and digest('refine', experiment) != refine
     (tmp_path / 'init.safetensors').write_bytes(b'others.')
     assert digest('train', experiment) != changed
     # After another stage the weights are that stage's.
