@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -55,7 +56,11 @@ def refine(experiment: Experiment, folder: RunFolder, processes: Processes) -> N
     make_deterministic(experiment.seed)
     if not experiment.init:
         raise ConfigError('init: expected weights to refine, found none; name them with --init')
+    config = experiment.section(RefinementConfig)
     model = load_model(expanded(experiment.init))
+    deployed = model.preprocessing
+    side_px = config.view_px or deployed.width_px
+    model.preprocessing = replace(deployed, width_px=side_px, height_px=side_px)
     before = MapsBefore(model)
     views = _views(experiment, model, processes)
     bank = _bank(experiment, folder, processes, views, before)
@@ -64,7 +69,9 @@ def refine(experiment: Experiment, folder: RunFolder, processes: Processes) -> N
         run.restore(folder.checkpoint)
     _advance(run, _batches(experiment, run, bank, views), folder)
     if processes.writes:
-        save_model(run.result(), folder.weights)
+        result = run.result()
+        result.preprocessing = deployed
+        save_model(result, folder.weights, half=config.half)
 
 
 def _advance(run: Refinement, batches: PlaceBatches, folder: RunFolder) -> None:

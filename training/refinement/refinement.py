@@ -61,6 +61,7 @@ class RefinementConfig(Config):
     )
     groups: int = setting(3000, 'groups of views that are made once', low=2, high=10_000_000)
     views_per_place: int = setting(4, 'views in a group', low=2, high=32)
+    view_px: int = setting(0, 'side of a view; 0: width of the input', unit='px', low=0, high=4096)
     places_per_batch: int = setting(16, 'groups in a step, for each process', low=2, high=4096)
     different_m: float = setting(
         40.0,
@@ -92,6 +93,7 @@ class RefinementConfig(Config):
         0.99, 'decay of the running average of weights that is the result', low=0.0, high=1.0
     )
     keep: float = setting(0.0, 'share of the start in the result', low=0.0, high=1.0)
+    half: bool = setting(False, 'round the result, as `training.whiten --half` does')
     checkpoint_every: int = setting(50, 'steps between checkpoints', low=1, high=1_000_000)
 
     def __post_init__(self) -> None:
