@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from benchmarks.machine import begin_again_with, describe_machine, load_average
 from benchmarks.recall_over_time import page, times
 from benchmarks.recall_over_time.method import Files, Method
-from benchmarks.recall_over_time.networks import OURS, SHIPPED_PX, networks, untrained_networks
+from benchmarks.recall_over_time.networks import networks, untrained_networks
 from benchmarks.recall_over_time.other_methods import other_methods
 from benchmarks.recall_over_time.other_work import BUSY_SHARE, OtherWork, look
 from benchmarks.recall_over_time.panel_recalls import (
@@ -57,14 +57,8 @@ def methods(quick: bool = False) -> list[Method]:
     """Everything that is compared; with `quick` two that need no data."""
     with_recall = [*other_methods(), *networks()]
     if quick:
-        return [m for m in with_recall if m.group == 'thumbnail' or _is_default(m)]
+        return [m for m in with_recall if m.group == 'thumbnail' or m.is_default]
     return [*with_recall, *untrained_networks()]
-
-
-def _is_default(method: Method) -> bool:
-    """Whether this is the shipped network as the node runs it where OpenVINO is installed."""
-    how = (method.group, method.engine, method.precision, method.size_px)
-    return how == (OURS, 'openvino', 'float32', SHIPPED_PX)
 
 
 def whole_panel() -> Panel:
@@ -203,6 +197,8 @@ def run(options: argparse.Namespace) -> None:
         report['command'] = options.command
         check_quiet(report['share_of_others'][1], options.busy)
         write_whole(options.out, (json.dumps(report, indent=1) + '\n').encode(), durable=False)
+    if options.only == 'recalls' and not options.out.is_file():
+        page.write_recalls(read_recalls(options.recalls), options.page)
     if options.only != 'recalls':
         report = json.loads(options.out.read_text())
         page.write(report, read_recalls(options.recalls), options.page, options.picture)

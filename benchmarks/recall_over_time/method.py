@@ -61,6 +61,7 @@ class Method:
         make: reads or makes its files, and returns it ready to run.
         shorter: prefixes of its descriptor that are scored as well.
         has_recall: whether it has trained weights; without, only its time counts.
+        is_default: the shipped network as the node runs it where OpenVINO is installed.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Method:
     make: Callable[[Files], Describer]
     shorter: tuple[int, ...] = ()
     has_recall: bool = True
+    is_default: bool = False
 
     @property
     def recall_name(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,7 +24,7 @@ from ghost_vpr_ros.core.engine.onnxruntime_engine import OnnxRuntimeEngine
 from ghost_vpr_ros.core.engine.openvino_engine import OpenVinoEngine
 from ghost_vpr_ros.core.engine.quantisation import quantised_graph
 from ghost_vpr_ros.core.engine.torch_engine import TorchEngine
-from ghost_vpr_ros.core.model.default_weights import load_default_model
+from ghost_vpr_ros.core.model.default_weights import default_weights, load_default_model
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.preprocessing import pixel_batch
 from ghost_vpr_ros.core.whole_file import write_whole
@@ -34,7 +33,8 @@ OURS = 'ours'
 FROZEN = 'EfficientNet-Lite0, frozen'
 UNTRAINED = 'without weights here'
 SIZES_PX = (224, 320, 448)
-SHIPPED_PX = 320
+"""Of our input, besides the one that the shipped weights were trained for."""
+
 OTHERS_PX = 320
 """Side of the input of every method of others that has recall."""
 
@@ -69,16 +69,31 @@ class Network:
 
 
 def networks() -> list[Method]:
-    """All that this machine can run, the shipped one first."""
-    sizes = sorted(SIZES_PX, key=lambda size_px: size_px != SHIPPED_PX)
+    """All that this machine can run, the shipped network first."""
+    shipped_px = default_weights().preprocessing.width_px
+    sizes = dict.fromkeys((shipped_px, *SIZES_PX))
     able = [each for each in ENGINES if not engine_problem(_engine_name(*each))]
     ours = [
-        _method(OURS, *each, size_px, partial(_ours, *each, size_px), SHORTER)
+        Method(
+            _name(OURS, *each, size_px),
+            OURS,
+            *each,
+            size_px,
+            partial(_ours, *each, size_px),
+            SHORTER,
+            is_default=(size_px, *each) == (shipped_px, *ENGINES[0]),
+        )
         for size_px in sizes
         for each in able
     ]
     others = [
-        _method(f'{FROZEN}, {pooling}', *each, OTHERS_PX, partial(_frozen, pooling, *each))
+        Method(
+            _name(f'{FROZEN}, {pooling}', *each, OTHERS_PX),
+            f'{FROZEN}, {pooling}',
+            *each,
+            OTHERS_PX,
+            partial(_frozen, pooling, *each),
+        )
         for pooling in POOLINGS
         for each in able
         if each[1] == 'float32'
@@ -102,16 +117,8 @@ def untrained_networks() -> list[Method]:
     ]
 
 
-def _method(
-    group: str,
-    engine: str,
-    precision: str,
-    size_px: int,
-    make: Callable[[Files], Describer],
-    shorter: tuple[int, ...] = (),
-) -> Method:
-    name = f'{group}, {size_px} px, {engine}, {precision}'
-    return Method(name, group, engine, precision, size_px, make, shorter)
+def _name(group: str, engine: str, precision: str, size_px: int) -> str:
+    return f'{group}, {size_px} px, {engine}, {precision}'
 
 
 def _engine_name(engine: str, precision: str) -> str:

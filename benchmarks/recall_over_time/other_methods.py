@@ -35,7 +35,7 @@ ORB_FEATURES = 500
 ORB_LEAST_CONTRAST = 7
 """Of FAST corners; OpenCV's own 20 finds few in dark images."""
 
-XFEAT_FEATURES = 512
+XFEAT_FEATURES = 256
 THUMBNAIL_PX, PATCH_PX = 64, 8
 
 _SIZE = PreprocessingConfig(width_px=SIZE_PX, height_px=SIZE_PX)
@@ -218,7 +218,7 @@ class XFeatVotes:
         self.version = f'{package}/{XFEAT_FEATURES}'
 
     def describe(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(512, 64) unit-norm local features; zeros where an image has fewer."""
+        """(256, 64) unit-norm local features; zeros where an image has fewer."""
         pixels = torch.from_numpy(pixel_batch(image, _SIZE)).permute(0, 3, 1, 2).float()
         features = self._network.detectAndCompute(pixels)[0]['descriptors'].numpy()
         found = np.zeros((XFEAT_FEATURES, features.shape[1]), np.float32)

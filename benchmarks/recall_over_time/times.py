@@ -102,6 +102,7 @@ def figures(timed: Timed) -> dict[str, Any]:
         'engine': timed.method.engine,
         'precision': timed.method.precision,
         'size_px': timed.method.size_px,
+        'is_default': timed.method.is_default,
         'p25_ms': float(low),
         'p50_ms': float(median),
         'p75_ms': float(high),

@@ -274,6 +274,7 @@ def test_a_busy_machine_is_refused_unless_allowed():
 
 def report_of(**more):
     default = {'engine': 'openvino', 'precision': 'float32', 'size_px': 320, 'numbers': 512}
+    default['is_default'] = True
     milliseconds = {'p25_ms': 7.9, 'p50_ms': 8.0, 'p75_ms': 8.2, 'search_p50_ms': 0.1}
     ours = {'name': 'ours', 'group': 'ours', **default, **milliseconds, 'recall_key': 'k'}
     untrained = {**ours, 'name': 'VGG16-NetVLAD', 'group': 'untrained', 'recall_key': ''}
@@ -306,6 +307,17 @@ def test_the_page_has_picture_table_machine_and_load(tmp_path: Path):
     assert (tmp_path / 'picture.png').read_bytes().startswith(b'\x89PNG')
     busy = '\n'.join(page.lines(report_of(share_of_others=[0.5, 0.6]), recalls))
     assert 'The machine was busy' in busy
+
+
+def test_before_times_are_measured_the_page_has_the_recalls(tmp_path: Path):
+    score = {'panel': 75.5, 'standard_error': 1.2, 'parts': {'corridor': 73.0}}
+    recalls = {
+        'orb | 1 | panel': {'9': {**score, 'panel': 40.0}},
+        'ours | 2 | panel': {'8': score},
+    }
+    page.write_recalls(recalls, tmp_path / 'page.md')
+    text = (tmp_path / 'page.md').read_text()
+    assert text.index('| ours | 8 | 75.5 | 1.2 | 73.0 |') < text.index('| orb | 9 | 40.0 |')
 
 
 @pytest.mark.slow
