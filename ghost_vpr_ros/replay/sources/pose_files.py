@@ -11,6 +11,7 @@ KITTI's camera looks along z with y down; here a camera's body looks along x wit
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,8 @@ from ghost_vpr_ros.replay.sources.image_sources import ImageSource
 
 _KITTI_NUMBERS, _TUM_NUMBERS = 12, 8
 _TIMES = 'times.txt'
+_MOST_SECONDS = (2**63 - 1) // 10**9
+_NOT_A_TURN = 0.1
 _BODY_R_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 """Optical axes (right, down, forward) seen from the body (forward, left, up)."""
 
@@ -47,7 +50,7 @@ def with_poses(source: ImageSource, path: Path, max_gap_s: float) -> ImageSource
         stamps = _stamps_of_kitti(source, path, len(rows))
         poses = [_pose_of_kitti(row) for row in rows]
         return replace(source, frames=_in_order(source, poses, stamps, path))
-    stamps_ns = [round(1e9 * row[0]) for row in rows.tolist()]
+    stamps_ns = _stamps_of_seconds(rows[:, 0], path)
     poses = [Pose(row[1:4], row[4:] / np.linalg.norm(row[4:])) for row in rows]
     if all(frame.stamp_ns == UNKNOWN_STAMP_NS for frame in source.frames):
         return replace(source, frames=_in_order(source, poses, stamps_ns, path))
@@ -85,7 +88,18 @@ def _stamps_of_kitti(source: ImageSource, path: Path, count: int) -> list[int] |
     seconds = _numbers(file)
     if seconds.shape != (count, 1):
         raise SourceError(f'{file}: expected {count} lines with a time each, found {len(seconds)}')
-    return [round(1e9 * value) for value in seconds[:, 0].tolist()]
+    return _stamps_of_seconds(seconds[:, 0], file)
+
+
+def _stamps_of_seconds(seconds: NDArray[np.float64], path: Path) -> list[int]:
+    """Nanoseconds; other units of the day are recognised by their size."""
+    odd = [value for value in seconds.tolist() if not 0.0 <= value <= _MOST_SECONDS]
+    if odd:
+        raise SourceError(
+            f'{path}: expected seconds of 0 .. {_MOST_SECONDS:.0f} as stamps, found {odd[0]:.12g}'
+            + ('; divide nanoseconds by 1e9' if odd[0] > 0 else '')
+        )
+    return [round(1e9 * value) for value in seconds.tolist()]
 
 
 def _pose_of_kitti(row: NDArray[np.float64]) -> Pose:
@@ -105,12 +119,21 @@ def _rows(path: Path) -> NDArray[np.float64]:
     is_bad = rows.shape[1] == _TUM_NUMBERS and (np.linalg.norm(rows[:, 4:], axis=1) < 0.5).any()
     if is_bad or not np.isfinite(rows).all():
         raise SourceError(f'{path}: expected finite numbers and unit quaternions, found others')
+    if rows.shape[1] == _KITTI_NUMBERS:
+        turns = rows.reshape(-1, 3, 4)[:, :, :3]
+        if np.abs(turns @ turns.transpose(0, 2, 1) - np.eye(3)).max() > _NOT_A_TURN:
+            raise SourceError(
+                f'{path}: expected rotation matrices as KITTI has them, found others'
+            )
     return rows
 
 
 def _numbers(path: Path) -> NDArray[np.float64]:
     try:
-        return np.loadtxt(path, dtype=np.float64, ndmin=2)
+        with warnings.catch_warnings():
+            # Of an empty file, which is refused by its shape.
+            warnings.simplefilter('ignore')
+            return np.loadtxt(path, dtype=np.float64, ndmin=2, encoding='utf-8-sig')
     except (OSError, ValueError) as error:
         raise SourceError(
             f'{path}: expected lines of numbers, the same count in each, found {error}'

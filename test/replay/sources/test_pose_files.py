@@ -82,3 +82,18 @@ def test_what_is_no_file_of_poses_is_refused(tmp_path, text):
     path.write_text(text)
     with pytest.raises(SourceError, match=r'bad\.txt: expected'):
         with_poses(source(tmp_path), path, 1.0)
+
+
+@pytest.mark.parametrize('stamp', ['1.7e18', '-5', '1e300'])
+def test_stamps_of_another_unit_are_refused(tmp_path, stamp):
+    path = tmp_path / 'tum.txt'
+    path.write_text(f'\ufeff{stamp} 0 0 0 0 0 0 1\n', encoding='utf-8')
+    with pytest.raises(SourceError, match=r'expected seconds of 0 \.\.'):
+        with_poses(source(tmp_path), path, 1.0)
+
+
+def test_matrices_that_turn_nothing_are_refused(tmp_path):
+    path = tmp_path / 'poses.txt'
+    np.savetxt(path, np.arange(36.0).reshape(3, 12))
+    with pytest.raises(SourceError, match='rotation matrices'):
+        with_poses(source(tmp_path), path, 1.0)
