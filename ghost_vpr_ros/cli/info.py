@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ghost_vpr_ros.cli.deciding import deciding_text
 from ghost_vpr_ros.cli.progress import say_warnings
 from ghost_vpr_ros.cli.table import add_json_option, print_result
+from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS
 from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.core.fleet.database import SharedAddress, shared_address
 
@@ -132,16 +133,20 @@ def _map_values(place_map: MapReader) -> dict[str, Any]:
 
 def _calibration(calibration: Any) -> str | dict[str, Any]:
     if calibration is None:
-        return 'none: probabilities are learned from the map alone, see ghost-vpr calibrate'
+        return 'none, see ghost-vpr calibrate'
     return dict(vars(calibration))
 
 
 def _session(session: Any) -> dict[str, Any]:
     return {
         'keyframes': session.count,
-        'first_stamp_ns': session.first_stamp_ns,
-        'last_stamp_ns': session.last_stamp_ns,
+        'first_stamp_ns': _known_stamp(session.first_stamp_ns),
+        'last_stamp_ns': _known_stamp(session.last_stamp_ns),
     }
+
+
+def _known_stamp(stamp_ns: int) -> int | None:
+    return None if stamp_ns == UNKNOWN_STAMP_NS else stamp_ns
 
 
 def _describe_weights(path: Path) -> dict[str, Any]:

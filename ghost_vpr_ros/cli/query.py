@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Candidate, Hypothesis
-from ghost_vpr_ros.core.errors import OutputError
+from ghost_vpr_ros.core.errors import OutputError, SourceError
 from ghost_vpr_ros.replay.output_files import check_writable, without_nan, write_file
 
 if TYPE_CHECKING:
@@ -35,7 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         'map', metavar='MAP', type=Path, help='map file, or address of a shared map'
     )
-    parser.add_argument('images', metavar='IMAGE', nargs='+', type=Path, help='image files')
+    parser.add_argument(
+        'images', metavar='IMAGE', nargs='+', type=Path, help='image files, or folders of them'
+    )
     parser.add_argument('--model', metavar='WEIGHTS', help='weights that made the map')
     parser.add_argument(
         '--sheet', metavar='JPEG', type=Path, help='write a picture of queries and candidates'
@@ -63,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
     from ghost_vpr_ros.core.recognizer import PlaceRecognizer
 
     config, image_config = config_from(args, RecognizerConfig), config_from(args, ImageConfig)
+    args.images = _image_files(args.images)
     for picture in (args.sheet, args.attention):
         if picture is not None:
             _check_picture(picture, args)
@@ -91,6 +95,25 @@ def run(args: argparse.Namespace) -> int:
         subtitle = 'bright: cells that the query and its best candidate are similar by'
         _write_sheet(args.attention, args.map, subtitle, attention)
     return 0
+
+
+def _image_files(paths: Sequence[Path]) -> list[Path]:
+    """The images that are given, and those of given folders.
+
+    Raises:
+        SourceError: a folder holds none.
+    """
+    from ghost_vpr_ros.replay.sources.image_sources import list_images
+
+    files: list[Path] = []
+    for path in paths:
+        found = list_images(path) if path.is_dir() else [path]
+        if not found:
+            raise SourceError(
+                f'{path}: expected images in this folder, found none; check the path'
+            )
+        files += found
+    return files
 
 
 def _print(lines: list[dict[str, Any]], *, as_json: bool | None) -> None:

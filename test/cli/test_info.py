@@ -28,6 +28,11 @@ def test_a_map_describes_itself_and_its_model(program, built):
     assert values['model']['preprocessing']['width_px'] == 64
 
 
+def test_stamps_that_are_not_known_are_not_shown_as_numbers(program, built):
+    (session,) = json.loads(program('info', built, '--json').out)['sessions'].values()
+    assert session['first_stamp_ns'] is None and session['last_stamp_ns'] is None
+
+
 def test_weights_describe_themselves(program, weights):
     values = json.loads(program('info', weights, '--json').out)
     assert values['kind'] == 'weights'

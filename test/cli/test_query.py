@@ -33,6 +33,14 @@ def test_one_block_of_lines_for_each_image(program, built, query_image, folder):
     assert [line['name'] for line in lines] == ['003.jpg', '000.jpg']
 
 
+def test_a_folder_stands_for_its_images(program, built, folder, tmp_path):
+    outcome = program('query', built, folder, '--top-k', 1)
+    names = [json.loads(line)['name'] for line in outcome.out.splitlines()]
+    assert names == sorted(path.name for path in folder.glob('*.jpg'))
+    (tmp_path / 'empty').mkdir()
+    assert 'expected images in this folder' in program('query', built, tmp_path / 'empty').error
+
+
 def test_the_sheet_is_a_picture_of_query_and_candidates(program, built, query_image, tmp_path):
     sheet = tmp_path / 'sheet.jpg'
     assert program('query', built, query_image, '--sheet', sheet).status == 0
