@@ -88,6 +88,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _check_place(path: Path, append: bool) -> None:
     """Refuse before the work begins what could not be written after it."""
+    if path.is_dir():
+        raise MapError(f'{path} is a folder; name a file in it, such as {path / "places.map"}')
     if path.exists() and not append:
         raise MapError(
             f'{path}: the file exists already and is not changed; choose another name, or '

@@ -58,6 +58,11 @@ EXIT_KNOWN_ERROR = 1
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 _EXIT_BY_SIGNAL = 128
+_PATH_ERRORS = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ESTALE)
+"""Of a path that cannot even be looked at, whatever it was to be."""
+
+_PATH_STEP = 'check the path and the permissions of its folders'
+_SHOWN_CHARACTERS = 120
 _OUTPUT_ERRORS = (errno.ENOSPC, errno.EIO, errno.EBADF, errno.EDQUOT)
 
 
@@ -107,33 +112,37 @@ def main(argv: Sequence[str] | None = None) -> int:
     except GhostVprError as error:
         print(f'ghost-vpr: error: {_one_line(error)}', file=sys.stderr)
         return EXIT_KNOWN_ERROR
-    except ModuleNotFoundError as error:
-        hint = how_to_install(error.name or '')
-        if hint is None:
-            raise
-        needed = name_of(error.name or '')
-        print(
-            f'ghost-vpr: error: this needs {needed}, which is not installed; {hint}',
-            file=sys.stderr,
-        )
-        return EXIT_KNOWN_ERROR
     except KeyboardInterrupt:
         print('ghost-vpr: interrupted', file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         _silence_stdout()
         return EXIT_BROKEN_PIPE
-    except OSError as error:
-        if error.filename is not None or error.errno not in _OUTPUT_ERRORS:
+    except (ModuleNotFoundError, OSError) as error:
+        sentence = _sentence_of(error)
+        if sentence is None:
             raise
-        _silence_stdout()
-        print(
-            f'ghost-vpr: error: the output cannot be written ({error.strerror})', file=sys.stderr
-        )
+        print(f'ghost-vpr: error: {sentence}', file=sys.stderr)
         return EXIT_KNOWN_ERROR
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _sentence_of(error: ModuleNotFoundError | OSError) -> str | None:
+    """What a user can do about an error of the system; None where it is a defect of ours."""
+    if isinstance(error, ModuleNotFoundError):
+        hint, needed = how_to_install(error.name or ''), name_of(error.name or '')
+        return None if hint is None else f'this needs {needed}, which is not installed; {hint}'
+    if error.filename is not None:
+        is_known = error.errno in _PATH_ERRORS
+        return (
+            f'{_shortened(error.filename)}: {error.strerror}; {_PATH_STEP}' if is_known else None
+        )
+    if error.errno not in _OUTPUT_ERRORS:
+        return None
+    _silence_stdout()
+    return f'the output cannot be written ({error.strerror})'
 
 
 def _handle_signals() -> dict[signal.Signals, Any]:
@@ -165,6 +174,11 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 
 def _one_line(error: GhostVprError) -> str:
     return ' '.join(str(error).split())
+
+
+def _shortened(path: object) -> str:
+    text = os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else str(path)
+    return text if len(text) <= _SHOWN_CHARACTERS else f'{text[:_SHOWN_CHARACTERS]}...'
 
 
 def _silence_stdout() -> None:

@@ -244,6 +244,10 @@ def test_a_folder_where_a_file_belongs(program, folder, again, tmp_path):
     )
 
 
+def test_a_folder_where_a_map_belongs(program, folder, tmp_path):
+    assert 'is a folder; name a file in it' in program('build-map', folder, tmp_path, *TINY).error
+
+
 def test_a_device_that_is_not_there(program, built, query_image, tmp_path):
     query = ('query', built, query_image, '--device', 'cuda:99')
     assert_refused(program, tmp_path, *query, words=['cuda:99', 'CUDA devices'])

@@ -86,6 +86,19 @@ def test_output_on_a_full_disk_is_one_line(program, monkeypatch):
     assert program('doctor').error == 'the output cannot be written (No space left on device)'
 
 
+def test_a_name_that_is_too_long_is_one_line(program):
+    error = program('build-map', '.', 'a' * 300).error
+    assert 'File name too long' in error and len(error) < 300
+
+
+def test_a_folder_that_may_not_be_entered_is_one_line(program, monkeypatch):
+    def fail(args):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), 'maps/a.map')
+
+    monkeypatch.setattr(doctor, 'run', fail)
+    assert program('doctor').error.startswith('maps/a.map: Permission denied; check')
+
+
 def test_a_closed_standard_output_is_no_error(monkeypatch):
     monkeypatch.setattr(doctor, 'run', lambda args: print('unheard') or 0)
     monkeypatch.setattr(sys, 'stdout', None)
