@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.cli.model_options import add_engine_options, add_model_options, chosen_any_model
+from ghost_vpr_ros.cli.older_files import files_in, tell_older_files
 from ghost_vpr_ros.cli.options import (
     add_settings,
     add_where,
@@ -91,6 +92,7 @@ def run(args: argparse.Namespace) -> int:
     asked = sources_and_truth(args, config)
     descriptors = _given_descriptors(args, asked)
     make_output_folder(args.out)
+    before = files_in(args.out)
     if descriptors is None:
         database = asked.database
         model = chosen_any_model(args, database.frames, f'the database {database.name}')
@@ -104,6 +106,7 @@ def run(args: argparse.Namespace) -> int:
         print(
             f'\nwritten to {args.out}: report.html, metrics.json, per_query.csv and four pictures'
         )
+    tell_older_files(args.out, before)
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import errno
 import io
 import os
@@ -100,7 +101,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     defect of ours and shows its traceback.
     """
     argv = sys.argv[1:] if argv is None else argv
-    args = make_parser(argv).parse_args(argv)
+    parser = make_parser(argv)
+    args, strange = parser.parse_known_args(argv)
+    if strange:
+        parser.error(f'unrecognized arguments: {" ".join(strange)}{_hint(parser, args, strange)}')
     # What OpenCV logs of a damaged image is said in the error.
     os.environ.setdefault('OPENCV_LOG_LEVEL', 'SILENT')
     _print_any_name()
@@ -127,6 +131,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _hint(
+    parser: argparse.ArgumentParser, args: argparse.Namespace, strange: Sequence[str]
+) -> str:
+    """The option of the command that was probably meant."""
+    commands = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    known = list(commands.choices[args.command]._option_string_actions)
+    found = difflib.get_close_matches(strange[0].partition('=')[0], known, 1)
+    return f'; did you mean {found[0]}?' if found else f'; see ghost-vpr {args.command} --help'
 
 
 def _sentence_of(error: ModuleNotFoundError | OSError) -> str | None:

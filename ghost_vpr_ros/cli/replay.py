@@ -21,6 +21,7 @@ from ghost_vpr_ros.cli.closure_files import check_export, export_and_write
 from ghost_vpr_ros.cli.evaluate import describe_model, recall_lines
 from ghost_vpr_ros.cli.model_options import add_engine_options
 from ghost_vpr_ros.cli.odometry import add_odometry_option, known_odometry
+from ghost_vpr_ros.cli.older_files import files_in, tell_older_files
 from ghost_vpr_ros.cli.options import add_settings, config_from
 from ghost_vpr_ros.cli.pose_graph import (
     add_pose_graph_options,
@@ -131,6 +132,7 @@ def run(args: argparse.Namespace) -> int:
     )
     _tell_order(frames)
     make_output_folder(args.out)
+    before = files_in(args.out)
     with _open(args) as recognizer:
         reason = why_unjudged(frames, recognizer.place_map, is_named=is_named)
         if reason and is_named:
@@ -142,6 +144,7 @@ def run(args: argparse.Namespace) -> int:
         print('\n'.join(replay_lines(metrics)))
         exported = ''.join(f', {name}' for name in metrics.get('exported', ()))
         print(f'\nwritten to {args.out}: report.html, per_query.csv, metrics.json{exported}')
+    tell_older_files(args.out, before)
     return 0
 
 

@@ -77,6 +77,11 @@ def test_ctrl_c_exits_with_130(program, monkeypatch):
     assert (outcome.status, outcome.err) == (130, 'ghost-vpr: interrupted\n')
 
 
+def test_a_misspelt_option_is_told_with_the_nearest(capsys):
+    assert exit_code('query', 'a.map', 'b.jpg', '--topk', '1') == 2
+    assert 'unrecognized arguments: --topk 1; did you mean --top-k?' in capsys.readouterr().err
+
+
 def test_output_on_a_full_disk_is_one_line(program, monkeypatch):
     def fail(args):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -93,7 +93,7 @@ def test_what_a_drive_lacks_is_said_before_the_work(program, folder, built, tmp_
     program('make-bag', folder, tmp_path / 'bag')
     drive = (tmp_path / 'bag', built)
     error = replay(program, drive, tmp_path / 'out').err
-    assert 'nothing but static transforms' in error
+    assert 'the bag holds no fix, pose or odometry' in error
     assert 'walk.map holds no positions' in error and 'no odometry' in error
     drive = (tmp_path / 'bag', tmp_path / 'new.map')
     error = replay(program, drive, tmp_path / 'out', '--mode', 'map').err

@@ -6,6 +6,7 @@ downloaded.
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +72,9 @@ def _network(name: str) -> tuple[nn.Module, Any]:
             f'{TORCHVISION}{name}: expected the package torchvision, found none; pip install '
             'torchvision'
         ) from error
-    if name not in models.list_models(module=models):
-        some = ', '.join(models.list_models(module=models)[:6])
+    known = models.list_models(module=models)
+    if name not in known:
+        some = ', '.join(difflib.get_close_matches(name, known, 3) or known[:6])
         raise WeightsError(
             f'{TORCHVISION}{name}: expected a network of torchvision ({some}, ...), found none of '
             'that name; see torchvision.models.list_models()'

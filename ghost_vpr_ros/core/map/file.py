@@ -171,6 +171,8 @@ def _connect_immutable(path: Path, error: sqlite3.OperationalError) -> sqlite3.C
 def _check_present(path: Path) -> None:
     if path.is_dir():
         raise MapError(f'{path} is a folder; expected a map file')
+    if path.is_symlink() and not path.exists():
+        raise MapError(f'{path} is a link to {path.readlink()}, which is not there; correct it')
     if not path.exists():
         raise MapError(f'{path} does not exist; build it with `ghost-vpr build-map SOURCE {path}`')
     if path.stat().st_size == 0 and not _beside(path, '-wal').exists():

@@ -182,7 +182,10 @@ def _files_of(path: Path) -> list[Path]:
             f'{path}: {len(files)} bag files without metadata.yaml; run `ros2 bag reindex {path}`'
         )
     if not files:
-        raise BagError(f'{path}: expected a bag (metadata.yaml, .mcap, .db3 or .bag), found none')
+        raise BagError(
+            f'{path}: expected a bag (metadata.yaml, .mcap, .db3 or .bag), found none; `ghost-vpr '
+            f'make-bag {path} BAG` makes one of images'
+        )
     for item in files:
         _check_magic(item)
     return files

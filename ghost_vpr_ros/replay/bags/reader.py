@@ -108,7 +108,10 @@ def bag_frames(
 def _why_unlocated(bag: BagFile, topic: Topic, topics: BagTopics, stamps_ns: Sequence[int]) -> str:
     """Why none of the images has a position, with the next step."""
     if topic.msgtype in TF_TYPES and not _tf_moves(bag):
-        return f'{bag.path}: no image has a position: nothing but static transforms is in the bag'
+        return (
+            f'{bag.path}: no image has a position: the bag holds no fix, pose or odometry, and of '
+            'transforms static ones alone'
+        )
     if topic.msgtype in TF_TYPES:
         return (
             f'{bag.path}: no image has a position: {topic.name} does not lead from the frame '

@@ -167,6 +167,12 @@ def test_a_dangling_link_counts_as_existing(tmp_path):
         new_map(tmp_path / 'link.map')
 
 
+def test_a_link_to_a_map_that_was_moved_names_its_place(tmp_path):
+    (tmp_path / 'link.map').symlink_to('gone/town.map')
+    with pytest.raises(MapError, match=r'is a link to gone/town\.map, which is not there'):
+        PlaceMap.open(tmp_path / 'link.map')
+
+
 def test_the_changes_of_a_deleted_map_do_not_enter_a_new_one(tmp_path):
     (tmp_path / 'town.map-wal').write_bytes(b'left over')
     with pytest.raises(MapError, match=r'town\.map-wal is left over'):

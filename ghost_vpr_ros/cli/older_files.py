@@ -1,0 +1,25 @@
+"""Files that an earlier run has left in a folder of results, so that nobody mixes both runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ghost_vpr_ros.cli.progress import say
+
+_SHOWN = 4
+
+
+def files_in(folder: Path) -> dict[str, int]:
+    """When the files of a folder were written, in nanoseconds, by name."""
+    return {path.name: path.stat().st_mtime_ns for path in folder.iterdir() if path.is_file()}
+
+
+def tell_older_files(folder: Path, before: Mapping[str, int]) -> None:
+    """Print which files of a folder of results have not been written since `before`."""
+    now = files_in(folder)
+    older = sorted(name for name, written_ns in before.items() if now.get(name) == written_ns)
+    if older:
+        more = f' and {len(older) - _SHOWN} more' if len(older) > _SHOWN else ''
+        names = ', '.join(older[:_SHOWN])
+        say(f'note: {folder} also holds files that are not of this run: {names}{more}')
