@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ghost_vpr_ros.cli.model_options import add_engine_options, add_model_options, chosen_any_model
 from ghost_vpr_ros.cli.options import add_settings, add_where, config_from, where_from
-from ghost_vpr_ros.cli.progress import progress_bar
+from ghost_vpr_ros.cli.progress import progress_bar, say
 from ghost_vpr_ros.cli.sources import opened
 from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
@@ -69,10 +69,13 @@ def _described(
     """Both; one source for both is described once, and is the same object."""
     from ghost_vpr_ros.core.engine.rootsift_engine import create_any_engine
     from ghost_vpr_ros.replay.descriptors.extraction import extract_descriptors
-    from ghost_vpr_ros.replay.descriptors.pair_files import NamedDescriptors
+    from ghost_vpr_ros.replay.descriptors.pair_files import NamedDescriptors, check_names
 
     names = [[frame.name for frame in source.frames] for source in (database, queries)]
     is_same = database.name == queries.name and names[0] == names[1]
+    others = [] if is_same else names[1]
+    for remark in check_names(names[0], others, with_descriptors=args.descriptors):
+        say(f'note: {remark}')
     model = chosen_any_model(args, database.frames, f'the database {database.name}')
     engine = create_any_engine(model, config_from(args, EngineConfig))
     try:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -168,11 +169,16 @@ def test_where_nothing_tells_what_is_right_it_states_what_to_add(
 
 def test_pairs_for_hloc_and_kapture(program, network, folder, again, tmp_path):
     h5py = pytest.importorskip('h5py')
-    sources = ('--database', folder, '--queries', again, '--out', tmp_path)
     options = ('--model', network, '--top-k', 2, '--descriptors')
+    same_names = ('--database', folder, '--queries', again, '--out', tmp_path)
+    assert 'one image for each name' in program('pairs', *same_names, *options).error
+    (tmp_path / 'queries').mkdir()
+    for image in again.glob('*.jpg'):
+        shutil.copy(image, tmp_path / 'queries' / f'q{image.name}')
+    sources = ('--database', folder, '--queries', tmp_path / 'queries', '--out', tmp_path)
     assert program('pairs', *sources, *options).status == 0
     lines = [line.split() for line in (tmp_path / 'pairs.txt').read_text().splitlines()]
-    assert [query for query, _ in lines] == [f'{n // 2:03d}.jpg' for n in range(16)]
+    assert [query for query, _ in lines] == [f'q{n // 2:03d}.jpg' for n in range(16)]
     with h5py.File(tmp_path / 'global_descriptor.h5') as file:
         found = file['003.jpg']['global_descriptor'][()]
     assert np.linalg.norm(found) == pytest.approx(1.0, abs=1e-5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -47,6 +48,33 @@ def load_h5py() -> ModuleType:
         ) from error
     module: ModuleType = h5py
     return module
+
+
+def check_names(
+    database: Sequence[str], queries: Sequence[str], *, with_descriptors: bool
+) -> list[str]:
+    """Remarks on names by which both programs cannot tell images of two sources apart.
+
+    Raises:
+        OutputError: a name with a space or a comma, which part the columns of the files, or
+            descriptors of two images under one name.
+    """
+    odd = next((name for name in (*database, *queries) if re.search(r'[\s,]', name)), None)
+    if odd is not None:
+        raise OutputError(
+            f'{odd!r}: expected names without spaces and commas, which separate the columns of '
+            f'{PAIRS} and {KAPTURE}; rename the images'
+        )
+    common = len(set(database) & set(queries))
+    if common and with_descriptors:
+        raise OutputError(
+            f'{DESCRIPTORS}: expected one image for each name, found {common} names in database '
+            'and queries; put both into one folder, with one manifest and --where'
+        )
+    return [
+        f'{common} names are those of a database image and of a query; programs that look both up '
+        'in one folder cannot tell them apart'
+    ] * bool(common)
 
 
 def pairs_of(database: NamedDescriptors, queries: NamedDescriptors, count: int) -> list[Pair]:
