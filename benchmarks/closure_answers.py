@@ -20,7 +20,7 @@ from ghost_vpr_ros.core.engine import create_engine
 from ghost_vpr_ros.core.preprocessing import preprocess
 from ghost_vpr_ros.core.probability.calibration import Calibration
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
-from ghost_vpr_ros.replay.calibration.calibrator import calibrate_together
+from ghost_vpr_ros.replay.calibration.calibrator import calibrate
 from ghost_vpr_ros.replay.calibration.judged_drive import Elsewhere, judged_drive
 from ghost_vpr_ros.replay.config import CalibrationConfig
 from ghost_vpr_ros.replay.evaluation.ground_truth import GroundTruth
@@ -198,7 +198,7 @@ def learn(
             )
             asked.append((drive, recognizer))
         name = ' '.join(each.name for each in sources)
-        return calibrate_together(asked, config, POSITIVE_DISTANCE_M, name).calibration
+        return calibrate(asked, config, POSITIVE_DISTANCE_M, name).calibration
 
 
 def costs(workshop: Workshop, asked: Questions) -> dict[str, float]:

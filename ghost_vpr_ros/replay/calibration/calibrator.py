@@ -62,51 +62,26 @@ class CalibrationRun:
 
 
 def calibrate(
-    drive: Drive,
-    recognizer: PlaceRecognizer,
-    config: CalibrationConfig,
-    positive_distance_m: float,
-    learnt_on: str,
-    progress: Progress | None = None,
-) -> CalibrationRun:
-    """Learn a calibration; the map itself is not changed.
-
-    Args:
-        drive: with known truth, searched in the recogniser's map.
-        recognizer: of the map; is left with the new calibration in use.
-        config: stated precision and share of unknown places.
-        positive_distance_m: by which the drive is judged.
-        learnt_on: name of the drive.
-        progress: called for each frame in each of the `PASSES`.
-
-    Raises:
-        SourceError: the drive's images are in the map.
-        CalibrationError: too few right or wrong examples, right ones do not have larger margins,
-            or the stated precision is out of reach.
-    """
-    return calibrate_together(
-        [(drive, recognizer)], config, positive_distance_m, learnt_on, progress
-    )
-
-
-def calibrate_together(
     asked: Sequence[Asked],
     config: CalibrationConfig,
     positive_distance_m: float,
     learnt_on: str,
     progress: Progress | None = None,
 ) -> CalibrationRun:
-    """Learn one calibration on several drives, each searched in its own map.
+    """Learn one calibration on drives, each searched in its own map; the maps are not changed.
 
     Args:
-        asked: drives and recognisers of one network and one configuration.
-        config: as for `calibrate`, like the rest.
-        positive_distance_m: as for `calibrate`.
+        asked: drives with known truth, and recognisers of one network and one configuration,
+            which are left with the new calibration in use.
+        config: stated precision and share of unknown places.
+        positive_distance_m: by which the drives are judged.
         learnt_on: name of the drives.
-        progress: as for `calibrate`.
+        progress: called for each frame in each of the `PASSES`.
 
     Raises:
-        SourceError, CalibrationError: as `calibrate`.
+        SourceError: the images of a drive are in the map.
+        CalibrationError: too few right or wrong examples, right ones do not have larger margins,
+            or the stated precision is out of reach.
     """
     _use(asked, None)
     before = _ask_each(asked, config.unknown_share, progress, is_alone=True)

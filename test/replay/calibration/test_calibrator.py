@@ -13,7 +13,6 @@ from ghost_vpr_ros.core.recognition.odometry import StampedMemory
 from ghost_vpr_ros.replay.calibration.calibrator import (
     ask_all,
     calibrate,
-    calibrate_together,
     check,
 )
 from ghost_vpr_ros.replay.calibration.judged_drive import Elsewhere, ask, judged_drive
@@ -50,7 +49,7 @@ def asked(model, tmp_path):
 
 def learn(drive, recognizer, **config):
     settings = CalibrationConfig(**config)
-    return calibrate(drive, recognizer, settings, RADIUS_M, 'second drive')
+    return calibrate([(drive, recognizer)], settings, RADIUS_M, 'second drive')
 
 
 def test_probabilities_hold_on_another_drive(asked, model, tmp_path):
@@ -91,7 +90,7 @@ def test_two_drives_together_teach_one_calibration_of_all_their_frames(model, tm
         recognizer = street_recognizer(path, model, places, script)
         drive = judged_drive(drive_frames(PLACES), recognizer.place_map, RADIUS_M)
         asked.append((drive, recognizer))
-    run = calibrate_together(asked, CalibrationConfig(), RADIUS_M, 'two drives')
+    run = calibrate(asked, CalibrationConfig(), RADIUS_M, 'two drives')
     learned = run.calibration
     assert learned.num_frames == 2 * PLACES
     assert learned.num_right + learned.num_wrong == len(run.after.answers) == 4 * PLACES
