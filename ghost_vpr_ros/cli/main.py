@@ -36,23 +36,12 @@ from ghost_vpr_ros.cli.short_help import add_short_help
 from ghost_vpr_ros.core.errors import GhostVprError
 from ghost_vpr_ros.core.packages import how_to_install, name_of
 
+_MODULES = (
+    *(build_map, describe, query, live, evaluate, compare, calibrate, make_bag, replay, share),
+    *(pairs, export, info, doctor, sample_town, demo),
+)
 COMMANDS: dict[str, ModuleType] = {
-    'build-map': build_map,
-    'describe': describe,
-    'query': query,
-    'live': live,
-    'evaluate': evaluate,
-    'compare': compare,
-    'calibrate': calibrate,
-    'make-bag': make_bag,
-    'replay': replay,
-    'share': share,
-    'pairs': pairs,
-    'export': export,
-    'info': info,
-    'doctor': doctor,
-    'sample-town': sample_town,
-    'demo': demo,
+    module.__name__.rpartition('.')[2].replace('_', '-'): module for module in _MODULES
 }
 
 EXIT_KNOWN_ERROR = 1

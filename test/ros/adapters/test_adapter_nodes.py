@@ -14,7 +14,7 @@ from rclpy.node import Node
 
 from ghost_vpr_ros.core.model.default_weights import load_default_model
 from ghost_vpr_ros.ros.adapters import pose_graph_node, rtabmap_descriptor_node, rtabmap_node
-from ghost_vpr_ros.ros.adapters.executable import ADAPTERS
+from ghost_vpr_ros.ros.adapters.executable import make_adapter
 from ghost_vpr_ros.ros.conversions import header_at
 from ghost_vpr_ros.ros.image_conversions import raw_message
 from test.ros.adapters import stand_ins
@@ -72,7 +72,7 @@ def wires(monkeypatch, ros):
 
 
 def start(name):
-    node = ADAPTERS[name]()
+    node = make_adapter(name)
     assert node.get_name() == name
     return node
 
