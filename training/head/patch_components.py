@@ -32,7 +32,7 @@ def patch_components(
     frames: Sequence[Frame],
     seed: int = 0,
 ) -> Whitening:
-    """A whitening to `patch_dim` numbers, learnt on patches of all sizes of training images.
+    """A whitening to `patch_dim` numbers, learned on patches of all sizes of training images.
 
     Args:
         model: the network whose pooling describes patches.

@@ -1,6 +1,6 @@
 """A network's whitening, learned from the descriptors of training images.
 
-Source: NetVLAD (journal version), Section 6.2: PCA with whitening, learnt on training database
+Source: NetVLAD (journal version), Section 6.2: PCA with whitening, learned on training database
 descriptors, then L2 normalisation.
 """
 

@@ -198,7 +198,7 @@ def _untestable(
     parts: Mapping[str, Sequence[str]] | None,
     starts: Mapping[str, str] | None,
 ) -> str:
-    """Why a claim says nothing: a row that has learnt nothing; empty: it does say something."""
+    """Why a claim cannot be judged: a row has learned nothing; empty: it can."""
     for row in pair:
         start = (starts or {}).get(row)
         if start is None:

@@ -1,6 +1,6 @@
 """PCA whitening of descriptors, then unit norm; a smaller D is the prefix of a larger one.
 
-Source: NetVLAD (journal version), Section 6.2 (PCA with whitening learnt on training database
+Source: NetVLAD (journal version), Section 6.2 (PCA with whitening learned on training database
 descriptors, followed by L2 normalisation).
 """
 

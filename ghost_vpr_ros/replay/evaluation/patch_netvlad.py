@@ -8,7 +8,7 @@ Deviations: patches are as large a part of the image as in the paper, whatever t
 feature map; the paper's 2, 5 and 8 cells are those of 30 x 40. A size with fewer patches than a
 homography can be told from counts for nothing, and its weight goes to the others. MAGSAC++ with at
 least 8 matches stands in for RANSAC. Without components of their own, patches go through the
-whitening that was learnt on whole images.
+whitening that was learned on whole images.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class PatchDescriber:
             model: the network.
             engine: runs it.
             config: sizes, and how patches are compared.
-            components: learnt on patches, in place of the network's whitening.
+            components: learned on patches, in place of the network's whitening.
             preprocessing: in place of the network's own.
 
         Raises:

@@ -42,7 +42,7 @@ class PatchReranker:
             engine: runs it; its owner closes it.
             config: how many candidates, and how many images are kept.
             patches: how two images are compared.
-            components: learnt on patches, in place of the network's whitening.
+            components: learned on patches, in place of the network's whitening.
             preprocessing: in place of the network's own.
 
         Raises:
