@@ -11,12 +11,12 @@ from rclpy.lifecycle import LifecycleNode
 class TransitionGuard:
     """One transition at a time; an impossible one is answered with success=False.
 
-    rclpy lets an impossible transition raise out of the service's callback, which ends the process
-    of a node that was doing well.
+    rclpy would raise an exception in the service's callback, which ends the process of a healthy
+    node.
     """
 
     def __init__(self, node: LifecycleNode) -> None:
-        """Stand between the node's `~/change_state` and rclpy."""
+        """Intercept the node's `~/change_state`."""
         self._node = node
         self._lock = threading.Lock()
         self._is_over = False
@@ -35,7 +35,7 @@ class TransitionGuard:
             try:
                 self._node.trigger_shutdown()
             except RuntimeError:
-                # Shut down over the service before: there is nothing left to shut down.
+                # Already shut down over the service.
                 self._node.get_logger().debug('the node was shut down before')
 
     def _answer(

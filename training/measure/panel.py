@@ -1,4 +1,4 @@
-"""The panel: one number for a network, the mean recall@1 of parts that have little in common.
+"""The panel: the mean recall@1 of dissimilar parts, one number for a network.
 
 A single set cannot choose a network: its standard error is larger than what a step of the recipe
 brings, and a network that fits it may have forgotten places of another kind. The panel weighs
@@ -30,8 +30,8 @@ class Panel:
     """What is measured.
 
     Attributes:
-        parts: names of the parts -> their protocols, with images.
-        missing: names of the parts that cannot be measured here -> why.
+        parts: protocols, with images, by name of the part.
+        missing: reason by name of each part that cannot be measured here.
     """
 
     parts: Mapping[str, Sequence[Protocol]]
@@ -65,7 +65,7 @@ class Comparison:
 
 
 def open_panel(path: Path = PANEL) -> Panel:
-    """The panel of a YAML file; parts whose data is not there are named, not refused.
+    """The panel of a YAML file; parts without data are listed as missing.
 
     Raises:
         ConfigError: the file cannot be read or has a bad value.
@@ -171,7 +171,7 @@ def panel_table(
     for part in panel.missing:
         lines.append(f'| {part} | not measured | |' + ' |' * compared.count('|'))
     if panel.missing:
-        # A mean over fewer parts is another number: it is not called the panel's.
+        # A mean over fewer parts is not comparable, so it is not called the panel.
         mean = float(np.mean(list(scores.values())))
         whole = f'of {len(scores)} of {len(scores) + len(panel.missing)} parts: {mean:.1f}'
         lines.append('| panel | - | - |' + ' |' * compared.count('|'))

@@ -1,4 +1,4 @@
-"""Named ways to measure a network: a data set, and what counts as the right place."""
+"""Evaluation protocols: a data set and its ground truth."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PROTOCOLS = Path(__file__).parents[1] / 'configs' / 'protocols.yaml'
 
 @dataclass(frozen=True)
 class ImageSizeConfig(Config):
-    """How images become the network's input where a benchmark says so."""
+    """Image size of a benchmark, if it differs from the network's."""
 
     fit: str = setting(
         '',
@@ -50,7 +50,7 @@ class ImageSizeConfig(Config):
     )
 
     def applied(self, own: PreprocessingConfig) -> PreprocessingConfig:
-        """The network's preprocessing, changed to what the benchmark says."""
+        """The network's preprocessing at the size of the benchmark."""
         side = self.largest_side_px
         return replace(
             own,
@@ -125,7 +125,7 @@ class Protocol:
 
 
 def panel_parts(path: Path) -> dict[str, list[str]] | None:
-    """Part of a panel -> its protocols, of a file with parts; None: it holds protocols alone.
+    """Protocols by part of a panel; None if the file has no parts.
 
     Raises:
         ConfigError: the file cannot be read.
@@ -188,7 +188,7 @@ def _size_of(config: ProtocolConfig) -> ImageSizeConfig:
 
 
 def _of_one_light(name: str, places: PlaceSet, light: str) -> PlaceSet:
-    """The set with every third query only; unchanged where no light is named.
+    """The set with every third query only; unchanged if no light is named.
 
     Raises:
         SourceError: the queries are not triples.

@@ -1,4 +1,4 @@
-"""Ways to store descriptors, from 4 bytes a number down to 1 bit.
+"""Storage formats of descriptors, from 4 bytes per number down to 1 bit.
 
 Queries are stored in the same way before they are compared, as a robot would that has no room for
 more. Similarity is the cosine after rounding; the length is not stored.
@@ -51,7 +51,7 @@ def _to_int8(descriptors: NDArray[np.float32]) -> NDArray[np.int8]:
 
 
 def _to_bits(descriptors: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """One bit a number: whether it is positive."""
+    """One bit per number: whether it is positive."""
     return np.packbits(descriptors > 0.0, axis=1)
 
 

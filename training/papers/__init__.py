@@ -1,1 +1,1 @@
-"""Figures that the papers print: data to compare with, never to be claimed."""
+"""Figures published in the papers, for comparison only."""

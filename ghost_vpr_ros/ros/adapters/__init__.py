@@ -1,1 +1,1 @@
-"""Adapters: place hypotheses in the messages of SLAM systems, each an executable of its own."""
+"""Adapters to SLAM systems, each a separate executable."""

@@ -1,4 +1,4 @@
-"""Where the camera sits on the robot: from `/tf_static`, or else from parameters."""
+"""The pose of the camera on the robot, from `/tf_static` or from parameters."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ class MountConfig(Config):
 
 
 class StaticFrames:
-    """The links of `/tf_static`: every frame has one parent."""
+    """The tree of `/tf_static`."""
 
     def __init__(self) -> None:
         self._links: dict[str, tuple[str, Matrix]] = {}
 
     def add(self, message: Any) -> None:
-        """Take a `tf2_msgs/TFMessage`; a link that is no rigid transform is passed over."""
+        """Add the transforms of a `tf2_msgs/TFMessage`; invalid ones are skipped."""
         for item in message.transforms:
             offset, turn = item.transform.translation, item.transform.rotation
             quaternion = np.array([turn.x, turn.y, turn.z, turn.w])
@@ -73,7 +73,7 @@ class StaticFrames:
             self._links[child] = parent, matrix
 
     def between(self, target: str, source: str) -> Matrix | None:
-        """`target_T_source` (4, 4); None where no chain of links joins them."""
+        """`target_T_source` (4, 4); None if the frames are not connected."""
         target, source = target.lstrip('/'), source.lstrip('/')
         up, down = self._to_root(target), self._to_root(source)
         common = next((frame for frame in down if frame in up), None)
@@ -91,10 +91,10 @@ class StaticFrames:
 
 
 class CameraMount:
-    """The mount as it is known now."""
+    """The current knowledge of the mount."""
 
     def __init__(self, node: Node) -> None:
-        """Declare the parameters, and listen to `/tf_static` where it is wanted.
+        """Declare the parameters, and subscribe to `/tf_static` if frames are set.
 
         Raises:
             ConfigError: a parameter is not allowed, or only one of the two frames is given.
@@ -121,7 +121,7 @@ class CameraMount:
 
     @property
     def base_T_camera(self) -> Matrix:
-        """(4, 4) of the camera's body; from the parameters until TF says it."""
+        """(4, 4) of the camera's body; from the parameters until TF has it."""
         config = self._config
         if not self._is_wanted:
             return config.base_T_camera

@@ -5,9 +5,9 @@ global frame only, adds the odometry since the stamp, and restarts its particle 
 variances of x, y and yaw. Nothing is kept for an AMCL that listens later, so nothing is published
 before there is a subscriber.
 
-A navigation stack that gets a pose restarts its filter there: a wrong pose, or many of them,
-would throw a robot off its course. So a pose needs several answers that agree, of a robot that
-stands. All times are those of the messages.
+A navigation stack restarts its filter at each pose that it gets, so a wrong pose, or a stream of
+poses, would disturb the robot. A pose is therefore published only if several answers agree while
+the robot stands. All times are those of the messages.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from ghost_vpr_ros.ros.parameters import declare_settings
 
 @dataclass(frozen=True)
 class InitialPoseConfig(Config):
-    """What counts as standing, and what as agreement."""
+    """When the robot is standing, and when poses agree."""
 
     frames: int = setting(5, 'consecutive accepted poses that must agree', low=1, high=100)
     radius_m: float = setting(
@@ -121,7 +121,7 @@ class AcceptedPose:
 
 
 class Standstill:
-    """Since when the robot has been standing, by its odometry."""
+    """How long the robot has been standing, according to its odometry."""
 
     def __init__(self, config: InitialPoseConfig) -> None:
         self._config = config
@@ -130,7 +130,7 @@ class Standstill:
         self._last_ns = 0
 
     def add(self, reading: OdometryReading) -> None:
-        """Take the next reading, unless it is late; a gap, or a jump of the clock, starts over."""
+        """Add a reading unless it is late; start over after a gap or a jump of the clock."""
         if self._order.place(reading.stamp_ns) is Order.LATE:
             return
         gap_ns = reading.stamp_ns - self._last_ns
@@ -143,13 +143,13 @@ class Standstill:
             self._stop = reading
 
     def held_at(self, stamp_ns: int) -> bool:
-        """Whether the robot stood at that time, and for `stand_s` before it."""
+        """Whether the robot stood at that time and during `stand_s` before it."""
         if self._stop is None or stamp_ns - self._last_ns > _ns(self._config.max_odometry_age_s):
             return False
         return stamp_ns - self._stop.stamp_ns >= _ns(self._config.stand_s)
 
     def _is_slow(self, reading: OdometryReading) -> bool:
-        """False for velocities that are not finite, too."""
+        """Also False for velocities that are not finite."""
         return (
             reading.speed_m_s <= self._config.stand_speed_m_s
             and reading.turn_rad_s <= self._config.max_turn_rad_s
@@ -171,11 +171,11 @@ class InitialPoseRule:
         self._is_done = False
 
     def add_odometry(self, reading: OdometryReading) -> None:
-        """Take the next reading of the odometry."""
+        """Add a reading of the odometry."""
         self._standstill.add(reading)
 
     def reason_to_wait(self, pose: AcceptedPose) -> str:
-        """Take an accepted pose; an empty text where it may be published now."""
+        """Add an accepted pose; the reason not to publish it, or an empty text."""
         if self._is_done:
             return 'a pose has been published; call ~/rearm for another one'
         order = self._order.place(pose.stamp_ns)
@@ -195,12 +195,12 @@ class InitialPoseRule:
         return ''
 
     def published(self) -> None:
-        """The pose was published: no other one follows without a request."""
+        """Publish no further pose until `rearm`."""
         self._is_done = True
         self._poses.clear()
 
     def rearm(self) -> None:
-        """Allow one more, from poses that come from now on."""
+        """Allow one more pose, based on later answers."""
         self._is_done = False
         self._poses.clear()
 

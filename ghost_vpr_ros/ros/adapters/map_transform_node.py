@@ -1,7 +1,7 @@
 """Node `map_transform_adapter`: accepted poses and odometry become the transform map -> odom.
 
-It is for robots on which nobody else publishes that transform; two publishers of it contradict
-each other. It jumps with each accepted pose, as a correction does (REP-105).
+Use it only if no other node publishes that transform: two publishers contradict each other. The
+transform jumps with each accepted pose, which REP-105 allows for corrections.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ class MapTransformConfig(Config):
     """How the transform is published."""
 
     rate_hz: float = setting(
-        10.0, 'how often the last transform is published again', unit='Hz', low=0.1, high=100.0
+        10.0, 'rate at which the last transform is republished', unit='Hz', low=0.1, high=100.0
     )
     ahead_s: float = setting(
         0.2,
-        'how far ahead of the odometry it is stamped, so that listeners need not wait for it',
+        'time by which its stamp is ahead of the odometry, so that listeners need not wait for it',
         unit='s',
         low=0.0,
         high=10.0,
@@ -56,7 +56,7 @@ class MapTransformConfig(Config):
 
 
 def map_T_odom(map_T_base: Matrix, odom_T_base: Matrix) -> Matrix:
-    """(4, 4) level transform: position and yaw are corrected, up stays up."""
+    """(4, 4) level transform, which corrects position and yaw only."""
     full = map_T_base @ inverse(odom_T_base)
     yaw_rad = float(np.arctan2(full[1, 0], full[0, 0]))
     level = np.eye(4)

@@ -1,4 +1,4 @@
-"""Message packages of others: looked for when an adapter starts, never before."""
+"""Message packages of other projects, imported only when an adapter starts."""
 
 from __future__ import annotations
 

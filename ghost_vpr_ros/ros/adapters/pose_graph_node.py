@@ -61,7 +61,7 @@ LOOP_CLOSURE = 1
 
 @dataclass(frozen=True)
 class GraphConfig(Config):
-    """Who the robots are, and which way an edge points."""
+    """Ids of the robots, and the direction of edges."""
 
     robot_id: int = setting(0, 'id of the robot that sees the query', low=0, high=1000)
     map_robot_id: int = setting(0, 'id of the robot that made our map', low=0, high=1000)
@@ -74,7 +74,7 @@ class GraphConfig(Config):
 
 
 def write_graph(closure: StampedClosure, config: GraphConfig, graph: Any, edge: Any) -> None:
-    """Into an empty `PoseGraph` with one empty `PoseGraphEdge`.
+    """Fill an empty `PoseGraph` and its only `PoseGraphEdge`.
 
     Args:
         closure: between two bases.

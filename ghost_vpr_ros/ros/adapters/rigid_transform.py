@@ -1,4 +1,4 @@
-"""Rigid transforms as (4, 4) float64 matrices, and how a covariance moves with them.
+"""Rigid transforms as (4, 4) float64 matrices, and the propagation of covariances.
 
 A covariance is that of geometry_msgs/PoseWithCovariance for a transform `a_T_b`: row-major in the
 order x, y, z (m^2), roll, pitch, yaw (rad^2), all about the axes of the frame `a`: the true
@@ -29,12 +29,12 @@ def inverse(a_T_b: Matrix) -> Matrix:
 
 
 def write_translation(matrix: Matrix, message: Any) -> None:
-    """Into a Point or Vector3, metres."""
+    """Write to a Point or Vector3, metres."""
     message.x, message.y, message.z = map(float, matrix[:3, 3])
 
 
 def write_rotation(matrix: Matrix, message: Any) -> None:
-    """Into a Quaternion of unit length."""
+    """Write to a Quaternion, unit length."""
     quaternion = rotation_to_quaternion(matrix[:3, :3])
     message.x, message.y, message.z, message.w = map(float, quaternion)
 

@@ -62,7 +62,7 @@ class RtabmapDescriptorAdapter(Node):
         try:
             descriptor = self._describer.describe(image_from_message(image))
         except ImageError as error:
-            # Not handed on: RTAB-Map ends with an assertion where only some nodes have one.
+            # Not forwarded: RTAB-Map fails an assertion if only some nodes have a descriptor.
             self.get_logger().error(str(error), throttle_duration_sec=COMPLAINT_PERIOD_S)
             return
         write_descriptor(descriptor, message.header, message.global_descriptor)
@@ -82,7 +82,7 @@ def compressed_row(descriptor: NDArray[np.float32]) -> bytes:
 
 
 def write_descriptor(descriptor: NDArray[np.float32], header: Header, message: Any) -> None:
-    """Into an empty `GlobalDescriptor`: a unit vector (D,) float32 of the image in `header`."""
+    """Fill an empty `GlobalDescriptor`: a unit vector (D,) float32 of the image in `header`."""
     message.header = header
     message.type = NORMALISED
     message.data = byte_array(compressed_row(descriptor))
@@ -99,7 +99,7 @@ class ImageDescriber:
     """Turns an image into its descriptor."""
 
     def __init__(self, config: DescriberConfig, engine: EngineConfig) -> None:
-        """Put the network on its device.
+        """Load the network onto its device.
 
         Raises:
             WeightsError: the weights are missing or unreadable.

@@ -41,7 +41,7 @@ GLOBAL_CLOSURE = 1
 
 @dataclass(frozen=True)
 class LinkConfig(Config):
-    """How stamps become node ids."""
+    """Conversion of stamps to node ids."""
 
     max_stamp_difference_s: float = setting(
         0.1,
@@ -100,13 +100,13 @@ def link_of_closure(closure: StampedClosure, query_id: int, keyframe_id: int) ->
     jacobian = np.eye(6)
     jacobian[:3, 3:] = cross_matrix(keyframe_T_query[:3, 3])
     information = np.linalg.inv(jacobian @ closure.covariance @ jacobian.T)
-    # The optimiser reads one triangle only: what rounding left of a difference is averaged.
+    # The optimiser reads one triangle only, so rounding differences are averaged.
     information = (information + information.T) / 2.0
     return RtabmapLink(query_id, keyframe_id, inverse(keyframe_T_query), information)
 
 
 def write_link(link: RtabmapLink, request: Any) -> None:
-    """Into an empty request of `rtabmap_msgs/srv/AddLink`."""
+    """Fill an empty request of `rtabmap_msgs/srv/AddLink`."""
     message = request.link
     message.from_id, message.to_id = link.from_id, link.to_id
     message.type = GLOBAL_CLOSURE
@@ -118,7 +118,7 @@ def write_link(link: RtabmapLink, request: Any) -> None:
 def closure_of_nodes(
     closure: StampedClosure, query: Bridge, keyframe: Bridge, error: float
 ) -> StampedClosure:
-    """The closure between two nodes, from that between two images next to them.
+    """The closure between two nodes, from the closure between two images near them.
 
     Args:
         closure: between the bases at the images.
@@ -154,7 +154,7 @@ class FoundNodes(NamedTuple):
 
 
 class WaitingClosures:
-    """Closures until RTAB-Map, which is slower than this node, has a node for the query."""
+    """Closures that wait until RTAB-Map has a node for the query."""
 
     def __init__(self, config: LinkConfig, nodes: NodeStamps) -> None:
         self._config = config
@@ -162,11 +162,11 @@ class WaitingClosures:
         self._waiting: deque[StampedClosure] = deque(maxlen=config.max_waiting)
 
     def add(self, closure: StampedClosure) -> None:
-        """Let a closure wait; the oldest goes where too many do."""
+        """Add a closure; the oldest is dropped if there are too many."""
         self._waiting.append(closure)
 
     def ready(self) -> Iterator[FoundNodes | ClosureError]:
-        """Remove closures that need not wait any longer: their nodes, or why there are none.
+        """Remove closures whose nodes are known, or known to be missing; their nodes or the error.
 
         Nodes come in the order of their stamps: once one is as new as the query, the nearest to
         the query is known.

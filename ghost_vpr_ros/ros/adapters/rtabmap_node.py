@@ -81,6 +81,6 @@ class RtabmapAdapter(Node):
             return
         request = self._request_type()
         write_link(link_of_closure(*found), request)
-        # The response is empty: whether RTAB-Map takes the link is in its own log only.
+        # The response is empty: only RTAB-Map's log shows whether it accepts the link.
         self._client.call_async(request)
         self.get_logger().info(f'link from node {found.query_id} to node {found.keyframe_id}')

@@ -1,4 +1,4 @@
-"""RTAB-Map's nodes by stamp, and the way from an image to the node next to it.
+"""RTAB-Map's nodes by stamp, and the motion from an image to the nearest node.
 
 RTAB-Map makes a node a second or so, and images come in between. The motion from one to the other
 is read from the odometry that we hear, or else from the odometry poses of the nodes before and
@@ -49,7 +49,7 @@ class NodeInfo:
 
 @dataclass(frozen=True)
 class Bridge:
-    """A node that stands for an image.
+    """A node that represents an image.
 
     Attributes:
         node_id: of RTAB-Map.
@@ -60,7 +60,7 @@ class Bridge:
     node_T_image: Matrix
 
     def covariance(self, error: float) -> Matrix:
-        """(6, 6) where odometry errs by this share of way and turn; about the node's axes."""
+        """(6, 6) for an error of this share of distance and turn; about the node's axes."""
         way_m = float(np.linalg.norm(self.node_T_image[:3, 3]))
         turn_rad = float(Rotation.from_matrix(self.node_T_image[:3, :3]).magnitude())
         return np.diag([(error * way_m) ** 2] * 3 + [(error * turn_rad) ** 2] * 3)
@@ -74,7 +74,7 @@ class PoseTrack:
         self._poses: deque[tuple[int, Matrix]] = deque(maxlen=_MOST_ODOMETRY)
 
     def add(self, stamp_ns: int, pose: Pose) -> None:
-        """Take the next pose, unless it is late; a clock that was set back begins anew."""
+        """Add a pose unless it is late; start over if the clock was set back."""
         order = self._order.place(stamp_ns)
         if order in (Order.JUMP, Order.RETURN):
             self._poses.clear()
@@ -83,7 +83,7 @@ class PoseTrack:
             self._poses.append((stamp_ns, matrix_of(pose)))
 
     def at(self, stamp_ns: int) -> Matrix | None:
-        """`odom_T_base` (4, 4) between the poses before and behind; None where they are far."""
+        """`odom_T_base` (4, 4), interpolated; None if the neighbouring poses are too far away."""
         number = bisect_left(self._poses, stamp_ns, key=lambda each: each[0])
         if number < len(self._poses) and self._poses[number][0] == stamp_ns:
             return self._poses[number][1]
@@ -98,7 +98,7 @@ class PoseTrack:
 def between(
     before_ns: int, before: Matrix, behind_ns: int, behind: Matrix, stamp_ns: int
 ) -> Matrix:
-    """The pose (4, 4) at a stamp between two: straight on, and turned evenly."""
+    """The pose (4, 4) at a stamp between two, linear in position and rotation."""
     share = (stamp_ns - before_ns) / (behind_ns - before_ns)
     ends = Rotation.from_matrix(np.stack([before[:3, :3], behind[:3, :3]]))
     matrix = np.eye(4)
@@ -125,7 +125,7 @@ class NodeStamps:
         self._in_order: list[tuple[int, int]] = []
 
     def add(self, node: NodeInfo) -> None:
-        """Take a node; landmarks (negative ids) and nodes without stamp are passed over."""
+        """Add a node; landmarks (negative ids) and nodes without stamp are skipped."""
         known = self._nodes.get(node.node_id)
         if node.node_id <= 0 or node.stamp_ns <= 0:
             return
@@ -136,7 +136,7 @@ class NodeStamps:
         self._nodes[node.node_id] = node
 
     def add_map_data(self, message: Any) -> None:
-        """Take the nodes of a `rtabmap_msgs/msg/MapData`."""
+        """Add the nodes of a `rtabmap_msgs/msg/MapData`."""
         for node in message.nodes:
             pose = pose_from_message(node.pose)
             is_whole = pose is not None and pose.quaternion_xyzw is not None
@@ -145,11 +145,11 @@ class NodeStamps:
             self.add(NodeInfo(int(node.id), stamp_ns, int(node.map_id), odom_T_base))
 
     def reaches(self, stamp_ns: int) -> bool:
-        """Whether there is a node as new as a stamp: then the nearest to it is known."""
+        """Whether a node is at least as new as a stamp, so that the nearest one is known."""
         return bool(self._in_order) and self._in_order[-1][0] + _ROUNDING_NS >= stamp_ns
 
     def bridge(self, stamp_ns: int, max_difference_s: float, max_gap_s: float) -> Bridge | None:
-        """The node nearest to an image in time, and the way between them.
+        """The node nearest to an image in time, and the motion between them.
 
         Args:
             stamp_ns: of the image.
@@ -192,7 +192,7 @@ class NodeStamps:
 def _interpolated(
     before: NodeInfo, behind: NodeInfo, node: NodeInfo, stamp_ns: int, max_gap_s: float
 ) -> Matrix | None:
-    """`node_T_image` from the poses of two nodes; None where they are far, or of other maps."""
+    """`node_T_image` from two nodes; None if they are far apart or of different maps."""
     if before.odom_T_base is None or behind.odom_T_base is None or node.odom_T_base is None:
         return None
     gap_ns = behind.stamp_ns - before.stamp_ns

@@ -1,6 +1,6 @@
 """What adapters subscribe to: closures and accepted poses of the node, and odometry.
 
-Closures and poses are brought from the camera to the robot's base frame, which SLAM systems use.
+Closures and poses are transformed from the camera to the robot's base, which SLAM systems use.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ghost_vpr_ros.ros.conversions import KEYFRAME_PREFIX, pose_from_message, st
 
 
 class ClosureError(GhostVprError):
-    """A loop closure cannot be handed on: its frame id, stamps, pose or covariance are wrong."""
+    """A loop closure cannot be forwarded: its frame id, stamps, pose or covariance are invalid."""
 
 
 _FORM = f"'{KEYFRAME_PREFIX}<session>/<stamp in ns>'"
@@ -123,9 +123,9 @@ COMPLAINT_PERIOD_S = 5.0
 
 
 def subscribe_closures(node: Node, take: Callable[[StampedClosure], None]) -> None:
-    """Call `take` with each closure, brought from the camera to the robot's base.
+    """Call `take` with each closure, transformed from the camera to the robot's base.
 
-    What cannot be used is logged and left out.
+    Invalid closures are logged and skipped.
 
     Raises:
         ConfigError: a parameter of the camera's mount is not allowed.
@@ -147,7 +147,7 @@ def subscribe_closures(node: Node, take: Callable[[StampedClosure], None]) -> No
 def subscribe_poses(node: Node, take: Callable[[Header, Matrix, Matrix], None]) -> None:
     """Call `take` with each accepted pose: its header, `map_T_base` (4, 4), covariance (6, 6).
 
-    Poses that are not finite are left out.
+    Poses that are not finite are skipped.
 
     Raises:
         ConfigError: a parameter of the camera's mount is not allowed.

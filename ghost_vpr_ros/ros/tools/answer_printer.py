@@ -21,7 +21,7 @@ NODE_NAME = 'answer_printer'
 
 @dataclass(frozen=True)
 class PrinterConfig(Config):
-    """How many answers to print, and where else to write them."""
+    """Number of answers to print, and a file to write them to."""
 
     count: int = setting(0, 'stop after this many answers; 0: no limit', low=0, high=10**9)
     timeout_s: float = setting(

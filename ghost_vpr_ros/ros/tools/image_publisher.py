@@ -36,7 +36,7 @@ _CACHED_MESSAGES = 64
 
 @dataclass(frozen=True)
 class PublisherConfig(Config):
-    """Which images, how often, in which form."""
+    """Source, rate and format of the images."""
 
     source: str = setting(
         '', 'folder of images (in the order of their names), video file, or camera (/dev/video0)'
@@ -134,7 +134,7 @@ class ImagePublisher(Node):
         return stream_images(self.config.source, self.config.rate_hz)
 
     def _next_image(self) -> StreamedImage | None:
-        """None where the last image was published, or as many as are wanted."""
+        """The next image; None after the last one or the requested number."""
         if 0 < self.config.count <= self.number_published:
             return None
         image = next(self._images, None)
@@ -144,7 +144,7 @@ class ImagePublisher(Node):
         return image
 
     def _message(self, image: StreamedImage) -> Image | CompressedImage:
-        """The message of an image; the first ones are kept for when they are repeated."""
+        """The message of an image; the first ones are cached for repetition."""
         if image.name in self._kept:
             return self._kept[image.name]
         message = self._encoded(image)

@@ -1,4 +1,4 @@
-"""A file of JSON lines that a node writes while it runs."""
+"""A file of JSON lines written by a running node."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ghost_vpr_ros.core.errors import ConfigError
 
 
 class JsonLines:
-    """One line for each `write`, readable at once; nothing at all where no file is named."""
+    """One line for each `write`, flushed at once; without a file nothing is written."""
 
     def __init__(self, path: str) -> None:
         """Start the file of the parameter `json_out`; an empty path means none.
