@@ -1,1 +1,1 @@
-"""Batches of places, several views of each: the network learns to tell them apart."""
+"""Refinement on places: batches with several views of each place."""

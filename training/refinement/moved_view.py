@@ -1,4 +1,4 @@
-"""Another view of a photo: the camera turned and moved a little, by a homography."""
+"""A slightly different view of a photo, by a homography."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
 
 @dataclass(frozen=True)
 class MotionConfig(Config):
-    """How far two views of one place are apart; `motion` in an experiment's YAML file."""
+    """How much two views of one place differ; `motion` in an experiment's YAML file."""
 
     smallest_part: float = setting(
         0.6, 'least share of the width and height of a photo that a view shows', low=0.1, high=1.0
@@ -42,7 +42,7 @@ class MotionConfig(Config):
 def moved_view(
     image: NDArray[np.uint8], size_px: int, rng: np.random.Generator, config: MotionConfig
 ) -> NDArray[np.uint8]:
-    """A part of the photo (H, W, 3), seen at a slant, as RGB uint8 (size_px, size_px, 3).
+    """A part of the photo (H, W, 3) under a homography, as RGB uint8 (size_px, size_px, 3).
 
     Never mirrored: two views show the same place.
     """

@@ -1,12 +1,12 @@
-"""What a place is, and views of it: facades of panoramas, photos, cameras, pairs by position.
+"""Places and their views: facades of panoramas, photos, cameras, pairs by position.
 
 A source of places is written `WEIGHT KIND PATH [COLUMN=VALUE ...]`:
 
 - `facades`: a stretch of facade beside a panorama, seen from the panoramas around it;
-- `photos`: every photo is a place, seen through windows at a slant;
-- `same:COLUMN`: photos with one value in a column of the manifest, as those of one fixed camera;
-- `pairs`: a query and a database image within reach that are each other's most alike; conditions
-  that begin with `queries:` and `database:` tell who is which.
+- `photos`: every photo is a place; its views are parts of it under homographies;
+- `same:COLUMN`: photos with the same value in a column, for example those of a fixed camera;
+- `pairs`: a query and a database image within reach that are each other's most similar; conditions
+  that begin with `queries:` and `database:` select them.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ NEAREST_M = 5.0
 
 
 class PlaceSource(Protocol):
-    """Places that a batch may hold.
+    """Places for batches.
 
     Attributes:
         positions_m: (N, 2) float64 metres in a frame of the source's own, NaN where unknown.
@@ -60,7 +60,7 @@ class PlaceSource(Protocol):
     def views(
         self, place: int, rng: np.random.Generator, count: int, size_px: int
     ) -> list[Pixels]:
-        """That many views of a place, RGB uint8 (size_px, size_px, 3).
+        """`count` views of a place, RGB uint8 (size_px, size_px, 3).
 
         Raises:
             ImageError: an image cannot be read.
@@ -71,7 +71,7 @@ class PlaceSource(Protocol):
 def open_source_of_places(
     text: str, motion: MotionConfig, pairs: PairConfig, describe: Describe
 ) -> tuple[float, PlaceSource]:
-    """Weight and places of one text, see the top of this file.
+    """Weight and places of one source, see the top of this file.
 
     Args:
         text: `WEIGHT KIND PATH [COLUMN=VALUE ...]`.
@@ -172,7 +172,7 @@ class SameView:
     def views(
         self, place: int, rng: np.random.Generator, count: int, size_px: int
     ) -> list[Pixels]:
-        """Different photos as far as there are, each seen at a slant."""
+        """Different photos as far as possible, each under a homography."""
         group = self._groups[place]
         rounds = -(-count // len(group))
         order = np.concatenate([rng.permutation(len(group)) for _ in range(rounds)])[:count]
@@ -197,7 +197,7 @@ class Facades:
     def views(
         self, place: int, rng: np.random.Generator, count: int, size_px: int
     ) -> list[Pixels]:
-        """The facade from its own panorama and from others around it, by turns."""
+        """The facade from its own panorama and from others around it, in turn."""
         own, number = divmod(place, HEADINGS)
         heading = np.radians(number * 360.0 / HEADINGS + rng.uniform(-SPREAD_DEG, SPREAD_DEG))
         direction = np.array([np.sin(heading), np.cos(heading)])
@@ -209,7 +209,7 @@ class Facades:
         ]
 
     def _stands_of(self, own: int, facade_m: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Other panoramas that see the facade from about the same side."""
+        """Other panoramas that show the facade from a similar direction."""
         near = np.linalg.norm(self._stands_m - self._stands_m[own], axis=1) <= AROUND_M
         to_facade = facade_m - self._stands_m
         distance = np.linalg.norm(to_facade, axis=1)

@@ -22,7 +22,7 @@ _DRAWN, _SEEN = 1, 2
 
 
 class PlaceViews:
-    """G groups of K views; which place a group shows follows from the seed alone.
+    """G groups of K views; the seed determines the place of each group.
 
     Attributes:
         place: (G,) int64 number of the place over all sources.
@@ -40,7 +40,7 @@ class PlaceViews:
         seed: int,
         identity: object,
     ) -> None:
-        """Draw the places; no image is read yet.
+        """Choose the places; no image is read yet.
 
         Args:
             sources: how likely each is drawn, and its places.
@@ -66,7 +66,7 @@ class PlaceViews:
         )
 
     def clean_views(self, block: int, count: int) -> NDArray[np.uint8]:
-        """(count, size, size, 3) RGB uint8: views of a block of a bank; it may cut a group.
+        """(count, size, size, 3) RGB uint8: views of a block of a bank, which may split a group.
 
         Raises:
             ImageError: an image cannot be read; the message names it.
@@ -86,13 +86,13 @@ class PlaceViews:
     def different(
         self, groups: NDArray[np.int64], others: NDArray[np.int64], distance_m: float
     ) -> NDArray[np.bool_]:
-        """(n, m) whether a group and another are certainly of different places.
+        """(n, m) whether a group and another certainly show different places.
 
         Places of one source that are closer than the distance may be one place.
         """
         a, b = groups[:, None], others[None]
         apart_m = np.linalg.norm(self.positions_m[a] - self.positions_m[b], axis=2)
-        # Unknown positions compare as not near.
+        # Unknown positions do not count as near.
         near = (self.source[a] == self.source[b]) & (apart_m < distance_m)
         return (self.place[a] != self.place[b]) & ~near
 
@@ -104,7 +104,7 @@ class PlaceViews:
 
 
 class PlaceBatches(Dataset[tuple[Tensor, Tensor, Tensor]]):
-    """Item `step` is that step's batch: views under other light, their anchors and groups."""
+    """Item `step` is that step's batch: altered views, their anchors and groups."""
 
     def __init__(
         self,
@@ -135,7 +135,7 @@ class PlaceBatches(Dataset[tuple[Tensor, Tensor, Tensor]]):
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
         """Inputs (P * K, 3, s, s), maps (P * K, C, h, w) float32, and groups (P,) int64.
 
-        The views of a place stand together.
+        Views of one place are adjacent.
         """
         rng = np.random.default_rng((*self._seed, step))
         each = self._views.views_per_place

@@ -1,4 +1,4 @@
-"""The refinement of a network: places in batches, an anchor to what it knew, an average.
+"""Refinement of a network: batches of places, an anchor to its start, averaged weights.
 
 The network starts distilled and whitened. Its descriptors, whitening included, are trained to
 tell places apart; its map of an altered view stays close to the map that the network had of the
@@ -52,7 +52,7 @@ from training.trunk.student import distillation_loss
 
 @dataclass(frozen=True)
 class RefinementConfig(Config):
-    """Which places; how many, how long, how far; `refinement` in an experiment's YAML file."""
+    """Places, duration and rates; `refinement` in an experiment's YAML file."""
 
     places: tuple[str, ...] = setting(
         (),
@@ -106,7 +106,7 @@ class RefinementConfig(Config):
 
 
 class MapsBefore:
-    """The map that a network has now of a batch, for a bank: its own anchor.
+    """The feature map of a network before refinement, stored in a bank as its anchor.
 
     Attributes:
         name: the network's hash.
@@ -125,7 +125,7 @@ class MapsBefore:
 
 
 class _Refined(nn.Module):
-    """The network as the loss needs it: map and descriptor of a batch at once."""
+    """Feature map and descriptor of a batch in one forward pass, as the loss needs them."""
 
     def __init__(self, model: VprModel) -> None:
         super().__init__()
@@ -177,7 +177,7 @@ class Refinement:
         self.network = processes.wrap(refined, same_buffers=True)
 
     def _parameters(self) -> list[dict[str, object]]:
-        """Trunk and clusters at one rate, the whitening at another, as far as they are trained."""
+        """The trained parameters: trunk and clusters at one rate, the whitening at another."""
         whitening = list(self.model.whitening.parameters())
         own = {id(each) for each in whitening}
         rest = [p for p in self.model.parameters() if p.requires_grad and id(p) not in own]

@@ -17,7 +17,7 @@ from ghost_vpr_ros.core.config.settings import Config, setting
 
 @dataclass(frozen=True)
 class SimilarityConfig(Config):
-    """What the loss weighs; `similarity` in an experiment's YAML file."""
+    """Parameters of the loss; `similarity` in an experiment's YAML file."""
 
     alpha: float = setting(1.0, 'sharpness towards views of one place', low=0.01, high=1000.0)
     beta: float = setting(50.0, 'sharpness towards views of other places', low=0.01, high=1000.0)
@@ -54,7 +54,7 @@ def multi_similarity(
 def _mined(
     similarity: Tensor, same: Tensor, other: Tensor, margin: float
 ) -> tuple[Tensor, Tensor]:
-    """The pairs of both kinds that come close to the hardest of the other kind (Eq. 11, 12)."""
+    """The pairs of each kind that are close to the hardest pair of the other kind (Eq. 11, 12)."""
     most_alike_other = similarity.masked_fill(~other, -torch.inf).amax(dim=1, keepdim=True)
     least_alike_same = similarity.masked_fill(~same, torch.inf).amin(dim=1, keepdim=True)
     positive = same & (similarity - margin < most_alike_other)

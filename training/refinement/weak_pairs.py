@@ -1,8 +1,8 @@
-"""Pairs of photos of one place, as far as positions and a network that knows some can tell.
+"""Pairs of photos of one place, from positions and the descriptors of a trained network.
 
-A position says that two photos may show the same thing (NetVLAD, Section 4). The most alike of
-those within reach is the best potential positive (Eq. 5); where that holds from the query's side
-and from the database's, the two are taken for views of one place.
+Photos at nearby positions may show the same place (NetVLAD, Section 4). The most similar one
+within reach is the best potential positive (Eq. 5); if two photos are that for each other, they
+count as views of one place.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from training.datasets.place_set import PlaceSet
 
 @dataclass(frozen=True)
 class PairConfig(Config):
-    """Which photos may be pairs; `pairs` in an experiment's YAML file."""
+    """Limits of the pairs; `pairs` in an experiment's YAML file."""
 
     distance_m: float = setting(
         10.0, 'they are at most this far apart', unit='m', low=0.0, high=1e4
