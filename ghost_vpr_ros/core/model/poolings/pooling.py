@@ -37,6 +37,7 @@ class Pooling(nn.Module):
     label = ''
     needs_features = False
     needs_roles = False
+    _initialised: bool
 
     def __init__(self, out_dim: int, *, initialised: bool) -> None:
         super().__init__()
