@@ -20,7 +20,7 @@ from ghost_vpr_ros.cli.model_options import (
     is_weights_file,
 )
 from ghost_vpr_ros.cli.options import add_settings, add_where, config_from, where_from
-from ghost_vpr_ros.cli.positions import located
+from ghost_vpr_ros.cli.positions import located, near_each_other
 from ghost_vpr_ros.cli.progress import progress_bar, say_warnings
 from ghost_vpr_ros.cli.sources import opened, plain_images_told
 from ghost_vpr_ros.cli.table import add_json_option, brief, print_result
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     config, topics = config_from(args, MapConfig), config_from(args, BagTopics)
     _check_place(args.map, args.append)
     where = where_from(args.where)
-    source = located(opened(args, args.source, where=where, topics=topics))
+    source = near_each_other(located(opened(args, args.source, where=where, topics=topics)))
     stored = _stored(args)
     place_map, model = _open_map(args, source, config)
     try:

@@ -33,6 +33,20 @@ def located(source: ImageSource) -> ImageSource:
     return replace(source, frames=frames)
 
 
+def near_each_other(source: ImageSource) -> ImageSource:
+    """The source without the few images that lie on another part of the Earth than the others.
+
+    The frame of a map is flat: one wrong fix would end its making in the middle of the drive.
+    """
+    from ghost_vpr_ros.replay.sources.plausible_positions import far_rows
+
+    far = set(far_rows(source.frames))
+    if not far:
+        return source
+    say(f'warning: {source.name}: {len(far)} of {len(source)} images lie too far away, left out')
+    return replace(source, frames=[f for row, f in enumerate(source.frames) if row not in far])
+
+
 def reference_topics(source: str, topics: BagTopics, map_path: Path | None) -> BagTopics:
     """The topics of a bag, with its true poses as the positions to judge by where they fit.
 

@@ -206,3 +206,13 @@ def test_a_map_can_keep_cells_in_place_of_views(program, folder, tmp_path):
     height, width = picture(0).shape[:2]
     assert (kept.width_px, kept.height_px) == (width, height)
     assert kept.feature_map.any()
+
+
+def test_one_position_on_another_continent_does_not_end_the_work(program, folder, tmp_path):
+    rows = [f'{n:03d}.jpg,{-52 if n == 3 else 52}.000{n},0.1' for n in range(8)]
+    manifest = folder / 'far.csv'
+    manifest.write_text('\n'.join(['image,lat,lon', *rows]))
+    outcome = program('build-map', manifest, tmp_path / 'a.map', '--json', *TINY)
+    manifest.unlink()
+    assert json.loads(outcome.out)['keyframes_added'] == 7
+    assert '1 of 8 images lie too far away, left out' in outcome.err

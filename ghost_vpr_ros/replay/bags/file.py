@@ -92,8 +92,8 @@ class BagFile:
         if not others:
             return []
         return [
-            f'{", ".join(others)} not read: {METADATA_NAME} does not list them (was the recorder '
-            f'killed?); if they belong to the bag run `ros2 bag reindex {self.path}`'
+            f'{", ".join(others)} not read, as {METADATA_NAME} does not list it (was the '
+            f'recorder killed?); if it belongs to the bag run `ros2 bag reindex {self.path}`'
         ]
 
     def topics(self) -> list[Topic]:

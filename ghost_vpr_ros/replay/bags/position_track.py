@@ -10,7 +10,12 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation, Slerp
 
 from ghost_vpr_ros.core.datatypes import Pose
+from ghost_vpr_ros.core.geodesy import on_unit_sphere
 from ghost_vpr_ros.core.stamps import Order, orders_of
+
+_EARTH_RADIUS_M = 6_371_000.0
+_LEAST_FIXES = 3
+_LEAP_M, _MOST_SPEED_M_S = 1000.0, 350.0
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,35 @@ def make_tracks(
     if is_geo:
         parts = [_unwrapped(sorted(part, key=lambda each: each[0])) for part in parts]
     return PositionTracks([make_track(part, max_gap_s, max_hold_s) for part in parts])
+
+
+def without_spikes(stamped: Sequence[tuple[int, Pose]]) -> list[tuple[int, Pose]]:
+    """Degrees of fixes without single ones that no vehicle can have reached.
+
+    A receiver that loses its signal writes a fix kilometres away, and goes on as before.
+
+    Args:
+        stamped: in order of recording; where the clock was set back the place may change, too.
+    """
+    if len(stamped) < _LEAST_FIXES:
+        return list(stamped)
+    stamps_s = np.array([stamp_ns for stamp_ns, _ in stamped]) / 1e9
+    degrees = np.radians([pose.position_m[:2] for _, pose in stamped])
+    points_m = _EARTH_RADIUS_M * on_unit_sphere(*degrees.T)
+    is_leap = _leaps(points_m[:-1], points_m[1:], np.diff(stamps_s))
+    skips = _leaps(points_m[:-2], points_m[2:], stamps_s[2:] - stamps_s[:-2])
+    is_spike = np.zeros(len(stamped), bool)
+    is_spike[1:-1] = is_leap[:-1] & is_leap[1:] & ~skips
+    is_spike[0], is_spike[-1] = is_leap[0] & ~is_leap[1], is_leap[-1] & ~is_leap[-2]
+    return [each for each, spike in zip(stamped, is_spike.tolist(), strict=True) if not spike]
+
+
+def _leaps(
+    start_m: NDArray[np.float64], end_m: NDArray[np.float64], seconds: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Whether a kilometre or more was made faster than any vehicle with a camera goes."""
+    distances_m = np.linalg.norm(end_m - start_m, axis=1)
+    return (distances_m > _LEAP_M) & (distances_m > _MOST_SPEED_M_S * np.abs(seconds))
 
 
 def jumps_before(stamps_ns: Sequence[int]) -> list[int]:

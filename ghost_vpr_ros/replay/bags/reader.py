@@ -31,7 +31,7 @@ from ghost_vpr_ros.replay.bags.pose_messages import (
     pose_of_message,
     stamp_of,
 )
-from ghost_vpr_ros.replay.bags.position_track import jumps_before, make_tracks
+from ghost_vpr_ros.replay.bags.position_track import jumps_before, make_tracks, without_spikes
 from ghost_vpr_ros.replay.bags.topics import BagTopics
 from ghost_vpr_ros.replay.bags.transform_tree import TransformTree
 
@@ -83,7 +83,8 @@ def bag_frames(
     images = BagImages(bag, image_topic.name, log_times, image_config)
     position_topic = position_topic_of(bag, topics.position_topic)
     is_fix = position_topic is not None and position_topic.msgtype == FIX_TYPE
-    pose_at = _pose_source(bag, position_topic, topics, frame_id)
+    remarks = bag.remarks()
+    pose_at = _pose_source(bag, position_topic, topics, frame_id, remarks)
     frames, jumps = [], jumps_before(stamps)
     ordered = range(len(stamps)) if as_recorded else np.argsort(np.array(stamps), kind='stable')
     for number in map(int, ordered):
@@ -99,7 +100,7 @@ def bag_frames(
         )
     is_located = any(frame.geo is not None or frame.pose is not None for frame in frames)
     if notes is not None:
-        notes += bag.remarks()
+        notes += remarks
     if notes is not None and position_topic is not None and not is_located:
         notes.append(_why_unlocated(bag, position_topic, topics, stamps))
     return frames
@@ -253,7 +254,9 @@ def _stamps_filled_in(stamps: list[int], log_times: list[int]) -> list[int]:
     return [stamp_ns or log_ns - delay_ns for stamp_ns, log_ns in both]
 
 
-def _pose_source(bag: BagFile, topic: Topic | None, topics: BagTopics, frame_id: str) -> PoseAt:
+def _pose_source(
+    bag: BagFile, topic: Topic | None, topics: BagTopics, frame_id: str, remarks: list[str]
+) -> PoseAt:
     """What gives the pose (or degrees of a fix) of an image.
 
     TF that was not requested and does not lead to the camera is no error, but no position either.
@@ -269,6 +272,14 @@ def _pose_source(bag: BagFile, topic: Topic | None, topics: BagTopics, frame_id:
             f'position; choose another topic or --position-topic {NO_POSITION}'
         )
     is_geo = topic.msgtype == FIX_TYPE
+    if is_geo:
+        sound = without_spikes(stamped)
+        if len(sound) < len(stamped):
+            remarks.append(
+                f'{len(stamped) - len(sound)} of {len(stamped)} fixes on {topic.name} lie '
+                'kilometres from those before and behind them; not taken'
+            )
+        stamped = sound
     return make_tracks(stamped, topics.max_gap_s, topics.max_hold_s, is_geo=is_geo).at
 
 

@@ -60,20 +60,27 @@ def checked_positions(frames: Sequence[Frame]) -> tuple[list[Frame], list[str]]:
 
 def far_away(frames: Sequence[Frame]) -> list[str]:
     """A note on the few WGS84 positions that lie on another part of the Earth than the others."""
-    located = [frame for frame in frames if frame.geo is not None]
-    if len(located) < _LEAST_TO_COMPARE:
+    names = [frames[row].name for row in far_rows(frames)]
+    if not names:
         return []
-    degrees = np.array([(f.geo.latitude_deg, f.geo.longitude_deg) for f in located if f.geo])
-    on_sphere = on_unit_sphere(*np.radians(degrees).T)
-    middle = np.median(on_sphere, axis=0)
-    is_far = np.linalg.norm(on_sphere - middle, axis=1) * _EARTH_RADIUS_M > _FAR_FROM_OTHERS_M
-    if not 0 < is_far.sum() <= max(1, _FEW * len(located)):
-        return []
-    names = [frame.name for frame, far in zip(located, is_far.tolist(), strict=True) if far]
     return [
         f'{some_of(names)}: more than {_FAR_FROM_OTHERS_M / 1000:,.0f} km from the others; the '
         'sign, the zone or the order of the coordinates may be wrong'
     ]
+
+
+def far_rows(frames: Sequence[Frame]) -> list[int]:
+    """Which frames these are: none where they are many, as in data of two continents."""
+    rows = [row for row, frame in enumerate(frames) if frame.geo is not None]
+    if len(rows) < _LEAST_TO_COMPARE:
+        return []
+    geos = [frames[row].geo for row in rows]
+    degrees = np.array([(g.latitude_deg, g.longitude_deg) for g in geos if g is not None])
+    on_sphere = on_unit_sphere(*np.radians(degrees).T)
+    middle = np.median(on_sphere, axis=0)
+    is_far = np.linalg.norm(on_sphere - middle, axis=1) * _EARTH_RADIUS_M > _FAR_FROM_OTHERS_M
+    is_few = is_far.sum() <= max(1, _FEW * len(rows))
+    return [row for row, far in zip(rows, is_far.tolist(), strict=True) if far and is_few]
 
 
 def some_of(names: Sequence[str]) -> str:

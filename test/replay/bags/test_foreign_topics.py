@@ -226,8 +226,11 @@ def test_a_part_that_the_metadata_does_not_list_is_told(tmp_path, records) -> No
     assert note.startswith('b.mcap not read') and 'ros2 bag reindex' in note
 
 
-def test_a_fix_on_another_part_of_the_earth_is_told(tmp_path, records) -> None:
-    topic, stamp_ns, _ = records[2]
+def test_a_single_fix_far_away_is_not_taken_and_told(tmp_path, records) -> None:
+    stamp_ns = records[2][1]
     records[2] = fix(stamp_ns, -50.0, 8.0)
-    (note,) = open_source(write_records(tmp_path / 'bag', records)).notes
-    assert note.startswith(f'1 image ({topic.replace("fix", "cam/compressed")}[1]): more than')
+    source = open_source(write_records(tmp_path / 'bag', records))
+    (note,) = source.notes
+    assert note.startswith('1 of 6 fixes on /fix lie kilometres')
+    latitudes = [frame.geo.latitude_deg for frame in source.frames]
+    assert latitudes == pytest.approx([50.0 + 1e-4 * number for number in range(6)])

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from ghost_vpr_ros.core.datatypes import Pose
-from ghost_vpr_ros.replay.bags.position_track import interpolate, make_track, make_tracks, slerp
+from ghost_vpr_ros.replay.bags.position_track import (
+    interpolate,
+    make_track,
+    make_tracks,
+    slerp,
+    without_spikes,
+)
 from test.replay.small_bags import planar
 
 
@@ -71,3 +77,25 @@ def test_longitudes_are_unwrapped_in_each_track() -> None:
     found = [tracks.at(int(100.5 * second), jumps) for jumps in (0, 1)]
     longitudes = [pose.position_m[1] for pose in found if pose is not None]
     assert longitudes == pytest.approx([180.0, 0.0])
+
+
+def fixes(*degrees: float, step_s: float = 1.0) -> list[tuple[int, Pose]]:
+    return [
+        (round(number * step_s * 1e9), Pose(np.array([latitude, 8.0, 0.0])))
+        for number, latitude in enumerate(degrees)
+    ]
+
+
+@pytest.mark.parametrize(
+    ('degrees', 'kept'),
+    [
+        ((50.0, 50.0001, -50.0, 50.0002, 50.0003), 4),  # in the middle
+        ((-50.0, 50.0, 50.0001, 50.0002), 3),  # at an end
+        ((50.0, 50.0001, 50.0002, 0.0), 3),
+        ((50.0, 50.0001, 51.0, 51.0001), 4),  # a bag of two drives
+        ((50.0, 50.005, 50.0, 50.005), 4),  # noise of half a kilometre is no place's end
+        ((50.0, -50.0), 2),  # nothing tells which one is wrong
+    ],
+)
+def test_single_fixes_that_nobody_can_have_reached_are_left_out(degrees, kept) -> None:
+    assert len(without_spikes(fixes(*degrees))) == kept
