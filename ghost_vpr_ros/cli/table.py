@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -81,7 +82,7 @@ def _title(name: str) -> str:
 
 
 def _shown(value: Any) -> str:
-    if value is None or value == {}:
+    if value is None or value == {} or (isinstance(value, float) and math.isnan(value)):
         return '-'
     if isinstance(value, bool):
         return 'yes' if value else 'no'

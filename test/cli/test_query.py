@@ -105,5 +105,6 @@ def test_people_get_a_table_programs_json(program, built, query_image):
     assert lines[1].split() == ['rank', 'similarity', 'probability', 'session', 'image']
     assert lines[2].split()[0] == '1'
     assert lines[2].split()[-1] == '003.jpg'
+    assert lines[2].split()[2] == '-'
     assert len(lines) == 4
     assert json.loads(program(*asked).out.splitlines()[0])['rank'] == 1

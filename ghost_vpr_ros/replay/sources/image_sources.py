@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -177,6 +177,7 @@ def _folder_source(folder: Path, config: ImageConfig | None) -> ImageSource:
     _leave_out_renamed(scan)
     if not scan.images:
         raise SourceError('; '.join([_found_none(folder), *scan.remarks()]))
+    _check_names(folder, scan.images)
     if any(map(is_utm_name, scan.images)):
         kind, (frames, remarks) = 'utm', _utm_frames(folder, scan.images, config)
     else:
@@ -185,6 +186,14 @@ def _folder_source(folder: Path, config: ImageConfig | None) -> ImageSource:
     frames, more = checked_positions(frames)
     remarks = [*scan.remarks(), *remarks, *more]
     return ImageSource(frames, kind, valid_text(str(folder)), tuple(remarks), folder)
+
+
+def _check_names(folder: Path, images: Sequence[Path]) -> None:
+    """Refuse names that only differ in bytes that are shown as escapes: results go by name."""
+    names = Counter(_name(folder, image) for image in images)
+    name, count = names.most_common(1)[0]
+    if count > 1:
+        raise SourceError(f'{folder}: {count} images are shown as {name}; rename one of them')
 
 
 def _found_none(folder: Path) -> str:

@@ -2,6 +2,7 @@
 
 import datetime
 import math
+import os
 import re
 from pathlib import Path
 
@@ -205,3 +206,11 @@ def test_parts_of_bags_and_folders_of_bags_are_told(tmp_path: Path) -> None:
     ):
         with pytest.raises(SourceError, match=text):
             open_source(path)
+
+
+def test_two_names_that_are_shown_alike_are_refused(tmp_path: Path) -> None:
+    save_image(tmp_path / 'one.jpg')
+    for name in (os.fsdecode(b'caf\xe9.jpg'), 'caf\\xe9.jpg'):
+        (tmp_path / name).write_bytes((tmp_path / 'one.jpg').read_bytes())
+    with pytest.raises(SourceError, match=r'2 images are shown as caf.xe9\.jpg; rename'):
+        open_source(tmp_path)
