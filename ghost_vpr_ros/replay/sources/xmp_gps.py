@@ -34,7 +34,7 @@ def gps_of_xmp(packet: bytes) -> Mapping[int, Any]:
     latitude, longitude = _angle(packet, b'GPSLatitude'), _angle(packet, b'GPSLongitude')
     if latitude is None or longitude is None or latitude[3] not in 'NS' or longitude[3] in 'NS':
         return {}
-    tags = {1: latitude[3], 2: latitude[:3], 3: longitude[3], 4: longitude[:3]}
+    tags: dict[int, Any] = {1: latitude[3], 2: latitude[:3], 3: longitude[3], 4: longitude[:3]}
     altitude = re.fullmatch(r'(\d{1,9})/(\d{1,9})', _text(packet, b'GPSAltitude'), re.ASCII)
     if altitude is not None and int(altitude[2]):
         below = _text(packet, b'GPSAltitudeRef')
