@@ -3,14 +3,11 @@
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from scipy.spatial.transform import Rotation
 
 from ghost_vpr_ros.core.model import blank_network as module
 from ghost_vpr_ros.core.model.default_weights import load_default_model
-from ghost_vpr_ros.core.poses import quaternion_of
 
 ROOT = Path(__file__).parent.parent
 
@@ -39,10 +36,3 @@ def test_networks_are_loaded_with_and_without_blank_memory(
     found = load_default_model().state_dict()
     assert all(torch.equal(found[name], expected[name]) for name in expected)
     assert torch.equal(torch.random.get_rng_state(), before)
-
-
-def test_quaternions_have_one_sign_whatever_scipy_gives() -> None:
-    turns = Rotation.random(50, random_state=1)
-    found = np.stack([quaternion_of(turns[number]) for number in range(50)])
-    assert (found[:, 3] >= 0.0).all()
-    np.testing.assert_allclose(Rotation.from_quat(found).as_matrix(), turns.as_matrix())

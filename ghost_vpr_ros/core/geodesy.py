@@ -8,15 +8,15 @@ origin. That plane is exact everywhere (poles and antimeridian included); only `
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pyproj import Transformer
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
 from ghost_vpr_ros.core.datatypes import GeoPoint
+
+if TYPE_CHECKING:
+    from pyproj import Transformer
 
 _LAST_UTM_ZONE = 60
 _STATUS_NO_FIX = -1
@@ -55,7 +55,7 @@ class LocalFrame:
         latitude_deg, longitude_deg = float(origin.latitude_deg), float(origin.longitude_deg)
         height_m = float(origin.altitude_m or 0.0)
         self.origin = origin
-        self._geo_to_enu = Transformer.from_pipeline(
+        self._geo_to_enu = _pipeline(
             '+proj=pipeline +step +proj=unitconvert +xy_in=deg +xy_out=rad'
             ' +step +proj=cart +ellps=WGS84'
             f' +step +proj=topocentric +ellps=WGS84 +lat_0={latitude_deg!r}'
@@ -150,6 +150,11 @@ def _neighbourhoods(degrees: NDArray[np.float64]) -> NDArray[np.int64]:
     latitude, longitude = np.zeros(len(keys)), np.zeros(len(keys))
     latitude[cell_of], longitude[cell_of] = np.radians(degrees).T
     sphere_m = _MOST_CURVATURE_M * on_unit_sphere(latitude, longitude)
+    # Far apart positions are for evaluation: the node starts faster without SciPy.
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+    from scipy.spatial import cKDTree
+
     near = cKDTree(sphere_m).query_pairs(_NEIGHBOURHOOD_M, output_type='ndarray')
     links = coo_array((np.ones(len(near)), near.T), shape=(len(keys), len(keys)))
     return np.asarray(connected_components(links, directed=False)[1][cell_of], np.int64)
@@ -268,11 +273,18 @@ def geo_to_utm(
     return np.stack(_utm(zone, northern).transform(longitude, latitude), axis=1)
 
 
+def _pipeline(text: str) -> Transformer:
+    """A transformation of PROJ, which only maps with positions on Earth load."""
+    from pyproj import Transformer
+
+    return Transformer.from_pipeline(text)
+
+
 def _utm(zone: int, northern: bool) -> Transformer:
     if not 1 <= zone <= _LAST_UTM_ZONE:
         raise ValueError(f'UTM zone {zone} is not within 1 .. {_LAST_UTM_ZONE}')
     south = '' if northern else ' +south'
-    return Transformer.from_pipeline(
+    return _pipeline(
         '+proj=pipeline +step +proj=unitconvert +xy_in=deg +xy_out=rad'
         f' +step +proj=utm +zone={zone}{south} +ellps=WGS84'
     )

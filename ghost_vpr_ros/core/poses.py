@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial.transform import Rotation
 
 from ghost_vpr_ros.core.datatypes import Pose
 
@@ -38,24 +37,54 @@ def quaternion_to_yaw(quaternion_xyzw: ArrayLike) -> float:
 
 
 def rotation_to_quaternion(rotation: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(4,) unit quaternion x, y, z, w with w >= 0 of a (3, 3) rotation."""
-    return quaternion_of(Rotation.from_matrix(rotation))
+    """(4,) unit quaternion x, y, z, w with w >= 0 of a (3, 3) rotation.
 
-
-def quaternion_of(rotation: Rotation) -> NDArray[np.float64]:
-    """(4,) unit quaternion x, y, z, w of a single rotation, with w >= 0.
-
-    SciPy has had a word for that (`canonical`) only since 1.11.
+    Of the four forms of the solution the one with the largest divisor (Shepperd 1978).
     """
-    quaternion = np.asarray(rotation.as_quat())
+    r = np.asarray(rotation, np.float64)
+    diagonal = r.diagonal()
+    squares = np.array([*(1.0 + 2.0 * diagonal - diagonal.sum()), 1.0 + diagonal.sum()])
+    off = {
+        (0, 1): r[1, 0] + r[0, 1], (0, 2): r[0, 2] + r[2, 0], (1, 2): r[2, 1] + r[1, 2],
+        (0, 3): r[2, 1] - r[1, 2], (1, 3): r[0, 2] - r[2, 0], (2, 3): r[1, 0] - r[0, 1],
+    }  # fmt: skip
+    most = int(squares.argmax())
+    quaternion = np.array(
+        [
+            squares[most] if each == most else off[min(each, most), max(each, most)]
+            for each in range(4)
+        ]
+    )
+    quaternion /= np.linalg.norm(quaternion)
     return quaternion if quaternion[3] >= 0.0 else -quaternion
+
+
+def quaternion_to_rotation(quaternion_xyzw: ArrayLike) -> NDArray[np.float64]:
+    """(3, 3) rotation of a quaternion x, y, z, w of any length but 0."""
+    x, y, z, w = np.asarray(quaternion_xyzw, np.float64) / np.linalg.norm(quaternion_xyzw)
+    return np.array(
+        [
+            [1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y - z * w), 2.0 * (x * z + y * w)],
+            [2.0 * (x * y + z * w), 1.0 - 2.0 * (x * x + z * z), 2.0 * (y * z - x * w)],
+            [2.0 * (x * z - y * w), 2.0 * (y * z + x * w), 1.0 - 2.0 * (x * x + y * y)],
+        ]
+    )
+
+
+def angle_between(before_xyzw: ArrayLike, after_xyzw: ArrayLike) -> float:
+    """The angle (radians, 0 .. pi) of the turn from one orientation to another."""
+    before, after = (np.asarray(q, np.float64) for q in (before_xyzw, after_xyzw))
+    before, after = before / np.linalg.norm(before), after / np.linalg.norm(after)
+    # Of the half angle, exact for small and for large ones: |q1 - q2| and |q1 + q2|.
+    near, far = np.linalg.norm(before - after), np.linalg.norm(before + after)
+    return 4.0 * math.atan2(min(near, far), max(near, far))
 
 
 def matrix_of(pose: Pose) -> NDArray[np.float64]:
     """(4, 4) matrix of a pose; an unknown orientation is taken to be level and along x."""
     matrix = np.eye(4)
     if pose.quaternion_xyzw is not None:
-        matrix[:3, :3] = Rotation.from_quat(pose.quaternion_xyzw).as_matrix()
+        matrix[:3, :3] = quaternion_to_rotation(pose.quaternion_xyzw)
     matrix[:3, 3] = pose.position_m
     return matrix
 

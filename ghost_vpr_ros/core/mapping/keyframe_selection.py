@@ -6,10 +6,10 @@ from collections import deque
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from ghost_vpr_ros.core.config.map import MappingConfig
 from ghost_vpr_ros.core.datatypes import Pose
+from ghost_vpr_ros.core.poses import angle_between
 from ghost_vpr_ros.core.recognition.odometry import Reading
 
 _SHARPNESS_FRAMES = 10
@@ -76,7 +76,4 @@ def _angle_rad(before: Pose, now: Pose) -> float:
     """Between two orientations; 0 where one is unknown."""
     if before.quaternion_xyzw is None or now.quaternion_xyzw is None:
         return 0.0
-    turn = Rotation.from_quat(before.quaternion_xyzw).inv() * Rotation.from_quat(
-        now.quaternion_xyzw
-    )
-    return float(turn.magnitude())
+    return angle_between(before.quaternion_xyzw, now.quaternion_xyzw)

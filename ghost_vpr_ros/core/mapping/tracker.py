@@ -10,11 +10,17 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from ghost_vpr_ros.core.config.map import MappingConfig
 from ghost_vpr_ros.core.datatypes import Pose
-from ghost_vpr_ros.core.poses import quaternion_of, quaternion_to_yaw, turned
+from ghost_vpr_ros.core.poses import (
+    quaternion_to_rotation,
+    quaternion_to_yaw,
+    rotation_about_z,
+    rotation_to_quaternion,
+    turned,
+    yaw_to_quaternion,
+)
 from ghost_vpr_ros.core.recognition.odometry import Reading
 
 _STATE = [0, 1, 2, 5]
@@ -212,10 +218,10 @@ def _state_of(pose: Pose) -> NDArray[np.float64]:
 def _with_yaw(odometry: Pose, yaw_rad: float) -> NDArray[np.float64]:
     """(4,) quaternion of this yaw with roll and pitch of the odometry."""
     if odometry.quaternion_xyzw is None:
-        return np.asarray(Rotation.from_euler('z', yaw_rad).as_quat())
-    turn = yaw_rad - quaternion_to_yaw(odometry.quaternion_xyzw)
-    both = Rotation.from_euler('z', turn) * Rotation.from_quat(odometry.quaternion_xyzw)
-    return quaternion_of(both)
+        return yaw_to_quaternion(yaw_rad)
+    turn_rad = yaw_rad - quaternion_to_yaw(odometry.quaternion_xyzw)
+    tilted = quaternion_to_rotation(odometry.quaternion_xyzw)
+    return rotation_to_quaternion(rotation_about_z(turn_rad)[:3, :3] @ tilted)
 
 
 def _wrapped(angle_rad: float) -> float:

@@ -1,19 +1,16 @@
 """The keyframes that can answer: arrays of what every frame needs, the rest on demand.
 
 A million `Keyframe` objects would take a gigabyte and half a minute; a frame needs ten of them.
-Keyframes with a position are also found by it, in trees that grow while the robot maps.
+Keyframes with a position are also found by it, in grids that grow while the robot maps.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial import cKDTree
 
 from ghost_vpr_ros.core.datatypes import Keyframe
 from ghost_vpr_ros.core.map.reader import Columns, MapReader
@@ -120,42 +117,90 @@ class GrowingRows(Generic[ValueT]):
 _MOST_TAIL = 256
 
 _LARGEST_MERGED = 4096
-"""Trees that are larger than this are never planted again: the cost of a point is bounded."""
+"""Grids that are larger than this are never made again: the cost of a point is bounded."""
+
+_CELL_M = 16.0
+_MOST_CELLS = 2**20
+"""Along one side of a grid: the number of a cell stays far below 2^63."""
+
+_COUNTED_AT_ONCE = 64
 
 Pairs: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64]]
 """(k,) number of the query point, and (k,) number of a point near it."""
 
 
-@dataclass(frozen=True)
-class _Planted:
-    """A tree over the points from number `first` on."""
+class _Grid:
+    """Points sorted by the cell that they lie in; a search looks through rows of cells.
 
-    first: int
-    tree: cKDTree
+    SciPy's tree searches as fast, but its import costs the node 35 MiB and a quarter of the time
+    that all imports take.
+
+    Attributes:
+        first: number of the first point.
+    """
+
+    def __init__(self, first: int, points: NDArray[np.float64]) -> None:
+        """Sort points (n, 2), numbered from `first` on."""
+        self.first = first
+        self._points = points
+        self._corner, far = (
+            (points.min(axis=0), points.max(axis=0)) if len(points) else np.zeros((2, 2))
+        )
+        self._cell_m = max(_CELL_M, float((far - self._corner).max()) / _MOST_CELLS)
+        self._last = self._cells(far)
+        keys = self._keys(self._cells(points))
+        self._order = np.argsort(keys, kind='stable')
+        self._sorted = keys[self._order]
 
     def __len__(self) -> int:
-        return int(self.tree.n)
+        return len(self._order)
+
+    def _cells(self, points: NDArray[np.float64]) -> NDArray[np.int64]:
+        """(m, 2) column and row of each of the points (m, 2); outside the grid as well."""
+        cells = np.floor((points - self._corner) / self._cell_m)
+        return cells.clip(-1, 2 * _MOST_CELLS).astype(np.int64)
+
+    def _keys(self, cells: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(m,) numbers that rise along a row of cells, and from row to row."""
+        return np.asarray(cells[:, 1] * (self._last[0] + 1) + cells[:, 0])
 
     def near(self, points: NDArray[np.float64], radius_m: float) -> Pairs:
         """Which of the points (m, 2) have which numbers near them."""
-        found = self.tree.query_ball_point(points, radius_m)
-        counts = np.fromiter(map(len, found), np.int64, len(found))
-        numbers = np.fromiter(itertools.chain.from_iterable(found), np.int64, counts.sum())
-        return np.repeat(np.arange(len(points)), counts), numbers + self.first
+        low = np.maximum(self._cells(points - radius_m), 0)
+        high = np.minimum(self._cells(points + radius_m), self._last)
+        rows = np.where((low <= high).all(axis=1), high[:, 1] - low[:, 1] + 1, 0)
+        asking, row = _ranges(low[:, 1], rows)
+        starts, ends = (
+            self._keys(np.column_stack([cells[asking, 0], row])) for cells in (low, high)
+        )
+        begin = self._sorted.searchsorted(starts)
+        end = self._sorted.searchsorted(ends, side='right')
+        of_row, place = _ranges(begin, end - begin)
+        asking, numbers = asking[of_row], self._order[place]
+        offsets = points[asking] - self._points[numbers]
+        is_near = np.hypot(offsets[:, 0], offsets[:, 1]) <= radius_m
+        return asking[is_near], numbers[is_near] + self.first
+
+
+def _ranges(starts: NDArray[np.int64], counts: NDArray[np.int64]) -> Pairs:
+    """The ranges `starts[i]`, `starts[i] + 1`, ... of `counts[i]` numbers: each i, each number."""
+    owner = np.repeat(np.arange(len(counts)), counts)
+    before = np.cumsum(counts) - counts
+    return owner, np.arange(len(owner)) + (starts - before)[owner]
 
 
 class NearPoints:
-    """Numbered points; a new one costs no new tree each time.
+    """Numbered points; a new one costs no new grid each time.
 
-    The newest points are compared one by one until there are enough of them for a tree. Trees of
+    The newest points are compared one by one until there are enough of them for a grid. Grids of
     like size become one, up to a size: a search stays fast, and no point has to wait until a
-    large map is built again.
+    large map is sorted again.
     """
 
     def __init__(self, points: NDArray[np.float64]) -> None:
         """Begin with points (n, 2), numbered 0 to n - 1."""
         self._points = GrowingRows(np.asarray(points, np.float64).reshape(-1, 2))
-        self._trees = [_Planted(0, self._tree_from(0))]
+        self._grids = [_Grid(0, self.points)]
 
     def __len__(self) -> int:
         return len(self._points)
@@ -168,8 +213,8 @@ class NearPoints:
     def add(self, point: NDArray[np.float64]) -> int:
         """Append a point (2,); returns its number."""
         number = self._points.append(point)
-        if len(self) - self._num_planted > _MOST_TAIL:
-            self._plant()
+        if len(self) - self._num_sorted > _MOST_TAIL:
+            self._sort()
         return number
 
     def within(self, point: NDArray[np.float64], radius_m: float) -> NDArray[np.int64]:
@@ -178,9 +223,9 @@ class NearPoints:
 
     def pairs_within(self, points: NDArray[np.float64], radius_m: float) -> Pairs:
         """The same for each of the points (m, 2): all pairs of point and number, in that order."""
-        found = [planted.near(points, radius_m) for planted in self._trees]
+        found = [grid.near(points, radius_m) for grid in self._grids]
         asking, in_tail = np.nonzero(self._near_in_tail(points, radius_m))
-        found.append((asking, in_tail + self._num_planted))
+        found.append((asking, in_tail + self._num_sorted))
         asking, numbers = (np.concatenate(parts) for parts in zip(*found, strict=True))
         order = np.lexsort((numbers, asking))
         return asking[order], numbers[order]
@@ -188,30 +233,29 @@ class NearPoints:
     def count_within(self, points: NDArray[np.float64], radius_m: float) -> NDArray[np.int64]:
         """(m,) how many points lie within a radius of each of the points (m, 2)."""
         count = self._near_in_tail(points, radius_m).sum(axis=1)
-        for planted in self._trees:
-            count += planted.tree.query_ball_point(points, radius_m, return_length=True)
+        for start in range(0, len(points), _COUNTED_AT_ONCE):
+            some = points[start : start + _COUNTED_AT_ONCE]
+            for grid in self._grids:
+                asking, _ = grid.near(some, radius_m)
+                count[start : start + len(some)] += np.bincount(asking, minlength=len(some))
         return np.asarray(count, np.int64)
 
     @property
-    def _num_planted(self) -> int:
-        newest = self._trees[-1]
+    def _num_sorted(self) -> int:
+        newest = self._grids[-1]
         return newest.first + len(newest)
 
     def _near_in_tail(self, points: NDArray[np.float64], radius_m: float) -> NDArray[np.bool_]:
-        """(m, t) which of the t points outside the trees are near each of the points (m, 2)."""
-        offsets = points[:, np.newaxis] - self.points[self._num_planted :]
+        """(m, t) which of the t points outside the grids are near each of the points (m, 2)."""
+        offsets = points[:, np.newaxis] - self.points[self._num_sorted :]
         return np.asarray(np.hypot(offsets[..., 0], offsets[..., 1]) <= radius_m)
 
-    def _plant(self) -> None:
-        """A tree over the newest points, together with those before it that are not larger."""
-        first = self._num_planted
-        while self._trees and len(self._trees[-1]) <= min(len(self) - first, _LARGEST_MERGED):
-            first = self._trees.pop().first
-        self._trees.append(_Planted(first, self._tree_from(first)))
-
-    def _tree_from(self, first: int) -> cKDTree:
-        # Balance is not needed, and without it a million points take a third of the time.
-        return cKDTree(self.points[first:], balanced_tree=False, compact_nodes=False)
+    def _sort(self) -> None:
+        """A grid over the newest points, together with those before it that are not larger."""
+        first = self._num_sorted
+        while self._grids and len(self._grids[-1]) <= min(len(self) - first, _LARGEST_MERGED):
+            first = self._grids.pop().first
+        self._grids.append(_Grid(first, self.points[first:]))
 
 
 class LocatedPlaces:

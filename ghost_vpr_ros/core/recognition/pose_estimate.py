@@ -8,12 +8,15 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import Candidate, GeoPoint, Keyframe, LoopClosure, Pose
 from ghost_vpr_ros.core.geodesy import LocalFrame, horizontal_distance_m
-from ghost_vpr_ros.core.poses import quaternion_of, quaternion_to_yaw
+from ghost_vpr_ros.core.poses import (
+    quaternion_to_rotation,
+    quaternion_to_yaw,
+    rotation_to_quaternion,
+)
 from ghost_vpr_ros.core.recognition.candidates import positions_of
 from ghost_vpr_ros.core.verification.geometric import VerifiedCandidate
 
@@ -139,11 +142,10 @@ def _in_frame_of(keyframe: Keyframe, map_T_query: Pose | None) -> Pose | None:
     offset = map_T_query.position_m - here.position_m
     if here.quaternion_xyzw is None or map_T_query.quaternion_xyzw is None:
         return _in_some_direction(offset, map_T_query.covariance)
-    map_R_keyframe = Rotation.from_quat(here.quaternion_xyzw)
-    turn = map_R_keyframe.inv() * Rotation.from_quat(map_T_query.quaternion_xyzw)
-    keyframe_R_map = map_R_keyframe.inv().as_matrix()
+    keyframe_R_map = quaternion_to_rotation(here.quaternion_xyzw).T
+    turn = keyframe_R_map @ quaternion_to_rotation(map_T_query.quaternion_xyzw)
     covariance = _turned(map_T_query.covariance, keyframe_R_map)
-    return Pose(keyframe_R_map @ offset, quaternion_of(turn), covariance)
+    return Pose(keyframe_R_map @ offset, rotation_to_quaternion(turn), covariance)
 
 
 def _in_some_direction(offset: NDArray[np.float64], map_covariance: NDArray[np.float64]) -> Pose:

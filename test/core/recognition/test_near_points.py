@@ -30,3 +30,17 @@ def test_a_point_at_the_radius_is_within_it_in_the_tree_and_in_the_tail() -> Non
     places.add(np.array([-3.0, -4.0]))
     assert places.within(np.zeros(2), 5.0).tolist() == [0, 1]
     assert places.within(np.zeros(2), 4.99).tolist() == []
+
+
+@pytest.mark.parametrize('spread_m', [1e-3, 1.0, 3e3, 1e9])
+def test_places_are_found_at_any_scale_and_far_from_all_of_them(spread_m: float) -> None:
+    rng = np.random.default_rng(4)
+    points = rng.normal(scale=spread_m, size=(3000, 2))
+    points[:20] = points[20]
+    places = NearPoints(points)
+    asked = np.vstack([points[::100], rng.uniform(-9.0, 9.0, (20, 2)) * spread_m])
+    for radius_m in (0.0, 5.0, 0.3 * spread_m, 30.0 * spread_m):
+        near = np.hypot(*(asked[:, np.newaxis] - points).transpose(2, 0, 1)) <= radius_m
+        found = places.pairs_within(asked, radius_m)
+        np.testing.assert_array_equal(np.transpose(found), np.argwhere(near))
+        np.testing.assert_array_equal(places.count_within(asked, radius_m), near.sum(axis=1))
