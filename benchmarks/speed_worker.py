@@ -68,6 +68,7 @@ def onnxruntime_runner(job: dict[str, Any]) -> Runner:
 
 def openvino_runner(job: dict[str, Any]) -> Runner:
     """The package's engine on OpenVINO."""
+    from ghost_vpr_ros.core.engine.graph_cache import Graph
     from ghost_vpr_ros.core.engine.openvino_engine import OpenVinoEngine
 
     precision = 'half' if job['engine'] == 'openvino-bf16' else 'float32'
@@ -75,7 +76,8 @@ def openvino_runner(job: dict[str, Any]) -> Runner:
         engine='openvino', inference_threads=job['threads'], inference_precision=precision
     )
     size = PreprocessingConfig(width_px=job['width_px'], height_px=job['height_px'])
-    return OpenVinoEngine(Path(job['graph']).read_bytes(), '', 0, size, config).describe
+    graph = Graph.of_bytes(Path(job['graph']).read_bytes())
+    return OpenVinoEngine(graph, '', 0, size, config).describe
 
 
 RUNNERS = {

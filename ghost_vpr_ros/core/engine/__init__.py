@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ghost_vpr_ros.core.config.engine import ENGINES, EngineConfig
 from ghost_vpr_ros.core.engine.base import Engine, GraphEngine, device_index
-from ghost_vpr_ros.core.engine.graph_cache import graph_of, graph_path
+from ghost_vpr_ros.core.engine.graph_cache import graph_of, graph_path, stored_graph
 from ghost_vpr_ros.core.errors import DeviceError
 from ghost_vpr_ros.core.model.weights_file import StoredModel
 from ghost_vpr_ros.core.packages import how_to_install
@@ -50,16 +50,17 @@ def create_engine(model: VprModel | StoredModel, config: EngineConfig | None = N
 
 
 def _graph_engine(name: str, model: VprModel | StoredModel, config: EngineConfig) -> GraphEngine:
-    graph = graph_of(model, config.inference_precision)
     if name == 'openvino':
         from ghost_vpr_ros.core.engine.openvino_engine import OpenVinoEngine
 
+        graph = stored_graph(model, config.inference_precision)
         return OpenVinoEngine(
             graph, model.model_hash, model.descriptor_dim, model.preprocessing, config
         )
     from ghost_vpr_ros.core.engine.onnxruntime_engine import OnnxRuntimeEngine
 
-    return OnnxRuntimeEngine(graph, model.model_hash, model.descriptor_dim, config)
+    whole = graph_of(model, config.inference_precision)
+    return OnnxRuntimeEngine(whole, model.model_hash, model.descriptor_dim, config)
 
 
 def chosen_engine(model: VprModel | StoredModel, config: EngineConfig) -> str:
@@ -151,4 +152,4 @@ def prepare_engine(model: VprModel | StoredModel, config: EngineConfig) -> None:
         from ghost_vpr_ros.core.engine.onnxruntime_engine import check_onnxruntime
 
         check_onnxruntime(config)
-    graph_of(model, config.inference_precision)
+    stored_graph(model, config.inference_precision)

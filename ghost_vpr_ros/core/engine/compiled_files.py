@@ -37,9 +37,11 @@ def compiled_files(engine: str, *made_of: str | bytes) -> Iterator[Path | None]:
         return
     with contextlib.suppress(OSError):
         _remove_changed(folder)
+    before = _states(folder)
     yield folder
     with contextlib.suppress(OSError):
-        _record(folder)
+        if _states(folder) != before:
+            _record(folder)
 
 
 def _made(engine: str, made_of: tuple[str | bytes, ...]) -> Path | None:
@@ -77,6 +79,14 @@ def _recorded(folder: Path) -> dict[str, str]:
     except OSError:
         return {}
     return {} if content is None else dict(json.loads(content))
+
+
+def _states(folder: Path) -> dict[str, tuple[int, int, int]]:
+    """Time, size and number of each file, which tell whether one was written."""
+    with contextlib.suppress(OSError):
+        found = {path.name: path.stat() for path in folder.iterdir()}
+        return {name: (s.st_mtime_ns, s.st_size, s.st_ino) for name, s in found.items()}
+    return {}
 
 
 def _digests(folder: Path) -> dict[str, str]:

@@ -16,7 +16,9 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +43,24 @@ _EXPORT = (
     'import sys; from ghost_vpr_ros.core.engine.graph_export import export_file; '
     'export_file(*sys.argv[1:])'
 )
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A network's graph, which an engine reads where it has not kept what it compiled of it.
+
+    Attributes:
+        read: returns the ONNX file's bytes.
+        digest: of these bytes and what they belong to.
+    """
+
+    read: Callable[[], bytes] = field(repr=False)
+    digest: str
+
+    @classmethod
+    def of_bytes(cls, data: bytes) -> Graph:
+        """A graph in memory."""
+        return cls(lambda: data, hashlib.sha256(data).hexdigest())
 
 
 def cache_folder() -> Path | None:
@@ -129,6 +149,33 @@ def graph_of(model: VprModel | StoredModel, precision: str) -> bytes:
     graph = _exported(model)
     keep_graph(model.model_hash, precision, graph)
     return graph
+
+
+def stored_graph(model: VprModel | StoredModel, precision: str) -> Graph:
+    """The graph of a model; exported now where there is none, else not even read yet.
+
+    Raises:
+        DeviceError: as `graph_of`; `read` as well, where the file has changed since.
+    """
+    digest = _recorded_digest(model.model_hash, precision)
+    if digest:
+        return Graph(partial(graph_of, model, precision), digest)
+    return Graph.of_bytes(graph_of(model, precision))
+
+
+def _recorded_digest(model_hash: str, precision: str) -> str:
+    """That at the end of the cached file, unchecked; empty where there is none."""
+    path = graph_path(model_hash, precision)
+    if path is None:
+        return ''
+    try:
+        with path.open('rb') as file:
+            file.seek(-_DIGEST_BYTES, os.SEEK_END)
+            end = file.read()
+    except OSError:
+        return ''
+    is_one = end.startswith(_DIGEST_START)
+    return end[len(_DIGEST_START) :].decode('latin-1') if is_one else ''
 
 
 def keep_graph(model_hash: str, precision: str, graph: bytes) -> Path | None:

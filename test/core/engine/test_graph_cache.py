@@ -160,24 +160,43 @@ def test_only_recorded_files_reach_an_engine(monkeypatch, tmp_path):
         assert other != folder
 
 
-def test_a_folder_that_cannot_be_used_does_not_stop_the_network(tmp_path) -> None:
-    model = tiny_model()
-    engine = create_engine(model, EngineConfig(engine='openvino'))
-    (tmp_path / 'file').write_bytes(b'')
-    read = engine._core.read_model(engine._graph)
-    read.reshape([1, *engine._input])
-    asked = []
+def test_a_folder_that_cannot_be_written_does_not_stop_the_network(stored, monkeypatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError('filesystem error: cannot set permissions')
 
-    class Core:
-        def compile_model(self, model, device, options):
-            asked.append('CACHE_DIR' in options)
-            if 'CACHE_DIR' in options:
-                raise RuntimeError('filesystem error: cannot set permissions')
-            return 'compiled'
+    monkeypatch.setattr('ghost_vpr_ros.core.engine.openvino_engine.write_whole', refuse)
+    engine = EngineConfig(engine='openvino', inference_threads=3)
+    assert create_engine(stored, engine).describe(pixels(1)).shape == (1, 6)
 
-    engine._core = Core()
-    assert engine._compile(read, tmp_path / 'file') == 'compiled'
-    assert asked == [True, False]
+
+def test_a_compiled_network_starts_without_its_graph(stored, monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv('GHOST_VPR_CACHE', str(tmp_path))
+    engine = EngineConfig(engine='openvino')
+    expected = create_engine(stored, engine).describe(pixels(1))
+
+    def refuse(*_: object) -> None:
+        raise AssertionError('the graph was read')
+
+    monkeypatch.setattr('ghost_vpr_ros.core.engine.graph_cache.graph_of', refuse)
+    prepare_engine(stored, engine)
+    np.testing.assert_array_equal(create_engine(stored, engine).describe(pixels(1)), expected)
+
+
+def test_openvino_is_loaded_without_its_converter_which_works_when_called() -> None:
+    program = (
+        'import sys\n'
+        'from ghost_vpr_ros.core.config.engine import EngineConfig\n'
+        'from ghost_vpr_ros.core.engine.openvino_engine import check_openvino\n'
+        'openvino = check_openvino(EngineConfig())\n'
+        "assert 'openvino.tools.ovc' not in sys.modules\n"
+        "assert 'openvino_telemetry' not in sys.modules\n"
+        'try:\n'
+        "    openvino.convert_model('missing.onnx')\n"
+        'except Exception as error:\n'
+        '    print(type(error).__module__)\n'
+        "assert 'openvino.tools.ovc' in sys.modules\n"
+    )
+    subprocess.run([sys.executable, '-c', program], check=True)
 
 
 @pytest.mark.parametrize('given', ['', '/dev/null/below'])
