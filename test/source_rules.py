@@ -60,8 +60,8 @@ LAYERS = {
 }
 
 FLOORS = (
-    ('errors', 'datatypes', 'home', 'image_header', 'packages', 'sampling', 'stamps')
-    + ('whole_file',),
+    ('errors', 'datatypes', 'freed_memory', 'home', 'image_header', 'packages', 'sampling')
+    + ('stamps', 'whole_file'),
     ('config', 'geodesy', 'poses', 'camera', 'jpeg'),
     ('image',),
     ('probability', 'preprocessing', 'raw_image', 'image_stream', 'closure_export'),

@@ -33,7 +33,8 @@ def with_end_marker(data: bytes) -> bytes | None:
     scan = first_scan(data)
     if scan < 0:
         return None
-    if data.find(END, scan) >= 0:
+    # From the end, where it nearly always is.
+    if data.rfind(END, scan) >= 0:
         return data
     body = data.rstrip(b'\0')
     whole = (body if len(body) == len(data) else body + b'\0') + END

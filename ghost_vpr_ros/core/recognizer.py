@@ -30,6 +30,7 @@ from ghost_vpr_ros.core.datatypes import (
 )
 from ghost_vpr_ros.core.engine import Engine, create_engine
 from ghost_vpr_ros.core.errors import MapError
+from ghost_vpr_ros.core.freed_memory import return_freed_memory
 from ghost_vpr_ros.core.map.cells import StoredCells
 from ghost_vpr_ros.core.map.reader import MapReader
 from ghost_vpr_ros.core.map.views import views_of
@@ -115,6 +116,7 @@ class PlaceRecognizer:
     @config.setter
     def config(self, config: RecognizerConfig) -> None:
         before, self._config = self._config, config
+        self._thresholds = decision_config(config, self.calibration)
         if config.verify_features != before.verify_features:
             self.use_camera(self._camera)
         if config.group_radius_m != before.group_radius_m:
@@ -130,6 +132,7 @@ class PlaceRecognizer:
     def use_calibration(self, calibration: Calibration | None) -> None:
         """Judge by this calibration from now on instead of the map's; None: by the map alone."""
         self._calibration = calibration
+        self._thresholds = decision_config(self._config, self.calibration)
         if self.calibration is None:
             self._teacher.learn(self._config.group_radius_m)
 
@@ -287,7 +290,7 @@ class PlaceRecognizer:
             prior = prior or memory.prior(self.config)
             retrieved = self._retrieve(descriptor, hidden_rows, prior)
         with clock('decide'):
-            config = decision_config(self.config, self.calibration)
+            config = self._thresholds
             alone = memory.by_itself(retrieved, self._likelihood, config)
             believed = memory.weighed(alone, config)
         verified = self._verify(image, believed, config, clock)
@@ -395,7 +398,7 @@ class PlaceRecognizer:
             num_known=len(self._places),
             stage_ms=clock.stage_ms,
             is_calibrated=self.calibration is not None,
-            min_probability=decision_config(self.config, self.calibration).min_probability,
+            min_probability=self._thresholds.min_probability,
         )
 
     @property
@@ -407,6 +410,7 @@ class PlaceRecognizer:
         """Run the network once: the first run sets up buffers and is several times as slow."""
         size = (self._preprocessing.height_px, self._preprocessing.width_px)
         self._engine.describe(np.zeros((1, *size, 3), np.uint8))
+        return_freed_memory()
 
     def release(self) -> None:
         """End the verifier's thread and free the network; the map stays open."""

@@ -108,6 +108,7 @@ class OpenVinoEngine(GraphEngine):
     def close(self) -> None:
         """Free the network."""
         self._requests.clear()
+        self._graph = Graph.of_bytes(b'')
 
 
 def _keep(compiled: Any, folder: Path | None) -> None:
