@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.machine import begin_again_with, describe_machine, load_average
+from benchmarks.recall_over_time.other_work import OTHERS, look_and_tell
 from benchmarks.speed_graphs import write_graphs
 from benchmarks.speed_networks import OUR_NETWORK, SHIPPED, Size, build_network
 from benchmarks.speed_worker import make_image
@@ -190,12 +191,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = sys.argv[1:] if arguments is None else list(arguments)
     # One thread for numpy's product, too.
     begin_again_with({'OMP_NUM_THREADS': '1'}, MODULE, words)
+    others = look_and_tell()
     names = NETWORKS[1:2] if options.quick else NETWORKS
     with tempfile.TemporaryDirectory() as folder:
         found = measure(2 if options.quick else options.rounds, names, Path(folder))
     report = {
         'benchmark': 'layers',
         'machine': describe_machine(),
+        OTHERS: others,
         **found,
         'command': ' '.join([f'python -m {MODULE}', *words]),
     }

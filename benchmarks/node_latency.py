@@ -37,6 +37,7 @@ from benchmarks.node_inputs import (
     parse_with_inputs,
 )
 from benchmarks.node_processes import ROOT, Process, Watcher
+from benchmarks.recall_over_time.other_work import OTHERS, look_and_tell
 from ghost_vpr_ros.core.config.engine import EngineConfig
 
 PROFILE = ROOT / 'config' / 'fastdds_large_images.xml'
@@ -230,6 +231,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure all variants at all rates and write the report."""
     options = parse_arguments(arguments)
     words = sys.argv[1:] if arguments is None else list(arguments)
+    others = look_and_tell()
     rclpy.init(args=[])
     with tempfile.TemporaryDirectory() as name:
         found = measure(options, Path(name))
@@ -237,6 +239,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     report = {
         'benchmark': 'node',
         'machine': describe_machine(),
+        OTHERS: others,
         'threads': os.environ.get('OMP_NUM_THREADS', 'default'),
         'size': '{}x{}'.format(*SIZE_PX),
         'seconds': options.seconds,

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks import frame_report, layer_report, node_report, speed_report
+from benchmarks.recall_over_time.other_work import BUSY_SHARE, OTHERS
 
 SECTIONS = {
     'speed': speed_report.section,
@@ -30,13 +31,35 @@ HEAD = [
 
 
 def page(reports: Sequence[dict[str, Any]]) -> str:
-    """The text of the page."""
+    """The text of the page; a section that was measured on a busy machine begins with that."""
     lines = list(HEAD)
     for kind, section in SECTIONS.items():
         for report in reports:
             if report['benchmark'] == kind:
-                lines += [*section(report), '']
+                lines += [*_warning(report), *section(report), '']
     return '\n'.join(lines).rstrip('\n') + '\n'
+
+
+def _warning(report: dict[str, Any]) -> list[str]:
+    if not is_busy(report):
+        return []
+    return [f'Other processes took {report[OTHERS]:.0%} of the machine before this run.', '']
+
+
+def is_busy(report: dict[str, Any]) -> bool:
+    """Whether other processes took too much of the machine when the benchmark began."""
+    return float(report.get(OTHERS, 0.0)) > BUSY_SHARE
+
+
+def check_quiet(reports: Mapping[Path, dict[str, Any]]) -> None:
+    """End the program where a report was measured on a busy machine."""
+    busy = [str(path) for path, report in reports.items() if is_busy(report)]
+    if busy:
+        raise SystemExit(
+            f'{", ".join(busy)}: measured while other processes took more than {BUSY_SHARE:.0%} '
+            'of the machine; the page is not written. Measure again on a quiet machine, or give '
+            '--even-if-busy'
+        )
 
 
 def read_report(path: Path) -> dict[str, Any]:
@@ -55,8 +78,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument('reports', type=Path, nargs='+', help='JSON files of benchmarks')
     parser.add_argument('--out', type=Path, required=True, help='Markdown file to write')
+    parser.add_argument(
+        '--even-if-busy',
+        action='store_true',
+        help='write it from runs beside others, too',
+    )
     options = parser.parse_args(arguments)
-    options.out.write_text(page([read_report(path) for path in options.reports]))
+    reports = {path: read_report(path) for path in options.reports}
+    if not options.even_if_busy:
+        check_quiet(reports)
+    options.out.write_text(page(list(reports.values())))
 
 
 if __name__ == '__main__':

@@ -26,6 +26,7 @@ import numpy as np
 from torch import nn
 
 from benchmarks.machine import cores, describe_machine, load_average
+from benchmarks.recall_over_time.other_work import OTHERS, look_and_tell
 from benchmarks.speed_graphs import int8_path, write_graphs, write_int8_graph
 from benchmarks.speed_networks import NETWORKS, OUR_NETWORK, Size, build_network
 from benchmarks.speed_processes import Worker, WorkerError
@@ -231,7 +232,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """The whole report."""
-    load_before = load_average()
+    load_before, others = load_average(), look_and_tell()
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -249,6 +250,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         'rounds': options.rounds,
         'repetitions': options.repetitions,
         'load_average': [load_before, load_average()],
+        OTHERS: others,
         'networks': networks,
         'rows': rows,
     }

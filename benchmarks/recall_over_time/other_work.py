@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from pathlib import Path
 
-from benchmarks.machine import cores
+from benchmarks.machine import cores, load_average
 
 BUSY_SHARE = 0.1
 """Of the machine; with more, times are not worth a page."""
+
+OTHERS = 'share_of_others'
+"""Key of the reports: what others took when the benchmark began."""
 
 LOOK_S = 2.0
 
@@ -34,6 +38,18 @@ def look() -> float:
     work = OtherWork()
     time.sleep(LOOK_S)
     return work.share()
+
+
+def look_and_tell() -> float:
+    """As `look`, printed with the load, so that whoever waits for the figures knows."""
+    share = look()
+    verdict = ': too much for times that are published' if share > BUSY_SHARE else ''
+    print(
+        f'other processes take {share:.0%} of the machine, load {load_average():.1f}{verdict}',
+        file=sys.stderr,
+        flush=True,
+    )
+    return share
 
 
 def cores_of_machine() -> int:
