@@ -56,6 +56,12 @@ _SECONDS = 2**32
 KEYFRAME_PREFIX = 'keyframe/'
 """Frames of `~/loop_closure` begin with it; session and stamp of the keyframe follow."""
 
+_FIELDS = [
+    PointField(name=name, offset=_FIELD_BYTES * place, datatype=_POINT_TYPES[kind], count=1)
+    for place, (name, kind) in enumerate(_CANDIDATE_FIELDS.items())
+]
+"""The same for every frame: made once, they are half of the time of the message."""
+
 _DEGRADED = (Reason.EMPTY_MAP, Reason.IMAGE_QUALITY, Reason.STALE, Reason.FAILURE)
 
 
@@ -70,10 +76,16 @@ def ns_to_stamp(stamp_ns: int) -> Time:
     A message has 32 bits for the seconds: from 2038 to 2106 they wrap to negative ones, and later
     times are not known.
     """
+    sec, nanosec = _sec_and_nanosec(stamp_ns)
+    return Time(sec=sec, nanosec=nanosec)
+
+
+def _sec_and_nanosec(stamp_ns: int) -> tuple[int, int]:
+    """The numbers of `ns_to_stamp`."""
     sec, nanosec = divmod(max(stamp_ns, 0), 1_000_000_000)
     if sec >= _SECONDS:
-        return Time()
-    return Time(sec=sec - _SECONDS if sec >= _SECONDS // 2 else sec, nanosec=nanosec)
+        return 0, 0
+    return sec - _SECONDS if sec >= _SECONDS // 2 else sec, nanosec
 
 
 def header_at(stamp_ns: int, frame_id: str) -> Header:
@@ -96,7 +108,7 @@ def candidates_message(
     )
     message = PointCloud2(header=header_at(hypothesis.stamp_ns, map_frame), height=1)
     message.width = len(points)
-    message.fields = candidate_fields()
+    message.fields = _FIELDS
     message.point_step = CANDIDATE_DTYPE.itemsize
     message.row_step = points.nbytes
     message.is_dense = bool(np.isfinite(points['x']).all())
@@ -106,10 +118,7 @@ def candidates_message(
 
 def candidate_fields() -> list[PointField]:
     """The fields of `~/candidates` as the point cloud describes them."""
-    return [
-        PointField(name=name, offset=_FIELD_BYTES * place, datatype=_POINT_TYPES[kind], count=1)
-        for place, (name, kind) in enumerate(_CANDIDATE_FIELDS.items())
-    ]
+    return list(_FIELDS)
 
 
 def status_message(
@@ -265,7 +274,6 @@ def _candidate_row(
     candidate: Candidate, session_numbers: Mapping[str, int]
 ) -> tuple[float | int, ...]:
     keyframe = candidate.keyframe
-    stamp = ns_to_stamp(keyframe.stamp_ns)
     x, y, z = _position(keyframe)
     return (
         x,
@@ -275,8 +283,7 @@ def _candidate_row(
         candidate.probability,
         keyframe.keyframe_id,
         session_numbers[keyframe.session],
-        stamp.sec,
-        stamp.nanosec,
+        *_sec_and_nanosec(keyframe.stamp_ns),
         candidate.inliers,
     )
 

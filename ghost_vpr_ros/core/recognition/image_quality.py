@@ -35,9 +35,15 @@ def why_unusable(image: NDArray[np.uint8], config: RecognizerConfig, *, is_froze
 
 
 def _contrast(image: NDArray[np.uint8]) -> float:
-    sample = image[::_STEP_PX, ::_STEP_PX].astype(np.float32)
+    sample = _sampled(image).astype(np.float32)
     # OpenCV instead of numpy's mean over three colours, which takes ten times as long.
     return float(cv2.meanStdDev(cv2.transform(sample, np.ones((1, 3))))[1].item()) / 3.0
+
+
+def _sampled(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(h, w, 3) every fourth pixel of every fourth row, copied pixel by pixel and not by bytes."""
+    pixels = np.ascontiguousarray(image).view('V3')[::_STEP_PX, ::_STEP_PX]
+    return np.ascontiguousarray(pixels).view(np.uint8)
 
 
 def sharpness(image: NDArray[np.uint8]) -> float:
@@ -69,7 +75,7 @@ class FrozenCamera:
         Noise makes two images of a living camera differ. Without odometry this cannot be decided:
         a camera that stands still in a simulation gives equal images, too.
         """
-        pixels = zlib.crc32(image[::_STEP_PX, ::_STEP_PX].tobytes())
+        pixels = zlib.crc32(_sampled(image))
         since = self._since
         if since is None or pixels != self._pixels or since.stretch != reading.stretch:
             self._pixels, self._since = pixels, reading
