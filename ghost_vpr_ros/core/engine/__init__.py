@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from ghost_vpr_ros.core.config.engine import ENGINES, EngineConfig
-from ghost_vpr_ros.core.engine.base import Engine, GraphEngine, device_index
+from ghost_vpr_ros.core.engine.base import Engine, GraphEngine, device_index, leaves_a_core
 from ghost_vpr_ros.core.engine.graph_cache import graph_of, graph_path, stored_graph
 from ghost_vpr_ros.core.errors import DeviceError
 from ghost_vpr_ros.core.model.weights_file import StoredModel
@@ -16,7 +16,14 @@ from ghost_vpr_ros.core.packages import how_to_install
 if TYPE_CHECKING:
     from ghost_vpr_ros.core.model.vpr_model import VprModel
 
-__all__ = ['ENGINES', 'Engine', 'chosen_engine', 'create_engine', 'prepare_engine']
+__all__ = [
+    'ENGINES',
+    'Engine',
+    'chosen_engine',
+    'create_engine',
+    'leaves_a_core',
+    'prepare_engine',
+]
 
 _BY_SPEED_ON_CPU = ('openvino', 'onnxruntime')
 """docs/lab/benchmarks.md; PyTorch comes after them."""

@@ -117,6 +117,12 @@ def thread_count(config: EngineConfig) -> int:
     return config.inference_threads or default or 1
 
 
+def leaves_a_core(config: EngineConfig) -> bool:
+    """Whether a core of this process is left idle while the network runs."""
+    on_cuda = device_index(config.device) >= 0
+    return on_cuda or thread_count(config) < len(os.sched_getaffinity(0))
+
+
 def device_index(device: str) -> int:
     """N of cuda:N, 0 of cuda, -1 of cpu.
 

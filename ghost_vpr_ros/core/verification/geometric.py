@@ -112,6 +112,8 @@ class GeometricVerifier:
         config: VerificationConfig,
         network: PatchExtractor | None = None,
         cells: Callable[[int], StoredCells | None] = lambda _: None,
+        *,
+        ahead: bool = True,
     ) -> None:
         """Make the extractor and an empty cache.
 
@@ -121,6 +123,7 @@ class GeometricVerifier:
             config: settings.
             network: describes the images where `config.features` is `network`.
             cells: that the map stores of a keyframe id, for `network`; they need no view.
+            ahead: whether a thread of its own extracts features from `expect` on.
 
         Raises:
             ConfigError: there should be a network and is none.
@@ -129,7 +132,7 @@ class GeometricVerifier:
         self._config = config
         self._extract = _extractor(config, network)
         self._ahead: FeaturesAhead | None = None
-        if config.features != 'network':
+        if ahead and config.features != 'network':
             self._ahead = FeaturesAhead(FeatureExtractor(config))
         self._keyframes = ViewFeatures(
             views, self._extract, config.cache_keyframes, _stored(self._extract, cells)

@@ -1,11 +1,14 @@
 """Features found ahead are those of the image, and of no other image."""
 
+import os
 import threading
 
 import numpy as np
 import pytest
 
+from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.config.verification import VerificationConfig
+from ghost_vpr_ros.core.engine import leaves_a_core
 from ghost_vpr_ros.core.verification.geometric import GeometricVerifier
 from ghost_vpr_ros.core.verification.local_features import FeatureExtractor, FeaturesAhead
 from test.core.two_views import CAMERA, candidate, street
@@ -93,3 +96,23 @@ def test_the_proof_is_the_same_with_features_found_ahead(features):
     assert found[0] == found[1]
     assert found[0].is_verified
     np.testing.assert_array_equal(found[0].pose.position_m, found[1].pose.position_m)
+
+
+@pytest.mark.parametrize(
+    ('cores', 'threads', 'device', 'expected'),
+    [(2, 1, 'cpu', True), (2, 2, 'cpu', False), (1, 1, 'cpu', False), (1, 1, 'cuda', True)],
+)
+def test_a_core_is_left_where_the_network_has_fewer_threads(
+    monkeypatch, cores, threads, device, expected
+):
+    monkeypatch.setattr(os, 'sched_getaffinity', lambda _: set(range(cores)))
+    config = EngineConfig(inference_threads=threads, device=device)
+    assert leaves_a_core(config) is expected
+
+
+def test_without_a_core_of_its_own_nothing_is_found_ahead(monkeypatch):
+    monkeypatch.setattr(FeaturesAhead, '__init__', None)
+    verifier = GeometricVerifier(lambda _: street(), CAMERA, VerificationConfig(), ahead=False)
+    verifier.expect(street())
+    assert len(verifier.verify(street(), [candidate(1)]).items) == 1
+    verifier.close()
