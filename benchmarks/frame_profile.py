@@ -29,8 +29,9 @@ from sensor_msgs.msg import CompressedImage
 
 from benchmarks.machine import begin_again_with, cores, describe_machine, load_average
 from benchmarks.node_inputs import SIZE_PX, add_inputs, make_inputs, parse_with_inputs
+from benchmarks.recall_over_time.other_work import OTHERS, look_and_tell
 from ghost_vpr_ros.core.datatypes import Hypothesis
-from ghost_vpr_ros.core.engine import create_engine
+from ghost_vpr_ros.core.engine import create_engine, leaves_a_core
 from ghost_vpr_ros.core.image import encode_jpeg, read_image
 from ghost_vpr_ros.core.image_stream import list_images
 from ghost_vpr_ros.core.preprocessing import pixel_batch
@@ -88,6 +89,11 @@ class LocalRecognizer:
         self._recognizer.reset()
 
     @property
+    def least_side_px(self) -> int:
+        """Of images."""
+        return self._recognizer.least_side_px
+
+    @property
     def map_revision(self) -> int:
         """Revision of the map that answers."""
         return self._recognizer.place_map.revision
@@ -106,7 +112,11 @@ class Bench:
         self.engine = create_engine(loaded.model, parameters.engine)
         self.preprocessing = loaded.model.preprocessing
         self.recognizer = PlaceRecognizer(
-            loaded.model, self.engine, loaded.place_map, parameters.recognizer
+            loaded.model,
+            self.engine,
+            loaded.place_map,
+            parameters.recognizer,
+            features_ahead=leaves_a_core(parameters.engine),
         )
         publishers = AnswerPublishers(self.node, loaded.place_map, parameters.node.map_frame)
         self.processor = FrameProcessor(
@@ -217,6 +227,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     defaults = {name: os.environ.get(name, value) for name, value in OPENMP_DEFAULTS.items()}
     begin_again_with(defaults, MODULE, words)
     started_s = time.monotonic()
+    others = look_and_tell()
     rclpy.init(args=[])
     with tempfile.TemporaryDirectory() as name:
         rows = measure(options, Path(name))
@@ -224,6 +235,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     report = {
         'benchmark': 'frame',
         'machine': describe_machine(),
+        OTHERS: others,
         'size': '{}x{}'.format(*SIZE_PX),
         'seconds': round(time.monotonic() - started_s),
         'rows': rows,

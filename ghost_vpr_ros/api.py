@@ -23,7 +23,7 @@ from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Hypothesis, Pose
 from ghost_vpr_ros.core.engine import create_engine
 from ghost_vpr_ros.core.image import read_image
 from ghost_vpr_ros.core.map import place_map as maps
-from ghost_vpr_ros.core.preprocessing import pixel_batch
+from ghost_vpr_ros.core.preprocessing import least_side_px, pixel_batch
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
 
 if TYPE_CHECKING:
@@ -67,10 +67,9 @@ class Model:
         several = [images] if isinstance(images, (str, Path, np.ndarray)) else list(images)
         if self._engine is None:
             self._engine = create_engine(self._stored, self._config)
-        found = [
-            self._engine.describe(pixel_batch(_pixels(image), self._stored.preprocessing))
-            for image in several
-        ]
+        config = self._stored.preprocessing
+        pictures = (_pixels(image, least_side_px(config)) for image in several)
+        found = [self._engine.describe(pixel_batch(each, config)) for each in pictures]
         return np.concatenate(found) if found else np.empty((0, self.descriptor_dim), np.float32)
 
     def close(self) -> None:
@@ -185,7 +184,9 @@ class PlaceMap:
         Raises:
             ImageError: the file cannot be read, or the array is not such an image.
         """
-        return self.recognizer.recognize(_pixels(image), stamp_ns, odometry)
+        return self.recognizer.recognize(
+            _pixels(image, self.recognizer.least_side_px), stamp_ns, odometry
+        )
 
     def query_all(self, images: Sequence[Image]) -> list[Hypothesis]:
         """The answers to several images, each on its own."""
@@ -215,5 +216,7 @@ class PlaceMap:
         return f'<PlaceMap {self.path}: {len(self)} keyframes of {names or "no session"}>'
 
 
-def _pixels(image: Image) -> NDArray[np.uint8]:
-    return image if isinstance(image, np.ndarray) else read_image(Path(image))
+def _pixels(image: Image, least_side_px: int) -> NDArray[np.uint8]:
+    if isinstance(image, np.ndarray):
+        return image
+    return read_image(Path(image), least_side_px=least_side_px)

@@ -59,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Answer until the images end, the count is reached, or Ctrl-C."""
+    from ghost_vpr_ros.core.datatypes import loaded_at_least
     from ghost_vpr_ros.core.image_stream import stream_images
     from ghost_vpr_ros.core.recognizer import PlaceRecognizer
 
@@ -73,7 +74,9 @@ def run(args: argparse.Namespace) -> int:
         say_warnings(recognizer.place_map)
         for number, image in enumerate(images, start=1):
             try:
-                answer = recognizer.recognize(image.load(), image.stamp_ns)
+                answer = recognizer.recognize(
+                    loaded_at_least(image.load, recognizer.least_side_px), image.stamp_ns
+                )
             except ImageError as error:
                 table.leave(f'{image.name}: {error}')
                 continue

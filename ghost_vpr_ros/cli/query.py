@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         network = None if args.attention is None else _network_of_cells(recognizer)
         for path in args.images:
-            image = read_image(path, image_config)
+            image = read_image(path, image_config, recognizer.least_side_px)
             hypothesis = recognizer.recognize(image, UNKNOWN_STAMP_NS)
             _print(json_lines(valid_text(str(path)), hypothesis), as_json=args.json)
             if args.sheet is not None:

@@ -56,12 +56,33 @@ class Pose:
 
 
 @dataclass(frozen=True)
+class ScalableLoad:
+    """Reads an image in full, or in a smaller size for less.
+
+    Attributes:
+        read: returns RGB uint8 (H, W, 3) whose shorter side has at least so many pixels; 0: all.
+    """
+
+    read: Callable[[int], NDArray[np.uint8]]
+
+    def __call__(self) -> NDArray[np.uint8]:
+        """The whole image."""
+        return self.read(0)
+
+
+def loaded_at_least(load: Callable[[], NDArray[np.uint8]], side_px: int) -> NDArray[np.uint8]:
+    """The image, smaller where `load` can make it so and its shorter side keeps `side_px`."""
+    return load.read(side_px) if isinstance(load, ScalableLoad) else load()
+
+
+@dataclass(frozen=True)
 class Frame:
     """One image of a source and its metadata; the pixels are read on demand.
 
     Attributes:
         name: path or bag position; unique inside its source, for display.
-        load: returns RGB uint8 (H, W, 3); raises `ImageError`.
+        load: returns RGB uint8 (H, W, 3); raises `ImageError`. A `ScalableLoad` where the image
+            can be read in a smaller size, as `at_least` does for networks.
         stamp_ns: time of capture in integer nanoseconds, or `UNKNOWN_STAMP_NS`.
         geo: WGS84 position where known.
         pose: metric pose where known (x/y, easting/northing, odometry), or only an orientation.
@@ -76,6 +97,10 @@ class Frame:
     pose: Pose | None = None
     panorama: str | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
+
+    def at_least(self, side_px: int) -> NDArray[np.uint8]:
+        """The image, see `loaded_at_least`."""
+        return loaded_at_least(self.load, side_px)
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,14 @@ _PNG_START = b'\x89PNG\r\n\x1a\n'
 _MOST_BYTES_PER_PIXEL = 8.0
 """Four channels of 16 bits; a header that claims more counts as more pixels."""
 
+_READ_AS = {
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    1: cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH,
+}
+"""OpenCV's flags by what the sides are divided by: libjpeg averages blocks while it decodes."""
+
 _NEXT_STEPS = {
     'HEIC': 'install a decoder with pip install pillow-heif, or convert it to JPEG',
     'MP4 or QuickTime video': 'take single images out of it, for example with ffmpeg',
@@ -79,12 +87,15 @@ _READABLE = ('JPEG', 'PNG', 'WebP', 'BMP', 'TIFF', 'PNM')
 """Formats that every build of OpenCV reads: such a file is damaged where it cannot be decoded."""
 
 
-def read_image(path: str | Path, config: ImageConfig | None = None) -> NDArray[np.uint8]:
+def read_image(
+    path: str | Path, config: ImageConfig | None = None, least_side_px: int = 0
+) -> NDArray[np.uint8]:
     """RGB uint8 (H, W, 3) of an image file; grey, 16-bit and transparent images are converted.
 
     Args:
         path: the file.
         config: how large it may be.
+        least_side_px: see `decode_compressed`.
 
     Raises:
         ImageError: missing, empty, truncated, too large, or not an image; the message names the
@@ -96,11 +107,17 @@ def read_image(path: str | Path, config: ImageConfig | None = None) -> NDArray[n
         reason = getattr(error, 'strerror', None) or str(error) or 'unreadable'
         name = valid_text(str(path))
         raise ImageError(f'{name}: the image cannot be read ({reason}); check the path') from error
-    return decode_compressed(data, valid_text(str(path)), config=config)
+    return decode_compressed(
+        data, valid_text(str(path)), config=config, least_side_px=least_side_px
+    )
 
 
 def decode_compressed(
-    data: Buffer, name: str, image_format: str = '', config: ImageConfig | None = None
+    data: Buffer,
+    name: str,
+    image_format: str = '',
+    config: ImageConfig | None = None,
+    least_side_px: int = 0,
 ) -> NDArray[np.uint8]:
     """RGB uint8 (H, W, 3) of a JPEG, PNG or other compressed image in memory.
 
@@ -109,6 +126,9 @@ def decode_compressed(
         name: what to call the image in an error.
         image_format: of a `sensor_msgs/CompressedImage`, such as `bgr8; jpeg compressed bgr8`.
         config: how large it may be.
+        least_side_px: a JPEG becomes a half, a quarter or an eighth as wide and high while its
+            shorter side keeps as many pixels, which is most of the time of decoding and resizing
+            a large one; 0: never.
 
     Raises:
         ImageError: empty, truncated, too large, or not an image: of a depth camera, or video.
@@ -124,7 +144,7 @@ def decode_compressed(
     source, _, written = image_format.strip().partition(';')
     if source.startswith('bayer_'):
         return _rgb_of_mosaic(raw, source, name, header.kind)
-    bgr = _decode(raw, name, header.kind)
+    bgr = _decode(raw, name, header.kind, _divisor(header, least_side_px))
     if 'compressed rgb' in written:
         # image_transport states here that red was written in place of blue.
         return bgr
@@ -269,10 +289,18 @@ def _check_size(header: ImageHeader, name: str, config: ImageConfig) -> None:
         )
 
 
-def _decode(raw: bytes, name: str, kind: str) -> NDArray[np.uint8]:
+def _divisor(header: ImageHeader, least_side_px: int) -> int:
+    """By how much a picture can be made smaller while it is decoded: 1, 2, 4 or 8."""
+    if header.kind != 'JPEG' or least_side_px <= 0:
+        return 1
+    shorter = min(header.width_px, header.height_px)
+    return next(each for each in _READ_AS if each == 1 or shorter // each >= least_side_px)
+
+
+def _decode(raw: bytes, name: str, kind: str, divisor: int = 1) -> NDArray[np.uint8]:
     """BGR uint8 (H, W, 3); 16 bits as `eight_bits` does it."""
     if kind == 'JPEG':
-        return _decode_jpeg(raw, name)
+        return _decode_jpeg(raw, name, divisor)
     image = _read(raw, name, kind)
     if image.dtype not in (np.uint8, np.uint16):
         raise ImageError(
@@ -283,11 +311,11 @@ def _decode(raw: bytes, name: str, kind: str) -> NDArray[np.uint8]:
     return eight_bits(bgr)
 
 
-def _read(raw: bytes, name: str, kind: str) -> cv2.typing.MatLike:
+def _read(raw: bytes, name: str, kind: str, divisor: int = 1) -> cv2.typing.MatLike:
     """BGR (H, W, 3), or (H, W) of a TIFF, as OpenCV has it."""
     buffer = np.frombuffer(raw, np.uint8)
     try:
-        image = cv2.imdecode(buffer, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+        image = cv2.imdecode(buffer, _READ_AS[divisor])
         if image is None and kind == 'TIFF':
             # Of one channel of floating-point numbers OpenCV makes no colours.
             image = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
@@ -324,7 +352,7 @@ def _rgb_of_mosaic(raw: bytes, source: str, name: str, kind: str) -> NDArray[np.
     return debayered(eight_bits(grey), source)
 
 
-def _decode_jpeg(raw: bytes, name: str) -> NDArray[np.uint8]:
+def _decode_jpeg(raw: bytes, name: str, divisor: int) -> NDArray[np.uint8]:
     whole = with_end_marker(raw)
     cut_off = ImageError(
         f'{name}: the JPEG is truncated, its data end before its picture ({len(raw)} bytes); '
@@ -338,8 +366,8 @@ def _decode_jpeg(raw: bytes, name: str) -> NDArray[np.uint8]:
             f'{name}: the JPEG has {scans} scans, expected at most {MOST_SCANS}; save it again '
             'with an image editor'
         )
-    image = _read(whole, name, 'JPEG').astype(np.uint8, copy=False)
-    if is_filled_up(whole, image):
+    image = _read(whole, name, 'JPEG', divisor).astype(np.uint8, copy=False)
+    if is_filled_up(whole, image, divisor):
         raise cut_off
     return image
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.config.image import ImageConfig
+from ghost_vpr_ros.core.datatypes import ScalableLoad
 from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.core.image import IMAGE_SUFFIXES, read_image
 
@@ -28,7 +29,7 @@ class StreamedImage:
         name: of the file, or of the video with the number of the frame.
         stamp_ns: time of capture (camera); otherwise it starts at one second and follows the
             requested rate (folder) or the video.
-        load: returns RGB uint8 (H, W, 3); raises `ImageError`.
+        load: returns RGB uint8 (H, W, 3); raises `ImageError`. See `loaded_at_least`.
     """
 
     name: str
@@ -61,7 +62,9 @@ def stream_images(
         return _video_images(Path(source), rate_hz)
     images = list_images(source)
     return (
-        StreamedImage(path.name, _stamp_ns(number / rate_hz), partial(read_image, path, config))
+        StreamedImage(
+            path.name, _stamp_ns(number / rate_hz), ScalableLoad(partial(read_image, path, config))
+        )
         for number, path in enumerate(images)
     )
 

@@ -53,14 +53,15 @@ def first_scan(data: bytes) -> int:
     return next((start for marker, start, _ in jpeg_segments(data) if marker == _SCAN), -1)
 
 
-def is_filled_up(data: bytes, picture: NDArray[np.uint8]) -> bool:
+def is_filled_up(data: bytes, picture: NDArray[np.uint8], divisor: int = 1) -> bool:
     """Whether the end of a decoded JPEG is a decoder's grey and not the camera's.
 
     Args:
         data: of a JPEG with an end marker.
         picture: (H, W, 3) uint8 as decoded from it, however turned.
+        divisor: by how much it was made smaller.
     """
-    return _has_grey_corner(picture) and takes_more_data(data)
+    return _has_grey_corner(picture, _CORNER_PX // divisor) and takes_more_data(data)
 
 
 def takes_more_data(data: bytes) -> bool:
@@ -76,8 +77,8 @@ def _decoded(data: bytes) -> cv2.typing.MatLike | None:
     return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
 
 
-def _has_grey_corner(picture: NDArray[np.uint8]) -> bool:
+def _has_grey_corner(picture: NDArray[np.uint8], side_px: int) -> bool:
     """Any corner counts: the picture may have been turned upright."""
-    near, far = slice(0, _CORNER_PX), slice(-_CORNER_PX, None)
+    near, far = slice(0, side_px), slice(-side_px, None)
     corners = [picture[rows, columns] for rows in (near, far) for columns in (near, far)]
     return any(bool((corner == _FILL_GREY).all()) for corner in corners)

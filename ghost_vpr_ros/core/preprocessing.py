@@ -18,6 +18,25 @@ _STRONGEST_GAMMA = 0.25
 """Black frames stay dark: what little they show would be noise."""
 
 
+_VIEWED_PX = 320
+"""Local features are searched in images as wide, and maps keep views as wide."""
+
+_SPARE = 1.25
+"""An image hardly larger than the input is blurred by being resized twice: of 20 photos the lowest
+cosine with the descriptor of the whole one was 0.993 at 1.17 times the input, 0.996 at 1.25."""
+
+
+def least_side_px(config: PreprocessingConfig) -> int:
+    """The shorter side that an image needs at least to give its input; 0: all its pixels.
+
+    A larger JPEG may be decoded at a half, a quarter or an eighth of its size: the network sees
+    what it would see of the whole one, give or take a rounded grey level.
+    """
+    if config.fit == 'own':
+        return 0
+    return max(round(_SPARE * max(config.width_px, config.height_px)), _VIEWED_PX)
+
+
 def preprocess(image: NDArray[np.uint8], config: PreprocessingConfig) -> NDArray[np.float32]:
     """Network input (1, 3, h, w) float32, R G B, normalised, of an RGB uint8 (H, W, 3) image.
 

@@ -28,7 +28,7 @@ from ghost_vpr_ros.core.datatypes import (
     Reason,
     State,
 )
-from ghost_vpr_ros.core.engine import Engine, create_engine
+from ghost_vpr_ros.core.engine import Engine, create_engine, leaves_a_core
 from ghost_vpr_ros.core.errors import MapError
 from ghost_vpr_ros.core.freed_memory import return_freed_memory
 from ghost_vpr_ros.core.map.cells import StoredCells
@@ -37,7 +37,7 @@ from ghost_vpr_ros.core.map.views import views_of
 from ghost_vpr_ros.core.model.default_weights import default_weights_path
 from ghost_vpr_ros.core.model.description import DescribedModel
 from ghost_vpr_ros.core.opened_map import OpenedMap, open_map
-from ghost_vpr_ros.core.preprocessing import pixel_batch
+from ghost_vpr_ros.core.preprocessing import least_side_px, pixel_batch
 from ghost_vpr_ros.core.probability.calibration import Calibration
 from ghost_vpr_ros.core.probability.general import general_calibration
 from ghost_vpr_ros.core.probability.likelihood import Likelihood
@@ -81,10 +81,19 @@ class PlaceRecognizer:
         place_map: MapReader,
         config: RecognizerConfig,
         progress: BuildProgress | None = None,
+        *,
+        features_ahead: bool = False,
     ) -> None:
         """Read the map and its calibration, or learn its margins where it has none.
 
-        `progress` is called while the search index of a large map is built, which is done once.
+        Args:
+            model: that made the map.
+            engine: runs it.
+            place_map: the map.
+            config: thresholds.
+            progress: called while the search index of a large map is built, which is done once.
+            features_ahead: whether local features are searched while the network runs: only
+                where a core is left, else both take longer.
 
         Raises:
             MapError: the engine runs another model than the one that made the map.
@@ -98,7 +107,7 @@ class PlaceRecognizer:
         self._config = config
         self.place_map, self.model = place_map, model
         self._preprocessing = model.preprocessing
-        self._engine = engine
+        self._engine, self._features_ahead = engine, features_ahead
         self._places = KnownPlaces(place_map, config.index, progress)
         self._memory = FrameMemory(self._places.rows, self._places.located)
         self._teacher = MapTeacher(place_map, self._places)
@@ -152,11 +161,17 @@ class PlaceRecognizer:
         config = VerificationConfig(features=self._config.verify_features)
         self._cells = PatchExtractor(self._engine, self._preprocessing, config)
         views, cells = views_of(self.place_map), self.place_map.cells
-        return GeometricVerifier(views, camera, config, self._cells, cells)
+        ahead = self._features_ahead
+        return GeometricVerifier(views, camera, config, self._cells, cells, ahead=ahead)
 
     def cells_of(self, image: NDArray[np.uint8]) -> StoredCells:
         """What a map stores of an RGB uint8 (H, W, 3) image for verification by `network`."""
         return self._cells.cells_of(image)
+
+    @property
+    def least_side_px(self) -> int:
+        """The shorter side that an image needs at least; 0: it must not be made smaller."""
+        return least_side_px(self._preprocessing)
 
     @property
     def num_known(self) -> int:
@@ -249,8 +264,14 @@ class PlaceRecognizer:
         """
         runner = wrap(create_engine(opened.model, engine))
         try:
-            settings = config or RecognizerConfig()
-            return cls(opened.model, runner, opened.place_map, settings, progress)
+            return cls(
+                opened.model,
+                runner,
+                opened.place_map,
+                config or RecognizerConfig(),
+                progress,
+                features_ahead=leaves_a_core(engine or EngineConfig()),
+            )
         except BaseException:
             runner.close()
             raise

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.config.map import MapConfig
 from ghost_vpr_ros.core.config.verification import VerificationConfig
-from ghost_vpr_ros.core.datatypes import Frame
+from ghost_vpr_ros.core.datatypes import Frame, ScalableLoad
 from ghost_vpr_ros.core.engine import Engine
 from ghost_vpr_ros.core.errors import MapError, SourceError
 from ghost_vpr_ros.core.map.cells import StoredCells
 from ghost_vpr_ros.core.map.place_map import PlaceMap
-from ghost_vpr_ros.core.map.views import keeps_views, view_of
+from ghost_vpr_ros.core.map.views import keeps_views, least_side_of_views, view_of
 from ghost_vpr_ros.core.model.description import DescribedModel
-from ghost_vpr_ros.core.preprocessing import pixel_batch
+from ghost_vpr_ros.core.preprocessing import least_side_px, pixel_batch
 from ghost_vpr_ros.core.verification.patch_features import PatchExtractor
 from ghost_vpr_ros.replay.descriptors.stored import StoredDescriptors
 
@@ -82,7 +82,7 @@ def check_held_images(
     descriptors = place_map.descriptors()
     for frame in {held[0].name: held[0], held[-1].name: held[-1]}.values():
         stored = descriptors[rows[frame.name, frame.stamp_ns]]
-        similarity = float(stored @ _describe(frame.load(), model, engine))
+        similarity = _similarity(frame, stored, model, engine)
         if similarity < SAME_IMAGE_SIMILARITY:
             raise MapError(
                 f'{place_map.path}: session {session!r} holds other images of these names '
@@ -109,7 +109,7 @@ def check_described_images(
         ImageError: an image cannot be read.
     """
     for frame, stored in described:
-        similarity = float(stored @ _describe(frame.load(), model, engine))
+        similarity = _similarity(frame, stored, model, engine)
         if similarity < SAME_IMAGE_SIMILARITY:
             raise SourceError(
                 f'{folder}: {frame.name} is another image than the one that was described '
@@ -117,11 +117,20 @@ def check_described_images(
             )
 
 
-def _describe(
-    image: NDArray[np.uint8], model: DescribedModel, engine: Engine
-) -> NDArray[np.float32]:
-    """(D,) descriptor of an RGB uint8 (H, W, 3) image."""
-    return engine.describe(pixel_batch(image, model.preprocessing))[0]
+def _similarity(
+    frame: Frame, stored: NDArray[np.float32], model: DescribedModel, engine: Engine
+) -> float:
+    """Of a frame described again and its stored descriptor (D,)."""
+    sides_px = [least_side_px(model.preprocessing)]
+    if isinstance(frame.load, ScalableLoad):
+        # Earlier versions described the whole image.
+        sides_px.append(0)
+    for side_px in sides_px:
+        pixels = pixel_batch(frame.at_least(side_px), model.preprocessing)
+        similarity = float(stored @ engine.describe(pixels)[0])
+        if similarity >= SAME_IMAGE_SIMILARITY:
+            break
+    return similarity
 
 
 def add_frames(
@@ -194,7 +203,7 @@ class _Describer:
         config, stored = self._config, self._stored
         if stored is not None and not (keeps_views(config) or config.store_cells):
             return _Described(stored.of(frame), None, None)
-        image = frame.load()
+        image = frame.at_least(least_side_of_views(self._preprocessing, config))
         descriptor = stored.of(frame) if stored is not None else self._descriptor(image)
         cells = self._cells.cells_of(image) if config.store_cells else None
         return _Described(descriptor, view_of(image, config), cells)

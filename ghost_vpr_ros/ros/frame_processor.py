@@ -50,6 +50,11 @@ class Recognizer(Protocol):
         """Revision of the map that answers."""
         ...
 
+    @property
+    def least_side_px(self) -> int:
+        """The shorter side that an image needs at least; 0: all its pixels."""
+        ...
+
 
 class Answer(NamedTuple):
     """A hypothesis with the image it answers and a sentence on why there is no better one."""
@@ -152,7 +157,7 @@ class FrameProcessor:
             return self._rejected(stamp_ns, Reason.STALE)
         try:
             started = time.perf_counter()
-            image = image_from_message(message, self._config())
+            image = image_from_message(message, self._config(), self._recognizer.least_side_px)
             decode_ms = (time.perf_counter() - started) * 1000.0
             self._tell_guess(message)
             hypothesis = self._recognizer.recognize(image, stamp_ns)

@@ -30,13 +30,16 @@ _INSTALL = (
 
 
 def image_from_message(
-    message: Image | CompressedImage, config: ImageConfig | None = None
+    message: Image | CompressedImage,
+    config: ImageConfig | None = None,
+    least_side_px: int = 0,
 ) -> RgbImage:
     """RGB uint8 (H, W, 3) of an image message of either kind.
 
     Args:
         message: raw or compressed.
         config: how large a compressed image may be.
+        least_side_px: of a JPEG, see `decode_compressed`.
 
     Raises:
         ImageError: unknown encoding, zero size, truncated, too large or undecodable; names the
@@ -44,7 +47,7 @@ def image_from_message(
     """
     if isinstance(message, CompressedImage):
         name = f'compressed image of format {message.format!r}'
-        return decode_compressed(message.data, name, message.format, config)
+        return decode_compressed(message.data, name, message.format, config, least_side_px)
     return rgb_from_raw(message, convert_raw)
 
 

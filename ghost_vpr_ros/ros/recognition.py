@@ -149,6 +149,11 @@ class NodeRecognizer:
         return self._recognizer.engine_name
 
     @property
+    def least_side_px(self) -> int:
+        """Of images, for the network and for the views of a map that is made."""
+        return (self._mapper or self._recognizer).least_side_px
+
+    @property
     def map_revision(self) -> int:
         """Revision of the map that answers."""
         return self._place_map.revision

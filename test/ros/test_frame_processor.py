@@ -24,6 +24,7 @@ BROKEN_GREY = 66
 
 class FakeRecognizer:
     map_revision = 12
+    least_side_px = 0
 
     def __init__(self):
         self.stamps = []

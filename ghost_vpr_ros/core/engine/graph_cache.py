@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -160,7 +160,9 @@ def stored_graph(model: VprModel | StoredModel, precision: str) -> Graph:
     digest = _recorded_digest(model.model_hash, precision)
     if digest:
         return Graph(partial(graph_of, model, precision), digest)
-    return Graph.of_bytes(graph_of(model, precision))
+    made = Graph.of_bytes(graph_of(model, precision))
+    # As the next start finds it, which looks for what was compiled of this graph.
+    return replace(made, digest=_recorded_digest(model.model_hash, precision) or made.digest)
 
 
 def _recorded_digest(model_hash: str, precision: str) -> str:

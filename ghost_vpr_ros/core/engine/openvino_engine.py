@@ -152,9 +152,10 @@ def check_openvino(config: EngineConfig) -> Any:
 def _openvino() -> Any:
     with home_for_others(), _without_converter():
         import openvino
-    if not hasattr(openvino, 'convert_model'):
-        openvino.convert_model = _convert_model
-    return openvino
+    module: Any = openvino
+    if not hasattr(module, 'convert_model'):
+        module.convert_model = _convert_model
+    return module
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import DeviceError
-from ghost_vpr_ros.core.preprocessing import pixel_batch
+from ghost_vpr_ros.core.preprocessing import least_side_px, pixel_batch
 
 _LEAST_CHANNELS = 41
 """Convolutions of fewer input channels stay float32."""
@@ -87,8 +87,9 @@ class _Images:
         preprocessing: PreprocessingConfig,
         progress: Callable[[int], object] | None,
     ) -> Iterator[dict[str, NDArray[np.uint8]]]:
+        side_px = least_side_px(preprocessing)
         for frame in frames:
-            yield {'pixels': pixel_batch(frame.load(), preprocessing)}
+            yield {'pixels': pixel_batch(frame.at_least(side_px), preprocessing)}
             if progress:
                 progress(1)
 

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.config.map import MapConfig
+from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.image import decode_compressed, encode_jpeg
 from ghost_vpr_ros.core.map.reader import MapReader
+from ghost_vpr_ros.core.preprocessing import least_side_px
 
 _VIEW_QUALITY = 85
 """JPEG quality of the stored view."""
@@ -19,6 +21,12 @@ _VIEW_QUALITY = 85
 def keeps_views(config: MapConfig) -> bool:
     """Whether a map gets pictures of its places."""
     return config.store_views and config.view_width_px > 0
+
+
+def least_side_of_views(preprocessing: PreprocessingConfig, config: MapConfig) -> int:
+    """The shorter side that an image needs at least for network and view; 0: all its pixels."""
+    least = least_side_px(preprocessing)
+    return max(least, config.view_width_px) if least and keeps_views(config) else least
 
 
 def view_of(image: NDArray[np.uint8], config: MapConfig) -> bytes | None:

@@ -25,7 +25,7 @@ from ghost_vpr_ros.core.datatypes import (
 )
 from ghost_vpr_ros.core.errors import MapError
 from ghost_vpr_ros.core.map.place_map import PlaceMap
-from ghost_vpr_ros.core.map.views import view_of
+from ghost_vpr_ros.core.map.views import least_side_of_views, view_of
 from ghost_vpr_ros.core.mapping.keyframe_selection import KeyframeSelection
 from ghost_vpr_ros.core.mapping.tracker import MapTracker, relocated
 from ghost_vpr_ros.core.recognition.image_quality import sharpness
@@ -106,6 +106,11 @@ class PlaceMapper:
         if answer.descriptor is not None:
             self._consider(image, answer, reading, geo)
         return answer
+
+    @property
+    def least_side_px(self) -> int:
+        """The shorter side that an image needs at least; 0: it must not be made smaller."""
+        return least_side_of_views(self.recognizer.model.preprocessing, self._map_config)
 
     @property
     def max_odometry_age_s(self) -> float:

@@ -75,7 +75,7 @@ class FrozenCamera:
         Noise makes two images of a living camera differ. Without odometry this cannot be decided:
         a camera that stands still in a simulation gives equal images, too.
         """
-        pixels = zlib.crc32(_sampled(image))
+        pixels = zlib.crc32(_sampled(image).data)
         since = self._since
         if since is None or pixels != self._pixels or since.stretch != reading.stretch:
             self._pixels, self._since = pixels, reading

@@ -38,8 +38,8 @@ class BagImages:
         self._stream: Iterator[Message] = iter(())
         self._next = -1
 
-    def load(self, number: int) -> NDArray[np.uint8]:
-        """RGB uint8 (H, W, 3) of one message.
+    def load(self, number: int, least_side_px: int = 0) -> NDArray[np.uint8]:
+        """RGB uint8 (H, W, 3) of one message; `least_side_px` as in `decode_compressed`.
 
         Raises:
             ImageError: the message holds no image that can be decoded.
@@ -52,7 +52,7 @@ class BagImages:
         if message is None or message.log_ns != self._log_times_ns[number]:
             raise BagError(f'{self._bag.path}: the bag changed while it was read; open it again')
         name = f'{self._bag.path} {self._topic}[{number}]'
-        return rgb_of_message(message.content, name, self._config)
+        return rgb_of_message(message.content, name, self._config, least_side_px)
 
     def _seek(self, number: int) -> Iterator[Message]:
         log_ns = self._log_times_ns[number]
@@ -63,15 +63,17 @@ class BagImages:
 
 
 def rgb_of_message(
-    content: Any, name: str, config: ImageConfig | None = None
+    content: Any, name: str, config: ImageConfig | None = None, least_side_px: int = 0
 ) -> NDArray[np.uint8]:
     """RGB uint8 (H, W, 3) of a sensor_msgs Image or CompressedImage.
+
+    `least_side_px` as in `decode_compressed`.
 
     Raises:
         ImageError: unsupported, truncated or of zero size; `name` is in the message.
     """
     if hasattr(content, 'format'):
-        return decode_compressed(content.data, name, content.format, config)
+        return decode_compressed(content.data, name, content.format, config, least_side_px)
     raw = simplified(
         content.encoding,
         content.height,

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ghost_vpr_ros.core.config.image import ImageConfig
-from ghost_vpr_ros.core.datatypes import Frame, Pose
+from ghost_vpr_ros.core.datatypes import Frame, Pose, ScalableLoad
 from ghost_vpr_ros.core.errors import BagError
 from ghost_vpr_ros.core.stamps import span_text
 from ghost_vpr_ros.replay.bags.file import BagFile, Topic
@@ -92,7 +92,7 @@ def bag_frames(
         frames.append(
             Frame(
                 name=f'{image_topic.name}[{number}]',
-                load=partial(images.load, number),
+                load=ScalableLoad(partial(images.load, number)),
                 stamp_ns=stamps[number],
                 geo=geo_of_degrees(pose) if is_fix and pose is not None else None,
                 pose=None if is_fix else pose,

@@ -232,7 +232,7 @@ def _best_candidate(
     odometry: StampedMemory[Pose] | None,
 ) -> Candidate | None:
     try:
-        image = frame.load()
+        image = frame.at_least(recognizer.least_side_px)
     except ImageError:
         return None
     pose = None

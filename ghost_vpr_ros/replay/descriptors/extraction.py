@@ -12,7 +12,7 @@ from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.engine import Engine
 from ghost_vpr_ros.core.model.description import DescribedModel
-from ghost_vpr_ros.core.preprocessing import pixel_batch
+from ghost_vpr_ros.core.preprocessing import least_side_px, pixel_batch
 
 BATCH_SIZE = 8
 
@@ -50,7 +50,8 @@ def _batches(
 ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """Number of the first frame, and inputs of one size: those of `BATCH_SIZE` frames at most."""
     for start in range(0, len(frames), BATCH_SIZE):
-        loaded = (frame.load() for frame in frames[start : start + BATCH_SIZE])
+        side_px = least_side_px(preprocessing)
+        loaded = (frame.at_least(side_px) for frame in frames[start : start + BATCH_SIZE])
         inputs = [pixel_batch(image, preprocessing) for image in loaded]
         for _, alike in groupby(inputs, key=np.shape):
             batch = np.concatenate(list(alike))

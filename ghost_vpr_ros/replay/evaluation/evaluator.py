@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.engine import Engine
 from ghost_vpr_ros.core.model.description import DescribedModel
-from ghost_vpr_ros.core.preprocessing import pixel_batch
+from ghost_vpr_ros.core.preprocessing import least_side_px, pixel_batch
 from ghost_vpr_ros.core.search.index import SearchIndex
 from ghost_vpr_ros.replay.descriptors.extraction import extract_descriptors
 from ghost_vpr_ros.replay.evaluation.ground_truth import GroundTruth
@@ -187,7 +187,7 @@ def _retrieve(
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Rows and similarities (1, k) of one query; the time of each stage is appended."""
     marks = [time.perf_counter()]
-    image = frame.load()
+    image = frame.at_least(least_side_px(model.preprocessing))
     marks.append(time.perf_counter())
     pixels = pixel_batch(image, model.preprocessing)
     marks.append(time.perf_counter())

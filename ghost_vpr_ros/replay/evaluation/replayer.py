@@ -44,6 +44,11 @@ class Recognizer(Protocol):
         """Older odometry is not used for an image, seconds."""
         ...
 
+    @property
+    def least_side_px(self) -> int:
+        """The shorter side that an image needs at least; 0: all its pixels."""
+        ...
+
     def recognize(
         self, image: NDArray[np.uint8], stamp_ns: int, odometry: Pose | None = None
     ) -> Hypothesis:
@@ -79,7 +84,7 @@ def _answer(frame: Frame, recognizer: Recognizer, odometry: Pose | None) -> Answ
     """The answer to one frame; an image that cannot be decoded is rejected, as in the node."""
     start = time.perf_counter()
     try:
-        image = frame.load()
+        image = frame.at_least(recognizer.least_side_px)
     except ImageError as error:
         rejected = Hypothesis(
             frame.stamp_ns, State.REJECTED, Reason.IMAGE_QUALITY, detail=str(error)

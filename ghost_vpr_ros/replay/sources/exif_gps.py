@@ -19,7 +19,7 @@ from typing import Any
 from PIL import Image
 
 from ghost_vpr_ros.core.config.image import ImageConfig
-from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Frame, GeoPoint, Pose
+from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Frame, GeoPoint, Pose, ScalableLoad
 from ghost_vpr_ros.core.geodesy import (
     MOST_ERROR_M,
     check_geo,
@@ -73,7 +73,7 @@ def photo_frame(path: Path, name: str, config: ImageConfig | None = None) -> tup
     except _Unsettled as unsettled:
         geo, reason = None, str(unsettled)
     pose = None if geo is None else _heading(gps)
-    load = partial(read_image, path, config)
+    load = ScalableLoad(partial(read_image, path, config))
     return Frame(name=name, load=load, stamp_ns=_stamp_ns(gps), geo=geo, pose=pose), reason
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from ghost_vpr_ros.core.config.image import ImageConfig
-from ghost_vpr_ros.core.datatypes import Frame
+from ghost_vpr_ros.core.datatypes import Frame, ScalableLoad
 from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.core.image import IMAGE_SUFFIXES, has_heic_decoder, read_image, valid_text
 from ghost_vpr_ros.core.image_header import kind_of
@@ -254,7 +254,7 @@ def _utm_frames(
     for image in images:
         name = _name(folder, image)
         if not is_utm_name(image):
-            frames.append(Frame(name=name, load=partial(read_image, image, config)))
+            frames.append(Frame(name=name, load=ScalableLoad(partial(read_image, image, config))))
             continue
         frames.append(utm_frame(image, name, config))
         if lacks_hemisphere(image):

@@ -30,7 +30,7 @@ from urllib.parse import unquote
 
 from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.core.config.settings import nearest_hint
-from ghost_vpr_ros.core.datatypes import Frame
+from ghost_vpr_ros.core.datatypes import Frame, ScalableLoad
 from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.core.image import has_heic_decoder, read_image, valid_text
 from ghost_vpr_ros.replay.sources.column_names import (
@@ -226,7 +226,7 @@ def _frame(row: TableRow, name: str, folder: Path, config: ImageConfig | None) -
         attributes['heading_deg'] = row.text('heading_deg')
     return Frame(
         name=valid_text(name),
-        load=partial(read_image, folder / name, config),
+        load=ScalableLoad(partial(read_image, folder / name, config)),
         stamp_ns=stamp_of(row),
         geo=geo_of(row),
         pose=pose_of(row),

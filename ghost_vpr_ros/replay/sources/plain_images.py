@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
-from ghost_vpr_ros.core.datatypes import Frame
+from ghost_vpr_ros.core.datatypes import Frame, ScalableLoad
 from ghost_vpr_ros.core.recognition.image_quality import shows_something
 from ghost_vpr_ros.replay.sources.plausible_positions import some_of
 
@@ -28,7 +28,7 @@ class PlainImages:
 
     def watched(self, frames: Sequence[Frame]) -> list[Frame]:
         """The same frames, whose images are checked when they are loaded."""
-        return [replace(frame, load=partial(self._load, frame)) for frame in frames]
+        return [replace(frame, load=ScalableLoad(partial(self._load, frame))) for frame in frames]
 
     def remark(self, num_frames: int) -> str:
         """A sentence for the user; `num_frames` is how many there are."""
@@ -37,8 +37,8 @@ class PlainImages:
             'they show no place, and the node would reject them: leave them out'
         )
 
-    def _load(self, frame: Frame) -> NDArray[np.uint8]:
-        image = frame.load()
+    def _load(self, frame: Frame, least_side_px: int) -> NDArray[np.uint8]:
+        image = frame.at_least(least_side_px)
         if not shows_something(image, self._min_contrast) and frame.name not in self.names:
             self.names.append(frame.name)
         return image

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ghost_vpr_ros.core.config.image import ImageConfig
-from ghost_vpr_ros.core.datatypes import Frame, GeoPoint, Pose
+from ghost_vpr_ros.core.datatypes import Frame, GeoPoint, Pose, ScalableLoad
 from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.core.geodesy import known_geo
 from ghost_vpr_ros.core.image import read_image, valid_text
@@ -62,7 +62,7 @@ def utm_frame(path: Path, name: str, config: ImageConfig | None = None) -> Frame
         raise SourceError(f'{valid_text(str(path))}: {error}; rename the file') from error
     return Frame(
         name=name,
-        load=partial(read_image, path, config),
+        load=ScalableLoad(partial(read_image, path, config)),
         geo=geo,
         pose=pose,
         panorama=fields.get('panorama'),

@@ -26,7 +26,7 @@ from ghost_vpr_ros.core.engine import create_engine
 from ghost_vpr_ros.core.engine.networks_of_others import stored_model
 from ghost_vpr_ros.core.errors import ImageError
 from ghost_vpr_ros.core.model.default_weights import default_weights
-from ghost_vpr_ros.core.preprocessing import pixel_batch
+from ghost_vpr_ros.core.preprocessing import least_side_px, pixel_batch
 from ghost_vpr_ros.ros.adapters.message_packages import RTABMAP, load_interfaces
 from ghost_vpr_ros.ros.adapters.subscriptions import COMPLAINT_PERIOD_S
 from ghost_vpr_ros.ros.image_conversions import byte_array, image_from_message
@@ -60,7 +60,9 @@ class RtabmapDescriptorAdapter(Node):
     def _describe(self, message: Any) -> None:
         image = message.rgb if message.rgb.data else message.rgb_compressed
         try:
-            descriptor = self._describer.describe(image_from_message(image))
+            side_px = self._describer.least_side_px
+            rgb = image_from_message(image, least_side_px=side_px)
+            descriptor = self._describer.describe(rgb)
         except ImageError as error:
             # Not forwarded: RTAB-Map fails an assertion if only some nodes have a descriptor.
             self.get_logger().error(str(error), throttle_duration_sec=COMPLAINT_PERIOD_S)
@@ -96,7 +98,11 @@ class DescriberConfig(Config):
 
 
 class ImageDescriber:
-    """Turns an image into its descriptor."""
+    """Turns an image into its descriptor.
+
+    Attributes:
+        least_side_px: the shorter side that an image needs at least; 0: all its pixels.
+    """
 
     def __init__(self, config: DescriberConfig, engine: EngineConfig) -> None:
         """Load the network onto its device.
@@ -107,6 +113,7 @@ class ImageDescriber:
         """
         model = stored_model(config.model) if config.model else default_weights()
         self._preprocessing = model.preprocessing
+        self.least_side_px = least_side_px(model.preprocessing)
         self._engine = create_engine(model, engine)
 
     def describe(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
