@@ -183,3 +183,19 @@ def test_a_compressed_image_beyond_the_limit_is_refused_by_its_header() -> None:
     assert image_from_message(message).shape == (200, 200, 3)
     with pytest.raises(ImageError, match='200 x 200 px'):
         image_from_message(message, ImageConfig(max_image_megapixels=0.03))
+
+
+def test_an_rgb8_image_is_read_where_it_was_received() -> None:
+    rgb = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    message = conversions.raw_message(rgb, Header())
+    found = conversions.rgb_from_raw(message, conversions.convert_with_rosbags)
+    assert np.shares_memory(found, np.frombuffer(message.data, np.uint8))
+    np.testing.assert_array_equal(found, rgb)
+
+
+def test_a_large_jpeg_is_decoded_at_the_size_that_is_needed() -> None:
+    message = conversions.compressed_message(
+        encode_jpeg(np.zeros((960, 1280, 3), np.uint8)), 'jpeg', Header()
+    )
+    assert image_from_message(message, least_side_px=400).shape == (480, 640, 3)
+    assert image_from_message(message).shape == (960, 1280, 3)
