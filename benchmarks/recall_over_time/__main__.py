@@ -28,7 +28,7 @@ from benchmarks.recall_over_time import page, times
 from benchmarks.recall_over_time.method import Files, Method
 from benchmarks.recall_over_time.networks import networks, untrained_networks
 from benchmarks.recall_over_time.other_methods import other_methods
-from benchmarks.recall_over_time.other_work import BUSY_SHARE, OtherWork, look
+from benchmarks.recall_over_time.other_work import BUSY_SHARE, OtherWork, cores_of_machine, look
 from benchmarks.recall_over_time.panel_recalls import (
     key_of,
     measure_recalls,
@@ -137,7 +137,8 @@ def measure_times(options: argparse.Namespace) -> dict[str, Any]:
     identity = panel_identity(panel) if panel else ''
     return {
         'benchmark': 'recall_over_time',
-        'machine': describe_machine(),
+        # The process itself is kept on one core.
+        'machine': {**describe_machine(), 'cores': cores_of_machine()},
         'rounds': rounds,
         'images': len(images),
         'map_images': times.MAP_IMAGES,

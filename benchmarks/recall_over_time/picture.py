@@ -143,7 +143,7 @@ def _draw_point(axes: Axes, point: Point) -> None:
 
 
 def _explain(axes: Axes) -> None:
-    """What the shapes mean, where no point is: few bad methods are slow."""
+    """What the shapes mean, where no point is: nothing is fast and half as good."""
     shapes = [
         Line2D([], [], color=_INK, marker=marker, linestyle='', label=_ENGINES[engine])
         for engine, marker in _MARKERS.items()
@@ -152,7 +152,7 @@ def _explain(axes: Axes) -> None:
     small.set_label('small: bfloat16 or int8')
     dashed = Line2D([], [], color=_PALE, linestyle=(0, (4, 3)))
     dashed.set_label('nothing measured is faster and better')
-    axes.legend(handles=[*shapes, small, dashed], loc='lower right', fontsize=8, frameon=False)
+    axes.legend(handles=[*shapes, small, dashed], loc='center left', fontsize=8, frameon=False)
 
 
 def name_of(point: Point) -> str:
