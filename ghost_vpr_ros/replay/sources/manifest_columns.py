@@ -19,7 +19,7 @@ from ghost_vpr_ros.replay.sources.cell_values import (
 )
 from ghost_vpr_ros.replay.sources.column_names import STAMPS
 from ghost_vpr_ros.replay.sources.table import TableRow
-from ghost_vpr_ros.replay.sources.utm_grid import utm_position
+from ghost_vpr_ros.replay.sources.utm_grid import check_agreement, utm_position
 
 _LEAST_NS = 10**15
 _MOST_NS = 2**63 - 1
@@ -70,6 +70,8 @@ def geo_of(row: TableRow) -> GeoPoint | None:
         if degrees is not None:
             latitude_deg, longitude_deg = degrees
             geo = known_geo(latitude_deg, longitude_deg, altitude_m)
+        if geo is not None and metres is not None and row.text('utm_zone'):
+            check_agreement(geo, *metres, row.text('utm_zone'), band_of(row))
         if geo is None and metres is not None and row.text('utm_zone'):
             easting_m, northing_m = metres
             zone, band = row.text('utm_zone'), band_of(row)

@@ -11,7 +11,7 @@ import re
 import numpy as np
 
 from ghost_vpr_ros.core.datatypes import GeoPoint
-from ghost_vpr_ros.core.geodesy import known_geo, utm_to_geo
+from ghost_vpr_ros.core.geodesy import east_north, known_geo, utm_to_geo
 
 _BANDS = 'CDEFGHJKLMNPQRSTUVWX'
 _BAND_HEIGHT_DEG = 8.0
@@ -23,6 +23,7 @@ _BAND_TOLERANCE_DEG = 1.0
 _MOST_EASTING_M = 1_000_000
 _MOST_NORTHING_M = 10_000_000
 _MOST_DEGREES = 180.0
+_MOST_APART_M = 5000.0
 _WORDS = {'NORTH': True, 'NORTHERN': True, 'SOUTH': False, 'SOUTHERN': False}
 _DATUMS = '(?:WGS ?(?:19)?84|ETRS ?(?:19)?89|NAD ?(?:19)?83|GDA ?(?:19)?94|GDA ?2020)'
 _OFFICIAL = re.compile(rf'{_DATUMS}[^/]*/ ?UTM ZONE (\d{{1,2}})([NS])')
@@ -70,6 +71,33 @@ def utm_position(
     _check_on_grid(number, is_north, northing_m, latitude)
     _check_letter(number, letter, northing_m, latitude)
     return known_geo(latitude, longitude, altitude_m)
+
+
+def check_agreement(
+    degrees: GeoPoint, easting_m: float, northing_m: float, zone: str, band: str
+) -> None:
+    """Are the degrees and the UTM coordinates of one image of one place?
+
+    Where the latter settle nothing (no letter, or a wrong one) the degrees alone count.
+
+    Raises:
+        ValueError: they lie further apart than rounding explains, so one of them is wrong.
+    """
+    try:
+        is_settled = tells_hemisphere(zone, band)
+        grid = utm_position(easting_m, northing_m, zone, band) if is_settled else None
+    except ValueError:
+        return
+    if grid is None:
+        return
+    both = [(point.latitude_deg, point.longitude_deg) for point in (degrees, grid)]
+    apart_m = float(np.linalg.norm(east_north(both)[1]))
+    if apart_m > _MOST_APART_M:
+        raise ValueError(
+            f'the degrees ({degrees.latitude_deg:g}, {degrees.longitude_deg:g}) and the '
+            f'UTM position ({grid.latitude_deg:g}, {grid.longitude_deg:g}) lie '
+            f'{apart_m / 1000:,.0f} km apart; correct one of them'
+        )
 
 
 def tells_hemisphere(zone: str, band: str) -> bool:

@@ -10,6 +10,7 @@ there.
 from __future__ import annotations
 
 import math
+import re
 from functools import partial
 from pathlib import Path
 
@@ -21,7 +22,12 @@ from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.core.geodesy import known_geo
 from ghost_vpr_ros.core.image import read_image, valid_text
 from ghost_vpr_ros.core.poses import heading_to_quaternion
-from ghost_vpr_ros.replay.sources.utm_grid import is_band, tells_hemisphere, utm_position
+from ghost_vpr_ros.replay.sources.utm_grid import (
+    check_agreement,
+    is_band,
+    tells_hemisphere,
+    utm_position,
+)
 
 _POSITION_FIELDS = ('easting', 'northing', 'utm_zone', 'utm_band', 'latitude', 'longitude')
 _VIEW_FIELDS = ('tile', 'heading_deg', 'pitch_deg', 'roll_deg', 'height_m', 'time', 'note')
@@ -93,12 +99,17 @@ def _fields(path: Path) -> dict[str, str]:
 def _geo(fields: dict[str, str]) -> GeoPoint | None:
     if 'latitude' in fields and 'longitude' in fields:
         geo = known_geo(_number(fields, 'latitude'), _number(fields, 'longitude'))
+        if geo is not None and 'utm_zone' in fields:
+            check_agreement(geo, *_grid_of(fields))
         if geo is not None:
             return geo
-    if 'utm_zone' not in fields:
-        return None
+    return utm_position(*_grid_of(fields)) if 'utm_zone' in fields else None
+
+
+def _grid_of(fields: dict[str, str]) -> tuple[float, float, str, str]:
+    """Easting, northing, zone and band."""
     easting, northing = _number(fields, 'easting'), _number(fields, 'northing')
-    return utm_position(easting, northing, fields['utm_zone'], fields.get('utm_band', ''))
+    return easting, northing, fields['utm_zone'], fields.get('utm_band', '')
 
 
 def _pose(fields: dict[str, str], *, has_geo: bool) -> Pose | None:
@@ -121,10 +132,12 @@ def _is_on_grid(easting_m: float, northing_m: float) -> bool:
 
 
 def _as_number(text: str) -> float | None:
+    """A number; with a comma metres of the grid alone, as `302,700` could be either."""
     try:
         return float(text)
     except ValueError:
-        return None
+        metres = re.fullmatch(r'(\d{6,8}),(\d+)', text)
+    return None if metres is None else float(f'{metres[1]}.{metres[2]}')
 
 
 def _number(fields: dict[str, str], name: str) -> float:

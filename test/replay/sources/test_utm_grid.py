@@ -1,8 +1,17 @@
 """UTM coordinates: zone, letter and northing have to agree."""
 
+from pathlib import Path
+
 import pytest
 
-from ghost_vpr_ros.replay.sources.utm_grid import tells_hemisphere, utm_position
+from ghost_vpr_ros.core.datatypes import GeoPoint
+from ghost_vpr_ros.core.errors import SourceError
+from ghost_vpr_ros.replay.sources.utm_grid import (
+    check_agreement,
+    tells_hemisphere,
+    utm_position,
+)
+from ghost_vpr_ros.replay.sources.utm_names import utm_frame
 
 SYDNEY = (334_873.1, 6_252_266.0)
 
@@ -70,3 +79,21 @@ def test_zones_that_do_not_exist(zone: str, band: str) -> None:
     with pytest.raises(ValueError, match=r'zone 1 \.\. 60') as error:
         utm_position(*SYDNEY, zone, band)
     assert len(str(error.value)) < 120
+
+
+def test_degrees_and_metres_of_one_image_have_to_be_of_one_place() -> None:
+    here = GeoPoint(-33.857, 151.215)
+    check_agreement(here, *SYDNEY, '56H', '')
+    check_agreement(GeoPoint(-33.86, 151.22), *SYDNEY, '56', 'H')  # rounded
+    with pytest.raises(ValueError, match=r'lie .* km apart; correct one of them'):
+        check_agreement(GeoPoint(33.857, 151.215), *SYDNEY, '56H', '')
+    for zone in ('56', '56S', 'x'):  # these settle nothing: the degrees count
+        check_agreement(here, *SYDNEY, zone, '')
+
+
+def test_names_with_a_decimal_comma_and_with_two_places(tmp_path: Path) -> None:
+    for name in ('@334873,1@6252266,0@56@H@.jpg', '@334873.1@6252266.0@56@H@-33.857@151.215@.jpg'):
+        geo = utm_frame(tmp_path / name, name).geo
+        assert geo.latitude_deg == pytest.approx(-33.857, abs=1e-3)
+    with pytest.raises(SourceError, match='km apart'):
+        utm_frame(tmp_path / '@334873.1@6252266.0@56@H@52.2@0.12@.jpg', 'a')
