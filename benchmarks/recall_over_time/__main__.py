@@ -55,7 +55,8 @@ ONE_THREAD = {'OMP_NUM_THREADS': '1', 'OPENBLAS_NUM_THREADS': '1', 'MKL_NUM_THRE
 
 def methods(quick: bool = False) -> list[Method]:
     """Everything that is compared; with `quick` two that need no data."""
-    with_recall = [*other_methods(), *networks()]
+    # Recalls are computed in this order: ours first, what learns for minutes last.
+    with_recall = [*networks(), *other_methods()]
     if quick:
         return [m for m in with_recall if m.group == 'thumbnail' or m.is_default]
     return [*with_recall, *untrained_networks()]

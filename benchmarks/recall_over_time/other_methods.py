@@ -44,12 +44,12 @@ _ORB_BITS = 256
 
 
 def other_methods() -> list[Method]:
-    """The cheapest first."""
+    """The one that learns longest last."""
     return [
         Method('thumbnail', 'thumbnail', 'numpy', 'float32', THUMBNAIL_PX, _thumbnail),
         Method('ORB, bag of words', 'ORB, bag of words', 'OpenCV', 'binary', SIZE_PX, _orb),
-        Method('RootSIFT-VLAD', 'RootSIFT-VLAD', 'OpenCV', 'float32', SIZE_PX, _rootsift),
         Method('XFeat, votes', 'XFeat, votes', 'torch', 'float32', SIZE_PX, _xfeat),
+        Method('RootSIFT-VLAD', 'RootSIFT-VLAD', 'OpenCV', 'float32', SIZE_PX, _rootsift),
     ]
 
 

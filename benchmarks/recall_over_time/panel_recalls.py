@@ -109,7 +109,7 @@ def measure_recalls(
         text = ', '.join(f'{d}-D {each["panel"]:.1f}' for d, each in found[key].items())
         spent_s = time.monotonic() - began
         print(f'{method.name}: {text} ({spent_s:.0f} s)', file=sys.stderr, flush=True)
-    names = {method.recall_name for method in methods}
+    names = {method.recall_name for method in methods if method.name not in skipped}
     kept = {key: each for key, each in known.items() if name_of(key) not in names}
     write_whole(path, as_json({**kept, **found}), durable=False)
     return found, skipped

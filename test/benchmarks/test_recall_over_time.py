@@ -145,9 +145,13 @@ def test_a_method_that_cannot_run_is_left_out_and_named(tmp_path: Path):
         raise WeightsError('not installed')
 
     panel = panel_of(truth_of([(0, 1), (1, 0)], [], 2, 3))
-    methods = [Method('none', 'none', '', '', 1, refuse), method(Levels())]
-    found, skipped = measure_recalls(methods, panel, Files(tmp_path), tmp_path / 'r.json')
+    path = tmp_path / 'r.json'
+    path.write_text(json.dumps({'recalls': {'none, 1 px, float32 | 1 | panel': {}}}))
+    methods = [Method('none', 'none', '', 'float32', 1, refuse), method(Levels())]
+    found, skipped = measure_recalls(methods, panel, Files(tmp_path), path)
     assert (len(found), skipped) == (1, {'none': 'not installed'})
+    # What was measured where it could run stays.
+    assert set(read_recalls(path)) == {'none, 1 px, float32 | 1 | panel', *found}
 
 
 def test_a_shorter_descriptor_is_scored_beside_the_whole(tmp_path: Path):
@@ -328,5 +332,5 @@ def test_a_quick_run_needs_no_data(tmp_path: Path):
     done = subprocess.run(words, cwd=command.ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     rows = json.loads((tmp_path / 't.json').read_text())['rows']
-    assert [row['group'] for row in rows] == ['thumbnail', 'ours']
+    assert [row['group'] for row in rows] == ['ours', 'thumbnail']
     assert 'thumbnail' in (tmp_path / 'page.md').read_text()
