@@ -51,32 +51,25 @@ def run_experiment(args: argparse.Namespace, changes: Sequence[str] = ()) -> Exp
     return read_experiment(args.config or args.out / CONFIG_NAME, [*args.set, *changes])
 
 
-def open_run_folder(
-    args: argparse.Namespace, experiment: Experiment, processes: Processes
-) -> RunFolder:
-    """The run's folder: the first process makes it, the others open it afterwards.
-
-    Raises:
-        OutputError: it cannot be written, or holds another run.
-        ConfigError: it belongs to another experiment.
-    """
-    config = experiment.to_dict()
-    if processes.writes:
-        folder = RunFolder(args.out, config, resume=args.resume)
-    processes.wait()
-    return folder if processes.writes else RunFolder(args.out, config, resume=True)
-
-
 def run_in_folder(
     args: argparse.Namespace, experiment: Experiment, work: Callable[[RunFolder, Processes], str]
 ) -> str:
     """Do a run's work in its folder, on all its processes; the answer of the first process.
 
     Raises:
-        GhostVprError: that of `work`, or the folder cannot be used.
+        OutputError: the folder cannot be written, or holds another run.
+        ConfigError: it belongs to another experiment.
+        GhostVprError: that of `work`.
     """
     processes = Processes.start(args.device)
-    with contextlib.closing(open_run_folder(args, experiment, processes)) as folder:
+    config = experiment.to_dict()
+    if processes.writes:
+        folder = RunFolder(args.out, config, resume=args.resume)
+    # The others open what the first one has made.
+    processes.wait()
+    if not processes.writes:
+        folder = RunFolder(args.out, config, resume=True)
+    with contextlib.closing(folder):
         answer = work(folder, processes)
     processes.leave()
     return answer if processes.writes else ''

@@ -11,7 +11,6 @@ checkpoint.safetensors, and weights.safetensors. What they find is measured by t
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,7 +25,7 @@ from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import load_model, save_model
-from training.command import add_run_options, open_run_folder, run_experiment
+from training.command import add_run_options, run_experiment, run_in_folder
 from training.datasets.data_config import expanded
 from training.entry import finish, new_parser
 from training.experiment import Experiment
@@ -164,11 +163,12 @@ def _batches(
 
 def _run(args: argparse.Namespace) -> str:
     experiment = run_experiment(args, [f'init={args.init}'] if args.init else [])
-    processes = Processes.start(args.device)
-    with contextlib.closing(open_run_folder(args, experiment, processes)) as folder:
+
+    def work(folder: RunFolder, processes: Processes) -> str:
         refine(experiment, folder, processes)
-    processes.leave()
-    return f'{folder.weights}: the refined network\n' if processes.writes else ''
+        return f'{folder.weights}: the refined network\n'
+
+    return run_in_folder(args, experiment, work)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -124,7 +124,7 @@ def unnamed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def tensors_of(optimiser: torch.optim.Optimizer, **modules: torch.nn.Module) -> dict[str, Tensor]:
     """The tensors of an optimiser and of modules, `optimiser.` and their names before each."""
-    found = named('optimiser', flatten_optimiser(optimiser))
+    found = named('optimiser', _flattened(optimiser))
     for name, module in modules.items():
         found |= named(name, module.state_dict())
     return found
@@ -143,10 +143,10 @@ def restore_tensors(
     """
     for name, module in modules.items():
         load_into(module, unnamed(name, tensors), path)
-    restore_optimiser(optimiser, unnamed('optimiser', tensors))
+    _restore_optimiser(optimiser, unnamed('optimiser', tensors))
 
 
-def flatten_optimiser(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+def _flattened(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
     """The optimiser's state as tensors, `NUMBER_OF_PARAMETER.slot.NAME`; no hyper-parameters."""
     return {
         f'{number}{_SLOT}{name}': torch.as_tensor(value)
@@ -156,7 +156,7 @@ def flatten_optimiser(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
     }
 
 
-def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+def _restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
     """Set the state of an optimiser that was built as the saved one was."""
     slots: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():

@@ -28,13 +28,10 @@ from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.whitening import Whitening
 from training.experiment import Experiment
 from training.loop.checkpoint import (
-    flatten_optimiser,
     load_checkpoint,
-    load_into,
-    named,
-    restore_optimiser,
+    restore_tensors,
     save_checkpoint,
-    unnamed,
+    tensors_of,
 )
 from training.loop.optimiser import (
     LAYERS,
@@ -274,9 +271,7 @@ class Refinement:
     def save(self, path: Path) -> None:
         """Write the checkpoint."""
         tensors = {
-            **named('model', self.model.state_dict()),
-            **named('average', self.average.state_dict()),
-            **named('optimiser', flatten_optimiser(self.optimiser)),
+            **tensors_of(self.optimiser, model=self.model, average=self.average),
             'memory.descriptors': self.memory.descriptors,
             'memory.groups': self.memory.groups,
         }
@@ -289,8 +284,7 @@ class Refinement:
             WeightsError: it is damaged or of another architecture.
         """
         tensors, state = load_checkpoint(path)
-        load_into(self.model, unnamed('model', tensors), path)
-        load_into(self.average, unnamed('average', tensors), path)
-        restore_optimiser(self.optimiser, unnamed('optimiser', tensors))
+        modules = {'model': self.model, 'average': self.average}
+        restore_tensors(path, tensors, self.optimiser, **modules)
         self.memory.add(tensors['memory.descriptors'], tensors['memory.groups'])
         self.step = int(state['step'])
