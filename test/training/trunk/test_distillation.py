@@ -116,14 +116,14 @@ def test_the_student_learns(config: Path, tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(distill, 'LOG_EVERY', 1)
     out = tmp_path / 'run'
     options = ['--config', str(config), '--out', str(out), '--device', 'cpu']
-    assert distill.main([*options, '--set', 'distillation.steps=30']) == 0
+    assert distill.main([*options, '--set', 'distillation.steps=20']) == 0
     lines = (out / 'log.csv').read_text().splitlines()
     column = lines[0].split(',').index('loss')
     losses = [float(line.split(',')[column]) for line in lines[1:]]
-    assert np.mean(losses[-5:]) < 0.85 * np.mean(losses[:3])
+    assert np.mean(losses[-5:]) < 0.9 * np.mean(losses[:3])
     model = load_model(out / 'weights.safetensors')
     assert not model.pooling.initialised
-    assert 'distilled from tiny in 30 steps (120 views), seed 5' in model.provenance
+    assert 'distilled from tiny in 20 steps (80 views), seed 5' in model.provenance
 
 
 def test_half_precision_stays_in_the_students_trunk(config: Path) -> None:
