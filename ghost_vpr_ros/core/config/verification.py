@@ -20,8 +20,8 @@ class VerificationConfig:
         candidates: how many of the best candidates are verified.
         match_ratio: nearest to second nearest distance below which a match counts; unused for
             cells of the network.
-        threshold_px: error of a consistent match, at working size; for the network it is one cell
-            of its feature map.
+        threshold_px: error of a consistent match, at working size; for the network it is a quarter
+            of a cell of its feature map.
         min_inliers: consistent matches of a verified candidate; 0: the learned number.
         min_cells: cells of a 4 x 4 grid that its consistent matches reach in both images.
         cache_keyframes: keyframes whose local features stay in memory, up to 0.3 MB each.

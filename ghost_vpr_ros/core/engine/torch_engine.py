@@ -64,7 +64,10 @@ class TorchEngine:
     def describe_with_map(
         self, pixels: NDArray[np.uint8]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """What `describe` and `feature_map` give, from one run of the network."""
+        """What `describe` and `feature_map` give, from one run of the network.
+
+        On CUDA this run is not captured: its kernels start one by one.
+        """
         with torch.inference_mode():
             maps = self._given(_PixelLayers.feature_map, pixels)
             descriptors = self._given(_PixelLayers.pooled, maps)

@@ -1,7 +1,7 @@
 """Geometric verification: do the query and a keyframe's stored view show the same things?
 
 Local features of both images are matched; the matches that agree with one motion of the camera
-(cells of the network's feature map: with one homography) are counted (inliers). Where both views
+are counted (inliers). Where both views
 come from the query's camera, their relative pose follows (not from cells): its rotation and its
 direction, never its distance, which two images do not determine.
 """
@@ -29,7 +29,11 @@ from ghost_vpr_ros.core.verification.local_features import (
     LocalFeatures,
     match,
 )
-from ghost_vpr_ros.core.verification.patch_features import PatchExtractor, consistent_patches
+from ghost_vpr_ros.core.verification.patch_features import (
+    CELL_TOLERANCE,
+    PatchExtractor,
+    match_cells,
+)
 from ghost_vpr_ros.core.verification.two_view import (
     RelativePose,
     consistent_matches,
@@ -183,8 +187,8 @@ class GeometricVerifier:
         keyframe = self._keyframes.of(candidate.keyframe.keyframe_id)
         if keyframe is None:
             return VerifiedCandidate(candidate)
-        pairs = match(query, keyframe, self._config.match_ratio)
-        a, b = query.points[pairs[:, 0]], keyframe.points[pairs[:, 1]]
+        a, b = self._matched(query, keyframe)
+        matches = len(a)
         keep = self._consistent(query, keyframe, a, b)
         a, b = a[keep], b[keep]
         inliers = len(a)
@@ -195,8 +199,8 @@ class GeometricVerifier:
         is_verified = inliers >= self._min_inliers and cells >= self._config.min_cells
         return VerifiedCandidate(
             replace(candidate, inliers=inliers),
-            len(pairs),
-            inliers / max(len(pairs), 1),
+            matches,
+            inliers / max(matches, 1),
             cells,
             is_verified,
             self.likelihood_ratio(inliers),
@@ -207,6 +211,15 @@ class GeometricVerifier:
             unknown_distance_m=self._config.unknown_distance_m,
         )
 
+    def _matched(
+        self, query: LocalFeatures, keyframe: LocalFeatures
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(M, 2) and (M, 2) points that are each other's nearest."""
+        if query.kind == 'network':
+            return match_cells(query, keyframe)
+        pairs = match(query, keyframe, self._config.match_ratio)
+        return query.points[pairs[:, 0]], keyframe.points[pairs[:, 1]]
+
     def _consistent(
         self,
         query: LocalFeatures,
@@ -216,7 +229,7 @@ class GeometricVerifier:
     ) -> NDArray[np.bool_]:
         """(M,) which matches agree; a distorted camera's are straightened first."""
         if query.kind == 'network':
-            return consistent_patches(a, b, keyframe.cell_px)
+            return consistent_matches(a, b, CELL_TOLERANCE * keyframe.cell_px)
         threshold_px = self._config.threshold_px
         camera = self._camera
         if camera is None or not _fit(camera, query.size, keyframe.size):

@@ -34,6 +34,7 @@ class LocalFeatures:
         width: of the image at working size, pixels.
         height: of the image at working size, pixels.
         cell_px: of `network`: the longer side of a cell of the grid that the points lie on.
+        grid: of `network`: rows and columns of that grid.
     """
 
     points: NDArray[np.float64]
@@ -42,6 +43,7 @@ class LocalFeatures:
     width: int
     height: int
     cell_px: float = 0.0
+    grid: tuple[int, int] = (0, 0)
 
     def __len__(self) -> int:
         return len(self.points)
@@ -117,8 +119,8 @@ def match(a: LocalFeatures, b: LocalFeatures, ratio: float) -> NDArray[np.int64]
     """(M, 2) rows of `a` and of `b` that are each other's nearest and clearly nearer than others.
 
     Lowe's ratio test (2004, Section 7.1) from `a` to `b` on the Euclidean (SIFT) or Hamming (ORB)
-    distance, and mutual nearest neighbours. `network` goes without the ratio: what a cell sees its
-    neighbours see in part, so that no match would be clear.
+    distance, and mutual nearest neighbours. Cells of the network have a match of their own,
+    `match_cells`: what a cell sees its neighbours see in part, so that none would be clear.
     """
     if len(a) < 2 or len(b) < 2:
         return np.zeros((0, 2), np.int64)
@@ -127,10 +129,9 @@ def match(a: LocalFeatures, b: LocalFeatures, ratio: float) -> NDArray[np.int64]
     back = distance.argmin(axis=0)
     rows = np.arange(len(a))
     kept = back[nearest] == rows
-    if a.kind != 'network':
-        first = distance[rows, nearest]
-        distance[rows, nearest] = np.inf
-        kept &= first < ratio * distance.min(axis=1)
+    first = distance[rows, nearest]
+    distance[rows, nearest] = np.inf
+    kept &= first < ratio * distance.min(axis=1)
     return np.column_stack([rows[kept], nearest[kept]]).astype(np.int64)
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -31,8 +32,13 @@ from ghost_vpr_ros.core.model.weights import load_network
 from ghost_vpr_ros.core.model.weights_file import StoredModel
 from ghost_vpr_ros.core.model.whitening import Whitening
 from ghost_vpr_ros.core.preprocessing import pixel_batch
-from ghost_vpr_ros.core.verification.patch_features import LEAST_POINTS, consistent_patches
 from ghost_vpr_ros.replay.config import PatchNetVladConfig
+
+_CONFIDENCE = 0.999
+_ITERATIONS = 1000
+LEAST_POINTS = 8
+"""Fewer matches agree with nothing. Deviation: four points determine a homography; eight, and
+MAGSAC++ in place of RANSAC, keep chance agreements on coarse grids out."""
 
 _STRIDE = 1.0
 """Cells from one patch to the next, and the error of a consistent match."""
@@ -273,6 +279,31 @@ def compare(query: ImagePatches, reference: ImagePatches, scoring: str) -> Patch
     return PatchComparison(
         score / weight, matches, *map(np.concatenate, zip(*agreeing, strict=True))
     )
+
+
+def consistent_patches(
+    query: NDArray[np.float64], keyframe: NDArray[np.float64], cells: float
+) -> NDArray[np.bool_]:
+    """(M,) which of the matches (M, 2) and (M, 2) agree with one homography (MAGSAC++).
+
+    To so many cells. Points on a grid so coarse agree with too many fundamental matrices.
+    """
+    none = np.zeros(len(query), bool)
+    if len(query) < LEAST_POINTS:
+        return none
+    try:
+        _, mask = cv2.findHomography(
+            query,
+            keyframe,
+            cv2.USAC_MAGSAC,
+            cells,
+            maxIters=_ITERATIONS,
+            confidence=_CONFIDENCE,
+        )
+    except cv2.error:
+        # OpenCV refuses points that all coincide or lie on a line.
+        return none
+    return none if mask is None else np.asarray(mask.ravel() > 0)
 
 
 def mutual_matches(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.int64]:

@@ -18,8 +18,11 @@ from ghost_vpr_ros.core.model.initialisation import build_untrained
 from ghost_vpr_ros.core.model.weights import model_to_bytes
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
 from ghost_vpr_ros.core.verification.geometric import GeometricVerifier
-from ghost_vpr_ros.core.verification.local_features import match
-from ghost_vpr_ros.core.verification.patch_features import PatchExtractor, consistent_patches
+from ghost_vpr_ros.core.verification.patch_features import (
+    PatchExtractor,
+    match_cells,
+)
+from ghost_vpr_ros.core.verification.two_view import consistent_matches
 from ghost_vpr_ros.replay.descriptors.extraction import extract_descriptors
 from test.core.model.tiny_model import pictures
 from test.core.two_views import candidate
@@ -97,33 +100,74 @@ def test_a_descriptor_is_its_cell_with_unit_norm():
     np.testing.assert_array_equal(found[0], 0.0)
 
 
-def test_matches_of_cells_are_all_mutual_nearest_neighbours():
-    a, b = world(1)[:3, :6, :7], world(2)[:3, :5, :8]
+def test_matches_of_cells_are_mutual_nearest_neighbours_that_stand_out():
+    a, b = world(1)[:5, :6, :7], world(2)[:5, :9, :8]
     extract = extractor(a, b)
     a, b = extract(image()), extract(image())
-    similarity = a.descriptors.astype(np.float64) @ b.descriptors.T.astype(np.float64)
+    similarity = a.descriptors @ b.descriptors.T
     expected = [
-        [i, j]
+        (i, j)
         for i in range(len(a))
         for j in range(len(b))
         if similarity[i, j] == max(similarity[i]) == max(similarity[:, j])
+        and similarity[i, j] - max_far(similarity[i].reshape(9, 8), j) > 0.03
     ]
     assert len(expected) > 5
-    assert match(a, b, 0.8).tolist() == expected
+    points, finer = match_cells(a, b)
+    np.testing.assert_array_equal(points, a.points[[i for i, _ in expected]])
+    offsets = np.abs(finer - b.points[[j for _, j in expected]])
+    assert (offsets <= np.array([280 / 8, 280 / 9]) / 2 + 1e-9).all()
+    assert offsets.any()
+
+
+def max_far(similarity: np.ndarray, cell: int) -> float:
+    """The highest of a grid, more than two cells away."""
+    rows, columns = similarity.shape
+    y, x = divmod(cell, columns)
+    return max(
+        similarity[row, column]
+        for row in range(rows)
+        for column in range(columns)
+        if max(abs(row - y), abs(column - x)) > 2
+    )
+
+
+def smooth(shift: float = 0.0) -> np.ndarray:
+    """(32, 14, 14): numbers that change slowly along x, moved to the left by a part of a cell."""
+    x, channel = np.arange(SIDE) + shift, np.arange(32)[:, np.newaxis]
+    row = np.cos(0.35 * x * (1 + channel % 4) + channel)
+    rows = np.cos(0.4 * np.arange(SIDE) * (1 + channel % 3) + 2.0 * channel)
+    return np.concatenate(
+        [
+            np.repeat(row[:, np.newaxis], SIDE, axis=1),
+            np.repeat(rows[..., np.newaxis], SIDE, axis=2),
+        ]
+    )
+
+
+def test_a_shift_by_a_part_of_a_cell_is_found():
+    extract = extractor(smooth(0.0), smooth(0.3))
+    a, b = match_cells(extract(image()), extract(image()))
+    assert len(a) > 100
+    # 0.3 of a cell 20 pixels wide.
+    assert np.median((a - b)[:, 0]) == pytest.approx(6.0, abs=1.0)
+    assert np.median((a - b)[:, 1]) == pytest.approx(0.0, abs=0.1)
+
+
+def test_nothing_is_matched_where_nothing_stands_out():
+    extract = extractor(np.ones((2, 9, 9)), np.ones((2, 9, 9)))
+    assert [each.shape for each in match_cells(extract(image()), extract(image()))] == [(0, 2)] * 2
 
 
 def test_a_planted_shift_is_found_cell_by_cell():
     cells = world()
     extract = extractor(cut(cells, 0, 0), cut(cells, 1, 2))
-    a, b = extract(image()), extract(image())
-    pairs = match(a, b, 0.8)
-    query, keyframe = a.points[pairs[:, 0]], b.points[pairs[:, 1]]
-    keep = consistent_patches(query, keyframe, b.cell_px)
+    query, keyframe = match_cells(extract(image()), extract(image()))
+    keep = consistent_matches(query, keyframe, 5.0)
     # A row and two columns are out of sight; cells are 20 pixels wide.
-    is_planted = np.abs(query - keyframe - (40.0, 20.0)).max(axis=1) < 1e-6
+    is_planted = np.abs(query - keyframe - (40.0, 20.0)).max(axis=1) < 10.0
     assert is_planted.sum() == (SIDE - 1) * (SIDE - 2)
-    assert keep[is_planted].all()
-    assert keep.sum() <= is_planted.sum() + 3
+    assert keep[is_planted].mean() > 0.9
 
 
 def test_the_same_place_is_verified_without_a_pose():
@@ -142,22 +186,6 @@ def test_what_does_not_show_the_place_is_not_verified(query):
     assert not found.is_verified
     assert found.candidate.inliers < 20
     assert found.likelihood_ratio < 1.0
-
-
-@pytest.mark.parametrize('count', [0, 7, 40])
-def test_points_that_tell_no_homography_do_not_agree(count):
-    points = np.full((count, 2), 10.0)
-    assert consistent_patches(points, points, 20.0).sum() == 0
-
-
-def test_matches_agree_to_about_one_cell():
-    rng = np.random.default_rng(0)
-    query = rng.uniform(0.0, 280.0, (180, 2))
-    keyframe = query + rng.uniform(-6.0, 6.0, (180, 2))
-    keyframe[150:] += rng.choice([-1.0, 1.0], (30, 2)) * rng.uniform(60.0, 200.0, (30, 2))
-    keep = consistent_patches(query, keyframe, 20.0)
-    assert keep[:150].mean() > 0.95
-    assert not keep[150:].any()
 
 
 def test_a_verifier_by_network_needs_one():

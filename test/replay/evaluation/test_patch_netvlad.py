@@ -18,6 +18,7 @@ from ghost_vpr_ros.replay.evaluation.patch_netvlad import (
     PatchDescriber,
     PatchGrid,
     compare,
+    consistent_patches,
     integral_residuals,
     mutual_matches,
     patch_sizes,
@@ -264,3 +265,19 @@ def test_components_of_patches_replace_the_whitening():
     found = describer(model, components)(shown).grids[0].descriptors
     expected = raw / np.linalg.norm(raw, axis=1, keepdims=True)
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize('count', [0, 7, 40])
+def test_points_that_tell_no_homography_do_not_agree(count):
+    points = np.full((count, 2), 10.0)
+    assert consistent_patches(points, points, 20.0).sum() == 0
+
+
+def test_matches_agree_to_about_one_cell():
+    rng = np.random.default_rng(0)
+    query = rng.uniform(0.0, 280.0, (180, 2))
+    keyframe = query + rng.uniform(-6.0, 6.0, (180, 2))
+    keyframe[150:] += rng.choice([-1.0, 1.0], (30, 2)) * rng.uniform(60.0, 200.0, (30, 2))
+    keep = consistent_patches(query, keyframe, 20.0)
+    assert keep[:150].mean() > 0.95
+    assert not keep[150:].any()
