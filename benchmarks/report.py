@@ -11,13 +11,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import frame_report, layer_report, node_report, speed_report
+from benchmarks import (
+    frame_report,
+    layer_report,
+    node_report,
+    speed_report,
+    verifiers_report,
+)
 from benchmarks.recall_over_time.other_work import BUSY_SHARE, OTHERS
 
 SECTIONS = {
     'speed': speed_report.section,
     'layers': layer_report.section,
     'frame': frame_report.section,
+    'verifiers': verifiers_report.section,
     'node': node_report.section,
 }
 """Kind of a results file -> its section; in the order of the page."""

@@ -1,0 +1,272 @@
+"""How well local features tell right places from wrong ones: SIFT, ORB, the network's own cells.
+
+Learns the least number of inliers, and the evidence of each number, on the training splits of
+gsv_cambridge and bgu_campus, and counts which right and which wrong pairs are then accepted there
+and where nothing was learned: gsv_cambridge val, bgu_campus test by night against day,
+gardens_point, and the sample town. Counts the work and the bytes of each kind as well. Prints the
+rows of `core/probability/inlier_evidence.py`.
+
+    python -m benchmarks.verifiers --data DATA --out benchmarks/results/verifiers.json
+
+Milliseconds are measured only with --time, which belongs on a machine that does nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.machine import describe_machine, load_average
+from benchmarks.verifier_pairs import (
+    Pair,
+    Pairs,
+    gsv_pairs,
+    night_pairs,
+    similarities_by,
+    town_pairs,
+    walk_pairs,
+)
+from ghost_vpr_ros.core.config.map import MapConfig
+from ghost_vpr_ros.core.config.verification import FEATURES, VerificationConfig
+from ghost_vpr_ros.core.datatypes import Candidate, Keyframe
+from ghost_vpr_ros.core.engine import Engine, create_engine
+from ghost_vpr_ros.core.map.views import Views, view_of
+from ghost_vpr_ros.core.model.default_weights import load_default_model
+from ghost_vpr_ros.core.model.vpr_model import VprModel
+from ghost_vpr_ros.core.probability.inlier_evidence import FREE_INLIERS, InlierEvidence
+from ghost_vpr_ros.core.verification.geometric import GeometricVerifier, VerifiedCandidate
+from ghost_vpr_ros.core.verification.local_features import FeatureExtractor, LocalFeatures
+from ghost_vpr_ros.core.verification.patch_features import PatchExtractor
+
+MODULE = 'benchmarks.verifiers'
+LEARNED_ON = ('gsv_cambridge train', 'bgu_campus train')
+FALSE_RATE = 0.01
+REPEATS = 30
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The shipped network, and what runs it."""
+
+    model: VprModel
+    engine: Engine
+
+    def extractor(self, config: VerificationConfig) -> FeatureExtractor | PatchExtractor:
+        """What finds the local features of an image."""
+        if config.features == 'network':
+            return PatchExtractor(self.engine, self.model.preprocessing, config)
+        return FeatureExtractor(config)
+
+    def verifier(self, views: Views, config: VerificationConfig) -> GeometricVerifier:
+        """The verifier of these settings, as the recogniser makes it."""
+        network = PatchExtractor(self.engine, self.model.preprocessing, config)
+        return GeometricVerifier(views, None, config, network)
+
+
+def verified(
+    bench: Bench, pairs: Pairs, chosen: Sequence[Pair], config: VerificationConfig
+) -> list[VerifiedCandidate]:
+    """Each pair through the verifier, without any calibration; each query's together."""
+    most = replace(config, candidates=100, cache_keyframes=1000)
+    verifier = bench.verifier(lambda number: pairs.images[number](), most)
+    found: list[VerifiedCandidate] = []
+    for query, group in groupby(sorted(chosen), key=lambda pair: pair[0]):
+        candidates = [Candidate(keyframe(row), 0.5) for _, row in group]
+        found += verifier.verify(pairs.images[query](), candidates).items
+    verifier.close()
+    return found
+
+
+def keyframe(number: int) -> Keyframe:
+    """A keyframe of that id."""
+    return Keyframe(number, 'pairs', number, str(number))
+
+
+def inliers_of(found: Sequence[VerifiedCandidate]) -> NDArray[np.int64]:
+    """(n,) consistent matches."""
+    return np.array([each.candidate.inliers for each in found], np.int64)
+
+
+def learn(right: NDArray[np.int64], wrong: NDArray[np.int64]) -> InlierEvidence:
+    """Logistic regression by Newton's method; equal classes."""
+    x = np.maximum(np.concatenate([right, wrong]) - FREE_INLIERS, 0)
+    label = np.repeat([1.0, 0.0], [len(right), len(wrong)])
+    weight = np.repeat([0.5 / len(right), 0.5 / len(wrong)], [len(right), len(wrong)])
+    design = np.column_stack([x, np.ones(len(x))])
+    beta = np.zeros(2)
+    for _ in range(300):
+        p = 1.0 / (1.0 + np.exp(-np.clip(design @ beta, -30.0, 30.0)))
+        hessian = (design * (weight * p * (1 - p))[:, None]).T @ design + 1e-9 * np.eye(2)
+        step = np.linalg.solve(hessian, design.T @ (weight * (label - p)))
+        beta += np.clip(step, -1.0, 1.0)
+    least = int(np.quantile(wrong, 1 - FALSE_RATE, method='higher')) + 1
+    return InlierEvidence(
+        round(float(beta[1]), 2), round(float(beta[0]), 2), float(len(wrong)), least
+    )
+
+
+def accepted(
+    found: Sequence[VerifiedCandidate], evidence: InlierEvidence, config: VerificationConfig
+) -> int:
+    """How many have inliers enough, spread widely enough."""
+    return sum(
+        each.candidate.inliers >= evidence.min_inliers and each.cells >= config.min_cells
+        for each in found
+    )
+
+
+def measure(bench: Bench, sets: dict[str, Pairs], config: VerificationConfig) -> dict[str, Any]:
+    """The row of one kind of local features."""
+    found = {
+        name: tuple(verified(bench, pairs, part, config) for part in (pairs.right, pairs.wrong))
+        for name, pairs in sets.items()
+    }
+    right, wrong = (
+        np.concatenate([inliers_of(found[name][part]) for name in LEARNED_ON if name in found])
+        for part in (0, 1)
+    )
+    evidence = learn(right, wrong)
+    return {
+        'features': config.features,
+        'evidence': asdict(evidence),
+        'sets': {
+            name: {
+                'right': len(parts[0]),
+                'wrong': len(parts[1]),
+                'right_accepted': accepted(parts[0], evidence, config),
+                'wrong_accepted': accepted(parts[1], evidence, config),
+            }
+            for name, parts in found.items()
+        },
+        'work': work_of(bench, next(iter(sets.values())), config),
+    }
+
+
+def work_of(bench: Bench, pairs: Pairs, config: VerificationConfig) -> dict[str, float]:
+    """What a frame costs, counted instead of timed: medians over some images."""
+    images = [load() for load in pairs.images[:20]]
+    extract = bench.extractor(config)
+    features = [extract(image) for image in images]
+    count = statistics.median(len(each) for each in features)
+    views = [view_of(image, MapConfig()) or b'' for image in images]
+    return {
+        'features': count,
+        'products_per_candidate': count**2 * features[0].descriptors.shape[1],
+        'remembered_bytes': statistics.median(map(bytes_of, features)),
+        'view_bytes': statistics.median(map(len, views)),
+    }
+
+
+def bytes_of(features: LocalFeatures) -> int:
+    """Of one keyframe's local features while they are remembered."""
+    return features.points.nbytes + features.descriptors.nbytes
+
+
+def time_three(bench: Bench, pairs: Pairs, config: VerificationConfig) -> dict[str, float]:
+    """Median milliseconds of three candidates at 640x480, their features new and remembered."""
+    images = [cv2.resize(load(), (640, 480)) for load in pairs.images[:4]]
+    views = [cv2.resize(image, (320, 240), interpolation=cv2.INTER_AREA) for image in images]
+    candidates = [Candidate(keyframe(number), 0.5) for number in (1, 2, 3)]
+    found: dict[str, float] = {}
+    for name, capacity in (('new', 0), ('remembered', 10)):
+        chosen = replace(config, cache_keyframes=capacity)
+        verifier = bench.verifier(lambda number: views[number], chosen)
+        taken_ms = [milliseconds(verifier, images[0], candidates) for _ in range(REPEATS)]
+        found[name] = statistics.median(taken_ms)
+        verifier.close()
+    return {**found, 'load': load_average()}
+
+
+def milliseconds(
+    verifier: GeometricVerifier, image: NDArray[np.uint8], candidates: list[Candidate]
+) -> float:
+    """Of one call."""
+    started_s = time.perf_counter()
+    verifier.verify(image, candidates)
+    return 1e3 * (time.perf_counter() - started_s)
+
+
+def sets_of(options: argparse.Namespace, bench: Bench) -> dict[str, Pairs]:
+    """The chosen pairs by the name of their set, those to learn on first."""
+    similarities = similarities_by(bench.model, bench.engine)
+    data, every = options.data, options.every
+    makers: dict[str, Callable[[], Pairs]] = {
+        LEARNED_ON[0]: lambda: gsv_pairs(data, 'train', similarities, 3 * every),
+        LEARNED_ON[1]: lambda: night_pairs(data, 'train', similarities, every),
+        'gsv_cambridge val': lambda: gsv_pairs(data, 'val', similarities, every),
+        'bgu_campus test': lambda: night_pairs(data, 'test', similarities, every),
+        'gardens_point': lambda: walk_pairs(data, similarities, 2 * every),
+        'sample town': lambda: town_pairs(similarities, 3 * every),
+    }
+    found = {}
+    for name, make in makers.items():
+        if name not in options.without:
+            found[name] = make().at_most(options.pairs)
+            print(f'{name}: {len(found[name].right)} right pairs', file=sys.stderr, flush=True)
+    return found
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        '--data',
+        type=Path,
+        default=os.environ.get('GHOST_VPR_DATA'),
+        help='folder of the data sets (default: GHOST_VPR_DATA)',
+    )
+    parser.add_argument('--features', nargs='+', choices=FEATURES, default=FEATURES, help='these')
+    parser.add_argument('--every', type=int, default=1, help='only one of so many images')
+    parser.add_argument('--pairs', type=int, default=0, help='most of each set; 0: all')
+    parser.add_argument('--without', nargs='+', default=[], help='names of sets to leave out')
+    parser.add_argument('--threads', type=int, default=1, help='threads of OpenCV')
+    parser.add_argument('--time', action='store_true', help='measure milliseconds as well')
+    parser.add_argument('--out', type=Path, required=True, help='JSON file for the results')
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Learn, count, print the rows, write the report."""
+    options = parse_arguments(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    cv2.setNumThreads(options.threads)
+    model = load_default_model()
+    bench = Bench(model, create_engine(model))
+    sets = sets_of(options, bench)
+    rows = []
+    for kind in options.features:
+        config = VerificationConfig(features=kind)
+        rows.append(measure(bench, sets, config))
+        if options.time:
+            rows[-1]['ms'] = time_three(bench, next(iter(sets.values())), config)
+        print(f'{kind!r}: {InlierEvidence(**rows[-1]["evidence"])},', flush=True)
+    report = {
+        'benchmark': 'verifiers',
+        'machine': describe_machine(),
+        'weights': model.model_hash[:12],
+        'learned_on': list(LEARNED_ON),
+        'false_rate': FALSE_RATE,
+        'rows': rows,
+        'command': ' '.join([f'python -m {MODULE}', *words]),
+    }
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps(report, indent=2) + '\n')
+
+
+if __name__ == '__main__':
+    main()
