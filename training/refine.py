@@ -42,6 +42,7 @@ from training.refinement.place_views import PlaceBatches, PlaceViews
 from training.refinement.refinement import MapsBefore, Refinement, RefinementConfig
 from training.refinement.weak_pairs import PairConfig
 from training.trunk.view_bank import ViewBank
+from training.whiten import input_of
 
 LOG_EVERY = 10
 
@@ -57,7 +58,7 @@ def refine(experiment: Experiment, folder: RunFolder, processes: Processes) -> N
         raise ConfigError('init: expected weights to refine, found none; name them with --init')
     config = experiment.section(RefinementConfig)
     model = load_model(expanded(experiment.init))
-    deployed = model.preprocessing
+    deployed = input_of(model, experiment)
     side_px = config.view_px or deployed.width_px
     model.preprocessing = replace(deployed, width_px=side_px, height_px=side_px)
     before = MapsBefore(model)

@@ -163,7 +163,7 @@ class Refinement:
         self.memory = DescriptorMemory(self.config.memory, model.descriptor_dim, processes.device)
         self._seed = experiment.seed
         self._start = {name: value.clone() for name, value in model.state_dict().items()}
-        self._origin = model.provenance
+        self._origin = model.provenance.replace('; not yet trained on places', '')
         freeze_below(model, self.config.train_from)
         model.whitening.requires_grad_(True)
         refined = _Refined(model).to(processes.device)

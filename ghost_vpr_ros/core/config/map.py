@@ -21,7 +21,7 @@ class MapConfig(Config):
     )
     store_cells: bool = setting(
         False,
-        "keep the cells of the network's feature map for each place, 26 kB: verify_features "
+        "keep the cells of the network's feature map for each place, 37 kB: verify_features "
         'network then needs neither a picture nor another run of the network',
     )
     view_width_px: int = setting(

@@ -67,7 +67,9 @@ def test_the_refined_network_is_another_one_and_tells_how_it_came(folder, finish
     before, after = (
         load_model(p) for p in (folder / 'start.safetensors', finished / 'weights.safetensors')
     )
-    assert (after.config, after.preprocessing) == (before.config, before.preprocessing)
+    assert after.config == before.config
+    # Views are 32 px, the network is deployed at its own size or at that of `deployment`.
+    assert after.preprocessing == before.preprocessing
     assert after.provenance.endswith('refined on places in 4 steps of 6 views, seed 5')
     assert not torch.equal(after.whitening.projection, before.whitening.projection)
     assert not torch.equal(after.pooling.centres, before.pooling.centres)
@@ -99,11 +101,13 @@ def test_an_interrupted_run_ends_as_one_that_was_not(
 
 
 def test_the_whole_start_kept_is_the_start(folder, tmp_path) -> None:
-    assert (
-        call(folder, tmp_path / 'run', '--set', 'refinement.keep=1', '--set', 'refinement.steps=1')
-        == 0
-    )
-    found = load_model(tmp_path / 'run' / 'weights.safetensors').state_dict()
+    size = ['deployment.width_px=96', 'deployment.height_px=128']
+    options = ['refinement.keep=1', 'refinement.steps=1', *size]
+    given = [word for option in options for word in ('--set', option)]
+    assert call(folder, tmp_path / 'run', *given) == 0
+    result = load_model(tmp_path / 'run' / 'weights.safetensors')
+    assert (result.preprocessing.width_px, result.preprocessing.height_px) == (96, 128)
+    found = result.state_dict()
     for name, value in load_model(folder / 'start.safetensors').state_dict().items():
         torch.testing.assert_close(found[name], value, atol=1e-7, rtol=0.0)
 
