@@ -173,5 +173,7 @@ def test_the_page_shows_the_figures_and_what_was_left_out(measured, tmp_path: Pa
 
 def test_a_file_of_something_else_is_refused(tmp_path: Path):
     (tmp_path / 'other.json').write_text('{"benchmark": "size"}')
-    with pytest.raises(SystemExit, match='expected one of speed, layers, frame, node, found size'):
+    with pytest.raises(
+        SystemExit, match='expected one of speed, layers, frame, verifiers, node, found size'
+    ):
         report.main([str(tmp_path / 'other.json'), '--out', str(tmp_path / 'page.md')])
