@@ -17,7 +17,7 @@ from benchmarks.closure_variants import POSITIVE_DISTANCE_M, VARIANTS
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import Frame, Hypothesis, State
 from ghost_vpr_ros.core.engine import create_engine
-from ghost_vpr_ros.core.preprocessing import preprocess
+from ghost_vpr_ros.core.preprocessing import pixel_batch
 from ghost_vpr_ros.core.probability.calibration import Calibration
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
 from ghost_vpr_ros.replay.calibration.calibrator import calibrate
@@ -206,7 +206,7 @@ def costs(workshop: Workshop, asked: Questions) -> dict[str, float]:
     engine = create_engine(workshop.model)
     frames = asked.frames[:TIMED_IMAGES]
     images = [frame.load() for frame in frames]
-    batches = [preprocess(image, workshop.model.preprocessing) for image in images]
+    batches = [pixel_batch(image, workshop.model.preprocessing) for image in images]
     described = np.array([_timed_ms(partial(engine.describe, batch)) for batch in batches])
     engine.close()
     alone, checked = (

@@ -19,6 +19,7 @@ from benchmarks.speed_networks import Size, build_network
 from ghost_vpr_ros.core.config.engine import EngineConfig, QuantisationConfig
 from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.engine.base import Engine
+from ghost_vpr_ros.core.engine.graph_cache import Graph
 from ghost_vpr_ros.core.engine.graph_export import export_graph, export_layers
 from ghost_vpr_ros.core.engine.onnxruntime_engine import OnnxRuntimeEngine
 from ghost_vpr_ros.core.engine.openvino_engine import OpenVinoEngine
@@ -163,7 +164,7 @@ def _config(engine: str, precision: str) -> EngineConfig:
 
 def _graph_engine(graph: Path, size: PreprocessingConfig, config: EngineConfig) -> Engine:
     if config.engine == 'openvino':
-        return OpenVinoEngine(graph.read_bytes(), '', 0, size, config)
+        return OpenVinoEngine(Graph.of_bytes(graph.read_bytes()), '', 0, size, config)
     return OnnxRuntimeEngine(graph.read_bytes(), '', 0, config)
 
 
