@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from benchmarks.pixel_input import PixelInput
 from ghost_vpr_ros.core.config.model import ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.model.default_weights import load_default_model
 from ghost_vpr_ros.core.model.netvlad import NetVLAD
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.whitening import Whitening
-from ghost_vpr_ros.core.preprocessing import scale_and_offset
 
 CLUSTERS = 64
 DESCRIPTOR_DIM = 512
@@ -65,15 +65,11 @@ class TimedNetwork(nn.Module):
         self.trunk = trunk
         self.head = head
         self.size = size
-        scale, offset = scale_and_offset(PreprocessingConfig())
-        self.scale: Tensor
-        self.offset: Tensor
-        self.register_buffer('scale', torch.from_numpy(scale).reshape(1, 3, 1, 1))
-        self.register_buffer('offset', torch.from_numpy(offset).reshape(1, 3, 1, 1))
+        self.inputs = PixelInput()
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Descriptors of images."""
-        inputs = pixels.permute(0, 3, 1, 2).float() * self.scale + self.offset
+        inputs = self.inputs(pixels)
         found: Tensor = self.head(self.trunk(inputs))
         return found
 

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from benchmarks.pixel_input import PixelInput
 from benchmarks.recall_over_time.learning_images import learning_frames
 from benchmarks.recall_over_time.method import NOT_LEARNED, Files
 from ghost_vpr_ros.core.config.model import PreprocessingConfig
@@ -24,7 +25,7 @@ from ghost_vpr_ros.core.model.kmeans import kmeans_centres
 from ghost_vpr_ros.core.model.poolings.hard_vlad import HardVLAD
 from ghost_vpr_ros.core.model.reduction import Reduction
 from ghost_vpr_ros.core.model.whitening import Whitening
-from ghost_vpr_ros.core.preprocessing import pixel_batch, scale_and_offset
+from ghost_vpr_ros.core.preprocessing import pixel_batch
 from ghost_vpr_ros.core.sampling import evenly_spaced
 from ghost_vpr_ros.core.whole_file import write_whole
 from training.teacher_baseline import gem
@@ -54,11 +55,7 @@ class FrozenNetwork(nn.Module):
         self.trunk = trunk[: blocks[-1] + 1] if blocks else trunk
         self.blocks = tuple(blocks)
         self.head = head
-        scale, offset = scale_and_offset(PreprocessingConfig())
-        self.scale: Tensor
-        self.offset: Tensor
-        self.register_buffer('scale', torch.from_numpy(scale).reshape(1, 3, 1, 1))
-        self.register_buffer('offset', torch.from_numpy(offset).reshape(1, 3, 1, 1))
+        self.inputs = PixelInput()
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Descriptors of images."""
@@ -67,7 +64,7 @@ class FrozenNetwork(nn.Module):
 
     def feature_map(self, pixels: Tensor) -> Tensor:
         """The last map, or those of the blocks, of unit norm in every cell, joined."""
-        x = pixels.permute(0, 3, 1, 2).float() * self.scale + self.offset
+        x = self.inputs(pixels)
         maps = []
         for number, part in enumerate(self.trunk):
             x = part(x)
