@@ -28,6 +28,7 @@ from benchmarks.closure_drives import Questions, Workshop
 from benchmarks.closure_figures import Outcome, figures, joined
 from benchmarks.closure_report import Results, write_report
 from benchmarks.closure_variants import CALIBRATIONS, MAP_ALONE, PARTS, SOURCES, VARIANTS
+from benchmarks.command_line import add_data_option
 from ghost_vpr_ros.core.probability.calibration import Calibration
 from ghost_vpr_ros.replay.config import CalibrationConfig
 from ghost_vpr_ros.replay.output_files import make_output_folder
@@ -42,12 +43,7 @@ def options() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('--work', type=Path, required=True, help='folder of towns and maps')
-    parser.add_argument(
-        '--data',
-        type=Path,
-        default=os.environ.get('GHOST_VPR_DATA'),
-        help='folder of the data sets (default: GHOST_VPR_DATA)',
-    )
+    add_data_option(parser)
     parser.add_argument('--out', type=Path, required=True, help='folder for the results')
     parser.add_argument('--towns', type=int, nargs='+', default=[0, 1, 2, 3, 4])
     parser.add_argument('--calibration-towns', type=int, nargs='+', default=[5, 6, 7])

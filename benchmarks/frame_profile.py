@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CompressedImage
 
+from benchmarks.command_line import write_report
 from benchmarks.machine import begin_again_with, cores, describe_machine, load_average
 from benchmarks.node_inputs import SIZE_PX, add_inputs, make_inputs, parse_with_inputs
 from benchmarks.recall_over_time.other_work import OTHERS, look_and_tell
@@ -241,8 +242,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         'rows': rows,
         'command': ' '.join([f'python -m {MODULE}', *words]),
     }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(report, indent=2) + '\n')
+    write_report(options.out, report)
 
 
 if __name__ == '__main__':

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import index_kinds, map_scale
+from benchmarks.command_line import add_data_option
 from benchmarks.index_kinds import KINDS, Asked
 from benchmarks.index_report import as_markdown
 from benchmarks.map_of_size import Grower
@@ -36,12 +37,7 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        '--data',
-        type=Path,
-        default=os.environ.get('GHOST_VPR_DATA'),
-        help='folder of the data sets (default: GHOST_VPR_DATA)',
-    )
+    add_data_option(parser)
     parser.add_argument('--descriptors', type=Path, required=True, help='.npz of real images')
     parser.add_argument('--out', type=Path, required=True, help='folder for the results')
     parser.add_argument('--sizes', type=int, nargs='+', default=[10**n for n in (3, 4, 5, 6)])

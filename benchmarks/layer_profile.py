@@ -11,7 +11,6 @@ work for each byte, or a shape that the engine's kernels do not fit.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -23,6 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.command_line import write_report
 from benchmarks.machine import begin_again_with, describe_machine, load_average
 from benchmarks.recall_over_time.other_work import OTHERS, look_and_tell
 from benchmarks.speed_graphs import write_graphs
@@ -202,8 +202,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         **found,
         'command': ' '.join([f'python -m {MODULE}', *words]),
     }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(report, indent=2) + '\n')
+    write_report(options.out, report)
 
 
 if __name__ == '__main__':

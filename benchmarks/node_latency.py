@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 import rclpy
 
+from benchmarks.command_line import write_report
 from benchmarks.machine import describe_machine, load_average
 from benchmarks.node_inputs import (
     NUM_IMAGES,
@@ -248,8 +249,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         **found,
         'command': ' '.join(['python -m benchmarks.node_latency', *words]),
     }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(report, indent=2) + '\n')
+    write_report(options.out, report)
 
 
 if __name__ == '__main__':

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import shutil
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from benchmarks.command_line import write_report
 from benchmarks.machine import cores, describe_machine, load_average
 from benchmarks.recall_over_time.other_work import OTHERS, look_and_tell
 from benchmarks.speed_graphs import int8_path, write_graphs, write_int8_graph
@@ -262,8 +262,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     report = measure(options)
     words = sys.argv[1:] if arguments is None else list(arguments)
     report['command'] = ' '.join(['python -m benchmarks.speed', *words])
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(report, indent=2) + '\n')
+    write_report(options.out, report)
 
 
 if __name__ == '__main__':

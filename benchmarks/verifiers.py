@@ -14,8 +14,6 @@ Milliseconds are measured only with --time, which belongs on a machine that does
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import statistics
 import sys
 import time
@@ -29,6 +27,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.command_line import add_data_option, write_report
 from benchmarks.machine import describe_machine, load_average
 from benchmarks.verifier_pairs import (
     Pair,
@@ -224,12 +223,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        '--data',
-        type=Path,
-        default=os.environ.get('GHOST_VPR_DATA'),
-        help='folder of the data sets (default: GHOST_VPR_DATA)',
-    )
+    add_data_option(parser)
     parser.add_argument('--features', nargs='+', choices=FEATURES, default=FEATURES, help='these')
     parser.add_argument('--every', type=int, default=1, help='only one of so many images')
     parser.add_argument('--pairs', type=int, default=0, help='most of each set; 0: all')
@@ -264,8 +258,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         'rows': rows,
         'command': ' '.join([f'python -m {MODULE}', *words]),
     }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(report, indent=2) + '\n')
+    write_report(options.out, report)
 
 
 if __name__ == '__main__':
