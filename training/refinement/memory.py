@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 class DescriptorMemory:
-    """The latest descriptors, in a ring.
+    """The latest descriptors, newest first.
 
     Attributes:
         descriptors: (M, D) float32 unit norm; the rows that are not filled yet are zero.
@@ -21,7 +21,7 @@ class DescriptorMemory:
     """
 
     def __init__(self, size: int, dim: int, device: torch.device) -> None:
-        """An empty ring of that many rows; 0 keeps nothing."""
+        """Room for that many rows, none of them filled; 0 keeps nothing."""
         self.descriptors = torch.zeros(size, dim, device=device)
         self.groups = torch.full((size,), -1, dtype=torch.int64, device=device)
 

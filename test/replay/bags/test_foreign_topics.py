@@ -58,6 +58,7 @@ def test_messages_that_were_compressed_one_by_one_need_no_metadata(tmp_path, rec
         database.execute('UPDATE messages SET data=? WHERE id=?', (zstd.compress(data), number))
     database.commit()
     database.close()
+    assert not list(path.glob('metadata*'))
     check_drive(path)
 
 
