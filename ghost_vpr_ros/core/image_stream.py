@@ -80,7 +80,11 @@ def list_images(folder: str) -> list[Path]:
             'expected a folder of images, a video file or a camera such as /dev/video0, found '
             f'{folder!r}; check the path'
         )
-    images = sorted(p for p in Path(folder).iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+    images = sorted(
+        path
+        for path in Path(folder).iterdir()
+        if path.suffix.lower() in IMAGE_SUFFIXES and (path.is_file() or not path.exists())
+    )
     if not images:
         raise SourceError(
             f'{folder}: expected images ({", ".join(IMAGE_SUFFIXES)}), found none; '

@@ -1,5 +1,7 @@
 """Images of folders, videos and cameras come in order, with stamps that ascend."""
 
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -29,6 +31,12 @@ def test_a_folder_comes_in_the_order_of_its_names(tmp_path):
     assert [image.name for image in images] == ['a.jpg', 'b.jpg']
     assert [image.stamp_ns for image in images] == [10**9, 15 * 10**8]
     assert images[1].load()[0, 0, 0] == pytest.approx(200, abs=3)
+
+
+def test_what_never_ends_is_not_listed(tmp_path):
+    (tmp_path / '1.jpg').touch()
+    os.mkfifo(tmp_path / '2.jpg')
+    assert [path.name for path in list_images(str(tmp_path))] == ['1.jpg']
 
 
 def test_images_are_listed_in_the_order_of_their_names(tmp_path):

@@ -39,12 +39,12 @@ def is_bag_name(path: Path) -> bool:
 
 def bag_files(folder: Path) -> list[Path]:
     """Bag files that lie directly in a folder, by name."""
-    return sorted(item for item in folder.iterdir() if is_bag_name(item))
+    return sorted(item for item in folder.iterdir() if is_bag_name(item) and item.is_file())
 
 
 def is_bag_metadata(path: Path) -> bool:
     """Whether this is the description of a ROS 2 bag, and not just a file of that name."""
     try:
-        return b'rosbag2_bagfile_information' in path.read_bytes()
+        return path.is_file() and b'rosbag2_bagfile_information' in path.read_bytes()
     except OSError:
         return False

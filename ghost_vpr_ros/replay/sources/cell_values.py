@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import re
+from collections.abc import Iterable
 from decimal import Decimal
 
 EMPTY_WORDS = frozenset(
@@ -24,9 +25,13 @@ _GERMAN = re.compile(r'[+-]?\d{1,3}(\.\d{3})+,\d+', re.ASCII)
 _SPACED = re.compile(r"[+-]?\d{1,3}([ '\u00a0\u202f]\d{3})+([.,]\d+)?", re.ASCII)
 _ONE_COMMA = re.compile(r'[+-]?\d+,\d+', re.ASCII)
 _THOUSANDS = re.compile(r'[+-]?[1-9]\d{0,2}(,\d{3})+', re.ASCII)
+_INVISIBLE = re.compile('[\u200b-\u200f\u202a-\u202e\u2060\ufeff]')
+"""Marks of width or direction that come along when a position is copied from a page."""
+
 _ANGLE_PARTS = re.compile(
-    r'[\s°º\'"′″’”:]+|d(?:eg(?:rees?)?)?\.?|m(?:in(?:utes?)?)?\.?|s(?:ec(?:onds?)?)?\.?'
+    r'[\s°º˚⁰\'"′″ʹʺ’”‘“´`:]+|d(?:eg(?:rees?)?)?\.?|m(?:in(?:utes?)?)?\.?|s(?:ec(?:onds?)?)?\.?'
 )
+_UNITS = '(?:[DMS]|DEG(?:REES)?|MIN(?:UTES)?|SEC(?:ONDS)?)'
 _IN_SECONDS = re.compile(r'.*\d\s*M[A-Z]*\.?\s*\d+(\.\d+)?\s*S')
 """`52d12m0s`: that S is no hemisphere."""
 
@@ -42,6 +47,9 @@ _WORDS_OF_LETTERS = {'N': 'NORTH', 'S': 'SOUTH', 'E': 'EAST', 'W': 'WEST'}
 _MINUS_SIGNS = str.maketrans(dict.fromkeys('\u2212\u2012\u2013\uff0d', '-'))
 """What texts that were typeset have in place of a hyphen."""
 
+_LEAST_OF_GRIDS = 100_000
+"""Metres: eastings and northings of most grids have six or seven digits."""
+
 _EPOCH = datetime.date(1970, 1, 1)
 _MINUTE = 60.0
 
@@ -49,6 +57,11 @@ _MINUTE = 60.0
 def is_empty(text: str) -> bool:
     """Whether a cell marks its value as unknown."""
     return text.lower() in EMPTY_WORDS
+
+
+def without_invisible(text: str) -> str:
+    """The text of a number without marks that are not seen."""
+    return _INVISIBLE.sub('', text).strip()
 
 
 def shown(text: str) -> str:
@@ -86,7 +99,10 @@ def degrees_of(text: str, letters: str, comma_is_decimal: bool) -> float:
     Raises:
         ValueError: no angle, or a sign and a letter that contradict each other.
     """
-    body, letter = _without_letter(text.upper().translate(_MINUS_SIGNS).strip(), letters)
+    capitals = text.upper().translate(_MINUS_SIGNS).strip()
+    if letters == 'NS' and re.search(r'\d\s*(DEG|MIN|SEC)S$', capitals):
+        raise ValueError(f'S of {shown(text)} is south or a plural; write the sign or south')
+    body, letter = _without_letter(capitals, letters)
     if letter and is_nmea(text, letters):
         size = nmea_degrees(text, letters)
         return -size if letter == letters[1] else size
@@ -103,6 +119,20 @@ def degrees_of(text: str, letters: str, comma_is_decimal: bool) -> float:
     if is_negative and letter == letters[0]:
         raise ValueError(f'the sign and the letter of {shown(text)} contradict each other')
     return -size if is_negative or letter == letters[1] else size
+
+
+def may_be_coordinates(texts: Iterable[str]) -> bool:
+    """Whether all cells that are filled, and at least one, hold degrees or metres of a grid.
+
+    Whole numbers are those of frames or classes as often, unless they are as long as those of
+    grids.
+    """
+    filled = [text for text in texts if not is_empty(text)]
+    try:
+        values = [degrees_of(text, 'NS', True) for text in filled]
+    except ValueError:
+        return False
+    return any(value % 1 or abs(value) >= _LEAST_OF_GRIDS for value in values)
 
 
 def is_nmea(text: str, letters: str) -> bool:
@@ -157,7 +187,7 @@ def _without_letter(body: str, letters: str) -> tuple[str, str]:
         word = f'(?:{_WORDS_OF_LETTERS[letter]}|{letter})'
         # Behind a number, or behind the unit of one: the last letter of DEGREES is none.
         match = re.fullmatch(rf'{word}(?![A-Z])\s*(.*)', body) or re.fullmatch(
-            rf'(.*(?:[^A-Z]|\d[DMS])){word}', body
+            rf'(.*(?:[^A-Z]|\d\s*{_UNITS})){word}', body
         )
         if match is not None and not (letter == 'S' and _IN_SECONDS.fullmatch(body)):
             return match[1], letter

@@ -68,6 +68,9 @@ OPTIONAL = ('heading_deg', 'altitude', 'stamp_us', 'stamp_ms', 'timestamp', 'sta
 NAMES_FIRST = 'the first row has to name the columns, such as image,latitude,longitude'
 
 _PAIRS = (('latitude', 'longitude'), ('easting', 'northing'), ('x', 'y'))
+POSITIONS = frozenset(name for pair in _PAIRS for name in pair)
+"""Meanings that tell where an image was taken."""
+
 _TELLING = frozenset(
     {'lat', 'latitude', 'lon', 'lng', 'long', 'longitude', 'heading', 'bearing', 'yaw', 'azimuth'}
     | {'stamp', 'timestamp', 'datetime', 'easting', 'northing', 'altitude', 'utm', 'epsg', 'gps'}

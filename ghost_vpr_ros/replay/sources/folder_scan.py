@@ -142,8 +142,13 @@ def scan_folder(folder: Path) -> FolderScan:
                 scan.images.append(Path(place, name))
             elif suffix in kinds:
                 scan.others[kinds[suffix]] += 1
-    scan.images.sort(key=lambda image: natural_key(image.relative_to(folder).as_posix()))
+    scan.images.sort(key=lambda image: _order(image.relative_to(folder).as_posix()))
     return scan
+
+
+def _order(name: str) -> tuple[list[tuple[int, int, str]], str]:
+    """Names that differ in capitals alone have one order, too, on every machine."""
+    return natural_key(name), name
 
 
 def natural_key(name: str) -> list[tuple[int, int, str]]:
@@ -175,8 +180,14 @@ def _files(folder: Path, unreadable: list[str]) -> Iterator[tuple[str, list[str]
         folders = [e for e in entries if _is_folder(e) and not _is_of_system(e.name)]
         links += [entry.path for entry in folders if entry.is_symlink()]
         waiting += [entry.path for entry in folders if not entry.is_symlink()]
-        files = [entry.name for entry in entries if not _is_folder(entry)]
-        yield place, [name for name in files if not name.startswith(('.', *_SYSTEM_FILES))]
+        files = [entry for entry in entries if not _is_folder(entry)]
+        unreadable += [
+            f'{valid_text(entry.path)} is a pipe, a socket or a device'
+            for entry in files
+            if _is_special(entry) and _is_image(entry.name)
+        ]
+        names = [entry.name for entry in files if not _is_special(entry)]
+        yield place, [name for name in names if not name.startswith(('.', *_SYSTEM_FILES))]
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -185,6 +196,11 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:
         return False
+
+
+def _is_special(entry: os.DirEntry[str]) -> bool:
+    """What would never end when it is read; a link that leads nowhere is refused by name."""
+    return Path(entry.path).exists() and not Path(entry.path).is_file()
 
 
 def _is_image(name: str) -> bool:

@@ -33,9 +33,11 @@ from ghost_vpr_ros.core.config.settings import nearest_hint
 from ghost_vpr_ros.core.datatypes import Frame, ScalableLoad
 from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.core.image import has_heic_decoder, read_image, valid_text
+from ghost_vpr_ros.replay.sources.cell_values import may_be_coordinates
 from ghost_vpr_ros.replay.sources.column_names import (
     DOCUMENTED,
     OPTIONAL,
+    POSITIONS,
     check_columns,
     column_key,
     unread_remarks,
@@ -80,6 +82,7 @@ def read_manifest(
     frames = [_frame(row, name, path.parent, config) for row, name in pairs]
     others = [column for column in table.columns if column not in unreadable]
     remarks = [*unreadable.values(), *unread_remarks(others, table.meanings)]
+    remarks += _unnamed_positions(table, rows)
     if table.encoding == 'cp1252':
         remarks.append('the table is not UTF-8 and was read as Windows-1252; save it as UTF-8')
     return frames, remarks + _position_remarks(rows, frames)
@@ -118,6 +121,21 @@ def _unreadable(rows: Sequence[TableRow], meaning: str) -> str:
     except SourceError as error:
         return str(error)
     return ''
+
+
+def _unnamed_positions(table: Table, rows: Sequence[TableRow]) -> list[str]:
+    """A sentence on columns that may hold positions under names of another language or program."""
+    if POSITIONS & set(table.meanings):
+        return []
+    others = [column for column in table.columns if column not in table.meanings.values()]
+    found = [column for column in others if may_be_coordinates(row.cells[column] for row in rows)]
+    if len(found) < 2:
+        return []
+    named = ' and '.join(map(repr, found[:2]))
+    return [
+        f'no column is known as a position, but {named} could be one; '
+        'name them latitude and longitude, easting and northing, or x and y'
+    ]
 
 
 def _read_all(rows: Sequence[TableRow], read: Callable[[TableRow], object]) -> None:

@@ -31,6 +31,9 @@ _MOST_HEADING_DEG = 720.0
 _SENTINELS = {999.0, 999.9, 999.99, 999.999, 9999.0, 99999.0, 999999.0}
 """Degrees that receivers and programs write for "not known"."""
 
+_UNIX_NS, _ROUNDED_NS, _DIGITS_OF_CUT = 10**18, 10**10, 5
+"""A time after 2001 whose last digit is worth ten seconds, as in `1.71499E+18`, was cut."""
+
 _EXCEL_DAYS = (36_526, 73_051)
 """Dates of the years 2000 to 2100 as spreadsheets count them: days since 1900."""
 
@@ -167,6 +170,14 @@ def _scaled_stamp(row: TableRow, column: str, text: str) -> int:
     scaled = value * unit
     if abs(scaled) > 10 * _MOST_NS:
         raise row.error(f'{column} {text[:40]} is outside 0 .. {_MOST_NS} ns')
+    digits = value.as_tuple()
+    last_digit_ns = unit * Decimal(10) ** int(digits.exponent)
+    is_cut = len(digits.digits) >= _DIGITS_OF_CUT and last_digit_ns >= _ROUNDED_NS
+    if is_cut and scaled >= _UNIX_NS:
+        raise row.error(
+            f'{column} {text} was rounded to {last_digit_ns / 10**9:,.0f} s, as spreadsheets do '
+            'with long numbers; write it with all its digits, for example as text'
+        )
     if unit == 1 and scaled != int(scaled):
         raise row.error(f'expected integer nanoseconds in {column}, found {text!r}')
     return round(scaled)

@@ -21,6 +21,7 @@ from ghost_vpr_ros.replay.sources.cell_values import (
     nmea_degrees,
     number_of,
     shown,
+    without_invisible,
 )
 from ghost_vpr_ros.replay.sources.column_names import NAMES_FIRST, meanings
 
@@ -64,7 +65,7 @@ class TableRow:
         Raises:
             SourceError: the cell holds something else.
         """
-        text = self.text(column)
+        text = without_invisible(self.text(column))
         if is_empty(text):
             return None
         try:
@@ -199,6 +200,9 @@ def read_table(path: Path) -> Table:
 def _values(cells: list[str], header: list[str], path: Path, line: int) -> dict[str, str]:
     while len(cells) > len(header) and not cells[-1].strip():
         cells = cells[:-1]
+    if not any(header[len(cells) :]):
+        # Behind the last name there are only empty cells, of which some programs write none.
+        cells = cells + [''] * (len(header) - len(cells))
     if len(cells) != len(header):
         raise SourceError(
             f'{path} row {line}: expected {len(header)} cells, found {len(cells)}; '

@@ -19,8 +19,9 @@ def sidecar(photo: Path) -> bytes:
     """The packet in `photo.xmp` or `photo.jpg.xmp` beside a photo; empty without one."""
     for path in (photo.with_suffix('.xmp'), Path(f'{photo}.xmp'), photo.with_suffix('.XMP')):
         try:
-            with path.open('rb') as file:
-                return file.read(_MOST_BYTES)
+            if path.is_file():
+                with path.open('rb') as file:
+                    return file.read(_MOST_BYTES)
         except (OSError, ValueError):
             continue
     return b''

@@ -98,6 +98,24 @@ def test_a_folder_that_may_not_be_read_is_told(tmp_path: Path) -> None:
     assert 'closed cannot be read (Permission denied): left out' in remark
 
 
+def test_what_never_ends_is_left_out_with_a_word(tmp_path: Path) -> None:
+    write(tmp_path / '1.jpg', jpeg_bytes())
+    for name in ('pipe.jpg', '1.xmp', '1.jpg.xmp', 'manifest.csv', 'metadata.yaml', 'a.mcap'):
+        os.mkfifo(tmp_path / name)
+    (tmp_path / 'zeros.png').symlink_to('/dev/zero')
+    source = open_source(tmp_path)
+    assert [frame.name for frame in source.frames] == ['1.jpg']
+    assert [note.split(' is a ')[1] for note in source.notes] == [
+        'pipe, a socket or a device: left out'
+    ] * 2
+
+
+def test_names_that_differ_in_capitals_alone_have_one_order(tmp_path: Path) -> None:
+    for name in ('b.jpg', 'a.JPG', 'A.jpg', 'a.jpg', 'A.JPG'):
+        write(tmp_path / name)
+    assert names_in(tmp_path) == ['A.JPG', 'A.jpg', 'a.JPG', 'a.jpg', 'b.jpg']
+
+
 def test_other_kinds_are_counted_with_the_next_step(tmp_path: Path, without_decoder) -> None:
     write(tmp_path / '1.jpg', jpeg_bytes())
     for name in ('a.HEIC', 'b.heic', 'c.heif', 'd.MOV', 'e.dng', 'f.pdf', 'notes.txt'):

@@ -25,7 +25,13 @@ def opened(folder: Path, *lines: str, encoding: str = 'utf-8') -> ImageSource:
 @pytest.mark.parametrize(
     'text',
     ['33.857 S', 's 33.857', '33.857 South', '\u221233.857', '-33.857 deg', '33.857 degrees S']
-    + ['33 deg 51\' 25.2" S', '33d51m25.2sS', '33\u00b0 51\u2032 25.2\u2033 S', '33 51.42 S'],
+    + ['33 deg 51\' 25.2" S', '33d51m25.2sS', '33\u00b0 51\u2032 25.2\u2033 S', '33 51.42 S']
+    + [
+        '33\u02da51\u00b425.2\u00b4\u00b4S',
+        '33\u00ba51\u201825.2\u201cS',
+        '33\u207051\u02b925.2\u02baS',
+    ]
+    + ['33.857degreesS', '33 deg 51 min 25.2 sec south', '-33deg51min25.2sec'],
 )
 def test_degrees_of_the_south(text: str) -> None:
     assert degrees_of(text, 'NS', False) == pytest.approx(-33.857)

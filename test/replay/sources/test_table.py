@@ -149,6 +149,38 @@ def test_positions_that_are_not_known(tmp_path: Path, cells: str) -> None:
     assert known.geo is not None
 
 
+@pytest.mark.parametrize(
+    ('columns', 'cells'),
+    [
+        ('Breite;L\u00e4nge', '52,2;0,12'),
+        (
+            '\u0448\u0438\u0440\u043e\u0442\u0430;\u0434\u043e\u043b\u0433\u043e\u0442\u0430',
+            '52.2;0.12',
+        ),
+    ]
+    + [
+        ('Rechtswert;Hochwert', '3457000;5540000'),
+        ('a;b', '52\u00b012\u2032;0\u00b007\u203212\u2033'),
+    ],
+)
+def test_positions_under_names_of_another_language_are_told(tmp_path, columns, cells) -> None:
+    text = f'image;{columns};camera;run\nimages/0.jpg;{cells};left;7\n'
+    (note,) = open_source(manifest(tmp_path, text)).notes
+    first, second = columns.lower().split(';')
+    assert note.startswith(f'no column is known as a position, but {first!r} and {second!r} could')
+
+
+def test_numbers_of_classes_and_frames_are_no_positions(tmp_path: Path) -> None:
+    text = 'image,frame,class,gain\nimages/0.jpg,17,3,0.5\n'
+    assert open_source(manifest(tmp_path, text)).notes == ()
+
+
+def test_cells_that_a_program_leaves_out_at_the_end_are_empty(tmp_path: Path) -> None:
+    text = 'image,lat,lon,,\nimages/0.jpg,52.2,\u200e0.12\u200b\nimages/1.jpg,52.3,0.13,,\n'
+    frames = open_source(manifest(tmp_path, text)).frames
+    assert [frame.geo.longitude_deg for frame in frames] == [0.12, 0.13]
+
+
 def test_zero_zero_is_told(tmp_path: Path) -> None:
     text = 'image,lat,lon\nimages/0.jpg,0,0\nimages/1.jpg,52.2,0.12\n'
     (remark,) = open_source(manifest(tmp_path, text)).notes
@@ -169,6 +201,8 @@ def test_zero_zero_is_told(tmp_path: Path) -> None:
         ('image,easting,northing,utm_zone\nimages/0.jpg,"334,873",6252266,56H\n', 'thousands'),
         ('image,easting,northing,utm_zone\nimages/0.jpg,0.12,52.2,31U\n', 'look like degrees'),
         ('image,stamp_ns\nimages/0.jpg,1e6000000\n', 'expected a time in stamp_ns'),
+        ('image,stamp_ns\nimages/0.jpg,1.71499E+18\n', 'was rounded to 10,000 s'),
+        ('image,lat,lon\nimages/0.jpg,33deg51min25secS,1\n', 'is south or a plural'),
         ('image,stamp_s\nimages/0.jpg,1e999\n', 'stamp_s 1e999 is outside'),
         ('image,stamp_ns\nimages/0.jpg,' + '9' * 400 + '\n', 'expected a time in stamp_ns'),
         ('image,lat,lon\nimages/0.jpg,' + '9' * 400 + ',1\n', 'finite number in latitude'),
