@@ -28,7 +28,7 @@ from benchmarks.closure_drives import Questions, Workshop
 from benchmarks.closure_figures import Outcome, figures, joined
 from benchmarks.closure_report import Results, write_report
 from benchmarks.closure_variants import CALIBRATIONS, MAP_ALONE, PARTS, SOURCES, VARIANTS
-from benchmarks.command_line import add_data_option
+from benchmarks.command_line import add_data_option, new_parser
 from ghost_vpr_ros.core.probability.calibration import Calibration
 from ghost_vpr_ros.replay.config import CalibrationConfig
 from ghost_vpr_ros.replay.output_files import make_output_folder
@@ -39,9 +39,7 @@ Calibrations = dict[tuple[str, str], Calibration | None]
 
 def options() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(__doc__)
     parser.add_argument('--work', type=Path, required=True, help='folder of towns and maps')
     add_data_option(parser)
     parser.add_argument('--out', type=Path, required=True, help='folder for the results')

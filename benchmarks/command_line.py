@@ -5,8 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import describe_machine
+
+
+def new_parser(description: str | None) -> argparse.ArgumentParser:
+    """The parser of a benchmark, whose description keeps its lines."""
+    return argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
 
 
 def add_data_option(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +29,20 @@ def add_data_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def write_report(path: Path, report: Mapping[str, object]) -> None:
-    """Write what `benchmarks.report` makes its page of."""
+def new_report(
+    benchmark: str, figures: Mapping[str, Any], module: str, words: Sequence[str]
+) -> dict[str, Any]:
+    """What `benchmarks.report` makes its page of: the figures, the machine and the command."""
+    command = ' '.join([f'python -m {module}', *words])
+    return {
+        'benchmark': benchmark,
+        'machine': describe_machine(),
+        **figures,
+        'command': command,
+    }
+
+
+def write_report(path: Path, report: Mapping[str, Any]) -> None:
+    """Write a report as JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(report, indent=2) + '\n')

@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CompressedImage
 
-from benchmarks.command_line import write_report
-from benchmarks.machine import begin_again_with, cores, describe_machine, load_average
+from benchmarks.command_line import new_parser, new_report, write_report
+from benchmarks.machine import begin_again_with, cores, load_average
 from benchmarks.node_inputs import SIZE_PX, add_inputs, make_inputs, parse_with_inputs
 from benchmarks.recall_over_time.other_work import OTHERS, look_and_tell
 from ghost_vpr_ros.core.datatypes import Hypothesis
@@ -195,9 +195,7 @@ def summary(frames: Sequence[dict[str, float]]) -> dict[str, Any]:
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(__doc__)
     add_inputs(parser)
     parser.add_argument('--rounds', type=int, default=5, help='over 60 images, after a first one')
     parser.add_argument('--out', type=Path, required=True, help='JSON file for the results')
@@ -233,16 +231,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as name:
         rows = measure(options, Path(name))
     rclpy.try_shutdown()
-    report = {
-        'benchmark': 'frame',
-        'machine': describe_machine(),
+    figures = {
         OTHERS: others,
         'size': '{}x{}'.format(*SIZE_PX),
         'seconds': round(time.monotonic() - started_s),
         'rows': rows,
-        'command': ' '.join([f'python -m {MODULE}', *words]),
     }
-    write_report(options.out, report)
+    write_report(options.out, new_report('frame', figures, MODULE, words))
 
 
 if __name__ == '__main__':

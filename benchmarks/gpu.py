@@ -11,8 +11,6 @@ The node is measured by `python -m benchmarks.node_latency` with `device:=cuda`.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +24,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.machine import describe_machine, load_average
+from benchmarks.command_line import new_parser, new_report, write_report
+from benchmarks.machine import load_average
 from benchmarks.markdown import machine_lines, paragraph, significant, table
 from benchmarks.speed_networks import OUR_NETWORK, SHIPPED, Size, build_network
 from benchmarks.speed_worker import make_image
@@ -205,8 +204,8 @@ def training_steps(device: Device) -> Iterator[dict[str, Any]]:
         }
 
 
-def measure(name: str, seconds: float, command: str) -> dict[str, Any]:
-    """The whole report.
+def measure(name: str, seconds: float) -> dict[str, Any]:
+    """The figures of the report.
 
     Raises:
         DeviceError: there is no such device.
@@ -214,8 +213,6 @@ def measure(name: str, seconds: float, command: str) -> dict[str, Any]:
     device = Device(name, seconds)
     device_name = torch.cuda.get_device_name(device.torch) if device.is_gpu else 'the CPU'
     return {
-        'command': command,
-        'machine': describe_machine(),
         'load': load_average(),
         'device': device_name,
         'ceilings': ceilings(device),
@@ -284,9 +281,7 @@ def _speed_row(row: dict[str, Any], ceiling: dict[str, float]) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and write; 1 where the device is not there."""
-    parser = argparse.ArgumentParser(
-        prog='benchmarks.gpu', description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = new_parser(__doc__)
     parser.add_argument('--device', default='cuda')
     parser.add_argument('--seconds', type=float, default=2.0, help='for each figure')
     parser.add_argument('--out', type=Path, required=True, help='JSON to write')
@@ -298,9 +293,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             'without one\n'
         )
         return 1
-    command = f'python -m benchmarks.gpu {" ".join(arguments or sys.argv[1:])}'
-    report = measure(args.device, args.seconds, command)
-    args.out.write_text(json.dumps(report, indent=1) + '\n', encoding='utf-8')
+    words = sys.argv[1:] if arguments is None else arguments
+    report = new_report('gpu', measure(args.device, args.seconds), 'benchmarks.gpu', words)
+    write_report(args.out, report)
     if args.page:
         args.page.write_text(page(report), encoding='utf-8')
     sys.stdout.write(f'{args.out}: {report["device"]}\n')

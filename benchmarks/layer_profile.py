@@ -10,7 +10,6 @@ work for each byte, or a shape that the engine's kernels do not fit.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 import time
@@ -22,8 +21,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.command_line import write_report
-from benchmarks.machine import begin_again_with, describe_machine, load_average
+from benchmarks.command_line import new_parser, new_report, write_report
+from benchmarks.machine import begin_again_with, load_average
 from benchmarks.recall_over_time.other_work import OTHERS, look_and_tell
 from benchmarks.speed_graphs import write_graphs
 from benchmarks.speed_networks import OUR_NETWORK, SHIPPED, Size, build_network
@@ -181,9 +180,7 @@ def kinds(layers: dict[str, float], work: dict[str, Work]) -> dict[str, dict[str
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and write the report."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(__doc__)
     parser.add_argument('--rounds', type=int, default=30, help='images for each network')
     parser.add_argument('--quick', action='store_true', help='one network, two rounds')
     parser.add_argument('--out', type=Path, required=True, help='JSON file for the results')
@@ -195,14 +192,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     names = NETWORKS[1:2] if options.quick else NETWORKS
     with tempfile.TemporaryDirectory() as folder:
         found = measure(2 if options.quick else options.rounds, names, Path(folder))
-    report = {
-        'benchmark': 'layers',
-        'machine': describe_machine(),
-        OTHERS: others,
-        **found,
-        'command': ' '.join([f'python -m {MODULE}', *words]),
-    }
-    write_report(options.out, report)
+    write_report(options.out, new_report('layers', {OTHERS: others, **found}, MODULE, words))
 
 
 if __name__ == '__main__':

@@ -55,7 +55,8 @@ class Changes:
             direction += weight * self.differences[rng.integers(len(self.differences), size=count)]
         direction -= np.einsum('nd,nd->n', direction, start)[:, None] * start
         similarity = rng.choice(self.similarities, count)[:, None]
-        return similarity * start + np.sqrt(1.0 - similarity**2) * unit(direction)
+        found = similarity * start + np.sqrt(1.0 - similarity**2) * unit(direction)
+        return np.asarray(found, np.float32)
 
 
 class Grower:
@@ -76,9 +77,9 @@ class Grower:
         self._neighbour = _nearest(self._map)
         self.between_places = Changes.of(self._map, self._map[self._neighbour])
 
-    def grown(self, count: int, seed: int = 0) -> Floats:
+    def grown(self, count: int) -> Floats:
         """(count, D) float32 unit descriptors in the order of driving; real ones come first."""
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(0)
         rows = np.empty((count, self._map.shape[1]), np.float32)
         kept = min(count, len(self._map))
         rows[:kept] = self._map[rng.permutation(len(self._map))[:kept]]

@@ -28,8 +28,8 @@ from typing import Any
 import numpy as np
 import rclpy
 
-from benchmarks.command_line import write_report
-from benchmarks.machine import describe_machine, load_average
+from benchmarks.command_line import new_parser, new_report, write_report
+from benchmarks.machine import load_average
 from benchmarks.node_inputs import (
     NUM_IMAGES,
     SIZE_PX,
@@ -197,9 +197,7 @@ def figures(
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(__doc__)
     add_inputs(parser)
     parser.add_argument('--rates', type=float, nargs='+', help='images per second')
     parser.add_argument('--seconds', type=float, default=30.0, help='of each run')
@@ -237,9 +235,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as name:
         found = measure(options, Path(name))
     rclpy.try_shutdown()
-    report = {
-        'benchmark': 'node',
-        'machine': describe_machine(),
+    figures = {
         OTHERS: others,
         'threads': os.environ.get('OMP_NUM_THREADS', 'default'),
         'size': '{}x{}'.format(*SIZE_PX),
@@ -247,9 +243,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         'num_images': NUM_IMAGES,
         'parameters': dict(options.parameters),
         **found,
-        'command': ' '.join(['python -m benchmarks.node_latency', *words]),
     }
-    write_report(options.out, report)
+    write_report(options.out, new_report('node', figures, 'benchmarks.node_latency', words))
 
 
 if __name__ == '__main__':

@@ -5,19 +5,13 @@ python -m benchmarks.report results/speed.json results/node.json --out docs/lab/
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import (
-    frame_report,
-    layer_report,
-    node_report,
-    speed_report,
-    verifiers_report,
-)
+from benchmarks import frame_report, layer_report, node_report, speed_report, verifiers_report
+from benchmarks.command_line import new_parser
 from benchmarks.recall_over_time.other_work import BUSY_SHARE, OTHERS
 
 SECTIONS = {
@@ -80,15 +74,11 @@ def read_report(path: Path) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the files and write the page."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(__doc__)
     parser.add_argument('reports', type=Path, nargs='+', help='JSON files of benchmarks')
     parser.add_argument('--out', type=Path, required=True, help='Markdown file to write')
     parser.add_argument(
-        '--even-if-busy',
-        action='store_true',
-        help='write it from runs beside others, too',
+        '--even-if-busy', action='store_true', help='write it from runs beside others, too'
     )
     options = parser.parse_args(arguments)
     reports = {path: read_report(path) for path in options.reports}

@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from benchmarks.command_line import write_report
-from benchmarks.machine import cores, describe_machine, load_average
+from benchmarks.command_line import new_parser, new_report, write_report
+from benchmarks.machine import cores, load_average
 from benchmarks.recall_over_time.other_work import OTHERS, look_and_tell
 from benchmarks.speed_graphs import int8_path, write_graphs, write_int8_graph
 from benchmarks.speed_networks import NETWORKS, OUR_NETWORK, Size, build_network
@@ -207,9 +207,7 @@ def compare_descriptors(rows: list[dict[str, Any]]) -> None:
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(__doc__)
     parser.add_argument('--out', type=Path, required=True, help='JSON file for the results')
     parser.add_argument('--size', type=Size.parse, default=Size(640, 480), help='of the input')
     parser.add_argument('--networks', nargs='+', choices=NETWORKS, help='default: all')
@@ -231,7 +229,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """The whole report."""
+    """The figures of the report."""
     load_before, others = load_average(), look_and_tell()
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as name:
@@ -243,8 +241,6 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             print(f'{engine}: done', file=sys.stderr, flush=True)
     compare_descriptors(rows)
     return {
-        'benchmark': 'speed',
-        'machine': describe_machine(),
         'threads': options.threads,
         'size': str(options.size),
         'rounds': options.rounds,
@@ -259,9 +255,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and write."""
     options = parse_arguments(arguments)
-    report = measure(options)
-    words = sys.argv[1:] if arguments is None else list(arguments)
-    report['command'] = ' '.join(['python -m benchmarks.speed', *words])
+    words = sys.argv[1:] if arguments is None else arguments
+    report = new_report('speed', measure(options), 'benchmarks.speed', words)
     write_report(options.out, report)
 
 

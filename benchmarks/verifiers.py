@@ -27,8 +27,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.command_line import add_data_option, write_report
-from benchmarks.machine import describe_machine, load_average
+from benchmarks.command_line import add_data_option, new_parser, new_report, write_report
+from benchmarks.machine import load_average
 from benchmarks.verifier_pairs import (
     Pair,
     Pairs,
@@ -220,9 +220,7 @@ def sets_of(options: argparse.Namespace, bench: Bench) -> dict[str, Pairs]:
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(__doc__)
     add_data_option(parser)
     parser.add_argument('--features', nargs='+', choices=FEATURES, default=FEATURES, help='these')
     parser.add_argument('--every', type=int, default=1, help='only one of so many images')
@@ -249,16 +247,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.time:
             rows[-1]['ms'] = time_three(bench, next(iter(sets.values())), config)
         print(f'{kind!r}: {InlierEvidence(**rows[-1]["evidence"])},', flush=True)
-    report = {
-        'benchmark': 'verifiers',
-        'machine': describe_machine(),
+    figures = {
         'weights': model.model_hash[:12],
         'learned_on': list(LEARNED_ON),
         'false_rate': FALSE_RATE,
         'rows': rows,
-        'command': ' '.join([f'python -m {MODULE}', *words]),
     }
-    write_report(options.out, report)
+    write_report(options.out, new_report('verifiers', figures, MODULE, words))
 
 
 if __name__ == '__main__':

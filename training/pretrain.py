@@ -14,7 +14,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -37,12 +37,7 @@ from training.trunk.scene_batches import TrainingViews, WholeImages, load_batche
 METRICS_NAME = 'metrics.json'
 
 
-def pretrain(
-    experiment: Experiment,
-    folder: RunFolder,
-    device: torch.device,
-    clock_s: Callable[[], float] = time.monotonic,
-) -> Pretraining:
+def pretrain(experiment: Experiment, folder: RunFolder, device: torch.device) -> Pretraining:
     """Run to the end, from the folder's checkpoint where there is one, and write the weights.
 
     Raises:
@@ -56,13 +51,13 @@ def pretrain(
     run = Pretraining(experiment, scenes, len(views), device)
     if folder.checkpoint.exists():
         run.restore(folder.checkpoint)
-    started_s = clock_s() - 60.0 * run.minutes
+    started_s = time.monotonic() - 60.0 * run.minutes
     bar = tqdm(desc='pretrain', initial=run.step, total=len(views), unit='step', disable=None)
     for batch in load_batches(views, range(run.step, len(views)), config.workers):
         if run.finished:
             break
         run.advance(batch)
-        run.minutes = (clock_s() - started_s) / 60.0
+        run.minutes = (time.monotonic() - started_s) / 60.0
         bar.update()
         _record(run, scenes, folder, epoch_ends=run.step % views.steps_in_epoch == 0)
     bar.close()

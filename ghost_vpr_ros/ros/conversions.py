@@ -116,11 +116,6 @@ def candidates_message(
     return message
 
 
-def candidate_fields() -> list[PointField]:
-    """The fields of `~/candidates` as the point cloud describes them."""
-    return list(_FIELDS)
-
-
 def status_message(
     hypothesis: Hypothesis, frame_id: str, latency_ms: float, detail: str = ''
 ) -> DiagnosticStatus:

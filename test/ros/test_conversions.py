@@ -76,7 +76,8 @@ def test_candidates_hold_one_row_each():
 
 
 def test_candidate_fields_describe_the_bytes():
-    offsets = {field.name: field.offset for field in conversions.candidate_fields()}
+    message = conversions.candidates_message(hypothesis(), SESSIONS, 'map')
+    offsets = {field.name: field.offset for field in message.fields}
     assert offsets == {name: CANDIDATE_DTYPE.fields[name][1] for name in CANDIDATE_DTYPE.names}
 
 

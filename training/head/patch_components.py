@@ -30,7 +30,6 @@ def patch_components(
     engine: Engine,
     config: PatchNetVladConfig,
     frames: Sequence[Frame],
-    seed: int = 0,
 ) -> Whitening:
     """A whitening to `patch_dim` numbers, learned on patches of all sizes of training images.
 
@@ -39,7 +38,6 @@ def patch_components(
         engine: runs it; its owner closes it.
         config: sizes of the patches, and `patch_dim`.
         frames: training images; at most 500, spread evenly, with 20 patches each.
-        seed: of the patches that are drawn.
 
     Raises:
         ConfigError: no `patch_dim`, or a network without patches.
@@ -52,7 +50,7 @@ def patch_components(
             'found 0; name one, 128 in the storage mode of Patch-NetVLAD'
         )
     describe = PatchDescriber(model, engine, replace(config, patch_whitening=False, patch_dim=0))
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     chosen = evenly_spaced(len(frames), MAX_IMAGES)
     drawn = [
         _drawn(describe(frames[row].load()), rng)
@@ -60,7 +58,7 @@ def patch_components(
     ]
     descriptors = np.concatenate(drawn)
     components = Whitening(descriptors.shape[1], config.patch_dim)
-    components.fit(descriptors, seed=seed)
+    components.fit(descriptors)
     return components.eval()
 
 

@@ -87,8 +87,7 @@ def open_source_of_places(
     if kind == 'facades':
         found: PlaceSource = Facades(_place_set(path, where), motion)
     elif kind == 'pairs':
-        places = _place_set(path, where)
-        found = mutual_photos(places, pairs, describe, motion)
+        found = _mutual_photos(_place_set(path, where), pairs, describe, motion)
     else:
         frames = open_unweighted([' '.join([path, *where])])
         column = kind.partition(':')[2]
@@ -230,14 +229,10 @@ class Facades:
         return self._panoramas.frame_at(stand, yaw_deg, view).load()
 
 
-def mutual_photos(
+def _mutual_photos(
     places: PlaceSet, pairs: PairConfig, describe: Describe, motion: MotionConfig
 ) -> SameView:
-    """Pairs of photos by position and descriptors as places.
-
-    Raises:
-        SourceError: there is none.
-    """
+    """Pairs of photos by position and descriptors as places."""
     found = mutual_pairs(places, describe(places.frames), pairs)
     groups = [[places.frames[a], places.frames[b]] for a, b in found]
     return SameView(groups, motion, places.positions_m[found[:, 0]])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -46,13 +45,13 @@ class PlaceViews:
             sources: how likely each is drawn, and its places.
             groups: G.
             views_per_place: K.
-            preprocessing: the network's input; views are squares of its width.
+            preprocessing: the network's input, a square.
             seed: decides everything.
             identity: what the sources follow from, as JSON has it.
         """
         self.views_per_place = views_per_place
         self._sources = [source for _, source in sources]
-        self._preprocessing = replace(preprocessing, height_px=preprocessing.width_px)
+        self._preprocessing = preprocessing
         self._seed = seed
         self.identity = [identity, groups, views_per_place, preprocessing.to_dict(), seed]
         weights = np.array([weight for weight, _ in sources])

@@ -41,7 +41,6 @@ from training.loop.optimiser import (
     warm_half_cosine,
 )
 from training.loop.parallel import Processes
-from training.refinement.memory import DescriptorMemory
 from training.refinement.place_views import PlaceViews
 from training.refinement.similarity import SimilarityConfig, multi_similarity
 from training.trunk.student import distillation_loss
@@ -133,6 +132,31 @@ class _Refined(nn.Module):
         return feature_map, self.model.whitening(self.model.pooling(feature_map))
 
 
+class DescriptorMemory:
+    """The latest descriptors, newest first: more places that a batch must be told apart from.
+
+    A batch of a few dozen places holds few that are easily confused. The network changes slowly,
+    so the descriptors that it gave a little earlier still stand for their images.
+
+    Source: X. Wang et al., Cross-Batch Memory for Embedding Learning, CVPR 2020.
+
+    Attributes:
+        descriptors: (M, D) float32 unit norm.
+        groups: (M,) int64 group that each is a view of.
+    """
+
+    def __init__(self, size: int, dim: int, device: torch.device) -> None:
+        """An empty memory of at most `size` rows."""
+        self._size = size
+        self.descriptors = torch.empty(0, dim, device=device)
+        self.groups = torch.empty(0, dtype=torch.int64, device=device)
+
+    def add(self, descriptors: Tensor, groups: Tensor) -> None:
+        """Put (n, D) float32 rows without a gradient first and let the oldest go."""
+        self.descriptors = torch.cat([descriptors, self.descriptors])[: self._size]
+        self.groups = torch.cat([groups, self.groups])[: self._size]
+
+
 class Refinement:
     """One run: built from its experiment, advanced step by step, saved and restored."""
 
@@ -222,9 +246,8 @@ class Refinement:
 
     def _places_loss(self, descriptors: Tensor, views: Tensor) -> Tensor:
         """The loss of views (n, D) of these groups (n,), beside each other and the memory."""
-        filled = self.memory.groups >= 0
-        beside = torch.cat([descriptors, self.memory.descriptors[filled]])
-        groups = torch.cat([views, self.memory.groups[filled]])
+        beside = torch.cat([descriptors, self.memory.descriptors])
+        groups = torch.cat([views, self.memory.groups])
         other = self._places.different(
             views.cpu().numpy(), groups.cpu().numpy(), self.config.different_m
         )
@@ -286,5 +309,8 @@ class Refinement:
         tensors, state = load_checkpoint(path)
         modules = {'model': self.model, 'average': self.average}
         restore_tensors(path, tensors, self.optimiser, **modules)
-        self.memory.add(tensors['memory.descriptors'], tensors['memory.groups'])
+        device = self.processes.device
+        groups = tensors['memory.groups'].to(device)
+        filled = groups >= 0  # Checkpoints of earlier versions have empty rows.
+        self.memory.add(tensors['memory.descriptors'].to(device)[filled], groups[filled])
         self.step = int(state['step'])

@@ -21,6 +21,7 @@ from ghost_vpr_ros.core.image import decode_compressed
 _LANCZOS = getattr(Image, 'Resampling', Image).LANCZOS
 
 _MARGIN_PX = 12
+_TILE_WIDTH_PX = 240
 _FRAME_PX = 5
 _LINE_PX = 17
 _FONT_PX = 13
@@ -53,14 +54,13 @@ class Tile:
 
 @dataclass(frozen=True)
 class _Layout:
-    tile_width_px: int
     tile_height_px: int
     caption_lines: int
     top_px: int
 
     @property
     def step_x_px(self) -> int:
-        return self.tile_width_px + 2 * _FRAME_PX + _MARGIN_PX
+        return _TILE_WIDTH_PX + 2 * _FRAME_PX + _MARGIN_PX
 
     @property
     def step_y_px(self) -> int:
@@ -72,18 +72,15 @@ class _Layout:
         return _MARGIN_PX + column * self.step_x_px, self.top_px + row * self.step_y_px
 
 
-def draw_sheet(
-    title: str, subtitle: str, rows: Sequence[Sequence[Tile]], tile_width_px: int = 240
-) -> NDArray[np.uint8]:
+def draw_sheet(title: str, subtitle: str, rows: Sequence[Sequence[Tile]]) -> NDArray[np.uint8]:
     """RGB uint8 (H, W, 3) picture of all rows under a title.
 
     Args:
         title: first line, large.
         subtitle: second line: the meaning of the frames, or how it was made.
         rows: tiles from left to right; rows may differ in length.
-        tile_width_px: width of each picture; the height follows the first one's aspect.
     """
-    layout = _layout(rows, tile_width_px)
+    layout = _layout(rows)
     columns = max((len(row) for row in rows), default=1)
     width_px = _MARGIN_PX + columns * layout.step_x_px
     least_px = 2 * _MARGIN_PX + int(max(_text_px(title, _TITLE_PX), _text_px(subtitle, _FONT_PX)))
@@ -98,12 +95,13 @@ def draw_sheet(
     return np.asarray(sheet, np.uint8)
 
 
-def _layout(rows: Sequence[Sequence[Tile]], tile_width_px: int) -> _Layout:
+def _layout(rows: Sequence[Sequence[Tile]]) -> _Layout:
+    """The height of all pictures follows from the aspect of the first one."""
     tiles = [tile for row in rows for tile in row]
     lines = max((len(tile.caption) for tile in tiles), default=0)
     aspect = tiles[0].image.shape[0] / tiles[0].image.shape[1] if tiles else 0.75
-    height_px = round(tile_width_px * float(np.clip(aspect, 0.4, 1.5)))
-    return _Layout(tile_width_px, height_px, lines, top_px=_MARGIN_PX + 52)
+    height_px = round(_TILE_WIDTH_PX * float(np.clip(aspect, 0.4, 1.5)))
+    return _Layout(height_px, lines, top_px=_MARGIN_PX + 52)
 
 
 def _draw_tile(
@@ -114,7 +112,7 @@ def _draw_tile(
     corner: tuple[int, int],
 ) -> None:
     x, y = corner
-    width_px, height_px = layout.tile_width_px, layout.tile_height_px
+    width_px, height_px = _TILE_WIDTH_PX, layout.tile_height_px
     outer = (x, y, x + width_px + 2 * _FRAME_PX - 1, y + height_px + 2 * _FRAME_PX - 1)
     draw.rectangle(outer, fill=tile.mark.value)
     picture = _fitted(tile.image, width_px, height_px)

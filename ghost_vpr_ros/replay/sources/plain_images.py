@@ -22,9 +22,8 @@ class PlainImages:
         names: of these frames, in the order in which they were read.
     """
 
-    def __init__(self, min_contrast: float = RecognizerConfig.min_contrast) -> None:
+    def __init__(self) -> None:
         self.names: list[str] = []
-        self._min_contrast = min_contrast
 
     def watched(self, frames: Sequence[Frame]) -> list[Frame]:
         """The same frames, whose images are checked when they are loaded."""
@@ -39,6 +38,7 @@ class PlainImages:
 
     def _load(self, frame: Frame, least_side_px: int) -> NDArray[np.uint8]:
         image = frame.at_least(least_side_px)
-        if not shows_something(image, self._min_contrast) and frame.name not in self.names:
+        is_plain = not shows_something(image, RecognizerConfig.min_contrast)
+        if is_plain and frame.name not in self.names:
             self.names.append(frame.name)
         return image

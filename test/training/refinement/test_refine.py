@@ -11,11 +11,10 @@ from test.training.tiny_places import write_places
 from training import refine
 from training.experiment import read_experiment
 from training.loop.parallel import Processes
-from training.refinement.memory import DescriptorMemory
 from training.refinement.moved_view import MotionConfig
 from training.refinement.place_sources import SameView
 from training.refinement.place_views import PlaceViews
-from training.refinement.refinement import Refinement
+from training.refinement.refinement import DescriptorMemory, Refinement
 
 EXPERIMENT = """
 seed: 5
@@ -115,7 +114,7 @@ def test_the_whole_start_kept_is_the_start(folder, tmp_path) -> None:
 def test_the_memory_keeps_the_latest_descriptors_first() -> None:
     memory = DescriptorMemory(3, 2, torch.device('cpu'))
     memory.add(torch.full((2, 2), 1.0), torch.tensor([4, 5]))
-    assert memory.groups.tolist() == [4, 5, -1]
+    assert memory.groups.tolist() == [4, 5]
     memory.add(torch.full((2, 2), 2.0), torch.tensor([6, 7]))
     assert memory.groups.tolist() == [6, 7, 4]
     assert memory.descriptors[:, 0].tolist() == [2.0, 2.0, 1.0]

@@ -6,6 +6,8 @@ import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+_SHOWN = 3
+
 
 class Severity(enum.Enum):
     """Whether a data set with this finding is healthy: a note does not make it ill."""
@@ -41,7 +43,7 @@ def note(check: str, places: str, sentence: str) -> Finding:
     return Finding(Severity.NOTE, check, places, sentence)
 
 
-def some_of(names: Sequence[str], shown: int = 3) -> str:
+def some_of(names: Sequence[str]) -> str:
     """The first names, and the number of the others."""
-    listed = ', '.join(names[:shown])
-    return listed + (f' and {len(names) - shown:,} more' if len(names) > shown else '')
+    others = len(names) - _SHOWN
+    return ', '.join(names[:_SHOWN]) + (f' and {others:,} more' if others > 0 else '')
