@@ -133,7 +133,7 @@ def check_up(config: DataConfig, checkup: CheckupConfig) -> Report:
 
 def _not_opened(config: DataConfig, error: GhostVprError) -> list[Finding]:
     manifest = manifest_of(config)
-    missing = [] if manifest is None else check_listed(manifest)
+    missing = [] if manifest is None else list(check_listed(manifest))
     return missing or [problem('open', config.split or str(config.path[0]), str(error))]
 
 

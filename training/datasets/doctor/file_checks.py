@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def check_missing(places: PlaceSet) -> tuple[list[Finding], bool]:
     return [problem('missing', places.name, sentence)], True
 
 
-def check_listed(manifest: Path) -> list[Finding]:
+def check_listed(manifest: Path) -> Iterator[Finding]:
     """Files that a manifest names and that are not there; reading it stops at the first one.
 
     Raises:
@@ -51,16 +51,15 @@ def check_listed(manifest: Path) -> list[Finding]:
     """
     names = [row.text('image') for row in read_table(manifest).rows]
     missing = [name for name in names if not (manifest.parent / name).is_file()]
-    if not missing:
-        return []
-    sentence = (
-        f'{len(missing):,} of {len(names):,} image files are missing ({some_of(missing)}); unpack '
-        'or download them again, or remove their rows'
-    )
-    return [problem('missing', str(manifest), sentence)]
+    if missing:
+        sentence = (
+            f'{len(missing):,} of {len(names):,} image files are missing ({some_of(missing)}); '
+            'unpack or download them again, or remove their rows'
+        )
+        yield problem('missing', str(manifest), sentence)
 
 
-def check_readable(places: PlaceSet, progress: Progress) -> list[Finding]:
+def check_readable(places: PlaceSet, progress: Progress) -> Iterator[Finding]:
     """Every image is decoded; files that are missing are another check's."""
     frames = list(places.frames)
     if places.files:
@@ -74,21 +73,19 @@ def check_readable(places: PlaceSet, progress: Progress) -> list[Finding]:
     names = [frame.name for frame in frames]
     broken = [n for n, state in zip(names, states, strict=True) if state not in ('', 'plain')]
     plain = [n for n, state in zip(names, states, strict=True) if state == 'plain']
-    found = []
     if broken:
         reason = next(state for state in states if state not in ('', 'plain'))
         sentence = (
             f'{len(broken):,} of {len(frames):,} images cannot be read ({some_of(broken)}), the '
             f'first because: {reason}'
         )
-        found.append(problem('readable', places.name, sentence))
+        yield problem('readable', places.name, sentence)
     if plain:
         sentence = (
             f'{len(plain):,} images are nearly of one colour ({some_of(plain)}) and show no '
             'place; leave them out'
         )
-        found.append(note('readable', places.name, sentence))
-    return found
+        yield note('readable', places.name, sentence)
 
 
 def _state_of(frame: Frame) -> str:
@@ -126,11 +123,11 @@ def _sha256(file: Path) -> str:
     return digest.hexdigest()
 
 
-def check_duplicates(places: PlaceSet, hashes: dict[Path, str]) -> list[Finding]:
+def check_duplicates(places: PlaceSet, hashes: dict[Path, str]) -> Iterator[Finding]:
     """Images with the same bytes that are not known to be of one panorama."""
     groups = [rows for rows in _equal_rows(places, hashes) if _may_meet(places, rows)]
     if not groups:
-        return []
+        return
     apart_m = max(_extent_m(places, rows) for rows in groups)
     shown = [' = '.join(places.frames[row].name for row in rows[:2]) for rows in groups]
     images = sum(len(rows) - 1 for rows in groups)
@@ -138,7 +135,7 @@ def check_duplicates(places: PlaceSet, hashes: dict[Path, str]) -> list[Finding]
         f'{images:,} images have the same bytes as another one ({some_of(shown)}), with positions '
         f'up to {apart_m:,.0f} m apart; remove one of each, or give both one panorama number'
     )
-    return [problem('duplicates', places.name, sentence)]
+    yield problem('duplicates', places.name, sentence)
 
 
 def _equal_rows(places: PlaceSet, hashes: dict[Path, str]) -> list[list[int]]:

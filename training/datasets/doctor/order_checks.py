@@ -6,7 +6,7 @@ A run over lists that do not belong together reports a recall of 1 % and no erro
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,19 +26,18 @@ _LEAST_IMAGES = 30
 _ADVICE = 'names and positions are in different orders, get lists that belong together'
 
 
-def check_order(places: PlaceSet) -> list[Finding]:
+def check_order(places: PlaceSet) -> Iterator[Finding]:
     """Views of one panorama at several places, and lists that contradict the names or jump."""
     if places.facts.get('format') not in UTM_FORMATS:
-        return _check_panoramas(places, places.panorama.tolist())
+        yield from _check_panoramas(places, places.panorama.tolist())
+        return
     views = [_panorama_in(frame.name) for frame in places.frames]
     number_of = {label: number for number, label in enumerate(dict.fromkeys(views))}
     numbers = [NO_PLACE if label is None else number_of[label] for label in views]
-    return [
-        *_check_panoramas(places, numbers),
-        *_check_positions_in_names(places),
-        *_check_steps(places, places.queries, 'queries'),
-        *_check_steps(places, places.database, 'database images'),
-    ]
+    yield from _check_panoramas(places, numbers)
+    yield from _check_positions_in_names(places)
+    yield from _check_steps(places, places.queries, 'queries')
+    yield from _check_steps(places, places.database, 'database images')
 
 
 def _panorama_in(name: str) -> str | None:
@@ -46,7 +45,7 @@ def _panorama_in(name: str) -> str | None:
     return found[1] if found else None
 
 
-def _check_panoramas(places: PlaceSet, numbers: Sequence[int]) -> list[Finding]:
+def _check_panoramas(places: PlaceSet, numbers: Sequence[int]) -> Iterator[Finding]:
     """Images of one panorama are taken at one position."""
     panorama = np.array(numbers, np.int64)
     rows = np.flatnonzero(panorama != NO_PLACE)
@@ -54,34 +53,32 @@ def _check_panoramas(places: PlaceSet, numbers: Sequence[int]) -> list[Finding]:
     points = places.positions_m[rows]
     apart_m = np.linalg.norm(points - points[first[group]], axis=1)
     is_torn = apart_m > _SAME_POSITION_M
-    if not is_torn.any():
-        return []
-    count = len(np.unique(group[is_torn]))
-    name = places.frames[rows[np.flatnonzero(is_torn)[0]]].name
-    sentence = (
-        f'{count:,} of {len(found):,} panoramas have images at several positions, up to '
-        f'{apart_m.max():,.0f} m apart ({name} and others), expected one position; {_ADVICE}'
-    )
-    return [problem('order', places.name, sentence)]
+    if is_torn.any():
+        count = len(np.unique(group[is_torn]))
+        name = places.frames[rows[np.flatnonzero(is_torn)[0]]].name
+        sentence = (
+            f'{count:,} of {len(found):,} panoramas have images at several positions, up to '
+            f'{apart_m.max():,.0f} m apart ({name} and others), expected one position; {_ADVICE}'
+        )
+        yield problem('order', places.name, sentence)
 
 
-def _check_positions_in_names(places: PlaceSet) -> list[Finding]:
+def _check_positions_in_names(places: PlaceSet) -> Iterator[Finding]:
     """Positions of a list against those in the names of its images."""
     named = [(row, frame.name) for row, frame in enumerate(places.frames) if '@' in frame.name]
     rows = [row for row, name in named if is_utm_name(Path(name))]
     if not rows:
-        return []
+        return
     names = [places.frames[row].name for row in rows]
     named_m = np.array([_position_in(Path(name)) for name in names])
     off_m = np.linalg.norm(named_m - places.positions_m[rows], axis=1)
     wrong = [names[i] for i in np.flatnonzero(off_m > _SAME_POSITION_M)]
-    if not wrong:
-        return []
-    sentence = (
-        f'{len(wrong):,} of {len(rows):,} names carry another position than the list gives them '
-        f'({some_of(wrong)}); {_ADVICE}'
-    )
-    return [problem('order', places.name, sentence)]
+    if wrong:
+        sentence = (
+            f'{len(wrong):,} of {len(rows):,} names carry another position than the list gives '
+            f'them ({some_of(wrong)}); {_ADVICE}'
+        )
+        yield problem('order', places.name, sentence)
 
 
 def _position_in(name: Path) -> tuple[float, float]:
@@ -92,21 +89,20 @@ def _position_in(name: Path) -> tuple[float, float]:
         return float('nan'), float('nan')
 
 
-def _check_steps(places: PlaceSet, rows: NDArray[np.int64], what: str) -> list[Finding]:
+def _check_steps(places: PlaceSet, rows: NDArray[np.int64], what: str) -> Iterator[Finding]:
     """Neighbours in the published lists are near each other; in a shuffled list they are not."""
     if len(rows) < _LEAST_IMAGES:
-        return []
+        return
     points = places.positions_m[rows]
     shuffled = points[np.random.default_rng(0).permutation(len(points))]
     step_m, any_m = _median_step_m(points), _median_step_m(shuffled)
-    if not step_m > _SHUFFLED * any_m:
-        return []
-    sentence = (
-        f'neighbours in the list of {what} are {step_m:,.0f} m apart, any two of them '
-        f'{any_m:,.0f} m, so the order does not match the positions, as after a shuffle; look '
-        'some images up on a map of the city'
-    )
-    return [note('order', places.name, sentence)]
+    if step_m > _SHUFFLED * any_m:
+        sentence = (
+            f'neighbours in the list of {what} are {step_m:,.0f} m apart, any two of them '
+            f'{any_m:,.0f} m, so the order does not match the positions, as after a shuffle; look '
+            'some images up on a map of the city'
+        )
+        yield note('order', places.name, sentence)
 
 
 def _median_step_m(points: NDArray[np.float64]) -> float:

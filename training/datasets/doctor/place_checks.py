@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,42 +52,39 @@ def count_positives(places: PlaceSet, distance_m: float) -> PositiveCounts:
     )
 
 
-def check_positives(places: PlaceSet, counts: PositiveCounts) -> list[Finding]:
+def check_positives(places: PlaceSet, counts: PositiveCounts) -> Iterator[Finding]:
     """Queries without positives: some are a note, more than half a problem."""
-    if not counts.without:
-        return _check_easy(places, counts)
     found = (
         f'{counts.without:,} of {counts.queries:,} queries have no database image of another '
         f'panorama within {counts.distance_m:g} m'
     )
-    if 2 * counts.without <= counts.queries:
+    if 2 * counts.without > counts.queries:
+        advice = 'check that both have one frame and one order, or give a larger --distance-m'
+        sentence = f'{found}, expected at most half of them; {advice}'
+        yield problem('positives', places.name, sentence)
+    elif counts.without:
         sentence = f'{found}; training leaves them out, evaluation counts them apart'
-        return [note('positives', places.name, sentence)]
-    advice = 'check that both have one frame and one order, or give a larger --distance-m'
-    return [problem('positives', places.name, f'{found}, expected at most half of them; {advice}')]
+        yield note('positives', places.name, sentence)
+    elif counts.median > _MOST_POSITIVES * len(places.database):
+        # A database in which nearly any answer is right measures nothing.
+        sentence = (
+            f'{counts.median:g} of {len(places.database):,} database images are positives of the '
+            f'median query within {counts.distance_m:g} m, so that recall means little; give a '
+            'smaller --distance-m, a larger database, or check the positions'
+        )
+        yield note('positives', places.name, sentence)
 
 
-def _check_easy(places: PlaceSet, counts: PositiveCounts) -> list[Finding]:
-    """A database in which nearly any answer is right measures nothing."""
-    if counts.median <= _MOST_POSITIVES * len(places.database):
-        return []
-    sentence = (
-        f'{counts.median:g} of {len(places.database):,} database images are positives of the '
-        f'median query within {counts.distance_m:g} m, so that recall means little; give a '
-        'smaller --distance-m, a larger database, or check the positions'
-    )
-    return [note('positives', places.name, sentence)]
-
-
-def check_counts(places: PlaceSet, reference: str | None) -> list[Finding]:
+def check_counts(places: PlaceSet, reference: str | None) -> Iterator[Finding]:
     """Against the published counts of a row, where there is one to compare with."""
     database, queries = len(places.database), len(places.queries)
     same = equal_reference(database, queries)
     found = f'{queries:,} queries and {database:,} database images'
     if same is not None and reference in (None, same):
-        return [note('counts', places.name, f'{found}, as published for {same}')]
+        yield note('counts', places.name, f'{found}, as published for {same}')
+        return
     if reference is None:
-        return []
+        return
     size = PUBLISHED_SIZES[reference]
     advice = size.hint or 'get the lists that the papers used, or give `--reference none`'
     if same is not None:
@@ -95,15 +93,15 @@ def check_counts(places: PlaceSet, reference: str | None) -> list[Finding]:
         f'{reference} has {size.queries:,} queries and {size.database:,} database images as '
         f'published, found {found}; {advice}'
     )
-    return [problem('counts', places.name, sentence)]
+    yield problem('counts', places.name, sentence)
 
 
-def check_thresholds(places: PlaceSet, reference: str | None) -> list[Finding]:
+def check_thresholds(places: PlaceSet, reference: str | None) -> Iterator[Finding]:
     """The distances of the source: consistent, and as published."""
     own, squared = places.facts.get('posDistThr'), places.facts.get('posDistSqThr')
     expected = None if reference is None else PUBLISHED_SIZES[reference].positive_distance_m
     if own is None:
-        return []
+        return
     if not (math.isfinite(own) and own > 0.0):
         what, wanted = f'posDistThr is {own:g} m', 'a distance above 0 m'
     elif squared is not None and not math.isclose(squared, own**2, rel_tol=1e-6):
@@ -111,6 +109,6 @@ def check_thresholds(places: PlaceSet, reference: str | None) -> list[Finding]:
     elif expected is not None and own != expected:
         what, wanted = f'posDistThr is {own:g} m', f'{expected:g} m as published for {reference}'
     else:
-        return []
+        return
     sentence = f'{what}, expected {wanted}; recall will not be comparable, correct the file'
-    return [problem('thresholds', places.name, sentence)]
+    yield problem('thresholds', places.name, sentence)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,44 +22,39 @@ _FAR_M = 100_000.0
 _SAME_POSITION_M = 20.0
 
 
-def check_coordinates(places: PlaceSet) -> list[Finding]:
+def check_coordinates(places: PlaceSet) -> Iterator[Finding]:
     """Positions that cannot be: not finite, outside the grid, no fix, far from all others."""
+    left_out = places.facts.get('images_without_position', 0)
+    if left_out:
+        sentence = (
+            f'{left_out:,} further images have no position and are left out; locate them, or go on'
+        )
+        yield note('coordinates', places.name, sentence)
     is_finite = np.asarray(np.isfinite(places.positions_m).all(axis=1))
-    found = _check_left_out(places)
     if not is_finite.all():
         sentence = (
             f'{_some(places, ~is_finite)} without a finite position; correct them, or leave these '
             'images out'
         )
-        found.append(problem('coordinates', places.name, sentence))
-    if not is_finite.any():
-        return found
-    is_utm = places.facts.get('format') in UTM_FORMATS
-    found += _check_grid(places, is_finite) if is_utm else _check_null_island(places)
-    return found + _check_far(places, is_finite)
+        yield problem('coordinates', places.name, sentence)
+    if is_finite.any():
+        is_utm = places.facts.get('format') in UTM_FORMATS
+        yield from _check_grid(places, is_finite) if is_utm else _check_null_island(places)
+        yield from _check_far(places, is_finite)
 
 
-def _check_left_out(places: PlaceSet) -> list[Finding]:
-    count = places.facts.get('images_without_position', 0)
-    if not count:
-        return []
-    sentence = f'{count:,} further images have no position and are left out; locate them, or go on'
-    return [note('coordinates', places.name, sentence)]
-
-
-def _check_far(places: PlaceSet, is_finite: NDArray[np.bool_]) -> list[Finding]:
+def _check_far(places: PlaceSet, is_finite: NDArray[np.bool_]) -> Iterator[Finding]:
     middle = np.median(places.positions_m[is_finite], axis=0)
     is_far = is_finite & (np.linalg.norm(places.positions_m - middle, axis=1) > _FAR_M)
-    if not is_far.any():
-        return []
-    sentence = (
-        f'{_some(places, is_far)} more than {_FAR_M / 1000:g} km from the middle of the set, '
-        'expected one city; their zone is wrong or their coordinates are swapped: correct them'
-    )
-    return [problem('coordinates', places.name, sentence)]
+    if is_far.any():
+        sentence = (
+            f'{_some(places, is_far)} more than {_FAR_M / 1000:g} km from the middle of the set, '
+            'expected one city; their zone is wrong or their coordinates are swapped: correct them'
+        )
+        yield problem('coordinates', places.name, sentence)
 
 
-def _check_grid(places: PlaceSet, is_finite: NDArray[np.bool_]) -> list[Finding]:
+def _check_grid(places: PlaceSet, is_finite: NDArray[np.bool_]) -> Iterator[Finding]:
     """Metres that lie outside the UTM grid, and degrees where metres should be."""
     points = places.positions_m
     if (np.abs(points[is_finite]) <= 180.0).all():
@@ -66,42 +62,40 @@ def _check_grid(places: PlaceSet, is_finite: NDArray[np.bool_]) -> list[Finding]
             'all positions lie within +-180, expected UTM easting and northing in metres; these '
             'are degrees, convert them'
         )
-        return [problem('coordinates', places.name, sentence)]
+        yield problem('coordinates', places.name, sentence)
+        return
     low, high = np.array([_EASTING_M, _NORTHING_M]).T
     is_outside = is_finite & ((points < low) | (points > high)).any(axis=1)
-    if not is_outside.any():
-        return []
-    sentence = (
-        f'{_some(places, is_outside)} outside the UTM grid, expected an easting of 100,000 .. '
-        '900,000 m and a northing of 0 .. 10,000,000 m; check their order and their zone'
-    )
-    return [problem('coordinates', places.name, sentence)]
+    if is_outside.any():
+        sentence = (
+            f'{_some(places, is_outside)} outside the UTM grid, expected an easting of 100,000 .. '
+            '900,000 m and a northing of 0 .. 10,000,000 m; check their order and their zone'
+        )
+        yield problem('coordinates', places.name, sentence)
 
 
-def _check_null_island(places: PlaceSet) -> list[Finding]:
+def _check_null_island(places: PlaceSet) -> Iterator[Finding]:
     is_null = [
         frame.geo is not None and frame.geo.latitude_deg == frame.geo.longitude_deg == 0.0
         for frame in places.frames
     ]
-    if not any(is_null):
-        return []
-    sentence = (
-        f'{_some(places, np.array(is_null))} with latitude 0 and longitude 0, which a receiver '
-        'writes that has no fix; leave them out'
-    )
-    return [problem('coordinates', places.name, sentence)]
+    if any(is_null):
+        sentence = (
+            f'{_some(places, np.array(is_null))} with latitude 0 and longitude 0, which a '
+            'receiver writes that has no fix; leave them out'
+        )
+        yield problem('coordinates', places.name, sentence)
 
 
-def check_zone(places: PlaceSet) -> list[Finding]:
+def check_zone(places: PlaceSet) -> Iterator[Finding]:
     """UTM fields of a name against the degrees in it, and whether several zones are mixed."""
     is_wrong = np.array([_contradicts_itself(frame.name) for frame in places.frames], bool)
-    found = []
     if is_wrong.any():
         sentence = (
             f'{_some(places, is_wrong)} whose UTM coordinates and degrees in the name are more '
             f'than {_SAME_POSITION_M:g} m apart; zone or band is wrong, rename them'
         )
-        found.append(problem('zone', places.name, sentence))
+        yield problem('zone', places.name, sentence)
     zones = {
         utm_zone(frame.geo.latitude_deg, frame.geo.longitude_deg)
         for frame in places.frames
@@ -113,8 +107,7 @@ def check_zone(places: PlaceSet) -> list[Finding]:
             f'the images lie in {len(zones)} UTM zones ({names}); distances are measured in one '
             'local frame, so nothing needs to be done unless the set should be one city'
         )
-        found.append(note('zone', places.name, sentence))
-    return found
+        yield note('zone', places.name, sentence)
 
 
 def _contradicts_itself(name: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,21 +16,21 @@ from training.datasets.place_set import PlaceSet
 
 def check_shared_images(
     first: PlaceSet, second: PlaceSet, hashes: dict[Path, str]
-) -> list[Finding]:
+) -> Iterator[Finding]:
     """Files of two parts that are one file, or have the same bytes."""
     names = {hashes.get(file, str(file.resolve())): file for file in first.files}
     shared = [file for file in second.files if hashes.get(file, str(file.resolve())) in names]
     if not shared:
-        return []
+        return
     twins = [f'{names[hashes.get(f, str(f.resolve()))].name} = {f.name}' for f in shared]
     sentence = (
         f'{len(shared):,} images have the same bytes as an image of {first.name} '
         f'({some_of(twins)}), so the test includes training images; remove them from one split'
     )
-    return [problem('duplicates', second.name, sentence)]
+    yield problem('duplicates', second.name, sentence)
 
 
-def check_shared_places(first: PlaceSet, second: PlaceSet, distance_m: float) -> list[Finding]:
+def check_shared_places(first: PlaceSet, second: PlaceSet, distance_m: float) -> Iterator[Finding]:
     """Images of one part that are at a place of another one."""
     try:
         here, there = horizontal_positions(first.frames, second.frames)
@@ -40,11 +40,11 @@ def check_shared_places(first: PlaceSet, second: PlaceSet, distance_m: float) ->
     near = pairs_within(here, there, distance_m)
     rows = np.unique(near.keys % max(1, len(second)))
     if not len(rows):
-        return []
+        return
     names: Sequence[str] = [second.frames[row].name for row in rows.tolist()]
     sentence = (
         f'{len(rows):,} of {len(second):,} images lie within {distance_m:g} m of an image of '
         f'{first.name} ({some_of(names)}), so recall on places not seen before is not measured; '
         'divide by area'
     )
-    return [problem('places', second.name, sentence)]
+    yield problem('places', second.name, sentence)
