@@ -56,10 +56,6 @@ class _Race:
         self.prepare, self.read, self.write = prepare, read, write
 
 
-def _prepare_map(folder: Path) -> None:
-    filled_map(folder / 'town.map', _ROWS)
-
-
 def _write_file(folder: Path, number: int) -> str:
     content = bytes([number % 256]) * _FILE_BYTES
     write_whole(folder / 'file', sealed(content), durable=False)

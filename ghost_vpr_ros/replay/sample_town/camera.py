@@ -45,18 +45,6 @@ class PinholeCamera:
         transform[2, 3] = self.mount_height_m
         return transform
 
-    def project(
-        self, points: NDArray[np.float64], map_T_base: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Pixels (N, 2) and depths (N,) in metres of points (N, 3) in the map frame.
-
-        Points behind the camera have a depth of zero or less, and meaningless pixels.
-        """
-        map_T_optical = map_T_base @ self.base_T_optical()
-        local = (points - map_T_optical[:3, 3]) @ map_T_optical[:3, :3]
-        homogeneous = local @ self.matrix.T
-        return homogeneous[:, :2] / homogeneous[:, 2:], local[:, 2]
-
 
 def make_camera(
     width_px: int, height_px: int, focal_ratio: float, height_m: float

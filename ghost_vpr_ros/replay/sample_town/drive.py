@@ -16,7 +16,7 @@ from ghost_vpr_ros.replay.sample_town.camera import PinholeCamera, make_camera, 
 from ghost_vpr_ros.replay.sample_town.config import TownConfig
 from ghost_vpr_ros.replay.sample_town.light import light_of_drive
 from ghost_vpr_ros.replay.sample_town.odometry import measure_odometry
-from ghost_vpr_ros.replay.sample_town.renderer import Renderer, Rendering
+from ghost_vpr_ros.replay.sample_town.renderer import Renderer
 from ghost_vpr_ros.replay.sample_town.scene import Scene
 from ghost_vpr_ros.replay.sample_town.seeding import stream
 from ghost_vpr_ros.replay.sample_town.surfaces import Texture
@@ -103,8 +103,7 @@ class Drive:
         )
         return Renderer(scene, self._sample.camera)
 
-    def render(self, index: int) -> Rendering:
-        """Image and exact depth of a frame."""
+    def _load(self, index: int) -> NDArray[np.uint8]:
         along = float(self.trajectory.along_m[index])
         moving = traffic.vehicles_at(self._movers, self.line, along)
         grain = stream(self._sample.config.seed, 'grain', self.number, index)
@@ -119,9 +118,6 @@ class Drive:
         noise = stream(self._sample.config.seed, 'compass', self.number)
         exact = [yaw_to_heading(yaw_of(frame.map_T_base)) for frame in self.frames]
         return (np.array(exact) + noise.normal(0, sigma_deg, len(exact))) % 360.0
-
-    def _load(self, index: int) -> NDArray[np.uint8]:
-        return self.render(index).rgb
 
     def _make_frames(self) -> list[DriveFrame]:
         config, path = self._sample.config, self.trajectory

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import partial
 
 import cv2
@@ -18,19 +17,6 @@ from ghost_vpr_ros.replay.sample_town.sky import SkyView
 from ghost_vpr_ros.replay.sample_town.terrain import draw_ground, draw_shadow
 from ghost_vpr_ros.replay.sample_town.vehicles import Vehicle
 from ghost_vpr_ros.replay.sample_town.visibility import SurfaceSet, View, posts_in_view
-
-
-@dataclass(frozen=True)
-class Rendering:
-    """One picture.
-
-    Attributes:
-        rgb: (H, W, 3) uint8.
-        depth_m: (H, W) float32 along the optical axis; infinite in the sky.
-    """
-
-    rgb: NDArray[np.uint8]
-    depth_m: NDArray[np.float32]
 
 
 class Renderer:
@@ -48,8 +34,12 @@ class Renderer:
         map_T_base: NDArray[np.float64],
         moving: Iterable[Vehicle] = (),
         noise: np.random.Generator | None = None,
-    ) -> Rendering:
-        """The picture from a pose (4, 4), with vehicles that pass by, and sensor noise."""
+    ) -> NDArray[np.uint8]:
+        """RGB (H, W, 3) from a pose (4, 4), with vehicles that pass by, and sensor noise."""
+        return self._expose(self.draw(map_T_base, moving).rgb, noise)
+
+    def draw(self, map_T_base: NDArray[np.float64], moving: Iterable[Vehicle] = ()) -> Canvas:
+        """The picture before the camera's lens and noise, with its depth."""
         view = View(self.camera, map_T_base)
         canvas = Canvas(self.camera.width_px, self.camera.height_px)
         vehicles = list(moving)
@@ -61,7 +51,7 @@ class Renderer:
         self._draw_posts(canvas, view)
         smooth_edges(canvas)
         self._add_haze(canvas)
-        return Rendering(self._expose(canvas.rgb, noise), _depth(canvas))
+        return canvas
 
     def _draw_sky(self, canvas: Canvas, view: View) -> None:
         rows = min(self.camera.height_px, view.lowest_sky_row + 2)
@@ -119,8 +109,3 @@ def _vignette(camera: PinholeCamera) -> NDArray[np.float32]:
     y = (np.arange(camera.height_px) - camera.cy) / camera.fy
     radius = x[None, :] ** 2 + y[:, None] ** 2
     return np.repeat((1 / (1 + radius) ** 0.3)[..., None], 3, 2).astype(np.float32)
-
-
-def _depth(canvas: Canvas) -> NDArray[np.float32]:
-    with np.errstate(divide='ignore'):
-        return np.float32(1) / canvas.inverse_depth

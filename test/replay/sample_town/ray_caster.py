@@ -31,3 +31,11 @@ def _hit(surface, eye, ray):
     sides = np.roll(corners, -1, axis=0) - corners
     turns = np.cross(sides, point - corners) @ normal
     return depth if (turns >= -1e-9).all() or (turns <= 1e-9).all() else None
+
+
+def project(camera, points, map_T_base):
+    """Pixels (N, 2) and depths (N,) in metres of points (N, 3) in the map frame."""
+    map_T_optical = map_T_base @ camera.base_T_optical()
+    local = (points - map_T_optical[:3, 3]) @ map_T_optical[:3, :3]
+    homogeneous = local @ camera.matrix.T
+    return homogeneous[:, :2] / homogeneous[:, 2:], local[:, 2]

@@ -5,6 +5,7 @@ from ghost_vpr_ros.replay.sample_town.camera import make_camera, planar_pose
 from ghost_vpr_ros.replay.sample_town.rasterizer import Canvas, make_pyramid
 from ghost_vpr_ros.replay.sample_town.surfaces import Texture, panel
 from ghost_vpr_ros.replay.sample_town.visibility import SurfaceSet, View
+from test.replay.sample_town.ray_caster import project
 
 CAMERA = make_camera(200, 160, 0.75, 1.5)
 RED, GREEN = (255, 0, 0), (0, 255, 0)
@@ -38,7 +39,7 @@ def test_corners_land_where_the_pinhole_model_puts_them(pose):
 
     draw(canvas, surface, pose, plain(RED))
 
-    pixels, depths = CAMERA.project(surface.corners, pose)
+    pixels, depths = project(CAMERA, surface.corners, pose)
     rows, columns = np.nonzero(canvas.rgb[..., 0])
     assert (depths > 0).all()
     assert abs(columns.min() - pixels[:, 0].min()) <= 1
@@ -54,7 +55,7 @@ def test_texture_is_upright_and_not_mirrored():
 
     draw(canvas, wall(6.0, 2.0, 4.0), planar_pose(0, 0, 0), quarters)
 
-    ends, _ = CAMERA.project(np.array([[6.0, 1.0, 2.3], [6.0, -1.0, 0.7]]), planar_pose(0, 0, 0))
+    ends, _ = project(CAMERA, np.array([[6.0, 1.0, 2.3], [6.0, -1.0, 0.7]]), planar_pose(0, 0, 0))
     (left, top), (right, bottom) = np.rint(ends).astype(int)
     assert tuple(canvas.rgb[top, left]) == RED
     assert tuple(canvas.rgb[bottom, right]) == GREEN
