@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,33 +29,6 @@ FULL_SIZE = '-full'
 SIZES = 'sizes'
 """Kind of a table that counts parameters and multiply-accumulates and trains nothing."""
 
-_KEYS = [
-    'name',
-    'kind',
-    'question',
-    'published',
-    'base',
-    'seeds',
-    'protocols',
-    'protocols_file',
-    'dims',
-    'claims',
-    'full_size',
-    'not_tested',
-    'full',
-    'rows',
-]
-_ROW_KEYS = [
-    'stages',
-    'set',
-    'evaluate',
-    'published',
-    'bring',
-    'start',
-    'dims',
-    'system',
-    'full_stages',
-]
 _FULL_KEYS = ['stages', 'protocols', 'protocols_file', 'seeds']
 
 
@@ -169,7 +142,7 @@ def read_table(path: Path) -> Table:
         ConfigError: not readable, an unknown key, row or stage, or something is missing.
     """
     values = read_mapping(path)
-    _check_keys(values, _KEYS, str(path))
+    _check_keys(values, [each.name for each in fields(Table)], str(path))
     kind = values.get('kind', 'recall')
     needed = ('name', 'base', 'rows') if kind == SIZES else ('name', 'base', 'protocols', 'rows')
     file = _protocols_file(path, values.get('protocols_file', ''))
@@ -276,7 +249,8 @@ def _full(raw: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
 
 
 def _row(name: str, raw: Mapping[str, Any], path: Path, kind: str) -> PlanRow:
-    _check_keys(raw, _ROW_KEYS, f'{path}: row {name!r}')
+    own = [each.name for each in fields(PlanRow) if each.name not in ('name', 'changes', 'base')]
+    _check_keys(raw, ['set', *own], f'{path}: row {name!r}')
     stages, bring = tuple(raw.get('stages', ())), str(raw.get('bring', ''))
     is_idle = not stages and (bool(bring) or kind == SIZES)
     if not (_is_chain(stages) or stages == (BASELINE,) or is_idle):
@@ -300,16 +274,7 @@ def _row(name: str, raw: Mapping[str, Any], path: Path, kind: str) -> PlanRow:
             f'{path}: row {name!r}: unknown system {system!r}{nearest_hint(system, known)}'
         )
     return PlanRow(
-        name,
-        stages,
-        changes,
-        published,
-        bring,
-        options,
-        start,
-        dims,
-        system=system,
-        full_stages=full_stages,
+        name, stages, changes, published, bring, options, start, dims, system, full_stages
     )
 
 
