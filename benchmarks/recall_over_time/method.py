@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,18 +33,17 @@ class Files:
     learn: bool = True
 
 
-class Describer(Protocol):
+@dataclass(frozen=True)
+class Describer:
     """A method that is ready to run.
 
     Attributes:
         version: changes where descriptors may change; recalls are kept under it.
+        describe: RGB uint8 (H, W, 3) -> float32 (D,) unit norm, or (n, C) local features.
     """
 
     version: str
-
-    def describe(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(D,) unit norm, or (n, C) local features, of an RGB uint8 (H, W, 3) image."""
-        ...
+    describe: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)

