@@ -28,7 +28,7 @@ from ghost_vpr_ros.core.model.weights import load_model, save_model
 from ghost_vpr_ros.core.sampling import evenly_spaced
 from ghost_vpr_ros.replay.output_files import check_writable
 from training.command import add_device_option, add_experiment_options
-from training.datasets.open_place_set import open_place_set
+from training.datasets.open_place_set import open_database
 from training.entry import finish, new_parser
 from training.experiment import Experiment, read_experiment
 from training.head.provenance import without
@@ -104,9 +104,7 @@ def whitening_frames(experiment: Experiment) -> tuple[list[Frame], str]:
     if config.images:
         frames, source = open_unweighted(config.images), ', '.join(config.images)
     else:
-        sets = [open_place_set(each) for each in experiment.data_part('train')]
-        frames = [places.frames[row] for places in sets for row in places.database]
-        source = ', '.join(places.name for places in sets)
+        frames, source = open_database(experiment.data_part('train'))
     return [frames[i] for i in evenly_spaced(len(frames), config.max_images)], source
 
 

@@ -16,7 +16,6 @@ from test.core.model.poolings.test_every_pooling import small_config, small_mode
 from test.training.places.test_step import make_step, places  # noqa: F401
 from training.experiment import Experiment, read_experiment
 from training.head.starting_model import interrupted_model, starting_model
-from training.initialise import initialise
 from training.loop.schedule import ScheduleConfig
 from training.places.batch import TrainingTuple, TupleLoader
 from training.places.loss import LossConfig
@@ -140,7 +139,10 @@ def test_an_interrupted_model_takes_the_numbers_of_a_checkpoint(pooling: str) ->
 def test_the_provenance_speaks_of_clusters_only_where_there_are_some(
     pooling: str, sentence: str, images: list[np.ndarray]
 ) -> None:
-    assert initialise(experiment(pooling), frames_of(images), 'here').provenance == sentence
+    assert (
+        starting_model(experiment(pooling), frames_of(images), source='here').provenance
+        == sentence
+    )
 
 
 def test_clusters_that_fit_are_kept_unless_images_are_named(
@@ -148,15 +150,15 @@ def test_clusters_that_fit_are_kept_unless_images_are_named(
 ) -> None:
     """The provenance says which of the two happened."""
     path = tmp_path / 'given.safetensors'
-    given = initialise(experiment('netvlad'), frames_of(images), 'here')
+    given = starting_model(experiment('netvlad'), frames_of(images), source='here')
     given.provenance += '; whitening to 512 dimensions learnt on 9 images of a, b; kept'
     save_model(given, path)
     others = frames_of([image[::-1].copy() for image in images[:4]])
-    kept = initialise(experiment('netvlad', str(path)), others, 'elsewhere')
+    kept = starting_model(experiment('netvlad', str(path)), others, source='elsewhere')
     assert torch.equal(kept.pooling.centres, given.pooling.centres)
     start = 'untrained: random weights of seed 3'
     assert kept.provenance == f'{start}, clusters initialised on 6 of 6 images of here; kept'
-    anew = initialise(experiment('netvlad', str(path)), others, 'elsewhere', anew=True)
+    anew = starting_model(experiment('netvlad', str(path)), others, source='elsewhere', anew=True)
     assert not torch.equal(anew.pooling.centres, given.pooling.centres)
     where = 'clusters initialised on 4 of 4 images of elsewhere'
     assert anew.provenance == f'{start}; kept, {where}'

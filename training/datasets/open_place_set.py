@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import ConfigError, SourceError
 from ghost_vpr_ros.core.image import IMAGE_SUFFIXES
 from ghost_vpr_ros.replay.bags.names import BAG_SUFFIXES, bag_files, is_bag_metadata
@@ -25,7 +27,7 @@ from training.datasets.readers.place_folders import place_folder_set
 from training.datasets.readers.role_folders import has_role_folders, role_folder_place_set
 from training.datasets.readers.sources import source_place_set
 
-__all__ = ['FORMATS', 'DataConfig', 'format_of', 'open_place_set']
+__all__ = ['FORMATS', 'DataConfig', 'format_of', 'open_database', 'open_place_set']
 
 _SAMPLED_PHOTOS = 20
 
@@ -55,6 +57,17 @@ def open_place_set(config: DataConfig) -> PlaceSet:
     if not config.views:
         return places
     return rendered_place_set(places, even_headings(config.views), view)
+
+
+def open_database(configs: Sequence[DataConfig]) -> tuple[list[Frame], str]:
+    """The database images of several data sets, and the names of these.
+
+    Raises:
+        GhostVprError: as `open_place_set`.
+    """
+    sets = [open_place_set(config) for config in configs]
+    frames = [places.frames[row] for places in sets for row in places.database]
+    return frames, ', '.join(places.name for places in sets)
 
 
 def _read(config: DataConfig) -> PlaceSet:

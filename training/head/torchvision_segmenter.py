@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.errors import ConfigError, WeightsError
 from ghost_vpr_ros.core.preprocessing import preprocess
+from training.trunk.backbone_weights import read_state_dict
 
 PREFIX = 'torchvision:'
 
@@ -34,7 +35,7 @@ class TorchvisionSegmenter:
             ConfigError: torchvision is missing, or has no such segmenter.
             WeightsError: the file is no state dict of it.
         """
-        tensors = _state_dict(weights)
+        tensors = read_state_dict(weights)
         self._network = _network(name, tensors, weights).eval()
 
     @torch.inference_mode()
@@ -43,26 +44,6 @@ class TorchvisionSegmenter:
         inputs = torch.from_numpy(preprocess(image, PreprocessingConfig(fit='own')))
         scores: Tensor = self._network(inputs)['out'][0]
         return scores.float().numpy()
-
-
-def _state_dict(path: Path) -> dict[str, Tensor]:
-    try:
-        # `weights_only` refuses whatever is not a tensor or a plain container of tensors.
-        content = torch.load(path, map_location='cpu', weights_only=True)
-    except OSError as error:
-        raise WeightsError(f'{path}: cannot be read ({error}); check the path') from error
-    except Exception as error:  # Damage shows as almost any error.
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise WeightsError(
-            f'{path}: expected a state dict of torch, found something else ({reason}); save it '
-            'with torch.save(network.state_dict(), FILE)'
-        ) from error
-    if not isinstance(content, Mapping):
-        raise WeightsError(
-            f'{path}: expected tensors by name, found {type(content).__name__}; save the network '
-            'with torch.save(network.state_dict(), FILE)'
-        )
-    return dict(content)
 
 
 def _network(name: str, tensors: Mapping[str, Tensor], weights: Path) -> nn.Module:

@@ -33,12 +33,12 @@ def take_backbone_weights(trunk: RowsTrunk, experiment: Experiment) -> str:
         return ''
     path = expanded(experiment.backbone_weights)
     backbone = experiment.model.backbone
-    load_torchvision_weights(trunk, backbone, _read(path), str(path))
+    load_torchvision_weights(trunk, backbone, read_state_dict(path), str(path))
     return f'{backbone} with the weights of {path.name}'
 
 
-def _read(path: Path) -> dict[str, Tensor]:
-    """The tensors of a state dict by name.
+def read_state_dict(path: Path) -> dict[str, Tensor]:
+    """The tensors of a user's state dict by name.
 
     Raises:
         WeightsError: missing, not readable, or not a state dict.

@@ -24,7 +24,6 @@ from training.head.semantics import (
 )
 from training.head.starting_model import starting_model
 from training.head.torchvision_segmenter import TorchvisionSegmenter
-from training.initialise import initialise
 
 INPUT = PreprocessingConfig(width_px=64, height_px=64)
 SKY, BUILDING, CAR, UNLABELLED = 0, 1, 8, 11
@@ -106,7 +105,7 @@ def test_a_segmenter_labels_the_training_images(segmenter):
 def test_a_network_starts_from_a_segmenter(pooling, segmenter):
     sections = {'semantics': SemanticsConfig(segmenter=segmenter)}
     experiment = Experiment(0, INPUT, small_config(pooling), sections=sections)
-    model = initialise(experiment, half_dark(), 'here')
+    model = starting_model(experiment, half_dark(), source='here')
     assert model.pooling.initialised
     assert model.provenance.endswith('clusters initialised on label maps of here')
 
@@ -117,7 +116,7 @@ def test_a_network_starts_from_label_images_of_another_folder(tmp_path):
         labels=str(make_labels(tmp_path / 'labels', left_building_right_car())),
     )
     experiment = Experiment(0, INPUT, small_config('sralnet-sc'), sections={'semantics': config})
-    model = initialise(experiment, [], 'here')
+    model = starting_model(experiment, [], source='here')
     assert model.pooling.initialised
     assert model.provenance.endswith(f'label maps of {tmp_path / "images"}')
 
