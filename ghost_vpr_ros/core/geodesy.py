@@ -24,6 +24,9 @@ _COVARIANCE_UNKNOWN = 0
 MOST_ERROR_M = 100.0
 """A position that is less certain by its own account comes from a radio cell, or is no fix."""
 
+WHY_NO_FIX = f'no fix yet, 0, 0, or a stated error of more than {MOST_ERROR_M:.0f} m'
+"""Why `position_of_fix` finds none."""
+
 _NULL_ISLAND_DEG = 1e-6
 _LOWEST_M, _HIGHEST_M = -12_000.0, 100_000.0
 """Of altitudes that a camera can have; others are left-overs of a receiver without a fix."""

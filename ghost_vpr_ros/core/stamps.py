@@ -15,6 +15,9 @@ played again, a simulation that was reset. A message that lies less far behind i
 LEAP_NS = 60_000_000_000
 """A single stamp this far ahead counts as wrong where the next one is back in time."""
 
+TWO_CLOCKS_S = 2.0
+"""Streams that are received together and stamped further apart are not of one clock."""
+
 _YEAR_S = 365.25 * 86_400.0
 _UNSET_NS = 0
 """ROS reads zero as "not set"; `UNKNOWN_STAMP_NS` lies below."""

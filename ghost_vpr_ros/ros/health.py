@@ -12,7 +12,8 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
-from ghost_vpr_ros.core.stamps import span_text
+from ghost_vpr_ros.core.geodesy import WHY_NO_FIX
+from ghost_vpr_ros.core.stamps import TWO_CLOCKS_S, span_text
 from ghost_vpr_ros.ros.node_statistics import Recent
 
 LOG_PERIOD_S = 5.0
@@ -20,9 +21,6 @@ LOG_PERIOD_S = 5.0
 
 SILENT_S = 5.0
 """Time without an image after which the camera counts as stopped."""
-
-TWO_CLOCKS_S = 3600.0
-"""Stamps of two streams that lie further apart are not of one clock."""
 
 AHEAD_S = 1.0
 """No image is taken so long after the moment at which it is there."""
@@ -37,13 +35,30 @@ class Problem(NamedTuple):
     sentence: str
 
 
+class Stamp(NamedTuple):
+    """The stamp of a message, and when it came on a steady clock; both in nanoseconds."""
+
+    stamp_ns: int = 0
+    received_ns: int = 0
+
+    def apart_s(self, other: Stamp) -> float:
+        """By how much their clocks differ; 0 where that is open: no stamp, or not received now."""
+        between_ns = self.received_ns - other.received_ns
+        if 0 in (self.stamp_ns, other.stamp_ns) or abs(between_ns) > TWO_CLOCKS_S * 1e9:
+            return 0.0
+        return abs(self.stamp_ns - other.stamp_ns - between_ns) / 1e9
+
+
+_NOTHING_YET = Stamp()
+
+
 @dataclass(frozen=True)
 class Newest:
-    """Stamps of the newest messages in nanoseconds; 0 before the first one."""
+    """Stamps of the newest messages."""
 
-    image_ns: int = 0
-    odometry_ns: int = 0
-    fix_ns: int = 0
+    image: Stamp = _NOTHING_YET
+    odometry: Stamp = _NOTHING_YET
+    fix: Stamp = _NOTHING_YET
 
 
 def summary(problems: Sequence[Problem]) -> Problem:
@@ -62,7 +77,7 @@ def problems_of_images(recent: Recent) -> list[Problem]:
 def problems_of_positions(recent: Recent) -> list[Problem]:
     """Odometry or fixes that come in the last seconds, but hold no position."""
     causes = (
-        ('fixes', 'no fix yet, 0, 0, or a stated error of more than 100 m'),
+        ('fixes', WHY_NO_FIX),
         ('odometry', 'no finite pose'),
     )
     return [
@@ -113,19 +128,19 @@ def problems_of_clocks(newest: Newest, now_ns: int, *, is_simulated: bool) -> li
             'bag with --clock, or set use_sim_time to false'
         )
         found.append(Problem(DiagnosticStatus.WARN, sentence))
-    ahead_s = (newest.image_ns - now_ns) / 1e9
+    ahead_s = (newest.image.stamp_ns - now_ns) / 1e9
     if is_simulated and now_ns != 0 and ahead_s > AHEAD_S:
         sentence = (
             f'the images lie {span_text(ahead_s)} ahead of /clock, which stands still or runs '
             'behind: let one program stamp them and publish it, or set use_sim_time to false'
         )
         found.append(Problem(DiagnosticStatus.WARN, sentence))
-    for name, stamp_ns in (('odometry', newest.odometry_ns), ('fixes', newest.fix_ns)):
-        apart_s = abs(stamp_ns - newest.image_ns) / 1e9
-        if 0 not in (stamp_ns, newest.image_ns) and apart_s > TWO_CLOCKS_S:
+    for name, stamp in (('odometry', newest.odometry), ('fixes', newest.fix)):
+        apart_s = stamp.apart_s(newest.image)
+        if apart_s > TWO_CLOCKS_S:
             sentence = (
                 f'the {name} {"lie" if name == "fixes" else "lies"} {span_text(apart_s)} from the '
-                'images and cannot be used: let both drivers stamp by one clock'
+                'images that come with it: let both drivers stamp by one clock'
             )
             found.append(Problem(DiagnosticStatus.WARN, sentence))
     return found

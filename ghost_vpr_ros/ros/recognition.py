@@ -33,7 +33,7 @@ from ghost_vpr_ros.ros.conversions import (
 )
 from ghost_vpr_ros.ros.frame_processor import FrameProcessor, ReceivedImage
 from ghost_vpr_ros.ros.fresh_answers import FreshAnswers
-from ghost_vpr_ros.ros.health import LOG_PERIOD_S, Newest
+from ghost_vpr_ros.ros.health import LOG_PERIOD_S, Newest, Stamp
 from ghost_vpr_ros.ros.image_conversions import RgbImage
 from ghost_vpr_ros.ros.latest_frame_worker import LatestFrameWorker
 from ghost_vpr_ros.ros.node_statistics import Statistics
@@ -119,7 +119,7 @@ class NodeRecognizer:
         else:
             self._statistics.count('odometry')
             stamp_ns = stamp_to_ns(message.header.stamp)
-            self.newest = replace(self.newest, odometry_ns=stamp_ns)
+            self.newest = replace(self.newest, odometry=Stamp(stamp_ns, time.monotonic_ns()))
             self._odometry.add(stamp_ns, pose)
 
     def add_fix(self, message: NavSatFix) -> None:
@@ -128,7 +128,7 @@ class NodeRecognizer:
         self._statistics.count('bad_fixes' if geo is None else 'fixes')
         if geo is not None:
             stamp_ns = stamp_to_ns(message.header.stamp)
-            self.newest = replace(self.newest, fix_ns=stamp_ns)
+            self.newest = replace(self.newest, fix=Stamp(stamp_ns, time.monotonic_ns()))
             self._fixes.add(stamp_ns, geo)
 
     def use_camera(self, message: CameraInfo) -> None:
@@ -160,6 +160,8 @@ class NodeRecognizer:
 
     def reset(self) -> None:
         """Forget the frames before: images from now on are of another time or place."""
+        # After a jump the others' stamps are still those of the time before.
+        self.newest = Newest()
         with self._lock:
             self._recognizer.reset()
 
@@ -256,7 +258,7 @@ class Recognition:
         self._published = (len(loaded.place_map), time.monotonic())
         self.recognizer = NodeRecognizer(loaded, parameters, statistics, self._logger)
         self.fresh_answers = FreshAnswers()
-        self._newest_image_ns = Newest().image_ns
+        self._newest_image = Stamp()
         self._processor = FrameProcessor(
             self.recognizer,
             publishers,
@@ -270,14 +272,15 @@ class Recognition:
 
     def offer(self, message: Image | CompressedImage) -> None:
         """Take the newest image and return at once."""
-        self._newest_image_ns = stamp_to_ns(message.header.stamp)
-        if self._worker.offer(ReceivedImage(message, time.monotonic_ns())):
+        received_ns = time.monotonic_ns()
+        self._newest_image = Stamp(stamp_to_ns(message.header.stamp), received_ns)
+        if self._worker.offer(ReceivedImage(message, received_ns)):
             self._statistics.count('overtaken')
 
     @property
     def newest(self) -> Newest:
         """Stamps of the newest messages."""
-        return replace(self.recognizer.newest, image_ns=self._newest_image_ns)
+        return replace(self.recognizer.newest, image=self._newest_image)
 
     def reset(self) -> None:
         """Forget the answers before: images from now on are of another time or place."""

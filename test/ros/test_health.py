@@ -13,6 +13,7 @@ from ghost_vpr_ros.core.datatypes import Hypothesis, Reason, State
 from ghost_vpr_ros.ros.health import (
     Newest,
     Problem,
+    Stamp,
     problems_of_clocks,
     problems_of_images,
     problems_of_positions,
@@ -22,7 +23,7 @@ from ghost_vpr_ros.ros.health import (
 from ghost_vpr_ros.ros.node_statistics import Recent, Statistics
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
-HOUR_NS = 3600 * 10**9
+S, DAY = 10**9, 86_400 * 10**9
 
 
 def seen(frames: int, **complaints: int) -> Problem:
@@ -75,12 +76,16 @@ def test_the_most_serious_comes_first() -> None:
     ('newest', 'now_ns', 'is_simulated', 'text'),
     [
         (Newest(), 0, True, 'the clock stands still'),
-        (Newest(5, 5, 5), 5, True, ''),
-        (Newest(9 * 10**9, 0, 0), 5 * 10**9, True, 'the images lie 4 s ahead of /clock'),
-        (Newest(9 * 10**9, 0, 0), 5 * 10**9, False, ''),
+        (Newest(Stamp(5), Stamp(5), Stamp(5)), 5, True, ''),
+        (Newest(Stamp(9 * S)), 5 * S, True, 'the images lie 4 s ahead of /clock'),
+        (Newest(Stamp(9 * S)), 5 * S, False, ''),
         (Newest(), 0, False, ''),
-        (Newest(HOUR_NS, 0, HOUR_NS * 24 * 9), 5, False, 'the fixes lie 9 days from the images'),
-        (Newest(5, 54 * 8766 * HOUR_NS, 6), 5, False, 'the odometry lies 54 years from'),
+        (Newest(Stamp(5), fix=Stamp(9 * DAY)), 5, False, 'the fixes lie 9 days from the images'),
+        (Newest(Stamp(5), Stamp(19724 * DAY)), 5, False, 'the odometry lies 54 years from'),
+        (Newest(Stamp(DAY), fix=Stamp(DAY + 18 * S)), 5, False, 'the fixes lie 18 s from'),
+        (Newest(Stamp(DAY, S), fix=Stamp(DAY + S, 2 * S)), 5, False, ''),
+        # The camera has stopped for a day: that says nothing about clocks.
+        (Newest(Stamp(DAY, S), Stamp(2 * DAY, DAY)), 5, False, ''),
     ],
 )
 def test_clocks_that_do_not_fit_are_told(newest, now_ns, is_simulated, text) -> None:

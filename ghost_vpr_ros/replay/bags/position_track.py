@@ -15,6 +15,7 @@ from ghost_vpr_ros.core.stamps import Order, orders_of
 
 _EARTH_RADIUS_M = 6_371_000.0
 _LEAST_FIXES = 3
+_LATENESS, _MOST_USUAL_GAP_S = 1.5, 3.0
 _LEAP_M, _MOST_SPEED_M_S = 1000.0, 350.0
 
 
@@ -145,12 +146,20 @@ def _unwrapped(stamped: list[tuple[int, Pose]]) -> list[tuple[int, Pose]]:
 def make_track(
     stamped: Sequence[tuple[int, Pose]], max_gap_s: float, max_hold_s: float
 ) -> PositionTrack:
-    """A track from stamped poses in any order; of equal stamps the last one counts."""
+    """A track from stamped poses in any order; of equal stamps the last one counts.
+
+    Across their usual interval and half of it is interpolated, too: receivers that give one fix a
+    second are not exactly on time.
+    """
     by_stamp = dict(stamped)
     stamps = sorted(by_stamp)
     poses = [by_stamp[stamp] for stamp in stamps]
+    stamps_ns = np.array(stamps, np.int64)
+    if len(stamps) > _LEAST_FIXES:
+        usual_s = float(np.median(np.diff(stamps_ns))) / 1e9
+        max_gap_s = max(max_gap_s, min(_LATENESS * usual_s, _MOST_USUAL_GAP_S))
     limits = (round(max_gap_s * 1e9), round(max_hold_s * 1e9))
-    return PositionTrack(np.array(stamps, np.int64), poses, *limits)
+    return PositionTrack(stamps_ns, poses, *limits)
 
 
 def interpolate(start: Pose, end: Pose, share: float) -> Pose:

@@ -10,12 +10,14 @@ import statistics
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.core.datatypes import Frame, Pose, ScalableLoad
 from ghost_vpr_ros.core.errors import BagError
+from ghost_vpr_ros.core.geodesy import WHY_NO_FIX
 from ghost_vpr_ros.core.stamps import span_text
 from ghost_vpr_ros.replay.bags.file import BagFile, Topic
 from ghost_vpr_ros.replay.bags.images import COMPRESSED_IMAGE_TYPE, IMAGE_TYPE, BagImages
@@ -31,6 +33,7 @@ from ghost_vpr_ros.replay.bags.pose_messages import (
     pose_of_message,
     stamp_of,
 )
+from ghost_vpr_ros.replay.bags.position_notes import Stream, clock_note, gap_note
 from ghost_vpr_ros.replay.bags.position_track import jumps_before, make_tracks, without_spikes
 from ghost_vpr_ros.replay.bags.topics import BagTopics
 from ghost_vpr_ros.replay.bags.transform_tree import TransformTree
@@ -84,29 +87,64 @@ def bag_frames(
     position_topic = position_topic_of(bag, topics.position_topic)
     is_fix = position_topic is not None and position_topic.msgtype == FIX_TYPE
     remarks = bag.remarks()
-    pose_at = _pose_source(bag, position_topic, topics, frame_id, remarks)
-    frames, jumps = [], jumps_before(stamps)
+    stamped = _stamped(bag, position_topic)
+    pose_at = _pose_source(bag, position_topic, stamped, topics, frame_id, remarks)
+    jumps = jumps_before(stamps)
+    poses = [pose_at(stamp_ns, count) for stamp_ns, count in zip(stamps, jumps, strict=True)]
     ordered = range(len(stamps)) if as_recorded else np.argsort(np.array(stamps), kind='stable')
-    for number in map(int, ordered):
-        pose = pose_at(stamps[number], jumps[number])
-        frames.append(
-            Frame(
-                name=f'{image_topic.name}[{number}]',
-                load=ScalableLoad(partial(images.load, number)),
-                stamp_ns=stamps[number],
-                geo=geo_of_degrees(pose) if is_fix and pose is not None else None,
-                pose=None if is_fix else pose,
-            )
-        )
-    is_located = any(frame.geo is not None or frame.pose is not None for frame in frames)
+    streams = Stream(stamps, log_times), stamped
+    remarks += _position_remarks(bag, position_topic, topics, *streams, poses)
     if notes is not None:
         notes += remarks
-    if notes is not None and position_topic is not None and not is_located:
-        notes.append(_why_unlocated(bag, position_topic, topics, stamps))
-    return frames
+    return [
+        Frame(
+            name=f'{image_topic.name}[{number}]',
+            load=ScalableLoad(partial(images.load, number)),
+            stamp_ns=stamps[number],
+            **_position(poses[number], is_fix=is_fix),
+        )
+        for number in map(int, ordered)
+    ]
 
 
-def _why_unlocated(bag: BagFile, topic: Topic, topics: BagTopics, stamps_ns: Sequence[int]) -> str:
+def _position(pose: Pose | None, *, is_fix: bool) -> dict[str, Any]:
+    """The arguments of a frame for its position."""
+    if pose is None:
+        return {}
+    return {'geo': geo_of_degrees(pose)} if is_fix else {'pose': pose}
+
+
+def _position_remarks(
+    bag: BagFile,
+    topic: Topic | None,
+    topics: BagTopics,
+    images: Stream,
+    stamped: Sequence[Stamped],
+    poses: Sequence[Pose | None],
+) -> list[str]:
+    """Sentences on images without a position, and on positions of another clock."""
+    is_located = [pose is not None for pose in poses]
+    if topic is None:
+        return []
+    if not any(is_located):
+        return [_why_unlocated(bag, topic, stamped, topics, images.stamps_ns)]
+    if not stamped:
+        return []
+    there = Stream([each.stamp_ns for each in stamped], [each.log_ns for each in stamped])
+    found = (
+        gap_note(images, is_located, there, topics.max_gap_s),
+        clock_note(images, is_located, there),
+    )
+    return [f'{bag.path}: {topic.name}: {text}' for text in found if text]
+
+
+def _why_unlocated(
+    bag: BagFile,
+    topic: Topic,
+    stamped: Sequence[Stamped],
+    topics: BagTopics,
+    stamps_ns: Sequence[int],
+) -> str:
     """Why none of the images has a position, with the next step."""
     if topic.msgtype in TF_TYPES and not _tf_moves(bag):
         return (
@@ -118,7 +156,7 @@ def _why_unlocated(bag: BagFile, topic: Topic, topics: BagTopics, stamps_ns: Seq
             f'{bag.path}: no image has a position: {topic.name} does not lead from the frame '
             f'{topics.map_frame!r} to the camera; set --map-frame and --camera-frame'
         )
-    there_ns = [ns for ns, _ in _stamped(bag, topic)]
+    there_ns = [each.stamp_ns for each in stamped]
     apart_s = max(min(there_ns) - max(stamps_ns), min(stamps_ns) - max(there_ns), 0) / 1e9
     cause = (
         f'its messages lie {span_text(apart_s)} from the images; let both drivers stamp by one '
@@ -255,7 +293,12 @@ def _stamps_filled_in(stamps: list[int], log_times: list[int]) -> list[int]:
 
 
 def _pose_source(
-    bag: BagFile, topic: Topic | None, topics: BagTopics, frame_id: str, remarks: list[str]
+    bag: BagFile,
+    topic: Topic | None,
+    stamped: Sequence[Stamped],
+    topics: BagTopics,
+    frame_id: str,
+    remarks: list[str],
 ) -> PoseAt:
     """What gives the pose (or degrees of a fix) of an image.
 
@@ -265,33 +308,45 @@ def _pose_source(
         return lambda stamp_ns, jumps: None
     if topic.msgtype in TF_TYPES:
         return _transform_source(bag, topics, (topics.camera_frame or frame_id).lstrip('/'))
-    stamped = _stamped(bag, topic)
+    is_geo = topic.msgtype == FIX_TYPE
     if not stamped:
+        cause = f' ({WHY_NO_FIX})' if is_geo else ''
         raise BagError(
             f'{bag.path}: none of the {topic.count} messages on {topic.name} holds a valid '
-            f'position; choose another topic or --position-topic {NO_POSITION}'
+            f'position{cause}; choose another topic or --position-topic {NO_POSITION}'
         )
-    is_geo = topic.msgtype == FIX_TYPE
+    poses = [(each.stamp_ns, each.pose) for each in stamped]
     if is_geo:
-        sound = without_spikes(stamped)
-        if len(sound) < len(stamped):
+        sound = without_spikes(poses)
+        if len(sound) < len(poses):
             remarks.append(
-                f'{len(stamped) - len(sound)} of {len(stamped)} fixes on {topic.name} lie '
+                f'{len(poses) - len(sound)} of {len(poses)} fixes on {topic.name} lie '
                 'kilometres from those before and behind them; not taken'
             )
-        stamped = sound
-    return make_tracks(stamped, topics.max_gap_s, topics.max_hold_s, is_geo=is_geo).at
+        poses = sound
+    return make_tracks(poses, topics.max_gap_s, topics.max_hold_s, is_geo=is_geo).at
 
 
-def _stamped(bag: BagFile, topic: Topic) -> list[tuple[int, Pose]]:
-    """The valid positions of a topic, in order of recording."""
-    stamped = []
+class Stamped(NamedTuple):
+    """A valid position: stamp, time of recording, and pose, or degrees of a fix."""
+
+    stamp_ns: int
+    log_ns: int
+    pose: Pose
+
+
+def _stamped(bag: BagFile, topic: Topic | None) -> list[Stamped]:
+    """The valid positions of a topic in order of recording; none of TF, which has many streams."""
+    stamped: list[Stamped] = []
+    if topic is None or topic.msgtype in TF_TYPES:
+        return stamped
     for message in bag.messages([topic.name]):
         content = message.content
         is_fix = topic.msgtype == FIX_TYPE
         pose = degrees_of_fix(content) if is_fix else pose_of_message(content, topic.msgtype)
         if pose is not None:
-            stamped.append((stamp_of(content.header, message.log_ns), pose))
+            stamp_ns = stamp_of(content.header, message.log_ns)
+            stamped.append(Stamped(stamp_ns, message.log_ns, pose))
     return stamped
 
 

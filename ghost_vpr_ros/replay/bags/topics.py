@@ -26,7 +26,8 @@ class BagTopics(Config):
     camera_frame: str = setting('', "child frame of a position from TF; empty: the image's frame")
     max_gap_s: float = setting(
         1.0,
-        'longest time between two positions across which is interpolated',
+        'longest time between two positions across which is interpolated; where they are rarer, '
+        'half as much again as their usual interval, at most 3',
         unit='s',
         low=0.0,
         high=3600.0,

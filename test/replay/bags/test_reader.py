@@ -103,6 +103,43 @@ def test_position_is_unknown_across_a_gap_and_outside(tmp_path: Path) -> None:
     assert x == [None, 0.0, 0.5, None, 5.0, 5.0, None]
 
 
+def drive(fix_stamps_s, image_stamps_s, log_s=lambda stamp_s: stamp_s) -> list:
+    """A fix and an image for each stamp, recorded at other times where `log_s` says so."""
+    fixes = [fix(START_NS + round(s * 1e9), 50.0, 8.0) for s in fix_stamps_s]
+    images = [image(n, START_NS + round(s * 1e9)) for n, s in enumerate(image_stamps_s)]
+    moved = [
+        (topic, START_NS + round(log_s((ns - START_NS) / 1e9) * 1e9), content)
+        for topic, ns, content in fixes
+    ]
+    return sorted([*moved, *images], key=lambda record: record[1])
+
+
+def test_one_fix_a_second_may_be_late(tmp_path: Path) -> None:
+    late = [0.0, 1.04, 1.99, 3.05, 4.0, 5.03, 6.0]
+    source = open_source(write_records(tmp_path / 'bag', drive(late, np.arange(0.1, 6.0, 0.5))))
+    assert all(frame.geo is not None for frame in source.frames)
+    assert source.notes == ()
+
+
+def test_images_between_positions_too_far_apart_are_told(tmp_path: Path) -> None:
+    stamps = [0.0, 0.5, 1.0, 1.5, 2.0, 5.5, 6.0, 6.5]
+    path = write_records(tmp_path / 'bag', drive(stamps, [0.2, 1.2, 3.0, 4.0, 6.2]))
+    (note,) = open_source(path).notes
+    assert '/fix: 2 of 5 images lie between positions that are up to 3.5 s apart' in note
+
+
+@pytest.mark.parametrize(('ahead_s', 'said'), [(18.0, 'stamped 18 s later'), (1.0, '')])
+def test_stamps_that_recording_contradicts_are_told(
+    tmp_path: Path, ahead_s: float, said: str
+) -> None:
+    fixes, images = np.arange(0.0, 40.0), np.arange(20.5, 30.5)
+    records = drive(fixes, images, log_s=lambda stamp_s: stamp_s - ahead_s + 18.0)
+    records = [(t, ns if t == '/fix' else ns + 18 * SECOND, m) for t, ns, m in records]
+    path = write_records(tmp_path / 'bag', sorted(records, key=lambda record: record[1]))
+    notes = ' '.join(open_source(path).notes)
+    assert (said in notes) if said else not notes
+
+
 def test_gap_and_hold_are_settings(tmp_path: Path) -> None:
     records = [pose_record(START_NS, 0.0), image(0, START_NS + 2 * SECOND)]
     records += [pose_record(START_NS + 4 * SECOND, 8.0), image(1, START_NS + 5 * SECOND)]
