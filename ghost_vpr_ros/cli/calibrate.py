@@ -23,7 +23,6 @@ from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.config.settings import settings_of
-from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import CalibrationError
 from ghost_vpr_ros.replay.bags.topics import BagTopics
 from ghost_vpr_ros.replay.config import CalibrationConfig, EvaluationConfig
@@ -31,6 +30,7 @@ from ghost_vpr_ros.replay.evaluation.verdicts import accepted_text
 from ghost_vpr_ros.replay.output_files import check_writable, make_output_folder
 
 if TYPE_CHECKING:
+    from ghost_vpr_ros.core.datatypes import Frame
     from ghost_vpr_ros.core.probability.calibration import Calibration
     from ghost_vpr_ros.core.recognizer import PlaceRecognizer
     from ghost_vpr_ros.replay.calibration.calibrator import CalibrationRun

@@ -6,6 +6,7 @@ Always exits with 0: a missing part is an answer, not an error.
 from __future__ import annotations
 
 import argparse
+import ctypes
 import importlib
 import importlib.util
 import json
@@ -16,6 +17,7 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -24,7 +26,7 @@ from ghost_vpr_ros.cli.table import add_json_option, print_result
 from ghost_vpr_ros.core.errors import GhostVprError
 from ghost_vpr_ros.core.home import home_for_others
 
-_PROBE_TIMEOUT_S = 60
+_PROBE_TIMEOUT_S = 180
 _PURPOSES = 'training, and exporting networks to engines'
 _IN_OTHER_PROCESSES = (('rclpy',), ('cv_bridge',), ('torch', 'torchvision', 'cuda'))
 """Probes that take long or can end the process; those of one group share a process."""
@@ -125,8 +127,42 @@ def _version(name: str, distribution: str) -> str:
         return str(getattr(sys.modules[name], '__version__', 'version unknown'))
 
 
+def _compiled(name: str, libraries: str, needed_for: str) -> Callable[[], Finding]:
+    """The probe of a module whose Python takes seconds to import: its libraries are loaded.
+
+    They are what an installation breaks in: missing, or built for another version of torch.
+    """
+
+    def probe() -> Finding:
+        spec = importlib.util.find_spec(name)
+        if spec is None or spec.origin is None:
+            return Finding(False, f'No module named {name!r}; pip install {name}', needed_for)
+        found = sorted(Path(spec.origin).parent.glob(libraries))
+        if not found or _may_have_cuda():
+            return _module(name, name, needed_for)()
+        try:
+            ctypes.CDLL(str(found[0]))
+        except OSError as error:
+            return Finding(False, f'{error}; pip install --force-reinstall {name}', needed_for)
+        return Finding(True, _version(name, name), needed_for)
+
+    return probe
+
+
+@cache
+def _may_have_cuda() -> bool:
+    """Whether there is a driver of NVIDIA or AMD."""
+    try:
+        ctypes.CDLL('libcuda.so.1')
+    except OSError:
+        return Path('/dev/kfd').exists()
+    return True
+
+
 def _cuda() -> Finding:
     needed_for = '--device cuda; everything works on the CPU, too'
+    if not _may_have_cuda():
+        return Finding(False, 'no driver of a GPU', needed_for)
     try:
         import torch
     except ImportError as error:
@@ -134,6 +170,19 @@ def _cuda() -> Finding:
     if not torch.cuda.is_available():
         return Finding(False, f'torch {torch.__version__} sees no CUDA device', needed_for)
     return Finding(True, f'{torch.cuda.get_device_name(0)}, CUDA {torch.version.cuda}', needed_for)
+
+
+def _openvino() -> Finding:
+    """OpenVINO as the engine loads it, without its converter."""
+    needed_for = 'the fastest engine on a CPU'
+    try:
+        from ghost_vpr_ros.core.config.engine import EngineConfig
+        from ghost_vpr_ros.core.engine.openvino_engine import check_openvino
+
+        check_openvino(EngineConfig())
+    except (ImportError, OSError, RuntimeError, GhostVprError) as error:
+        return Finding(False, str(error), needed_for)
+    return Finding(True, _version('openvino', 'openvino'), needed_for)
 
 
 def _weights() -> Finding:
@@ -205,9 +254,9 @@ def _transports() -> Finding:
 PROBES: dict[str, Callable[[], Finding]] = {
     'ghost_vpr_ros': _package,
     'python': _python,
-    'torch': _module('torch', 'torch', _PURPOSES),
-    'torchvision': _module('torchvision', 'torchvision', 'training'),
-    'openvino': _module('openvino', 'openvino', 'the fastest engine on a CPU'),
+    'torch': _compiled('torch', 'lib/libtorch_python.*', _PURPOSES),
+    'torchvision': _compiled('torchvision', '_C*.so', 'training'),
+    'openvino': _openvino,
     'onnxruntime': _module('onnxruntime', 'onnxruntime', 'the second fastest engine'),
     'weights': _weights,
     'cuda': _cuda,

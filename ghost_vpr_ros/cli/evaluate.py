@@ -12,9 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ghost_vpr_ros.cli.model_options import add_engine_options, add_model_options, chosen_any_model
 from ghost_vpr_ros.cli.older_files import files_in, tell_older_files
 from ghost_vpr_ros.cli.options import (
@@ -43,6 +40,9 @@ from ghost_vpr_ros.replay.config import EvaluationConfig, PatchNetVladConfig, Re
 from ghost_vpr_ros.replay.output_files import make_output_folder
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from ghost_vpr_ros.cli.model_options import AnyModel
     from ghost_vpr_ros.core.engine import Engine
     from ghost_vpr_ros.core.model.description import DescribedModel
@@ -158,6 +158,8 @@ def sources_and_truth(args: argparse.Namespace, config: EvaluationConfig) -> Ask
 
 
 def _kept(all_images: ImageSource, kept: ImageSource) -> NDArray[np.int64]:
+    import numpy as np
+
     wanted = {id(frame) for frame in kept.frames}
     found = [n for n, frame in enumerate(all_images.frames) if id(frame) in wanted]
     return np.array(found, np.int64)

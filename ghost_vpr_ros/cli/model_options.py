@@ -6,18 +6,18 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ghost_vpr_ros.cli.options import add_settings, config_from, given_settings, option_name
 from ghost_vpr_ros.cli.progress import progress_bar, say
 from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.config.model import ModelConfig, PreprocessingConfig
-from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.replay.config import InitialisationConfig
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ghost_vpr_ros.core.datatypes import Frame
     from ghost_vpr_ros.core.model.rootsift_vlad import RootSiftVlad
     from ghost_vpr_ros.core.model.vpr_model import VprModel
     from ghost_vpr_ros.core.model.weights_file import StoredModel

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ghost_vpr_ros.cli.progress import say
-from ghost_vpr_ros.core.datatypes import Pose
 
 if TYPE_CHECKING:
+    from ghost_vpr_ros.core.datatypes import Pose
     from ghost_vpr_ros.core.recognition.odometry import StampedMemory
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from ghost_vpr_ros.cli.options import add_settings, config_from
 from ghost_vpr_ros.cli.progress import say
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
-from ghost_vpr_ros.core.datatypes import Frame, GeoPoint
 from ghost_vpr_ros.core.errors import BagError, ConfigError
 from ghost_vpr_ros.replay.bags.topics import BagTopics
 from ghost_vpr_ros.replay.config import (
@@ -21,6 +20,7 @@ from ghost_vpr_ros.replay.config import (
 )
 
 if TYPE_CHECKING:
+    from ghost_vpr_ros.core.datatypes import Frame, GeoPoint
     from ghost_vpr_ros.replay.evaluation.replayer import Answer
     from ghost_vpr_ros.replay.pose_graph.odometry_track import OdometryTrack
 

@@ -19,11 +19,11 @@ from ghost_vpr_ros.cli.table import figure_rows
 from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
-from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Candidate, Hypothesis
 from ghost_vpr_ros.core.errors import OutputError, SourceError
 from ghost_vpr_ros.replay.output_files import check_writable, without_nan, write_file
 
 if TYPE_CHECKING:
+    from ghost_vpr_ros.core.datatypes import Candidate, Hypothesis
     from ghost_vpr_ros.core.model.vpr_model import VprModel
     from ghost_vpr_ros.core.recognizer import PlaceRecognizer
     from ghost_vpr_ros.replay.evaluation.match_sheet import Tile
@@ -62,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the candidates of every image and write the sheet."""
+    from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS
     from ghost_vpr_ros.core.image import read_image, valid_text
     from ghost_vpr_ros.core.recognizer import PlaceRecognizer
 

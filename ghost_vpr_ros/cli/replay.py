@@ -38,7 +38,6 @@ from ghost_vpr_ros.core.config.export import ExportConfig
 from ghost_vpr_ros.core.config.map import MODES, MapConfig, MappingConfig
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.config.settings import settings_of
-from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Frame, Pose
 from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.core.stamps import Order, orders_of
 from ghost_vpr_ros.replay.bags.topics import BagTopics
@@ -47,6 +46,7 @@ from ghost_vpr_ros.replay.evaluation.verdicts import replay_verdict
 from ghost_vpr_ros.replay.output_files import make_output_folder
 
 if TYPE_CHECKING:
+    from ghost_vpr_ros.core.datatypes import Frame, Pose
     from ghost_vpr_ros.core.map.reader import MapReader
     from ghost_vpr_ros.core.recognition.odometry import StampedMemory
     from ghost_vpr_ros.core.recognizer import PlaceRecognizer
@@ -150,6 +150,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _tell_order(frames: Sequence[Frame]) -> None:
     """Print how many images are late, and how often the clock was set back."""
+    from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS
+
     stamps = [f.stamp_ns for f in frames if f.stamp_ns != UNKNOWN_STAMP_NS]
     orders = Counter(orders_of(stamps))
     if orders[Order.LATE]:

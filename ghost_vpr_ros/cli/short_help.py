@@ -16,6 +16,19 @@ def add_short_help(parser: argparse.ArgumentParser, common: Collection[str]) -> 
     """
     parser.add_argument('-h', '--help', action=_ShortHelp, common=common, help='show this')
     parser.add_argument('--help-all', action='help', help='show every option')
+    parser.usage = _usage(parser)
+
+
+def _usage(parser: argparse.ArgumentParser) -> str:
+    """What has to be given; the options would fill the screen before the error that follows."""
+    words = ['%(prog)s']
+    for action in parser._actions:
+        name = str(action.metavar or action.dest.upper())
+        if not action.option_strings:
+            words.append(name)
+        elif action.required:
+            words.append(f'{action.option_strings[0]} {name}')
+    return ' '.join([*words, '[options]'])
 
 
 class _ShortHelp(argparse.Action):

@@ -1,6 +1,7 @@
 """The doctor tries every part in earnest."""
 
 import json
+import sys
 
 import pytest
 
@@ -55,3 +56,38 @@ def test_a_library_that_ends_its_process_is_broken_and_the_rest_is_told(program,
     findings = json.loads(program('doctor', '--json').out)
     assert findings['python']['works'] and not findings['torch']['works']
     assert 'exit status -6' in findings['torch']['detail']
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package with one library, in front of every other one."""
+    folder = tmp_path / 'compiled_package'
+    folder.mkdir()
+    (folder / '__init__.py').write_text('raise RuntimeError("imported")\n')
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(doctor, '_may_have_cuda', lambda: False)
+    return folder
+
+
+def test_a_library_that_cannot_be_loaded_is_broken_and_its_python_is_not_imported(package):
+    (package / '_C.so').write_bytes(b'no library')
+    finding = doctor._compiled('compiled_package', '_C*.so', 'training')()
+    assert not finding.works and 'pip install --force-reinstall' in finding.detail
+
+
+def test_where_there_is_no_library_to_load_the_package_is_imported(package):
+    finding = doctor._compiled('compiled_package', '_C*.so', 'training')()
+    assert (finding.works, 'imported' in finding.detail) == (False, True)
+
+
+def test_a_package_that_is_missing_is_named_with_how_to_install_it():
+    finding = doctor._compiled('no_such_package', '_C*.so', 'training')()
+    assert finding.detail == "No module named 'no_such_package'; pip install no_such_package"
+
+
+def test_without_a_driver_cuda_is_missing_and_torch_is_not_imported(monkeypatch):
+    monkeypatch.setattr(doctor, '_may_have_cuda', lambda: False)
+    monkeypatch.setitem(sys.modules, 'torch', None)
+    assert doctor.PROBES['cuda']() == doctor.Finding(
+        False, 'no driver of a GPU', '--device cuda; everything works on the CPU, too'
+    )

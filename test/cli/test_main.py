@@ -39,10 +39,15 @@ def test_every_command_has_help(command, capsys):
     assert f'usage: ghost-vpr {command}' in capsys.readouterr().out
 
 
+def test_usage_before_an_error_names_what_has_to_be_given(capsys):
+    assert exit_code('live', 'photos') == 2
+    assert capsys.readouterr().err.startswith('usage: ghost-vpr live SOURCE --map MAP [options]')
+
+
 def test_help_does_not_import_the_heavy_libraries():
     script = (
         'import sys; from ghost_vpr_ros.cli.main import make_parser; make_parser(["--help"]); '
-        'heavy = ("torch", "faiss", "scipy", "matplotlib", "rosbags", "rclpy"); '
+        'heavy = ("torch", "faiss", "numpy", "scipy", "matplotlib", "rosbags", "rclpy"); '
         'print([name for name in heavy if name in sys.modules])'
     )
     found = subprocess.run(
