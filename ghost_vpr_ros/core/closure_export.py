@@ -197,8 +197,8 @@ def g2o_text(record: DriveRecord, own_session: str, noise: OdometryNoise) -> str
     """Odometry and closures as `VERTEX_SE3:QUAT` and `EDGE_SE3:QUAT`.
 
     The first vertices are the images with odometry, in their order. Keyframes of other sessions
-    follow and are fixed at their positions in the map. Without any, the first image
-    is fixed.
+    follow and are fixed at their positions in the map. Of images that nothing joins to one of
+    them, as after a jump of odometry, the first is fixed.
 
     Raises:
         OutputError: there is no odometry.
@@ -259,7 +259,37 @@ class _Graph:
     def vertices(self) -> list[str]:
         poses = {**dict(enumerate(self._poses)), **self._keyframe_poses()}
         lines = [f'VERTEX_SE3:QUAT {key} {_of_matrix(pose)}' for key, pose in poses.items()]
-        return [*lines, *(f'FIX {key}' for key in self._keyframes or (0,))]
+        return [*lines, *(f'FIX {key}' for key in [*self._keyframes, *self._loose_starts()])]
+
+    def _loose_starts(self) -> list[int]:
+        """The first image of each group that edges do not join to a keyframe of the map."""
+        from scipy.sparse import coo_matrix
+        from scipy.sparse.csgraph import connected_components
+
+        keys = {key: self._count + n for n, key in enumerate(self._keyframes)}
+        links = [[keys.get(key, key) for key in ends] for ends in self._links()]
+        size = self._count + len(keys)
+        matrix = coo_matrix((np.ones(len(links[0])), tuple(links)), (size, size))
+        groups = connected_components(matrix, directed=False)[1].tolist()
+        held, starts = set(groups[self._count :]), []
+        for number, group in enumerate(groups[: self._count]):
+            if group not in held:
+                starts.append(number)
+                held.add(group)
+        return starts
+
+    def _links(self) -> tuple[list[int], list[int]]:
+        """Both ends of every edge."""
+        pairs = [(n, n + 1) for part in self._record.parts() for n in part[:-1]]
+        pairs += [self._ends(each.closure) for each in self._edges]
+        return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+
+    def _ends(self, closure: LoopClosure) -> tuple[int, int]:
+        """The vertices of the keyframe and of the query."""
+        key = self._count + closure.keyframe.keyframe_id
+        if self._is_own(closure):
+            key = self._record.number_at(closure.keyframe.stamp_ns)
+        return key, self._record.number_at(closure.stamp_ns)
 
     def _keyframe_poses(self) -> dict[int, NDArray[np.float64]]:
         return {key: matrix_of(k.pose) for key, k in self._keyframes.items() if k.pose is not None}
@@ -277,10 +307,7 @@ class _Graph:
         return [self._closure_line(each.closure) for each in self._edges]
 
     def _closure_line(self, closure: LoopClosure) -> str:
-        query = self._record.number_at(closure.stamp_ns)
-        key = self._count + closure.keyframe.keyframe_id
-        if self._is_own(closure):
-            key = self._record.number_at(closure.keyframe.stamp_ns)
+        key, query = self._ends(closure)
         step = matrix_of(closure.keyframe_T_query)
         turn = np.kron(np.eye(2), step[:3, :3].T)
         information = np.linalg.inv(turn @ _covariance(closure) @ turn.T)

@@ -115,6 +115,14 @@ def test_odometry_that_jumps_joins_nothing():
     assert edges == [['0', '1'], ['2', '3']]
 
 
+def test_images_that_nothing_joins_to_the_map_are_held_at_their_first(record):
+    record.add(answer(6), pose(500.0))
+    record.add(answer(7), pose(501.0))
+    lines = export_texts(record, ['g2o'])['g2o'].splitlines()
+    # Six images, of which the last sees keyframe 7; then two after a jump.
+    assert [line for line in lines if line.startswith('FIX')] == [f'FIX {8 + 7}', 'FIX 6']
+
+
 def _edges(record):
     lines = export_texts(record, ['g2o'])['g2o'].splitlines()
     return [line for line in lines if line.startswith('EDGE')]
