@@ -94,8 +94,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args, strange = parser.parse_known_args(argv)
     if strange:
         parser.error(f'unrecognized arguments: {" ".join(strange)}{_hint(parser, args, strange)}')
-    # What OpenCV logs of a damaged image is said in the error.
+    # What OpenCV and FFmpeg log of a damaged image or video is said in the error.
     os.environ.setdefault('OPENCV_LOG_LEVEL', 'SILENT')
+    os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
     _print_any_name()
     before = _handle_signals()
     try:

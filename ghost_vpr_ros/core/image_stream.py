@@ -19,6 +19,8 @@ from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.core.image import IMAGE_SUFFIXES, read_image
 
 _CAMERA_TIMEOUT_S = 5.0
+_VIDEO_STEP = 'name a video, a folder of images or a camera; ghost-vpr replay answers bags'
+_CAMERA_STEP = 'check the name and the permissions (v4l2-ctl --list-devices lists cameras)'
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,8 @@ def list_images(folder: str) -> list[Path]:
     )
     if not images:
         raise SourceError(
-            f'{folder}: expected images ({", ".join(IMAGE_SUFFIXES)}), found none; '
-            'name the folder that holds them'
+            f'{folder}: expected images ({", ".join(IMAGE_SUFFIXES)}) directly in this folder, '
+            'found none; name the folder that holds them (ghost-vpr replay answers bags)'
         )
     return images
 
@@ -99,11 +101,11 @@ def _stamp_ns(seconds: float) -> int:
 
 
 def _video_images(path: Path, rate_hz: float) -> Iterator[StreamedImage]:
-    capture = _opened(str(path), str(path), 'a video file that OpenCV reads')
+    capture = _opened(str(path), f'{path}: expected a video that OpenCV reads', _VIDEO_STEP)
     first = _read(capture)
     if first is None:
         capture.release()
-        raise SourceError(f'{path}: expected a video, found no frame that can be read')
+        raise SourceError(f'{path}: expected a video, found no frame in it; {_VIDEO_STEP}')
     return _frames_of(capture, first, path.name, rate_hz)
 
 
@@ -130,7 +132,7 @@ def _same(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _camera_images(source: str, rate_hz: float) -> Iterator[StreamedImage]:
     device: str | int = int(source) if source.isdigit() else source
-    capture = _opened(device, source, 'a camera that can be opened')
+    capture = _opened(device, f'{source}: expected a camera that can be opened', _CAMERA_STEP)
     return _newest_of(capture, source, rate_hz)
 
 
@@ -145,6 +147,12 @@ def _newest_of(capture: cv2.VideoCapture, source: str, rate_hz: float) -> Iterat
             number += 1
             next_s = max(next_s + 1.0 / rate_hz, time.monotonic())
             time.sleep(max(0.0, next_s - time.monotonic()))
+        if not number:
+            raise SourceError(
+                f'{source}: expected pictures of this camera, found none in '
+                f'{_CAMERA_TIMEOUT_S:g} s; is another program using it, or is it one that gives '
+                'only metadata (v4l2-ctl --list-devices lists cameras)?'
+            )
     finally:
         newest.close()
 
@@ -183,13 +191,10 @@ class _NewestFrame:
         self._capture.release()
 
 
-def _opened(device: str | int, source: str, expected: str) -> cv2.VideoCapture:
+def _opened(device: str | int, expected: str, step: str) -> cv2.VideoCapture:
     capture = cv2.VideoCapture(device)
     if not capture.isOpened():
-        raise SourceError(
-            f'{source}: expected {expected}, found none; check the name and the permissions '
-            '(v4l2-ctl --list-devices lists cameras)'
-        )
+        raise SourceError(f'{expected}, found none; {step}')
     return capture
 
 

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from ghost_vpr_ros.core import image_stream
 from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.core.image import encode_jpeg
 from ghost_vpr_ros.core.image_stream import _newest_of, is_camera, list_images, stream_images
@@ -78,5 +79,11 @@ def test_files_and_folders_without_images_are_refused(tmp_path):
         stream_images(str(tmp_path), 1.0)
     text = tmp_path / 'notes.txt'
     text.write_text('no video')
-    with pytest.raises(SourceError, match=r'notes.txt: expected a video'):
+    with pytest.raises(SourceError, match=r'notes.txt: expected a video .*; name a video'):
         stream_images(str(text), 1.0)
+
+
+def test_a_camera_without_pictures_is_refused(monkeypatch):
+    monkeypatch.setattr(image_stream, '_read', lambda capture: None)
+    with pytest.raises(SourceError, match='0: expected pictures of this camera, found none'):
+        list(_newest_of(cv2.VideoCapture(), '0', 1.0))
