@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.config.map import MapConfig
+from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
+from ghost_vpr_ros.core.config.settings import settings_of
 from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Hypothesis, Pose
 from ghost_vpr_ros.core.engine import create_engine
 from ghost_vpr_ros.core.image import read_image
@@ -88,22 +90,27 @@ class Model:
         return f'<Model {self.name}>'
 
 
-def load_model(name: Path | str | None = None, **engine: Any) -> Model:
+def load_model(name: Path | str | None = None, **settings: Any) -> Model:
     """A network, ready to describe images.
 
     Args:
         name: weights file, ONNX file or `torchvision:NAME`; None: the weights of this package.
-        engine: settings of `EngineConfig`, such as `engine='onnxruntime'` or `device='cuda'`.
+        settings: of `EngineConfig`, such as `engine='onnxruntime'` or `device='cuda'`, and for a
+            foreign network of `PreprocessingConfig`, such as `width_px=322`.
 
     Raises:
         WeightsError: the file is missing, damaged, or no network that describes an image.
-        ConfigError: a setting is unknown or out of range.
+        ConfigError: a setting is unknown, out of range, or fixed by the weights.
     """
     from ghost_vpr_ros.core.engine.networks_of_others import stored_model
-    from ghost_vpr_ros.core.model.default_weights import default_weights
+    from ghost_vpr_ros.core.model.default_weights import default_weights, default_weights_path
 
-    stored = default_weights() if name is None else stored_model(name)
-    return Model(stored, EngineConfig.from_dict(engine))
+    of_input = {item.name for item in settings_of(PreprocessingConfig)} & settings.keys()
+    given = {key: settings.pop(key) for key in sorted(of_input)}
+    config = EngineConfig.from_dict(settings)
+    if name is None and not given:
+        return Model(default_weights(), config)
+    return Model(stored_model(default_weights_path() if name is None else name, given), config)
 
 
 class PlaceMap:
@@ -118,7 +125,7 @@ class PlaceMap:
         cls,
         source: Path | str,
         path: Path | str,
-        model: Path | str | None = None,
+        model: Model | Path | str | None = None,
         **recognizer: Any,
     ) -> PlaceMap:
         """A new map of a folder of photos, a CSV manifest or a bag, opened.
@@ -126,7 +133,7 @@ class PlaceMap:
         Args:
             source: what `ghost-vpr build-map` takes.
             path: the file to write; nothing may be there.
-            model: as for `load_model`.
+            model: a network, or its name as for `load_model`.
             recognizer: settings of `RecognizerConfig`, such as `top_k=5`.
 
         Raises:
@@ -137,9 +144,10 @@ class PlaceMap:
         from ghost_vpr_ros.replay.map_builder import add_frames
         from ghost_vpr_ros.replay.sources.image_sources import open_source
 
-        images, network = open_source(source), load_model(model)
+        images = open_source(source)
+        network = model if isinstance(model, Model) else load_model(model)
         stored = network._stored
-        engine = create_engine(stored)
+        engine = create_engine(stored, network._config)
         made = maps.PlaceMap.create(
             path,
             stored.model_hash,

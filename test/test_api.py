@@ -10,7 +10,7 @@ import pytest
 
 import ghost_vpr_ros
 from ghost_vpr_ros.core.datatypes import Hypothesis, Pose, Reason, State
-from ghost_vpr_ros.core.errors import ImageError
+from ghost_vpr_ros.core.errors import ConfigError, ImageError
 from test.cli.program import write_images
 from test.core.engine.test_networks_of_others import write_network
 
@@ -62,9 +62,17 @@ def test_a_network_of_others_and_pixels(photos, tmp_path):
         with pytest.raises(ImageError):
             model.describe(np.zeros((4, 4)))
     assert repr(model) == '<Model tiny, 32x32, 5-D>'
-    with ghost_vpr_ros.PlaceMap.build(photos, tmp_path / 'tiny.map', network) as places:
+    with ghost_vpr_ros.PlaceMap.build(photos, tmp_path / 'tiny.map', model) as places:
         assert repr(places) == f'<PlaceMap {tmp_path / "tiny.map"}: 6 keyframes of photos>'
         assert places.query(photos / '004.jpg').candidates[0].keyframe.name == '004.jpg'
+
+
+def test_the_input_of_a_network_of_any_size_is_a_setting(tmp_path):
+    pytest.importorskip('onnx')
+    network = write_network(tmp_path / 'free.onnx', size=None)
+    assert ghost_vpr_ros.load_model(network, width_px=40, height_px=32).name == 'free, 40x32, 5-D'
+    with pytest.raises(ConfigError, match='fixed by the weights'):
+        ghost_vpr_ros.load_model(width_px=64)
 
 
 def test_reprs_do_not_dump_numbers():

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='MAP|WEIGHTS',
         type=Path,
         nargs='?',
-        help='map or weights file; default: the weights of this package',
+        help='map, weights file, .onnx or torchvision:NAME; default: the weights of this package',
     )
     parser.add_argument('--out', metavar='FILE', type=Path, help='write the graph here, too')
     parser.add_argument(
@@ -68,14 +68,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _model(path: Path | None) -> StoredModel:
-    from ghost_vpr_ros.core.engine.networks_of_others import stored_model
+    from ghost_vpr_ros.core.engine.networks_of_others import is_of_others, stored_model
     from ghost_vpr_ros.core.map.place_map import PlaceMap
     from ghost_vpr_ros.core.model.default_weights import default_weights
     from ghost_vpr_ros.core.model.weights_file import StoredModel
 
     if path is None:
         return default_weights()
-    if not is_map(path):
+    if is_of_others(path) or not is_map(path):
         return stored_model(path)
     with PlaceMap.open(path) as place_map:
         return StoredModel.from_bytes(place_map.model_bytes(), f'the model in {path}')
@@ -102,7 +102,8 @@ def _summary(
         'size_mb': round(len(graph) / 1e6, 2),
         'input': f'pixels uint8 (B, {model.preprocessing.height_px}, '
         f'{model.preprocessing.width_px}, 3) RGB',
-        'outputs': f'descriptor float32 (B, {model.descriptor_dim}), feature_map float32',
+        'outputs': f'descriptor float32 (B, {model.descriptor_dim})'
+        + ('' if model.graph else ', feature_map float32'),
         'file': None if args.out is None else str(args.out),
         'cache': 'not writable' if kept is None else str(kept),
     }

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from ghost_vpr_ros.cli.deciding import deciding_text
 from ghost_vpr_ros.cli.progress import say_warnings
 from ghost_vpr_ros.cli.table import add_json_option, print_result
-from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS
 from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.core.fleet.database import SharedAddress, shared_address
 
@@ -27,8 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='MAP|WEIGHTS',
         type=Path,
         nargs='?',
-        help='map or weights file, or address of a shared map; default: the weights of this '
-        'package',
+        help='map, weights file, .onnx, torchvision:NAME, or address of a shared map; default: '
+        'the weights of this package',
     )
     parser.add_argument(
         '--check',
@@ -40,6 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the description of the file."""
+    from ghost_vpr_ros.core.engine.networks_of_others import is_of_others
+
     path = _shipped_weights() if args.file is None else args.file
     shared = shared_address(path)
     if args.check:
@@ -47,7 +48,8 @@ def run(args: argparse.Namespace) -> int:
     if shared is not None:
         print_result(_describe_shared(shared), args.json)
         return 0
-    describe = _describe_map if is_map(path) else _describe_weights
+    is_network = is_of_others(path) or not is_map(path)
+    describe = _describe_weights if is_network else _describe_map
     print_result(describe(path), args.json)
     return 0
 
@@ -146,6 +148,8 @@ def _session(session: Any) -> dict[str, Any]:
 
 
 def _known_stamp(stamp_ns: int) -> int | None:
+    from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS
+
     return None if stamp_ns == UNKNOWN_STAMP_NS else stamp_ns
 
 
@@ -153,7 +157,7 @@ def _describe_weights(path: Path) -> dict[str, Any]:
     from ghost_vpr_ros.core.engine.networks_of_others import stored_model
 
     model = stored_model(path)
-    size_mb = round(path.stat().st_size / 1e6, 2)
+    size_mb = round(len(model.data) / 1e6, 2)
     return {'kind': 'weights', 'path': str(path), 'size_mb': size_mb, **_model_values(model)}
 
 

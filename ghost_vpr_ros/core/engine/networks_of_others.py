@@ -7,28 +7,45 @@ descriptors of unit norm. It goes into maps, caches and engines as every other f
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors.numpy import save as save_arrays
 
 from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.config.settings import settings_of
-from ghost_vpr_ros.core.errors import ConfigError, WeightsError
+from ghost_vpr_ros.core.errors import ConfigError, DeviceError, WeightsError
 from ghost_vpr_ros.core.model.description import content_hash
 from ghost_vpr_ros.core.model.weights_file import GRAPH_KEY, ONNX_FORMAT, StoredModel
 from ghost_vpr_ros.core.preprocessing import scale_and_offset
+
+if TYPE_CHECKING:
+    from ghost_vpr_ros.core.engine.base import GraphEngine
 
 TORCHVISION = 'torchvision:'
 """How the name of a network of torchvision begins."""
 
 _PREFIX = 'ghost_vpr/'
+_THEIR_PREFIX = 'network/'
+_OUR_NAMES = ('pixels', 'descriptor')
 _NAMES = ('descriptor', 'descriptors', 'global_descriptor', 'output', 'embedding')
 """Which of several outputs is taken, unless one is named."""
 
 _LEAST_OPSET = 9
+_MAX_BYTES = 950_000_000
+"""SQLite, and so a map, holds values of up to 10^9 bytes."""
+
+_SAME = 1e-6
+"""Descriptors of two unlike images that differ by less do not depend on the image."""
+
+_FLOAT, _FLOAT16 = 1, 10
+_TYPES = {_FLOAT: 'float32', 2: 'uint8', 7: 'int64', _FLOAT16: 'float16', 11: 'float64'}
+"""Of `onnx.TensorProto.DataType`."""
+
 _SETTINGS = tuple(item.name for item in settings_of(PreprocessingConfig))
 _EXAMPLE = '{"width_px": 322, "height_px": 322}'
 
@@ -72,21 +89,28 @@ def graph_model(
     provenance: str,
     *,
     takes_batches: bool = True,
+    raw: str = '',
 ) -> StoredModel:
-    """A graph as a model, tried on a black image.
+    """A graph as a model, tried on two images.
 
     Args:
         graph: ONNX with input `pixels`, RGB uint8 (B, h, w, 3), and output `descriptor`, (B, D).
         preprocessing: that it was trained with.
         name: readable.
         provenance: one sentence on where it comes from.
-        takes_batches: whether B may be more than 1.
+        takes_batches: whether B may be more than 1, as far as the graph states.
+        raw: value of the graph that becomes the descriptor, whose shape is checked.
 
     Raises:
-        WeightsError: it does not run, or its output is not a descriptor.
+        WeightsError: it does not run, its output is not a descriptor, or it is too large.
     """
-    config = {'name': name, 'takes_batches': takes_batches}
-    config['descriptor_dim'] = _tried(graph, preprocessing, name)
+    if len(graph) > _MAX_BYTES:
+        raise WeightsError(
+            f'{name}: expected a network of at most {_MAX_BYTES // 10**6} MB, which a map can '
+            f'hold, found {len(graph) // 10**6} MB; export it in float16, or a smaller one'
+        )
+    dim, takes_batches = _tried(graph, preprocessing, name, raw, takes_batches=takes_batches)
+    config = {'name': name, 'takes_batches': takes_batches, 'descriptor_dim': dim}
     texts = {
         'config': json.dumps(config, sort_keys=True),
         'preprocessing': json.dumps(preprocessing.to_dict(), sort_keys=True),
@@ -101,30 +125,89 @@ def graph_model(
     return StoredModel.from_bytes(save_arrays(arrays, metadata), name)
 
 
-def _tried(graph: bytes, preprocessing: PreprocessingConfig, name: str) -> int:
-    """D, from a run on a black image."""
+def _tried(
+    graph: bytes, preprocessing: PreprocessingConfig, name: str, raw: str, *, takes_batches: bool
+) -> tuple[int, bool]:
+    """D, and whether several images go at once, from runs on a black image and on noise."""
     from ghost_vpr_ros.core.config.engine import EngineConfig
     from ghost_vpr_ros.core.engine.onnxruntime_engine import OnnxRuntimeEngine
 
-    engine = OnnxRuntimeEngine(graph, '', 0, EngineConfig(engine='onnxruntime'))
-    pixels = np.zeros((1, preprocessing.height_px, preprocessing.width_px, 3), np.uint8)
+    pixels = np.zeros((2, preprocessing.height_px, preprocessing.width_px, 3), np.uint8)
+    pixels[1] = np.random.default_rng(0).integers(0, 256, pixels[1].shape, np.uint8)
+    step = 'export it with an earlier opset'
+    engine = None
     try:
-        found = engine.describe(pixels)
+        shown = _showing(graph, raw) if raw else graph
+        engine = OnnxRuntimeEngine(shown, '', 0, EngineConfig(engine='onnxruntime'))
+        step = 'correct width_px and height_px, or export it for this size'
+        each = [engine.describe(pixels[n : n + 1]) for n in range(2)]
+        shape = engine.value(raw, pixels[:1]).shape if raw else each[0].shape
+    except DeviceError:
+        raise
     except Exception as error:  # ONNX Runtime has errors of its own for each cause.
+        if engine is not None:
+            engine.close()
         raise WeightsError(
-            f'{name}: expected a network for inputs of {preprocessing.width_px}x'
-            f'{preprocessing.height_px} pixels, found that it does not run on them '
-            f'({str(error).splitlines()[0][:200]}); correct width_px and height_px'
+            f'{name}: expected a network that ONNX Runtime runs on inputs of '
+            f'{preprocessing.width_px}x{preprocessing.height_px} pixels, found one that it cannot '
+            f'run ({_first_line(error)}); {step}'
         ) from error
-    finally:
-        engine.close()
-    if found.ndim != 2 or len(found) != 1 or not found.shape[1]:
+    takes_batches = takes_batches and _describes_both(engine, pixels, each)
+    engine.close()
+    _check_descriptors(each, shape, name)
+    return int(each[0].shape[1]), takes_batches
+
+
+def _showing(graph: bytes, value: str) -> bytes:
+    """The graph with one of its values as a further output."""
+    import onnx
+
+    model = onnx.load_from_string(graph)
+    model.graph.output.append(onnx.ValueInfoProto(name=value))
+    return bytes(model.SerializeToString())
+
+
+def _describes_both(
+    engine: GraphEngine, pixels: NDArray[np.uint8], each: Sequence[NDArray[np.float32]]
+) -> bool:
+    """Whether two images at once give what they give alone: tracing may fix their number at 1."""
+    try:
+        both = engine.describe(pixels)
+    except Exception:  # As in `_tried`.
+        return False
+    wanted = np.concatenate(each)
+    return both.shape == wanted.shape and bool(np.allclose(both, wanted, atol=1e-2))
+
+
+def _check_descriptors(
+    each: Sequence[NDArray[np.float32]], shape: tuple[int, ...], name: str
+) -> None:
+    """Refuse what is no descriptor of an image.
+
+    Raises:
+        WeightsError: a feature map or tokens, numbers that are not finite, or always the same.
+    """
+    if len(shape) < 2 or shape[0] != 1 or sum(side != 1 for side in shape[1:]) > 1:
         raise WeightsError(
             f'{name}: expected one descriptor (1, D) for one image, found an output of shape '
-            f'{found.shape}; export the network with its pooling, or name another output in the '
+            f'{shape}; export the network with its pooling, or name another output in the '
             'JSON file beside it'
         )
-    return int(found.shape[1])
+    if not all(np.isfinite(found).all() for found in each):
+        raise WeightsError(
+            f'{name}: expected descriptors of finite numbers, found NaN or infinity; export the '
+            'network in float32, or correct mean and std'
+        )
+    if np.abs(each[0] - each[1]).max() < _SAME:
+        raise WeightsError(
+            f'{name}: expected descriptors that depend on the image, found the same for a black '
+            'image and for noise; name another output in the JSON file beside it, or correct mean '
+            'and std'
+        )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition('\n')[0][:200]
 
 
 def _onnx_model(path: Path, settings: dict[str, Any]) -> StoredModel:
@@ -132,8 +215,9 @@ def _onnx_model(path: Path, settings: dict[str, Any]) -> StoredModel:
     written = {**_beside(path), **settings}
     output = str(written.pop('output', ''))
     title = str(written.pop('name', path.stem))
-    source, takes_batches, height_px, width_px = _input_of(model, path)
-    size = {'width_px': width_px, 'height_px': height_px}
+    source = _input_of(model, path)
+    target = _output_of(model, output, path)
+    size = {'width_px': source.width_px, 'height_px': source.height_px}
     for key, value in size.items():
         if value and written.get(key, value) != value:
             raise ConfigError(
@@ -142,11 +226,15 @@ def _onnx_model(path: Path, settings: dict[str, Any]) -> StoredModel:
             )
     unknown = {key: value for key, value in size.items() if value and key not in written}
     preprocessing = _preprocessing({**unknown, **written}, path)
-    graph = _taking_pixels(
-        model, source, _output_of(model, output, path), preprocessing, takes_batches=takes_batches
+    graph = _taking_pixels(model, source, target, preprocessing, path)
+    return graph_model(
+        graph,
+        preprocessing,
+        title,
+        f'ONNX file {path.name} of the user, made elsewhere',
+        takes_batches=source.takes_batches,
+        raw=_their_name(target),
     )
-    provenance = f'ONNX file {path.name} of the user, made elsewhere'
-    return graph_model(graph, preprocessing, title, provenance, takes_batches=takes_batches)
 
 
 def _read_onnx(path: Path) -> Any:
@@ -163,7 +251,7 @@ def _read_onnx(path: Path) -> Any:
     except Exception as error:  # protobuf, ONNX and the file system each have their own.
         raise WeightsError(
             f'{path}: expected an ONNX network, found something else or a damaged one '
-            f'({str(error).splitlines()[0][:200]}); export it again'
+            f'({_first_line(error)}); export it again, and keep files with its weights beside it'
         ) from error
     if _opset(model) < _LEAST_OPSET:
         raise WeightsError(
@@ -200,8 +288,26 @@ def _preprocessing(written: Mapping[str, Any], path: Path) -> PreprocessingConfi
     return PreprocessingConfig.from_dict(dict(written))
 
 
-def _input_of(model: Any, path: Path) -> tuple[str, bool, int, int]:
-    """Name, whether any B goes, h and w (0 where any goes) of the input, images (B, 3, h, w)."""
+@dataclass(frozen=True)
+class _Input:
+    """The images that a foreign network takes, (B, 3, h, w).
+
+    Attributes:
+        name: of the value.
+        element_type: of `onnx.TensorProto.DataType`: float32 or float16.
+        takes_batches: whether any B goes, as far as the graph states.
+        height_px: h, 0 where any goes.
+        width_px: w, 0 where any goes.
+    """
+
+    name: str
+    element_type: int
+    takes_batches: bool
+    height_px: int
+    width_px: int
+
+
+def _input_of(model: Any, path: Path) -> _Input:
     constants = {item.name for item in model.graph.initializer}
     inputs = [item for item in model.graph.input if item.name not in constants]
     shapes = {item.name: _shape(item) for item in inputs}
@@ -210,16 +316,20 @@ def _input_of(model: Any, path: Path) -> tuple[str, bool, int, int]:
             f'{path}: expected one input, images (B, 3, h, w), found {shapes or "none"}; export '
             'the network for images alone'
         )
-    batch, channels, height_px, width_px = shapes[inputs[0].name]
-    is_float = inputs[0].type.tensor_type.elem_type == 1
-    if channels not in (0, 3) or batch not in (0, 1) or not is_float:
+    name = inputs[0].name
+    batch, channels, height_px, width_px = shapes[name]
+    element_type = int(inputs[0].type.tensor_type.elem_type)
+    is_last = width_px == 3 and channels != 3
+    is_float = element_type in (_FLOAT, _FLOAT16)
+    if channels not in (0, 3) or batch not in (0, 1) or not is_float or is_last:
+        kind = _TYPES.get(element_type, f'ONNX type {element_type}')
+        found = f'{kind} ({", ".join(str(side or "any") for side in shapes[name])})'
         raise WeightsError(
-            f'{path}: expected float32 images (B, 3, h, w), found '
-            f'{(batch, channels, height_px, width_px)} of ONNX type '
-            f'{inputs[0].type.tensor_type.elem_type}; export it with that input, for one image or '
+            f'{path}: expected float32 images (B, 3, h, w), found {found}'
+            f'{", channels last" if is_last else ""}; export it with that input, for one image or '
             'any number of them'
         )
-    return inputs[0].name, batch == 0, height_px, width_px
+    return _Input(name, element_type, batch == 0, height_px, width_px)
 
 
 def _shape(value: Any) -> tuple[int, ...]:
@@ -241,63 +351,100 @@ def _output_of(model: Any, wanted: str, path: Path) -> str:
 
 
 def _opset(model: Any) -> int:
-    return int(next(o.version for o in model.opset_import if o.domain in ('', 'ai.onnx')))
+    return int(next((o.version for o in model.opset_import if o.domain in ('', 'ai.onnx')), 0))
 
 
 def _taking_pixels(
-    model: Any, source: str, output: str, config: PreprocessingConfig, *, takes_batches: bool
+    model: Any, source: _Input, output: str, config: PreprocessingConfig, path: Path
 ) -> bytes:
     """The network behind its normalisation, and in front of that to unit norm."""
     from onnx import TensorProto, helper, numpy_helper
 
-    graph, opset = model.graph, _opset(model)
+    graph = model.graph
+    _give_way(graph)
     scale, offset = scale_and_offset(config)
     constants = {'scale': scale, 'offset': offset, 'least': np.array([1e-12], np.float32)}
     constants['axes'] = np.array([1], np.int64)
     for name, values in constants.items():
         graph.initializer.append(numpy_helper.from_array(values, _PREFIX + name))
-    before = [
-        _node(helper, 'Cast', ['pixels'], 'float', to=TensorProto.FLOAT),
-        _node(helper, 'Mul', ['float', 'scale'], 'scaled'),
-        _node(helper, 'Add', ['scaled', 'offset'], 'normalised'),
-        helper.make_node('Transpose', [_PREFIX + 'normalised'], [source], perm=[0, 3, 1, 2]),
+    nodes = [
+        *_before(_their_name(source.name), source.element_type),
+        *graph.node,
+        *_after(_their_name(output), _opset(model)),
     ]
-    summed = {'axes': [1]} if opset < 13 else {}
-    terms = ['squared'] if opset < 13 else ['squared', 'axes']
-    after = [
-        helper.make_node('Flatten', [output], [_PREFIX + 'flat'], axis=1),
-        _node(helper, 'Mul', ['flat', 'flat'], 'squared'),
-        _node(helper, 'ReduceSum', terms, 'sum', keepdims=1, **summed),
-        _node(helper, 'Sqrt', ['sum'], 'length'),
-        _node(helper, 'Max', ['length', 'least'], 'divisor'),
-        helper.make_node('Div', [_PREFIX + 'flat', _PREFIX + 'divisor'], ['descriptor']),
-    ]
-    if output == 'descriptor':
-        _rename(graph, output, _PREFIX + 'raw')
-        after[0].input[0] = _PREFIX + 'raw'
-    nodes = [*before, *graph.node, *after]
     del graph.node[:]
     graph.node.extend(nodes)
-    kept = [item for item in graph.input if item.name != source]
+    kept = [item for item in graph.input if item.name != _their_name(source.name)]
     del graph.input[:]
-    batch = 'batch' if takes_batches else 1
+    batch = 'batch' if source.takes_batches else 1
     shape = [batch, config.height_px, config.width_px, 3]
     graph.input.extend([helper.make_tensor_value_info('pixels', TensorProto.UINT8, shape), *kept])
     del graph.output[:]
     described = helper.make_tensor_value_info('descriptor', TensorProto.FLOAT, [batch, None])
     graph.output.append(described)
-    return bytes(model.SerializeToString(deterministic=True))
+    # What an exporter noted of shapes need not hold for this size.
+    del graph.value_info[:]
+    try:
+        return bytes(model.SerializeToString(deterministic=True))
+    except Exception as error:  # Of protobuf, which has several.
+        raise WeightsError(
+            f'{path}: expected a network of at most {_MAX_BYTES // 10**6} MB, which a map can '
+            f'hold, found one that is larger ({_first_line(error)}); export a smaller one'
+        ) from error
 
 
-def _node(helper: Any, kind: str, inputs: list[str], output: str, **settings: Any) -> Any:
+def _before(source: str, element_type: int) -> list[Any]:
+    """Pixels to normalised images (B, 3, h, w)."""
+    from onnx import helper
+
+    return [
+        _node('Cast', ['pixels'], 'float', to=_FLOAT),
+        _node('Mul', ['float', 'scale'], 'scaled'),
+        _node('Add', ['scaled', 'offset'], 'normalised'),
+        _node('Cast', ['normalised'], 'typed', to=element_type),
+        helper.make_node('Transpose', [_PREFIX + 'typed'], [source], perm=[0, 3, 1, 2]),
+    ]
+
+
+def _after(output: str, opset: int) -> list[Any]:
+    """The network's output, in whatever precision, to descriptors of unit norm."""
+    from onnx import helper
+
+    summed = {'axes': [1]} if opset < 13 else {}
+    terms = ['squared'] if opset < 13 else ['squared', 'axes']
+    return [
+        helper.make_node('Flatten', [output], [_PREFIX + 'flattened'], axis=1),
+        _node('Cast', ['flattened'], 'flat', to=_FLOAT),
+        _node('Mul', ['flat', 'flat'], 'squared'),
+        _node('ReduceSum', terms, 'sum', keepdims=1, **summed),
+        _node('Sqrt', ['sum'], 'length'),
+        _node('Max', ['length', 'least'], 'divisor'),
+        helper.make_node('Div', [_PREFIX + 'flat', _PREFIX + 'divisor'], ['descriptor']),
+    ]
+
+
+def _node(kind: str, inputs: list[str], output: str, **settings: Any) -> Any:
+    from onnx import helper
+
     names = [name if name == 'pixels' else _PREFIX + name for name in inputs]
     return helper.make_node(kind, names, [_PREFIX + output], **settings)
 
 
-def _rename(graph: Any, old: str, new: str) -> None:
-    """Rename a value everywhere in a graph."""
+def _their_name(name: str) -> str:
+    """The name of a value of the foreign network, which leaves ours free."""
+    is_ours = name in _OUR_NAMES or name.startswith(_PREFIX)
+    return _THEIR_PREFIX + name if is_ours else name
+
+
+def _give_way(graph: Any) -> None:
+    """Rename values whose names are those of what is added, in the bodies of If and Loop, too."""
+    for item in (*graph.input, *graph.output, *graph.initializer):
+        item.name = _their_name(item.name)
+    for item in graph.sparse_initializer:
+        item.values.name = _their_name(item.values.name)
     for node in graph.node:
         for values in (node.input, node.output):
-            for number, name in enumerate(values):
-                if name == old:
-                    values[number] = new
+            values[:] = [_their_name(name) for name in values]
+        for attribute in node.attribute:
+            for body in [attribute.g] if attribute.HasField('g') else attribute.graphs:
+                _give_way(body)

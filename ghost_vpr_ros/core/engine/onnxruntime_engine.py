@@ -56,6 +56,10 @@ class OnnxRuntimeEngine(GraphEngine):
         found: list[NDArray[np.float32]] = self._session.run(list(outputs), {'pixels': pixels})
         return found
 
+    def value(self, name: str, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Any other output of the graph, by its name."""
+        return self._run((name,), pixels)[0]
+
     def close(self) -> None:
         """Free the session."""
         self._session = None

@@ -38,7 +38,10 @@ class _Describer(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         x = (pixels.float() * self.scale + self.offset).permute(0, 3, 1, 2)
-        return nn.functional.normalize(self.network(x).flatten(1), dim=1)
+        features = self.network(x)
+        if features.ndim == 4:  # Some have their pooling in the classifier (SqueezeNet, MaxViT).
+            features = features.mean((2, 3))
+        return nn.functional.normalize(features, dim=1)
 
 
 def torchvision_model(name: str, settings: dict[str, Any]) -> StoredModel:
@@ -80,13 +83,15 @@ def _network(name: str) -> tuple[nn.Module, Any]:
             'that name; see torchvision.models.list_models()'
         )
     weights = models.get_model_weights(name).DEFAULT
-    network = models.get_model(name, weights=None)
+    file = _file_of(name, weights.url)
     try:
-        network.load_state_dict(torch.load(_file_of(name, weights.url), weights_only=True))
-    except (RuntimeError, ValueError) as error:
+        # The builder reads the file that is there, and knows what else goes with it: names of
+        # earlier versions (DenseNet), inputs in another range (GoogLeNet, Inception).
+        network = models.get_model(name, weights=weights)
+    except Exception as error:  # Of PyTorch, of archives and of what they hold.
         raise WeightsError(
-            f'{_file_of(name, weights.url)}: expected the weights of {name}, found others or a '
-            f'damaged file ({str(error).splitlines()[0]}); fetch {weights.url} again'
+            f'{file}: expected the weights of {name}, found others or a damaged file '
+            f'({str(error).strip().partition(chr(10))[0]}); fetch {weights.url} again'
         ) from error
     return _without_head(network, name).eval(), weights
 

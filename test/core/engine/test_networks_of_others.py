@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ghost_vpr_ros.core.config.engine import EngineConfig
-from ghost_vpr_ros.core.engine import create_engine
+from ghost_vpr_ros.core.engine import create_engine, networks_of_others
 from ghost_vpr_ros.core.engine.networks_of_others import is_of_others, stored_model
 from ghost_vpr_ros.core.errors import ConfigError, DeviceError, WeightsError
 from ghost_vpr_ros.core.model.weights import load_network
@@ -23,20 +23,45 @@ SIZE = 32
 WEIGHTS = np.random.default_rng(0).standard_normal((5, 3, 8, 8)).astype(np.float32)
 
 
-def write_network(path, batch='n', size=SIZE, opset=17, pooled=True, outputs=('out',)):
+def write_network(
+    path,
+    batch='n',
+    size=SIZE,
+    opset=17,
+    outputs=('out',),
+    kind=TensorProto.FLOAT,
+    shape=None,
+    last=(),
+    names=('image', 'map'),
+):
     """A convolution whose mean over the image is a descriptor (B, 5), not of unit norm."""
-    image = helper.make_tensor_value_info('image', TensorProto.FLOAT, [batch, 3, size, size])
-    nodes = [helper.make_node('Conv', ['image', 'w'], ['map'], strides=[8, 8])]
-    if pooled:
-        nodes.append(helper.make_node('GlobalAveragePool', ['map'], ['mean']))
-        nodes.append(helper.make_node('Flatten', ['mean'], ['out'], axis=1))
-    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs]
-    constants = [numpy_helper.from_array(WEIGHTS, 'w')]
+    source, features = names
+    sides = shape or [batch, 3, size, size]
+    image = helper.make_tensor_value_info(source, kind, sides)
+    nodes = [
+        helper.make_node('Conv', [source, 'w'], [features], strides=[8, 8]),
+        helper.make_node('GlobalAveragePool', [features], ['mean']),
+        helper.make_node('Flatten', ['mean'], ['out'], axis=1),
+        *last,
+    ]
+    values = [helper.make_tensor_value_info(name, kind, None) for name in outputs]
+    numbers = WEIGHTS.astype(helper.tensor_dtype_to_np_dtype(kind))
+    constants = [numpy_helper.from_array(numbers, 'w')]
+    constants.append(numpy_helper.from_array(np.array([1, 5]), 'single'))
+    constants.append(numpy_helper.from_array(np.array([1, 80]), 'cells'))
     graph = helper.make_graph(nodes, 'tiny', [image], values, constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', opset)])
     model.ir_version = 8
     path.write_bytes(model.SerializeToString())
     return path
+
+
+def describe(model, images, **engine):
+    pixels = np.concatenate([pixel_batch(image, model.preprocessing) for image in images])
+    runner = create_engine(model, EngineConfig(**engine))
+    found = runner.describe(pixels)
+    runner.close()
+    return found
 
 
 def expected(image, preprocessing):
@@ -54,19 +79,89 @@ def network(tmp_path):
 
 
 @pytest.mark.parametrize('engine', ['onnxruntime', 'openvino'])
-@pytest.mark.parametrize('opset', [11, 17])
+@pytest.mark.parametrize('opset', [11, 13, 20])
 @pytest.mark.parametrize('batch', ['n', 1])
 def test_it_describes_pictures_as_worked_out_by_hand(tmp_path, engine, opset, batch):
     pytest.importorskip(engine)
     model = stored_model(write_network(tmp_path / 'tiny.onnx', batch=batch, opset=opset))
     assert (model.descriptor_dim, model.description.takes_batches) == (5, batch == 'n')
-    runner = create_engine(model, EngineConfig(engine=engine))
     images = pictures(3)
-    pixels = np.concatenate([pixel_batch(image, model.preprocessing) for image in images])
-    found = runner.describe(pixels)
-    runner.close()
+    found = describe(model, images, engine=engine)
     wanted = [expected(image, model.preprocessing) for image in images]
     assert found == pytest.approx(np.array(wanted), abs=1e-4)
+
+
+@pytest.mark.parametrize('engine', ['onnxruntime', 'openvino'])
+def test_a_network_in_float16_describes_as_well(tmp_path, engine):
+    pytest.importorskip(engine)
+    model = stored_model(write_network(tmp_path / 'half.onnx', kind=TensorProto.FLOAT16))
+    image = pictures(1)[0]
+    found = describe(model, [image], engine=engine)
+    assert found[0] == pytest.approx(expected(image, model.preprocessing), abs=0.01)
+
+
+@pytest.mark.parametrize('names', [('pixels', 'descriptor'), ('ghost_vpr/float', 'ghost_vpr/sum')])
+def test_its_values_may_have_the_names_that_ours_have(tmp_path, names):
+    model = stored_model(write_network(tmp_path / 'same.onnx', names=names))
+    image = pictures(1)[0]
+    found = describe(model, [image], engine='onnxruntime')
+    assert found[0] == pytest.approx(expected(image, model.preprocessing), abs=1e-4)
+
+
+def test_a_network_whose_reshape_fixes_one_image_gets_them_one_by_one(tmp_path):
+    last = [helper.make_node('Reshape', ['out', 'single'], ['one'])]
+    model = stored_model(write_network(tmp_path / 'traced.onnx', outputs=('one',), last=last))
+    assert not model.description.takes_batches
+    assert describe(model, pictures(3)).shape == (3, 5)
+
+
+def test_weights_in_a_file_beside_it_are_taken_along_and_missed(tmp_path, network):
+    path = tmp_path / 'outside.onnx'
+    onnx.save_model(
+        onnx.load(network),
+        path,
+        save_as_external_data=True,
+        location='outside.data',
+        size_threshold=0,
+    )
+    model = stored_model(path)
+    (tmp_path / 'outside.data').unlink()
+    assert 'keep files with its weights beside it' in refused(path)
+    image = pictures(1)[0]
+    wanted = expected(image, model.preprocessing)
+    assert describe(model, [image])[0] == pytest.approx(wanted, abs=1e-4)
+
+
+def test_what_is_no_descriptor_is_refused(tmp_path):
+    def of(name, **network):
+        return refused(write_network(tmp_path / f'{name}.onnx', **network))
+
+    assert 'found an output of shape (1, 5, 4, 4)' in of('map', outputs=('map',))
+    same = [helper.make_node('Sub', ['out', 'out'], ['same'])]
+    assert 'depend on the image' in of('same', outputs=('same',), last=same)
+    infinite = [helper.make_node('Div', ['same', 'same'], ['nan'])]
+    assert 'found NaN' in of('nan', outputs=('nan',), last=[*same, *infinite])
+
+
+def test_other_inputs_are_refused_with_what_they_are(tmp_path):
+    def of(name, **network):
+        return refused(write_network(tmp_path / f'{name}.onnx', **network))
+
+    assert 'found float32 (any, 32, 32, 3), channels last;' in of('last', shape=['n', 32, 32, 3])
+    assert 'found float32 (any, any, any, 3), channels' in of('free', shape=['n', 'h', 'w', 3])
+    assert 'found float64 (any, 3, 32, 32);' in of('double', kind=TensorProto.DOUBLE)
+
+
+def test_a_size_that_it_does_not_run_on_is_told(tmp_path):
+    last = [helper.make_node('Reshape', ['map', 'cells'], ['flat'])]
+    network = write_network(tmp_path / 'free.onnx', size=None, outputs=('flat',), last=last)
+    with pytest.raises(WeightsError, match='correct width_px and height_px'):
+        stored_model(network, {'width_px': 64, 'height_px': 32})
+
+
+def test_what_no_map_can_hold_is_refused(network, monkeypatch):
+    monkeypatch.setattr(networks_of_others, '_MAX_BYTES', 1000)
+    assert 'expected a network of at most' in refused(network)
 
 
 def test_it_is_one_file_that_is_read_again(network, tmp_path):
@@ -148,6 +243,24 @@ def test_torchvision_downloads_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv('TORCH_HOME', str(tmp_path))
     assert 'nothing is downloaded at run time; fetch https://' in refused('torchvision:resnet18')
     assert 'found none of that name' in refused('torchvision:resnet1')
+
+
+def test_damaged_weights_of_torchvision_are_told(tmp_path, monkeypatch):
+    models = pytest.importorskip('torchvision.models')
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path))
+    file = models.ShuffleNet_V2_X0_5_Weights.DEFAULT.url.rpartition('/')[2]
+    (tmp_path / 'hub' / 'checkpoints').mkdir(parents=True)
+    (tmp_path / 'hub' / 'checkpoints' / file).write_bytes(b'cut')
+    assert 'found others or a damaged file' in refused('torchvision:shufflenet_v2_x0_5')
+
+
+def test_features_that_torchvision_pools_in_its_classifier_are_averaged():
+    torch = pytest.importorskip('torch')
+    from ghost_vpr_ros.core.config.model import PreprocessingConfig
+    from ghost_vpr_ros.core.engine.torchvision_graph import _Describer
+
+    describer = _Describer(torch.nn.Conv2d(3, 5, 8), PreprocessingConfig())
+    assert describer(torch.zeros(2, 32, 32, 3, dtype=torch.uint8)).shape == (2, 5)
 
 
 def test_torchvision_runs_without_its_classifier(tmp_path, monkeypatch):
