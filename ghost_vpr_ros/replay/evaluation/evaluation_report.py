@@ -112,7 +112,10 @@ def latency_picture(metrics: Mapping[str, Any]) -> list[Picture]:
     if not latency:
         return []
     total = sum(stage['p50'] for stage in latency.values())
-    caption = f'{total:.0f} ms for an image, the medians of all stages added up.'
+    caption = (
+        'The median and the 95th percentile of each stage. '
+        f'{total:.0f} ms for an image, the medians of all stages added up.'
+    )
     return [Picture('Time of an image', latency_plot(latency, ''), caption)]
 
 

@@ -162,7 +162,9 @@ def reliability_plot(
     axes.set_ylabel('share of right answers')
     axes.set_xlim(0, 1.01)
     axes.set_ylim(0, 1.03)
-    axes.legend(loc='upper left', frameon=False, fontsize=9)
+    axes.legend(
+        loc='upper center', bbox_to_anchor=(0.5, -0.14), ncols=3, frameon=False, fontsize=9
+    )
     return figure
 
 
@@ -222,7 +224,7 @@ def latency_plot(latency_ms: Mapping[str, Mapping[str, float]], title: str) -> F
     for stage in stages:
         median, high = latency_ms[stage]['p50'], latency_ms[stage]['p95']
         axes.annotate(
-            f'{median:.1f}',
+            f'{median:.1f} / {high:.1f}',
             (high, stage),
             xytext=(4, 0),
             textcoords='offset points',
@@ -230,7 +232,7 @@ def latency_plot(latency_ms: Mapping[str, Mapping[str, float]], title: str) -> F
             fontsize=9,
         )
     axes.invert_yaxis()
-    axes.margins(x=0.12)
+    axes.margins(x=0.2)
     axes.set_xlabel('milliseconds of one image')
     axes.legend(
         loc='upper center', bbox_to_anchor=(0.5, -0.18), ncols=2, frameon=False, fontsize=9

@@ -2,10 +2,12 @@
 
 import re
 
+import numpy as np
 import pytest
 
 from ghost_vpr_ros.replay.evaluation import html_report
 from ghost_vpr_ros.replay.evaluation.evaluation_report import write_evaluation
+from ghost_vpr_ros.replay.evaluation.match_sheet import Tile, TileMark
 from test.replay.evaluations import evaluation_of
 
 
@@ -58,3 +60,12 @@ def test_many_answers_are_thinned_out_but_wrong_ones_stay(monkeypatch):
     monkeypatch.setattr(html_report, 'MOST_ROWS', 3)
     assert html_report.listed_rows(9, [5]) == [0, 4, 5, 8]
     assert html_report.listed_rows(2) == [0, 1]
+
+
+def test_names_break_at_their_folders(tmp_path):
+    tile = Tile(np.zeros((6, 8, 3), np.uint8), ('0.9', 'a<b/c.jpg'), TileMark.RIGHT)
+    sheet = html_report.Sheet('Matches', [[tile]])
+    html_report.write_report(
+        html_report.Report('title', ['headline'], [], [sheet], [], {}, 0, {}), tmp_path / 'a.html'
+    )
+    assert '<span>a&lt;b/<wbr>c.jpg</span>' in (tmp_path / 'a.html').read_text()
