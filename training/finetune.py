@@ -6,16 +6,18 @@ python -m training.finetune photos --queries-where time=180000..055959 --out my.
 
 Part of the area, with a margin around it, is held out: nothing of it is trained on, and recall
 there before and after decides. Where nothing got better the file holds the weights as they were,
-and the first line of the output states which.
+and the first line of the output states which. After an interruption the same command goes on.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import copy
+import fcntl
+import shutil
 import sys
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -196,10 +198,39 @@ def _right_at_1(
     return right
 
 
+@contextlib.contextmanager
+def _work_folder(out: Path) -> Iterator[Path]:
+    """Where descriptors are kept until the result is written; an interrupted run leaves them.
+
+    Raises:
+        OutputError: another run is writing the same result.
+    """
+    folder, is_done = out.parent / f'.{out.name}.finetune', False
+    folder.mkdir(exist_ok=True)
+    with (folder / 'lock').open('ab') as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise OutputError(
+                f'{out}: another run is writing it; wait for that one, or name another file'
+            ) from error
+        try:
+            yield folder
+            is_done = True
+        finally:
+            if is_done or not any(folder.glob('*.npy')):
+                shutil.rmtree(folder)
+
+
 def _run(args: argparse.Namespace) -> str:
+    check_writable(args.out.parent)
+    with _work_folder(args.out) as folder:
+        return _fit_and_write(args, folder)
+
+
+def _fit_and_write(args: argparse.Namespace, folder: Path) -> str:
     if args.out.exists():
         raise OutputError(f'{args.out}: exists already and is not changed; name another')
-    check_writable(args.out.parent)
     model = load_model(args.weights)
     places = open_place_set(data_config(args))
     tuples = config_from(args, TupleConfig)
@@ -211,12 +242,11 @@ def _run(args: argparse.Namespace) -> str:
         )
     held_out(places, tuples.negative_distance_m)
     weak_labels(places, tuples)
-    with tempfile.TemporaryDirectory(prefix='.finetune-', dir=args.out.parent) as folder:
-        descriptors = unwhitened_descriptors(
-            model, places.frames, places.name, Path(folder), ScheduleConfig(), args.device
-        )
-        config = config_from(args, ProjectionConfig)
-        result, outcome = finetune(model.cpu(), places, descriptors, tuples, config, args.seed)
+    descriptors = unwhitened_descriptors(
+        model, places.frames, places.name, folder, ScheduleConfig(), args.device
+    )
+    config = config_from(args, ProjectionConfig)
+    result, outcome = finetune(model.cpu(), places, descriptors, tuples, config, args.seed)
     save_model(result, args.out, half=True)
     return f'{outcome.sentence()}\n{args.out}: {result.name}\n'
 

@@ -1,5 +1,6 @@
 """Fine-tuning: what is held out, what is learned, and that nothing worse is ever kept."""
 
+import fcntl
 from pathlib import Path
 
 import numpy as np
@@ -138,3 +139,37 @@ def test_the_command_writes_weights_and_states_what_it_did(
     assert load_model(out).config.descriptor_dim == 6
     assert main([*command, *distances, '--out', str(out)]) == 1
     assert 'exists already' in capsys.readouterr().err
+    assert not list(tmp_path.glob('.*'))
+
+
+def test_an_interrupted_run_goes_on_with_its_descriptors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_places(tmp_path / 'places')
+    save_model(tiny_model(descriptor_dim=6), tmp_path / 'start.safetensors')
+    out = tmp_path / 'mine.safetensors'
+    command = [str(tmp_path / 'places'), '--weights', str(tmp_path / 'start.safetensors')]
+    command += ['--positive-distance-m', '7', '--negative-distance-m', '8', '--out', str(out)]
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr('training.finetune.train_projection', interrupt)
+        assert main([*command, '--steps', '3']) == 130
+    assert list(tmp_path.glob('.*')) == [tmp_path / '.mine.safetensors.finetune']
+    # Nothing is described again.
+    monkeypatch.setattr('training.head.unwhitened.Describer.__call__', interrupt)
+    assert main([*command, '--steps', '3']) == 0
+    assert out.is_file() and not list(tmp_path.glob('.*'))
+
+
+def test_two_runs_do_not_write_one_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / '.mine.safetensors.finetune'
+    folder.mkdir()
+    with (folder / 'lock').open('wb') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert main([str(tmp_path), '--out', str(tmp_path / 'mine.safetensors')]) == 1
+    assert 'another run is writing it' in capsys.readouterr().err
