@@ -13,6 +13,7 @@ from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from ghost_vpr_ros.core.geodesy import WHY_NO_FIX
+from ghost_vpr_ros.core.map.reader import MapReader
 from ghost_vpr_ros.core.stamps import TWO_CLOCKS_S, span_text
 from ghost_vpr_ros.ros.node_statistics import Recent
 
@@ -144,6 +145,15 @@ def problems_of_clocks(newest: Newest, now_ns: int, *, is_simulated: bool) -> li
             )
             found.append(Problem(DiagnosticStatus.WARN, sentence))
     return found
+
+
+def problems_of_map(place_map: MapReader) -> list[Problem]:
+    """The file was moved or replaced under the node, which answers from what it has opened."""
+    change = place_map.change_of_file()
+    if not change:
+        return []
+    sentence = f'{change}; answers are still those of the earlier map: configure the node again'
+    return [Problem(DiagnosticStatus.WARN, sentence)]
 
 
 def problems_of_topic(node: Node, subscription: Subscription, silent_s: float) -> list[Problem]:

@@ -24,6 +24,7 @@ from ghost_vpr_ros.ros.health import (
     Problem,
     problems_of_clocks,
     problems_of_images,
+    problems_of_map,
     problems_of_positions,
     problems_of_topic,
     summary,
@@ -255,7 +256,7 @@ class PlaceRecognitionNode(LifecycleNode):
                 throttle_duration_sec=LOG_PERIOD_S,
             )
         of_streams = [*problems_of_images(recent), *problems_of_positions(recent)]
-        return [*of_streams, *of_topic, *of_clocks]
+        return [*of_streams, *of_topic, *of_clocks, *problems_of_map(self._loaded.place_map)]
 
 
 def image_qos() -> QoSProfile:

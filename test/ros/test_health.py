@@ -16,6 +16,7 @@ from ghost_vpr_ros.ros.health import (
     Stamp,
     problems_of_clocks,
     problems_of_images,
+    problems_of_map,
     problems_of_positions,
     problems_of_topic,
     summary,
@@ -92,6 +93,13 @@ def test_clocks_that_do_not_fit_are_told(newest, now_ns, is_simulated, text) -> 
     found = problems_of_clocks(newest, now_ns, is_simulated=is_simulated)
     assert text in summary(found).sentence
     assert len(found) == bool(text)
+
+
+def test_a_map_that_was_moved_under_the_node_is_told() -> None:
+    assert problems_of_map(SimpleNamespace(change_of_file=lambda: '')) == []
+    (found,) = problems_of_map(SimpleNamespace(change_of_file=lambda: 'a.map: moved'))
+    assert found.level == WARN
+    assert found.sentence.endswith('those of the earlier map: configure the node again')
 
 
 class FakeNode:

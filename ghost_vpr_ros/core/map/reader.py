@@ -20,7 +20,7 @@ from ghost_vpr_ros.core.geodesy import LocalFrame
 from ghost_vpr_ros.core.map.calibration_table import read_calibration
 from ghost_vpr_ros.core.map.cells import StoredCells, read_cells
 from ghost_vpr_ros.core.map.checksums import changed_among, has_checksums, is_view_intact
-from ghost_vpr_ros.core.map.file import explained
+from ghost_vpr_ros.core.map.file import FileInPlace, explained
 from ghost_vpr_ros.core.map.frame import MapFrame
 from ghost_vpr_ros.core.map.schema import (
     SELECT_KEYFRAMES,
@@ -140,6 +140,7 @@ class MapReader:
         self.damaged_keyframes, self.damaged_views, self.is_unclosed = 0, 0, False
         self.has_checksums = has_checksums(connection)
         self._connection = connection
+        self._place = FileInPlace(path)
         self._lock = threading.RLock()
         with explained(path):
             model = read_model(connection, path)
@@ -214,6 +215,17 @@ class MapReader:
         """Whether keyframes can be added."""
         return False
 
+    def change_of_file(self) -> str:
+        """A sentence where the file was moved, replaced or cut off since it was opened; or empty.
+
+        What was opened is still read: a node answers from it until it is configured again.
+        """
+        try:
+            self._place.check()
+        except sqlite3.OperationalError as error:
+            return f'{self.path}: {error} after it was opened'
+        return ''
+
     @property
     def warnings(self) -> list[str]:
         """Warnings about the file for users of the map, a sentence each."""
@@ -272,6 +284,7 @@ class MapReader:
         Raises:
             MapError: the map has no keyframe of this id.
         """
+        self._check_identity()
         rows = self._all(
             'SELECT jpeg FROM keyframes LEFT JOIN views USING (keyframe_id) WHERE keyframe_id = ?',
             (int(keyframe_id),),
@@ -289,6 +302,7 @@ class MapReader:
 
     def cells(self, keyframe_id: int) -> StoredCells | None:
         """The feature map of a keyframe, or None where it was not stored or is damaged."""
+        self._check_identity()
         with self._lock, explained(self.path):
             return read_cells(self._connection, int(keyframe_id))
 
@@ -425,6 +439,7 @@ class MapReader:
 
     def _chosen(self, sql: str, rows: NDArray[np.int64]) -> list[tuple[Any, ...]]:
         """The columns of rows (n,), in their order; the first one is the keyframe's id."""
+        self._check_identity()
         ids = self._ids_at(rows).tolist()
         found: dict[int, tuple[Any, ...]] = {}
         for start in range(0, len(ids), _MOST_AT_ONCE):
@@ -434,6 +449,15 @@ class MapReader:
         if not found.keys() >= set(ids):
             raise damaged(self.path, 'rows are missing')
         return [found[keyframe_id] for keyframe_id in ids]
+
+    def _check_identity(self) -> None:
+        """Is it still the same map? Another one, copied over an open file, has other keyframes.
+
+        Raises:
+            MapError: it is not.
+        """
+        if self._all('SELECT uuid FROM map') != [(self._uuid,)]:
+            raise MapError(f'{self.path} was replaced by another map; open it again')
 
     def _check(self, rows: NDArray[np.int64], *, blobs: bool) -> None:
         """Are rows (n,) of a very large map as they were written? Others were checked before.

@@ -261,3 +261,30 @@ def test_a_link_to_a_map_that_is_written_is_as_good_as_its_path(path, tmp_path):
     killed.symlink_to(tmp_path / 'killed.map')
     with PlaceMap.open(killed) as reader:
         assert len(reader) == 70
+
+
+def other_map(path, count):
+    with new_map(path) as place_map:
+        session = place_map.add_session('elsewhere')
+        for row, descriptor in enumerate(unit_rows(count, seed=1)):
+            place_map.add(session, row, descriptor, name=f'other {row}', view_jpeg=b'\xff\xd8')
+    return path
+
+
+@pytest.mark.parametrize('count', [30, 200])
+def test_a_map_that_was_copied_over_an_open_one_does_not_answer_for_it(path, count):
+    other = other_map(path.with_name('other.map'), count)
+    with PlaceMap.open(path) as place_map:
+        assert place_map.keyframes_at(np.array([3]))[0].name == '3.jpg'
+        shutil.copyfile(other, path)
+        for read in (lambda: place_map.keyframes_at(np.array([3])), lambda: place_map.view(4)):
+            with pytest.raises(MapError, match='replaced by another map; open it again'):
+                read()
+
+
+def test_a_map_that_was_replaced_by_name_is_told_and_answers_on(path):
+    with PlaceMap.open(path) as place_map:
+        assert place_map.change_of_file() == ''
+        other_map(path.with_name('other.map'), 30).replace(path)
+        assert 'was moved or removed after it was opened' in place_map.change_of_file()
+        assert place_map.keyframes_at(np.array([3]))[0].name == '3.jpg'
