@@ -7,15 +7,21 @@ it.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ghost_vpr_ros.cli.options import add_settings, add_where, config_from, where_from
-from ghost_vpr_ros.cli.progress import progress_bar
+from ghost_vpr_ros.cli.progress import progress_bar, say
 from ghost_vpr_ros.cli.sources import opened
 from ghost_vpr_ros.cli.table import add_json_option, print_result
 from ghost_vpr_ros.core.config.image import ImageConfig
+from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.replay.bags.topics import BagTopics
 from ghost_vpr_ros.replay.config import BagConfig
+
+if TYPE_CHECKING:
+    from ghost_vpr_ros.core.datatypes import Frame
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,5 +62,27 @@ def run(args: argparse.Namespace) -> int:
         'storage': config.storage,
         'stamps': 'of the source' if has_stamps else f'invented, {config.rate_hz:g} Hz',
     }
+    if not has_stamps:
+        _tell_speed(source.frames, config.rate_hz)
     print_result(result, args.json)
     return 0
+
+
+def _tell_speed(frames: Sequence[Frame], rate_hz: float) -> None:
+    """Print that the camera moves faster at this rate than the recogniser lets it."""
+    from ghost_vpr_ros.core.poses import travelled_m
+    from ghost_vpr_ros.replay.evaluation.ground_truth import has_position, horizontal_positions
+
+    placed = [frame for frame in frames if has_position(frame)]
+    kinds = {frame.geo is None for frame in placed}
+    if len(placed) < max(2, len(frames)) or len(kinds) > 1:
+        return
+    step_m = float(travelled_m(horizontal_positions(placed, [])[0])[-1]) / (len(placed) - 1)
+    fastest_m_s = RecognizerConfig().max_speed_m_s
+    if step_m * rate_hz > fastest_m_s:
+        say(
+            f'note: at {rate_hz:g} Hz the camera moves at {step_m * rate_hz:.0f} m/s, and answers '
+            f'that imply more than {fastest_m_s:g} m/s contradict each other; give the rate of '
+            f'the recording, such as --rate-hz {0.5 * fastest_m_s / step_m:.1g}, or replay with '
+            '--max-speed-m-s'
+        )

@@ -117,6 +117,18 @@ def test_make_bag_states_that_stamps_are_invented(program, folder, tmp_path):
     assert result['images'] == 8
 
 
+@pytest.mark.parametrize(('rate_hz', 'is_told'), [('10', True), ('1', False)])
+def test_make_bag_tells_of_a_rate_at_which_the_camera_would_race(
+    program, folder, tmp_path, rate_hz, is_told
+):
+    poses = tmp_path / 'poses.txt'
+    poses.write_text(''.join(f'1 0 0 0 0 1 0 0 0 0 1 {10 * n}\n' for n in range(8)))
+    options = ('--poses', poses, '--rate-hz', rate_hz)
+    outcome = program('make-bag', folder, tmp_path / 'bag', *options)
+    assert ('at 10 Hz the camera moves at 100 m/s' in outcome.err) is is_told
+    assert ('such as --rate-hz 0.8' in outcome.err) is is_told
+
+
 def test_keyframes_without_a_position_never_count_as_right(program, town, tmp_path):
     gappy = tmp_path / 'gappy.map'
     shutil.copy(town[1], gappy)
