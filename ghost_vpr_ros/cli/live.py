@@ -104,11 +104,13 @@ class LiveTable:
         if self._state != answer.state.value:
             self.end()
         self._state = answer.state.value
-        # A wrapped line could not be overwritten.
-        line = live_line(image, answer)[: shutil.get_terminal_size().columns - 1]
-        print(f'\r\x1b[K{line}' if sys.stdout.isatty() else line, end='', flush=True)
         self._is_open = True
-        if not sys.stdout.isatty():
+        if sys.stdout.isatty():
+            # A wrapped line could not be overwritten.
+            line = live_line(image, answer, shutil.get_terminal_size().columns - 1)
+            print(f'\r\x1b[K{line}', end='', flush=True)
+        else:
+            print(live_line(image, answer), end='', flush=True)
             self.end()
 
     def leave(self, text: str) -> None:
@@ -123,17 +125,21 @@ class LiveTable:
         self._is_open = False
 
 
-def live_line(image: str, answer: Hypothesis) -> str:
-    """The columns of `_HEADER`."""
+def live_line(image: str, answer: Hypothesis, width: int | None = None) -> str:
+    """The columns of `_HEADER`, in at most so many characters: names are known by their ends."""
     values = values_of(image, answer)
     cells = [
         '-' if values[name] is None else f'{values[name]:.3f}'
         for name in ('probability', 'min_probability')
     ]
-    said = values['missing'] or f'{values["session"]}/{values["keyframe"]}'
     took_ms = sum(answer.stage_ms.values())
     columns = f'{image[-24:]:<24} {values["state"]:<14} {cells[0]:>11} {cells[1]:>6}'
-    return f'{columns} {took_ms:>5.0f}  {said}'
+    columns += f' {took_ms:>5.0f}  '
+    if values['missing']:
+        return f'{columns}{values["missing"]}'[:width]
+    place = f'{values["session"]}/{str(values["keyframe"]).lstrip("/")}'
+    left = len(place) if width is None else max(width - len(columns), 0)
+    return f'{columns}{place[max(len(place) - left, 0) :]}'[:width]
 
 
 def values_of(image: str, answer: Hypothesis) -> dict[str, Any]:

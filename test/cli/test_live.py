@@ -52,3 +52,12 @@ def test_on_a_terminal_only_changes_of_the_state_leave_a_line(capsys, monkeypatc
     table.end()
     shown = [line.split('\r')[-1] for line in capsys.readouterr().out.split('\n')]
     assert [line.split()[1] for line in shown[1:] if line] == ['TENTATIVE', 'ACCEPTED']
+
+
+def test_on_a_narrow_terminal_a_place_is_shown_by_the_end_of_its_name():
+    found = answer(State.ACCEPTED, Reason.NONE)
+    whole = live_line('a', found)
+    narrow = live_line('a', found, len(whole) - 2)
+    assert len(narrow) == len(whole) - 2
+    assert narrow.split()[:5] == whole.split()[:5]
+    assert narrow[-3:] == whole[-3:]
