@@ -280,6 +280,9 @@ def packed_rows(
 
 def _check_size(header: ImageHeader, name: str, config: ImageConfig) -> None:
     """Refuse what would take more memory than the limit allows, before it is taken."""
+    if (header.width_px, header.height_px) == (1, 1):
+        # OpenCV 4.5 fails on it; web pages count their visitors by such.
+        raise ImageError(f'{name}: an image of one pixel shows no place; remove it')
     share = max(1.0, header.bytes_per_pixel / _MOST_BYTES_PER_PIXEL)
     if header.megapixels * share > config.max_image_megapixels:
         raise ImageError(

@@ -260,3 +260,10 @@ def test_a_webp_whose_end_is_zeros_is_refused() -> None:
     half = len(whole) // 2
     with pytest.raises(ImageError, match='the WebP is truncated'):
         decode_compressed(whole[:half] + bytes(len(whole) - half), 'half')
+
+
+def test_an_image_of_one_pixel_is_refused(tmp_path):
+    path = tmp_path / 'pixel.png'
+    path.write_bytes(cv2.imencode('.png', np.zeros((1, 1, 3), np.uint8))[1].tobytes())
+    with pytest.raises(ImageError, match='an image of one pixel shows no place; remove it'):
+        read_image(path)

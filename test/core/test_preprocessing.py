@@ -45,7 +45,7 @@ def test_an_image_of_the_right_size_keeps_every_pixel():
         (96, 20, cv2.INTER_AREA),
         (16, 20, cv2.INTER_LINEAR),
         (32, 20, cv2.INTER_LINEAR),
-        (1, 1, cv2.INTER_LINEAR),
+        (1, 2, cv2.INTER_LINEAR),
     ],
 )
 def test_other_sizes_are_resized_as_opencv_does(height, width, interpolation):
