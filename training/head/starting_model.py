@@ -36,7 +36,10 @@ from training.loop.schedule import ScheduleConfig
 from training.loop.trunk_memory import remember_trunk
 from training.trunk.backbone_weights import take_backbone_weights
 
-_TRUNK_SETTINGS = ('backbone', 'dilation', 'dilate', 'squeeze_excite')
+OF_TENSORS = ('backbone', 'squeeze_excite')
+"""What must agree for a trunk that is trained further: it adapts to other rates of dilation."""
+
+TRUNK_SETTINGS = (*OF_TENSORS, 'dilation', 'dilate')
 """What must agree although tensors of the same shapes would fit."""
 
 _REDUCTION_SETTINGS = ('crop_channels', 'reduced_channels', 'rows', 'join')
@@ -182,13 +185,21 @@ def _take_trunk(model: VprModel, given: VprModel, where: Path) -> None:
     model.backbone.load_state_dict(taken)
 
 
-def check_same_trunk(config: ModelConfig, given: VprModel, where: Path) -> None:
+def check_same_trunk(
+    config: ModelConfig, given: VprModel, where: Path, names: Sequence[str] = TRUNK_SETTINGS
+) -> None:
     """Check what must agree although tensors of the same shapes would fit.
+
+    Args:
+        config: the wanted architecture.
+        given: the weights that are to be taken over.
+        where: their file.
+        names: settings of the architecture that must be equal.
 
     Raises:
         WeightsError: the weights are of another architecture.
     """
-    for name in _TRUNK_SETTINGS:
+    for name in names:
         wanted, found = getattr(config, name), getattr(given.config, name)
         if wanted != found:
             raise WeightsError(

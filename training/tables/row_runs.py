@@ -108,8 +108,8 @@ def changed_settings(config: Config) -> dict[str, Any]:
 def _files_of(values: Mapping[str, Any]) -> list[str]:
     """Files and folders that these values name."""
     sets = [each for part in values.get('data', {}).values() for each in part]
-    semantics = values.get('semantics', {})
-    photos = [text.split()[1] for text in values.get('distillation', {}).get('photos', [])]
+    semantics, distillation = values.get('semantics', {}), values.get('distillation', {})
+    photos = [text.split()[1] for text in distillation.get('photos', [])]
     images = [text.split()[0] for text in values.get('whitening', {}).get('images', [])]
     places = [text.split()[2] for text in values.get('refinement', {}).get('places', [])]
     named = [
@@ -117,6 +117,7 @@ def _files_of(values: Mapping[str, Any]) -> list[str]:
         *places,
         *values.get('classification', {}).get('folders', []),
         *images,
+        distillation.get('continue_from', ''),
         *(path for each in sets for path in each['path']),
         *(semantics.get(name, '') for name in ('images', 'labels', 'segmenter_weights')),
         *(values.get(name, '') for name in ('init', 'backbone_weights')),

@@ -30,7 +30,7 @@ from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import load_model
 from training.datasets.data_config import expanded
 from training.experiment import Experiment
-from training.head.starting_model import check_same_trunk
+from training.head.starting_model import OF_TENSORS, check_same_trunk
 from training.loop.checkpoint import (
     is_checkpoint,
     load_checkpoint,
@@ -71,7 +71,7 @@ class DistillationConfig(Config):
     continue_from: str = setting(
         '',
         'checkpoint of an earlier distillation whose student goes on with these settings, or '
-        'weights whose trunk does',
+        'weights whose trunk does, at whichever rates of dilation',
     )
     steps: int = setting(3000, 'optimiser steps', low=1, high=10_000_000)
     batch_size: int = setting(32, 'views in a step', low=2, high=4096)
@@ -215,7 +215,7 @@ class Distillation:
             self.views = int(state['views'])
             return
         given = load_model(path)
-        check_same_trunk(self.model.config, given, path)
+        check_same_trunk(self.model.config, given, path, OF_TENSORS)
         tensors = given.backbone.state_dict()
         own = self.student.trunk.state_dict()
         fitting = {name: tensors.get(name, value) for name, value in own.items()}

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from ghost_vpr_ros.core.errors import ConfigError
-from ghost_vpr_ros.core.model.default_weights import NAME, load_default_model
+from ghost_vpr_ros.core.model.default_weights import load_default_model
+from ghost_vpr_ros.core.model.shipped import shipped_path
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from training.experiment import read_experiment
 from training.measure.protocols import read_protocols
@@ -107,7 +108,7 @@ def test_tables_that_start_from_the_shipped_weights_fit_them() -> None:
     given = load_default_model().backbone.state_dict()
     for base in {read_table(find_table(name)).base for name in table_names()}:
         experiment = read_experiment(base)
-        if not experiment.init.endswith(NAME):
+        if not experiment.init.endswith(shipped_path().name):
             continue
         with torch.device('meta'):
             own = VprModel(experiment.model, experiment.preprocessing).backbone.state_dict()

@@ -14,7 +14,7 @@ preprocessing: {{width_px: 64, height_px: 64}}
 model: {{clusters: 4}}
 init: {folder}/init.safetensors
 data: {{train: {{path: [{folder}/places], split: train}}}}
-distillation: {{photos: [2 {folder}/photos], steps: 10}}
+distillation: {{photos: [2 {folder}/photos], steps: 10, continue_from: {folder}/trunk.safetensors}}
 refinement: {{places: [1 photos {folder}/photos]}}
 loss: {{margin: 0.2}}
 """
@@ -27,6 +27,7 @@ def experiment(tmp_path: Path) -> Experiment:
         (tmp_path / name / 'a.jpg').write_bytes(b'12345')
     (tmp_path / 'places' / 'manifest.csv').write_text('image\na.jpg\n')
     (tmp_path / 'init.safetensors').write_bytes(b'weights')
+    (tmp_path / 'trunk.safetensors').write_bytes(b'a trunk')
     path = tmp_path / 'experiment.yaml'
     path.write_text(TEXT.format(folder=tmp_path))
     files_digest.cache_clear()
@@ -77,6 +78,9 @@ def test_files_count(experiment: Experiment, tmp_path: Path) -> None:
     refine = digest('refine', experiment)
     (tmp_path / 'photos' / 'b.jpg').write_bytes(b'1')
     assert digest('distill', experiment) != distill and digest('refine', experiment) != refine
+    distill = digest('distill', experiment)
+    (tmp_path / 'trunk.safetensors').write_bytes(b'another')
+    assert digest('distill', experiment) != distill
     (tmp_path / 'init.safetensors').write_bytes(b'others.')
     assert digest('train', experiment) != changed
     # After another stage the weights are that stage's.

@@ -402,7 +402,11 @@ def test_a_run_goes_on_from_the_trunk_of_given_weights(
     monkeypatch.setattr(distill, 'open_teacher', tiny_teacher)
     assert distilled(config, tmp_path / 'first') == 0
     weights = tmp_path / 'first' / 'weights.safetensors'
-    changes = [f'distillation.continue_from={weights}', 'distillation.learning_rate=0.0']
+    changes = [
+        f'distillation.continue_from={weights}',
+        'distillation.learning_rate=0.0',
+        'model.dilation=[2, 2]',
+    ]
     assert distilled(config, tmp_path / 'second', *THREE_MAPS, *changes) == 0
     before = load_model(weights).backbone.state_dict()
     after = load_model(tmp_path / 'second' / 'weights.safetensors').backbone.state_dict()
