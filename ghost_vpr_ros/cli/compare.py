@@ -31,6 +31,7 @@ from ghost_vpr_ros.cli.progress import say
 from ghost_vpr_ros.cli.table import add_json_option, figure_rows, print_result
 from ghost_vpr_ros.core.config.settings import settings_of
 from ghost_vpr_ros.core.errors import ConfigError
+from ghost_vpr_ros.core.model.shipped import SHIPPED
 from ghost_vpr_ros.replay.bags.topics import BagTopics
 from ghost_vpr_ros.replay.config import EvaluationConfig
 from ghost_vpr_ros.replay.output_files import make_output_folder
@@ -57,8 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'models',
         metavar='MODEL',
         nargs='+',
-        help=f'weights file, foreign network (.onnx, or torchvision:NAME), untrained, or '
-        f'{PACKAGE}: the weights of this package',
+        help=f'weights file, {" or ".join(SHIPPED)} (weights of this package; {PACKAGE}: '
+        'the default), foreign network (.onnx, or torchvision:NAME), or untrained',
     )
     add_source_options(parser)
     add_settings(parser, EvaluationConfig)

@@ -11,6 +11,7 @@ from ghost_vpr_ros.cli.progress import say_warnings
 from ghost_vpr_ros.cli.table import add_json_option, print_result
 from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.core.fleet.database import SharedAddress, shared_address
+from ghost_vpr_ros.core.model.shipped import weights_path
 
 if TYPE_CHECKING:
     from ghost_vpr_ros.core.map.reader import MapReader
@@ -41,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the description of the file."""
     from ghost_vpr_ros.core.engine.networks_of_others import is_of_others
 
-    path = _shipped_weights() if args.file is None else args.file
+    path = _shipped_weights() if args.file is None else weights_path(args.file)
     shared = shared_address(path)
     if args.check:
         return _check(path, args.json)

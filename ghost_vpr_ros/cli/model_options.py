@@ -11,6 +11,7 @@ from ghost_vpr_ros.cli.progress import progress_bar, say
 from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.config.model import ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.errors import ConfigError
+from ghost_vpr_ros.core.model.shipped import DEFAULT, SHIPPED
 from ghost_vpr_ros.replay.config import InitialisationConfig
 
 if TYPE_CHECKING:
@@ -61,8 +62,8 @@ def add_model_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--model',
         metavar='WEIGHTS',
-        help=f'weights file (.safetensors), foreign network (.onnx, or torchvision:NAME), or '
-        f'{UNTRAINED}; default: the weights of this package',
+        help=f'weights file (.safetensors), {" or ".join(SHIPPED)} (weights of this package, '
+        f'default: {DEFAULT}), foreign network (.onnx, or torchvision:NAME), or {UNTRAINED}',
     )
 
 

@@ -34,8 +34,8 @@ def open_map(
 
     Args:
         path: the map's file, or the address of a fleet's shared map, which is only read.
-        model_path: weights, an ONNX file or `torchvision:NAME`; None: the map's own, and for a new
-            map those of this package.
+        model_path: as `stored_model` takes it; None: the map's own, and for a new map those of
+            this package.
         mode: `localize` reads; `map` begins a map; `localize_and_map` continues or begins one.
         config: of a map that is written.
 

@@ -30,7 +30,9 @@ class NodeConfig(ImageConfig):
     """Settings of the node beyond the recogniser: files, topics, periods."""
 
     map: str = setting('', 'map file that answers (made by ghost-vpr build-map)')
-    model: str = setting('', 'weights file, .onnx or torchvision:NAME; empty: that of the map')
+    model: str = setting(
+        '', 'weights file, ghost-dil, .onnx or torchvision:NAME; empty: the network of the map'
+    )
     mode: str = setting(
         'localize',
         'localize: answer from a map; map: make one; localize_and_map: both',

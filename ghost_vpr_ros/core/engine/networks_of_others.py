@@ -54,7 +54,8 @@ def stored_model(name: Path | str, settings: Mapping[str, Any] | None = None) ->
     """The model that `--model`, or the node's parameter, names.
 
     Args:
-        name: weights file of this package, `.onnx` file, or `torchvision:` and a name of its.
+        name: weights file of this package or a name of `SHIPPED`, `.onnx` file, or `torchvision:`
+            and a name of its.
         settings: of `PreprocessingConfig`, for a foreign network; they take precedence over the
             JSON file beside an ONNX file.
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ghost_vpr_ros.core.errors import WeightsError
+from ghost_vpr_ros.core.model.shipped import shipped_path
 from ghost_vpr_ros.core.model.weights_file import StoredModel
 
 if TYPE_CHECKING:
     from ghost_vpr_ros.core.model.vpr_model import VprModel
 
-NAME = 'ghost_vpr.safetensors'
-
 
 def default_weights_path() -> Path:
     """The path of the shipped weights, whether or not they exist."""
-    return Path(str(resources.files('ghost_vpr_ros'))) / 'weights' / NAME
+    return shipped_path()
 
 
 def default_weights() -> StoredModel:

@@ -18,6 +18,7 @@ from safetensors.numpy import load as load_arrays
 from ghost_vpr_ros.core.config.model import ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.errors import ConfigError, WeightsError
 from ghost_vpr_ros.core.model.description import ModelDescription, content_hash
+from ghost_vpr_ros.core.model.shipped import weights_path
 
 FORMAT = 'ghost_vpr_ros/1'
 
@@ -117,13 +118,13 @@ class StoredModel:
 
 
 def read_file(path: Path | str) -> bytes:
-    """The bytes of a weights file.
+    """The bytes of a weights file, or of weights of this package by their name.
 
     Raises:
         WeightsError: it cannot be read.
     """
     try:
-        return Path(path).read_bytes()
+        return weights_path(path).read_bytes()
     except OSError as error:
         raise WeightsError(
             f'{path}: the weights cannot be read ({error.strerror}); check the path'

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from ghost_vpr_ros.core.errors import CalibrationError
 from ghost_vpr_ros.core.probability.likelihood import logistic
 
-FILE_NAME = 'general_calibration.json'
+FILES = 'general_calibration*.json'
+"""One file for each network of the folder."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +61,14 @@ def general_calibration(folder: Path, model_hash: str) -> GeneralCalibration | N
     Raises:
         CalibrationError: the file is unreadable.
     """
-    path = folder / FILE_NAME
-    try:
-        values = json.loads(path.read_text('utf-8'))
-        found = GeneralCalibration(**values)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, TypeError) as error:
-        raise CalibrationError(
-            f'{path}: the general calibration is unreadable ({error}); install the package again'
-        ) from error
-    return found if found.model_hash == model_hash else None
+    for path in sorted(folder.glob(FILES)):
+        try:
+            found = GeneralCalibration(**json.loads(path.read_text('utf-8')))
+        except (OSError, ValueError, TypeError) as error:
+            raise CalibrationError(
+                f'{path}: the general calibration is unreadable ({error}); install the package '
+                'again'
+            ) from error
+        if found.model_hash == model_hash:
+            return found
+    return None

@@ -7,7 +7,6 @@ from ghost_vpr_ros.core.datatypes import State
 from ghost_vpr_ros.core.errors import CalibrationError
 from ghost_vpr_ros.core.model.default_weights import default_weights, default_weights_path
 from ghost_vpr_ros.core.probability.general import (
-    FILE_NAME,
     GeneralCalibration,
     general_calibration,
 )
@@ -45,11 +44,14 @@ def test_matches_are_found_near_by_and_far_away():
 
 def test_it_belongs_to_one_network(tmp_path):
     learned = GeneralCalibration(10.0, -5.0, 0.4, 50, 200, 'here', 'a hash')
-    (tmp_path / FILE_NAME).write_text(learned.to_json())
+    other = GeneralCalibration(9.0, -4.0, 0.3, 50, 200, 'there', 'a third')
+    (tmp_path / 'general_calibration.json').write_text(learned.to_json())
+    (tmp_path / 'general_calibration_of_another.json').write_text(other.to_json())
+    assert general_calibration(tmp_path, 'a third') == other
     assert general_calibration(tmp_path, 'a hash') == learned
     assert general_calibration(tmp_path, 'another') is None
     assert general_calibration(tmp_path / 'nowhere', 'a hash') is None
-    (tmp_path / FILE_NAME).write_text('{"slope": 1}')
+    (tmp_path / 'general_calibration.json').write_text('{"slope": 1}')
     with pytest.raises(CalibrationError, match='unreadable'):
         general_calibration(tmp_path, 'a hash')
 
