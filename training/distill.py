@@ -27,7 +27,7 @@ from training.loop.parallel import Processes
 from training.loop.run_folder import RunFolder
 from training.trunk.distillation import Distillation, DistillationConfig
 from training.trunk.photo_views import ViewBatches, open_photos
-from training.trunk.teacher import open_teacher
+from training.trunk.teacher import Teacher, Teachers, open_teacher
 from training.trunk.view_bank import BankBatches, ViewBank
 
 LOG_EVERY = 20
@@ -43,8 +43,7 @@ def distill(experiment: Experiment, folder: RunFolder, processes: Processes) -> 
     """
     make_deterministic(experiment.seed)
     config = experiment.section(DistillationConfig)
-    teacher = open_teacher(config.teacher, [block for _, block in config.pairs()])
-    run = Distillation(experiment, teacher, processes)
+    run = Distillation(experiment, _teacher(config), processes)
     if folder.checkpoint.exists():
         run.restore(folder.checkpoint)
     views = _views(experiment, run, processes.rank)
@@ -70,6 +69,17 @@ def distill(experiment: Experiment, folder: RunFolder, processes: Processes) -> 
     if processes.writes:
         steps = range(max(0, len(views) - PCA_BATCHES), len(views))
         save_model(run.result(views[step][0] for step in steps), folder.weights)
+
+
+def _teacher(config: DistillationConfig) -> Teacher | Teachers:
+    """The teacher, or all of them as one."""
+    lessons = config.lessons()
+    names = list(dict.fromkeys(each.teacher for each in lessons)) or [config.teacher]
+    opened = [
+        open_teacher(name, [each.block for each in lessons if each.teacher == name])
+        for name in names
+    ]
+    return opened[0] if len(opened) == 1 else Teachers(opened)
 
 
 def _batches(

@@ -45,7 +45,16 @@ from training.loop.parallel import Processes
 from training.trunk.backbone_weights import take_backbone_weights
 from training.trunk.student import Student, distillation_loss
 from training.trunk.taught_maps import reduce_as_taught, take_rows
-from training.trunk.teacher import STRIDE, Teacher
+from training.trunk.teacher import STRIDE, Teacher, Teachers
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A row of the student and the block of the teacher whose map it learns."""
+
+    row: int
+    block: int
+    teacher: str
 
 
 @dataclass(frozen=True)
@@ -58,8 +67,8 @@ class DistillationConfig(Config):
     teacher: str = setting('efficientnet-lite0', 'whose feature maps are learned')
     maps: tuple[str, ...] = setting(
         (),
-        'rows of the student and the blocks of the teacher that they learn, each `ROW-BLOCK`; '
-        'none: last map by last map',
+        'rows of the student and the blocks of the teacher that they learn, each `ROW-BLOCK`, '
+        'or `ROW-BLOCK@NAME` for another teacher beside it; none: last map by last map',
     )
     bank_views: int = setting(
         0,
@@ -95,7 +104,7 @@ class DistillationConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.pairs()
+        self.lessons()
         if self.bank_views and self.late_view_px != self.view_px and self.late_share:
             raise ConfigError(
                 f'distillation: views of a bank have one size, found view_px {self.view_px} and '
@@ -107,26 +116,31 @@ class DistillationConfig(Config):
                     f'distillation: views have whole cells of {STRIDE} px, found {size} px'
                 )
 
-    def pairs(self) -> list[tuple[int, int]]:
-        """Row of the student and block of the teacher of each map; empty: the last ones.
+    def lessons(self) -> list[Lesson]:
+        """What each map of the student learns, one teacher after the other; empty: the last map.
 
         Raises:
             ConfigError: a text of another form, or rows or blocks that do not ascend.
         """
-        found = []
+        found: dict[str, list[Lesson]] = {}
         for text in self.maps:
-            row, dash, block = text.partition('-')
+            numbers, _, name = text.partition('@')
+            row, dash, block = numbers.partition('-')
             if not (dash and row.isdecimal() and block.isdecimal()):
                 raise ConfigError(
-                    f'distillation.maps: expected ROW-BLOCK such as 9-7, found {text!r}'
+                    'distillation.maps: expected ROW-BLOCK such as 9-7, or ROW-BLOCK@TEACHER, '
+                    f'found {text!r}'
                 )
-            found.append((int(row), int(block)))
-        for side in zip(*found, strict=True):
-            if list(side) != sorted(set(side)):
-                raise ConfigError(
-                    f'distillation.maps: expected rows and blocks that ascend, found {self.maps}'
-                )
-        return found
+            teacher = name or self.teacher
+            found.setdefault(teacher, []).append(Lesson(int(row), int(block), teacher))
+        for lessons in found.values():
+            for numbers in ([each.row for each in lessons], [each.block for each in lessons]):
+                if numbers != sorted(set(numbers)):
+                    raise ConfigError(
+                        'distillation.maps: expected rows and blocks that ascend for each '
+                        f'teacher, found {self.maps}'
+                    )
+        return [each for lessons in found.values() for each in lessons]
 
     def view_sizes(self) -> list[int]:
         """Side of the views of each step, px."""
@@ -141,7 +155,9 @@ class DistillationConfig(Config):
 class Distillation:
     """One run: built from its experiment, advanced step by step, saved and restored."""
 
-    def __init__(self, experiment: Experiment, teacher: Teacher, processes: Processes) -> None:
+    def __init__(
+        self, experiment: Experiment, teacher: Teacher | Teachers, processes: Processes
+    ) -> None:
         self.experiment = experiment
         self.processes = processes
         self.config = experiment.section(DistillationConfig)
@@ -177,7 +193,7 @@ class Distillation:
         Raises:
             ConfigError: the model joins a row that learns no map, or a row is unknown.
         """
-        rows = [row for row, _ in self.config.pairs()]
+        rows = sorted({each.row for each in self.config.lessons()})
         strange = sorted(set(model.config.rows).difference(rows))
         if strange:
             raise ConfigError(
@@ -197,7 +213,7 @@ class Distillation:
         return plain
 
     def _student(self, trunk: RowsTrunk, config: ModelConfig) -> Student:
-        rows = [row for row, _ in self.config.pairs()]
+        rows = [each.row for each in self.config.lessons()]
         own = [ROW_CHANNELS[config.backbone][row] for row in rows] or [trunk.out_channels]
         return Student(trunk, rows, list(zip(own, self.teacher.channels, strict=True)))
 

@@ -17,7 +17,7 @@ class Student(nn.Module):
     A map whose cells are smaller than the teacher's has them averaged to these.
 
     Attributes:
-        rows: of the trunk, whose maps are given; empty: its last map alone.
+        rows: of the trunk, for each map; empty: its last map alone.
         precision: that the trunk computes in; projections and maps are float32.
     """
 
@@ -30,7 +30,7 @@ class Student(nn.Module):
 
         Args:
             trunk: without joined rows.
-            rows: ascending.
+            rows: of each map; a row may have several.
             channels: of the student and of the teacher, for each map.
         """
         super().__init__()
@@ -42,9 +42,35 @@ class Student(nn.Module):
         """The projected maps."""
         kind = TYPES.get(self.precision, torch.float32)
         with torch.autocast(batch.device.type, kind, enabled=kind != torch.float32):
-            maps = self.trunk.row_maps(batch, self.rows) if self.rows else [self.trunk(batch)]
+            maps = self._maps(batch)
         pairs = zip(self.projections, maps, strict=True)
         return [projection(each.float()) for projection, each in pairs]
+
+    def _maps(self, batch: Tensor) -> list[Tensor]:
+        """(B, C, h_i, w_i) of the trunk, for each projection."""
+        if not self.rows:
+            return [self.trunk(batch)]
+        rows = sorted(set(self.rows))
+        found = dict(zip(rows, self.trunk.row_maps(batch, rows), strict=True))
+        return [found[row] for row in self.rows]
+
+    def taught(self, row: int) -> tuple[Tensor, Tensor]:
+        """Weight (T, C) and bias (T,) of a row's projection.
+
+        Those to several teachers are stacked, of equal norm, so that an inner product is the sum
+        of theirs.
+        """
+        found = [
+            (each.weight.flatten(1), each.bias)
+            for own, each in zip(self.rows, self.projections, strict=True)
+            if own == row and isinstance(each, nn.Conv2d) and each.bias is not None
+        ]
+        if len(found) == 1:
+            return found[0]
+        norms = [weight.norm() for weight, _ in found]
+        weights = [weight / norm for (weight, _), norm in zip(found, norms, strict=True)]
+        biases = [bias / norm for (_, bias), norm in zip(found, norms, strict=True)]
+        return torch.cat(weights), torch.cat(biases)
 
 
 def distillation_loss(student_map: Tensor, teacher_map: Tensor) -> Tensor:

@@ -30,12 +30,9 @@ def take_rows(model: VprModel, student: Student) -> None:
     own = model.backbone.state_dict()
     learned = student.trunk.state_dict()
     model.backbone.load_state_dict({name: learned.get(name, value) for name, value in own.items()})
-    taught = dict(zip(student.rows, student.projections, strict=True))
     for row, target in zip(model.config.rows, model.backbone.joint.projections, strict=True):
-        source = taught[row]
-        assert isinstance(source, nn.Conv2d) and isinstance(target, nn.Conv2d)
-        assert source.bias is not None and target.bias is not None
-        weight, bias = square(source.weight.flatten(1), source.bias)
+        assert isinstance(target, nn.Conv2d) and target.bias is not None
+        weight, bias = square(*student.taught(row))
         target.weight.copy_(weight[:, :, None, None])
         target.bias.copy_(bias)
 

@@ -84,6 +84,27 @@ class Teacher(nn.Module):
         return self
 
 
+class Teachers(nn.Module):
+    """Several teachers as one, which gives the maps of all.
+
+    Attributes:
+        name: their names.
+        blocks: of each of them, one teacher after the other.
+        channels: C of each map.
+    """
+
+    def __init__(self, teachers: Sequence[Teacher]) -> None:
+        super().__init__()
+        self.teachers = nn.ModuleList(teachers)
+        self.name = ', '.join(each.name for each in teachers)
+        self.blocks = tuple(block for each in teachers for block in each.blocks)
+        self.channels = [count for each in teachers for count in each.channels]
+
+    def forward(self, batch: Tensor) -> list[Tensor]:
+        """As `Teacher.forward`, one teacher after the other."""
+        return [found for each in self.teachers for found in each(batch)]
+
+
 def open_teacher(name: str, blocks: Sequence[int] = ()) -> Teacher:
     """The teacher of that name.
 

@@ -21,7 +21,7 @@ from training.loop.checkpoint import load_checkpoint
 from training.loop.parallel import Processes
 from training.trunk import teacher
 from training.trunk.distillation import Distillation, DistillationConfig
-from training.trunk.student import distillation_loss
+from training.trunk.student import Student, distillation_loss
 from training.trunk.taught_maps import square
 from training.trunk.teacher import Teacher, open_teacher
 from training.trunk.view_bank import ViewBank
@@ -317,6 +317,38 @@ def test_rows_learn_blocks(
     torch.testing.assert_close(taken @ taken.T, own @ own.T, atol=1e-5, rtol=1e-4)
 
 
+def test_rows_learn_from_several_teachers(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distill, 'open_teacher', tiny_teacher)
+    monkeypatch.setattr(distill, 'LOG_EVERY', 1)
+    maps = 'distillation.maps=[9-0, 9-1@other, 11-1, 14-2, 14-2@other]'
+    rows = 'model.rows=[9, 11, 14]'
+    changes = [maps, rows, 'distillation.steps=25', 'distillation.bank_views=40']
+    assert distilled(config, tmp_path / 'run', *changes) == 0
+    losses = losses_of(tmp_path / 'run')
+    assert np.mean(losses[-5:]) < 0.9 * np.mean(losses[:3])
+    bank = tmp_path / 'run' / 'bank'
+    shapes = [np.load(bank / f'map{number}.npy', mmap_mode='r').shape for number in range(5)]
+    assert [shape[-1] for shape in shapes] == [6, 8, 170, 8, 170]
+    provenance = load_model(tmp_path / 'run' / 'weights.safetensors').provenance
+    assert 'from tiny, other (rows-blocks 9-0, 9-1@other, 11-1, 14-2, 14-2@other)' in provenance
+
+
+def test_what_several_teachers_taught_a_row_counts_alike() -> None:
+    torch.manual_seed(0)
+    student = Student(nn.Identity(), (3, 5, 3), [(6, 4), (6, 4), (6, 7)])
+    weight, bias = student.taught(3)
+    assert (weight.shape, bias.shape) == ((11, 6), (11,))
+    torch.testing.assert_close(weight[:4].norm(), weight[4:].norm())
+    assert torch.equal(student.taught(5)[0], student.projections[1].weight.flatten(1))
+    cosine = torch.nn.functional.cosine_similarity
+    features = torch.randn(2, 6)
+    own = student.projections[2](features.T[None, :, :, None])[0, :, :, 0].T
+    kept = features @ weight[4:].T + bias[4:]
+    torch.testing.assert_close(cosine(kept[0], kept[1], 0), cosine(own[0], own[1], 0))
+
+
 def test_a_projection_to_more_channels_keeps_its_inner_products() -> None:
     torch.manual_seed(0)
     weight, bias, features = torch.randn(9, 6), torch.zeros(9), torch.randn(20, 6)
@@ -365,7 +397,7 @@ def test_an_interrupted_bank_is_completed(config: Path, tmp_path: Path) -> None:
 
 
 def distill_run(experiment: Experiment) -> Distillation:
-    blocks = [block for _, block in experiment.section(DistillationConfig).pairs()]
+    blocks = [each.block for each in experiment.section(DistillationConfig).lessons()]
     return Distillation(
         experiment, tiny_teacher('tiny', blocks), Processes(0, 1, torch.device('cpu'))
     )
@@ -376,6 +408,7 @@ def distill_run(experiment: Experiment) -> Distillation:
     [
         (['distillation.maps=[9+0]'], 'ROW-BLOCK'),
         (['distillation.maps=[11-0, 9-1]'], 'ascend'),
+        (['distillation.maps=[9-0, 11-1@b, 9-0@b]'], 'ascend for each teacher'),
         (['distillation.maps=[9-0, 17-1]'], 'rows of ghostcnn, found 17'),
         (['distillation.maps=[9-0, 11-5]'], 'blocks that it has, 0 to 2, found 5'),
         (['distillation.maps=[9-0]', 'model.rows=[9, 11]'], 'distillation.maps, .*found 11'),
