@@ -239,5 +239,6 @@ def _write_sheet(sheet: Path, map_path: Path, subtitle: str, rows: list[list[Til
     from ghost_vpr_ros.core.image import encode_jpeg
     from ghost_vpr_ros.replay.evaluation.match_sheet import draw_sheet
 
-    picture = draw_sheet(f'{len(rows)} queries in {map_path.name}', subtitle, rows)
+    queries = '1 query' if len(rows) == 1 else f'{len(rows)} queries'
+    picture = draw_sheet(f'{queries} in {map_path.name}', subtitle, rows)
     write_file(sheet, encode_jpeg(picture))

@@ -62,10 +62,12 @@ def test_many_answers_are_thinned_out_but_wrong_ones_stay(monkeypatch):
     assert html_report.listed_rows(2) == [0, 1]
 
 
-def test_names_break_at_their_folders(tmp_path):
+def test_names_break_at_their_folders_and_empty_sheets_are_left_out(tmp_path):
     tile = Tile(np.zeros((6, 8, 3), np.uint8), ('0.9', 'a<b/c.jpg'), TileMark.RIGHT)
     sheet = html_report.Sheet('Matches', [[tile]])
-    html_report.write_report(
-        html_report.Report('title', ['headline'], [], [sheet], [], {}, 0, {}), tmp_path / 'a.html'
-    )
-    assert '<span>a&lt;b/<wbr>c.jpg</span>' in (tmp_path / 'a.html').read_text()
+    sheets = [sheet, html_report.Sheet('Worst failures', [])]
+    report = html_report.Report('title', ['headline'], [], sheets, [], {}, 0, {})
+    html_report.write_report(report, tmp_path / 'a.html')
+    page = (tmp_path / 'a.html').read_text()
+    assert '<span>a&lt;b/<wbr>c.jpg</span>' in page
+    assert '<h2>Matches</h2>' in page and 'Worst failures' not in page
