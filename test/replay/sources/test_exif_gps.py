@@ -279,6 +279,26 @@ def test_xmp_holds_the_position_that_exif_lacks(tmp_path: Path) -> None:
     assert found == [pytest.approx((-33.857, 151.215, 35.0))] * 3
 
 
+@pytest.mark.parametrize(
+    'packet',
+    [b'drone-dji:GpsLatitude="-33.857" drone-dji:GpsLongitude="+151.215"']
+    + [b'drone-dji:GpsLatitude="-33.857" drone-dji:GpsLongtitude="151.215"']
+    + [b'exif:GPSLatitude="33.857S" exif:GPSLongitude="151.215E"'],
+)
+def test_drones_and_programs_write_degrees_into_xmp(tmp_path: Path, packet: bytes) -> None:
+    (tmp_path / '1.xmp').write_bytes(packet)
+    geo = exif_frame(save_photo(tmp_path / '1.jpg'), '1.jpg').geo
+    assert geo is not None
+    assert (geo.latitude_deg, geo.longitude_deg) == pytest.approx((-33.857, 151.215))
+
+
+def test_xmp_without_a_hemisphere_is_told(tmp_path: Path) -> None:
+    (tmp_path / '1.xmp').write_bytes(b'exif:GPSLatitude="33,51.42" exif:GPSLongitude="151,12.9"')
+    frame, reason = photo_frame(save_photo(tmp_path / '1.jpg'), '1.jpg')
+    assert frame.geo is None
+    assert 'a latitude with no reference' in reason
+
+
 def test_exif_goes_before_xmp_and_a_second_block_before_none(tmp_path: Path) -> None:
     tags = {'lat_ref': 'N', 'lat': (52.0, 0.0, 0.0), 'lon_ref': 'E', 'lon': (1.0, 0.0, 0.0)}
     data = save_photo(tmp_path / 'a.jpg', **tags).read_bytes()
