@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 CHECKSUM_TABLES = """
@@ -35,8 +35,6 @@ _KEYFRAMES = 'SELECT * FROM main.keyframes'
 _BLOBS = {'descriptor': ('descriptors', 'descriptor'), 'view': ('views', 'jpeg')}
 """Where a keyframe's two files are: table and column."""
 
-_LAST_ID = 2**63 - 1
-
 
 class DamagedRows(NamedTuple):
     """Ids of keyframes whose content is not what was written.
@@ -59,6 +57,11 @@ def row_checksum(values: tuple[Any, ...]) -> int:
 def blob_checksum(keyframe_id: int, blob: bytes) -> int:
     """Of a descriptor or a view: one that belongs to another keyframe has another checksum."""
     return zlib.crc32(blob, keyframe_id & 0xFFFFFFFF)
+
+
+def is_blob_intact(keyframe_id: int, blob: object, known: int | None) -> bool:
+    """Whether a descriptor or a view is as it was written, by its checksum of then."""
+    return isinstance(blob, bytes) and blob_checksum(keyframe_id, blob) == known
 
 
 def has_checksums(connection: sqlite3.Connection) -> bool:
@@ -140,13 +143,9 @@ def damaged_rows(connection: sqlite3.Connection, *, with_views: bool) -> Damaged
     return DamagedRows(sorted(keyframes), sorted(views - keyframes))
 
 
-def changed_among(
-    connection: sqlite3.Connection, first: int, last: int, *, blobs: bool
-) -> list[int]:
-    """Ids from `first` to `last` whose row, or whose descriptor, is not as it was written."""
-    if blobs:
-        return list(_changed_blobs(connection, 'descriptor', first, last))
-    return [n for n, checksum, known in _rows(connection, first, last) if checksum != known]
+def changed_among(connection: sqlite3.Connection, ids: Sequence[int]) -> list[int]:
+    """Those of some ids whose row is not as it was written."""
+    return [number for number, checksum, known in _rows(connection, ids) if checksum != known]
 
 
 def is_view_intact(connection: sqlite3.Connection, keyframe_id: int, jpeg: bytes | None) -> bool:
@@ -177,35 +176,31 @@ def _keyframe_checksum(connection: sqlite3.Connection, keyframe_id: int) -> int:
 
 
 def _rows(
-    connection: sqlite3.Connection, first: int = 0, last: int = _LAST_ID
+    connection: sqlite3.Connection, ids: Sequence[int] | None = None
 ) -> Iterator[tuple[int, int, int | None]]:
-    """Id, checksum now and checksum then of each row of the keyframes."""
+    """Id, checksum now and checksum then of each row of the keyframes, or of some of them."""
+    chosen = '' if ids is None else f' WHERE keyframe_id IN ({",".join("?" * len(ids))})'
     for row in connection.execute(
         'SELECT row_checksums.keyframe, keyframes.* FROM main.keyframes'
-        ' LEFT JOIN row_checksums USING (keyframe_id) WHERE keyframe_id BETWEEN ? AND ?',
-        (first, last),
+        f' LEFT JOIN row_checksums USING (keyframe_id){chosen}',
+        ids or (),
     ):
         yield row[1], row_checksum(row[1:]), row[0]
 
 
-def _changed_blobs(
-    connection: sqlite3.Connection, column: str, first: int = 0, last: int = _LAST_ID
-) -> Iterator[int]:
+def _changed_blobs(connection: sqlite3.Connection, column: str) -> Iterator[int]:
     table, content = _BLOBS[column]
     for keyframe_id, blob, known in connection.execute(
         f'SELECT keyframe_id, {table}.{content}, row_checksums.{column} FROM main.{table}'
-        ' LEFT JOIN row_checksums USING (keyframe_id) WHERE keyframe_id BETWEEN ? AND ?',
-        (first, last),
+        ' LEFT JOIN row_checksums USING (keyframe_id)'
     ):
-        if not isinstance(blob, bytes) or blob_checksum(keyframe_id, blob) != known:
+        if not is_blob_intact(keyframe_id, blob, known):
             yield keyframe_id
     yield from (
         row[0]
         for row in connection.execute(
             f'SELECT keyframe_id FROM row_checksums WHERE {column} IS NOT NULL'
-            ' AND keyframe_id BETWEEN ? AND ?'
-            f' AND keyframe_id NOT IN (SELECT keyframe_id FROM main.{table})',
-            (first, last),
+            f' AND keyframe_id NOT IN (SELECT keyframe_id FROM main.{table})'
         )
     )
 

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,7 +19,13 @@ from ghost_vpr_ros.core.errors import MapError
 from ghost_vpr_ros.core.geodesy import LocalFrame
 from ghost_vpr_ros.core.map.calibration_table import read_calibration
 from ghost_vpr_ros.core.map.cells import StoredCells, read_cells
-from ghost_vpr_ros.core.map.checksums import changed_among, has_checksums, is_view_intact
+from ghost_vpr_ros.core.map.checksums import (
+    changed_among,
+    has_checksums,
+    is_blob_intact,
+    is_view_intact,
+)
+from ghost_vpr_ros.core.map.columns import SELECT_COLUMNS, Columns, columns_of
 from ghost_vpr_ros.core.map.file import FileInPlace, explained
 from ghost_vpr_ros.core.map.frame import MapFrame
 from ghost_vpr_ros.core.map.schema import (
@@ -31,7 +37,6 @@ from ghost_vpr_ros.core.map.schema import (
     read_descriptors,
     read_model,
 )
-from ghost_vpr_ros.core.poses import quaternion_to_yaw
 from ghost_vpr_ros.core.probability.calibration import Calibration
 
 _SELECT_SESSIONS = """
@@ -55,26 +60,13 @@ class SessionInfo:
 _MOST_AT_ONCE = 10_000
 """Rows of one query."""
 
-_SELECT_COLUMNS = (
-    'SELECT session_id, x_m, y_m, z_m, qx, qy, qz, qw FROM keyframes'
-    ' WHERE keyframe_id BETWEEN ? AND ? ORDER BY keyframe_id'
-)
-
 _SELECT_DESCRIPTORS = 'SELECT keyframe_id, descriptor FROM descriptors WHERE keyframe_id'
-
-
-class Columns(NamedTuple):
-    """Columns of N keyframes, one array each.
-
-    Attributes:
-        positions: (N, 3) float64 map frame, metres; NaN where unknown.
-        yaws: (N,) float64 headings in the map frame, radians from east; NaN where unknown.
-        sessions: (N,) int32 numbers of their sessions.
-    """
-
-    positions: NDArray[np.float64]
-    yaws: NDArray[np.float64]
-    sessions: NDArray[np.int32]
+_SELECT_SEALED_DESCRIPTORS = (
+    'SELECT keyframe_id, descriptor, (SELECT row_checksums.descriptor FROM row_checksums'
+    ' WHERE row_checksums.keyframe_id = descriptors.keyframe_id)'
+    ' FROM descriptors WHERE keyframe_id'
+)
+"""With their checksums, in one query: it is part of every search in a very large map."""
 
 
 MapT = TypeVar('MapT', bound='MapReader')
@@ -338,16 +330,16 @@ class MapReader:
 
     def columns(self) -> Columns:
         """Of all rows; read piece by piece."""
-        parts = [_columns_of([])]
+        parts = [columns_of([])]
         for start in range(0, len(self), _MOST_AT_ONCE):
-            parts.append(_columns_of(self._between(_SELECT_COLUMNS, start)))
-            self._check(np.arange(start, min(start + _MOST_AT_ONCE, len(self))), blobs=False)
+            parts.append(columns_of(self._between(SELECT_COLUMNS, start)))
+            self._check(np.arange(start, min(start + _MOST_AT_ONCE, len(self))))
         return Columns(*map(np.concatenate, zip(*parts, strict=True)))
 
     def keyframes_at(self, rows: NDArray[np.int64]) -> list[Keyframe]:
         """The keyframes of rows (n,), in their order."""
         found = self._chosen(f'{SELECT_KEYFRAMES} WHERE keyframe_id', rows)
-        self._check(rows, blobs=False)
+        self._check(rows)
         return [keyframe_from_row(values) for values in found]
 
     def descriptors_at(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -356,9 +348,7 @@ class MapReader:
         Raises:
             MapError: the file was damaged since it was opened.
         """
-        found = self._chosen(_SELECT_DESCRIPTORS, rows)
-        self._check(rows, blobs=True)
-        return self._descriptors_of([descriptor for _, descriptor in found])
+        return self._descriptors_of(self._chosen(self._select_descriptors, rows))
 
     def descriptor_blocks(self, first: int = 0) -> Iterator[NDArray[np.float32]]:
         """All descriptors from a row on, in row order, (n, D) float32 at a time.
@@ -366,11 +356,9 @@ class MapReader:
         Raises:
             MapError: the file was damaged since it was opened.
         """
-        sql = f'{_SELECT_DESCRIPTORS} BETWEEN ? AND ? ORDER BY keyframe_id'
+        sql = f'{self._select_descriptors} BETWEEN ? AND ? ORDER BY keyframe_id'
         for start in range(first, len(self), _MOST_AT_ONCE):
-            found = self._between(sql, start)
-            self._check(np.arange(start, min(start + _MOST_AT_ONCE, len(self))), blobs=True)
-            yield self._descriptors_of([descriptor for _, descriptor in found])
+            yield self._descriptors_of(self._between(sql, start))
 
     def row_of(self, keyframe_id: int) -> int:
         """The row of a keyframe of this map."""
@@ -459,38 +447,39 @@ class MapReader:
         if self._all('SELECT uuid FROM map') != [(self._uuid,)]:
             raise MapError(f'{self.path} was replaced by another map; open it again')
 
-    def _check(self, rows: NDArray[np.int64], *, blobs: bool) -> None:
-        """Are rows (n,) of a very large map as they were written? Others were checked before.
+    @property
+    def _is_checked_when_read(self) -> bool:
+        """Whether it is a very large map; others were checked when they were opened."""
+        return self.has_checksums and self._is_large
+
+    @property
+    def _select_descriptors(self) -> str:
+        return _SELECT_SEALED_DESCRIPTORS if self._is_checked_when_read else _SELECT_DESCRIPTORS
+
+    def _check(self, rows: NDArray[np.int64]) -> None:
+        """Are the keyframes of rows (n,) of a very large map as they were written?
 
         Raises:
             MapError: they are not.
         """
-        if not (self.has_checksums and self._is_large):
+        if not self._is_checked_when_read:
             return
-        ids = np.unique(self._ids_at(rows))
-        # One query for rows that follow each other, one each for others.
-        breaks = np.flatnonzero(np.diff(ids) != 1) + 1
-        for run in np.split(ids, breaks):
-            if len(run) == 0:
-                continue
-            first, last = int(run[0]), int(run[-1])
+        ids = self._ids_at(rows).tolist()
+        for start in range(0, len(ids), _MOST_AT_ONCE):
             with self._lock, explained(self.path):
-                changed = changed_among(self._connection, first, last, blobs=blobs)
+                changed = changed_among(self._connection, ids[start : start + _MOST_AT_ONCE])
             if changed:
-                raise damaged(self.path, f'keyframe {changed[0]} is not as it was written')
+                raise self._changed(changed[0])
 
-    def _descriptors_of(self, blobs: Sequence[bytes]) -> NDArray[np.float32]:
+    def _descriptors_of(self, found: Sequence[tuple[Any, ...]]) -> NDArray[np.float32]:
+        """(n, D) of n ids with their descriptors, and their checksums where they have to be."""
+        for keyframe_id, *sealed in found:
+            if len(sealed) > 1 and not is_blob_intact(keyframe_id, *sealed):
+                raise self._changed(keyframe_id)
         try:
-            return descriptors_of(blobs, self.descriptor_dim)
+            return descriptors_of([descriptor for _, descriptor, *_ in found], self.descriptor_dim)
         except ValueError as error:
             raise damaged(self.path, f'descriptors ({error})') from error
 
-
-def _columns_of(found: Sequence[tuple[Any, ...]]) -> Columns:
-    yaws = [
-        np.nan if x_m is None or quaternion[0] is None else quaternion_to_yaw(quaternion)
-        for _, x_m, _, _, *quaternion in found
-    ]
-    positions = np.array([values[1:4] for values in found], np.float64).reshape(-1, 3)
-    sessions = np.array([values[0] for values in found], np.int32)
-    return Columns(positions, np.array(yaws, np.float64), sessions)
+    def _changed(self, keyframe_id: int) -> MapError:
+        return damaged(self.path, f'keyframe {keyframe_id} is not as it was written')

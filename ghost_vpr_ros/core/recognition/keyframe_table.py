@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ghost_vpr_ros.core.datatypes import Keyframe
-from ghost_vpr_ros.core.map.reader import Columns, MapReader
+from ghost_vpr_ros.core.map.columns import Columns
+from ghost_vpr_ros.core.map.reader import MapReader
 from ghost_vpr_ros.core.recognition.candidates import positions_of, yaws_of
 
 _MOST_REMEMBERED = 4096

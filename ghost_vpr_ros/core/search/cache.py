@@ -13,7 +13,8 @@ from typing import IO, Any, NamedTuple
 import faiss
 import numpy as np
 
-from ghost_vpr_ros.core.map.reader import Columns, MapReader
+from ghost_vpr_ros.core.map.columns import Columns
+from ghost_vpr_ros.core.map.reader import MapReader
 from ghost_vpr_ros.core.sampling import evenly_spaced
 from ghost_vpr_ros.core.whole_file import write_whole
 
