@@ -126,7 +126,7 @@ class SearchIndex:
             empty = (len(array), kept)
             return np.empty(empty, dtype=np.int64), np.empty(empty, dtype=np.float32)
         rows, similarities = self._ranking.best(array, kept)
-        order = np.lexsort((rows, -similarities), axis=1)
+        order = np.lexsort((rows, -similarities), axis=1)[:, :kept]
         return (
             np.take_along_axis(rows, order, axis=1),
             np.take_along_axis(similarities, order, axis=1),

@@ -1,6 +1,6 @@
-"""Large maps: all rows are compared by codes, the best by finer codes, the best of these exactly.
+"""Large maps: all rows are compared by codes, the best by finer codes, those in doubt exactly.
 
-Every descriptor is kept twice: in half a byte for each group of its dimensions (product
+Every descriptor is kept twice: in half a byte for each group of up to eight dimensions (product
 quantisation, scanned in registers) and in one byte for each dimension. The descriptors themselves
 stay on the disk, in the map. Nothing is left out, as it is by lists or graphs: the whitened
 descriptors of a place seen again are too far apart for these. `docs/lab/scale.md` compares them.
@@ -8,6 +8,7 @@ descriptors of a place seen again are too far apart for these. `docs/lab/scale.m
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeAlias
@@ -34,7 +35,10 @@ class Ranking(Protocol):
         ...
 
     def best(self, queries: NDArray[np.float32], count: int) -> Found:
-        """(Q, count) best rows for queries (Q, D), with at least `count` rows and Q above 0."""
+        """(Q, n) best rows for queries (Q, D), n >= count, in any order.
+
+        There are `count` rows at least, and Q is above 0.
+        """
         ...
 
     def descriptors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -66,24 +70,33 @@ class ExactRanking:
 BuildProgress = Callable[[str, int, int], object]
 """Called with the name of the task, how much of it is done, and its total."""
 
-_GROUP_SIZES = (4, 2, 1)
-"""Dimensions that share half a byte: the first of these that divides D."""
+_GROUP_SIZES = (8, 4, 2, 1)
+"""Dimensions that share half a byte: the first of these that divides D into enough groups."""
+
+_LEAST_GROUPS = 64
+"""Short descriptors have smaller groups, so that their short codes tell rows apart as well."""
 
 _TRAINED_ON = 20_000
 
-_SHORTLIST = 256
+_LEAST_SHORTLIST = 384
 """Least number of rows, best by the short codes, that are compared by the long ones."""
 
-_SHORTLIST_SHARE = 400
+_SHORTLIST_SHARE = 1000
 """Or one in this many rows: larger parts have more rows as similar as the best one."""
 
 _SHORTLIST_FACTOR = 4
 """Or this many for each requested row."""
 
 _COMPARED_EXACTLY = 16
-"""Best rows by the long codes that are read from the map."""
+"""Most rows that are read from the map: those that may be the best, by their long codes."""
 
-_ROWS_OF_A_THREAD = 50_000
+_DOUBT = 8.0
+"""They are this near to the best, in standard deviations of a similarity by the long codes."""
+
+_STEPS = 255
+"""Of a long code, in each dimension."""
+
+_ROWS_OF_A_THREAD = 200_000
 """A map of more rows is searched in two parts at once."""
 
 
@@ -95,6 +108,7 @@ class QuantisedRanking:
         self._parts = parts
         self._firsts = np.cumsum([0, *(part.ntotal for part in parts[:-1])]).tolist()
         self._map = place_map
+        self._doubt = _DOUBT * _code_error(parts[0])
         self._threads = ThreadPoolExecutor(len(parts) - 1) if len(parts) > 1 else None
 
     def __len__(self) -> int:
@@ -105,23 +119,25 @@ class QuantisedRanking:
         self._parts[-1].add(descriptors)
 
     def best(self, queries: NDArray[np.float32], count: int) -> Found:
-        """(Q, count) rows for queries (Q, D); the similarities of the best of them are exact.
+        """(Q, n) best rows for queries (Q, D), n >= count; the similarity of the best is exact.
 
-        Those behind the first 16 are right to about 0.001.
+        So are those of rows that could as well be the best. The others are right to about 0.001.
         """
-        wanted = max(count, min(_COMPARED_EXACTLY, len(self)))
-        rows, similarities = self._by_codes(queries, wanted)
-        ranked = rows[:, :_COMPARED_EXACTLY]
-        for number, query in enumerate(queries):
-            similarities[number, : ranked.shape[1]] = self.descriptors(ranked[number]) @ query
-        return _ranked(rows, similarities, count)
+        rows, similarities = self._by_codes(queries, max(count, _COMPARED_EXACTLY))
+        for query, found, similarity in zip(queries, rows, similarities, strict=True):
+            chosen = np.flatnonzero(similarity >= similarity.max() - self._doubt)
+            if len(chosen) > _COMPARED_EXACTLY:
+                order = np.argsort(-similarity[chosen], kind='stable')
+                chosen = chosen[order[:_COMPARED_EXACTLY]]
+            similarity[chosen] = self.descriptors(found[chosen]) @ query
+        return rows, similarities
 
     def descriptors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """(n, D) of rows (n,), from the map."""
         return self._map.descriptors_at(rows)
 
     def _by_codes(self, queries: NDArray[np.float32], count: int) -> Found:
-        """(Q, count) best rows by their codes, best first."""
+        """(Q, n) best rows of each part by their codes, `count` of them or all that it has."""
         waiting = []
         if self._threads is not None:
             waiting = [
@@ -132,8 +148,8 @@ class QuantisedRanking:
         if len(found) == 1:
             return last
         rows = [part + first for (part, _), first in zip(found, self._firsts, strict=True)]
-        similarities = np.concatenate([each for _, each in found], axis=1)
-        return _ranked(np.concatenate(rows, axis=1), similarities, count)
+        similarities = [each for _, each in found]
+        return np.concatenate(rows, axis=1), np.concatenate(similarities, axis=1)
 
 
 def open_quantised(
@@ -166,8 +182,8 @@ def open_quantised(
 
 def _recipe(dim: int) -> str:
     """The index in faiss's words."""
-    size = next(size for size in _GROUP_SIZES if dim % size == 0)
-    return f'PQ{dim // size}x4fs,Refine(SQ8)'
+    sizes = (size for size in _GROUP_SIZES if dim % size == 0 and dim // size >= _LEAST_GROUPS)
+    return f'PQ{dim // next(sizes, 1)}x4fs,Refine(SQ8)'
 
 
 def _new_parts(place_map: MapReader, progress: BuildProgress | None) -> list[faiss.Index]:
@@ -208,21 +224,28 @@ def _fill(
 def _search(part: faiss.Index, queries: NDArray[np.float32], count: int) -> Found:
     """(Q, c) best rows of one part, c = count or all that it has."""
     count = min(count, part.ntotal)
-    shortlist = max(_SHORTLIST, part.ntotal // _SHORTLIST_SHARE, _SHORTLIST_FACTOR * count)
     chosen = faiss.IndexRefineSearchParameters(
-        k_factor=shortlist / count  # type: ignore[call-arg]
+        k_factor=shortlist_length(part.ntotal, count) / count  # type: ignore[call-arg]
     )
     similarities, rows = part.search(queries, count, params=chosen)
     return rows, similarities
 
 
-def _ranked(rows: NDArray[np.int64], similarities: NDArray[np.float32], count: int) -> Found:
-    """The first columns by similarity."""
-    order = np.argsort(-similarities, axis=1, kind='stable')[:, :count]
-    return (
-        np.take_along_axis(rows, order, axis=1),
-        np.take_along_axis(similarities, order, axis=1),
-    )
+def _code_error(part: faiss.Index) -> float:
+    """Standard deviation of the similarity that long codes give: that of a step, evenly spread."""
+    codes: Any = faiss.downcast_index(part.refine_index)  # type: ignore[attr-defined]
+    _, ranges = faiss.vector_to_array(codes.sq.trained).reshape(2, -1)
+    return float(ranges.max()) / _STEPS / math.sqrt(12.0)
+
+
+def shortlist_length(rows: int, count: int) -> int:
+    """How many rows of a part of so many, best by the short codes, are compared by the long ones.
+
+    Args:
+        rows: of the part.
+        count: requested rows.
+    """
+    return max(_LEAST_SHORTLIST, rows // _SHORTLIST_SHARE, _SHORTLIST_FACTOR * count)
 
 
 def _tell(progress: BuildProgress | None, what: str, done: int, of: int) -> None:
