@@ -13,6 +13,8 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from ghost_vpr_ros.core.search.ranking import shortlist_length
+
 Floats = NDArray[np.float32]
 
 _WANTED = 16
@@ -51,9 +53,9 @@ KINDS = [
     *(Kind(f'IVF-SQ8, {s:.0%} of the lists', 'IVF{lists},SQ8', s) for s in (0.02, 0.3)),
     *(Kind(f'HNSW16-SQ8, depth {d}', 'HNSW16,SQ8', d, most=10**5) for d in (64, 256)),
     Kind('RaBitQ + SQ8', 'RaBitQfs,Refine(SQ8)', shortlist=1 / 400),
-    Kind('PQ64x4 + SQ8', 'PQ64x4fs,Refine(SQ8)', shortlist=1 / 400),
     Kind('IVF-PQ128x4 + SQ8, half of the lists', _LISTED_CODES, 0.5, 1 / 400),
-    Kind('PQ128x4 + SQ8 (chosen; one part)', 'PQ128x4fs,Refine(SQ8)', shortlist=1 / 400),
+    Kind('PQ128x4 + SQ8', 'PQ128x4fs,Refine(SQ8)', shortlist=1 / 400),
+    Kind('PQ64x4 + SQ8 (chosen)', 'PQ64x4fs,Refine(SQ8)', shortlist=1 / 1000),
 ]
 
 
@@ -119,7 +121,7 @@ def _parameters(kind: Kind, lists: int, count: int) -> Any:
         base = faiss.SearchParametersHNSW(efSearch=int(kind.effort))
     if not kind.shortlist:
         return base
-    shortlist = max(256, kind.shortlist * count)
+    shortlist = max(shortlist_length(count, _WANTED), kind.shortlist * count)
     return faiss.IndexRefineSearchParameters(k_factor=shortlist / _WANTED, base_index_params=base)
 
 

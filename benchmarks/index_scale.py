@@ -6,15 +6,19 @@ opened, searched and extended. Writes `index_scale.json` and `index_scale.md`.
 
     python -m benchmarks.index_scale --data DATA --descriptors FILE --out OUT
 
-The descriptors of the real images are made once, with the shipped weights, and kept in FILE.
+The descriptors of the real images are made once, with the shipped weights, and kept in FILE. With
+`--keep FOLDER` the grown maps, their queries and their indexes stay there, and a second run opens
+and searches them at once.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +28,10 @@ from numpy.typing import NDArray
 
 from benchmarks import index_kinds, map_scale
 from benchmarks.command_line import add_data_option
-from benchmarks.index_kinds import KINDS, Asked
+from benchmarks.index_kinds import KINDS, Asked, Kind
 from benchmarks.index_report import as_markdown
 from benchmarks.map_of_size import Grower
+from benchmarks.map_scale import Prepared
 from benchmarks.real_descriptors import real_images
 
 _PERCENTILES = [5, 25, 50, 75, 95]
@@ -43,14 +48,33 @@ def options() -> argparse.Namespace:
     parser.add_argument('--sizes', type=int, nargs='+', default=[10**n for n in (3, 4, 5, 6)])
     parser.add_argument('--queries', type=int, default=1000)
     parser.add_argument('--threads', type=int, default=1, help='of faiss, while it searches')
+    parser.add_argument('--keep', type=Path, help='folder of the grown maps; default: none stay')
+    parser.add_argument('--kinds', nargs='+', help='of index: those whose names contain a word')
     parser.add_argument('--only', choices=('kinds', 'maps'), help='one half of the figures')
     return parser.parse_args()
 
 
-def likeness(grower: Grower, rows: NDArray[np.float32], asked: Asked) -> dict[str, list[float]]:
+@dataclass(frozen=True)
+class Grown:
+    """Descriptors (N, D) of a map, its queries, and how like real ones they are."""
+
+    rows: NDArray[np.float32]
+    asked: Asked
+    likeness: dict[str, list[float]]
+
+    @classmethod
+    def of(cls, chosen: argparse.Namespace, size: int) -> Grown:
+        """A map of so many rows, grown from the real images."""
+        grower = Grower(real_images(chosen.descriptors, chosen.data, _say))
+        rows = grower.grown(size)
+        asked = Asked.of(rows, grower.asked(rows, chosen.queries))
+        return cls(rows, asked, _likeness(grower, rows, asked))
+
+
+def _likeness(grower: Grower, rows: NDArray[np.float32], asked: Asked) -> dict[str, list[float]]:
     """Percentiles of similarities, of real images and of the grown map."""
     rng = np.random.default_rng(3)
-    places = rows[rng.integers(len(rows), size=1000)]
+    places = rows[rng.integers(len(rows), size=500)]
     own = faiss.knn(places, rows, 2, metric=faiss.METRIC_INNER_PRODUCT)[0][:, 1]
     half = len(asked.queries) // 2
     found = {
@@ -63,28 +87,53 @@ def likeness(grower: Grower, rows: NDArray[np.float32], asked: Asked) -> dict[st
     return {name: np.percentile(each, _PERCENTILES).tolist() for name, each in found.items()}
 
 
+def measure(chosen: argparse.Namespace, size: int, results: dict[str, Any], folder: Path) -> None:
+    """Add the figures of one size to the results; what is made is below `folder`."""
+    path = folder / f'{size}.map'
+    prepared = Prepared.read(path)
+    if prepared is None or chosen.only != 'maps':
+        grown = Grown.of(chosen, size)
+        results['likeness'][size] = grown.likeness
+        for kind in _kinds(chosen, size):
+            found = index_kinds.measured(kind, grown.rows, grown.asked, folder)
+            results['kinds'].append(found)
+            _say(kind.name, size)
+        if prepared is None and chosen.only != 'kinds':
+            facts = {'likeness': grown.likeness}
+            prepared = Prepared.of(path, grown.rows, grown.asked, facts)
+            _say('prepared', size)
+    if chosen.only != 'kinds':
+        results['likeness'][size] = prepared.facts['likeness']
+        results['maps'].append(map_scale.measured(prepared))
+
+
+def _kinds(chosen: argparse.Namespace, size: int) -> list[Kind]:
+    """Those to measure for maps of this size."""
+    words = chosen.kinds or ['']
+    return [
+        kind
+        for kind in (KINDS if chosen.only != 'maps' else [])
+        if size <= kind.most and any(word in kind.name for word in words)
+    ]
+
+
 def main() -> None:
     """Grow, search, write after each size, so that no result is lost where a later one fails."""
     chosen = options()
     faiss.omp_set_num_threads(chosen.threads)
     chosen.out.mkdir(parents=True, exist_ok=True)
-    grower = Grower(real_images(chosen.descriptors, chosen.data, _say))
     results: dict[str, Any] = {
         'faiss': faiss.__version__, 'simd': faiss.get_compile_options().strip(),
         'cores': os.cpu_count(), 'threads': chosen.threads,
         'kinds': [], 'maps': [], 'likeness': {}, 'load': {},
     }  # fmt: skip
     for size in chosen.sizes:
-        rows = grower.grown(size)
-        asked = Asked.of(rows, grower.asked(rows, chosen.queries))
-        results['likeness'][size] = likeness(grower, rows, asked)
-        with tempfile.TemporaryDirectory(dir=chosen.out) as folder:
-            for kind in KINDS if chosen.only != 'maps' else []:
-                if size <= kind.most:
-                    results['kinds'].append(index_kinds.measured(kind, rows, asked, Path(folder)))
-                    _say(kind.name, size)
-            if chosen.only != 'kinds':
-                results['maps'].append(map_scale.measured(rows, asked, Path(folder)))
+        with contextlib.ExitStack() as stack:
+            folder = chosen.keep or Path(
+                stack.enter_context(tempfile.TemporaryDirectory(dir=chosen.out))
+            )
+            folder.mkdir(parents=True, exist_ok=True)
+            measure(chosen, size, results, folder)
         results['load'][size] = os.getloadavg()[0]
         (chosen.out / 'index_scale.json').write_text(json.dumps(results, indent=1) + '\n')
         (chosen.out / 'index_scale.md').write_text(as_markdown(results))

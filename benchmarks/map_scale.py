@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import sqlite3
 import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +18,7 @@ from ghost_vpr_ros.core.config.map import MapConfig
 from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import Pose
+from ghost_vpr_ros.core.map.checksums import blob_checksum, row_checksum, seal_tables
 from ghost_vpr_ros.core.map.place_map import PlaceMap
 from ghost_vpr_ros.core.poses import yaw_to_quaternion
 from ghost_vpr_ros.core.probability.likelihood import Likelihood
@@ -30,6 +35,7 @@ _DRIVE, _STEP_M, _BETWEEN_DRIVES_M = 500, 2.0, 30.0
 _PRIOR_M = 50.0
 _TIMED, _ADDED = 300, 100
 _HASH = '00' * 32
+_WRITTEN_AT_ONCE = 20_000
 
 
 def position_of(row: int) -> NDArray[np.float64]:
@@ -37,13 +43,53 @@ def position_of(row: int) -> NDArray[np.float64]:
     return np.array([row % _DRIVE * _STEP_M, row // _DRIVE * _BETWEEN_DRIVES_M, 0.0])
 
 
-def measured(rows: Floats, asked: Asked, folder: Path) -> dict[str, Any]:
-    """Figures of a map of these descriptors (N, D)."""
-    path = folder / 'large.map'
-    started = time.perf_counter()
-    _write(path, rows)
-    figures = {'rows': len(rows), 'write_s': time.perf_counter() - started}
-    figures['first_open_s'] = _opened(path)['open_s']
+@dataclass(frozen=True)
+class Prepared:
+    """A map in a file, opened once already, with the queries for it.
+
+    Attributes:
+        path: the map.
+        asked: the queries.
+        facts: what was found while it was made: values for JSON.
+    """
+
+    path: Path
+    asked: Asked
+    facts: dict[str, Any]
+
+    @classmethod
+    def of(cls, path: Path, rows: Floats, asked: Asked, facts: dict[str, Any]) -> Prepared:
+        """Write a map of these descriptors (N, D), and what `read` needs."""
+        started = time.perf_counter()
+        _write(path, rows)
+        written_s = time.perf_counter() - started
+        facts = {**facts, 'rows': len(rows), 'write_s': written_s}
+        facts['first_open_s'] = _opened(path)['open_s']
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            state = connection.execute('SELECT revision, revision_token FROM map').fetchone()
+        facts['revision'], facts['revision_token'] = state
+        arrays = {**asdict(asked), 'facts': np.array(json.dumps(facts))}
+        np.savez(cls._beside(path), **arrays)
+        return cls(path, asked, facts)
+
+    @classmethod
+    def read(cls, path: Path) -> Prepared | None:
+        """As an earlier run wrote it; None where none did."""
+        if not cls._beside(path).exists():
+            return None
+        with np.load(cls._beside(path)) as found:
+            arrays = dict(found)
+        return cls(path, facts=json.loads(str(arrays.pop('facts'))), asked=Asked(**arrays))
+
+    @staticmethod
+    def _beside(path: Path) -> Path:
+        return path.with_name(path.name + '.queries.npz')
+
+
+def measured(prepared: Prepared) -> dict[str, Any]:
+    """Figures of a map."""
+    path, rows = prepared.path, prepared.facts['rows']
+    figures = {name: prepared.facts[name] for name in ('rows', 'write_s', 'first_open_s')}
     beside = [cache_path, columns_path]
     before = resident_bytes()
     with PlaceMap.open(path, writable=True) as place_map:
@@ -51,23 +97,64 @@ def measured(rows: Floats, asked: Asked, folder: Path) -> dict[str, Any]:
         places = KnownPlaces(place_map)
         figures['open_s'] = time.perf_counter() - started
         figures['check_s'] = _opened(path, only_check=True)['open_s']
-        figures['bytes_resident'] = (resident_bytes() - before) / len(rows)
-        figures['bytes_beside'] = sum(
-            f(place_map).stat().st_size for f in beside if f(place_map).exists()
-        ) / len(rows)
-        figures |= _asked(place_map, places, asked)
-    for file in (path, *(each(place_map) for each in beside)):
-        file.unlink(missing_ok=True)
+        figures['bytes_resident'] = (resident_bytes() - before) / rows
+        figures['bytes_beside'] = (
+            sum(f(place_map).stat().st_size for f in beside if f(place_map).exists()) / rows
+        )
+        figures |= _asked(place_map, places, prepared.asked)
+    _take_back(prepared)
     return figures
 
 
+def _take_back(prepared: Prepared) -> None:
+    """Remove the keyframes that were added, so that files beside the map belong to it again."""
+    with contextlib.closing(sqlite3.connect(prepared.path)) as connection, connection:
+        for table in ('row_checksums', 'descriptors', 'keyframes'):
+            last = prepared.facts['rows']
+            connection.execute(f'DELETE FROM {table} WHERE keyframe_id > ?', (last,))
+        state = prepared.facts['revision'], prepared.facts['revision_token']
+        connection.execute('UPDATE map SET revision = ?, revision_token = ?', state)
+        seal_tables(connection, 'map')
+
+
 def _write(path: Path, rows: Floats) -> None:
+    """What `PlaceMap.add` writes, many keyframes at once: a million one by one take minutes."""
     content = (_HASH, rows.shape[1], PreprocessingConfig(), b'none', MapConfig())
     east = yaw_to_quaternion(0.0)
     with PlaceMap.create(path, *content) as place_map:
         session = place_map.add_session('drive')
-        for row, descriptor in enumerate(rows):
-            place_map.add(session, row, descriptor, pose=Pose(position_of(row), east))
+        place_map.add(session, 0, rows[0], pose=Pose(position_of(0), east))
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute('PRAGMA synchronous = OFF')
+        first = connection.execute('SELECT * FROM keyframes').fetchone()
+        for start in range(1, len(rows), _WRITTEN_AT_ONCE):
+            with connection:
+                _write_block(connection, first, start, rows[start : start + _WRITTEN_AT_ONCE])
+        with connection:
+            connection.execute('UPDATE map SET revision = ?', (len(rows),))
+            seal_tables(connection, 'map')
+
+
+def _write_block(
+    connection: sqlite3.Connection, first: tuple[Any, ...], start: int, rows: Floats
+) -> None:
+    """Keyframes like the first one, with other stamps, positions and descriptors (n, D)."""
+    _, session_id, _, name, _, _, _, *rest = first
+    keyframes, descriptors, checksums = [], [], []
+    for row, descriptor in enumerate(rows.astype('<f4'), start):
+        position = position_of(row).tolist()
+        keyframe = (row + 1, session_id, row, name, *position, *rest)
+        packed = descriptor.tobytes()
+        keyframes.append(keyframe)
+        descriptors.append((row + 1, packed))
+        checksums.append((row + 1, row_checksum(keyframe), blob_checksum(row + 1, packed), None))
+    for table, values in (
+        ('keyframes', keyframes),
+        ('descriptors', descriptors),
+        ('row_checksums', checksums),
+    ):
+        marks = ', '.join('?' * len(values[0]))
+        connection.executemany(f'INSERT INTO {table} VALUES ({marks})', values)
 
 
 def _opened(path: Path, *, only_check: bool = False) -> dict[str, float]:
