@@ -16,6 +16,8 @@ from rclpy.node import Node
 
 ROOT = Path(__file__).parents[1]
 START_S = 120.0
+STOP_S = 15.0
+"""Fast DDS takes part of a second to leave; a process that takes longer is killed."""
 
 
 class Process:
@@ -47,13 +49,13 @@ class Process:
         """Return when the condition holds.
 
         Raises:
-            RuntimeError: the process has ended, or it takes too long.
+            RuntimeError: the process ended before, or it takes too long.
         """
         deadline = time.monotonic() + START_S
         while not condition():
             if not self.is_running() or time.monotonic() > deadline:
                 raise RuntimeError(f'{complaint}:\n{self.output.read_text()}')
-            time.sleep(0.1)
+            time.sleep(0.05)
 
     def is_running(self) -> bool:
         """Whether it has not ended yet."""
@@ -65,9 +67,14 @@ class Process:
         return float(times.user + times.system)
 
     def stop(self) -> None:
-        """Ctrl-C."""
-        if self.is_running():
-            self._process.send_signal(signal.SIGINT)
+        """Ctrl-C; where that does not end it, killed."""
+        if not self.is_running():
+            return
+        self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
             self._process.wait()
 
 
@@ -82,19 +89,39 @@ class Watcher(Node):
     def _keep(self, message: DiagnosticArray) -> None:
         self.counts = {item.key: item.value for item in message.status[0].values}
 
-    def watch(self, node: Process, publisher: Process) -> dict[str, float]:
-        """CPU, in percent of one core, and memory of the node until the publisher has ended."""
+    def watch(
+        self, node: Process, publisher: Process, published: Path, longest_s: float
+    ) -> dict[str, float]:
+        """CPU, in percent of one core, and memory of the node while images are coming.
+
+        Args:
+            node: whose resources are sampled.
+            publisher: of the images; it is stopped where it cannot keep its rate.
+            published: file of the publisher, a line for each image; not empty once they come.
+            longest_s: from the first image on, after which the publisher is stopped.
+        """
+        publisher.wait_until(
+            lambda: self._listen() or _is_written(published), 'no image is published'
+        )
         started, cpu_before = time.monotonic(), node.cpu_seconds()
         peak_bytes = 0
-        while publisher.is_running():
-            rclpy.spin_once(self, timeout_sec=0.2)
+        while publisher.is_running() and time.monotonic() - started < longest_s:
+            self._listen()
             peak_bytes = max(peak_bytes, node.usage.memory_info().rss)
         seconds = time.monotonic() - started
         cpu_percent = 100.0 * (node.cpu_seconds() - cpu_before) / seconds
+        publisher.stop()
         return {'node_cpu_percent': cpu_percent, 'node_memory_mib': peak_bytes / 2**20}
+
+    def _listen(self) -> None:
+        rclpy.spin_once(self, timeout_sec=0.1)
 
     def settle(self, seconds: float) -> None:
         """Listen on, so that the last counts arrive."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            rclpy.spin_once(self, timeout_sec=0.2)
+            self._listen()
+
+
+def _is_written(file: Path) -> bool:
+    return file.exists() and file.stat().st_size > 0

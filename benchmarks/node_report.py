@@ -25,7 +25,8 @@ def section(report: dict[str, Any]) -> list[str]:
             f'{report["threads"]}. Latency is from the stamp of the image to the arrival of the '
             'hypothesis in the listener. "Lost" is what DDS missed, '
             '"overtaken" gave way to a newer image, in the queue of one of the reader or in the '
-            'node. CPU in percent of one core; load is the average of the last minute.'
+            'node. CPU in percent of one core, while images come; load is the average of the last '
+            f'minute.{_left_out(report)}'
         ),
         '',
         *table(
@@ -52,6 +53,12 @@ def section(report: dict[str, Any]) -> list[str]:
             f'{max(starts_s):.1f} s of {len(starts_s)} starts.'
         ),
     ]
+
+
+def _left_out(report: dict[str, Any]) -> str:
+    """A sentence on the runs that there was no time for."""
+    names = report.get('left_out', [])
+    return f' Left out for time: {", ".join(names)}.' if names else ''
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -45,11 +46,29 @@ def test_the_engine_is_the_one_that_the_node_names():
     assert node_latency.engine_of(f'before\n{line}\nafter') == 'openvino 1.2 on cpu, half'
 
 
-def test_by_default_all_variants_are_measured_at_four_rates():
+def test_by_default_all_variants_are_measured_at_10_and_30_hz_jpeg_first():
     options = node_latency.parse_arguments(['--out', 'node.json'])
-    assert options.rates == (5.0, 10.0, 20.0, 30.0)
-    assert {variant.transport for variant in options.variants} == {'raw', 'compressed'}
-    assert len(options.variants) == 4
+    assert options.rates == (10.0, 30.0)
+    transports = [variant.transport for variant in options.variants]
+    assert transports == ['compressed', 'compressed', 'raw', 'raw']
+
+
+def test_runs_that_would_begin_after_the_budget_are_left_out_and_named(tmp_path, monkeypatch):
+    clock = iter([0.0, 10.0, 100.0, 500.0])
+    monkeypatch.setattr(node_latency, 'time', SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(node_latency, 'make_inputs', lambda *_: tmp_path)
+    monkeypatch.setattr(node_latency, 'measure_rate', lambda *given: {'rate_hz': given[1]})
+    words = ['--out', 'node.json', '--starts', '0', '--rates', '10', '20', '30']
+    options = node_latency.parse_arguments([*words, '--budget-s', '480'])
+    options.variants = options.variants[:1]
+    found = node_latency.measure(options, tmp_path)
+    assert [row['rate_hz'] for row in found['rows']] == [10.0, 20.0]
+    assert found['left_out'] == ['JPEG, shipped profile at 30 Hz']
+
+
+def test_a_line_that_is_still_being_written_is_not_read(tmp_path):
+    (tmp_path / 'answers.jsonl').write_text('{"a": 1}\n{"a": 2}\n{"a"')
+    assert node_latency.read_lines(tmp_path / 'answers.jsonl') == [{'a': 1}, {'a': 2}]
 
 
 def test_a_map_without_images_is_refused(capsys):
