@@ -49,6 +49,14 @@ def test_the_profile_has_room_for_large_images():
     assert transport.findtext('d:maxMessageSize', namespaces=names) == str(8 * MIB)
 
 
+def test_the_profile_announces_processes_until_fast_dds_would_again():
+    names = {'d': 'http://www.eprosima.com'}
+    announcements = ElementTree.parse(PROFILE).find('.//d:initialAnnouncements', names)
+    count = int(announcements.findtext('d:count', namespaces=names))
+    period_ns = int(announcements.findtext('d:period/d:nanosec', namespaces=names))
+    assert count * period_ns >= 3 * 10**9
+
+
 def rviz_topics():
     text = (ROOT / 'config' / 'vpr.rviz').read_text()
     displays = yaml.safe_load(text)['Visualization Manager']['Displays']
