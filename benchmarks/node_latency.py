@@ -10,8 +10,8 @@ besides how long it takes from the start of the node to its first hypothesis. Wi
 map is made of the sample town. `python -m benchmarks.report` makes the page of it.
 
 A run takes its seconds and about half a minute more: processes start, find each other, and the
-node sees all images once before. With the defaults all runs take less than ten minutes; those that
-would begin after `--budget-s` are left out, the raw images first, and named.
+node sees all images once before. Runs that would begin after `--budget-s` are left out and named;
+those of raw images come last.
 """
 
 from __future__ import annotations
