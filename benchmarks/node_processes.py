@@ -100,9 +100,7 @@ class Watcher(Node):
             published: file of the publisher, a line for each image; not empty once they come.
             longest_s: from the first image on, after which the publisher is stopped.
         """
-        publisher.wait_until(
-            lambda: self._listen() or _is_written(published), 'no image is published'
-        )
+        publisher.wait_until(lambda: self._has_heard(published), 'no image is published')
         started, cpu_before = time.monotonic(), node.cpu_seconds()
         peak_bytes = 0
         while publisher.is_running() and time.monotonic() - started < longest_s:
@@ -113,6 +111,11 @@ class Watcher(Node):
         publisher.stop()
         return {'node_cpu_percent': cpu_percent, 'node_memory_mib': peak_bytes / 2**20}
 
+    def _has_heard(self, published: Path) -> bool:
+        """Listen for a moment; whether the first image was published."""
+        self._listen()
+        return published.exists() and published.stat().st_size > 0
+
     def _listen(self) -> None:
         rclpy.spin_once(self, timeout_sec=0.1)
 
@@ -121,7 +124,3 @@ class Watcher(Node):
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             self._listen()
-
-
-def _is_written(file: Path) -> bool:
-    return file.exists() and file.stat().st_size > 0
