@@ -25,8 +25,8 @@ def section(report: dict[str, Any]) -> list[str]:
             f'{report["threads"]}. Latency is from the stamp of the image to the arrival of the '
             'hypothesis in the listener. "Lost" is what DDS missed, '
             '"overtaken" gave way to a newer image, in the queue of one of the reader or in the '
-            'node. CPU in percent of one core, while images come; load is the average of the last '
-            f'minute.{_left_out(report)}'
+            f'node. CPU in percent of one core{_span_of_cpu(report)}; load is the average of the '
+            f'last minute.{_left_out(report)}'
         ),
         '',
         *table(
@@ -53,6 +53,13 @@ def section(report: dict[str, Any]) -> list[str]:
             f'{max(starts_s):.1f} s of {len(starts_s)} starts.'
         ),
     ]
+
+
+def _span_of_cpu(report: dict[str, Any]) -> str:
+    """Earlier reports, which name no runs that were left out, counted the waiting before, too."""
+    return (
+        ', while images come' if 'left_out' in report else ', the start of the publisher included'
+    )
 
 
 def _left_out(report: dict[str, Any]) -> str:
