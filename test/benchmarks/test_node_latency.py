@@ -86,12 +86,15 @@ def test_a_quick_run_measures_latency_and_start(tmp_path: Path):
     subprocess.run([*command, *given], check=True, capture_output=True)
     found = json.loads(out.read_text())
     (row,) = found['rows']
-    assert row['published'] == 30
-    assert 0 < row['answered'] <= 30
-    assert row['overtaken'] == 30 - row['answered'] - row['lost_in_transport']
+    # A publisher that a busy machine slows down is stopped before.
+    assert 0 < row['answered'] <= row['published'] <= 30
+    assert row['overtaken'] == row['published'] - row['answered'] - row['lost_in_transport']
     assert 0.0 < row['latency_p50_ms'] <= row['latency_p95_ms']
     assert row['node_memory_mib'] > 50.0
     assert 'on cpu' in row['engine']
     assert all(0.0 < start_s < 120.0 for start_s in found['starts_s'])
     report.main([str(out), '--even-if-busy', '--out', str(tmp_path / 'page.md')])
-    assert '| JPEG, shipped profile | 10 | 30 |' in (tmp_path / 'page.md').read_text()
+    assert (
+        f'| JPEG, shipped profile | 10 | {row["published"]} |'
+        in (tmp_path / 'page.md').read_text()
+    )
