@@ -134,8 +134,8 @@ class DistillationConfig(Config):
             teacher = name or self.teacher
             found.setdefault(teacher, []).append(Lesson(int(row), int(block), teacher))
         for lessons in found.values():
-            for numbers in ([each.row for each in lessons], [each.block for each in lessons]):
-                if numbers != sorted(set(numbers)):
+            for side in ([each.row for each in lessons], [each.block for each in lessons]):
+                if side != sorted(set(side)):
                     raise ConfigError(
                         'distillation.maps: expected rows and blocks that ascend for each '
                         f'teacher, found {self.maps}'
