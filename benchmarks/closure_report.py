@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import closure_variants as table
+from benchmarks import markdown
 from benchmarks.closure_answers import WrongAnswer
 from benchmarks.closure_figures import Outcome, joined, reliability_examples
 from ghost_vpr_ros.core.image import encode_jpeg
@@ -161,10 +162,8 @@ def _text(form: str, value: float) -> str:
 
 def targets_table(targets: Sequence[Target]) -> str:
     """The targets as a table in Markdown."""
-    head = ['| target | required | found | met |', '|---|---|---|---|']
-    rows = [f'| {t.name} | {t.wanted} | {t.found} | {"yes" if t.is_met else "NO"} |'
-            for t in targets]  # fmt: skip
-    return '\n'.join([*head, *rows])
+    rows = [[t.name, t.wanted, t.found, 'yes' if t.is_met else 'NO'] for t in targets]
+    return '\n'.join(markdown.table(['target', 'required', 'found', 'met'], rows))
 
 
 def tables(results: Results) -> list[str]:
@@ -184,17 +183,11 @@ def tables(results: Results) -> list[str]:
 
 
 def _table(rows: dict[str, dict[str, Any]], columns: dict[str, tuple[str, str]]) -> str:
-    head = ['| |' + '|'.join(f' {title} ' for title, _ in columns.values()) + '|']
-    rule = '|---|' + '--:|' * len(columns)
     lines = [
-        f'| {name} |'
-        + '|'.join(
-            f' {_text(form, row.get(key, math.nan))} ' for key, (_, form) in columns.items()
-        )
-        + '|'
+        [name, *(_text(form, row.get(key, math.nan)) for key, (_, form) in columns.items())]
         for name, row in rows.items()
     ]
-    return '\n'.join([*head, rule, *lines])
+    return '\n'.join(markdown.table(['', *(title for title, _ in columns.values())], lines))
 
 
 def _plain(wrong: WrongAnswer) -> dict[str, Any]:

@@ -11,7 +11,6 @@ the whitening is measured beside it. FOLDER gets a table, the figures as JSON, a
 from __future__ import annotations
 
 import argparse
-import io
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +22,6 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -33,6 +31,7 @@ from ghost_vpr_ros.core.model.principal_components import SpanError
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import load_model
 from ghost_vpr_ros.core.model.whitening import Whitening
+from ghost_vpr_ros.replay.evaluation.plots import png_of
 from ghost_vpr_ros.replay.output_files import make_output_folder, write_file, write_json
 from training.entry import finish, new_parser
 from training.evaluate import DATA_VARIABLE
@@ -276,9 +275,7 @@ def draw_study(rows: Sequence[Mapping[str, Any]]) -> bytes:
         panel.set_title(protocol)
     panels[0].set_ylabel('recall@1 (%)')
     panels[-1].legend(fontsize='small')
-    png = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(png)
-    return png.getvalue()
+    return png_of(figure)
 
 
 def _draw_panel(panel: Axes, rows: Sequence[Mapping[str, Any]]) -> None:

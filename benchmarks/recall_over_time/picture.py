@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +14,7 @@ from matplotlib.transforms import Bbox
 
 from benchmarks.recall_over_time.networks import FROZEN, OURS
 from ghost_vpr_ros.core.whole_file import write_whole
+from ghost_vpr_ros.replay.evaluation.plots import png_of
 
 _OURS = '#0072b2'
 _OTHERS = '#d55e00'
@@ -82,9 +82,7 @@ def draw(points: Sequence[Point], path: Path) -> None:
     _explain(axes)
     figure.draw_without_rendering()
     _name_points(axes, points)
-    data = io.BytesIO()
-    figure.savefig(data, format='png')
-    write_whole(path, data.getvalue(), durable=False)
+    write_whole(path, png_of(figure), durable=False)
 
 
 def _prepare(axes: Axes, points: Sequence[Point]) -> None:

@@ -80,6 +80,15 @@ def write_json(path: Path, value: Any) -> None:
     write_file(path, json.dumps(without_nan(value), indent=2, ensure_ascii=False) + '\n')
 
 
+def read_object(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; empty where there is none that can be read."""
+    try:
+        value = json.loads(path.read_text('utf-8'))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
 def without_nan(value: Any) -> Any:
     """The same value with every NaN and infinity replaced by None, however deep."""
     if isinstance(value, float):

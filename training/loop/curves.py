@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import io
 from pathlib import Path
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ghost_vpr_ros.core.errors import SourceError
+from ghost_vpr_ros.replay.evaluation.plots import png_of
 from ghost_vpr_ros.replay.output_files import write_file
 
 PANELS = (
@@ -38,9 +37,7 @@ def draw_curves(log: Path, picture: Path) -> None:
         _draw_panel(panel, title, {name: curves[name] for name in columns if name in curves})
     for panel in axes[-1]:
         panel.set_xlabel('step of the optimiser')
-    png = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(png)
-    write_file(picture, png.getvalue())
+    write_file(picture, png_of(figure))
 
 
 def read_curves(log: Path) -> dict[str, Curve]:
@@ -50,7 +47,7 @@ def read_curves(log: Path) -> dict[str, Curve]:
         SourceError: the log cannot be read.
     """
     try:
-        rows = list(csv.DictReader(io.StringIO(log.read_text())))
+        rows = list(csv.DictReader(log.read_text().splitlines()))
         values: dict[str, dict[int, float]] = {}
         for row in rows:
             for name, text in row.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ghost_vpr_ros.core.errors import OutputError
+from ghost_vpr_ros.replay.evaluation.plots import png_of
 from ghost_vpr_ros.replay.output_files import write_file
 from training.papers.published import PublishedTable
 from training.tables.plan import Table
@@ -226,7 +226,8 @@ def draw_table(rows: Sequence[Mapping[str, Any]]) -> bytes:
         rows: of `table_report.table_report`.
     """
     protocols = list(rows[0]['recall'])
-    figure = Figure(figsize=(_WIDTH_IN * len(protocols), _HEIGHT_IN), layout='constrained')
+    size_in = (_WIDTH_IN * len(protocols), _HEIGHT_IN)
+    figure = Figure(size_in, _DPI, layout='constrained')
     panels = figure.subplots(1, len(protocols), squeeze=False)[0]
     is_curve = any(len(row['recall'][protocols[0]]) > 1 for row in rows)
     for panel, protocol in zip(panels, protocols, strict=True):
@@ -234,9 +235,7 @@ def draw_table(rows: Sequence[Mapping[str, Any]]) -> bytes:
         draw(panel, rows, protocol)
         panel.set_title(protocol, fontsize=9)
         panel.grid(alpha=0.3)
-    picture = io.BytesIO()
-    figure.savefig(picture, format='png', dpi=_DPI)
-    return picture.getvalue()
+    return png_of(figure)
 
 
 def _draw_curves(panel: Axes, rows: Sequence[Mapping[str, Any]], protocol: str) -> None:

@@ -10,7 +10,6 @@ A drive gets its name when it is complete; an interrupted run is taken up where 
 from __future__ import annotations
 
 import dataclasses
-import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -25,7 +24,12 @@ from ghost_vpr_ros.core.errors import OutputError
 from ghost_vpr_ros.core.image import encode_jpeg, read_image
 from ghost_vpr_ros.replay.bags.writer import BagFrame, write_bag
 from ghost_vpr_ros.replay.config import BagConfig
-from ghost_vpr_ros.replay.output_files import make_output_folder, write_file, write_json
+from ghost_vpr_ros.replay.output_files import (
+    make_output_folder,
+    read_object,
+    write_file,
+    write_json,
+)
 from ghost_vpr_ros.replay.sample_town import tables
 from ghost_vpr_ros.replay.sample_town.camera import quaternion_xyzw
 from ghost_vpr_ros.replay.sample_town.config import TOWN_VERSION, TownConfig
@@ -86,7 +90,7 @@ def _make_drives(
 
 def is_complete(out_dir: str | Path, config: TownConfig) -> bool:
     """Whether an earlier run has finished this town with these settings."""
-    found = _read_json(Path(out_dir) / SUMMARY_NAME)
+    found = read_object(Path(out_dir) / SUMMARY_NAME)
     wanted = {**fingerprint(config), 'drives': config.drives, 'complete': True}
     return all(found.get(key) == value for key, value in wanted.items())
 
@@ -105,7 +109,7 @@ def check_reusable(out: Path, config: TownConfig) -> None:
     """
     wanted = fingerprint(config)
     for folder in sorted(out.glob('drive_*')):
-        found = _read_json(folder / DRIVE_NAME)
+        found = read_object(folder / DRIVE_NAME)
         if found != wanted:
             raise OutputError(
                 f'{folder}: expected a drive of the requested settings, found one that differs in '
@@ -138,7 +142,7 @@ def _make_drive(folder: Path, sample: SampleTown, number: int, progress: Progres
             f'{unfinished}: expected a folder of an earlier, interrupted run, found a link; '
             'remove it'
         )
-    if unfinished.exists() and _read_json(unfinished / DRIVE_NAME) != mark:
+    if unfinished.exists() and read_object(unfinished / DRIVE_NAME) != mark:
         shutil.rmtree(unfinished)
     make_output_folder(unfinished / 'images')
     write_json(unfinished / DRIVE_NAME, mark)
@@ -201,12 +205,3 @@ def _bag_frames(folder: Path, drive: Drive) -> Iterator[BagFrame]:
             truth=truth,
             odometry=frame.odometry,
         )
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    """The object in a file; empty where there is none that can be read."""
-    try:
-        value = json.loads(path.read_text('utf-8'))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}

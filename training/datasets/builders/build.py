@@ -15,7 +15,12 @@ from typing import Any
 from ghost_vpr_ros.core.config.settings import Config, setting
 from ghost_vpr_ros.core.errors import ConfigError, OutputError
 from ghost_vpr_ros.core.image import encode_jpeg
-from ghost_vpr_ros.replay.output_files import make_output_folder, write_file, write_json
+from ghost_vpr_ros.replay.output_files import (
+    make_output_folder,
+    read_object,
+    write_file,
+    write_json,
+)
 from ghost_vpr_ros.replay.sources.image_sources import MANIFEST_NAME
 from training.datasets.builders.layouts import (
     LAYOUTS,
@@ -172,7 +177,7 @@ def _claim(out: Path, settings: dict[str, Any]) -> bool:
     mark = out / SETTINGS_NAME
     wanted = json.loads(json.dumps(settings))
     if mark.exists():
-        found = _read_json(mark)
+        found = read_object(mark)
         if found == wanted:
             return True
         differing = [key for key in wanted if found.get(key) != wanted[key]] or list(found)
@@ -188,14 +193,6 @@ def _claim(out: Path, settings: dict[str, Any]) -> bool:
     make_output_folder(out)
     write_json(mark, wanted)
     return False
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text('utf-8'))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _check_manifest(path: Path, text: str) -> None:
