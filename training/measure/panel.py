@@ -176,16 +176,13 @@ def panel_table(
         reasons = [f'{part}: {reason}' for part, reason in panel.missing.items()]
         return '\n'.join([*lines, '', f'No panel; the mean {whole}', *reasons])
     mean = float(np.mean(list(scores.values())))
-    lines.append(_line('panel', sum(map(len, _answered(panel))), mean, comparisons.get('panel')))
+    queries = sum(_queries(panel, part) for part in panel.parts)
+    lines.append(_line('panel', queries, mean, comparisons.get('panel')))
     return '\n'.join(lines)
 
 
-def _answered(panel: Panel) -> list[NDArray[np.int64]]:
-    """Rows of the queries with a positive, of each protocol."""
-    return [np.flatnonzero(each.truth.positives.counts() > 0) for each in panel.protocols]
-
-
 def _queries(panel: Panel, part: str) -> int:
+    """How many queries of a part have a positive."""
     return sum(int((each.truth.positives.counts() > 0).sum()) for each in panel.parts[part])
 
 

@@ -145,7 +145,8 @@ def read_table(path: Path) -> Table:
     _check_keys(values, [each.name for each in fields(Table)], str(path))
     kind = values.get('kind', 'recall')
     needed = ('name', 'base', 'rows') if kind == SIZES else ('name', 'base', 'protocols', 'rows')
-    file = _protocols_file(path, values.get('protocols_file', ''))
+    named_file = values.get('protocols_file')
+    file = path.parent / named_file if named_file else PROTOCOLS
     parts = panel_parts(file) if kind != SIZES and file.exists() else None
     if parts is not None:
         values.setdefault('protocols', [name for names in parts.values() for name in names])
@@ -217,11 +218,6 @@ def full_size(table: Table) -> Table:
         not_tested='',
         rows=rows,
     )
-
-
-def _protocols_file(path: Path, named: str) -> Path:
-    """The project's own protocols where the table names no file."""
-    return path.parent / named if named else PROTOCOLS
 
 
 def _check_keys(values: Mapping[str, Any], known: list[str], where: str) -> None:

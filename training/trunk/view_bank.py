@@ -119,7 +119,8 @@ class ViewBank:
         self._processes.wait()
         self._made = self._open(_MADE)
         self.views = self._open('views')
-        self.maps = [self._open(f'map{number}') for number in range(self._map_count())]
+        maps = json.loads((folder / _STATE).read_text(encoding='utf-8'))['maps']
+        self.maps = [self._open(f'map{number}') for number in range(maps)]
         self._complete(batches, teacher)
         self._processes.wait()
 
@@ -166,9 +167,6 @@ class ViewBank:
             raise OutputError(
                 f'{path}: cannot be used ({error}); remove the folder, or name another one'
             ) from error
-
-    def _map_count(self) -> int:
-        return int(json.loads((self._folder / _STATE).read_text(encoding='utf-8'))['maps'])
 
     def _complete(self, batches: BankViews, teacher: MapsOf) -> None:
         """Make this process's share of the blocks that are missing."""

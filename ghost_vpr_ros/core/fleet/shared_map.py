@@ -48,7 +48,7 @@ class SharedMap(MapReader):
         """
         self.store = store
         path = Path(str(store.address))
-        connection = _in_memory()
+        connection = sqlite3.connect(':memory:', isolation_level=None, check_same_thread=False)
         write_schema(connection, store.model, store.model_bytes())
         sources = {source.number: source for source in store.sources()}
         frame = shared_frame(list(sources.values()))
@@ -121,10 +121,6 @@ class SharedMap(MapReader):
         """Forget the keyframes and end the connection."""
         super().close()
         self.store.close()
-
-
-def _in_memory() -> sqlite3.Connection:
-    return sqlite3.connect(':memory:', isolation_level=None, check_same_thread=False)
 
 
 def _fill(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -148,16 +147,7 @@ def _shop_front(house: House) -> list[Surface]:
     if rng.random() < 0.6:
         base = np.array([*a[:2], 4.5]) + e * float(rng.uniform(0.6, width - 0.6))
         key, board = f'blade {house.style.seed_name}', partial(paint_hanging_sign, house.style)
-        parts += _two_sided(base + out * 0.15, out * 0.9, np.array([0, 0, -0.75]), key, board)
+        # Thin, and readable from both sides.
+        o, u, v = base + out * 0.15, out * 0.9, np.array([0, 0, -0.75])
+        parts += [panel(o, u, v, key, board), panel(o + u, -u, v, key, board)]
     return parts
-
-
-def _two_sided(
-    o: NDArray[np.float64],
-    u: NDArray[np.float64],
-    v: NDArray[np.float64],
-    key: str,
-    paint: Callable[[], Texture],
-) -> list[Surface]:
-    """A thin board, readable from both sides."""
-    return [panel(o, u, v, key, paint), panel(o + u, -u, v, key, paint)]

@@ -39,11 +39,9 @@ class Roles:
     @property
     def word(self) -> str:
         """The word of a manifest's column `role`; empty for both."""
-        return (
-            ''
-            if self.is_query and self.is_database
-            else ('query' if self.is_query else 'database')
-        )
+        if self.is_query and self.is_database:
+            return ''
+        return 'query' if self.is_query else 'database'
 
     @property
     def folders(self) -> list[str]:
@@ -84,7 +82,7 @@ def utm_path(places: PlaceSet, row: int, is_both: bool) -> PurePosixPath:
     fields += [_plain(frame.attributes.get(key, '')) for key in ('pitch_deg', 'roll_deg')]
     fields += ['', _time_text(int(places.stamp_ns[row])), note]
     stem = '@' + '@'.join(fields) + '@'
-    return PurePosixPath(stem + _suffix(places, row))
+    return PurePosixPath(stem + (places.files[row].suffix if places.files else '.jpg'))
 
 
 def _position_fields(places: PlaceSet, row: int) -> list[str]:
@@ -121,10 +119,6 @@ def _with_suffix(path: PurePosixPath, places: PlaceSet, row: int) -> PurePosixPa
     return (path.with_suffix('') if has_suffix else path).with_name(
         (path.stem if has_suffix else path.name) + '.jpg'
     )
-
-
-def _suffix(places: PlaceSet, row: int) -> str:
-    return places.files[row].suffix if places.files else '.jpg'
 
 
 def manifest_text(entries: Iterable[tuple[PlaceSet, int, str, str, Roles]]) -> str:
