@@ -49,6 +49,7 @@ from ghost_vpr_ros.core.probability.inlier_evidence import FREE_INLIERS, InlierE
 from ghost_vpr_ros.core.verification.geometric import GeometricVerifier, VerifiedCandidate
 from ghost_vpr_ros.core.verification.local_features import FeatureExtractor, LocalFeatures
 from ghost_vpr_ros.core.verification.patch_features import PatchExtractor
+from ghost_vpr_ros.replay.evaluation.calibration_fit import most_likely
 
 MODULE = 'benchmarks.verifiers'
 LEARNED_ON = ('gsv_cambridge train', 'bgu_campus train')
@@ -100,21 +101,14 @@ def inliers_of(found: Sequence[VerifiedCandidate]) -> NDArray[np.int64]:
 
 
 def learn(right: NDArray[np.int64], wrong: NDArray[np.int64]) -> InlierEvidence:
-    """Logistic regression by Newton's method; equal classes."""
+    """Logistic regression; equal classes."""
     x = np.maximum(np.concatenate([right, wrong]) - FREE_INLIERS, 0)
     label = np.repeat([1.0, 0.0], [len(right), len(wrong)])
     weight = np.repeat([0.5 / len(right), 0.5 / len(wrong)], [len(right), len(wrong)])
-    design = np.column_stack([x, np.ones(len(x))])
-    beta = np.zeros(2)
-    for _ in range(300):
-        p = 1.0 / (1.0 + np.exp(-np.clip(design @ beta, -30.0, 30.0)))
-        hessian = (design * (weight * p * (1 - p))[:, None]).T @ design + 1e-9 * np.eye(2)
-        step = np.linalg.solve(hessian, design.T @ (weight * (label - p)))
-        beta += np.clip(step, -1.0, 1.0)
+    inputs = np.column_stack([x, np.ones(len(x))])
+    slope, intercept = most_likely(inputs, label, weight, np.zeros(2)).tolist()
     least = int(np.quantile(wrong, 1 - FALSE_RATE, method='higher')) + 1
-    return InlierEvidence(
-        round(float(beta[1]), 2), round(float(beta[0]), 2), float(len(wrong)), least
-    )
+    return InlierEvidence(round(intercept, 2), round(slope, 2), float(len(wrong)), least)
 
 
 def accepted(

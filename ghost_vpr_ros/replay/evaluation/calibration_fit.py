@@ -84,7 +84,7 @@ def fit_margin_logistic(
     targets = np.where(is_right, (right + 1.0) / (right + 2.0), 1.0 / (wrong + 2.0))
     inputs = np.stack([margins, np.ones(len(margins))], axis=1)
     start = np.array([0.0, np.log((right + 1.0) / (wrong + 1.0))])
-    slope, intercept = map(float, _most_likely(inputs, targets, weights, start))
+    slope, intercept = map(float, most_likely(inputs, targets, weights, start))
     if slope <= 0.0:
         raise CalibrationError(
             'right matches do not have larger margins than wrong ones on this drive: nothing to '
@@ -93,13 +93,20 @@ def fit_margin_logistic(
     return slope, intercept
 
 
-def _most_likely(
+def most_likely(
     inputs: NDArray[np.float64],
     targets: NDArray[np.float64],
     weights: NDArray[np.float64],
     start: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """(2,) parameters of the least weighted cross-entropy, by Newton's method."""
+    """(2,) parameters of the least weighted cross-entropy, by Newton's method.
+
+    Args:
+        inputs: (n, 2) of the examples.
+        targets: (n,) probabilities that they should have.
+        weights: (n,) of the examples.
+        start: (2,) where the search begins.
+    """
 
     def loss(parameters: NDArray[np.float64]) -> float:
         value = inputs @ parameters
