@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -44,16 +45,13 @@ def race(name: str, seconds: float = SECONDS) -> Tally:
     return tally
 
 
+@dataclass(frozen=True)
 class _Race:
     """Preparation, and the accesses of the reader (part 0) and of the writers."""
 
-    def __init__(
-        self,
-        prepare: Callable[[Path], object],
-        read: Callable[[Path, int], str],
-        write: Callable[[Path, int], str],
-    ) -> None:
-        self.prepare, self.read, self.write = prepare, read, write
+    prepare: Callable[[Path], object]
+    read: Callable[[Path, int], str]
+    write: Callable[[Path, int], str]
 
 
 def _write_file(folder: Path, number: int) -> str:
