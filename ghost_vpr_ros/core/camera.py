@@ -1,6 +1,6 @@
-"""The camera: from pixels to bearings, with the models of `sensor_msgs/CameraInfo`.
+"""The camera: from pixels to rays, with the models of `sensor_msgs/CameraInfo`.
 
-Pixel centres lie at whole numbers. Bearings are in the optical frame (x right, y down, z forward);
+Pixel centres lie at whole numbers. Rays are in the optical frame (x right, y down, z forward);
 `BODY_R_OPTICAL` takes them to the body frame (x forward, y left, z up; REP-103).
 """
 
@@ -162,17 +162,3 @@ class CameraIntrinsics:
         flat = np.asarray(found, np.float64).reshape(-1, 2)
         # Beyond 90 degrees OpenCV answers with huge numbers.
         return np.where(np.abs(flat).max(axis=1, keepdims=True) < 1e3, flat, np.nan)
-
-    def bearings(self, points_px: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(N, 3) unit vectors in the optical frame of pixels (N, 2)."""
-        return unit_rows(homogeneous(self.normalised(points_px)))
-
-
-def homogeneous(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N, 3): points (N, 2) with a 1 behind them."""
-    return np.column_stack([points, np.ones(len(points))])
-
-
-def unit_rows(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N, 3) rows of length 1."""
-    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))

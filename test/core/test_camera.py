@@ -1,4 +1,4 @@
-"""Pixels to bearings, against points projected by OpenCV's forward models."""
+"""Pixels to rays, against points projected by OpenCV's forward models."""
 
 import cv2
 import numpy as np
@@ -42,13 +42,13 @@ def test_undistorted_points_are_those_that_were_projected(model, distortion):
     np.testing.assert_allclose(found, rays(), atol=1e-5)
 
 
-def test_bearings_are_unit_vectors_in_the_optical_frame():
-    bearings = camera().bearings(np.array([[321.0, 239.0], [621.0, 239.0]]))
-    np.testing.assert_allclose(bearings, [[0, 0, 1], [0.5**0.5, 0, 0.5**0.5]], atol=1e-9)
+def test_the_principal_point_looks_ahead():
+    found = camera().normalised(np.array([[321.0, 239.0], [621.0, 239.0]]))
+    np.testing.assert_allclose(found, [[0, 0], [1, 0]], atol=1e-9)
 
 
-def test_no_points_have_no_bearings():
-    assert camera().bearings(np.zeros((0, 2))).shape == (0, 3)
+def test_no_points_have_no_rays():
+    assert camera().normalised(np.zeros((0, 2))).shape == (0, 2)
 
 
 def test_a_scaled_camera_sees_the_same_rays():

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -15,6 +15,8 @@ from ghost_vpr_ros.core.errors import ConfigError
 
 FOLDER = Path(__file__).parent
 PAPERS = tuple(sorted(path.stem for path in FOLDER.glob('*.yaml')))
+
+ItemT = TypeVar('ItemT')
 
 
 @dataclass(frozen=True)
@@ -37,14 +39,6 @@ class PublishedTable:
     decimals: int
     sets: Mapping[str, Mapping[str, Sequence[float | None]]]
 
-    def figure(self, data_set: str, row: str, column: str) -> float | None:
-        """One figure.
-
-        Raises:
-            ConfigError: no such data set, row or column.
-        """
-        return self.row(data_set, row)[_place(self.columns, column, f'{self.paper}/{self.name}')]
-
     def row(self, data_set: str, row: str) -> Sequence[float | None]:
         """The figures of one row on one data set.
 
@@ -52,14 +46,18 @@ class PublishedTable:
             ConfigError: no such data set or row.
         """
         where = f'{self.paper}/{self.name}'
-        rows = self.sets[list(self.sets)[_place(tuple(self.sets), data_set, where)]]
-        return rows[list(rows)[_place(tuple(rows), row, where)]]
+        return _named(_named(self.sets, data_set, where), row, where)
 
 
-def _place(known: Sequence[str], name: str, where: str) -> int:
-    if name not in known:
-        raise ConfigError(f'{where}: unknown {name!r}{nearest_hint(name, list(known))}')
-    return known.index(name)
+def _named(items: Mapping[str, ItemT], name: str, where: str) -> ItemT:
+    """The item of that name.
+
+    Raises:
+        ConfigError: there is none; the nearest name is given.
+    """
+    if name not in items:
+        raise ConfigError(f'{where}: unknown {name!r}{nearest_hint(name, list(items))}')
+    return items[name]
 
 
 @cache
@@ -69,8 +67,8 @@ def read_paper(paper: str) -> dict[str, Any]:
     Raises:
         ConfigError: no such paper.
     """
-    _place(PAPERS, paper, 'papers')
-    values: dict[str, Any] = yaml.safe_load((FOLDER / f'{paper}.yaml').read_text())
+    path = _named({name: FOLDER / f'{name}.yaml' for name in PAPERS}, paper, 'papers')
+    values: dict[str, Any] = yaml.safe_load(path.read_text())
     return values
 
 
@@ -100,5 +98,4 @@ def published_table(reference: str) -> PublishedTable:
         ConfigError: no such paper or table.
     """
     paper, _, name = reference.partition('/')
-    tables = published_tables(paper)
-    return tables[list(tables)[_place(tuple(tables), name, paper)]]
+    return _named(published_tables(paper), name, paper)

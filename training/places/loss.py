@@ -41,11 +41,6 @@ class RankingLoss:
     per_tuple: Tensor
     active_share: float
 
-    @property
-    def mean(self) -> Tensor:
-        """Scalar mean over the tuples, as a step of mini-batch gradient descent takes it."""
-        return self.per_tuple.mean()
-
 
 def ranking_loss(
     queries: Tensor,

@@ -65,11 +65,6 @@ class PassCounter:
         self.training_forward += images
         self.backward += images
 
-    @property
-    def total(self) -> int:
-        """All passes."""
-        return self.mining_forward + self.training_forward + self.backward
-
     def to_dict(self) -> dict[str, int]:
         """Plain values, as `PassCounter(**values)` takes them."""
         return asdict(self)

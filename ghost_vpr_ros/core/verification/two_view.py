@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.camera import BODY_R_OPTICAL, homogeneous, unit_rows
+from ghost_vpr_ros.core.camera import BODY_R_OPTICAL
 from ghost_vpr_ros.core.datatypes import Pose
 from ghost_vpr_ros.core.poses import rotation_to_quaternion
 
@@ -92,7 +92,7 @@ def _rotation_only(query: Array, keyframe: Array, threshold: float) -> tuple[Arr
 
     Kabsch's solution, iterated on the points that it explains best (trimmed least squares).
     """
-    a, b = unit_rows(homogeneous(query)), unit_rows(homogeneous(keyframe))
+    a, b = _bearings(query), _bearings(keyframe)
     kept = np.ones(len(a), bool)
     for _ in range(_ROTATION_ROUNDS):
         u, _, vt = np.linalg.svd(b[kept].T @ a[kept])
@@ -104,7 +104,7 @@ def _rotation_only(query: Array, keyframe: Array, threshold: float) -> tuple[Arr
 
 def _rotation_covariance(query: Array, noise: float) -> Array:
     """(3, 3) of a rotation from n bearings with that noise: noise^2 (n I - sum b b^T)^-1."""
-    bearings = unit_rows(homogeneous(query))
+    bearings = _bearings(query)
     information = len(bearings) * np.eye(3) - bearings.T @ bearings
     return np.asarray(noise**2 * np.linalg.pinv(information))
 
@@ -138,7 +138,7 @@ def _refined(
     rotation: Array, direction: Array, query: Array, keyframe: Array, noise: float
 ) -> Motion:
     """Gauss-Newton on the Sampson error, and the covariance of its minimum."""
-    a, b = homogeneous(query), homogeneous(keyframe)
+    a, b = _homogeneous(query), _homogeneous(keyframe)
     residual = _sampson(rotation, direction, a, b)
     for _ in range(_REFINEMENTS):
         jacobian = _jacobian(rotation, direction, a, b)
@@ -254,3 +254,14 @@ def _bounded(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
     values, vectors = np.linalg.eigh(0.5 * (covariance + covariance.T))
     root = vectors * np.sqrt(np.clip(values, 0.0, _LARGEST_ANGLE_VARIANCE_RAD2))
     return np.asarray(root @ root.T)
+
+
+def _bearings(points: Array) -> Array:
+    """(N, 3) unit vectors towards points (N, 2)."""
+    rays = _homogeneous(points)
+    return np.asarray(rays / np.linalg.norm(rays, axis=1, keepdims=True))
+
+
+def _homogeneous(points: Array) -> Array:
+    """(N, 3): points (N, 2) with a 1 behind them."""
+    return np.column_stack([points, np.ones(len(points))])

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-BODY_R_OPTICAL: NDArray[np.float64] = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
-"""Rotation from the optical frame (x right, y down, z forward) to the body frame (REP-103)."""
+from ghost_vpr_ros.core.camera import BODY_R_OPTICAL
 
 
 @dataclass(frozen=True)

@@ -154,7 +154,9 @@ def test_misprints_of_sizes() -> None:
 
 def test_misprint_of_mobilenet() -> None:
     """Torchvision's MobileNetV3-Large: 5,483,032 parameters, 2,971,952 before its pooling."""
-    printed = published_table(f'{G}/fig5').figure('network', 'MobileNetV3-NetVLAD', 'parameters_m')
+    table = published_table(f'{G}/fig5')
+    figures = table.row('network', 'MobileNetV3-NetVLAD')
+    printed = dict(zip(table.columns, figures, strict=True))['parameters_m']
     assignment = 64 * (960 + 1)
     assert round((5_483_032 + assignment) / 2**20, 2) == printed
     assert round((2_971_952 + assignment) / 2**20, 2) == 2.89

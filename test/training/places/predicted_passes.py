@@ -45,10 +45,16 @@ def predicted_passes(scheme: str, size: EpochSize) -> PassCounter:
     return PassCounter(mining[scheme], tuple_images, tuple_images)
 
 
+def all_passes(counter: PassCounter) -> int:
+    """Forward and backward, to mine and to train."""
+    return sum(counter.to_dict().values())
+
+
 def published_passes(counter: PassCounter, scheme: str) -> int:
     """The total as the paper counts it.
 
     Eqs. 9 and 11 count no forward pass of the tuples themselves, as if the pass that mined them
     could be differentiated; Eq. 10 counts it (its 1 + 1 + N_nh).
     """
-    return counter.total if scheme == HARD_CACHE else counter.total - counter.training_forward
+    total = all_passes(counter)
+    return total if scheme == HARD_CACHE else total - counter.training_forward

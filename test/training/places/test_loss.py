@@ -23,7 +23,7 @@ def loss_of(mask: list[list[bool]], **settings: object) -> RankingLoss:
 def test_sum_over_negatives_is_netvlad() -> None:
     loss = loss_of(ALL)  # 0.4 + 0.5 - 0.8 = 0.1, 0.4 + 0.5 - 0.4 = 0.5; 0, 0 + 0.5 - 0.4 = 0.1
     assert loss.per_tuple.tolist() == pytest.approx([0.6, 0.1], abs=1e-6)
-    assert loss.mean.item() == pytest.approx(0.35, abs=1e-6)
+    assert loss.per_tuple.mean().item() == pytest.approx(0.35, abs=1e-6)
     assert loss.active_share == 0.75
 
 
@@ -51,7 +51,7 @@ def test_distances_are_squared() -> None:
     loss = ranking_loss(
         query, torch.full((1, 1), 3.0), far, torch.ones(1, 1, dtype=torch.bool), LossConfig()
     )
-    assert loss.mean.item() == pytest.approx(9.0 + 0.1 - 4.0)
+    assert loss.per_tuple.mean().item() == pytest.approx(9.0 + 0.1 - 4.0)
 
 
 def test_the_default_margin_is_the_papers() -> None:
@@ -83,7 +83,7 @@ def test_half_precision_descriptors_are_compared_in_float32() -> None:
     loss = ranking_loss(query[None], near[None], far[None, None], mask, LossConfig(margin=4.0))
     expected = (query.double() - near.double()).square().sum() + 4.0
     expected -= (query.double() - far.double()).square().sum()
-    assert loss.mean.item() == pytest.approx(expected.item(), abs=1e-5)
+    assert loss.per_tuple.mean().item() == pytest.approx(expected.item(), abs=1e-5)
 
 
 @pytest.mark.parametrize('reduction', ['sum', 'mean'])
