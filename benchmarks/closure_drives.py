@@ -27,11 +27,7 @@ from ghost_vpr_ros.core.model.default_weights import load_default_model
 from ghost_vpr_ros.core.model.weights import model_to_bytes
 from ghost_vpr_ros.core.recognition.odometry import StampedMemory
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
-from ghost_vpr_ros.core.verification.geometric import (
-    GeometricVerifier,
-    VerifiedCandidate,
-    VerifiedCandidates,
-)
+from ghost_vpr_ros.core.verification.geometric import GeometricVerifier, VerifiedCandidate
 from ghost_vpr_ros.replay.bags.topics import BagTopics
 from ghost_vpr_ros.replay.bags.writer import ODOMETRY_TOPIC, TRUTH_TOPIC
 from ghost_vpr_ros.replay.calibration.judged_drive import Elsewhere
@@ -191,7 +187,7 @@ class RememberingVerifier:
         image: NDArray[np.uint8],
         candidates: Sequence[Candidate],
         rival: int | None = None,
-    ) -> VerifiedCandidates:
+    ) -> list[VerifiedCandidate]:
         """As `GeometricVerifier.verify` of the default configuration."""
         chosen = {*range(VerificationConfig.candidates), rival}
         key = hashlib.sha256(np.ascontiguousarray(image).data).digest()
@@ -201,16 +197,12 @@ class RememberingVerifier:
             if number in chosen
         }
         new = [candidates[number] for number, pair in pairs.items() if pair not in self._known]
-        for item in self._verifier.verify(image, new, len(new) - 1).items:
+        for item in self._verifier.verify(image, new, len(new) - 1):
             self._known[key, item.candidate.keyframe.keyframe_id] = item
-        return VerifiedCandidates(
-            tuple(
-                self._remembered(each, pairs[number])
-                if number in pairs
-                else VerifiedCandidate(each)
-                for number, each in enumerate(candidates)
-            )
-        )
+        return [
+            self._remembered(each, pairs[number]) if number in pairs else VerifiedCandidate(each)
+            for number, each in enumerate(candidates)
+        ]
 
     def _remembered(self, candidate: Candidate, pair: Pair) -> VerifiedCandidate:
         """The result of the pair, with the candidate's own probability."""

@@ -85,7 +85,7 @@ def verified(
     found: list[VerifiedCandidate] = []
     for query, group in groupby(sorted(chosen), key=lambda pair: pair[0]):
         candidates = [Candidate(keyframe(row), 0.5) for _, row in group]
-        found += verifier.verify(pairs.images[query](), candidates).items
+        found += verifier.verify(pairs.images[query](), candidates)
     verifier.close()
     return found
 

@@ -377,7 +377,7 @@ class PlaceRecognizer:
             return ()
         with clock('verify'):
             rival = rival_of(candidates, config.group_radius_m)
-            return self._verifier.verify(image, candidates, rival).items
+            return self._verifier.verify(image, candidates, rival)
 
     def _closure(
         self, answer: Hypothesis, verified: Sequence[VerifiedCandidate]

@@ -23,7 +23,7 @@ from benchmarks.closure_figures import (
 from benchmarks.closure_report import worst_of
 from benchmarks.closure_variants import CALIBRATIONS, HEADLINE, MAP_ALONE, SOURCES, VARIANTS
 from ghost_vpr_ros.core.datatypes import Candidate, Keyframe
-from ghost_vpr_ros.core.verification.geometric import VerifiedCandidate, VerifiedCandidates
+from ghost_vpr_ros.core.verification.geometric import VerifiedCandidate
 from ghost_vpr_ros.replay.descriptors.remembering_engine import RememberingEngine
 
 
@@ -151,12 +151,10 @@ class CountingVerifier:
 
     def verify(self, image, candidates, rival=None):
         self.asked += [each.keyframe.keyframe_id for each in candidates]
-        return VerifiedCandidates(
-            tuple(
-                VerifiedCandidate(Candidate(c.keyframe, 0.0, 0.0, inliers=c.keyframe.keyframe_id))
-                for c in candidates
-            )
-        )
+        return [
+            VerifiedCandidate(Candidate(c.keyframe, 0.0, 0.0, inliers=c.keyframe.keyframe_id))
+            for c in candidates
+        ]
 
 
 def candidates(*ids, probability):
@@ -168,19 +166,19 @@ def test_a_pair_is_verified_once_and_keeps_the_new_probability():
     verifier = RememberingVerifier(inner, {})
     image = np.zeros((4, 4, 3), np.uint8)
     verifier.verify(image, candidates(1, 2, 3, 4, probability=0.2))
-    found = verifier.verify(image, candidates(2, 5, 1, 3, probability=0.7)).candidates
+    found = verifier.verify(image, candidates(2, 5, 1, 3, probability=0.7))
     assert inner.asked == [1, 2, 3, 5]
-    assert [c.inliers for c in found] == [2, 5, 1, -1]
-    assert {c.probability for c in found} == {0.7}
+    assert [item.candidate.inliers for item in found] == [2, 5, 1, -1]
+    assert {item.candidate.probability for item in found} == {0.7}
 
 
 def test_the_rival_is_verified_too():
     inner = CountingVerifier()
     image = np.zeros((4, 4, 3), np.uint8)
     five = candidates(1, 2, 3, 4, 5, probability=0.7)
-    found = RememberingVerifier(inner, {}).verify(image, five, 4).candidates
+    found = RememberingVerifier(inner, {}).verify(image, five, 4)
     assert inner.asked == [1, 2, 3, 5]
-    assert [c.inliers for c in found] == [1, 2, 3, -1, 5]
+    assert [item.candidate.inliers for item in found] == [1, 2, 3, -1, 5]
 
 
 def test_another_image_is_another_pair():

@@ -88,7 +88,6 @@ class WeakLabels:
         queries: (Q,) int64 rows, ascending, of the queries with at least one potential positive.
         database: (M,) int64 rows, ascending.
         pairs: potential positives as pairs of a number in `queries` and a number in `database`.
-        without_positives: how many queries of the set were left out, having none.
     """
 
     places: PlaceSet
@@ -96,7 +95,6 @@ class WeakLabels:
     queries: NDArray[np.int64]
     database: NDArray[np.int64]
     pairs: Pairs
-    without_positives: int
 
     def number_of(self, query: int) -> int:
         """The place of the image row `query` in `queries`.
@@ -151,8 +149,7 @@ def weak_labels(places: PlaceSet, config: TupleConfig) -> WeakLabels:
         int(has_positive.sum()),
         len(database),
     )
-    without = int((~has_positive).sum())
-    return WeakLabels(places, config, queries[has_positive], database, pairs, without)
+    return WeakLabels(places, config, queries[has_positive], database, pairs)
 
 
 def _are_apart(

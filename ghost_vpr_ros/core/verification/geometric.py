@@ -55,8 +55,6 @@ class VerifiedCandidate:
 
     Attributes:
         candidate: with its number of inliers; -1 where it was not verified or has no view.
-        matches: local features that are each other's nearest.
-        ratio: inliers by matches, 0 to 1; 0 without matches.
         cells: of a 4 x 4 grid with inliers, in the image that has fewer of them.
         is_verified: enough inliers, widely enough spread.
         likelihood_ratio: p(inliers | right place) / p(inliers | wrong place); 1: no evidence.
@@ -66,8 +64,6 @@ class VerifiedCandidate:
     """
 
     candidate: Candidate
-    matches: int = 0
-    ratio: float = 0.0
     cells: int = 0
     is_verified: bool = False
     likelihood_ratio: float = 1.0
@@ -86,24 +82,6 @@ class VerifiedCandidate:
         """`relative` with the assumed distance."""
         assumed_m = self.unknown_distance_m
         return None if self.relative is None else self.relative.pose(assumed_m, assumed_m)
-
-
-@dataclass(frozen=True)
-class VerifiedCandidates:
-    """All candidates in the order that came in."""
-
-    items: tuple[VerifiedCandidate, ...]
-
-    @property
-    def candidates(self) -> tuple[Candidate, ...]:
-        """The candidates, each with its number of inliers."""
-        return tuple(item.candidate for item in self.items)
-
-    @property
-    def best(self) -> VerifiedCandidate | None:
-        """The verified candidate with the most inliers, or None."""
-        verified = [item for item in self.items if item.is_verified]
-        return max(verified, key=lambda item: item.candidate.inliers, default=None)
 
 
 class GeometricVerifier:
@@ -159,7 +137,7 @@ class GeometricVerifier:
         image: NDArray[np.uint8],
         candidates: Sequence[Candidate],
         rival: int | None = None,
-    ) -> VerifiedCandidates:
+    ) -> list[VerifiedCandidate]:
         """The first `config.candidates` and the rival verified, the others as they came.
 
         Args:
@@ -168,27 +146,20 @@ class GeometricVerifier:
             rival: number of another one that is verified, too.
         """
         if not candidates:
-            return VerifiedCandidates(())
+            return []
         ahead = None if self._ahead is None else self._ahead.take(image)
         query = self._extract(image) if ahead is None else ahead
         chosen = {*range(self._config.candidates), rival}
-        return VerifiedCandidates(
-            tuple(
-                self._verify_one(query, each) if number in chosen else VerifiedCandidate(each)
-                for number, each in enumerate(candidates)
-            )
-        )
-
-    def likelihood_ratio(self, inliers: int) -> float:
-        """p(inliers | right place) / p(inliers | wrong place); 1 for -1, which is no evidence."""
-        return self._evidence.likelihood_ratio(inliers)
+        return [
+            self._verify_one(query, each) if number in chosen else VerifiedCandidate(each)
+            for number, each in enumerate(candidates)
+        ]
 
     def _verify_one(self, query: LocalFeatures, candidate: Candidate) -> VerifiedCandidate:
         keyframe = self._keyframes.of(candidate.keyframe.keyframe_id)
         if keyframe is None:
             return VerifiedCandidate(candidate)
         a, b = self._matched(query, keyframe)
-        matches = len(a)
         keep = self._consistent(query, keyframe, a, b)
         a, b = a[keep], b[keep]
         inliers = len(a)
@@ -199,11 +170,9 @@ class GeometricVerifier:
         is_verified = inliers >= self._min_inliers and cells >= self._config.min_cells
         return VerifiedCandidate(
             replace(candidate, inliers=inliers),
-            matches,
-            inliers / max(matches, 1),
             cells,
             is_verified,
-            self.likelihood_ratio(inliers),
+            self._evidence.likelihood_ratio(inliers),
             tell_relative=partial(self._relative, query.size, keyframe.size, a, b)
             # A cell is several degrees wide: too coarse for rotation and direction.
             if is_verified and query.kind != 'network'

@@ -11,6 +11,7 @@ EVIDENCE = InlierEvidence(-math.log(4.0), math.log(2.0), cap=50.0, min_inliers=1
 
 
 def test_the_ratio_doubles_with_each_inlier_above_eight():
+    assert EVIDENCE.likelihood_ratio(-1) == 1.0  # Not verified: no evidence.
     assert EVIDENCE.likelihood_ratio(0) == pytest.approx(0.25)
     assert EVIDENCE.likelihood_ratio(8) == pytest.approx(0.25)
     assert EVIDENCE.likelihood_ratio(10) == pytest.approx(1.0)

@@ -90,7 +90,7 @@ def test_the_proof_is_the_same_with_features_found_ahead(features):
         if is_expected:
             verifier.verify(view, [candidate()])
             verifier.expect(query)
-        (item,) = verifier.verify(query, [candidate()]).items
+        (item,) = verifier.verify(query, [candidate()])
         verifier.close()
         found.append(item)
     assert found[0] == found[1]
@@ -114,5 +114,5 @@ def test_without_a_core_of_its_own_nothing_is_found_ahead(monkeypatch):
     monkeypatch.setattr(FeaturesAhead, '__init__', None)
     verifier = GeometricVerifier(lambda _: street(), CAMERA, VerificationConfig(), ahead=False)
     verifier.expect(street())
-    assert len(verifier.verify(street(), [candidate(1)]).items) == 1
+    assert len(verifier.verify(street(), [candidate(1)])) == 1
     verifier.close()

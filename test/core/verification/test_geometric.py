@@ -19,7 +19,7 @@ AWAY_M = (1.2, 0.6, 0.0)
 
 def verify(query, view, camera=CAMERA, **changes) -> VerifiedCandidate:
     verifier = GeometricVerifier(lambda _: view, camera, VerificationConfig(**changes))
-    return verifier.verify(query, [candidate()]).items[0]
+    return verifier.verify(query, [candidate()])[0]
 
 
 @pytest.mark.parametrize('features', ['sift', 'orb'])
@@ -141,23 +141,21 @@ def damaged(_: int) -> None:
 @pytest.mark.parametrize('views', [missing, damaged])
 def test_a_candidate_without_a_view_stays_as_it_is(views):
     verifier = GeometricVerifier(views, CAMERA, VerificationConfig())
-    assert verifier.verify(street(), [candidate()]).items == (VerifiedCandidate(candidate()),)
-    assert verifier.likelihood_ratio(-1) == 1.0
+    assert verifier.verify(street(), [candidate()]) == [VerifiedCandidate(candidate())]
 
 
-def test_only_the_first_candidates_are_verified_and_the_best_one_is_found():
+def test_only_the_first_candidates_are_verified():
     views = {1: street(seed=7), 2: street(AWAY_M), 3: street(), 4: street()}
     verifier = GeometricVerifier(views.get, CAMERA, VerificationConfig(candidates=3))
     found = verifier.verify(street(), [candidate(number) for number in (1, 2, 3, 4)])
-    assert [c.keyframe.keyframe_id for c in found.candidates] == [1, 2, 3, 4]
-    assert [item.is_verified for item in found.items] == [False, True, True, False]
-    assert found.candidates[3].inliers == -1
-    assert found.best.candidate.keyframe.keyframe_id == 3
+    assert [item.candidate.keyframe.keyframe_id for item in found] == [1, 2, 3, 4]
+    assert [item.is_verified for item in found] == [False, True, True, False]
+    assert found[3].candidate.inliers == -1
 
 
 def test_without_candidates_nothing_is_verified():
     verifier = GeometricVerifier(missing, None, VerificationConfig())
-    assert verifier.verify(street(), []).best is None
+    assert verifier.verify(street(), []) == []
 
 
 def test_a_view_is_read_once():
@@ -179,7 +177,7 @@ def test_the_views_of_a_map_are_verified(tmp_path):
         unseen = place_map.add(session, 1, descriptor)
         verifier = GeometricVerifier(views_of(place_map), CAMERA, VerificationConfig())
         found = verifier.verify(street(AWAY_M), [candidate(seen), candidate(unseen)])
-    assert [item.is_verified for item in found.items] == [True, False]
+    assert [item.is_verified for item in found] == [True, False]
 
 
 def test_two_frames_of_a_real_drive(data_dir):

@@ -72,7 +72,7 @@ def image(width: int = 280, height: int = 280) -> np.ndarray:
 
 def verify(query: np.ndarray, keyframe: np.ndarray):
     verifier = GeometricVerifier(lambda _: image(), None, CONFIG, extractor(query, keyframe))
-    return verifier.verify(image(), [candidate()]).items[0]
+    return verifier.verify(image(), [candidate()])[0]
 
 
 def test_points_are_the_centres_of_the_cells_row_by_row():
@@ -247,10 +247,10 @@ def test_stored_cells_verify_without_a_view():
     kept = StoredCells.unpacked(StoredCells(cut(cells, 1, 2), 280, 280).packed())
     extract = extractor(cut(cells))
     without = GeometricVerifier(lambda _: None, None, CONFIG, extract)
-    assert without.verify(image(), [candidate()]).items[0].candidate.inliers == -1
+    assert without.verify(image(), [candidate()])[0].candidate.inliers == -1
     extract = extractor(cut(cells))
     verifier = GeometricVerifier(lambda _: None, None, CONFIG, extract, lambda _: kept)
-    found = verifier.verify(image(), [candidate()]).items[0]
+    found = verifier.verify(image(), [candidate()])[0]
     expected = verify(cut(cells), cut(cells, 1, 2))
     assert found.is_verified
     assert abs(found.candidate.inliers - expected.candidate.inliers) <= 3
