@@ -165,17 +165,16 @@ def _torchvision_trunk(name: str) -> nn.Module:
 
 def _timm_trunk(name: str) -> nn.Module:
     model = importlib.import_module('timm').create_model(name, pretrained=True)
-    return _Features(model, 'forward_features')
+    return _Features(model)
 
 
 class _Features(nn.Module):
-    """A network whose forward is one of its other methods."""
+    """A network of timm up to its last map."""
 
-    def __init__(self, network: nn.Module, method: str) -> None:
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
-        self.method = method
 
     def forward(self, batch: Tensor) -> Tensor:
-        features: Tensor = getattr(self.network, self.method)(batch)
+        features: Tensor = self.network.forward_features(batch)  # type: ignore[operator]
         return features
