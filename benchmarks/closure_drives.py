@@ -23,6 +23,7 @@ from ghost_vpr_ros.core.config.verification import VerificationConfig
 from ghost_vpr_ros.core.datatypes import Candidate, Frame, Pose
 from ghost_vpr_ros.core.engine import create_engine
 from ghost_vpr_ros.core.map.place_map import PlaceMap
+from ghost_vpr_ros.core.map.reader import MapReader
 from ghost_vpr_ros.core.model.default_weights import load_default_model
 from ghost_vpr_ros.core.model.weights import model_to_bytes
 from ghost_vpr_ros.core.recognition.odometry import StampedMemory
@@ -75,7 +76,7 @@ class Questions:
     is_by_index: bool = False
     elsewhere: Elsewhere | None = None
 
-    def truth(self, place_map: PlaceMap) -> GroundTruth | None:
+    def truth(self, place_map: MapReader) -> GroundTruth | None:
         """Which keyframes are right; None where none is, for lack of positions to compare."""
         database = keyframes_as_frames(place_map)
         if self.is_by_index:
@@ -230,7 +231,7 @@ class Workshop:
         with self.fresh_recognizer(asked, config) as recognizer:
             # No public interface: only this benchmark verifies the same pairs repeatedly.
             verifier = RememberingVerifier(recognizer._verifier, known)
-            recognizer._verifier = verifier
+            recognizer._verifier = verifier  # type: ignore[assignment]
             yield recognizer
 
     @contextmanager

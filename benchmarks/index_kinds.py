@@ -114,15 +114,18 @@ def measured(kind: Kind, rows: Floats, asked: Asked, folder: Path) -> dict[str, 
 
 def _parameters(kind: Kind, lists: int, count: int) -> Any:
     """The search parameters of faiss."""
+    library: Any = faiss  # Its own types lack some of these.
     base = None
     if kind.recipe.startswith('IVF'):
-        base = faiss.SearchParametersIVF(nprobe=max(1, round(kind.effort * lists)))
+        base = library.SearchParametersIVF(nprobe=max(1, round(kind.effort * lists)))
     if kind.recipe.startswith('HNSW'):
-        base = faiss.SearchParametersHNSW(efSearch=int(kind.effort))
+        base = library.SearchParametersHNSW(efSearch=int(kind.effort))
     if not kind.shortlist:
         return base
     shortlist = max(shortlist_length(count, _WANTED), kind.shortlist * count)
-    return faiss.IndexRefineSearchParameters(k_factor=shortlist / _WANTED, base_index_params=base)
+    return library.IndexRefineSearchParameters(
+        k_factor=shortlist / _WANTED, base_index_params=base
+    )
 
 
 def _searched(index: faiss.Index, parameters: Any, asked: Asked) -> dict[str, float]:

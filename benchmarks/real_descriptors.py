@@ -10,6 +10,7 @@ import csv
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -80,7 +81,7 @@ def _describe(
         if progress is not None:
             progress(done, len(images))
 
-    frames = [Frame(str(i.path), lambda path=i.path: read_image(path)) for i in images]
+    frames = [Frame(str(i.path), partial(read_image, i.path)) for i in images]
     engine = create_engine(model)
     descriptors = extract_descriptors(frames, model, engine, progress=count)
     engine.close()

@@ -7,6 +7,7 @@ input and the same normalisation inside the graph.
 from __future__ import annotations
 
 import copy
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,7 @@ def write_int8_graph(path: Path, network: TimedNetwork) -> Path:
     size = network.size
     rng = np.random.default_rng(0)
     images = [make_image(*size, rng)[0] for _ in range(_CALIBRATION_IMAGES)]
-    frames = [Frame(str(n), lambda image=image: image) for n, image in enumerate(images)]
+    frames = [Frame(str(n), partial(np.asarray, image)) for n, image in enumerate(images)]
     found = int8_path(path)
     preprocessing = PreprocessingConfig(**size._asdict())
     found.write_bytes(quantised_graph(path.read_bytes(), frames, preprocessing))

@@ -45,8 +45,8 @@ def torch_runner(job: dict[str, Any]) -> Runner:
     from benchmarks.speed_networks import Size, build_network
 
     torch.set_num_threads(job['threads'])
-    network = build_network(job['network'], Size.parse(job['asked_size']), job['part'])
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network: Any = build_network(job['network'], Size.parse(job['asked_size']), job['part'])
+    network = network.to(memory_format=torch.channels_last)
     if job['engine'] == 'torch-compile':
         network = torch.compile(network)
 

@@ -170,8 +170,10 @@ def bytes_of(features: LocalFeatures) -> int:
 
 def time_three(bench: Bench, pairs: Pairs, config: VerificationConfig) -> dict[str, float]:
     """Median milliseconds of three candidates at 640x480, their features new and remembered."""
-    images = [cv2.resize(load(), (640, 480)) for load in pairs.images[:4]]
-    views = [cv2.resize(image, (320, 240), interpolation=cv2.INTER_AREA) for image in images]
+    images: list[Any] = [cv2.resize(load(), (640, 480)) for load in pairs.images[:4]]
+    views: list[Any] = [
+        cv2.resize(each, (320, 240), interpolation=cv2.INTER_AREA) for each in images
+    ]
     candidates = [Candidate(keyframe(number), 0.5) for number in (1, 2, 3)]
     found: dict[str, float] = {}
     for name, capacity in (('new', 0), ('remembered', 10)):

@@ -13,6 +13,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from faults import corruptions, io_errors, killed_writers, look_alikes, races, soak, texts
@@ -36,25 +37,25 @@ def groups(scale: float, seed: int) -> Iterator[Callable[[], Tally]]:
         return max(2, round(scale * count))
 
     for name, cases in (('map', 200), ('file', 200)):
-        yield lambda name=name, cases=cases: killed_writers.kill(name, seed, share(cases))
+        yield partial(killed_writers.kill, name, seed, share(cases))
     for name in ('map', 'file'):
-        yield lambda name=name: killed_writers.fill_disk(name, seed, share(40))
-    yield lambda: killed_writers.cut_power(seed, share(1_000))
+        yield partial(killed_writers.fill_disk, name, seed, share(40))
+    yield partial(killed_writers.cut_power, seed, share(1_000))
     for kind in KINDS:
         cases = 60 if kind in SLOW_KINDS else 500
-        yield lambda kind=kind, cases=cases: corruptions.corrupt(kind, seed, share(cases))
+        yield partial(corruptions.corrupt, kind, seed, share(cases))
     for kind in texts.KINDS:
         cases = 10_000 if kind in texts.MESSAGES else 1_000
-        yield lambda kind=kind, cases=cases: texts.fuzz(kind, seed, share(cases))
+        yield partial(texts.fuzz, kind, seed, share(cases))
     for name in WRITERS:
-        yield lambda name=name: io_errors.fail_writer(name, seed, share(40))
+        yield partial(io_errors.fail_writer, name, seed, share(40))
     for kind in sorted(set(KINDS) - {*SLOW_KINDS, *TEXT_KINDS}):
-        yield lambda kind=kind: io_errors.fail_reader(kind, seed, share(30))
+        yield partial(io_errors.fail_reader, kind, seed, share(30))
     for name in races.RACES:
-        yield lambda name=name: races.race(name, max(2.0, scale * races.SECONDS))
-    yield lambda: look_alikes.tunnels(seed, share(300))
-    yield lambda: look_alikes.twin_streets(seed, share(200))
-    yield lambda: soak.soak(max(12.0, scale * soak.SECONDS), share(soak.CYCLES))
+        yield partial(races.race, name, max(2.0, scale * races.SECONDS))
+    yield partial(look_alikes.tunnels, seed, share(300))
+    yield partial(look_alikes.twin_streets, seed, share(200))
+    yield partial(soak.soak, max(12.0, scale * soak.SECONDS), share(soak.CYCLES))
 
 
 def page(tallies: list[Tally], seed: int, seconds: float) -> str:

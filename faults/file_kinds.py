@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -179,7 +179,7 @@ def _read_calibration(path: Path) -> Answers:
 
 def _frames() -> list[Frame]:
     return [
-        Frame(f'{n}.jpg', lambda n=n: np.full((48, 64, 3), 20 * n, np.uint8), stamp_ns=n)
+        Frame(f'{n}.jpg', partial(np.full, (48, 64, 3), 20 * n, np.uint8), stamp_ns=n)
         for n in range(4)
     ]
 

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
@@ -134,7 +135,7 @@ def cut_power(seed: int, count: int) -> Tally:
             for end, content in zip(('', '-wal', '-shm'), parts, strict=True):
                 if content is not None:
                     (trial / f'town.map{end}').write_bytes(content)
-            tally.add(*outcome_of(lambda trial=trial: _as_written(trial, expected)))
+            tally.add(*outcome_of(partial(_as_written, trial, expected)))
             shutil.rmtree(trial)
     return tally
 

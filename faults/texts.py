@@ -172,7 +172,7 @@ _fields = st.sampled_from(
     + ['topics_with_message_count', 'compression_format', 'relative_file_paths', 'files']
 )
 
-KINDS: dict[str, tuple[Callable[[Path, object], str], st.SearchStrategy[object]]] = {
+KINDS: dict[str, tuple[Callable[[Path, Any], str], st.SearchStrategy[Any]]] = {
     'manifest': (_manifest, _tables),
     'calibration': (_calibration, st.dictionaries(_names, _values, max_size=3)),
     'settings (YAML)': (_settings, _values),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -99,7 +100,7 @@ def _check_caches(folder: Path) -> str:
 
 def _frames() -> list[Frame]:
     return [
-        Frame(f'{n}.png', lambda n=n: np.full((48, 64, 3), 30 * n, np.uint8), stamp_ns=n)
+        Frame(f'{n}.png', partial(np.full, (48, 64, 3), 30 * n, np.uint8), stamp_ns=n)
         for n in range(4)
     ]
 

@@ -97,7 +97,7 @@ class OrbWords:
 
     def counts(self, features: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(K,) how many of the features (n, 32) are nearest to each word."""
-        found = self._index.search(features, 1)[1][:, 0] if len(features) else []
+        found: Any = self._index.search(features, 1)[1][:, 0] if len(features) else []
         return np.bincount(found, minlength=self._index.ntotal).astype(np.float32)
 
 
