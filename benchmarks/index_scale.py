@@ -102,7 +102,7 @@ def measure(chosen: argparse.Namespace, size: int, results: dict[str, Any], fold
             facts = {'likeness': grown.likeness}
             prepared = Prepared.of(path, grown.rows, grown.asked, facts)
             _say('prepared', size)
-    if chosen.only != 'kinds':
+    if prepared is not None and chosen.only != 'kinds':
         results['likeness'][size] = prepared.facts['likeness']
         results['maps'].append(map_scale.measured(prepared))
 
