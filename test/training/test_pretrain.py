@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -203,13 +204,17 @@ def test_steps_are_limited(config: Path, tmp_path: Path) -> None:
     assert row['val_top1']
 
 
-def test_time_is_limited_and_brings_the_rate_down(config: Path, tmp_path: Path) -> None:
+def test_time_is_limited_and_brings_the_rate_down(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     changes = ['classification.max_minutes=4', 'classification.warm_up_share=0']
     experiment = read_experiment(config, changes)
     # A clock that a minute passes on whenever it is read: at the start, then after each step.
     minutes = iter(range(100))
+    clock = SimpleNamespace(monotonic=lambda: 60.0 * next(minutes))
+    monkeypatch.setattr('training.pretrain.time', clock)
     folder = RunFolder(tmp_path / 'run', experiment.to_dict(), resume=False)
-    run = pretrain(experiment, folder, torch.device('cpu'), lambda: 60.0 * next(minutes))
+    run = pretrain(experiment, folder, torch.device('cpu'))
     folder.close()
     assert (run.step, run.minutes) == (4, 4.0)
     # The rate of the last step was that of three quarters: half a cosine, (1 + cos(135 deg)) / 2.
