@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import uuid
 
 import psutil
@@ -17,6 +18,7 @@ import pytest
 
 VARIABLE = 'GHOST_VPR_TEST_RUN'
 PATIENCE_S = 5.0
+_YOUNG_S = 1.0
 ENDS_WITH_US = 'multiprocessing.resource_tracker'
 """A process of Python's own, which ends with the one that it belongs to."""
 
@@ -76,7 +78,12 @@ def marked(mark: str) -> list[psutil.Process]:
 
 def _marks(process: psutil.Process) -> list[str]:
     try:
-        return process.environ().get(VARIABLE, '').split()
+        found = process.environ()
+        if not found and time.time() - process.create_time() < _YOUNG_S:
+            # Between its start and its program a process shows no environment for a moment.
+            time.sleep(_YOUNG_S / 10.0)
+            found = process.environ()
+        return found.get(VARIABLE, '').split()
     except psutil.Error:
         return []
 
