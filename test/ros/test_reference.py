@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+import rclpy
 from rclpy.parameter import Parameter
 
 from ghost_vpr_ros.ros.lifecycle_node import PlaceRecognitionNode
@@ -29,18 +31,23 @@ def wanted(rows):
     return {(r.name if r.name[0] in '~/' else f'/{r.name}', r.type) for r in rows}
 
 
-def test_topics_and_services_are_those_of_the_active_node(ros, place_map_path):
-    node = PlaceRecognitionNode()
-    try:
-        node.set_parameters([Parameter('map', value=str(place_map_path))])
-        node.trigger_configure()
-        node.trigger_activate()
-        name, space = node.get_name(), node.get_namespace()
-        published = named(node.get_publisher_names_and_types_by_node(name, space), node)
-        subscribed = named(node.get_subscriber_names_and_types_by_node(name, space), node)
-        services = named(node.get_service_names_and_types_by_node(name, space), node)
-    finally:
-        node.destroy_node()
+@pytest.fixture
+def node():
+    """A node whose name no other has: the graph finds names, of two it tells the older one's."""
+    rclpy.init(args=['--ros-args', '-r', '__node:=node_of_the_reference'])
+    made = PlaceRecognitionNode()
+    yield made
+    made.destroy_node()
+    rclpy.try_shutdown()
+
+
+def test_topics_and_services_are_those_of_the_active_node(node, place_map_path):
+    node.set_parameters([Parameter('map', value=str(place_map_path))])
+    assert node.start()
+    name, space = node.get_name(), node.get_namespace()
+    published = named(node.get_publisher_names_and_types_by_node(name, space), node)
+    subscribed = named(node.get_subscriber_names_and_types_by_node(name, space), node)
+    services = named(node.get_service_names_and_types_by_node(name, space), node)
     lifecycle = {each for each in published if each[0] == '~/transition_event'}
     assert published - lifecycle == wanted(PUBLISHED)
     raw = [row for row in SUBSCRIBED if row.name != 'image/compressed']
