@@ -18,8 +18,8 @@ from ghost_vpr_ros.core.config.map import MapConfig
 from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import Pose
-from ghost_vpr_ros.core.map.checksums import blob_checksum, row_checksum, seal_tables
-from ghost_vpr_ros.core.map.place_map import PlaceMap
+from ghost_vpr_ros.core.map.checksums import seal_tables
+from ghost_vpr_ros.core.map.place_map import NewKeyframe, PlaceMap
 from ghost_vpr_ros.core.poses import yaw_to_quaternion
 from ghost_vpr_ros.core.probability.likelihood import Likelihood
 from ghost_vpr_ros.core.recognition.candidates import make_candidates
@@ -118,43 +118,16 @@ def _take_back(prepared: Prepared) -> None:
 
 
 def _write(path: Path, rows: Floats) -> None:
-    """What `PlaceMap.add` writes, many keyframes at once: a million one by one take minutes."""
     content = (_HASH, rows.shape[1], PreprocessingConfig(), b'none', MapConfig())
     east = yaw_to_quaternion(0.0)
     with PlaceMap.create(path, *content) as place_map:
         session = place_map.add_session('drive')
-        place_map.add(session, 0, rows[0], pose=Pose(position_of(0), east))
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        connection.execute('PRAGMA synchronous = OFF')
-        first = connection.execute('SELECT * FROM keyframes').fetchone()
-        for start in range(1, len(rows), _WRITTEN_AT_ONCE):
-            with connection:
-                _write_block(connection, first, start, rows[start : start + _WRITTEN_AT_ONCE])
-        with connection:
-            connection.execute('UPDATE map SET revision = ?', (len(rows),))
-            seal_tables(connection, 'map')
-
-
-def _write_block(
-    connection: sqlite3.Connection, first: tuple[Any, ...], start: int, rows: Floats
-) -> None:
-    """Keyframes like the first one, with other stamps, positions and descriptors (n, D)."""
-    _, session_id, _, name, _, _, _, *rest = first
-    keyframes, descriptors, checksums = [], [], []
-    for row, descriptor in enumerate(rows.astype('<f4'), start):
-        position = position_of(row).tolist()
-        keyframe = (row + 1, session_id, row, name, *position, *rest)
-        packed = descriptor.tobytes()
-        keyframes.append(keyframe)
-        descriptors.append((row + 1, packed))
-        checksums.append((row + 1, row_checksum(keyframe), blob_checksum(row + 1, packed), None))
-    for table, values in (
-        ('keyframes', keyframes),
-        ('descriptors', descriptors),
-        ('row_checksums', checksums),
-    ):
-        marks = ', '.join('?' * len(values[0]))
-        connection.executemany(f'INSERT INTO {table} VALUES ({marks})', values)
+        for start in range(0, len(rows), _WRITTEN_AT_ONCE):
+            block = enumerate(rows[start : start + _WRITTEN_AT_ONCE], start)
+            place_map.add_all(
+                session,
+                [NewKeyframe(row, each, pose=Pose(position_of(row), east)) for row, each in block],
+            )
 
 
 def _opened(path: Path, *, only_check: bool = False) -> dict[str, float]:

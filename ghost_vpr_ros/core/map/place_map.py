@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import secrets
 import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from numpy.typing import ArrayLike
 
@@ -56,6 +58,19 @@ from ghost_vpr_ros.core.map.writer import Execute, MapWriter
 from ghost_vpr_ros.core.probability.calibration import Calibration
 
 __all__ = ['PlaceMap', 'SessionInfo']
+
+
+@dataclass(frozen=True)
+class NewKeyframe:
+    """What is added to a map; `PlaceMap.add` describes each value."""
+
+    stamp_ns: int
+    descriptor: ArrayLike
+    name: str = ''
+    pose: Pose | None = None
+    geo: GeoPoint | None = None
+    view_jpeg: bytes | None = None
+    cells: StoredCells | None = None
 
 
 class MapCheck(NamedTuple):
@@ -255,23 +270,43 @@ class PlaceMap(MapReader):
                 frame, or a read-only map; nothing is stored.
             OutputError: disk full or read-only; what was added since the last commit is lost.
         """
-        packed = check_descriptor(descriptor, self.descriptor_dim)
-        check_position(pose, geo)
+        added = NewKeyframe(stamp_ns, descriptor, name, pose, geo, view_jpeg, cells)
+        return self.add_all(session, [added])[0]
+
+    def add_all(self, session: str, keyframes: Sequence[NewKeyframe]) -> list[int]:
+        """Add keyframes as `add` does, in one change: all of them or none; returns their ids.
+
+        Raises:
+            MapError: as `add`, for any of them; nothing is stored.
+            OutputError: disk full or read-only; what was added since the last commit is lost.
+        """
+        packed = [check_descriptor(each.descriptor, self.descriptor_dim) for each in keyframes]
+        for each in keyframes:
+            check_position(each.pose, each.geo)
         with self._lock:
-            writer = self._require_writer()
-            frame = self._frame.for_keyframe(pose, geo)
-            values = position_values(frame.place(pose, geo), geo)
-            row = (self._session_id(session), int(stamp_ns), storable_text(name), *values)
+            writer, session_id = self._require_writer(), self._session_id(session)
+            frame, rows = self._frame, []
+            for each in keyframes:
+                frame = frame.for_keyframe(each.pose, each.geo)
+                values = position_values(frame.place(each.pose, each.geo), each.geo)
+                rows.append((session_id, int(each.stamp_ns), storable_text(each.name), *values))
             with writer.change() as execute:
-                keyframe_id = execute(INSERT_KEYFRAME, row)
-                execute('INSERT INTO main.descriptors VALUES (?, ?)', (keyframe_id, packed))
-                if view_jpeg is not None:
-                    execute('INSERT INTO main.views VALUES (?, ?)', (keyframe_id, view_jpeg))
-                if cells is not None:
-                    write_cells(execute, keyframe_id, cells)
-                seal_keyframe(self._connection, keyframe_id, packed, view_jpeg)
-                self._advance(execute, keyframe_id, frame)
-            return keyframe_id
+                added = zip(rows, packed, keyframes, strict=True)
+                ids = [self._insert(execute, *each) for each in added]
+                self._advance(execute, ids, frame)
+            return ids
+
+    def _insert(
+        self, execute: Execute, row: tuple[Any, ...], descriptor: bytes, keyframe: NewKeyframe
+    ) -> int:
+        keyframe_id = execute(INSERT_KEYFRAME, row)
+        execute('INSERT INTO main.descriptors VALUES (?, ?)', (keyframe_id, descriptor))
+        if keyframe.view_jpeg is not None:
+            execute('INSERT INTO main.views VALUES (?, ?)', (keyframe_id, keyframe.view_jpeg))
+        if keyframe.cells is not None:
+            write_cells(execute, keyframe_id, keyframe.cells)
+        seal_keyframe(self._connection, keyframe_id, descriptor, keyframe.view_jpeg)
+        return keyframe_id
 
     def locate(self, keyframe_id: int, pose: Pose) -> None:
         """Set the pose of a keyframe in the map frame, replacing an earlier one.
@@ -313,16 +348,16 @@ class PlaceMap(MapReader):
             self._calibration = calibration
             self.commit()
 
-    def _advance(self, execute: Execute, keyframe_id: int, frame: MapFrame) -> None:
-        execute('UPDATE map SET revision = revision + 1', ())
-        self._revision += 1
+    def _advance(self, execute: Execute, added: list[int], frame: MapFrame) -> None:
+        execute('UPDATE map SET revision = revision + ?', (len(added),))
+        self._revision += len(added)
         self._renew_token(execute)
         if frame is not self._frame:
             execute(UPDATE_FRAME, (frame.kind, *geo_values(frame.origin)))
         seal_tables(self._connection, 'map')
         self._frame = frame
-        self._last_id = keyframe_id
-        self._count += 1
+        self._last_id = max(added, default=self._last_id)
+        self._count += len(added)
 
     def _renew_token(self, execute: Execute) -> None:
         # It distinguishes two maps (a copy, a lost commit) that reached the same revision.

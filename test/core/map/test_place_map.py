@@ -5,7 +5,7 @@ import pytest
 
 from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, GeoPoint, Pose
 from ghost_vpr_ros.core.errors import MapError
-from ghost_vpr_ros.core.map.place_map import PlaceMap
+from ghost_vpr_ros.core.map.place_map import NewKeyframe, PlaceMap
 from test.core.map_making import (
     DIM,
     HASH,
@@ -190,6 +190,37 @@ def test_an_unknown_keyframe_is_an_error(path):
         for ask in (place_map.keyframe, place_map.view):
             with pytest.raises(MapError, match='no keyframe 3; it holds 2'):
                 ask(3)
+
+
+def test_keyframes_are_added_at_once_in_one_frame(path):
+    rows = unit_rows(3)
+    with new_map(path) as place_map:
+        session = place_map.add_session()
+        added = [
+            NewKeyframe(7, rows[0], geo=TOWN),
+            NewKeyframe(8, rows[1], name='b.jpg', view_jpeg=b'\xff\xd8'),
+            NewKeyframe(9, rows[2], geo=TOWN),
+        ]
+        assert place_map.add_all(session, added) == [1, 2, 3]
+        assert place_map.add_all(session, []) == []
+        assert (place_map.revision, place_map.origin) == (3, TOWN)
+    with PlaceMap.open(path) as place_map:
+        assert place_map.check() == ([], [], 'ok')
+        assert [k.stamp_ns for k in place_map.keyframes()] == [7, 8, 9]
+        np.testing.assert_array_equal(place_map.descriptors(), rows)
+        assert place_map.view(2) == b'\xff\xd8'
+        assert place_map.positions()[2] == pytest.approx(np.zeros(3))
+
+
+def test_one_bad_keyframe_among_many_stores_none(path):
+    with new_map(path) as place_map:
+        session = place_map.add_session()
+        good, other_frame = unit_rows(1)[0], Pose(np.ones(3))
+        added = [NewKeyframe(1, good, geo=TOWN), NewKeyframe(2, good, pose=other_frame)]
+        with pytest.raises(MapError, match='cannot join a geotagged map'):
+            place_map.add_all(session, added)
+        assert len(place_map) == place_map.revision == 0
+        assert place_map.map_frame == 'none'
 
 
 def test_an_interrupted_add_leaves_no_half_keyframe(path, monkeypatch):
