@@ -236,29 +236,29 @@ class FileInPlace:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._identity, self._size = self._found()
+        self._last = self.state()
 
     def check(self) -> None:
-        """Look at it again; a database that is written only grows.
+        """Compare the file with what it was; a database that is written only grows.
 
         Raises:
             sqlite3.OperationalError: it is another one, or shorter.
         """
-        identity, size = self._found()
-        if identity != self._identity:
+        now = self.state()
+        if now[:2] != self._last[:2]:
             raise sqlite3.OperationalError(f'the file was {_GONE}')
-        if size < self._size:
-            left = f'{size} of {self._size} bytes'
+        if now[2] < self._last[2]:
+            left = f'{now[2]} of {self._last[2]} bytes'
             raise sqlite3.OperationalError(f'the file was {_CUT_OFF}: {left}')
-        self._size = size
+        self._last = now
 
-    def _found(self) -> tuple[tuple[int, int] | None, int]:
-        """Device and inode, None where there is no file; and bytes."""
+    def state(self) -> tuple[int, int, int, int]:
+        """Device, inode, bytes and time of the last change; zeros where there is no file."""
         try:
             found = self._path.stat()
         except OSError:
-            return None, 0
-        return (found.st_dev, found.st_ino), found.st_size
+            return 0, 0, 0, 0
+        return found.st_dev, found.st_ino, found.st_size, found.st_ctime_ns
 
 
 def close_writable(connection: sqlite3.Connection) -> None:

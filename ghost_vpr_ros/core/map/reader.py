@@ -133,6 +133,7 @@ class MapReader:
         self.has_checksums = has_checksums(connection)
         self._connection = connection
         self._place = FileInPlace(path)
+        self._known_state = self._place.state()
         self._lock = threading.RLock()
         with explained(path):
             model = read_model(connection, path)
@@ -444,8 +445,12 @@ class MapReader:
         Raises:
             MapError: it is not.
         """
+        state = self._place.state()
+        if state == self._known_state:
+            return
         if self._all('SELECT uuid FROM map') != [(self._uuid,)]:
             raise MapError(f'{self.path} was replaced by another map; open it again')
+        self._known_state = state
 
     @property
     def _is_checked_when_read(self) -> bool:

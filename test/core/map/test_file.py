@@ -288,3 +288,15 @@ def test_a_map_that_was_replaced_by_name_is_told_and_answers_on(path):
         other_map(path.with_name('other.map'), 30).replace(path)
         assert 'was moved or removed after it was opened' in place_map.change_of_file()
         assert place_map.keyframes_at(np.array([3]))[0].name == '3.jpg'
+
+
+def test_the_map_is_identified_again_only_after_its_file_has_changed(path):
+    statements = []
+    with PlaceMap.open(path) as place_map:
+        place_map._connection.set_trace_callback(statements.append)
+        place_map.keyframes_at(np.array([3]))
+        assert not [each for each in statements if 'uuid' in each]
+        os.utime(path)
+        place_map.keyframes_at(np.array([3]))
+        place_map.keyframes_at(np.array([3]))
+        assert len([each for each in statements if 'uuid' in each]) == 1
