@@ -25,9 +25,9 @@ from training.loop.augmentation import AugmentationConfig
 from training.loop.determinism import make_deterministic
 from training.loop.parallel import Processes
 from training.loop.run_folder import RunFolder
-from training.trunk.distillation import Distillation, DistillationConfig
+from training.trunk.distillation import Distillation, DistillationConfig, open_teachers
 from training.trunk.photo_views import ViewBatches, open_photos
-from training.trunk.teacher import Teacher, Teachers, open_teacher
+from training.trunk.teacher import Teacher, Teachers
 from training.trunk.view_bank import BankBatches, ViewBank
 
 LOG_EVERY = 20
@@ -73,12 +73,7 @@ def distill(experiment: Experiment, folder: RunFolder, processes: Processes) -> 
 
 def _teacher(config: DistillationConfig) -> Teacher | Teachers:
     """The teacher, or all of them as one."""
-    lessons = config.lessons()
-    names = list(dict.fromkeys(each.teacher for each in lessons)) or [config.teacher]
-    opened = [
-        open_teacher(name, [each.block for each in lessons if each.teacher == name])
-        for name in names
-    ]
+    opened = open_teachers(config)
     return opened[0] if len(opened) == 1 else Teachers(opened)
 
 

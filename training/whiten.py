@@ -88,8 +88,13 @@ def training_descriptors(
 
 def input_of(model: VprModel, experiment: Experiment) -> PreprocessingConfig:
     """The input by the experiment's section `deployment`; without one, that of the weights."""
+    return deployed_input(experiment) or model.preprocessing
+
+
+def deployed_input(experiment: Experiment) -> PreprocessingConfig | None:
+    """The input by the experiment's section `deployment`, if it has one."""
     if 'deployment' not in experiment.sections:
-        return model.preprocessing
+        return None
     return PreprocessingConfig.from_dict(experiment.section(DeploymentConfig).to_dict())
 
 

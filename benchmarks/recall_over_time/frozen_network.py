@@ -21,13 +21,10 @@ from benchmarks.recall_over_time.learning_images import learning_frames
 from benchmarks.recall_over_time.method import NOT_LEARNED, Files
 from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.datatypes import Frame
-from ghost_vpr_ros.core.model.kmeans import kmeans_centres
-from ghost_vpr_ros.core.model.poolings.hard_vlad import HardVLAD
-from ghost_vpr_ros.core.model.reduction import Reduction
 from ghost_vpr_ros.core.model.whitening import Whitening
 from ghost_vpr_ros.core.preprocessing import pixel_batch
-from ghost_vpr_ros.core.sampling import evenly_spaced
 from ghost_vpr_ros.core.whole_file import write_whole
+from training.head.frozen_vlad import FrozenVlad, joined
 from training.teacher_baseline import gem
 from training.trunk.teacher import open_teacher
 
@@ -38,9 +35,6 @@ BLOCKS = (7, 10, 14)
 POOLINGS = ('GeM', 'three layers, VLAD')
 CHANNELS, CLUSTERS, DESCRIPTOR_DIM, SHRINKAGE = 64, 64, 512, 0.1
 """The shipped network's (training/configs/ghost_vpr.yaml)."""
-
-_CLUSTER_IMAGES = 500
-_CELLS_OF_AN_IMAGE = 100
 
 
 class FrozenNetwork(nn.Module):
@@ -69,11 +63,8 @@ class FrozenNetwork(nn.Module):
         for number, part in enumerate(self.trunk):
             x = part(x)
             if number in self.blocks:
-                maps.append(nn.functional.normalize(x, dim=1))
-        if not maps:
-            return x
-        size = maps[0].shape[2:]
-        return torch.cat([nn.functional.interpolate(each, size=size) for each in maps], dim=1)
+                maps.append(x)
+        return joined(maps) if maps else x
 
 
 class GemHead(nn.Module):
@@ -84,18 +75,16 @@ class GemHead(nn.Module):
         return gem(feature_map)
 
 
-class VladHead(nn.Module):
+class VladHead(FrozenVlad):
     """Principal components -> hard VLAD -> whitening."""
 
     def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.reduction = Reduction(channels, CHANNELS)
-        self.pooling = HardVLAD(CHANNELS, CLUSTERS)
+        super().__init__(channels, CHANNELS, CLUSTERS)
         self.whitening = Whitening(CHANNELS * CLUSTERS, DESCRIPTOR_DIM)
 
     def forward(self, feature_map: Tensor) -> Tensor:
         """(B, D) of (B, C, h, w)."""
-        found: Tensor = self.whitening(self.pooling(self.reduction(feature_map)))
+        found: Tensor = self.whitening(super().forward(feature_map))
         return found
 
     @torch.no_grad()
@@ -147,30 +136,19 @@ def frozen_network(
 def learn(
     network: FrozenNetwork, head: VladHead, frames: Sequence[Frame], size: PreprocessingConfig
 ) -> None:
-    """Learn components and clusters from 100 cells of each of 500 frames, whitening from all.
+    """Learn components and clusters from some of the frames, whitening from all.
 
     Raises:
         ImageError: an image cannot be read.
         SourceError: too few local features, or descriptors that span too few directions.
     """
-    rng = np.random.default_rng(0)
-    cells = []
-    for row in evenly_spaced(len(frames), _CLUSTER_IMAGES):
-        found = _feature_map(network, frames[row], size)[0].flatten(1).T
-        cells.append(found[rng.permutation(len(found))[:_CELLS_OF_AN_IMAGE]])
-    sample = torch.cat(cells)
-    head.reduction.initialise(sample)
-    reduced = head.reduction(sample.T[None, :, :, None])[0, :, :, 0].T
-    # The pooling normalises what it is given.
-    reduced = nn.functional.normalize(reduced, dim=1).contiguous()
-    head.pooling.centres.copy_(kmeans_centres(reduced, CLUSTERS, seed=0))
-    head.pooling.initialised = True
+
+    def feature_map(frame: Frame) -> Tensor:
+        return network.feature_map(torch.from_numpy(pixel_batch(frame.load(), size)))
+
+    head.learn(frames, feature_map)
     pooled = [
-        head.pooling(head.reduction(_feature_map(network, frame, size)))[0].numpy()
+        FrozenVlad.forward(head, feature_map(frame))[0].numpy()
         for frame in tqdm(frames, 'whitening', leave=False, disable=None)
     ]
     head.whitening.fit(np.stack(pooled), shrinkage=SHRINKAGE)
-
-
-def _feature_map(network: FrozenNetwork, frame: Frame, size: PreprocessingConfig) -> Tensor:
-    return network.feature_map(torch.from_numpy(pixel_batch(frame.load(), size)))

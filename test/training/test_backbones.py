@@ -19,6 +19,7 @@ from training.experiment import read_experiment
 from training.loop.checkpoint import load_checkpoint, unnamed
 from training.loop.describing import quick_copy
 from training.loop.optimiser import LAYERS, freeze_below, trunk_position
+from training.trunk import distillation
 from training.trunk.student import Student, distillation_loss
 
 OTHERS = [name for name in BACKBONE_CHANNELS if name != 'ghostcnn']
@@ -98,7 +99,7 @@ def test_a_layer_of_another_trunk_is_refused(layer: str) -> None:
 def test_a_trunk_of_any_stride_is_distilled(
     folder: Path, backbone: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(distill, 'open_teacher', tiny_teacher)
+    monkeypatch.setattr(distillation, 'open_teacher', tiny_teacher)
     settings = (
         f'distillation={{teacher: tiny, photos: [1 {folder / "places"}], steps: 2, '
         'batch_size: 2, view_px: 64, late_view_px: 96}'

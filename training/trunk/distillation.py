@@ -45,7 +45,7 @@ from training.loop.parallel import Processes
 from training.trunk.backbone_weights import take_backbone_weights
 from training.trunk.student import Student, distillation_loss
 from training.trunk.taught_maps import reduce_as_taught, take_rows
-from training.trunk.teacher import STRIDE, Teacher, Teachers
+from training.trunk.teacher import STRIDE, Teacher, Teachers, open_teacher
 
 
 @dataclass(frozen=True)
@@ -150,6 +150,21 @@ class DistillationConfig(Config):
     def rate_at(self, step: int) -> float:
         """Learning rate of a step: linear warm-up, then half a cosine down to zero."""
         return self.learning_rate * warm_half_cosine(step, self.steps, self.warm_up_share)
+
+
+def open_teachers(config: DistillationConfig) -> list[Teacher]:
+    """Whom the maps are learned from, each with the blocks that it teaches.
+
+    Raises:
+        ConfigError: no such teacher, or it has no such block.
+        WeightsError: a teacher's package is not installed.
+    """
+    lessons = config.lessons()
+    names = list(dict.fromkeys(each.teacher for each in lessons)) or [config.teacher]
+    return [
+        open_teacher(name, [each.block for each in lessons if each.teacher == name])
+        for name in names
+    ]
 
 
 class Distillation:

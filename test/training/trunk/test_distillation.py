@@ -19,7 +19,7 @@ from training import distill
 from training.experiment import Experiment, read_experiment
 from training.loop.checkpoint import load_checkpoint
 from training.loop.parallel import Processes
-from training.trunk import teacher
+from training.trunk import distillation, teacher
 from training.trunk.distillation import Distillation, DistillationConfig
 from training.trunk.student import Student, distillation_loss
 from training.trunk.taught_maps import square
@@ -112,7 +112,7 @@ def test_a_teacher_stays_as_it_is() -> None:
 
 
 def test_the_student_learns(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(distill, 'open_teacher', tiny_teacher)
+    monkeypatch.setattr(distillation, 'open_teacher', tiny_teacher)
     monkeypatch.setattr(distill, 'LOG_EVERY', 1)
     out = tmp_path / 'run'
     options = ['--config', str(config), '--out', str(out), '--device', 'cpu']
@@ -147,7 +147,8 @@ SCRIPT = """
 import sys
 from test.training.trunk.test_distillation import tiny_teacher
 from training import distill
-distill.open_teacher = tiny_teacher
+from training.trunk import distillation
+distillation.open_teacher = tiny_teacher
 sys.exit(distill.main(sys.argv[1:]))
 """
 
@@ -169,7 +170,7 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(
             raise PulledPlug
         return whole_step(run, *arguments)
 
-    monkeypatch.setattr(distill, 'open_teacher', tiny_teacher)
+    monkeypatch.setattr(distillation, 'open_teacher', tiny_teacher)
     assert run('whole') == 0
     with monkeypatch.context() as patch, pytest.raises(PulledPlug):
         patch.setattr(Distillation, 'advance', advance)
@@ -208,7 +209,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(config: Path, tmp_path: Path) 
 def test_another_run_goes_on_where_an_earlier_one_ended(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(distill, 'open_teacher', tiny_teacher)
+    monkeypatch.setattr(distillation, 'open_teacher', tiny_teacher)
     first, second = tmp_path / 'first', tmp_path / 'second'
     assert distill.main(['--config', str(config), '--out', str(first)]) == 0
     changes = [
@@ -230,7 +231,7 @@ def test_an_earlier_run_of_another_architecture_is_refused(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(distill, 'open_teacher', tiny_teacher)
+    monkeypatch.setattr(distillation, 'open_teacher', tiny_teacher)
     first = tmp_path / 'first'
     options = ['--config', str(config), '--set', 'distillation.steps=1']
     assert distill.main([*options, '--out', str(first)]) == 0
@@ -251,7 +252,7 @@ def test_a_teacher_by_torchvision_needs_a_known_name() -> None:
 def test_a_reduction_is_the_projection_and_its_components(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(distill, 'open_teacher', tiny_teacher)
+    monkeypatch.setattr(distillation, 'open_teacher', tiny_teacher)
     out = tmp_path / 'run'
     options = ['--config', str(config), '--out', str(out), '--device', 'cpu']
     changes = ['--set', 'model.reduced_channels=8', '--set', 'distillation.steps=3']
@@ -296,7 +297,7 @@ def losses_of(run: Path) -> list[float]:
 def test_rows_learn_blocks(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bank: tuple[str, ...]
 ) -> None:
-    monkeypatch.setattr(distill, 'open_teacher', tiny_teacher)
+    monkeypatch.setattr(distillation, 'open_teacher', tiny_teacher)
     monkeypatch.setattr(distill, 'LOG_EVERY', 1)
     out = tmp_path / 'run'
     assert distilled(config, out, *THREE_MAPS, 'distillation.steps=25', *bank) == 0
@@ -320,7 +321,7 @@ def test_rows_learn_blocks(
 def test_rows_learn_from_several_teachers(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(distill, 'open_teacher', tiny_teacher)
+    monkeypatch.setattr(distillation, 'open_teacher', tiny_teacher)
     monkeypatch.setattr(distill, 'LOG_EVERY', 1)
     maps = 'distillation.maps=[9-0, 9-1@other, 11-1, 14-2, 14-2@other]'
     rows = 'model.rows=[9, 11, 14]'
@@ -423,7 +424,7 @@ def test_maps_that_cannot_be_learned_are_refused(
     changes: list[str],
     words: str,
 ) -> None:
-    monkeypatch.setattr(distill, 'open_teacher', tiny_teacher)
+    monkeypatch.setattr(distillation, 'open_teacher', tiny_teacher)
     assert distilled(config, tmp_path / 'run', *changes) == 1
     assert re.search(words, capsys.readouterr().err)
 
@@ -432,7 +433,7 @@ def test_maps_that_cannot_be_learned_are_refused(
 def test_a_run_goes_on_from_the_trunk_of_given_weights(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(distill, 'open_teacher', tiny_teacher)
+    monkeypatch.setattr(distillation, 'open_teacher', tiny_teacher)
     assert distilled(config, tmp_path / 'first') == 0
     weights = tmp_path / 'first' / 'weights.safetensors'
     changes = [
