@@ -16,7 +16,13 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.core.errors import ImageError
-from ghost_vpr_ros.core.image_header import ImageHeader, read_header, webp_ends_in_zeros
+from ghost_vpr_ros.core.image_header import (
+    ImageHeader,
+    bmp_is_upwards,
+    read_header,
+    tiff_not_rgb,
+    webp_ends_in_zeros,
+)
 from ghost_vpr_ros.core.jpeg import MOST_SCANS, count_scans, is_filled_up, with_end_marker
 
 if TYPE_CHECKING:
@@ -55,10 +61,13 @@ _DEPTH_BITS = (8, 10, 12, 14, 16)
 
 _VIDEO = ('h264', 'h.264', 'h265', 'h.265', 'hevc', 'avc', 'av1', 'vp8', 'vp9', 'theora', 'ffmpeg')
 _VIDEO_STARTS = (b'\x00\x00\x00\x01', b'\x00\x00\x01')
-"""Start codes of H.264 and H.265 packets; no picture begins so."""
+"""Start codes of H.264 and H.265 packets; no picture begins so but an icon."""
+
+_ICON_START = b'\x00\x00\x01\x00'
 
 _PNG_START = b'\x89PNG\r\n\x1a\n'
 
+_MOSTLY = 0.5
 _MOST_BYTES_PER_PIXEL = 8.0
 """Four channels of 16 bits; a header that claims more counts as more pixels."""
 
@@ -83,7 +92,8 @@ _NEXT_STEPS = {
     'web page': 'a download has failed; fetch the image again',
 }
 _CONVERT = 'convert it to JPEG or PNG'
-_READABLE = ('JPEG', 'PNG', 'WebP', 'BMP', 'TIFF', 'PNM')
+_UNCOMPRESSED = ('BMP', 'PNM', 'TIFF')
+_READABLE = ('JPEG', 'PNG', 'WebP', *_UNCOMPRESSED)
 """Formats that every build of OpenCV reads: such a file is damaged where it cannot be decoded."""
 
 
@@ -186,7 +196,8 @@ def check_is_picture(data: Buffer, image_format: str, name: str) -> None:
             "the topic of the camera's colour or infrared images"
         )
     video = next((word for word in _VIDEO if word in said), '')
-    if video or start.startswith(_VIDEO_STARTS):
+    is_packet = start.startswith(_VIDEO_STARTS) and not start.startswith(_ICON_START)
+    if video or is_packet:
         raise ImageError(
             f'{name}: {called} is video ({video or "H.264 or H.265"} packets), not '
             'one picture a message; record the JPEG topic of the camera, or decode it with `ros2 '
@@ -317,6 +328,8 @@ def _decode(raw: bytes, name: str, kind: str, divisor: int = 1) -> NDArray[np.ui
 def _read(raw: bytes, name: str, kind: str, divisor: int = 1) -> cv2.typing.MatLike:
     """BGR (H, W, 3), or (H, W) of a TIFF, as OpenCV has it."""
     buffer = np.frombuffer(raw, np.uint8)
+    if kind == 'TIFF' and (found := tiff_not_rgb(raw)):
+        raise ImageError(f'{name}: expected a TIFF in RGB or grey, found {found}; {_CONVERT}')
     try:
         image = cv2.imdecode(buffer, _READ_AS[divisor])
         if image is None and kind == 'TIFF':
@@ -326,12 +339,33 @@ def _read(raw: bytes, name: str, kind: str, divisor: int = 1) -> cv2.typing.MatL
         raise ImageError(f'{name}: the image cannot be decoded ({error.err})') from error
     if image is None or image.size == 0:
         raise ImageError(_not_decoded(raw, name, kind))
-    if kind == 'WebP' and webp_ends_in_zeros(raw):
+    is_broken_off = kind in _UNCOMPRESSED and _breaks_off(
+        image, is_upwards=kind == 'BMP' and bmp_is_upwards(raw)
+    )
+    if is_broken_off or (kind == 'WebP' and webp_ends_in_zeros(raw)):
         raise ImageError(
-            f'{name}: the WebP is truncated, its data end in zeros ({len(raw)} bytes); copy or '
+            f'{name}: the {kind} is truncated, its data end in zeros ({len(raw)} bytes); copy or '
             'record it again'
         )
     return image
+
+
+def _breaks_off(picture: cv2.typing.MatLike, *, is_upwards: bool) -> bool:
+    """Whether a picture (H, W, ...) turns black in the middle of a row, down to the last one.
+
+    So does a copy that was broken off; a black border ends with a row, or along a slope.
+    """
+    rows = picture[::-1] if is_upwards else picture
+    if rows[-1].any():
+        return False
+    is_filled = np.asarray(np.max(np.atleast_3d(rows), axis=2) > 0)
+    filled_rows = np.flatnonzero(is_filled.any(axis=1))
+    if len(filled_rows) == 0 or filled_rows[-1] == 0:
+        return False
+    last = int(filled_rows[-1])
+    end = int(np.flatnonzero(is_filled[last])[-1]) + 1
+    behind = is_filled[last - 1, end:]
+    return bool(len(behind) and behind.mean() > _MOSTLY)
 
 
 def _not_decoded(raw: bytes, name: str, kind: str) -> str:

@@ -38,6 +38,7 @@ _STARTS: tuple[tuple[int, bytes, str], ...] = (
     (0, b'OggS', 'Ogg'),
     (0, b'\x1a\x45\xdf\xa3', 'Matroska video'),
     (8, b'AVI ', 'AVI video'),
+    (0, b'\0\0\x01\0', 'icon'),
     (0, b'\0\0\0\x01', 'H.264 or H.265 video packet'),
     (0, b'\0\0\x01', 'H.264 or H.265 video packet'),
     (12, b'\x89PNG\r\n\x1a\n', 'compressedDepth'),
@@ -62,6 +63,14 @@ _EXIF_START = b'Exif\0\0'
 _XMP_START = b'http://ns.adobe.com/xap/1.0/'
 _TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_BITS, _TIFF_SAMPLES = 256, 257, 258, 277
 _TIFF_TILE_WIDTH, _TIFF_TILE_HEIGHT = 322, 323
+_TIFF_COLOURS = 262
+_TIFF_NOT_RGB = {
+    **dict.fromkeys((8, 9, 10), 'Lab colours'),
+    **dict.fromkeys((32844, 32845), 'logarithmic light'),
+    **dict.fromkeys((32803, 34892), 'values of a sensor (camera raw)'),
+}
+"""What pixels are by their photometric interpretation; OpenCV takes these for RGB."""
+
 _TIFF_TYPES = {1: 'B', 3: 'H', 4: 'I', 16: 'Q'}
 _MOST_TIFF_TAGS = 1000
 
@@ -153,6 +162,19 @@ def webp_ends_in_zeros(data: bytes) -> bool:
     """
     pictures = [data[s:e] for name, s, e in _riff_chunks(data) if name in (b'VP8 ', b'VP8L')]
     return any(len(p) > _ZEROS and not any(p[-_ZEROS:]) for p in pictures)
+
+
+def tiff_not_rgb(data: bytes) -> str:
+    """What the pixels of a TIFF are where they are not colours that are read; else empty."""
+    try:
+        return _TIFF_NOT_RGB.get(_tiff_tags(data).get(_TIFF_COLOURS, 0), '')
+    except (struct.error, IndexError, ValueError, OverflowError):
+        return ''
+
+
+def bmp_is_upwards(data: bytes) -> bool:
+    """Whether the rows of a BMP begin with the lowest one; a negative height turns them."""
+    return int.from_bytes(data[14:18], 'little') == 12 or data[25:26] < b'\x80'
 
 
 def jpeg_segments(data: bytes | mmap) -> Iterator[tuple[int, int, int]]:

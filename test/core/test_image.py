@@ -1,5 +1,6 @@
 """Files and buffers become RGB uint8; other content is refused by name."""
 
+import io
 import sys
 from array import array
 from pathlib import Path
@@ -267,3 +268,49 @@ def test_an_image_of_one_pixel_is_refused(tmp_path):
     path.write_bytes(cv2.imencode('.png', np.zeros((1, 1, 3), np.uint8))[1].tobytes())
     with pytest.raises(ImageError, match='an image of one pixel shows no place; remove it'):
         read_image(path)
+
+
+@pytest.mark.parametrize('suffix', ['.bmp', '.ppm', '.tif'])
+@pytest.mark.parametrize('share', [0.3, 0.5, 0.7])
+def test_an_uncompressed_picture_whose_end_is_zeros_is_refused(suffix: str, share: float) -> None:
+    noise = np.random.default_rng(0).integers(1, 255, (48, 61, 3), dtype=np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(noise).save(stream, Image.registered_extensions()[suffix])
+    whole = stream.getvalue()
+    np.testing.assert_array_equal(decode_compressed(whole, 'whole'), noise)
+    part = round(len(whole) * share)
+    with pytest.raises(ImageError, match='is truncated, its data end in zeros'):
+        decode_compressed(whole[:part] + bytes(len(whole) - part), 'part')
+
+
+@pytest.mark.parametrize('border', ['rows', 'slope', 'circle', 'all'])
+def test_a_black_border_is_no_missing_end(border: str) -> None:
+    picture = np.random.default_rng(0).integers(1, 255, (48, 64, 3), dtype=np.uint8)
+    row, column = np.mgrid[:48, :64]
+    is_black = {
+        'rows': row >= 24,
+        'slope': row > 20 + 0.25 * column,
+        'circle': np.hypot(row - 24, column - 32) > 20,
+        'all': row >= 0,
+    }[border]
+    picture[is_black] = 0
+    for turned in (picture, picture[::-1]):
+        data = cv2.imencode('.bmp', np.ascontiguousarray(turned))[1].tobytes()
+        assert decode_compressed(data, 'a').shape == (48, 64, 3)
+
+
+def test_a_tiff_in_other_colours_is_refused_and_inverted_grey_is_not() -> None:
+    grey = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    stream = io.BytesIO()
+    Image.merge('LAB', [Image.fromarray(grey)] * 3).save(stream, 'TIFF')
+    with pytest.raises(ImageError, match='expected a TIFF in RGB or grey, found Lab colours'):
+        decode_compressed(stream.getvalue(), 'lab')
+    stream = io.BytesIO()
+    Image.fromarray(255 - grey).save(stream, 'TIFF', tiffinfo={262: 0})
+    inverted = decode_compressed(stream.getvalue(), 'inverted')[..., 0]
+    np.testing.assert_array_equal(inverted, 255 - grey)
+
+
+def test_an_icon_is_no_video() -> None:
+    with pytest.raises(ImageError, match='found icon; convert it'):
+        decode_compressed(b'\0\0\1\0\1\0' + bytes(40), 'favicon.png')
