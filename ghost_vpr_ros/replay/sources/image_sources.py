@@ -26,13 +26,23 @@ from ghost_vpr_ros.replay.sources.folder_scan import (
 from ghost_vpr_ros.replay.sources.manifest import read_manifest
 from ghost_vpr_ros.replay.sources.plausible_positions import (
     NORTH_TAKEN,
+    NULL_NOT_TAKEN,
     checked_positions,
     far_away,
     some_of,
 )
-from ghost_vpr_ros.replay.sources.utm_names import is_utm_name, lacks_hemisphere, utm_frame
+from ghost_vpr_ros.replay.sources.utm_names import (
+    is_utm_name,
+    lacks_hemisphere,
+    utm_frame,
+    zones_are_numbers,
+)
 
 MANIFEST_NAME = 'manifest.csv'
+_NUMBERS_NOT_ZONES = (
+    'the numbers behind the northings differ although all positions lie within one town: not read '
+    'as UTM zones; where they are, write names with all fields, or a manifest'
+)
 _SPREADSHEETS = ('.xlsx', '.xls', '.ods')
 _KINDS = 'a folder of images, a CSV manifest, or a bag (.bag, .mcap, .db3, or a ROS 2 bag folder)'
 
@@ -250,18 +260,27 @@ def _utm_frames(
     folder: Path, images: Sequence[Path], config: ImageConfig | None
 ) -> tuple[list[Frame], list[str]]:
     """Frames of images of which some have UTM names; the others are bare."""
-    frames, taken_as_north = [], []
+    named = [image for image in images if is_utm_name(image)]
+    has_zone = not zones_are_numbers(named)
+    frames, taken_as_north, null = [], [], []
     for image in images:
         name = _name(folder, image)
         if not is_utm_name(image):
             frames.append(Frame(name=name, load=ScalableLoad(partial(read_image, image, config))))
             continue
-        frames.append(utm_frame(image, name, config))
-        if lacks_hemisphere(image):
+        frames.append(utm_frame(image, name, config, has_zone=has_zone))
+        if frames[-1].geo is None and not _has_metres(frames[-1]):
+            null.append(name)
+        elif has_zone and lacks_hemisphere(image):
             taken_as_north.append(name)
-    if not taken_as_north:
-        return frames, []
-    return frames, [f'{some_of(taken_as_north)}: {NORTH_TAKEN}']
+    remarks = [] if has_zone else [_NUMBERS_NOT_ZONES]
+    for names, text in ((null, NULL_NOT_TAKEN), (taken_as_north, NORTH_TAKEN)):
+        remarks += [f'{some_of(names)}: {text}'] if names else []
+    return frames, remarks
+
+
+def _has_metres(frame: Frame) -> bool:
+    return frame.pose is not None and frame.pose.has_position
 
 
 def _name(folder: Path, image: Path) -> str:

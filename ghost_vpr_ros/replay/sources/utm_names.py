@@ -4,13 +4,14 @@
 and the suffix. Only easting and northing are required; any later field may be empty or absent.
 Evaluation code of the field also takes `@easting@northing@anything@`: what follows the northing is
 read as zone and the rest only where a band's letter stands behind a number, or all fields are
-there.
+there. Numbers before letters that differ within one town are those of frames, not zones.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -34,6 +35,7 @@ _VIEW_FIELDS = ('tile', 'heading_deg', 'pitch_deg', 'roll_deg', 'height_m', 'tim
 _FIELDS = (*_POSITION_FIELDS, 'panorama', *_VIEW_FIELDS)
 _EASTING_M = (100_000.0, 1_000_000.0)
 _NORTHING_M = (0.0, 10_000_000.0)
+_ONE_TOWN_M = 50_000.0
 
 
 def is_utm_name(path: Path) -> bool:
@@ -52,15 +54,23 @@ def is_utm_name(path: Path) -> bool:
     return len(known) == 2 and _is_on_grid(*known)
 
 
-def utm_frame(path: Path, name: str, config: ImageConfig | None = None) -> Frame:
+def utm_frame(
+    path: Path, name: str, config: ImageConfig | None = None, *, has_zone: bool = True
+) -> Frame:
     """Frame of an image: WGS84 where the zone or the degrees are given, metric pose otherwise.
 
     A heading is kept in both cases. 0, 0 is a position that is not known.
 
+    Args:
+        path: the image.
+        name: of the frame.
+        config: how large the image may be.
+        has_zone: whether a number and a letter behind the northing are a zone in a short name.
+
     Raises:
         SourceError: a field that should be a number is none, or is out of range.
     """
-    fields = _fields(path)
+    fields = _fields(path, has_zone=has_zone)
     try:
         geo = _geo(fields)
         pose = _pose(fields, has_geo=geo is not None)
@@ -84,13 +94,31 @@ def lacks_hemisphere(path: Path) -> bool:
     return not tells_hemisphere(fields['utm_zone'], fields.get('utm_band', ''))
 
 
-def _fields(path: Path) -> dict[str, str]:
+def zones_are_numbers(paths: Iterable[Path]) -> bool:
+    """Whether what looks like zones in short names of one folder are numbers of its frames.
+
+    Zones that differ lie hundreds of kilometres apart, or their eastings do.
+    """
+    known = [_fields(path) for path in paths if not _is_full(path)]
+    short = [fields for fields in known if 'utm_zone' in fields]
+    metres = [(_as_number(each['easting']), _as_number(each['northing'])) for each in short]
+    points = np.array([point for point in metres if None not in point], np.float64)
+    if len({each['utm_zone'] for each in short}) < 2 or not len(points):
+        return False
+    points = points[points.any(axis=1)]
+    return bool(len(points) and np.ptp(points, axis=0).max() <= _ONE_TOWN_M)
+
+
+def _is_full(path: Path) -> bool:
+    return path.stem.count('@') >= len(_FIELDS)
+
+
+def _fields(path: Path, *, has_zone: bool = True) -> dict[str, str]:
     """The fields that are not empty, by name."""
     parts = valid_text(path.stem).split('@')[1:]
     zone, band = (*parts[2:4], '', '')[:2]
-    is_full = len(parts) >= len(_FIELDS)
-    has_zone = is_band(band) and zone.strip().isdecimal()
-    if not (is_full or has_zone or not zone):
+    is_zone = has_zone and is_band(band) and zone.strip().isdecimal()
+    if not (_is_full(path) or is_zone or not zone):
         rest = '@'.join(parts[2:]).strip('@')
         return {'easting': parts[0], 'northing': parts[1], 'note': rest}
     return {name: text for name, text in zip(_FIELDS, parts, strict=False) if text}

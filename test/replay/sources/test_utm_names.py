@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ghost_vpr_ros.replay.sources.image_sources import open_source
@@ -96,3 +97,29 @@ def test_zeros_among_local_metres_are_a_position(tmp_path: Path) -> None:
 def test_a_zone_without_a_band_is_told(tmp_path: Path) -> None:
     (tmp_path / FULL.replace('@T@', '@@')).write_bytes(jpeg_bytes())
     assert 'taken as north' in open_source(tmp_path).notes[0]
+
+
+@pytest.mark.parametrize('letters', ['NN', 'NS', 'LR'])
+def test_numbers_of_frames_before_letters_are_no_zones(tmp_path: Path, letters: str) -> None:
+    names = [f'@{302_700 + 40 * n}@5787000@{n}@{letters[n % 2]}@.jpg' for n in range(1, 4)]
+    for name in names:
+        (tmp_path / name).write_bytes(jpeg_bytes())
+    source = open_source(tmp_path)
+    assert all(frame.geo is None for frame in source.frames)
+    metres = [frame.pose.position_m[0] for frame in source.frames]
+    assert np.diff(sorted(metres)).tolist() == [40.0, 40.0]
+    (note,) = source.notes
+    assert 'not read as UTM zones' in note
+
+
+def test_zones_on_both_sides_of_their_border_are_zones(tmp_path: Path) -> None:
+    names = ('@709000@5766000@32@U@.jpg', '@297000@5766000@33@U@.jpg')
+    first, second = (frame.geo for frame in frames_of(tmp_path, *names))
+    assert abs(first.longitude_deg - second.longitude_deg) < 0.1
+
+
+def test_a_name_without_a_position_is_told(tmp_path: Path) -> None:
+    for name in (FULL, FULL.replace('630084@4833438', '0@0')):
+        (tmp_path / name).write_bytes(jpeg_bytes())
+    (note,) = open_source(tmp_path).notes
+    assert note.endswith('position 0, 0 means "not known"; position not taken')
