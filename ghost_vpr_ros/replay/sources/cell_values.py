@@ -135,6 +135,33 @@ def may_be_coordinates(texts: Iterable[str]) -> bool:
     return any(value % 1 or abs(value) >= _LEAST_OF_GRIDS for value in values)
 
 
+def may_be_pairs(texts: Iterable[str]) -> bool:
+    """Whether all cells that are filled, and at least one, hold two coordinates each."""
+    filled = [text for text in texts if not is_empty(text)]
+    return bool(filled) and all(
+        any(may_be_coordinates([half]) for half in halves)
+        and all(_is_angle(half) for half in halves)
+        for halves in map(_halves, filled)
+    )
+
+
+def _halves(text: str) -> list[str]:
+    """Both sides of the comma, semicolon or space in the middle; a text without one is no pair."""
+    for mark in (',', ';', ' '):
+        parts = re.split(rf'\s*{mark}\s*', text.strip('()[] '))
+        if len(parts) % 2 == 0:
+            middle = len(parts) // 2
+            return [mark.join(parts[:middle]), mark.join(parts[middle:])]
+    return ['', '']
+
+
+def _is_angle(text: str) -> bool:
+    try:
+        return bool(text) and abs(degrees_of(text, 'NS' if text[-1:] in 'NS' else 'EW', True)) >= 0
+    except ValueError:
+        return False
+
+
 def is_nmea(text: str, letters: str) -> bool:
     """Whether a cell looks like degrees and minutes of a receiver: `5212.5`, `00007.2E`."""
     return _nmea(text, letters) is not None
@@ -215,7 +242,10 @@ def nanoseconds_of_date(text: str) -> int | None:
         raise ValueError(
             f'{shown(text)} has no time zone; add Z where it is UTC, or +01:00 and the like'
         )
-    day = (datetime.date.fromisoformat(date.replace(':', '-')) - _EPOCH).days
+    try:
+        day = (datetime.date.fromisoformat(date.replace(':', '-')) - _EPOCH).days
+    except ValueError as error:
+        raise ValueError(f'{shown(text)} is not a date ({error})') from error
     if not (int(hour) < 24 and int(minute) < 60 and int(second) < 61):
         raise ValueError(f'{shown(text)} is not a time of day')
     offset_s = 0

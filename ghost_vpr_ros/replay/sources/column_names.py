@@ -32,9 +32,11 @@ _SYNONYMS: Mapping[str, tuple[str, ...]] = {
     + ('lon_wgs84', 'wgs84_lon', 'long_deg', 'lon_degrees', 'longitude_degrees', 'lon_dd')
     + ('longitude_decimal_degrees', 'decimal_longitude', 'longitude_decimal'),
     'latitude_ref': ('latituderef', 'lat_ref', 'gps_latitude_ref', 'gpslatituderef', 'lat_dir')
-    + ('latitude_hemisphere', 'lat_hemisphere', 'ns', 'n_s'),
+    + ('latitude_hemisphere', 'lat_hemisphere', 'ns', 'n_s', 'latref', 'lat_ns', 'latitude_ns')
+    + ('latitude_direction', 'gps_lat_ref', 'gpslatref', 'north_south'),
     'longitude_ref': ('longituderef', 'lon_ref', 'gps_longitude_ref', 'gpslongituderef', 'lon_dir')
-    + ('longitude_hemisphere', 'lon_hemisphere', 'ew', 'e_w'),
+    + ('longitude_hemisphere', 'lon_hemisphere', 'ew', 'e_w', 'lonref', 'lon_ew', 'longitude_ew')
+    + ('longitude_direction', 'gps_lon_ref', 'gpslonref', 'lng_ref', 'long_ref', 'east_west'),
     'altitude': ('alt', 'altitude_m', 'alt_m', 'elevation', 'elevation_m', 'ele', 'gps_alt')
     + ('gps_altitude', 'gpsaltitude'),
     'easting': ('utm_easting', 'utm_east', 'utm_e', 'utm_x', 'easting_m', 'east'),
@@ -76,6 +78,7 @@ _TELLING = frozenset(
     | {'stamp', 'timestamp', 'datetime', 'easting', 'northing', 'altitude', 'utm', 'epsg', 'gps'}
     | {'course', 'compass', 'geo', 'coordinates', 'coordinate', 'coords', 'position', 'pose'}
     | {'sec', 'secs', 'nsec', 'nsecs', 'nanosec', 'nanosecs', 'gpstime', 'gpsdate'}
+    | {'theta', 'direction', 'orientation', 'quaternion', 'qx', 'qy', 'qz', 'qw'}
     | {'geometry', 'geom', 'wkt', 'geojson', 'location', 'latlon', 'latlng', 'latlong', 'mgrs'}
 )
 _LIKE = 0.84

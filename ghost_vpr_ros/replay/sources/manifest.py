@@ -33,7 +33,12 @@ from ghost_vpr_ros.core.config.settings import nearest_hint
 from ghost_vpr_ros.core.datatypes import Frame, ScalableLoad
 from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.core.image import has_heic_decoder, read_image, valid_text
-from ghost_vpr_ros.replay.sources.cell_values import may_be_coordinates
+from ghost_vpr_ros.replay.sources.cell_values import (
+    is_empty,
+    letter_of,
+    may_be_coordinates,
+    may_be_pairs,
+)
 from ghost_vpr_ros.replay.sources.column_names import (
     DOCUMENTED,
     OPTIONAL,
@@ -82,7 +87,7 @@ def read_manifest(
     frames = [_frame(row, name, path.parent, config) for row, name in pairs]
     others = [column for column in table.columns if column not in unreadable]
     remarks = [*unreadable.values(), *unread_remarks(others, table.meanings)]
-    remarks += _unnamed_positions(table, rows)
+    remarks += [*_unnamed_positions(table, rows), *_unnamed_hemispheres(table, rows)]
     if table.encoding == 'cp1252':
         remarks.append('the table is not UTF-8 and was read as Windows-1252; save it as UTF-8')
     return frames, remarks + _position_remarks(rows, frames)
@@ -128,7 +133,14 @@ def _unnamed_positions(table: Table, rows: Sequence[TableRow]) -> list[str]:
     if POSITIONS & set(table.meanings):
         return []
     others = [column for column in table.columns if column not in table.meanings.values()]
-    found = [column for column in others if may_be_coordinates(row.cells[column] for row in rows)]
+    texts = {column: [row.cells[column] for row in rows] for column in others}
+    found = [column for column in others if may_be_coordinates(texts[column])]
+    pairs = [column for column in others if may_be_pairs(texts[column])]
+    if len(found) < 2 and pairs:
+        return [
+            f'no column is known as a position, but {pairs[0]!r} seems to hold two numbers; write '
+            'them into two columns, latitude and longitude'
+        ]
     if len(found) < 2:
         return []
     named = ' and '.join(map(repr, found[:2]))
@@ -136,6 +148,24 @@ def _unnamed_positions(table: Table, rows: Sequence[TableRow]) -> list[str]:
         f'no column is known as a position, but {named} could be one; '
         'name them latitude and longitude, easting and northing, or x and y'
     ]
+
+
+def _unnamed_hemispheres(table: Table, rows: Sequence[TableRow]) -> list[str]:
+    """A sentence on a column of letters that would lay unsigned degrees on the other half."""
+    remarks = []
+    unread = [column for column in table.columns if column not in table.meanings.values()]
+    for meaning, letters in (('latitude', 'NS'), ('longitude', 'EW')):
+        if meaning not in table.meanings or f'{meaning}_ref' in table.meanings:
+            continue
+        for column in unread:
+            filled = [row.cells[column] for row in rows if not is_empty(row.cells[column])]
+            found = {letter_of(text, letters) for text in filled}
+            if letters[1] in found and '' not in found:
+                remarks.append(
+                    f'the column {column!r} holds the letter {letters[1]} and is not read; if it '
+                    f'is the hemisphere, name it {meaning}_ref'
+                )
+    return remarks
 
 
 def _read_all(rows: Sequence[TableRow], read: Callable[[TableRow], object]) -> None:

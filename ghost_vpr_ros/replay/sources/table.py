@@ -249,7 +249,10 @@ def _body(text: str) -> tuple[str, int, str]:
             break
         num_skipped += 1
     header = lines[num_skipped] if num_skipped < len(lines) else ''
-    return ''.join(lines[num_skipped:]), num_skipped, separator or _separator(header)
+    if separator not in header or not separator:
+        # An editor that changed the separators left the line as it was.
+        separator = _separator(header)
+    return ''.join(lines[num_skipped:]), num_skipped, separator
 
 
 def _separator(header: str) -> str:

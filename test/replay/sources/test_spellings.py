@@ -322,3 +322,39 @@ def test_a_table_of_another_suffix(tmp_path: Path) -> None:
     (tmp_path / 'm.txt').write_text('image\n')
     with pytest.raises(SourceError, match=r'rename it to \.csv'):
         open_source(tmp_path / 'm.txt')
+
+
+@pytest.mark.parametrize('header', ['lat,latref,lon,lonref', 'Lat,N/S,Lon,E/W'])
+def test_letters_in_columns_of_their_own_count(tmp_path: Path, header: str) -> None:
+    source = opened(tmp_path, f'image,{header}', '0.jpg,33.857,S,151.215,E')
+    geo = source.frames[0].geo
+    assert (geo.latitude_deg, geo.longitude_deg) == pytest.approx(SYDNEY)
+
+
+def test_letters_under_another_name_are_told(tmp_path: Path) -> None:
+    source = opened(tmp_path, 'image,lat,half,lon,side', '0.jpg,33.857,S,151.215,N')
+    (note,) = source.notes
+    assert note == (
+        "the column 'half' holds the letter S and is not read; if it is the hemisphere, name it "
+        'latitude_ref'
+    )
+
+
+@pytest.mark.parametrize(
+    ('cell', 'is_told'),
+    [('"-33.857, 151.215"', True), ('"33 51 25 S, 151 12 54 E"', True), ('"0.5, red"', False)]
+    + [('(-33.857; 151.215)', True), ('1 2', False), ('2024-05-06 10:00', False)],
+)
+def test_two_numbers_in_one_cell_are_told(tmp_path: Path, cell: str, is_told: bool) -> None:
+    source = opened(tmp_path, 'image,GPSPosition', f'0.jpg,{cell}')
+    assert any("'gpsposition' seems to hold two numbers" in n for n in source.notes) == is_told
+
+
+def test_a_separator_that_is_no_longer_true_does_not_matter(tmp_path: Path) -> None:
+    source = opened(tmp_path, 'sep=;', 'image,lat,lon', '0.jpg,-33.857,151.215')
+    assert source.frames[0].geo is not None
+
+
+def test_a_date_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="'2024-13-31T00:00:00Z' is not a date"):
+        opened(tmp_path, 'image,stamp_ns', '0.jpg,2024-13-31T00:00:00Z')
