@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.geodesy import horizontal_distance_m, on_unit_sphere
@@ -18,6 +19,11 @@ _FAR_FROM_ORIGIN_M = 100_000.0
 _LEAST_EXTENT_M = 0.5
 _EARTH_RADIUS_M = 6_371_000.0
 _FAR_FROM_OTHERS_M = 1_000_000.0
+_FAR_FROM_ONE_TOWN_M = 100_000.0
+_TIMES_THE_USUAL = 20.0
+"""A wrong digit of a UTM zone moves a position by 6 degrees of longitude: 60 to 670 km. Where half
+of the images lie within a twentieth of this distance, that is far, too."""
+
 _LEAST_TO_COMPARE = 3
 _FEW = 0.05
 _MOST_DEGREES = 180.0
@@ -59,26 +65,47 @@ def checked_positions(frames: Sequence[Frame]) -> tuple[list[Frame], list[str]]:
 
 
 def far_away(frames: Sequence[Frame]) -> list[str]:
-    """A note on the few WGS84 positions that lie on another part of the Earth than the others."""
-    names = [frames[row].name for row in far_rows(frames)]
+    """A note on the few WGS84 positions that lie far from the others: another part of the Earth.
+
+    Where the others are of one town, another town is far.
+    """
+    rows, distances_m = _distances_from_middle(frames)
+    if not rows:
+        return []
+    usual_m = _TIMES_THE_USUAL * float(np.median(distances_m))
+    limit_m = float(np.clip(usual_m, _FAR_FROM_ONE_TOWN_M, _FAR_FROM_OTHERS_M))
+    names = [frames[row].name for row in _few_beyond(rows, distances_m, limit_m)]
     if not names:
         return []
     return [
-        f'{some_of(names)}: more than {_FAR_FROM_OTHERS_M / 1000:,.0f} km from the others; the '
-        'sign, the zone or the order of the coordinates may be wrong'
+        f'{some_of(names)}: more than {limit_m / 1000:,.0f} km from the others; the sign, the '
+        'zone or the order of the coordinates may be wrong'
     ]
 
 
 def far_rows(frames: Sequence[Frame]) -> list[int]:
-    """Which frames these are: none where they are many, as in data of two continents."""
+    """Which frames lie on another part of the Earth than the others.
+
+    None where they are many, as in data of two continents.
+    """
+    rows, distances_m = _distances_from_middle(frames)
+    return _few_beyond(rows, distances_m, _FAR_FROM_OTHERS_M)
+
+
+def _distances_from_middle(frames: Sequence[Frame]) -> tuple[list[int], NDArray[np.float64]]:
+    """Frames with WGS84 positions, and metres (N,) from where most are; none of too few."""
     rows = [row for row, frame in enumerate(frames) if frame.geo is not None]
     if len(rows) < _LEAST_TO_COMPARE:
-        return []
+        return [], np.zeros(0)
     geos = [frames[row].geo for row in rows]
     degrees = np.array([(g.latitude_deg, g.longitude_deg) for g in geos if g is not None])
     on_sphere = on_unit_sphere(*np.radians(degrees).T)
-    middle = np.median(on_sphere, axis=0)
-    is_far = np.linalg.norm(on_sphere - middle, axis=1) * _EARTH_RADIUS_M > _FAR_FROM_OTHERS_M
+    away = np.linalg.norm(on_sphere - np.median(on_sphere, axis=0), axis=1)
+    return rows, away * _EARTH_RADIUS_M
+
+
+def _few_beyond(rows: list[int], distances_m: NDArray[np.float64], limit_m: float) -> list[int]:
+    is_far = distances_m > limit_m
     is_few = is_far.sum() <= max(1, _FEW * len(rows))
     return [row for row, far in zip(rows, is_far.tolist(), strict=True) if far and is_few]
 

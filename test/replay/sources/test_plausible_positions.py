@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 
 from ghost_vpr_ros.core.datatypes import Frame, GeoPoint, Pose
-from ghost_vpr_ros.replay.sources.plausible_positions import checked_positions, some_of
+from ghost_vpr_ros.replay.sources.plausible_positions import (
+    checked_positions,
+    far_rows,
+    some_of,
+)
 
 
 def frame(name: str, *metres: float, geo: GeoPoint | None = None) -> Frame:
@@ -30,7 +34,7 @@ def test_one_position_on_another_part_of_the_earth_is_told() -> None:
     here = [frame(str(n), geo=point) for n, point in enumerate(points)]
     assert checked_positions(here)[1] == []
     (note,) = checked_positions([*here, frame('odd', geo=GeoPoint(33.86, 151.2))])[1]
-    assert note.startswith('1 image (odd): more than 1,000 km from the others')
+    assert note.startswith('1 image (odd): more than 100 km from the others')
 
 
 def test_cities_on_two_continents_are_no_mistake() -> None:
@@ -41,3 +45,18 @@ def test_cities_on_two_continents_are_no_mistake() -> None:
 def test_names_are_shortened() -> None:
     assert some_of(['a']) == '1 image (a)'
     assert some_of(list('abcd')) == '4 images (a, b, c, ...)'
+
+
+@pytest.mark.parametrize(('longitude', 'is_told'), [(157.2, True), (152.0, False)])
+def test_a_neighbouring_utm_zone_is_far_from_one_town(longitude: float, is_told: bool) -> None:
+    town = [frame(str(n), geo=GeoPoint(-33.86 + n * 1e-3, 151.2)) for n in range(9)]
+    odd = frame('odd', geo=GeoPoint(-33.86, longitude))
+    notes = checked_positions([*town, odd])[1]
+    assert bool(notes) == is_told
+    # Only what lies on another part of the Earth is left out of a map.
+    assert far_rows([*town, odd]) == []
+
+
+def test_of_a_wide_country_no_town_is_far() -> None:
+    country = [frame(str(n), geo=GeoPoint(47.0 + 0.5 * n, 10.0)) for n in range(15)]
+    assert checked_positions(country)[1] == []
