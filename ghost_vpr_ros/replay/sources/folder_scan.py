@@ -19,10 +19,18 @@ from ghost_vpr_ros.core.image import IMAGE_SUFFIXES, has_heic_decoder, valid_tex
 
 _SYSTEM_FOLDERS = frozenset(
     {'@eadir', '@__thumb', '@recycle', '@recently-snapshot', '@sharebin', '@sharesnap', '@tmp'}
-    | {'#recycle', '#snapshot', '~snapshot', '$recycle.bin', 'recycler', 'recycled', 'found.000'}
-    | {'system volume information', 'lost+found', 'lost.dir', '__macosx'}
+    | {'@transcode', '@eadir@tmp', '#recycle', '#snapshot', '~snapshot', '$recycle.bin'}
+    | {'recycler', 'recycled', 'system volume information', 'lost+found', 'lost.dir', '__macosx'}
+    | {'network trash folder', 'temporary items', 'ipod photo cache'}
 )
-"""In lower case: Synology, QNAP, NetApp, Windows, Linux, Android, archives made by macOS."""
+"""In lower case: Synology, QNAP, NetApp, Windows, Linux, Android, macOS and its archives."""
+
+_SYSTEM_NAMES = re.compile(r'found\.\d{3}|.*\.lrdata|.*\.cocatalogdb')
+"""What a repair of a disk found, and previews of Lightroom and Capture One."""
+
+_LIBRARY = '.photoslibrary'
+_LIBRARY_PHOTOS = ('originals', 'masters')
+"""Folders of a library of macOS that hold the photos; the others hold smaller copies."""
 
 _SYSTEM_FILES = ('SYNOPHOTO_', 'SYNOFILE_', 'SYNOVIDEO_')
 _HEIC_SUFFIXES = ('.heic', '.heif', '.hif')
@@ -178,6 +186,8 @@ def _files(folder: Path, unreadable: list[str]) -> Iterator[tuple[str, list[str]
             if entry.is_symlink() and not Path(entry.path).exists() and not _is_image(entry.name)
         ]
         folders = [e for e in entries if _is_folder(e) and not _is_of_system(e.name)]
+        if place.lower().endswith(_LIBRARY):
+            folders = [entry for entry in folders if entry.name.lower() in _LIBRARY_PHOTOS]
         links += [entry.path for entry in folders if entry.is_symlink()]
         waiting += [entry.path for entry in folders if not entry.is_symlink()]
         files = [entry for entry in entries if not _is_folder(entry)]
@@ -208,4 +218,9 @@ def _is_image(name: str) -> bool:
 
 
 def _is_of_system(name: str) -> bool:
-    return name.startswith('.') or name.lower() in _SYSTEM_FOLDERS
+    known = name.lower()
+    return (
+        name.startswith('.')
+        or known in _SYSTEM_FOLDERS
+        or _SYSTEM_NAMES.fullmatch(known) is not None
+    )

@@ -31,7 +31,8 @@ def without_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     'folder',
     ['@eaDir/1.jpg', '#recycle', '$RECYCLE.BIN', 'System Volume Information', 'lost+found']
-    + ['__MACOSX', '.thumbnails', '@__thumb', '#snapshot', '@Recycle'],
+    + ['__MACOSX', '.thumbnails', '@__thumb', '#snapshot', '@Recycle', '@Transcode', 'FOUND.001']
+    + ['Network Trash Folder', 'Catalog Previews.lrdata', 'My.photoslibrary/resources/small'],
 )
 def test_folders_that_systems_make_are_passed_over(tmp_path: Path, folder: str) -> None:
     write(tmp_path / '1.jpg')
@@ -177,3 +178,9 @@ def test_a_table_beside_the_photos_is_not_passed_over_in_silence(tmp_path: Path)
 def test_one_file_of_another_kind_is_named(tmp_path: Path, name: str, text: str) -> None:
     with pytest.raises(SourceError, match=text):
         open_source(write(tmp_path / name))
+
+
+def test_of_a_photo_library_the_originals_are_read(tmp_path: Path) -> None:
+    for folder in ('originals/0', 'resources/derivatives', 'database'):
+        write(tmp_path / 'My.photoslibrary' / folder / '1.jpg')
+    assert names_in(tmp_path) == ['My.photoslibrary/originals/0/1.jpg']
