@@ -39,6 +39,9 @@ _ERROR = 31
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 _FIRST_GPS_DAY = datetime.datetime(1980, 1, 6)
+_LAST_DAY = datetime.datetime(2262, 4, 11)
+"""Nanoseconds since 1970 of later days take more than the 64 bits that a map stores."""
+
 _OLD_DATUMS = (
     *('TOKYO', 'NAD27', 'ED50', 'OSGB', 'AGD66', 'AGD84', 'PULKOVO', 'NZGD49', 'INDIAN'),
     *('GCJ', 'BD09', 'CH1903', 'DHDN', 'MGI', 'HD72', 'SK42', 'ROME1940', 'MONTEMARIO'),
@@ -251,7 +254,7 @@ def _altitude_m(gps: Mapping[int, Any]) -> float | None:
 def _stamp_ns(gps: Mapping[int, Any]) -> int:
     """UTC date and time of the GPS fix in nanoseconds, or `UNKNOWN_STAMP_NS`.
 
-    A time that no clock shows, and a day before the first one of GPS, are not known.
+    A time that no clock shows, and a day before the first one of GPS or after 2262, are not known.
     """
     parts = gps.get(_TIME)
     time = _numbers(parts) if isinstance(parts, tuple | list) and len(parts) == 3 else None
@@ -264,7 +267,7 @@ def _stamp_ns(gps: Mapping[int, Any]) -> int:
     except ValueError:
         return UNKNOWN_STAMP_NS
     is_time = 0 <= hours < 24 and 0 <= minutes < 60 and 0 <= seconds < 61
-    if not is_time or date < _FIRST_GPS_DAY:
+    if not is_time or not _FIRST_GPS_DAY <= date < _LAST_DAY:
         return UNKNOWN_STAMP_NS
     day_s = (date.replace(tzinfo=datetime.timezone.utc) - _EPOCH).days * 86_400
     milliseconds = round((hours * 3600 + minutes * 60 + seconds) * 1000)

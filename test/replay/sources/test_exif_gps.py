@@ -306,3 +306,12 @@ def test_exif_goes_before_xmp_and_a_second_block_before_none(tmp_path: Path) -> 
     empty = b'Exif\0\0II*\0\x08\0\0\0' + bytes(6)
     (tmp_path / 'b.jpg').write_bytes(with_segment(data, empty))
     assert [f.geo.latitude_deg for f in open_source(tmp_path).frames] == [52.0, 52.0]
+
+
+@pytest.mark.parametrize(
+    ('day', 'is_known'), [('9999:12:31', False), ('2262:04:12', False), ('2262:04:10', True)]
+)
+def test_a_time_that_no_map_can_store_is_not_known(monkeypatch, day: str, is_known: bool) -> None:
+    frame, _ = frame_of_tags(monkeypatch, **{'t7': (23.0, 59.0, 59.0), 't29': day})
+    assert (frame.stamp_ns != UNKNOWN_STAMP_NS) == is_known
+    assert frame.stamp_ns < 2**63
