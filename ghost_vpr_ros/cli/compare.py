@@ -26,7 +26,7 @@ from ghost_vpr_ros.cli.model_options import (
     add_model_settings,
     chosen_any_model,
 )
-from ghost_vpr_ros.cli.options import add_settings, config_from
+from ghost_vpr_ros.cli.options import add_settings, config_from, given_settings, option_name
 from ghost_vpr_ros.cli.progress import say
 from ghost_vpr_ros.cli.table import add_json_option, figure_rows, print_result
 from ghost_vpr_ros.core.config.settings import settings_of
@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings(parser.add_argument_group('bags'), BagTopics)
     add_json_option(parser)
     add_engine_options(parser)
-    add_model_settings(parser)
+    add_model_settings(parser, named_by='')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -75,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(
             f'compare: expected two or more different models, found {" ".join(args.models)}'
         )
+    _refuse_unused(args)
     config = config_from(args, EvaluationConfig)
     asked = sources_and_truth(args, config)
     chosen = [(name, _model(args, name, asked)) for name in args.models]
@@ -97,11 +98,38 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _refuse_unused(args: argparse.Namespace) -> None:
+    """Refuse settings of a network that none of the models takes."""
+    taken = {item for name in args.models for item in _taken(args, name)}
+    given = [name for config in UNTRAINED_CONFIGS for name in given_settings(args, config)]
+    unused = [name for name in given if name not in taken]
+    if unused:
+        raise ConfigError(
+            f'{option_name(unused[0])}: fixed by the weights of every model; leave it out, or '
+            f'compare {UNTRAINED} as well'
+        )
+
+
+def _taken(args: argparse.Namespace, name: str) -> set[str]:
+    """Settings that a model takes: `untrained` all; without it, foreign networks those of input.
+
+    Networks of others have sizes of their own, in the graph or in the JSON file beside it: beside
+    `untrained` its size is not meant for them.
+    """
+    from ghost_vpr_ros.core.engine.networks_of_others import is_of_others
+
+    if name == UNTRAINED:
+        return {item.name for config in UNTRAINED_CONFIGS for item in settings_of(config)}
+    is_meant = is_of_others(name) and UNTRAINED not in args.models
+    return {item.name for item in settings_of(UNTRAINED_CONFIGS[0])} if is_meant else set()
+
+
 def _model(args: argparse.Namespace, name: str, asked: Asked) -> AnyModel:
-    """A network; settings of an architecture apply to the untrained one only."""
+    """A network, with the settings that it takes."""
     own = argparse.Namespace(**vars(args), model=None if name == PACKAGE else name)
-    if name != UNTRAINED:
-        for item in (item for config in UNTRAINED_CONFIGS for item in settings_of(config)):
+    taken = _taken(args, name)
+    for item in (item for config in UNTRAINED_CONFIGS for item in settings_of(config)):
+        if item.name not in taken:
             setattr(own, item.name, None)
     return chosen_any_model(own, asked.database.frames, f'the database {asked.database.name}')
 

@@ -48,11 +48,16 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     add_model_settings(parser)
 
 
-def add_model_settings(parser: argparse.ArgumentParser) -> None:
-    """Add the input of foreign networks, and the architecture of the untrained one."""
-    others = parser.add_argument_group(f'with --model {UNTRAINED}, .onnx or torchvision:NAME')
+def add_model_settings(parser: argparse.ArgumentParser, named_by: str = '--model ') -> None:
+    """Add the input of foreign networks, and the architecture of the untrained one.
+
+    Args:
+        parser: of the command.
+        named_by: the option that names the network, for the headings.
+    """
+    others = parser.add_argument_group(f'with {named_by}{UNTRAINED}, .onnx or torchvision:NAME')
     add_settings(others, PreprocessingConfig)
-    group = parser.add_argument_group(f'with --model {UNTRAINED}')
+    group = parser.add_argument_group(f'with {named_by}{UNTRAINED}')
     for config_type in UNTRAINED_CONFIGS[1:]:
         add_settings(group, config_type)
 

@@ -67,6 +67,15 @@ def test_one_model_is_nothing_to_compare(program, network, folder, again, tmp_pa
     assert 'two or more different models' in program('compare', network, *sources).error
 
 
+def test_settings_that_no_model_takes_are_refused(program, network, folder, again, tmp_path):
+    sources = ('--database', folder, '--queries', again, '--out', tmp_path / 'out')
+    outcome = program('compare', network, 'package', *sources, '--clusters', 8)
+    assert '--clusters: fixed by the weights of every model' in outcome.error
+    outcome = program('compare', network, 'package', *sources, '--width-px', 64)
+    assert 'expected 32, the size that the network was exported for, found 64' in outcome.error
+    assert not (tmp_path / 'out').exists()
+
+
 def descriptors(path, rows):
     np.save(path, np.asarray(rows, np.float64))
     return path
