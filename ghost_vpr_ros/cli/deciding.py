@@ -17,21 +17,40 @@ def deciding_text(place_map: MapReader) -> str:
     """The source of probabilities, and what a small map lacks to have its own."""
     from ghost_vpr_ros.core.model.default_weights import default_weights_path
     from ghost_vpr_ros.core.probability.general import general_calibration
-    from ghost_vpr_ros.core.probability.likelihood import MIN_SAMPLES, num_teaching
 
     if place_map.calibration is not None:
         return f'by a drive: {place_map.calibration.learnt_on}'
-    radius_m = RecognizerConfig().group_radius_m
-    if len(place_map) > _MOST_COUNTED:
+    lacking = _lacking(place_map)
+    if not lacking:
         return 'by its own keyframes; ghost-vpr calibrate learns from a drive'
-    found = num_teaching(place_map.descriptors(), place_map.positions(), radius_m)
-    if found >= MIN_SAMPLES:
-        return 'by its own keyframes; ghost-vpr calibrate learns from a drive'
-    lacking = (
-        f'{MIN_SAMPLES} keyframes that find a neighbour within {radius_m:g} m are needed to '
-        f'decide by the map itself, it has {found} of them'
-    )
     general = general_calibration(default_weights_path().parent, place_map.model_hash)
     if general is None:
         return f'not at all, answers are tentative: {lacking}; use ghost-vpr calibrate'
     return f'by its network in general, conservatively: {lacking}'
+
+
+def _lacking(place_map: MapReader) -> str:
+    """Why a map cannot decide by its own keyframes; empty where it can."""
+    from ghost_vpr_ros.core.probability.likelihood import (
+        MIN_SAMPLES,
+        fit_likelihood,
+        margins_within,
+        num_teaching,
+    )
+
+    if len(place_map) > _MOST_COUNTED:
+        return ''
+    radius_m = RecognizerConfig().group_radius_m
+    margins = margins_within(place_map.descriptors(), place_map.positions(), radius_m)
+    found = num_teaching(margins)
+    if found < MIN_SAMPLES:
+        return (
+            f'{MIN_SAMPLES} keyframes that find a neighbour within {radius_m:g} m are needed to '
+            f'decide by the map itself, it has {found} of them'
+        )
+    if fit_likelihood(margins) is None:
+        return (
+            f'to its network, keyframes within {radius_m:g} m of each other look hardly more '
+            'alike than others, and the map cannot decide by itself'
+        )
+    return ''

@@ -100,28 +100,31 @@ def learn_likelihood(
         or no more than chance lets, or when right margins are hardly larger than wrong ones: where
         everything looks alike there is none.
     """
-    known = np.isfinite(positions).all(axis=1)
-    descriptors, positions = descriptors[known], positions[known]
-    if len(descriptors) < MIN_SAMPLES:
-        return None
-    samples = np.unique(np.linspace(0, len(descriptors) - 1, MAX_SAMPLES).astype(np.int64))
-    found = [_margins(row, descriptors, positions, radius_m) for row in samples]
-    return fit_likelihood(np.array([m for m in found if m is not None]).reshape(-1, 4))
+    return fit_likelihood(margins_within(descriptors, positions, radius_m))
 
 
-def num_teaching(
+def margins_within(
     descriptors: NDArray[np.float32], positions: NDArray[np.float64], radius_m: float
-) -> int:
-    """How many keyframes of a map find a neighbour before anything elsewhere; as above.
+) -> NDArray[np.float64]:
+    """(n, 4) for `fit_likelihood`: keyframes of a map, each searched for while it is hidden.
 
-    `MIN_SAMPLES` of them suffice for a likelihood. Of a large map at most `MAX_SAMPLES` are tried.
+    Of a large map `MAX_SAMPLES` are tried; those without a neighbour, or with nothing elsewhere,
+    are left out. Arguments as above.
     """
     known = np.isfinite(positions).all(axis=1)
     descriptors, positions = descriptors[known], positions[known]
     samples = np.unique(np.linspace(0, max(0, len(descriptors) - 1), MAX_SAMPLES).astype(np.int64))
-    rows = samples[: len(descriptors)]
-    found = [_margins(int(row), descriptors, positions, radius_m) for row in rows]
-    return sum(margins is not None and margins[0] > 0.0 for margins in found)
+    rows = samples[: len(descriptors)].tolist()
+    found = [_margins(row, descriptors, positions, radius_m) for row in rows]
+    return np.array([margins for margins in found if margins is not None]).reshape(-1, 4)
+
+
+def num_teaching(margins: NDArray[np.float64]) -> int:
+    """How many of these keyframes find a neighbour before anything elsewhere.
+
+    `MIN_SAMPLES` of them suffice for a likelihood, unless everything looks alike.
+    """
+    return int((margins[:, 0] > 0.0).sum())
 
 
 def _margins(

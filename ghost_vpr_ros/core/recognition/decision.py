@@ -62,7 +62,7 @@ _MISSING = {
     Reason.ODOMETRY: 'agreement with odometry and recent answers',
     Reason.CONSISTENCY: 'other answers that agree with it',
     Reason.LOCKOUT: 'time since answers contradicted each other',
-    Reason.UNCALIBRATED: 'a map with a likelihood: more keyframes with positions',
+    Reason.UNCALIBRATED: 'a map with a likelihood: keyframes with positions, or a calibration',
     Reason.IMAGE_QUALITY: 'an image that shows something',
     Reason.STALE: 'a newer image',
     Reason.FAILURE: 'a repair, see the log',

@@ -10,7 +10,7 @@ from ghost_vpr_ros.core.probability.general import (
     GeneralCalibration,
     general_calibration,
 )
-from ghost_vpr_ros.core.probability.likelihood import MIN_SAMPLES, num_teaching
+from ghost_vpr_ros.core.probability.likelihood import MIN_SAMPLES, margins_within, num_teaching
 from training.general_calibration import best_matches, learn
 
 RIGHT = np.linspace(0.5, 0.9, 50)
@@ -72,9 +72,13 @@ def test_how_many_keyframes_teach_is_counted():
     descriptors = (twice / np.linalg.norm(twice, axis=1, keepdims=True)).astype(np.float32)
     positions = np.zeros((len(twice), 3))
     positions[:, 0] = np.repeat(100.0 * np.arange(MIN_SAMPLES), 2)
-    assert num_teaching(descriptors, positions, 25.0) == 2 * MIN_SAMPLES
-    assert num_teaching(descriptors, np.full_like(positions, np.nan), 25.0) == 0
-    assert num_teaching(descriptors[:1], positions[:1], 25.0) == 0
+    assert counted(descriptors, positions) == 2 * MIN_SAMPLES
+    assert counted(descriptors, np.full_like(positions, np.nan)) == 0
+    assert counted(descriptors[:1], positions[:1]) == 0
+
+
+def counted(descriptors, positions):
+    return num_teaching(margins_within(descriptors, positions, 25.0))
 
 
 def test_a_small_map_is_decided(small_map_answers):
