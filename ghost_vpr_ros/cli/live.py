@@ -11,6 +11,7 @@ import argparse
 import json
 import shutil
 import sys
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
         args.map, args.model, config_from(args, EngineConfig), config_from(args, RecognizerConfig)
     ) as recognizer:
         say_warnings(recognizer.place_map)
-        for number, image in enumerate(images, start=1):
+        for image in islice(images, live.count or None):
             try:
                 answer = recognizer.recognize(
                     loaded_at_least(image.load, recognizer.least_side_px), image.stamp_ns
@@ -84,8 +85,6 @@ def run(args: argparse.Namespace) -> int:
                 table.show(image.name, answer)
             else:
                 print(json.dumps(without_nan(values_of(image.name, answer))), flush=True)
-            if number == live.count:
-                break
     table.end()
     return 0
 

@@ -7,6 +7,7 @@ person sees it; image streams of cameras carry no such tag and are not touched.
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -208,6 +209,12 @@ def check_is_picture(data: Buffer, image_format: str, name: str) -> None:
 def has_heic_decoder() -> bool:
     """Whether HEIC photos can be read on this machine (the extra `heic`)."""
     return importlib.util.find_spec('pillow_heif') is not None
+
+
+def natural_key(name: str) -> list[tuple[int, int, str]]:
+    """Sort key in which numbers count as numbers: `2.jpg` before `10.jpg`."""
+    parts = re.split(r'(\d+)', name)
+    return [(0, int(p), p) if p.isdecimal() else (1, 0, p.lower()) for p in parts if p]
 
 
 def valid_text(name: str) -> str:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.core.datatypes import ScalableLoad
 from ghost_vpr_ros.core.errors import SourceError
-from ghost_vpr_ros.core.image import IMAGE_SUFFIXES, read_image
+from ghost_vpr_ros.core.image import IMAGE_SUFFIXES, natural_key, read_image
 
 _CAMERA_TIMEOUT_S = 5.0
 _VIDEO_STEP = 'name a video, a folder of images or a camera; ghost-vpr replay answers bags'
@@ -50,7 +50,7 @@ def stream_images(
     """The images of a source; a camera goes on until the caller stops or it is unplugged.
 
     Args:
-        source: folder (in the order of the names), video file, or camera.
+        source: folder (in natural order of the names), video file, or camera.
         rate_hz: at most so many images for each second of a video or a camera; the stamps of a
             folder's images are so far apart.
         config: limits of images.
@@ -72,7 +72,7 @@ def stream_images(
 
 
 def list_images(folder: str) -> list[Path]:
-    """The image files directly inside a folder, sorted by name.
+    """The image files directly inside a folder in natural order (2 before 10), no hidden ones.
 
     Raises:
         SourceError: no folder is named, it is missing, or it holds no image.
@@ -82,11 +82,14 @@ def list_images(folder: str) -> list[Path]:
             'expected a folder of images, a video file or a camera such as /dev/video0, found '
             f'{folder!r}; check the path'
         )
-    images = sorted(
+    images = [
         path
         for path in Path(folder).iterdir()
-        if path.suffix.lower() in IMAGE_SUFFIXES and (path.is_file() or not path.exists())
-    )
+        if path.suffix.lower() in IMAGE_SUFFIXES
+        and not path.name.startswith('.')
+        and (path.is_file() or not path.exists())
+    ]
+    images.sort(key=lambda path: natural_key(path.name))
     if not images:
         raise SourceError(
             f'{folder}: expected images ({", ".join(IMAGE_SUFFIXES)}) directly in this folder, '

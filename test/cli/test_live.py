@@ -34,6 +34,12 @@ def test_an_unreadable_image_is_told_and_the_rest_answered(program, folder, buil
     assert [json.loads(line)['image'] for line in outcome.out.splitlines()] == ['b.jpg']
 
 
+def test_unreadable_images_count_as_well(program, folder, built, tmp_path):
+    (tmp_path / '1.jpg').write_bytes(b'no image')
+    (tmp_path / '2.jpg').write_bytes((folder / '000.jpg').read_bytes())
+    assert program('live', tmp_path, '--map', built, '--count', 1).out == ''
+
+
 def test_a_missing_source_is_one_sentence(program, built):
     assert 'expected a folder' in program('live', '/missing', '--map', built).error
 

@@ -41,9 +41,9 @@ def test_what_never_ends_is_not_listed(tmp_path):
 
 
 def test_images_are_listed_in_the_order_of_their_names(tmp_path):
-    for name in ('b.png', 'a.JPG', 'notes.txt', 'c.jpeg'):
+    for name in ('10.png', '9.JPG', 'notes.txt', 'c.jpeg', '._9.JPG'):
         (tmp_path / name).touch()
-    assert [p.name for p in list_images(str(tmp_path))] == ['a.JPG', 'b.png', 'c.jpeg']
+    assert [p.name for p in list_images(str(tmp_path))] == ['9.JPG', '10.png', 'c.jpeg']
 
 
 @pytest.mark.parametrize(('rate_hz', 'numbers'), [(2.0, [0, 5, 10, 15]), (100.0, range(20))])

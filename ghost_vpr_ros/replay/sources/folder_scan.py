@@ -15,7 +15,7 @@ from pathlib import Path
 
 import cv2
 
-from ghost_vpr_ros.core.image import IMAGE_SUFFIXES, has_heic_decoder, valid_text
+from ghost_vpr_ros.core.image import IMAGE_SUFFIXES, has_heic_decoder, natural_key, valid_text
 
 _SYSTEM_FOLDERS = frozenset(
     {'@eadir', '@__thumb', '@recycle', '@recently-snapshot', '@sharebin', '@sharesnap', '@tmp'}
@@ -157,12 +157,6 @@ def scan_folder(folder: Path) -> FolderScan:
 def _order(name: str) -> tuple[list[tuple[int, int, str]], str]:
     """Names that differ in capitals alone have one order, too, on every machine."""
     return natural_key(name), name
-
-
-def natural_key(name: str) -> list[tuple[int, int, str]]:
-    """Sort key in which numbers count as numbers: `2.jpg` before `10.jpg`."""
-    parts = re.split(r'(\d+)', name)
-    return [(0, int(p), p) if p.isdecimal() else (1, 0, p.lower()) for p in parts if p]
 
 
 def _files(folder: Path, unreadable: list[str]) -> Iterator[tuple[str, list[str]]]:

@@ -13,9 +13,9 @@ from PIL.TiffImagePlugin import IFDRational
 
 from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS
 from ghost_vpr_ros.core.errors import BagError, ImageError, SourceError
+from ghost_vpr_ros.core.image import natural_key
 from ghost_vpr_ros.core.poses import heading_to_quaternion
 from ghost_vpr_ros.replay.sources import exif_gps
-from ghost_vpr_ros.replay.sources.folder_scan import natural_key
 from ghost_vpr_ros.replay.sources.image_sources import open_source
 
 

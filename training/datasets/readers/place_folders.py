@@ -16,8 +16,7 @@ from pathlib import Path
 
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import ConfigError, SourceError
-from ghost_vpr_ros.core.image import read_image
-from ghost_vpr_ros.replay.sources.folder_scan import natural_key
+from ghost_vpr_ros.core.image import natural_key, read_image
 from ghost_vpr_ros.replay.sources.image_sources import list_images
 from training.datasets.data_config import DataConfig
 from training.datasets.place_set import PlaceSet

@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.config.settings import nearest_hint
 from ghost_vpr_ros.core.errors import SourceError
-from ghost_vpr_ros.core.image import IMAGE_SUFFIXES
-from ghost_vpr_ros.replay.sources.folder_scan import natural_key
+from ghost_vpr_ros.core.image import IMAGE_SUFFIXES, natural_key
 
 TRAIN_NAME = 'train'
 VAL_NAMES = ('val', 'validation', 'test')
