@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from ghost_vpr_ros.core.config.image import ImageConfig
-from ghost_vpr_ros.core.datatypes import Frame, ScalableLoad
+from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Frame, ScalableLoad
 from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.core.image import IMAGE_SUFFIXES, has_heic_decoder, read_image, valid_text
 from ghost_vpr_ros.core.image_header import kind_of
@@ -31,6 +31,7 @@ from ghost_vpr_ros.replay.sources.plausible_positions import (
     far_away,
     some_of,
 )
+from ghost_vpr_ros.replay.sources.stamp_names import stamps_of_names
 from ghost_vpr_ros.replay.sources.utm_names import (
     is_utm_name,
     lacks_hemisphere,
@@ -193,6 +194,7 @@ def _folder_source(folder: Path, config: ImageConfig | None) -> ImageSource:
     else:
         frames, remarks = _photo_frames(folder, scan.images, config)
         kind = 'exif' if any(frame.geo is not None for frame in frames) else 'folder'
+        frames = _stamped_by_name(frames)
     frames, more = checked_positions(frames)
     remarks = [*scan.remarks(), *remarks, *more]
     return ImageSource(frames, kind, valid_text(str(folder)), tuple(remarks), folder)
@@ -254,6 +256,16 @@ def _photo_frames(
         f'{some_of(names)}: {reason}; position not taken' for reason, names in names_of.items()
     ]
     return frames, remarks
+
+
+def _stamped_by_name(frames: list[Frame]) -> list[Frame]:
+    """The frames with the stamps in their names, where the photos themselves have none."""
+    if any(frame.stamp_ns != UNKNOWN_STAMP_NS for frame in frames):
+        return frames
+    stamps = stamps_of_names([frame.name for frame in frames])
+    if stamps is None:
+        return frames
+    return [replace(frame, stamp_ns=ns) for frame, ns in zip(frames, stamps, strict=True)]
 
 
 def _utm_frames(

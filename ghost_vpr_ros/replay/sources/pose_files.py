@@ -29,6 +29,11 @@ _KITTI_NUMBERS, _TUM_NUMBERS = 12, 8
 _TIMES = 'times.txt'
 _MOST_SECONDS = (2**63 - 1) // 10**9
 _NOT_A_TURN = 0.1
+_SAME_DRIVE = 'are they of the same drive?'
+_JOINED_BY_TIME = (
+    'poses are joined by time where images have stamps, as names such as 1305031102.175304.png '
+    'or in a manifest (stamp_s)'
+)
 _BODY_R_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 """Optical axes (right, down, forward) seen from the body (forward, left, up)."""
 
@@ -49,11 +54,11 @@ def with_poses(source: ImageSource, path: Path, max_gap_s: float) -> ImageSource
     if rows.shape[1] == _KITTI_NUMBERS:
         stamps = _stamps_of_kitti(source, path, len(rows))
         poses = [_pose_of_kitti(row) for row in rows]
-        return replace(source, frames=_in_order(source, poses, stamps, path))
+        return replace(source, frames=_in_order(source, poses, stamps, path, is_kitti=True))
     stamps_ns = _stamps_of_seconds(rows[:, 0], path)
     poses = [Pose(row[1:4], row[4:] / np.linalg.norm(row[4:])) for row in rows]
     if all(frame.stamp_ns == UNKNOWN_STAMP_NS for frame in source.frames):
-        return replace(source, frames=_in_order(source, poses, stamps_ns, path))
+        return replace(source, frames=_in_order(source, poses, stamps_ns, path, is_kitti=False))
     track = make_track(list(zip(stamps_ns, poses, strict=True)), max_gap_s, max_hold_s=0.0)
     frames = [replace(f, geo=None, pose=track.at(f.stamp_ns)) for f in source.frames]
     if not any(frame.pose for frame in frames):
@@ -65,12 +70,17 @@ def with_poses(source: ImageSource, path: Path, max_gap_s: float) -> ImageSource
 
 
 def _in_order(
-    source: ImageSource, poses: Sequence[Pose], stamps_ns: Sequence[int] | None, path: Path
+    source: ImageSource,
+    poses: Sequence[Pose],
+    stamps_ns: Sequence[int] | None,
+    path: Path,
+    *,
+    is_kitti: bool,
 ) -> list[Frame]:
     if len(poses) != len(source):
         raise SourceError(
             f'{path}: expected one pose for each of {len(source)} images of {source.name}, found '
-            f'{len(poses)}; are they of the same drive?'
+            f'{len(poses)}; {_SAME_DRIVE if is_kitti else _JOINED_BY_TIME}'
         )
     posed = [replace(f, geo=None, pose=p) for f, p in zip(source.frames, poses, strict=True)]
     if stamps_ns is None:

@@ -1,12 +1,13 @@
 """Poses of KITTI and TUM files become those of a source's images."""
 
+import cv2
 import numpy as np
 import pytest
 
 from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Frame
 from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.core.poses import quaternion_to_yaw
-from ghost_vpr_ros.replay.sources.image_sources import ImageSource
+from ghost_vpr_ros.replay.sources.image_sources import ImageSource, open_source
 from ghost_vpr_ros.replay.sources.pose_files import with_poses
 
 SECOND = 10**9
@@ -74,6 +75,23 @@ def test_files_of_other_images_are_refused(tmp_path):
         with_poses(source(tmp_path, count=4), kitti, 1.0)
     with pytest.raises(SourceError, match='expected poses at the stamps'):
         with_poses(source(tmp_path, stamps=True), tum, 1.0)
+
+
+def test_tum_of_another_length_leads_to_stamps(tmp_path):
+    with pytest.raises(SourceError, match=r'found 3; poses are joined by time where images have'):
+        with_poses(source(tmp_path, count=4), write_tum(tmp_path / 'tum.txt'), 1.0)
+
+
+def test_tum_rgbd_is_joined_by_the_names_of_its_images(tmp_path):
+    write_tum(tmp_path / 'groundtruth.txt', start_s=1_305_031_102.0)
+    for name in ('1305031102.5', '1305031103.75'):
+        cv2.imwrite(str(tmp_path / f'{name}00000.png'), np.zeros((4, 4, 3), np.uint8))
+    frames = with_poses(open_source(tmp_path), tmp_path / 'groundtruth.txt', 1.0).frames
+    assert [frame.stamp_ns for frame in frames] == [
+        1_305_031_102_500_000_000,
+        1_305_031_103_750_000_000,
+    ]
+    assert [frame.pose.position_m[0] for frame in frames] == pytest.approx([1.0, 3.5])
 
 
 @pytest.mark.parametrize('text', ['', '1 2 3\n', '1 2 3 4 5 6 7 x\n', '0 0 0 0 0 0 0 0\n'])
