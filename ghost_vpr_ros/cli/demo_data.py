@@ -87,4 +87,4 @@ def _write_queries_bag(division: Division, bag: Path) -> None:
     if bag.exists():
         shutil.rmtree(bag)
     with progress_bar(len(division.queries), 'queries bag') as progress:
-        source_to_bag(division.queries, bag, progress=lambda _: progress(1))
+        source_to_bag(division.queries, bag, progress=progress)

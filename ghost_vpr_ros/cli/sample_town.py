@@ -36,4 +36,4 @@ def make_town_with_progress(out: Path, config: TownConfig) -> None:
     from ghost_vpr_ros.replay.sample_town.export import make_town
 
     with progress_bar(config.drives * config.frames, 'sample town') as progress:
-        make_town(out, config, progress=lambda _: progress(1))
+        make_town(out, config, progress=progress)

@@ -71,15 +71,15 @@ class SqliteReader:
         self._stack.close()
 
     def messages(
-        self, connections: Sequence[Connection], start: int | None = None, stop: int | None = None
+        self, connections: Sequence[Connection], start: int | None = None
     ) -> Iterator[Raw]:
         """Messages of these topics in order of recording."""
         known = {connection.id: connection for connection in connections}
         marks = ','.join('?' * len(known))
         rows = self._database.execute(
             f'SELECT topic_id, timestamp, data FROM messages WHERE topic_id IN ({marks}) '
-            'AND timestamp >= ? AND timestamp < ? ORDER BY timestamp, id',
-            [*known, -(2**63) if start is None else start, 2**63 - 1 if stop is None else stop],
+            'AND timestamp >= ? ORDER BY timestamp, id',
+            [*known, -(2**63) if start is None else start],
         )
         for topic, log_ns, data in rows:
             yield known[topic], log_ns, data

@@ -93,7 +93,7 @@ def write_bag(
     camera: CameraIntrinsics | None = None,
     base_T_camera: Pose = _IDENTITY,
     info: Mapping[str, str] | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int], object] | None = None,
 ) -> int:
     """Write a bag folder; the number of images in it.
 
@@ -104,7 +104,7 @@ def write_bag(
         camera: written as CameraInfo beside each image.
         base_T_camera: pose of the camera's body (x forward) on the base, for `/tf_static`.
         info: written as JSON to the latched topic `/bag_info`.
-        progress: called with the number of frames written.
+        progress: called with 1 after each frame.
 
     Raises:
         BagError: no frames, stamps that go backwards, or a stamp beyond 2038.
@@ -118,12 +118,12 @@ def write_bag(
         # Version 8 is the newest that ROS 2 Humble's reader takes, too.
         with Writer(unfinished, version=8, storage_plugin=plugin) as writer:
             stream = _Stream(writer, config, camera, path)
-            for count, frame in enumerate(frames, start=1):
-                if count == 1:
+            for number, frame in enumerate(frames):
+                if number == 0:
                     stream.put_once(frame.stamp_ns, base_T_camera, info or {})
                 stream.put(frame)
                 if progress is not None:
-                    progress(count)
+                    progress(1)
             stream.check_not_empty()
         if config.storage == 'mcap':
             _write_chunk_checksums(unfinished / f'{unfinished.name}.mcap')

@@ -73,16 +73,3 @@ def planar_pose(
 def yaw_of(pose: NDArray[np.float64]) -> float:
     """Yaw of a (4, 4) pose in radians, counter-clockwise from the x axis."""
     return float(np.arctan2(pose[1, 0], pose[0, 0]))
-
-
-def quaternion_xyzw(pose: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(4,) unit quaternion of a (4, 4) pose that is upright to well within a right angle."""
-    r = pose[:3, :3]
-    # The vehicle stays upright: w and z can not both vanish, so one of two branches is safe.
-    if r[0, 0] + r[1, 1] > 0:
-        quaternion = [r[2, 1] - r[1, 2], r[0, 2] - r[2, 0], r[1, 0] - r[0, 1], 1 + np.trace(r)]
-    else:
-        z = 1 + r[2, 2] - r[0, 0] - r[1, 1]
-        quaternion = [r[0, 2] + r[2, 0], r[1, 2] + r[2, 1], z, r[1, 0] - r[0, 1]]
-    array = np.array(quaternion)
-    return array / np.linalg.norm(array)

@@ -22,6 +22,7 @@ from ghost_vpr_ros.core.camera import CameraIntrinsics
 from ghost_vpr_ros.core.datatypes import Pose
 from ghost_vpr_ros.core.errors import OutputError
 from ghost_vpr_ros.core.image import encode_jpeg, read_image
+from ghost_vpr_ros.core.poses import pose_of
 from ghost_vpr_ros.replay.bags.writer import BagFrame, write_bag
 from ghost_vpr_ros.replay.config import BagConfig
 from ghost_vpr_ros.replay.output_files import (
@@ -31,14 +32,13 @@ from ghost_vpr_ros.replay.output_files import (
     write_json,
 )
 from ghost_vpr_ros.replay.sample_town import tables
-from ghost_vpr_ros.replay.sample_town.camera import quaternion_xyzw
 from ghost_vpr_ros.replay.sample_town.config import TOWN_VERSION, TownConfig
 from ghost_vpr_ros.replay.sample_town.drive import Drive, SampleTown
 
 STORAGES = ('mcap', 'sqlite3')
 SUMMARY_NAME = 'town.json'
 DRIVE_NAME = 'drive.json'
-Progress = Callable[[int], None]
+Progress = Callable[[int], object]
 
 
 def make_town(
@@ -55,7 +55,7 @@ def make_town(
         out_dir: a new folder, or one of an earlier run with the same settings.
         config: all settings; or give single ones by name, as in `make_town(out, seed=3)`.
         storage: formats of the bags (`bag_mcap`, `bag_sqlite3`) of each drive; may be empty.
-        progress: called with the number of images so far, after each of them.
+        progress: called with 1 after each image, with their number for a drive that exists.
         settings: fields of `TownConfig`, over those of `config`.
 
     Raises:
@@ -66,7 +66,7 @@ def make_town(
     bags = [BagConfig(storage=name, jpeg_quality=config.jpeg_quality) for name in storage]
     out = make_output_folder(Path(out_dir))
     check_reusable(out, config)
-    _make_drives(out, config, bags, progress or _ignore)
+    _make_drives(out, config, bags, progress or (lambda count: None))
     tables.write_joint_tables(out, config.drives)
     summary = {**fingerprint(config), 'drives': config.drives, 'bags': list(storage)}
     write_json(out / SUMMARY_NAME, {**summary, 'complete': True})
@@ -78,13 +78,11 @@ def _make_drives(
 ) -> None:
     sample = SampleTown(config)
     for number in range(config.drives):
-        count = partial(_count, progress, number * config.frames)
         folder = out / f'drive_{number}'
         if folder.exists():
-            for done in range(config.frames):
-                count(done + 1)
+            progress(config.frames)
         else:
-            _make_drive(folder, sample, number, count)
+            _make_drive(folder, sample, number, progress)
         _write_bags(folder, sample, number, bags)
 
 
@@ -125,16 +123,8 @@ def _differences(found: dict[str, Any], wanted: dict[str, Any]) -> str:
     return ', '.join(names) or 'its version'
 
 
-def _count(progress: Progress, before: int, done: int) -> None:
-    progress(before + done)
-
-
-def _ignore(_: int) -> None:
-    """Progress that is not shown."""
-
-
 def _make_drive(folder: Path, sample: SampleTown, number: int, progress: Progress) -> None:
-    """Render into a hidden folder that gets its name in the end."""
+    """Render into a hidden folder that is renamed when it is complete."""
     unfinished = folder.with_name(f'.{folder.name}.unfinished')
     mark = fingerprint(sample.config)
     if unfinished.is_symlink():
@@ -153,7 +143,7 @@ def _make_drive(folder: Path, sample: SampleTown, number: int, progress: Progres
         image = unfinished / tables.image_name(frame.index)
         if not image.exists():
             write_file(image, encode_jpeg(frame.load(), sample.config.jpeg_quality))
-        progress(frame.index + 1)
+        progress(1)
     drive.release()
     try:
         unfinished.rename(folder)
@@ -196,12 +186,11 @@ def _write_bags(folder: Path, sample: SampleTown, number: int, bags: Sequence[Ba
 
 def _bag_frames(folder: Path, drive: Drive) -> Iterator[BagFrame]:
     for frame in drive.frames:
-        truth = Pose(frame.map_T_base[:3, 3], quaternion_xyzw(frame.map_T_base))
         yield BagFrame(
             frame.stamp_ns,
             partial(read_image, folder / tables.image_name(frame.index)),
             geo=frame.fix,
             geo_sigma_m=frame.fix_sigma_m,
-            truth=truth,
+            truth=pose_of(frame.map_T_base),
             odometry=frame.odometry,
         )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.datatypes import Pose
-from ghost_vpr_ros.replay.sample_town.camera import planar_pose, quaternion_xyzw, yaw_of
+from ghost_vpr_ros.core.poses import pose_of
+from ghost_vpr_ros.replay.sample_town.camera import planar_pose, yaw_of
 from ghost_vpr_ros.replay.sample_town.config import TownConfig
 from ghost_vpr_ros.replay.sample_town.seeding import stream
 from ghost_vpr_ros.replay.sample_town.trajectory import Trajectory
@@ -55,7 +58,7 @@ class Odometer:
         index = np.ix_((0, 1, 5), (0, 1, 5))
         floor = np.diag([STEP_FLOOR_M**2, STEP_FLOOR_M**2, 1e-6])
         covariance[index] = self.errors[:3, :3] + floor
-        return Pose(self.odom_T_base[:3, 3].copy(), quaternion_xyzw(self.odom_T_base), covariance)
+        return replace(pose_of(self.odom_T_base), covariance=covariance)
 
     def _propagate(
         self, forward: float, left: float, seconds: float, slip: float, turn_sigma: float

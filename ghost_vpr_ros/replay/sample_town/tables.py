@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from ghost_vpr_ros.core.datatypes import Pose
+from ghost_vpr_ros.core.poses import pose_of
 from ghost_vpr_ros.replay.output_files import write_csv, write_file
-from ghost_vpr_ros.replay.sample_town.camera import quaternion_xyzw, yaw_of
+from ghost_vpr_ros.replay.sample_town.camera import yaw_of
 from ghost_vpr_ros.replay.sample_town.drive import Drive, DriveFrame
 
 MANIFEST_COLUMNS = (
@@ -46,7 +47,7 @@ def write_tables(folder: Path, drive: Drive) -> None:
     write_csv(folder / 'manifest.csv', MANIFEST_COLUMNS, manifest)
     write_csv(folder / 'truth.csv', TRUTH_COLUMNS, [_truth_row(f, drive) for f in frames])
     write_csv(folder / 'odometry.csv', ODOMETRY_COLUMNS, [_odometry_row(f) for f in frames])
-    exact = [Pose(f.map_T_base[:3, 3], quaternion_xyzw(f.map_T_base)) for f in frames]
+    exact = [pose_of(frame.map_T_base) for frame in frames]
     stamps = [frame.stamp_ns for frame in frames]
     _write_tum(folder / 'truth.tum', stamps, exact)
     _write_tum(folder / 'odometry.tum', stamps, [frame.odometry for frame in frames])

@@ -117,7 +117,7 @@ def test_a_second_run_keeps_what_is_there_and_counts_it(town):
 
     make_town(town, CONFIG, progress=counted.append)
 
-    assert counted == list(range(1, 13))
+    assert sum(counted) == 12
     assert image.stat().st_mtime_ns == before
     assert is_complete(town, CONFIG)
 
@@ -141,8 +141,11 @@ def test_a_town_of_other_settings_is_refused_and_kept(town):
 def test_an_interrupted_run_leaves_no_drive_and_is_taken_up(tmp_path):
     config = TownConfig(seed=2, drives=1, frames=4, width_px=64, height_px=48, blocks=(1, 1))
 
-    def stop_at_two(done):
-        if done == 2:
+    done = []
+
+    def stop_at_two(count):
+        done.append(count)
+        if sum(done) == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

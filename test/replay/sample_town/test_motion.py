@@ -7,7 +7,7 @@ import pytest
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.geodesy import LocalFrame
 from ghost_vpr_ros.replay.sample_town import gps, route
-from ghost_vpr_ros.replay.sample_town.camera import planar_pose, quaternion_xyzw, yaw_of
+from ghost_vpr_ros.replay.sample_town.camera import planar_pose, yaw_of
 from ghost_vpr_ros.replay.sample_town.config import TownConfig
 from ghost_vpr_ros.replay.sample_town.light import light_of_drive
 from ghost_vpr_ros.replay.sample_town.odometry import measure_odometry
@@ -86,15 +86,6 @@ def test_the_vehicle_keeps_to_the_right_and_looks_ahead():
 
     assert -3.0 < left < -0.3
     assert pose[:2, 0] @ direction / street.length_m > 0.98
-
-
-def test_quaternions_turn_vectors_as_the_matrices_do():
-    rng = np.random.default_rng(0)
-    for yaw in (*rng.uniform(-np.pi, np.pi, 20), np.pi, -np.pi, 0.0):
-        pose = planar_pose(1, 2, yaw, 0.05, -0.04)
-        x, y, z, w = quaternion_xyzw(pose)
-        column = [1 - 2 * (y * y + z * z), 2 * (x * y + z * w), 2 * (x * z - y * w)]
-        assert np.allclose(column, pose[:3, 0])
 
 
 def test_odometry_drifts_while_its_steps_stay_close():
