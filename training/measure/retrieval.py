@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.search.index import SearchIndex
-from ghost_vpr_ros.replay.evaluation.evaluator import NO_ROW, rank_database
+from ghost_vpr_ros.replay.evaluation.evaluator import rank_database
 from ghost_vpr_ros.replay.evaluation.metrics import RECALL_RANKS, recall_at
+from ghost_vpr_ros.replay.evaluation.pairs import NO_ROW
 from ghost_vpr_ros.replay.evaluation.reranking import PatchReranker
 from training.measure.protocols import Protocol
 

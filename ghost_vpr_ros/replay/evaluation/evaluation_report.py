@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.image import encode_jpeg
 from ghost_vpr_ros.core.sampling import evenly_spaced
-from ghost_vpr_ros.replay.evaluation.evaluator import NO_ROW, Evaluation
+from ghost_vpr_ros.replay.evaluation.evaluator import Evaluation
 from ghost_vpr_ros.replay.evaluation.html_report import (
     Picture,
     Report,
@@ -22,6 +22,7 @@ from ghost_vpr_ros.replay.evaluation.html_report import (
 )
 from ghost_vpr_ros.replay.evaluation.match_sheet import Tile, TileMark, draw_sheet
 from ghost_vpr_ros.replay.evaluation.metrics import RECALL_RANKS
+from ghost_vpr_ros.replay.evaluation.pairs import NO_ROW
 from ghost_vpr_ros.replay.evaluation.plots import (
     DrivenAnswer,
     latency_plot,

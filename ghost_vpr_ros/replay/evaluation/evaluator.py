@@ -25,15 +25,13 @@ from ghost_vpr_ros.replay.evaluation.metrics import (
     precision_recall,
     recall_at,
 )
+from ghost_vpr_ros.replay.evaluation.pairs import NO_ROW
 
 if TYPE_CHECKING:
     from ghost_vpr_ros.replay.evaluation.reranking import PatchReranker
 
 Progress = Callable[[int], object]
 """Called with the number of frames done since the last call."""
-
-NO_ROW = -1
-"""Filler of a ranking that is shorter than the widest one."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Pairs of a query and a database row: which are near, in bulk, at the size of a city."""
+"""Pairs of a query and a database row, and which of them are near each other."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-_PAIRS_PER_BLOCK = 4_000_000
-"""Distances computed at once: bounds the memory to some 100 MB at any size of the problem."""
+NO_ROW = -1
+"""Filler of a ranking that is shorter than the widest one."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Pairs:
         return np.bincount(self.keys // self.num_database, minlength=self.num_queries)
 
     def mask(self, ranking: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """(Q, k) whether each query and the row at that rank are a pair; -1 is no row."""
+        """(Q, k) whether each query and the row at that rank are a pair; `NO_ROW` is none."""
         if not len(self.keys):
             return np.zeros(ranking.shape, bool)
         wanted = np.arange(self.num_queries)[:, None] * self.num_database + ranking
@@ -73,45 +73,15 @@ def pairs_within(
 ) -> Pairs:
     """Pairs no further apart than the radius.
 
-    The database is sorted along the first axis, so that each query is compared with the strip
-    of that width only.
-
     Args:
         query_points: (Q, 2) metres in the frame of `database_points`.
         database_points: (N, 2) metres.
         radius_m: largest distance, inclusive.
     """
-    order = np.argsort(database_points[:, 0], kind='stable')
-    ordered = database_points[order]
-    first = np.searchsorted(ordered[:, 0], query_points[:, 0] - radius_m, 'left')
-    last = np.searchsorted(ordered[:, 0], query_points[:, 0] + radius_m, 'right')
-    found_queries, found_rows = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-    for block in _blocks(last - first):
-        queries, places = _strip(block, first[block], last[block])
-        offset_m = query_points[queries] - ordered[places]
-        near = np.einsum('ij,ij->i', offset_m, offset_m) <= radius_m**2
-        found_queries.append(queries[near])
-        found_rows.append(order[places[near]])
-    return Pairs.of(
-        np.concatenate(found_queries),
-        np.concatenate(found_rows),
-        len(query_points),
-        len(database_points),
+    # Not at the top: most commands start without SciPy.
+    from scipy.spatial import cKDTree
+
+    near = cKDTree(query_points).sparse_distance_matrix(
+        cKDTree(database_points), radius_m, output_type='ndarray'
     )
-
-
-def _blocks(widths: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Query numbers in consecutive blocks of about `_PAIRS_PER_BLOCK` pairs."""
-    block_of_query = np.cumsum(widths) // _PAIRS_PER_BLOCK
-    cuts = np.flatnonzero(np.diff(block_of_query)) + 1
-    return [block for block in np.split(np.arange(len(widths)), cuts) if len(block)]
-
-
-def _strip(
-    queries: NDArray[np.int64], first: NDArray[np.int64], last: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Every pair of a query and a place in `first .. last - 1` of that query."""
-    widths = last - first
-    starts = np.cumsum(widths) - widths
-    places = np.arange(widths.sum()) - np.repeat(starts - first, widths)
-    return np.repeat(queries, widths), places
+    return Pairs.of(near['i'], near['j'], len(query_points), len(database_points))

@@ -1,4 +1,4 @@
-"""The candidates of each query put into the order of a second, closer look."""
+"""The candidates of each query re-ranked by a slower, more exact comparison."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ghost_vpr_ros.core.model.description import DescribedModel
 from ghost_vpr_ros.core.model.whitening import Whitening
 from ghost_vpr_ros.core.verification.view_features import FeatureCache
 from ghost_vpr_ros.replay.config import PatchNetVladConfig, RerankConfig
-from ghost_vpr_ros.replay.evaluation.evaluator import NO_ROW
+from ghost_vpr_ros.replay.evaluation.pairs import NO_ROW
 from ghost_vpr_ros.replay.evaluation.patch_netvlad import ImagePatches, PatchDescriber, compare
 
 
@@ -23,7 +23,7 @@ class PatchReranker:
     """Re-ranks by Patch-NetVLAD.
 
     Attributes:
-        num_candidates: how many rows of a query it looks at.
+        num_candidates: how many rows of a query are re-ranked.
     """
 
     def __init__(

@@ -12,7 +12,7 @@ from ghost_vpr_ros.replay.evaluation.evaluation_report import (
     worst_failures,
     write_evaluation,
 )
-from ghost_vpr_ros.replay.evaluation.evaluator import NO_ROW
+from ghost_vpr_ros.replay.evaluation.pairs import NO_ROW
 from test.replay.evaluations import evaluation_of
 
 

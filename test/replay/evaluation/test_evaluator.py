@@ -6,8 +6,9 @@ import pytest
 from ghost_vpr_ros.core.config.model import ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.model.vpr_model import VprModel
-from ghost_vpr_ros.replay.evaluation.evaluator import NO_ROW, evaluate
+from ghost_vpr_ros.replay.evaluation.evaluator import evaluate
 from ghost_vpr_ros.replay.evaluation.ground_truth import by_index
+from ghost_vpr_ros.replay.evaluation.pairs import NO_ROW
 from test.replay.evaluations import evaluation_of
 
 NAN = float('nan')

@@ -36,8 +36,7 @@ def as_set(pairs: Pairs) -> set[tuple[int, int]]:
     return {(q, int(row)) for q in range(pairs.num_queries) for row in pairs.rows(q)}
 
 
-def test_pairs_within_equal_brute_force(monkeypatch):
-    monkeypatch.setattr('ghost_vpr_ros.replay.evaluation.pairs._PAIRS_PER_BLOCK', 50)
+def test_pairs_within_equal_brute_force():
     rng = np.random.default_rng(0)
     queries, database = rng.uniform(0, 300, (60, 2)), rng.uniform(0, 300, (80, 2))
     pairs = pairs_within(queries, database, 25.0)

@@ -8,8 +8,9 @@ from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.engine import create_engine
 from ghost_vpr_ros.core.model.initialisation import build_untrained
 from ghost_vpr_ros.replay.config import PatchNetVladConfig, RerankConfig
-from ghost_vpr_ros.replay.evaluation.evaluator import NO_ROW, evaluate
+from ghost_vpr_ros.replay.evaluation.evaluator import evaluate
 from ghost_vpr_ros.replay.evaluation.ground_truth import by_index
+from ghost_vpr_ros.replay.evaluation.pairs import NO_ROW
 from ghost_vpr_ros.replay.evaluation.patch_netvlad import PatchDescriber, compare
 from ghost_vpr_ros.replay.evaluation.reranking import PatchReranker
 from test.core.model.tiny_model import pictures
