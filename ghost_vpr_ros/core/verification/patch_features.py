@@ -105,11 +105,19 @@ def match_cells(
     if len(a) == 0 or len(b) == 0:
         return np.zeros((0, 2)), np.zeros((0, 2))
     similarity = a.descriptors @ b.descriptors.T
-    nearest, back = similarity.argmax(axis=1), similarity.argmax(axis=0)
-    rows = np.flatnonzero(back[nearest] == np.arange(len(a)))
-    rows = rows[_are_clear(similarity[rows], nearest[rows], b.grid)]
-    columns = nearest[rows]
+    rows, columns = mutual_nearest(similarity)
+    are_clear = _are_clear(similarity[rows], columns, b.grid)
+    rows, columns = rows[are_clear], columns[are_clear]
     return a.points[rows], _peaks(similarity[rows], columns, b)
+
+
+def mutual_nearest(
+    similarity: NDArray[np.float32],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows (M,) and columns (M,) of similarities (N, K) that are each other's most similar."""
+    nearest, back = similarity.argmax(axis=1), similarity.argmax(axis=0)
+    rows = np.flatnonzero(back[nearest] == np.arange(len(similarity)))
+    return rows, nearest[rows]
 
 
 def _are_clear(

@@ -32,6 +32,7 @@ from ghost_vpr_ros.core.model.weights import load_network
 from ghost_vpr_ros.core.model.weights_file import StoredModel
 from ghost_vpr_ros.core.model.whitening import Whitening
 from ghost_vpr_ros.core.preprocessing import pixel_batch
+from ghost_vpr_ros.core.verification.patch_features import mutual_nearest
 from ghost_vpr_ros.replay.config import PatchNetVladConfig
 
 _CONFIDENCE = 0.999
@@ -266,15 +267,15 @@ def compare(query: ImagePatches, reference: ImagePatches, scoring: str) -> Patch
         if not a.counts:
             continue
         weight += a.weight
-        pairs = mutual_matches(a.descriptors, b.descriptors)
-        at, there = a.points[pairs[:, 0]], b.points[pairs[:, 1]]
+        rows, columns = mutual_nearest(a.descriptors @ b.descriptors.T)
+        at, there = a.points[rows], b.points[columns]
         if scoring == 'rapid':
             score += a.weight * rapid_score(at, there, a.extent, len(a))
         else:
             keep = consistent_patches(at, there, _STRIDE)
             at, there = at[keep], there[keep]
             score += a.weight * len(at) / len(a)
-        matches += len(pairs)
+        matches += len(rows)
         agreeing.append((at, there))
     return PatchComparison(
         score / weight, matches, *map(np.concatenate, zip(*agreeing, strict=True))
@@ -304,15 +305,6 @@ def consistent_patches(
         # OpenCV refuses points that all coincide or lie on a line.
         return none
     return none if mask is None else np.asarray(mask.ravel() > 0)
-
-
-def mutual_matches(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.int64]:
-    """(M, 2) rows of `a` and of `b`, (N, D) unit norm each, that are each other's nearest."""
-    similarity = a @ b.T
-    nearest, back = similarity.argmax(axis=1), similarity.argmax(axis=0)
-    rows = np.arange(len(a))
-    kept = back[nearest] == rows
-    return np.column_stack([rows[kept], nearest[kept]]).astype(np.int64)
 
 
 def rapid_score(

@@ -12,6 +12,7 @@ from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.model.netvlad import NetVLAD
 from ghost_vpr_ros.core.model.whitening import Whitening
 from ghost_vpr_ros.core.preprocessing import pixel_batch, preprocess
+from ghost_vpr_ros.core.verification.patch_features import mutual_nearest
 from ghost_vpr_ros.replay.config import PatchNetVladConfig
 from ghost_vpr_ros.replay.evaluation.patch_netvlad import (
     ImagePatches,
@@ -20,7 +21,6 @@ from ghost_vpr_ros.replay.evaluation.patch_netvlad import (
     compare,
     consistent_patches,
     integral_residuals,
-    mutual_matches,
     patch_sizes,
     patch_vlads,
     rapid_score,
@@ -61,7 +61,8 @@ def test_matches_are_each_others_nearest():
     a = np.array([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]], np.float32)
     b = np.array([[0.8, 0.6], [0.0, 1.0]], np.float32)
     # Nearest of a: 0, 1, 0; nearest of b: 2, 1. So a's first one is left alone.
-    assert mutual_matches(a, b).tolist() == [[1, 1], [2, 0]]
+    rows, columns = mutual_nearest(a @ b.T)
+    assert (rows.tolist(), columns.tolist()) == ([1, 2], [1, 0])
 
 
 def test_rapid_score_of_a_shift_is_the_most_that_its_matches_can_give():
