@@ -18,11 +18,18 @@ from ghost_vpr_ros.core.errors import ConfigError
 BODY_R_OPTICAL: NDArray[np.float64] = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
 """Rotation from the optical frame to the body frame."""
 
+_OPTICAL_ENDS = ('_optical', 'optical_frame')
+
 COEFFICIENTS = {'plumb_bob': (0, 4, 5), 'rational_polynomial': (8, 12, 14), 'equidistant': (4,)}
 """Distortion models and how many coefficients each may have."""
 
 _ASPECT_TOLERANCE = 0.02
 _UNDISTORT = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 40, 1e-9)
+
+
+def is_optical(frame: str) -> bool:
+    """Whether a TF frame is named as the optical frame of a camera (REP-103)."""
+    return frame.endswith(_OPTICAL_ENDS)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from ghost_vpr_ros.core.config.export import EXPORTS, OdometryNoise
 from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Hypothesis, LoopClosure, Pose, State
 from ghost_vpr_ros.core.errors import OutputError
-from ghost_vpr_ros.core.poses import matrix_of, pose_of
+from ghost_vpr_ros.core.poses import matrix_of, pose_of, turned_covariance
 
 FILE_NAMES = {
     'g2o': 'closures.g2o',
@@ -309,8 +309,8 @@ class _Graph:
     def _closure_line(self, closure: LoopClosure) -> str:
         key, query = self._ends(closure)
         step = matrix_of(closure.keyframe_T_query)
-        turn = np.kron(np.eye(2), step[:3, :3].T)
-        information = np.linalg.inv(turn @ _covariance(closure) @ turn.T)
+        covariance = turned_covariance(_covariance(closure), step[:3, :3].T)
+        information = np.asarray(np.linalg.inv(covariance), np.float64)
         return _edge_line(key, query, step, information)
 
 

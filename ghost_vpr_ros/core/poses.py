@@ -109,6 +109,15 @@ def rotation_about_z(angle_rad: float) -> NDArray[np.float64]:
     return matrix
 
 
+def turned_covariance(
+    covariance: NDArray[np.float64], rotation: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """A pose's covariance (6, 6) about axes that are turned by a (3, 3) rotation."""
+    both = np.kron(np.eye(2), rotation)
+    turned = both @ covariance @ both.T
+    return np.asarray(0.5 * (turned + turned.T))
+
+
 def steps_of(poses: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N - 1, 4, 4) motions from each of N poses (N, 4, 4) to the next, in the former's frame."""
     return np.asarray(np.linalg.inv(poses[:-1]) @ poses[1:])

@@ -16,6 +16,7 @@ from ghost_vpr_ros.core.poses import (
     quaternion_to_rotation,
     quaternion_to_yaw,
     rotation_to_quaternion,
+    turned_covariance,
 )
 from ghost_vpr_ros.core.recognition.candidates import positions_of
 from ghost_vpr_ros.core.verification.geometric import VerifiedCandidate
@@ -144,7 +145,7 @@ def _in_frame_of(keyframe: Keyframe, map_T_query: Pose | None) -> Pose | None:
         return _in_some_direction(offset, map_T_query.covariance)
     keyframe_R_map = quaternion_to_rotation(here.quaternion_xyzw).T
     turn = keyframe_R_map @ quaternion_to_rotation(map_T_query.quaternion_xyzw)
-    covariance = _turned(map_T_query.covariance, keyframe_R_map)
+    covariance = turned_covariance(map_T_query.covariance, keyframe_R_map)
     return Pose(keyframe_R_map @ offset, rotation_to_quaternion(turn), covariance)
 
 
@@ -155,13 +156,6 @@ def _in_some_direction(offset: NDArray[np.float64], map_covariance: NDArray[np.f
     covariance[:3, :3] = spread_m2 * np.eye(3)
     covariance[3:, 3:] = UNKNOWN_HEADING_VARIANCE_RAD2 * np.eye(3)
     return Pose(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0]), covariance)
-
-
-def _turned(covariance: NDArray[np.float64], rotation: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A pose's covariance (6, 6) seen from axes turned by a (3, 3) rotation."""
-    both = np.kron(np.eye(2), rotation)
-    turned = both @ covariance @ both.T
-    return np.asarray(0.5 * (turned + turned.T))
 
 
 def rival_of(candidates: Sequence[Candidate], radius_m: float) -> int | None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from ghost_vpr_ros.core.camera import is_optical
 from ghost_vpr_ros.core.datatypes import Pose
 from ghost_vpr_ros.replay.bags.messages import BODY_Q_OPTICAL
 from ghost_vpr_ros.replay.bags.pose_messages import pose_of, stamp_of
@@ -54,7 +55,7 @@ class TransformTree:
             moving = (self._dynamic[link], max_gap_s, max_hold_s)
             links.append(still or make_tracks(*moving, is_geo=False))
             frame = parents[frame]
-        return TransformChain(tuple(reversed(links)), leaf.endswith(('_optical', 'optical_frame')))
+        return TransformChain(tuple(reversed(links)), is_optical(leaf))
 
 
 @dataclass(frozen=True)

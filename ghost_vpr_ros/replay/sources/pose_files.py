@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ghost_vpr_ros.core.camera import BODY_R_OPTICAL
 from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Frame, Pose
 from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.core.poses import rotation_to_quaternion
@@ -34,8 +35,6 @@ _JOINED_BY_TIME = (
     'poses are joined by time where images have stamps, as names such as 1305031102.175304.png '
     'or in a manifest (stamp_s)'
 )
-_BODY_R_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
-"""Optical axes (right, down, forward) seen from the body (forward, left, up)."""
 
 
 def with_poses(source: ImageSource, path: Path, max_gap_s: float) -> ImageSource:
@@ -115,8 +114,8 @@ def _stamps_of_seconds(seconds: NDArray[np.float64], path: Path) -> list[int]:
 def _pose_of_kitti(row: NDArray[np.float64]) -> Pose:
     """The body's pose in a world that starts as the body does: x forward, y left, z up."""
     world_T_camera = row.reshape(3, 4)
-    turn = _BODY_R_OPTICAL @ world_T_camera[:, :3] @ _BODY_R_OPTICAL.T
-    return Pose(_BODY_R_OPTICAL @ world_T_camera[:, 3], rotation_to_quaternion(turn))
+    turn = BODY_R_OPTICAL @ world_T_camera[:, :3] @ BODY_R_OPTICAL.T
+    return Pose(BODY_R_OPTICAL @ world_T_camera[:, 3], rotation_to_quaternion(turn))
 
 
 def _rows(path: Path) -> NDArray[np.float64]:

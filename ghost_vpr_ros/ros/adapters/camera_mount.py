@@ -10,15 +10,12 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from scipy.spatial.transform import Rotation
 
+from ghost_vpr_ros.core.camera import BODY_R_OPTICAL, is_optical
 from ghost_vpr_ros.core.config.settings import Config, setting
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.ros.adapters.message_packages import TF, load_interfaces
 from ghost_vpr_ros.ros.adapters.rigid_transform import Matrix, inverse, moved_covariance
 from ghost_vpr_ros.ros.parameters import declare_settings
-
-_OPTICAL_ENDS = ('_optical', 'optical_frame')
-_OPTICAL_R_BODY = np.array([[0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]])
-"""Body axes (forward, left, up) seen from the optical frame (right, down, forward); REP-103."""
 
 _WAIT_S = 5.0
 
@@ -133,9 +130,9 @@ class CameraMount:
                 throttle_duration_sec=_WAIT_S,
             )
             return config.base_T_camera
-        if config.camera_frame.endswith(_OPTICAL_ENDS):
+        if is_optical(config.camera_frame):
             found = found.copy()
-            found[:3, :3] = found[:3, :3] @ _OPTICAL_R_BODY
+            found[:3, :3] = found[:3, :3] @ BODY_R_OPTICAL.T
         return found
 
 

@@ -18,6 +18,7 @@ from std_msgs.msg import Header
 
 from ghost_vpr_ros.core.config.settings import Config, setting
 from ghost_vpr_ros.core.datatypes import Pose
+from ghost_vpr_ros.core.poses import rotation_about_z
 from ghost_vpr_ros.ros.adapters.message_packages import TF, load_interfaces
 from ghost_vpr_ros.ros.adapters.rigid_transform import (
     Matrix,
@@ -36,7 +37,7 @@ from ghost_vpr_ros.ros.parameters import declare_settings
 
 NODE_NAME = 'map_transform_adapter'
 _UNKNOWN_YAW_RAD2 = 1.0
-"""A larger variance of the yaw says that the map knows no headings."""
+"""A larger variance of the yaw means that the map knows no headings."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +59,7 @@ class MapTransformConfig(Config):
 def map_T_odom(map_T_base: Matrix, odom_T_base: Matrix) -> Matrix:
     """(4, 4) level transform, which corrects position and yaw only."""
     full = map_T_base @ inverse(odom_T_base)
-    yaw_rad = float(np.arctan2(full[1, 0], full[0, 0]))
-    level = np.eye(4)
-    level[:2, :2] = [
-        [np.cos(yaw_rad), -np.sin(yaw_rad)],
-        [np.sin(yaw_rad), np.cos(yaw_rad)],
-    ]
+    level = rotation_about_z(float(np.arctan2(full[1, 0], full[0, 0])))
     level[:3, 3] = map_T_base[:3, 3] - level[:3, :3] @ odom_T_base[:3, 3]
     return level
 
