@@ -8,13 +8,15 @@ an image is never paired with itself.
 from __future__ import annotations
 
 import argparse
+import importlib
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ghost_vpr_ros.cli.model_options import add_engine_options, add_model_options, chosen_any_model
-from ghost_vpr_ros.cli.options import add_settings, add_where, config_from, where_from
+from ghost_vpr_ros.cli.options import add_settings, config_from
 from ghost_vpr_ros.cli.progress import progress_bar, say
-from ghost_vpr_ros.cli.sources import opened
+from ghost_vpr_ros.cli.sources import add_database_and_queries, opened_database_and_queries
 from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.replay.bags.topics import BagTopics
@@ -27,11 +29,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
-    for name in ('database', 'queries'):
-        parser.add_argument(
-            f'--{name}', required=True, metavar='SOURCE', help='folder, CSV manifest or bag'
-        )
-        add_where(parser, f'--{name}-where', f' of the {name}')
+    add_database_and_queries(parser)
     parser.add_argument(
         '--out', required=True, metavar='DIR', type=Path, help='folder for the files'
     )
@@ -48,17 +46,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Describe both, write the files and print the number of pairs."""
-    from ghost_vpr_ros.replay.descriptors.pair_files import load_h5py, pairs_of, write_pairs
+    from ghost_vpr_ros.replay.descriptors.pair_files import pairs_of, write_pairs
 
     if args.descriptors:
-        load_h5py()
-    topics = config_from(args, BagTopics)
-    database = opened(args, args.database, where=where_from(args.database_where), topics=topics)
-    queries = opened(args, args.queries, where=where_from(args.queries_where), topics=topics)
+        importlib.import_module('h5py')
+    database, queries = opened_database_and_queries(args)
     make_output_folder(args.out)
-    searched, asked = _described(args, database, queries)
-    pairs = pairs_of(searched, asked, config_from(args, RecognizerConfig).top_k)
-    files = write_pairs(args.out, pairs, [searched, asked], with_descriptors=args.descriptors)
+    described = _described(args, database, queries)
+    pairs = pairs_of(*described, config_from(args, RecognizerConfig).top_k)
+    files = write_pairs(args.out, pairs, described, with_descriptors=args.descriptors)
     print(f'{len(pairs)} pairs of {len(queries)} queries, written to {args.out}: {files}')
     return 0
 
@@ -77,15 +73,14 @@ def _described(
     for remark in check_names(names[0], others, with_descriptors=args.descriptors):
         say(f'note: {remark}')
     model = chosen_any_model(args, database.frames, f'the database {database.name}')
-    engine = create_any_engine(model, config_from(args, EngineConfig))
-    try:
-        count = len(database) + (0 if is_same else len(queries))
-        with progress_bar(count, 'describe') as progress:
-            made = extract_descriptors(database.frames, model, engine, progress=progress)
-            searched = NamedDescriptors(names[0], made)
-            if is_same:
-                return searched, searched
-            made = extract_descriptors(queries.frames, model, engine, progress=progress)
-            return searched, NamedDescriptors(names[1], made)
-    finally:
-        engine.close()
+    count = len(database) + (0 if is_same else len(queries))
+    with (
+        closing(create_any_engine(model, config_from(args, EngineConfig))) as engine,
+        progress_bar(count, 'describe') as progress,
+    ):
+        made = extract_descriptors(database.frames, model, engine, progress=progress)
+        searched = NamedDescriptors(names[0], made)
+        if is_same:
+            return searched, searched
+        made = extract_descriptors(queries.frames, model, engine, progress=progress)
+        return searched, NamedDescriptors(names[1], made)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,14 +49,13 @@ def check_pose_graph(args: argparse.Namespace) -> None:
     """Refuse before the replay what would fail after it.
 
     Raises:
-        ConfigError: GTSAM is not installed, a setting is out of range, or a seed is negative.
+        ModuleNotFoundError: GTSAM is not installed.
+        ConfigError: a setting is out of range, or a seed is negative.
         BagError: the bag has no odometry, or several topics of it to choose from.
     """
-    from ghost_vpr_ros.replay.pose_graph.graph import load_gtsam
-
     if not args.pose_graph:
         return
-    load_gtsam()
+    importlib.import_module('gtsam')
     for settings in (OdometryConfig, DriftConfig, PoseGraphConfig):
         config_from(args, settings)
     if args.drift_seed is None:

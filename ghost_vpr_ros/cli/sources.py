@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ghost_vpr_ros.cli.options import config_from
+from ghost_vpr_ros.cli.options import add_where, config_from, where_from
 from ghost_vpr_ros.cli.progress import say
 from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.replay.bags.topics import BagTopics
@@ -46,6 +46,29 @@ def opened(
         named = note if note.startswith(source.name) else f'{source.name}: {note}'
         say(f'warning: {named}')
     return source
+
+
+def add_database_and_queries(parser: argparse.ArgumentParser) -> None:
+    """Add both sources, each with a filter of its rows."""
+    for name in ('database', 'queries'):
+        parser.add_argument(
+            f'--{name}', required=True, metavar='SOURCE', help='folder, CSV manifest or bag'
+        )
+        add_where(parser, f'--{name}-where', f' of the {name}')
+
+
+def opened_database_and_queries(args: argparse.Namespace) -> tuple[ImageSource, ImageSource]:
+    """Both sources of `add_database_and_queries`, opened.
+
+    Raises:
+        SourceError, BagError: as `open_source`.
+    """
+    topics = config_from(args, BagTopics)
+    where = where_from(args.database_where), where_from(args.queries_where)
+    return (
+        opened(args, args.database, where=where[0], topics=topics),
+        opened(args, args.queries, where=where[1], topics=topics),
+    )
 
 
 @contextmanager

@@ -68,6 +68,17 @@ def test_help_needs_none_of_the_packages_that_may_be_missing(command: str) -> No
         ('rosbags', ('make-bag', 'PHOTOS', 'OUT'), 'pip install rosbags rosbags-image'),
         ('PIL', ('build-map', 'PHOTOS', 'OUT'), 'pip install pillow'),
         (
+            'h5py',
+            ('pairs', '--database', 'PHOTOS', '--queries', 'PHOTOS', '--out', 'OUT')
+            + ('--descriptors',),
+            'pip install h5py',
+        ),
+        (
+            'gtsam',
+            ('replay', 'PHOTOS', '--map', 'OUT', '--out', 'OUT', '--pose-graph'),
+            'pip install gtsam',
+        ),
+        (
             'torch,openvino,onnxruntime',
             ('build-map', 'PHOTOS', 'OUT'),
             'OpenVINO, ONNX Runtime or PyTorch to run the network, found none of them',

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.errors import OutputError, PackageError
+from ghost_vpr_ros.core.errors import OutputError
 from ghost_vpr_ros.core.search.index import SearchIndex
 from ghost_vpr_ros.replay.output_files import write_file
 
@@ -31,23 +31,6 @@ class NamedDescriptors(NamedTuple):
 
     names: Sequence[str]
     descriptors: NDArray[np.float32]
-
-
-def load_h5py() -> ModuleType:
-    """The module h5py.
-
-    Raises:
-        PackageError: it is not installed.
-    """
-    try:
-        import h5py
-    except ImportError as error:
-        raise PackageError(
-            f'{DESCRIPTORS}: expected the package h5py to write it, found none; pip install '
-            'h5py, or leave --descriptors out'
-        ) from error
-    module: ModuleType = h5py
-    return module
 
 
 def check_names(
@@ -106,7 +89,6 @@ def write_pairs(
 
     Raises:
         OutputError: a file cannot be written.
-        PackageError: descriptors are requested, and h5py is not installed.
     """
     lines = [f'{pair.query} {pair.database}' for pair in pairs]
     write_file(folder / PAIRS, '\n'.join(lines) + '\n')
@@ -126,13 +108,10 @@ def write_pairs(
 
 def _write_descriptors(path: Path, named: dict[str, NDArray[np.float32]]) -> None:
     """As hloc has them: a group for each image with its array `global_descriptor`."""
-    h5py = load_h5py()
-    partial = path.with_name(f'.{path.name}.partial')
-    try:
-        with h5py.File(partial, 'w') as file:
-            for name, descriptor in named.items():
-                file.create_group(name).create_dataset('global_descriptor', data=descriptor)
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(f'{path}: cannot be written ({error}); name another --out') from error
+    import h5py
+
+    content = io.BytesIO()
+    with h5py.File(content, 'w') as file:
+        for name, descriptor in named.items():
+            file.create_group(name).create_dataset('global_descriptor', data=descriptor)
+    write_file(path, content.getvalue())

@@ -37,6 +37,12 @@ class Closure:
     height_sigma_m: float
     relative: Pose | None = None
 
+    @property
+    def place(self) -> Pose:
+        """The keyframe's pose, which every closure has."""
+        assert self.keyframe.pose is not None
+        return self.keyframe.pose
+
 
 def closures_of(hypotheses: Sequence[Hypothesis], own_session: str) -> list[Closure]:
     """The closures of all accepted hypotheses that add information, with a covariance.

@@ -11,14 +11,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.errors import ConfigError
-from ghost_vpr_ros.core.poses import matrix_of, rotation_about_z
+from ghost_vpr_ros.core.poses import matrix_of, rotation_about_z, turned_covariance
 from ghost_vpr_ros.replay.config import PoseGraphConfig
 from ghost_vpr_ros.replay.pose_graph.closures import Closure
 
@@ -37,23 +35,6 @@ _GTSAM = [3, 4, 5, 0, 1, 2]
 """Order of a pose's covariance in GTSAM."""
 
 
-def load_gtsam() -> ModuleType:
-    """The module gtsam.
-
-    Raises:
-        ConfigError: it is not installed.
-    """
-    try:
-        import gtsam
-    except ImportError as error:
-        raise ConfigError(
-            'pose graph: expected the package gtsam, found none; install it with '
-            '`pip install gtsam`'
-        ) from error
-    module: ModuleType = gtsam
-    return module
-
-
 class PoseGraph:
     """The graph of one drive.
 
@@ -61,15 +42,14 @@ class PoseGraph:
         odometry: of the drive; unreliable links are left out.
         closures: their queries, and the earlier images they name, must have odometry.
         config: of the noise.
-
-    Raises:
-        ConfigError: GTSAM is not installed.
     """
 
     def __init__(
         self, odometry: OdometryTrack, closures: Sequence[Closure], config: PoseGraphConfig
     ) -> None:
-        self._gtsam = load_gtsam()
+        import gtsam
+
+        self._gtsam: Any = gtsam
         self._odometry, self._closures, self._config = odometry, closures, config
         self._start = odometry.odom_T_body.copy()
         self._parts = _parts(odometry)
@@ -95,7 +75,7 @@ class PoseGraph:
         found = [c for c in self._closures if c.earlier is None and c.query in members]
         if found:
             queries = [closure.query for closure in found]
-            places = np.array([_position(closure) for closure in found])
+            places = np.array([closure.place.position_m for closure in found])
             transform = map_T_odometry(self._start[queries, :3, 3], places)
             self._start[part] = transform @ self._start[part]
 
@@ -134,10 +114,9 @@ class PoseGraph:
     def _add_keyframes(self, graph: Any) -> None:
         """Matched keyframes of other drives are fixed; an unknown heading of theirs is free."""
         for closure in self._keyframes().values():
-            pose = closure.keyframe.pose
-            assert pose is not None
-            turn = _FREE_SIGMA_RAD if pose.quaternion_xyzw is None else _FIXED_SIGMA
-            self._add_prior(graph, self._key(closure), matrix_of(pose), turn, _FIXED_SIGMA)
+            turn = _FREE_SIGMA_RAD if closure.place.quaternion_xyzw is None else _FIXED_SIGMA
+            pose = matrix_of(closure.place)
+            self._add_prior(graph, self._key(closure), pose, turn, _FIXED_SIGMA)
 
     def _add_closure(self, graph: Any, closure: Closure, robust: bool) -> None:
         kinds, noise = self._gtsam.noiseModel, self._closure_noise(closure)
@@ -158,9 +137,8 @@ class PoseGraph:
         # Ours is about the axes of the keyframe, in the order position, rotation; GTSAM's about
         # those of the query, rotation first.
         query_R_keyframe = matrix_of(closure.relative)[:3, :3].T
-        turn = np.kron(np.eye(2), query_R_keyframe)
-        covariance = (turn @ closure.relative.covariance @ turn.T)[np.ix_(_GTSAM, _GTSAM)]
-        covariance += np.diag(self._least_variances)
+        turned = turned_covariance(closure.relative.covariance, query_R_keyframe)
+        covariance = turned[np.ix_(_GTSAM, _GTSAM)] + np.diag(self._least_variances)
         return self._gtsam.noiseModel.Gaussian.Covariance(covariance)
 
     @property
@@ -189,8 +167,7 @@ class PoseGraph:
         for number in self._odometry.known.tolist():
             values.insert(number, self._gtsam.Pose3(poses[number]))
         for key, closure in self._keyframes().items():
-            assert closure.keyframe.pose is not None
-            values.insert(key, self._gtsam.Pose3(matrix_of(closure.keyframe.pose)))
+            values.insert(key, self._gtsam.Pose3(matrix_of(closure.place)))
         return values
 
     def _solve(self, graph: Any, start: Any) -> Any:
@@ -208,11 +185,6 @@ def _parts(odometry: OdometryTrack) -> list[NDArray[np.int64]]:
     """Numbers of the images connected by reliable links, a group each, in order."""
     cuts = [rank for rank, link in enumerate(odometry.links(), start=1) if link[2]]
     return [part for part in np.split(odometry.known, cuts) if len(part)]
-
-
-def _position(closure: Closure) -> NDArray[np.float64]:
-    assert closure.keyframe.pose is not None
-    return closure.keyframe.pose.position_m
 
 
 MOST_POINTS = 60

@@ -92,10 +92,7 @@ def _drawn(
     closure = run.used[number]
     is_known = np.isfinite(run.truth[closure.query]).all()
     positions = run.truth[:, :2] if is_known else list(lines.values())[-1]
-    if closure.earlier is None:
-        assert closure.keyframe.pose is not None
-        place = closure.keyframe.pose.position_m[:2]
-    else:
-        place = positions[closure.earlier]
+    earlier = closure.earlier
+    place = closure.place.position_m[:2] if earlier is None else positions[earlier]
     is_false = run.error_m(closure) > false_beyond_m
     return DrawnClosure(np.stack([positions[closure.query], place]), is_false)

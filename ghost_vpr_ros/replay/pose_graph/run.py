@@ -55,8 +55,7 @@ class GraphRun:
         query = self.truth[closure.query]
         if closure.earlier is not None:
             return float(horizontal_distance_m(query, self.truth[closure.earlier]))
-        assert closure.keyframe.pose is not None
-        return float(horizontal_distance_m(query, closure.keyframe.pose.position_m))
+        return float(horizontal_distance_m(query, closure.place.position_m))
 
     def figures(self, frames: Sequence[Frame], false_beyond_m: float) -> dict[str, Any]:
         """The entry of this run in `pose_graph.json`."""
@@ -123,7 +122,6 @@ def run_pose_graph(
 
     Raises:
         BagError: fewer than two images have odometry.
-        ConfigError: GTSAM is not installed.
     """
     if len(odometry.known) < 2:
         raise BagError(

@@ -1,17 +1,15 @@
 """The pose graph on synthetic drives: closures take the drift away, false ones do no harm."""
 
-import builtins
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from ghost_vpr_ros.core.datatypes import Pose
-from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.poses import pose_of, rotation_about_z
 from ghost_vpr_ros.replay.config import DriftConfig, PoseGraphConfig
 from ghost_vpr_ros.replay.pose_graph.drift import drifting_odometry
-from ghost_vpr_ros.replay.pose_graph.graph import PoseGraph, load_gtsam
+from ghost_vpr_ros.replay.pose_graph.graph import PoseGraph
 from ghost_vpr_ros.replay.pose_graph.odometry_track import Break
 from ghost_vpr_ros.replay.pose_graph.run import absolute_trajectory_error_m
 from test.replay.circles import circle, map_closure, own_closure, track
@@ -106,16 +104,3 @@ def test_images_without_odometry_stay_unknown() -> None:
     found = optimised(track(odometry), RIGHT)
     assert np.isnan(found[1:4]).all()
     assert np.isfinite(np.delete(found, [1, 2, 3], axis=0)).all()
-
-
-def test_without_gtsam_the_error_states_what_to_install(monkeypatch) -> None:
-    real = builtins.__import__
-
-    def refuse(name, *args, **kwargs):
-        if name == 'gtsam':
-            raise ImportError(name)
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, '__import__', refuse)
-    with pytest.raises(ConfigError, match='pip install gtsam'):
-        load_gtsam()
