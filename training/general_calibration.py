@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from ghost_vpr_ros.core.model.default_weights import default_weights
 from ghost_vpr_ros.core.probability.general import GeneralCalibration
 from ghost_vpr_ros.replay.descriptors.extraction import extract_descriptors
 from ghost_vpr_ros.replay.evaluation.calibration_fit import fit_margin_logistic
-from ghost_vpr_ros.replay.evaluation.ground_truth import has_position, horizontal_positions
+from ghost_vpr_ros.replay.evaluation.ground_truth import horizontal_positions
 from ghost_vpr_ros.replay.output_files import write_file
 from ghost_vpr_ros.replay.sources.image_sources import open_source
 from training.entry import finish, new_parser
@@ -106,11 +107,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         model = stored_model(args.model) if args.model else default_weights()
         where = dict(each.split('=', 1) for each in args.where)
         frames = open_source(args.source, where=where).frames
-        located: list[Frame] = [frame for frame in frames if has_position(frame)]
+        located: list[Frame] = [frame for frame in frames if frame.has_position]
         points, _ = horizontal_positions(located, located)
-        engine = create_engine(model)
-        descriptors = extract_descriptors(located, model, engine)
-        engine.close()
+        with closing(create_engine(model)) as engine:
+            descriptors = extract_descriptors(located, model, engine)
         matches = best_matches(descriptors, points, [frame.panorama for frame in located])
         name = ' '.join([Path(args.source).name, *args.where])
         learned = learn(*matches, name, model.model_hash)

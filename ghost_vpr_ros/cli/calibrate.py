@@ -174,8 +174,8 @@ def _run(
             check_fits(taken, args.map, recognizer.place_map.model_hash)
             return check(drive, recognizer, taken, progress)
         config = config_from(args, CalibrationConfig)
-        asked = [(drive, recognizer)]
-        return calibrate(asked, config, radius_m, _drive_name(args), progress)
+        searched = [(drive, recognizer)]
+        return calibrate(searched, config, radius_m, _drive_name(args), progress)
 
 
 def _elsewhere(args: argparse.Namespace) -> Elsewhere | None:

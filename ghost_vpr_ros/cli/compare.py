@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ghost_vpr_ros.cli.evaluate import (
-    Asked,
+    Task,
     add_source_options,
     evaluate_and_write,
     sources_and_truth,
@@ -77,20 +77,20 @@ def run(args: argparse.Namespace) -> int:
         )
     _refuse_unused(args)
     config = config_from(args, EvaluationConfig)
-    asked = sources_and_truth(args, config)
-    chosen = [(name, _model(args, name, asked)) for name in args.models]
+    task = sources_and_truth(args, config)
+    chosen = [(name, _model(args, name, task)) for name in args.models]
     folder = make_output_folder(args.out)
     rows: list[dict[str, Any]] = []
     right: list[list[bool]] = []
     for number, (name, model) in enumerate(chosen, start=1):
         say(f'{number} of {len(chosen)}: {name}')
         args.out = make_output_folder(folder / f'{number}_{Path(name).stem.replace(":", "_")}')
-        metrics = evaluate_and_write(args, asked, model, config)
+        metrics = evaluate_and_write(args, task, model, config)
         right.append(_right(args.out))
         rows.append(_row(name, metrics, right[0], right[-1]))
-    _write(folder, rows, asked)
+    _write(folder, rows, task)
     if args.json:
-        print_result({'protocol': asked.protocol, 'models': rows}, as_json=True)
+        print_result({'protocol': task.protocol, 'models': rows}, as_json=True)
     else:
         print('\n'.join(table_of(rows)))
         print(f'\nwon, lost: queries right at rank 1 only here, or only with {args.models[0]}')
@@ -124,14 +124,14 @@ def _taken(args: argparse.Namespace, name: str) -> set[str]:
     return {item.name for item in settings_of(UNTRAINED_CONFIGS[0])} if is_meant else set()
 
 
-def _model(args: argparse.Namespace, name: str, asked: Asked) -> AnyModel:
+def _model(args: argparse.Namespace, name: str, task: Task) -> AnyModel:
     """A network, with the settings that it takes."""
     own = argparse.Namespace(**vars(args), model=None if name == PACKAGE else name)
     taken = _taken(args, name)
     for item in (item for config in UNTRAINED_CONFIGS for item in settings_of(config)):
         if item.name not in taken:
             setattr(own, item.name, None)
-    return chosen_any_model(own, asked.database.frames, f'the database {asked.database.name}')
+    return chosen_any_model(own, task.database.frames, f'the database {task.database.name}')
 
 
 def _right(folder: Path) -> list[bool]:
@@ -173,8 +173,8 @@ def table_of(rows: Sequence[dict[str, Any]]) -> list[str]:
     return figure_rows(list(_COLUMNS.values()), cells)
 
 
-def _write(folder: Path, rows: Sequence[dict[str, Any]], asked: Asked) -> None:
+def _write(folder: Path, rows: Sequence[dict[str, Any]], task: Task) -> None:
     from ghost_vpr_ros.replay.output_files import write_csv, write_json
 
-    write_json(folder / 'compare.json', {'protocol': asked.protocol, 'models': list(rows)})
+    write_json(folder / 'compare.json', {'protocol': task.protocol, 'models': list(rows)})
     write_csv(folder / 'compare.csv', list(rows[0]), [list(row.values()) for row in rows])

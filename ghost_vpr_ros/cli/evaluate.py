@@ -8,22 +8,20 @@ same folder are replaced.
 from __future__ import annotations
 
 import argparse
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ghost_vpr_ros.cli.model_options import add_engine_options, add_model_options, chosen_any_model
 from ghost_vpr_ros.cli.older_files import files_in, tell_older_files
-from ghost_vpr_ros.cli.options import (
-    add_settings,
-    add_where,
-    config_from,
-    given_settings,
-    option_name,
-    where_from,
-)
+from ghost_vpr_ros.cli.options import add_settings, config_from, given_settings, option_name
 from ghost_vpr_ros.cli.progress import progress_bar
-from ghost_vpr_ros.cli.sources import opened, plain_images_told
+from ghost_vpr_ros.cli.sources import (
+    add_database_and_queries,
+    opened_database_and_queries,
+    plain_images_told,
+)
 from ghost_vpr_ros.cli.table import (
     add_json_option,
     brief,
@@ -64,9 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_settings(parser, EvaluationConfig)
     add_settings(parser, ImageConfig)
-    second_look = parser.add_argument_group('re-ranking of the candidates')
-    add_settings(second_look, RerankConfig)
-    add_settings(second_look, PatchNetVladConfig)
+    reranking = parser.add_argument_group('re-ranking of the candidates')
+    add_settings(reranking, RerankConfig)
+    add_settings(reranking, PatchNetVladConfig)
     add_settings(parser.add_argument_group('bags'), BagTopics)
     add_json_option(parser)
     add_engine_options(parser)
@@ -75,11 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_source_options(parser: argparse.ArgumentParser) -> None:
     """Add database, queries, ground truth, and the folder for the results."""
-    for name in ('database', 'queries'):
-        parser.add_argument(
-            f'--{name}', required=True, metavar='SOURCE', help='folder, CSV manifest or bag'
-        )
-        add_where(parser, f'--{name}-where', f' of the {name}')
+    add_database_and_queries(parser)
     add_truth_option(parser)
     parser.add_argument(
         '--out', required=True, metavar='DIR', type=Path, help='folder for the results'
@@ -89,16 +83,16 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Evaluate, write the files and print the figures."""
     config = config_from(args, EvaluationConfig)
-    asked = sources_and_truth(args, config)
-    descriptors = _given_descriptors(args, asked)
+    task = sources_and_truth(args, config)
+    descriptors = _given_descriptors(args, task)
     make_output_folder(args.out)
     before = files_in(args.out)
     if descriptors is None:
-        database = asked.database
+        database = task.database
         model = chosen_any_model(args, database.frames, f'the database {database.name}')
-        metrics = evaluate_and_write(args, asked, model, config)
+        metrics = evaluate_and_write(args, task, model, config)
     else:
-        metrics = _judge_and_write(args, asked, descriptors, config)
+        metrics = _judge_and_write(args, task, descriptors, config)
     if args.json:
         print_result(metrics, as_json=True)
     else:
@@ -111,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Task:
     """The input of an evaluation.
 
     Attributes:
@@ -135,17 +129,13 @@ class Asked:
         return {**names, **self.truth.protocol}
 
 
-def sources_and_truth(args: argparse.Namespace, config: EvaluationConfig) -> Asked:
+def sources_and_truth(args: argparse.Namespace, config: EvaluationConfig) -> Task:
     """Database, queries and ground truth, without images of which that is not known.
 
     Raises:
         SourceError: a source cannot be read, or there is no ground truth.
     """
-    topics = config_from(args, BagTopics)
-    all_database = opened(
-        args, args.database, where=where_from(args.database_where), topics=topics
-    )
-    all_queries = opened(args, args.queries, where=where_from(args.queries_where), topics=topics)
+    all_database, all_queries = opened_database_and_queries(args)
     truth, queries, database = ground_truth_of(
         args.ground_truth, all_queries, all_database, config
     )
@@ -154,7 +144,7 @@ def sources_and_truth(args: argparse.Namespace, config: EvaluationConfig) -> Ask
         'num_database_without_position': len(all_database) - len(database),
     }
     numbers = (_kept(all_database, database), _kept(all_queries, queries))
-    return Asked(database, queries, truth, left_out, numbers)
+    return Task(database, queries, truth, left_out, numbers)
 
 
 def _kept(all_images: ImageSource, kept: ImageSource) -> NDArray[np.int64]:
@@ -166,7 +156,7 @@ def _kept(all_images: ImageSource, kept: ImageSource) -> NDArray[np.int64]:
 
 
 def _given_descriptors(
-    args: argparse.Namespace, asked: Asked
+    args: argparse.Namespace, task: Task
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
     """Those of --descriptors for the images that are kept, database first."""
     if args.descriptors is None:
@@ -178,25 +168,21 @@ def _given_descriptors(
             '--descriptors: they were made elsewhere and no network is run; leave --model and '
             '--rerank out'
         )
-    counts = [len(each) + left for each, left in zip(asked.numbers, _left(asked), strict=True)]
+    counts = (
+        len(task.database) + task.left_out['num_database_without_position'],
+        len(task.queries) + task.left_out['num_queries_without_position'],
+    )
     database, queries = (
         read_descriptors(path, count)[kept]
-        for path, count, kept in zip(args.descriptors, counts, asked.numbers, strict=True)
+        for path, count, kept in zip(args.descriptors, counts, task.numbers, strict=True)
     )
     check_one_size(args.descriptors, database, queries)
     return database, queries
 
 
-def _left(asked: Asked) -> tuple[int, int]:
-    return (
-        asked.left_out['num_database_without_position'],
-        asked.left_out['num_queries_without_position'],
-    )
-
-
 def _judge_and_write(
     args: argparse.Namespace,
-    asked: Asked,
+    task: Task,
     descriptors: tuple[NDArray[np.float32], NDArray[np.float32]],
     config: EvaluationConfig,
 ) -> dict[str, Any]:
@@ -205,60 +191,57 @@ def _judge_and_write(
     from ghost_vpr_ros.replay.evaluation.evaluator import Evaluation, rank_database
 
     database, queries = descriptors
-    found = rank_database(queries, database, asked.truth)
+    found = rank_database(queries, database, task.truth)
     evaluation = Evaluation(
-        asked.database.frames, asked.queries.frames, asked.truth, *found, stage_ms={}
+        task.database.frames, task.queries.frames, task.truth, *found, stage_ms={}
     )
     files = ' and '.join(path.name for path in args.descriptors)
     model = {'name': 'descriptors made elsewhere', 'hash': '', 'weights': files}
-    described = {'descriptor_dim': database.shape[1], 'model': model, 'protocol': asked.protocol}
-    title = f'{_heading(asked)}\ndescriptors of {files}'
+    described = {'descriptor_dim': database.shape[1], 'model': model, 'protocol': task.protocol}
+    heading = _heading(task.database, task.queries, task.truth)
+    title = f'{heading}\ndescriptors of {files}'
     return write_evaluation(
-        evaluation, {**described, **asked.left_out}, title, config.sheet_rows, args.out
+        evaluation, {**described, **task.left_out}, title, config.sheet_rows, args.out
     )
 
 
 def evaluate_and_write(
-    args: argparse.Namespace, asked: Asked, model: AnyModel, config: EvaluationConfig
+    args: argparse.Namespace, task: Task, model: AnyModel, config: EvaluationConfig
 ) -> dict[str, Any]:
     """Run the evaluation, write its files to `args.out` and return the content of metrics.json."""
     from ghost_vpr_ros.core.engine.rootsift_engine import create_any_engine
     from ghost_vpr_ros.replay.evaluation.evaluation_report import write_evaluation
     from ghost_vpr_ros.replay.evaluation.evaluator import evaluate
 
-    database, queries, truth = asked.database, asked.queries, asked.truth
-    engine = create_any_engine(model, config_from(args, EngineConfig))
-    try:
-        with (
-            plain_images_told(database, queries) as (items, seen),
-            progress_bar(len(database) + len(queries), 'evaluate') as progress,
-        ):
-            evaluation = evaluate(
-                items.frames,
-                seen.frames,
-                truth,
-                model,
-                engine,
-                reranker=_reranker(args, model, engine),
-                progress=progress,
-            )
-    finally:
-        engine.close()
+    database, queries, truth = task.database, task.queries, task.truth
+    with (
+        closing(create_any_engine(model, config_from(args, EngineConfig))) as engine,
+        plain_images_told(database, queries) as (items, seen),
+        progress_bar(len(database) + len(queries), 'evaluate') as progress,
+    ):
+        evaluation = evaluate(
+            items.frames,
+            seen.frames,
+            truth,
+            model,
+            engine,
+            reranker=_reranker(args, model, engine),
+            progress=progress,
+        )
     described = {
         'descriptor_dim': model.descriptor_dim,
         'model': describe_model(model),
-        'protocol': {**asked.protocol, **_rerank_protocol(args)},
-        **asked.left_out,
+        'protocol': {**task.protocol, **_rerank_protocol(args)},
+        **task.left_out,
     }
     title = picture_title(database, queries, truth, model)
     return write_evaluation(evaluation, described, title, config.sheet_rows, args.out)
 
 
-def _heading(asked: Asked) -> str:
-    database, queries = asked.database, asked.queries
+def _heading(database: ImageSource, queries: ImageSource, truth: GroundTruth) -> str:
     return (
         f'{_short(queries.name)} ({len(queries)} queries) in {_short(database.name)} '
-        f'({len(database)}), right within {asked.truth.limit_text}'
+        f'({len(database)}), right within {truth.limit_text}'
     )
 
 
@@ -337,10 +320,7 @@ def picture_title(
 ) -> str:
     """Heading of the pictures: queries, database, protocol and network."""
     state = ', untrained' if model.provenance.startswith('untrained') else ''
-    return (
-        f'{_short(queries.name)} ({len(queries)} queries) in {_short(database.name)} '
-        f'({len(database)}), right within {truth.limit_text}\n{model.name}{state}'
-    )
+    return f'{_heading(database, queries, truth)}\n{model.name}{state}'
 
 
 def _short(name: str) -> str:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ghost_vpr_ros.cli.model_options import add_engine_options
 from ghost_vpr_ros.cli.options import add_settings, config_from
 from ghost_vpr_ros.cli.progress import say_warnings
+from ghost_vpr_ros.cli.table import add_table_or_json_option, is_table
 from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
@@ -46,12 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--map', required=True, type=Path, help='map that answers, or address of a shared map'
     )
     parser.add_argument('--model', metavar='WEIGHTS', help='weights that made the map')
-    parser.add_argument(
-        '--json',
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help='print JSON lines, or with --no-json a table; default: a table on a terminal',
-    )
+    add_table_or_json_option(parser)
     add_settings(parser, LiveConfig)
     add_settings(parser, RecognizerConfig)
     add_settings(parser, ImageConfig)
@@ -67,7 +63,6 @@ def run(args: argparse.Namespace) -> int:
     live = config_from(args, LiveConfig)
     limits = config_from(args, ImageConfig)
     images = stream_images(args.source, live.rate_hz, limits)
-    is_table = sys.stdout.isatty() if args.json is None else not args.json
     table = LiveTable()
     with PlaceRecognizer.open(
         args.map, args.model, config_from(args, EngineConfig), config_from(args, RecognizerConfig)
@@ -81,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
             except ImageError as error:
                 table.leave(f'{image.name}: {error}')
                 continue
-            if is_table:
+            if is_table(args):
                 table.show(image.name, answer)
             else:
                 print(json.dumps(without_nan(values_of(image.name, answer))), flush=True)
@@ -125,7 +120,7 @@ class LiveTable:
 
 
 def live_line(image: str, answer: Hypothesis, width: int | None = None) -> str:
-    """The columns of `_HEADER`, in at most so many characters: names are known by their ends."""
+    """The columns of `_HEADER`, at most `width` characters: names are known by their ends."""
     values = values_of(image, answer)
     cells = [
         '-' if values[name] is None else f'{values[name]:.3f}'

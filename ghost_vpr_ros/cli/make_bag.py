@@ -44,7 +44,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the bag and print what is in it."""
-    from ghost_vpr_ros.replay.evaluation.ground_truth import has_position
     from ghost_vpr_ros.replay.sources.pose_files import with_poses
     from ghost_vpr_ros.replay.sources.source_to_bag import source_to_bag
 
@@ -53,12 +52,12 @@ def run(args: argparse.Namespace) -> int:
     if args.poses is not None:
         source = with_poses(source, args.poses, topics.max_gap_s)
     with progress_bar(len(source), 'make bag') as progress:
-        count = source_to_bag(source, args.out, config, progress=lambda _: progress(1))
+        count = source_to_bag(source, args.out, config, progress=progress)
     has_stamps = all(frame.stamp_ns >= 0 for frame in source.frames)
     result = {
         'bag': str(args.out),
         'images': count,
-        'with_positions': sum(has_position(frame) for frame in source.frames),
+        'with_positions': sum(frame.has_position for frame in source.frames),
         'storage': config.storage,
         'stamps': 'of the source' if has_stamps else f'invented, {config.rate_hz:g} Hz',
     }
@@ -71,9 +70,9 @@ def run(args: argparse.Namespace) -> int:
 def _tell_speed(frames: Sequence[Frame], rate_hz: float) -> None:
     """Print that the camera moves faster at this rate than the recogniser lets it."""
     from ghost_vpr_ros.core.poses import travelled_m
-    from ghost_vpr_ros.replay.evaluation.ground_truth import has_position, horizontal_positions
+    from ghost_vpr_ros.replay.evaluation.ground_truth import horizontal_positions
 
-    placed = [frame for frame in frames if has_position(frame)]
+    placed = [frame for frame in frames if frame.has_position]
     kinds = {frame.geo is None for frame in placed}
     if len(placed) < max(2, len(frames)) or len(kinds) > 1:
         return

@@ -23,9 +23,7 @@ def located(source: ImageSource) -> ImageSource:
     A GPS gap leaves images that can neither be judged nor locate a camera. A source
     without any position is not changed.
     """
-    from ghost_vpr_ros.replay.evaluation.ground_truth import has_position
-
-    frames = [frame for frame in source.frames if has_position(frame)]
+    frames = [frame for frame in source.frames if frame.has_position]
     if not frames or len(frames) == len(source):
         return source
     without = len(source) - len(frames)

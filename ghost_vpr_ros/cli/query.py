@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ghost_vpr_ros.cli.model_options import add_engine_options
 from ghost_vpr_ros.cli.options import add_settings, config_from
 from ghost_vpr_ros.cli.progress import say_warnings
-from ghost_vpr_ros.cli.table import figure_rows
+from ghost_vpr_ros.cli.table import add_table_or_json_option, figure_rows, is_table
 from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
@@ -49,12 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help='write a picture of the cells that each query and its best candidate match by',
     )
-    parser.add_argument(
-        '--json',
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help='print JSON lines, or with --no-json a table; default: a table on a terminal',
-    )
+    add_table_or_json_option(parser)
     add_engine_options(parser)
     add_settings(parser, RecognizerConfig)
     add_settings(parser, ImageConfig)
@@ -71,24 +65,21 @@ def run(args: argparse.Namespace) -> int:
     for picture in (args.sheet, args.attention):
         if picture is not None:
             _check_picture(picture, args)
-    recognizer = PlaceRecognizer.open(
-        args.map, args.model, config_from(args, EngineConfig), config
-    )
-    say_warnings(recognizer.place_map)
     rows, attention = [], []
-    try:
+    with PlaceRecognizer.open(
+        args.map, args.model, config_from(args, EngineConfig), config
+    ) as recognizer:
+        say_warnings(recognizer.place_map)
         network = None if args.attention is None else _network_of_cells(recognizer)
         for path in args.images:
             image = read_image(path, image_config, recognizer.least_side_px)
             hypothesis = recognizer.recognize(image, UNKNOWN_STAMP_NS)
-            _print(json_lines(valid_text(str(path)), hypothesis), as_json=args.json)
+            _print(json_lines(valid_text(str(path)), hypothesis), as_table=is_table(args))
             if args.sheet is not None:
                 rows.append(_tiles(recognizer, path, image, hypothesis))
             if network is not None:
                 tiles = _tiles(recognizer, path, image, hypothesis)
                 attention.append(_attention_tiles(network, tiles[:2]))
-    finally:
-        recognizer.close()
     if args.sheet is not None:
         subtitle = 'blue: query · grey: candidates, best first, with their similarity'
         _write_sheet(args.sheet, args.map, subtitle, rows)
@@ -117,9 +108,8 @@ def _image_files(paths: Sequence[Path]) -> list[Path]:
     return files
 
 
-def _print(lines: list[dict[str, Any]], *, as_json: bool | None) -> None:
-    """A table or JSON; by default a table on a terminal."""
-    if not (sys.stdout.isatty() if as_json is None else not as_json):
+def _print(lines: list[dict[str, Any]], *, as_table: bool) -> None:
+    if not as_table:
         for line in lines:
             print(json.dumps(without_nan(line), ensure_ascii=False), flush=True)
         return
@@ -226,11 +216,11 @@ def _attention_tiles(model: VprModel, tiles: list[Tile]) -> list[Tile]:
 
 
 def _candidate_tile(recognizer: PlaceRecognizer, candidate: Candidate) -> Tile:
-    from ghost_vpr_ros.replay.evaluation.match_sheet import Tile, blank_picture, picture_from_jpeg
+    from ghost_vpr_ros.replay.evaluation.match_sheet import Tile, picture_of_view
 
     keyframe = candidate.keyframe
     view = recognizer.place_map.view(keyframe.keyframe_id)
-    picture = blank_picture() if view is None else picture_from_jpeg(view)
+    picture = picture_of_view(view, keyframe.name)
     text = f'{candidate.similarity:.3f} · keyframe {keyframe.keyframe_id}'
     return Tile(picture, (text, f'{keyframe.session} · {keyframe.name}'))
 

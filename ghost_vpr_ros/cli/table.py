@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,6 +21,21 @@ _BRIEF = 100
 def add_json_option(parser: argparse.ArgumentParser) -> None:
     """Add `--json`."""
     parser.add_argument('--json', action='store_true', help='print JSON instead of a table')
+
+
+def add_table_or_json_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--json` and `--no-json`; `is_table` reads them."""
+    parser.add_argument(
+        '--json',
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help='print JSON lines, or with --no-json a table; default: a table on a terminal',
+    )
+
+
+def is_table(args: argparse.Namespace) -> bool:
+    """Whether to print a table, not JSON: unless an option decides, on a terminal only."""
+    return sys.stdout.isatty() if args.json is None else not args.json
 
 
 def print_result(values: Mapping[str, Any], as_json: bool) -> None:

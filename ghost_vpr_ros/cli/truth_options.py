@@ -77,12 +77,10 @@ def _truth(
 
 def _found_out(queries: ImageSource, database: ImageSource) -> str:
     """By position where both have positions of one kind, else by number where lengths agree."""
-    from ghost_vpr_ros.replay.evaluation.ground_truth import has_metric_position
-
     kinds = [
         (
             any(frame.geo is not None for frame in source.frames),
-            any(has_metric_position(frame) for frame in source.frames),
+            any(frame.has_metric_position for frame in source.frames),
         )
         for source in (queries, database)
     ]

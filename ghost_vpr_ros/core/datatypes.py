@@ -98,6 +98,16 @@ class Frame:
     panorama: str | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def has_metric_position(self) -> bool:
+        """Whether a metric position is known; False for a pose that is an orientation only."""
+        return self.pose is not None and self.pose.has_position
+
+    @property
+    def has_position(self) -> bool:
+        """Whether a WGS84 or a metric position is known, by which the frame can be judged."""
+        return self.geo is not None or self.has_metric_position
+
     def at_least(self, side_px: int) -> NDArray[np.uint8]:
         """The image, see `loaded_at_least`."""
         return loaded_at_least(self.load, side_px)

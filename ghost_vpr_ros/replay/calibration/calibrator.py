@@ -23,8 +23,8 @@ from ghost_vpr_ros.replay.calibration.judged_drive import (
     Answers,
     Drive,
     JudgedAnswer,
-    ask,
-    ask_elsewhere,
+    query_drive,
+    query_elsewhere,
 )
 from ghost_vpr_ros.replay.config import CalibrationConfig
 from ghost_vpr_ros.replay.evaluation.calibration_fit import fit_margin_logistic, threshold_for
@@ -41,7 +41,7 @@ _RIGHT_PERCENTILE = 10.0
 Progress = Callable[[int], object]
 """Called with the number of frames done since the last call."""
 
-Asked = tuple[Drive, PlaceRecognizer]
+SearchedDrive = tuple[Drive, PlaceRecognizer]
 """A drive and the recogniser of the map in which it is searched."""
 
 
@@ -62,7 +62,7 @@ class CalibrationRun:
 
 
 def calibrate(
-    asked: Sequence[Asked],
+    searched: Sequence[SearchedDrive],
     config: CalibrationConfig,
     positive_distance_m: float,
     learnt_on: str,
@@ -71,7 +71,7 @@ def calibrate(
     """Learn one calibration on drives, each searched in its own map; the maps are not changed.
 
     Args:
-        asked: drives with known truth, and recognisers of one network and one configuration,
+        searched: drives with known truth, and recognisers of one network and one configuration,
             which are left with the new calibration in use.
         config: stated precision and share of unknown places.
         positive_distance_m: by which the drives are judged.
@@ -83,33 +83,33 @@ def calibrate(
         CalibrationError: too few right or wrong examples, right ones do not have larger margins,
             or the stated precision is out of reach.
     """
-    _use(asked, None)
-    before = _ask_each(asked, config.unknown_share, progress, is_alone=True)
+    _use(searched, None)
+    before = _query_each(searched, config.unknown_share, progress, is_alone=True)
     check_is_another_drive(before.as_driven().answers)
-    learned = _learn(before, asked[0][1], config, positive_distance_m, learnt_on)
-    _use(asked, learned)
-    after = _ask_each(asked, config.unknown_share, progress)
+    learned = _learn(before, searched[0][1], config, positive_distance_m, learnt_on)
+    _use(searched, learned)
+    after = _query_each(searched, config.unknown_share, progress)
     finished = _with_threshold(learned, after, config)
-    _use(asked, finished)
+    _use(searched, finished)
     return CalibrationRun(finished, before, after)
 
 
-def _use(asked: Sequence[Asked], calibration: Calibration | None) -> None:
-    for _, recognizer in asked:
+def _use(searched: Sequence[SearchedDrive], calibration: Calibration | None) -> None:
+    for _, recognizer in searched:
         recognizer.use_calibration(calibration)
 
 
-def _ask_each(
-    asked: Sequence[Asked],
+def _query_each(
+    searched: Sequence[SearchedDrive],
     unknown_share: float,
     progress: Progress | None,
     *,
     is_alone: bool = False,
 ) -> Answers:
     parts = []
-    for drive, recognizer in asked:
+    for drive, recognizer in searched:
         with _without_filter(recognizer) if is_alone else nullcontext():
-            parts.append(ask_all(drive, recognizer, unknown_share, progress))
+            parts.append(query_all(drive, recognizer, unknown_share, progress))
     return Answers.joined(parts)
 
 
@@ -146,14 +146,14 @@ def check(
         SourceError: the drive's images are in the map.
     """
     recognizer.use_calibration(None)
-    before = ask_all(drive, recognizer, calibration.unknown_share, progress)
+    before = query_all(drive, recognizer, calibration.unknown_share, progress)
     check_is_another_drive(before.as_driven().answers)
     recognizer.use_calibration(calibration)
-    after = ask_all(drive, recognizer, calibration.unknown_share, progress)
+    after = query_all(drive, recognizer, calibration.unknown_share, progress)
     return CalibrationRun(calibration, before, after)
 
 
-def ask_all(
+def query_all(
     drive: Drive,
     recognizer: PlaceRecognizer,
     unknown_share: float,
@@ -163,15 +163,15 @@ def ask_all(
 
     Those are the drive's frames with their places hidden, unless it has frames elsewhere.
     """
-    seen = ask(drive, recognizer, progress=progress)
+    seen = query_drive(drive, recognizer, progress=progress)
     if unknown_share == 0.0:
         return Answers(seen, np.ones(len(seen)))
     if drive.elsewhere is not None:
-        hidden = ask_elsewhere(drive.elsewhere, recognizer, progress=progress)
+        hidden = query_elsewhere(drive.elsewhere, recognizer, progress=progress)
     else:
         # One by one: a hole that moves with the camera would look like a place that moves with it.
         with _without_filter(recognizer):
-            hidden = ask(drive, recognizer, is_hidden=True, progress=progress)
+            hidden = query_drive(drive, recognizer, is_hidden=True, progress=progress)
     weight = unknown_share / (1.0 - unknown_share) * len(seen) / max(1, len(hidden))
     weights = np.concatenate([np.ones(len(seen)), np.full(len(hidden), weight)])
     return Answers([*seen, *hidden], weights)

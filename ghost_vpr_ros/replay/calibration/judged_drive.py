@@ -13,7 +13,7 @@ from ghost_vpr_ros.core.errors import ImageError, SourceError
 from ghost_vpr_ros.core.map.reader import MapReader
 from ghost_vpr_ros.core.recognition.odometry import StampedMemory
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
-from ghost_vpr_ros.replay.evaluation.ground_truth import has_position, horizontal_positions
+from ghost_vpr_ros.replay.evaluation.ground_truth import horizontal_positions
 from ghost_vpr_ros.replay.evaluation.pairs import Pairs, pairs_within
 from ghost_vpr_ros.replay.evaluation.replayer import keyframes_as_frames
 
@@ -121,9 +121,9 @@ def judged_drive(
     Raises:
         SourceError: no frame or no keyframe has a position, or they have different kinds.
     """
-    located = [frame for frame in frames if has_position(frame)]
+    located = [frame for frame in frames if frame.has_position]
     keyframes = keyframes_as_frames(place_map)
-    rows = np.array([n for n, k in enumerate(keyframes) if has_position(k)], np.int64)
+    rows = np.array([n for n, k in enumerate(keyframes) if k.has_position], np.int64)
     for name, count in (('the drive', len(located)), (str(place_map.path), len(rows))):
         if count == 0:
             raise SourceError(
@@ -144,7 +144,7 @@ def judged_drive(
     return Drive(located, row_of, right, around, odometry, elsewhere)
 
 
-def ask(
+def query_drive(
     drive: Drive,
     recognizer: PlaceRecognizer,
     *,
@@ -170,7 +170,7 @@ def ask(
     return answers
 
 
-def ask_elsewhere(
+def query_elsewhere(
     elsewhere: Elsewhere,
     recognizer: PlaceRecognizer,
     *,

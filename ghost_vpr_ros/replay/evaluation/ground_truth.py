@@ -142,22 +142,12 @@ def horizontal_positions(
     frames = [*database, *queries]
     if all(frame.geo is not None for frame in frames):
         points = _east_north(frames)
-    elif all(has_metric_position(frame) for frame in frames):
+    elif all(frame.has_metric_position for frame in frames):
         points = np.array([f.pose.position_m[:2] for f in frames if f.pose], np.float64)
     else:
         raise SourceError(_no_position_message(frames))
     points = points.reshape(-1, 2)
     return points[len(database) :], points[: len(database)]
-
-
-def has_metric_position(frame: Frame) -> bool:
-    """Whether a metric position is known; False for a pose that is an orientation only."""
-    return frame.pose is not None and frame.pose.has_position
-
-
-def has_position(frame: Frame) -> bool:
-    """Whether the frame can be judged: it has a WGS84 or a metric position."""
-    return frame.geo is not None or has_metric_position(frame)
 
 
 def _east_north(frames: Sequence[Frame]) -> NDArray[np.float64]:
@@ -166,7 +156,7 @@ def _east_north(frames: Sequence[Frame]) -> NDArray[np.float64]:
 
 
 def _no_position_message(frames: Sequence[Frame]) -> str:
-    bare = [frame for frame in frames if not has_position(frame)]
+    bare = [frame for frame in frames if not frame.has_position]
     if bare:
         return (
             f'{bare[0].name}: no position, but ground truth by position needs one for every '

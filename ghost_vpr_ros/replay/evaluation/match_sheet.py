@@ -156,11 +156,11 @@ def _font(size_px: int, bold: bool = False) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(str(path), size_px)
 
 
-def picture_from_jpeg(data: bytes) -> NDArray[np.uint8]:
-    """RGB uint8 (H, W, 3) of a view that a map stores."""
-    return decode_compressed(data, 'view in the map')
+def picture_of_view(jpeg: bytes | None, name: str) -> NDArray[np.uint8]:
+    """RGB uint8 (H, W, 3) of a keyframe's view, by its name in errors; blank where none is."""
+    return blank_picture() if jpeg is None else decode_compressed(jpeg, name)
 
 
 def blank_picture() -> NDArray[np.uint8]:
-    """A grey picture for a keyframe whose view was not stored."""
+    """A grey picture in place of an image that is not known."""
     return np.full((3, 4, 3), 0xE3, np.uint8)

@@ -13,7 +13,6 @@ from ghost_vpr_ros.replay.evaluation.ground_truth import (
     GroundTruth,
     by_index,
     by_position,
-    has_position,
 )
 from ghost_vpr_ros.replay.sources.image_sources import ImageSource
 
@@ -57,7 +56,7 @@ def divide(source: ImageSource, config: EvaluationConfig, max_images: int) -> Di
             f'{source.name}: expected at least {_LEAST_IMAGES} images to make a map and queries '
             f'of, found {len(source)}; add images'
         )
-    located = [frame for frame in source.frames if has_position(frame)]
+    located = [frame for frame in source.frames if frame.has_position]
     roles = _by_role(located)
     if roles['database'] and roles['queries']:
         division = _positioned(source, roles, 'by the roles in the manifest', config, max_images)

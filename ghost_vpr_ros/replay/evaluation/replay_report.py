@@ -21,8 +21,7 @@ from ghost_vpr_ros.replay.evaluation.evaluation_report import (
     map_picture,
     write_pictures,
 )
-from ghost_vpr_ros.replay.evaluation.evaluator import NO_ROW, Evaluation
-from ghost_vpr_ros.replay.evaluation.ground_truth import has_position
+from ghost_vpr_ros.replay.evaluation.evaluator import Evaluation
 from ghost_vpr_ros.replay.evaluation.html_report import (
     Picture,
     Report,
@@ -34,11 +33,11 @@ from ghost_vpr_ros.replay.evaluation.html_report import (
 from ghost_vpr_ros.replay.evaluation.match_sheet import (
     Tile,
     TileMark,
-    blank_picture,
     draw_sheet,
-    picture_from_jpeg,
+    picture_of_view,
 )
 from ghost_vpr_ros.replay.evaluation.metrics import RECALL_RANKS, latency_percentiles
+from ghost_vpr_ros.replay.evaluation.pairs import NO_ROW
 from ghost_vpr_ros.replay.evaluation.plots import (
     DrivenAnswer,
     png_of,
@@ -167,7 +166,7 @@ def _map_picture(
 
 def _reliability_picture(answers: Sequence[Answer], evaluation: Evaluation) -> list[Picture]:
     """Stated probabilities beside observed shares; nothing where none is stated."""
-    judged = [answer.hypothesis for answer in answers if has_position(answer.frame)]
+    judged = [answer.hypothesis for answer in answers if answer.frame.has_position]
     best = [each.candidates[0].probability if each.candidates else np.nan for each in judged]
     bins = reliability_bins(np.array(best, np.float64), evaluation.correct[:, 0])
     if not bins.count.any():
@@ -194,8 +193,7 @@ def _unjudged_sheet(answers: Sequence[Answer], place_map: MapReader, sheet_rows:
 
 def _unjudged_tiles(answer: Answer, place_map: MapReader) -> list[Tile]:
     best = answer.hypothesis.candidates[0]
-    view = place_map.view(best.keyframe.keyframe_id)
-    picture = blank_picture() if view is None else picture_from_jpeg(view)
+    picture = picture_of_view(place_map.view(best.keyframe.keyframe_id), best.keyframe.name)
     text = f'probability {best.probability:.3f} · similarity {best.similarity:.3f}'
     return [
         Tile(answer.frame.load(), ('query', answer.frame.name), TileMark.QUERY),
@@ -209,7 +207,7 @@ def per_query_rows(answers: Sequence[Answer], evaluation: Evaluation | None) -> 
     return [
         [answer.frame.name, answer.frame.stamp_ns]
         + _hypothesis_columns(answer.hypothesis)
-        + (next(judged, _UNJUDGED) if has_position(answer.frame) else _UNJUDGED)
+        + (next(judged, _UNJUDGED) if answer.frame.has_position else _UNJUDGED)
         for answer in answers
     ]
 
@@ -262,7 +260,7 @@ def _truth_figures(answers: Sequence[Answer], evaluation: Evaluation | None) -> 
     depth = evaluation.rows.shape[1]
     ranks = [n for n in RECALL_RANKS if n <= depth]
     figures['recall'] = {str(n): value for n, value in evaluation.recall(ranks).items()}
-    judged = [answer for answer in answers if has_position(answer.frame)]
+    judged = [answer for answer in answers if answer.frame.has_position]
     accepted = np.array([answer.hypothesis.state is State.ACCEPTED for answer in judged], bool)
     right = evaluation.correct[:, 0]
     wrong = np.flatnonzero(accepted & ~right)
@@ -291,7 +289,7 @@ def _wrong(answer: Answer, evaluation: Evaluation, query: int) -> dict[str, Any]
 
 def driven_answers(answers: Sequence[Answer], evaluation: Evaluation) -> list[DrivenAnswer]:
     """The judged answers as they stand on the top-down map."""
-    judged = [number for number, answer in enumerate(answers) if has_position(answer.frame)]
+    judged = [number for number, answer in enumerate(answers) if answer.frame.has_position]
     return [
         DrivenAnswer(
             evaluation.truth.query_points[query],

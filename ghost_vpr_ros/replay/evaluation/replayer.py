@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.datatypes import Frame, Hypothesis, Keyframe, Pose, Reason, State
 from ghost_vpr_ros.core.errors import ImageError
-from ghost_vpr_ros.core.image import decode_compressed
 from ghost_vpr_ros.core.map.reader import MapReader
 from ghost_vpr_ros.core.recognition.odometry import StampedMemory
 from ghost_vpr_ros.core.stamps import Order, orders_of
-from ghost_vpr_ros.replay.evaluation.evaluator import NO_ROW, Evaluation
-from ghost_vpr_ros.replay.evaluation.ground_truth import by_position, has_position
-from ghost_vpr_ros.replay.evaluation.match_sheet import blank_picture
+from ghost_vpr_ros.replay.evaluation.evaluator import Evaluation
+from ghost_vpr_ros.replay.evaluation.ground_truth import by_position
+from ghost_vpr_ros.replay.evaluation.match_sheet import blank_picture, picture_of_view
+from ghost_vpr_ros.replay.evaluation.pairs import NO_ROW
 
 
 @dataclass(frozen=True)
@@ -118,13 +118,13 @@ def judge(
     Raises:
         SourceError: the truth and the map have positions of different kinds.
     """
-    judged = [answer for answer in answers if has_position(answer.frame)]
+    judged = [answer for answer in answers if answer.frame.has_position]
     own = {a.frame.stamp_ns: a.frame for a in answers} if own_session else {}
     keyframes = [
         _with_truth(frame, own[key.stamp_ns]) if key.session == own_session else frame
         for key, frame in zip(place_map.keyframes(), keyframes_as_frames(place_map), strict=True)
     ]
-    located = [row for row, frame in enumerate(keyframes) if has_position(frame)]
+    located = [row for row, frame in enumerate(keyframes) if frame.has_position]
     if not judged or not located:
         return None
     database = [keyframes[row] for row in located]
@@ -150,7 +150,7 @@ def why_unjudged(frames: Sequence[Frame], place_map: MapReader, *, is_named: boo
         place_map: that answers.
         is_named: whether the user named these positions, and so confirms their frame.
     """
-    sample = next((frame for frame in frames if has_position(frame)), None)
+    sample = next((frame for frame in frames if frame.has_position), None)
     if sample is None or place_map.map_frame == 'none' or not len(place_map):
         return ''
     found, expected = sample.geo is not None, place_map.map_frame == 'enu'
@@ -210,8 +210,7 @@ def keyframes_as_frames(place_map: MapReader) -> list[Frame]:
 
 
 def _view(place_map: MapReader, keyframe: Keyframe) -> NDArray[np.uint8]:
-    jpeg = place_map.view(keyframe.keyframe_id)
-    return blank_picture() if jpeg is None else decode_compressed(jpeg, keyframe.name)
+    return picture_of_view(place_map.view(keyframe.keyframe_id), keyframe.name)
 
 
 def _rankings(

@@ -19,7 +19,6 @@ from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.replay.evaluation.ground_truth import (
     GroundTruth,
-    has_position,
     horizontal_positions,
     pairs_of_panorama,
 )
@@ -53,7 +52,7 @@ def _points(
     queries: Sequence[Frame], database: Sequence[Frame]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Where the images are, for reports; NaN where positions are not known of all."""
-    if all(map(has_position, (*queries, *database))):
+    if all(frame.has_position for frame in (*queries, *database)):
         try:
             return horizontal_positions(queries, database)
         except SourceError:

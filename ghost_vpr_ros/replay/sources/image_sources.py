@@ -281,7 +281,7 @@ def _utm_frames(
             frames.append(Frame(name=name, load=ScalableLoad(partial(read_image, image, config))))
             continue
         frames.append(utm_frame(image, name, config, has_zone=has_zone))
-        if frames[-1].geo is None and not _has_metres(frames[-1]):
+        if not frames[-1].has_position:
             null.append(name)
         elif has_zone and lacks_hemisphere(image):
             taken_as_north.append(name)
@@ -289,10 +289,6 @@ def _utm_frames(
     for names, text in ((null, NULL_NOT_TAKEN), (taken_as_north, NORTH_TAKEN)):
         remarks += [f'{some_of(names)}: {text}'] if names else []
     return frames, remarks
-
-
-def _has_metres(frame: Frame) -> bool:
-    return frame.pose is not None and frame.pose.has_position
 
 
 def _name(folder: Path, image: Path) -> str:

@@ -118,4 +118,4 @@ def some_of(names: Sequence[str]) -> str:
 
 
 def _is_metric(frame: Frame) -> bool:
-    return frame.geo is None and frame.pose is not None and frame.pose.has_position
+    return frame.geo is None and frame.has_metric_position

@@ -20,7 +20,7 @@ def source_to_bag(
     path: str | Path,
     config: BagConfig | None = None,
     *,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int], object] | None = None,
 ) -> int:
     """Write a source as a bag, in order of its stamps; the number of images.
 
@@ -57,7 +57,5 @@ def _by_stamp(source: ImageSource) -> Iterator[BagFrame]:
 
 def _bag_frame(frame: Frame, stamp_ns: int) -> BagFrame:
     """Positions go to two topics; neither can hold an orientation without a position."""
-    has_position = frame.pose is not None and frame.pose.has_position
-    return BagFrame(
-        stamp_ns, frame.load, geo=frame.geo, truth=frame.pose if has_position else None
-    )
+    truth = frame.pose if frame.has_metric_position else None
+    return BagFrame(stamp_ns, frame.load, geo=frame.geo, truth=truth)

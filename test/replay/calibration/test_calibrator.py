@@ -11,11 +11,11 @@ from ghost_vpr_ros.core.datatypes import Pose
 from ghost_vpr_ros.core.errors import CalibrationError, SourceError
 from ghost_vpr_ros.core.recognition.odometry import StampedMemory
 from ghost_vpr_ros.replay.calibration.calibrator import (
-    ask_all,
     calibrate,
     check,
+    query_all,
 )
-from ghost_vpr_ros.replay.calibration.judged_drive import Elsewhere, ask, judged_drive
+from ghost_vpr_ros.replay.calibration.judged_drive import Elsewhere, judged_drive, query_drive
 from ghost_vpr_ros.replay.calibration.report import write_calibration_report
 from ghost_vpr_ros.replay.config import CalibrationConfig
 from ghost_vpr_ros.replay.evaluation.calibration_fit import expected_calibration_error
@@ -110,7 +110,7 @@ def test_the_filter_gets_the_odometry_of_the_drive(model, tmp_path):
         standing.add(frame.stamp_ns, Pose(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0])))
     recognizer.use_calibration(calibration(model_hash=model.model_hash))
     told, untold = (
-        ask(judged_drive(frames, recognizer.place_map, RADIUS_M, odometry), recognizer)
+        query_drive(judged_drive(frames, recognizer.place_map, RADIUS_M, odometry), recognizer)
         for odometry in (standing, None)
     )
     replayed = replay(frames, recognizer, standing)
@@ -127,7 +127,7 @@ def test_the_recogniser_is_left_with_what_was_learned_and_the_map_as_it_was(aske
 
 
 def test_hidden_places_are_never_right_and_have_the_stated_weight(asked):
-    answers = ask_all(*asked(blur=0.2), unknown_share=0.2)
+    answers = query_all(*asked(blur=0.2), unknown_share=0.2)
     hidden = answers.flags('is_hidden')
     assert hidden.sum() == PLACES
     assert answers.flags('is_right')[~hidden].all()
@@ -140,23 +140,23 @@ def test_a_drive_elsewhere_is_asked_in_place_of_hidden_places(asked):
     frames = drive.frames
     known = judged_drive(frames[:90], recognizer.place_map, RADIUS_M)
     elsewhere = replace(known, elsewhere=Elsewhere(frames[90:]))
-    answers = ask_all(elsewhere, recognizer, unknown_share=0.2)
+    answers = query_all(elsewhere, recognizer, unknown_share=0.2)
     hidden = answers.flags('is_hidden')
     assert [each.image for each in answers.answers] == [frame.name for frame in frames]
     assert hidden.tolist() == [False] * 90 + [True] * 30
     assert not answers.flags('is_right')[hidden].any()
     assert answers.weights[hidden].sum() / answers.weights.sum() == pytest.approx(0.2)
-    alone = ask(drive, recognizer)
+    alone = query_drive(drive, recognizer)
     margins = [each.margin for each in alone]
     np.testing.assert_array_equal(answers.column('margin'), margins)
 
 
 def test_places_that_the_map_lacks_are_wrong_and_not_hidden_again(asked):
     drive, recognizer = asked(blur=0.2, mapped=90)
-    seen = ask(drive, recognizer)
+    seen = query_drive(drive, recognizer)
     assert [answer.is_right for answer in seen] == [True] * 90 + [False] * 30
     assert [answer.has_place for answer in seen] == [True] * 90 + [False] * 30
-    assert len(ask(drive, recognizer, is_hidden=True)) == 90
+    assert len(query_drive(drive, recognizer, is_hidden=True)) == 90
 
 
 def test_each_pass_over_a_drive_starts_over(model, tmp_path):
@@ -167,10 +167,10 @@ def test_each_pass_over_a_drive_starts_over(model, tmp_path):
     frames = drive_frames(PLACES, seconds_apart=8.0)
     drive = judged_drive(frames, recognizer.place_map, RADIUS_M)
     learn(drive, recognizer)
-    first = ask(drive, recognizer)
-    assert ask(drive, recognizer) == first
+    first = query_drive(drive, recognizer)
+    assert query_drive(drive, recognizer) == first
     recognizer.config = replace(recognizer.config, temporal='none')
-    alone = ask(drive, recognizer)
+    alone = query_drive(drive, recognizer)
     right, right_alone = (sum(answer.is_right for answer in each) for each in (first, alone))
     assert right > right_alone
 

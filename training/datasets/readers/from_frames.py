@@ -15,7 +15,7 @@ from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Frame
 from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.core.geodesy import utm_zone
 from ghost_vpr_ros.core.poses import quaternion_to_yaw, yaw_to_heading
-from ghost_vpr_ros.replay.evaluation.ground_truth import has_position, horizontal_positions
+from ghost_vpr_ros.replay.evaluation.ground_truth import horizontal_positions
 from training.datasets.place_set import NO_PLACE, PlaceSet
 
 PLACE_SPACING_M = 1000.0
@@ -119,7 +119,7 @@ def located(frames: Sequence[Frame], name: str, facts: dict[str, Any]) -> list[F
     Raises:
         SourceError: none has.
     """
-    kept = [frame for frame in frames if has_position(frame)]
+    kept = [frame for frame in frames if frame.has_position]
     if not kept:
         raise SourceError(
             f'{name}: expected images with positions (GPS tags, @UTM@ names, columns of a '

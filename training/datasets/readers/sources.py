@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import ConfigError, SourceError
-from ghost_vpr_ros.replay.evaluation.ground_truth import has_position
 from ghost_vpr_ros.replay.sources.image_sources import MANIFEST_NAME, ImageSource, open_source
 from training.datasets.data_config import DataConfig, conditions, expanded
 from training.datasets.place_set import PlaceSet
@@ -53,8 +52,8 @@ def source_place_set(config: DataConfig) -> PlaceSet:
 
 
 def _are_named(frames: Sequence[Frame]) -> bool:
-    """Whether a column `place` says what each image shows, and none has a position."""
-    return all(frame.attributes.get('place') and not has_position(frame) for frame in frames)
+    """Whether a column `place` names what each image shows, and none has a position."""
+    return all(frame.attributes.get('place') and not frame.has_position for frame in frames)
 
 
 def _invented_positions(collected: Collected) -> NDArray[np.float64] | None:
