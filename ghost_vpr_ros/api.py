@@ -10,6 +10,7 @@ descriptors = load_model().describe(['a_photo.jpg'])
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from ghost_vpr_ros.core.config.settings import settings_of
 from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Hypothesis, Pose
 from ghost_vpr_ros.core.engine import create_engine
 from ghost_vpr_ros.core.image import read_image
-from ghost_vpr_ros.core.map import place_map as maps
+from ghost_vpr_ros.core.opened_map import create_map
 from ghost_vpr_ros.core.preprocessing import least_side_px, pixel_batch
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
 
@@ -149,19 +150,8 @@ class PlaceMap:
         network = model if isinstance(model, Model) else load_model(model)
         stored = network._stored
         engine = create_engine(stored, network._config)
-        made = maps.PlaceMap.create(
-            path,
-            stored.model_hash,
-            stored.descriptor_dim,
-            stored.preprocessing,
-            stored.data,
-            model_name=stored.name,
-        )
-        try:
-            with made:
-                add_frames(made, images.short_name, images.frames, stored, engine, MapConfig())
-        finally:
-            engine.close()
+        with closing(engine), create_map(path, stored) as made:
+            add_frames(made, images.short_name, images.frames, stored, engine, MapConfig())
         return cls.open(path, **recognizer)
 
     @classmethod

@@ -7,6 +7,7 @@ A run that was killed continues where it stopped when the same command is given 
 from __future__ import annotations
 
 import argparse
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,6 @@ from ghost_vpr_ros.cli.deciding import deciding_text
 from ghost_vpr_ros.cli.model_options import (
     add_engine_options,
     add_model_options,
-    bytes_of,
     chosen_model,
     file_model,
     is_weights_file,
@@ -117,33 +117,23 @@ def _stored(args: argparse.Namespace) -> StoredDescriptors | None:
 def _open_map(
     args: argparse.Namespace, source: ImageSource, config: MapConfig
 ) -> tuple[PlaceMap, Model]:
-    from ghost_vpr_ros.core.map.place_map import PlaceMap
+    from ghost_vpr_ros.core.opened_map import create_map
 
     if args.map.exists():
         return _open_existing(args, config)
 
     model = chosen_model(args, source.frames, source.name)
-    place_map = PlaceMap.create(
-        args.map,
-        model.model_hash,
-        model.descriptor_dim,
-        model.preprocessing,
-        bytes_of(model),
-        config,
-        model.name,
-    )
-    return place_map, model
+    return create_map(args.map, model, config), model
 
 
 def _open_existing(args: argparse.Namespace, config: MapConfig) -> tuple[PlaceMap, Model]:
     """The map with its own model; a weights file may be given again, but must be the same one."""
     from ghost_vpr_ros.core.map.place_map import PlaceMap
-    from ghost_vpr_ros.core.model.weights_file import StoredModel
 
     wanted = file_model(args).model_hash if is_weights_file(args.model) else None
     place_map = PlaceMap.open(args.map, writable=True, expected_model_hash=wanted, config=config)
     say_warnings(place_map)
-    return place_map, StoredModel.from_bytes(place_map.model_bytes(), f'the model in {args.map}')
+    return place_map, place_map.model()
 
 
 def _fill(
@@ -160,10 +150,11 @@ def _fill(
     session = args.session or source.short_name
     engine = create_engine(model, config_from(args, EngineConfig))
     try:
-        if stored is not None:
-            ends = [(frame, stored.of(frame)) for frame in source.frames[:: len(source) - 1 or 1]]
-            check_described_images(ends, args.descriptors, model, engine)
-        with progress_bar(len(source), 'build map') as progress:
+        with closing(engine), progress_bar(len(source), 'build map') as progress:
+            if stored is not None:
+                ends = source.frames[:: len(source) - 1 or 1]
+                described = [(frame, stored.of(frame)) for frame in ends]
+                check_described_images(described, args.descriptors, model, engine)
             return add_frames(
                 place_map,
                 session,
@@ -176,8 +167,6 @@ def _fill(
             )
     except GhostVprError as error:
         raise _explained(error, place_map) from error
-    finally:
-        engine.close()
 
 
 def _explained(error: GhostVprError, place_map: PlaceMap) -> GhostVprError:

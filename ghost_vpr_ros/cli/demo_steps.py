@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from ghost_vpr_ros.cli.demo_data import DemoData, town_data, user_data
 from ghost_vpr_ros.cli.demo_node import NodeRun, ros_is_missing, run_node
 from ghost_vpr_ros.cli.evaluate import describe_model, picture_title, recall_lines
-from ghost_vpr_ros.cli.model_options import bytes_of, model_or_untrained
+from ghost_vpr_ros.cli.model_options import model_or_untrained
 from ghost_vpr_ros.cli.odometry import known_odometry
 from ghost_vpr_ros.cli.options import config_from
 from ghost_vpr_ros.cli.positions import reference_text
@@ -25,6 +26,7 @@ from ghost_vpr_ros.core.datatypes import State
 from ghost_vpr_ros.core.engine import create_engine
 from ghost_vpr_ros.core.image import encode_jpeg
 from ghost_vpr_ros.core.map.place_map import PlaceMap
+from ghost_vpr_ros.core.opened_map import create_map
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
 from ghost_vpr_ros.core.sampling import evenly_spaced
 from ghost_vpr_ros.replay.bags.topics import BagTopics
@@ -85,18 +87,12 @@ def _build(args: argparse.Namespace, data: DemoData) -> tuple[Path, Model]:
     make_output_folder(data.folder)
     map_path = data.folder / 'places.map'
     remove_map(map_path)
-    engine = create_engine(model, config_from(args, EngineConfig))
-    place_map = PlaceMap.create(
-        map_path,
-        model.model_hash,
-        model.descriptor_dim,
-        model.preprocessing,
-        bytes_of(model),
-        model_name=model.name,
-    )
-    with place_map, progress_bar(len(frames), 'build map') as progress:
+    with (
+        closing(create_engine(model, config_from(args, EngineConfig))) as engine,
+        create_map(map_path, model) as place_map,
+        progress_bar(len(frames), 'build map') as progress,
+    ):
         add_frames(place_map, data.name, frames, model, engine, MapConfig(), progress=progress)
-    engine.close()
     return map_path, model
 
 
@@ -110,8 +106,10 @@ def _evaluate(
     division = data.division
     with PlaceMap.open(map_path) as place_map:
         descriptors = place_map.descriptors()
-    engine = create_engine(model, config_from(args, EngineConfig))
-    with progress_bar(len(division.queries), 'evaluate') as progress:
+    with (
+        closing(create_engine(model, config_from(args, EngineConfig))) as engine,
+        progress_bar(len(division.queries), 'evaluate') as progress,
+    ):
         evaluation = evaluate(
             division.database.frames,
             division.queries.frames,
@@ -121,7 +119,6 @@ def _evaluate(
             descriptors=descriptors,
             progress=progress,
         )
-    engine.close()
     described = {
         'descriptor_dim': model.descriptor_dim,
         'model': describe_model(model),

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ghost_vpr_ros.cli.model_options import (
     add_engine_options,
     add_model_options,
-    bytes_of,
     chosen_model,
 )
 from ghost_vpr_ros.cli.options import add_settings, add_where, config_from, where_from
@@ -94,6 +94,7 @@ def _plan(
     """
     from ghost_vpr_ros.core.engine import create_engine
     from ghost_vpr_ros.core.model.weights_file import StoredModel
+    from ghost_vpr_ros.core.opened_map import bytes_of
     from ghost_vpr_ros.replay.descriptors.plan import MODEL_NAME, make_plan
     from ghost_vpr_ros.replay.map_builder import check_described_images
 
@@ -101,12 +102,9 @@ def _plan(
     plan = make_plan(args.out, source.name, source.frames, chosen, bytes_of(chosen), config)
     plan.path_of(0).parent.mkdir(exist_ok=True)
     model = StoredModel.from_file(plan.folder / MODEL_NAME)
-    engine = create_engine(model, config_from(args, EngineConfig))
-    try:
+    with closing(create_engine(model, config_from(args, EngineConfig))) as engine:
         ends = ((source.frames[row], stored) for row, stored in plan.ends().items())
         check_described_images(ends, plan.folder, model, engine)
-    finally:
-        engine.close()
     return plan, model
 
 
@@ -120,11 +118,8 @@ def _describe_here(
     from ghost_vpr_ros.core.engine import create_engine
     from ghost_vpr_ros.replay.descriptors.shard_work import describe_shards
 
-    engine = create_engine(model, config_from(args, EngineConfig))
-    try:
+    with closing(create_engine(model, config_from(args, EngineConfig))) as engine:
         describe_shards(plan, source.frames, model, engine, progress=progress)
-    finally:
-        engine.close()
 
 
 def _describe_in_processes(

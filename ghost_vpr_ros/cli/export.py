@@ -71,14 +71,13 @@ def _model(path: Path | None) -> StoredModel:
     from ghost_vpr_ros.core.engine.networks_of_others import is_of_others, stored_model
     from ghost_vpr_ros.core.map.place_map import PlaceMap
     from ghost_vpr_ros.core.model.default_weights import default_weights
-    from ghost_vpr_ros.core.model.weights_file import StoredModel
 
     if path is None:
         return default_weights()
     if is_of_others(path) or not is_map(path):
         return stored_model(path)
     with PlaceMap.open(path) as place_map:
-        return StoredModel.from_bytes(place_map.model_bytes(), f'the model in {path}')
+        return place_map.model()
 
 
 def _quantised(args: argparse.Namespace, graph: bytes, model: StoredModel) -> bytes:

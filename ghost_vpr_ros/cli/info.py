@@ -89,13 +89,12 @@ def _describe_map(path: Path) -> dict[str, Any]:
 def _check(path: Path, as_json: bool) -> int:
     """Read a map through; 1 where something is not as it was written."""
     from ghost_vpr_ros.core.map.place_map import PlaceMap
-    from ghost_vpr_ros.core.model.weights_file import StoredModel
 
     if shared_address(path) is not None or not is_map(path):
         raise SourceError(f'{path}: expected a map file with --check, found none')
     with PlaceMap.open(path) as place_map:
         say_warnings(place_map)
-        StoredModel.from_bytes(place_map.model_bytes(), f'the model in {path}')
+        place_map.model()
         found = place_map.check()
         values = {
             'path': str(path),
@@ -118,9 +117,6 @@ def _describe_shared(address: SharedAddress) -> dict[str, Any]:
 
 
 def _map_values(place_map: MapReader) -> dict[str, Any]:
-    from ghost_vpr_ros.core.model.weights_file import StoredModel
-
-    model = StoredModel.from_bytes(place_map.model_bytes(), f'the model in {place_map.path}')
     origin = place_map.origin
     return {
         'keyframes': len(place_map),
@@ -130,7 +126,7 @@ def _map_values(place_map: MapReader) -> dict[str, Any]:
         'sessions': {s.name: _session(s) for s in place_map.sessions()},
         'calibration': _calibration(place_map.calibration),
         'decides': deciding_text(place_map),
-        'model': _model_values(model),
+        'model': _model_values(place_map.model()),
     }
 
 

@@ -152,17 +152,6 @@ def file_model(args: argparse.Namespace) -> StoredModel:
     return stored_model(args.model, given_settings(args, PreprocessingConfig))
 
 
-def bytes_of(model: Model) -> bytes:
-    """The weights file of a model, as it is stored in a map."""
-    from ghost_vpr_ros.core.model.weights_file import StoredModel
-
-    if isinstance(model, StoredModel):
-        return model.data
-    from ghost_vpr_ros.core.model.weights import model_to_bytes
-
-    return model_to_bytes(model)
-
-
 def _untrained(args: argparse.Namespace, frames: Sequence[Frame], what: str) -> VprModel:
     from ghost_vpr_ros.core.model.initialisation import build_untrained
     from ghost_vpr_ros.core.sampling import evenly_spaced

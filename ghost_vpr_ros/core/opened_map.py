@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ghost_vpr_ros.core.config.map import MapConfig
 from ghost_vpr_ros.core.engine.networks_of_others import stored_model
@@ -15,6 +15,9 @@ from ghost_vpr_ros.core.map.place_map import PlaceMap
 from ghost_vpr_ros.core.map.reader import MapReader
 from ghost_vpr_ros.core.model.default_weights import default_weights
 from ghost_vpr_ros.core.model.weights_file import StoredModel
+
+if TYPE_CHECKING:
+    from ghost_vpr_ros.core.model.vpr_model import VprModel
 
 
 class OpenedMap(NamedTuple):
@@ -53,16 +56,36 @@ def open_map(
     if mode == 'localize' or path.exists():
         return _existing(path, given, mode, config)
     model = given or default_weights()
-    place_map = PlaceMap.create(
+    return OpenedMap(create_map(path, model, config), model)
+
+
+def create_map(
+    path: Path | str, model: VprModel | StoredModel, config: MapConfig | None = None
+) -> PlaceMap:
+    """A new, empty map for the descriptors of a network, which travels in it.
+
+    Raises:
+        MapError: the file exists already.
+        OutputError: the folder is missing, read-only or full.
+    """
+    return PlaceMap.create(
         path,
         model.model_hash,
         model.descriptor_dim,
         model.preprocessing,
-        model.data,
+        bytes_of(model),
         config,
         model.name,
     )
-    return OpenedMap(place_map, model)
+
+
+def bytes_of(model: VprModel | StoredModel) -> bytes:
+    """The weights file of a network, as a map stores it."""
+    if isinstance(model, StoredModel):
+        return model.data
+    from ghost_vpr_ros.core.model.weights import model_to_bytes
+
+    return model_to_bytes(model)
 
 
 def _existing(
@@ -82,7 +105,7 @@ def _existing(
                 f'{len(place_map)} keyframes; name a new file, or continue this map with mode '
                 'localize_and_map'
             )
-        model = given or StoredModel.from_bytes(place_map.model_bytes(), str(path))
+        model = given or place_map.model()
     except BaseException:
         place_map.close()
         raise
@@ -101,7 +124,7 @@ def _shared(address: SharedAddress, given: StoredModel | None, mode: str) -> Ope
         expected_dim=None if given is None else given.descriptor_dim,
     )
     try:
-        model = given or StoredModel.from_bytes(place_map.model_bytes(), str(address))
+        model = given or place_map.model()
     except BaseException:
         place_map.close()
         raise

@@ -37,6 +37,7 @@ from ghost_vpr_ros.core.map.schema import (
     read_descriptors,
     read_model,
 )
+from ghost_vpr_ros.core.model.weights_file import StoredModel
 from ghost_vpr_ros.core.probability.calibration import Calibration
 
 _SELECT_SESSIONS = """
@@ -197,6 +198,14 @@ class MapReader:
     def model_bytes(self) -> bytes:
         """The weights file (safetensors) of the model that made the descriptors."""
         return bytes(self._all('SELECT weights FROM model')[0][0])
+
+    def model(self) -> StoredModel:
+        """The network that made the descriptors.
+
+        Raises:
+            WeightsError: what the map holds of it is damaged.
+        """
+        return StoredModel.from_bytes(self.model_bytes(), f'the model in {self.path}')
 
     @property
     def session_names(self) -> list[str]:

@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -128,11 +129,8 @@ def _describe(job: DescribeJob, number: int, should_stop: Callable[[], bool]) ->
     frames = open_source(job.source, where=job.where, topics=topics, images=images).frames
     plan.check_frames(frames)
     model = StoredModel.from_file(job.folder / MODEL_NAME)
-    engine = create_engine(model, _engine_of(job, number))
-    try:
+    with closing(create_engine(model, _engine_of(job, number))) as engine:
         describe_shards(plan, frames, model, engine, should_stop=should_stop)
-    finally:
-        engine.close()
 
 
 def _engine_of(job: DescribeJob, number: int) -> EngineConfig:
