@@ -79,8 +79,9 @@ dist: setup ## wheel and source archive in dist/
 docs: setup ## the documentation as a site in build/site; a broken link fails
 	@$(BIN)/python -m mkdocs build --strict --quiet
 
-reference: setup ## write docs/reference.md: parameters, topics and services, from the code
+reference: setup ## write docs/reference.md and config/vpr.yaml from the code
 	@$(BIN)/python -m ghost_vpr_ros.ros.reference > docs/reference.md
+	@$(BIN)/python -m ghost_vpr_ros.ros.reference yaml > config/vpr.yaml
 
 lint: setup ## style and format, nothing is changed
 	@$(BIN)/ruff check .

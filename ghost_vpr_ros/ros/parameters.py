@@ -252,16 +252,6 @@ def describe(item: Setting) -> ParameterDescriptor:
     return descriptor
 
 
-def default_yaml() -> str:
-    """The text of `config/vpr.yaml`: every parameter with its default and description."""
-    lines = ['# Every parameter with its default; made from the configuration dataclasses.']
-    lines += ['/**:', '  ros__parameters:']
-    for config_type in CONFIG_TYPES:
-        for item in settings_of(config_type):
-            lines += [f'    # {_comment(item)}', f'    {item.name}: {_yaml_value(item.default)}']
-    return '\n'.join(lines) + '\n'
-
-
 def _build(values: dict[str, Any]) -> _Built:
     """All configurations out of one flat mapping."""
     node, engine, recognizer, mapping, storage, export = (
@@ -276,19 +266,6 @@ def _build(values: dict[str, Any]) -> _Built:
         MapConfig.from_dict(storage),
         ExportConfig.from_dict(export),
     )
-
-
-def _comment(item: Setting) -> str:
-    allowed = f'one of {", ".join(map(str, item.choices))}' if item.choices else ''
-    if not allowed and item.low is not None:
-        allowed = item.range_text()
-    return f'{item.help} ({allowed})' if allowed else item.help
-
-
-def _yaml_value(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"'{value}'" if isinstance(value, str) else str(value)
 
 
 def _plain(value: Any) -> Any:

@@ -1,6 +1,7 @@
-"""The page `docs/reference.md`: parameters, topics and services of the node.
+"""The page `docs/reference.md`, and `config/vpr.yaml` with every parameter; from the code.
 
 python -m ghost_vpr_ros.ros.reference > docs/reference.md
+python -m ghost_vpr_ros.ros.reference yaml > config/vpr.yaml
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from ghost_vpr_ros.core.config.settings import Setting, settings_of
 from ghost_vpr_ros.ros.parameters import CONFIG_TYPES
@@ -138,18 +140,40 @@ def reference_page() -> str:
     return '\n'.join(parts)
 
 
+def default_yaml() -> str:
+    """The text of `config/vpr.yaml`: every parameter with its default and description."""
+    lines = ['# Every parameter with its default; made from the configuration dataclasses.']
+    lines += ['/**:', '  ros__parameters:']
+    for config_type in CONFIG_TYPES:
+        for item in settings_of(config_type):
+            allowed = f'{"one of " if item.choices else ""}{_allowed(item)}'
+            comment = f'{item.help} ({allowed})' if allowed else item.help
+            lines += [f'    # {comment}', f'    {item.name}: {_yaml_value(item.default)}']
+    return '\n'.join(lines) + '\n'
+
+
+def _allowed(item: Setting) -> str:
+    """The choices or the range of a parameter; empty where it has neither."""
+    if item.choices:
+        return ', '.join(map(str, item.choices))
+    return '' if item.low is None else item.range_text()
+
+
+def _yaml_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"'{value}'" if isinstance(value, str) else str(value)
+
+
 def _interface(row: Interface) -> tuple[str, ...]:
     return f'`{row.name}`', row.type.replace('/msg/', '/').replace('/srv/', '/'), row.help
 
 
 def _parameter(item: Setting) -> tuple[str, ...]:
-    allowed = ', '.join(map(str, item.choices or ()))
-    if not allowed and item.low is not None:
-        allowed = item.range_text()
     default = ' '.join(map(str, item.default)) if isinstance(item.default, tuple) else item.default
     shown = str(default).lower() if isinstance(default, bool) else str(default)
     name = f'`{item.name}`' + (' *r*' if item.runtime else '')
-    return name, f'`{shown}`' if shown else 'empty', allowed, item.help
+    return name, f'`{shown}`' if shown else 'empty', _allowed(item), item.help
 
 
 def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
@@ -158,4 +182,4 @@ def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 if __name__ == '__main__':
-    sys.stdout.write(reference_page())
+    sys.stdout.write(default_yaml() if 'yaml' in sys.argv else reference_page())

@@ -10,7 +10,8 @@ from rclpy.parameter import Parameter
 
 from ghost_vpr_ros.core.config.settings import settings_of
 from ghost_vpr_ros.core.errors import ConfigError
-from ghost_vpr_ros.ros.parameters import CONFIG_TYPES, NodeParameters, default_yaml
+from ghost_vpr_ros.ros.parameters import CONFIG_TYPES, NodeParameters
+from ghost_vpr_ros.ros.reference import default_yaml
 
 YAML_FILE = Path(__file__).parents[2] / 'config' / 'vpr.yaml'
 ALL_SETTINGS = [item for config_type in CONFIG_TYPES for item in settings_of(config_type)]
