@@ -65,9 +65,11 @@ def stored_model(name: Path | str, settings: Mapping[str, Any] | None = None) ->
     """
     settings = dict(settings or {})
     if str(name).startswith(TORCHVISION):
-        from ghost_vpr_ros.core.engine.torchvision_graph import torchvision_model
+        from ghost_vpr_ros.core.engine.torchvision_graph import torchvision_graph
 
-        return torchvision_model(str(name).removeprefix(TORCHVISION), settings)
+        network = str(name).removeprefix(TORCHVISION)
+        graph, preprocessing, provenance = torchvision_graph(network, settings)
+        return graph_model(graph, preprocessing, str(name), provenance)
     if Path(name).suffix.lower() == '.onnx':
         return _onnx_model(Path(name), settings)
     if settings:

@@ -15,9 +15,7 @@ from torch import Tensor, nn
 
 from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.engine.graph_export import export_layers
-from ghost_vpr_ros.core.engine.networks_of_others import TORCHVISION, graph_model
 from ghost_vpr_ros.core.errors import WeightsError
-from ghost_vpr_ros.core.model.weights_file import StoredModel
 from ghost_vpr_ros.core.preprocessing import scale_and_offset
 
 _HEADS = ('fc', 'classifier', 'heads', 'head')
@@ -44,8 +42,12 @@ class _Describer(nn.Module):
         return nn.functional.normalize(features, dim=1)
 
 
-def torchvision_model(name: str, settings: dict[str, Any]) -> StoredModel:
+def torchvision_graph(
+    name: str, settings: dict[str, Any]
+) -> tuple[bytes, PreprocessingConfig, str]:
     """The features that torchvision's network of that name has before its classifier.
+
+    As a graph, with the input that it takes and where its weights come from.
 
     Args:
         name: as `torchvision.models.list_models()` has it, such as `resnet50`.
@@ -64,7 +66,7 @@ def torchvision_model(name: str, settings: dict[str, Any]) -> StoredModel:
     )
     graph = export_layers(_Describer(network, preprocessing), preprocessing, ['descriptor'])
     provenance = f'torchvision {name}, {weights}, features before the classifier'
-    return graph_model(graph, preprocessing, TORCHVISION + name, provenance)
+    return graph, preprocessing, provenance
 
 
 def _network(name: str) -> tuple[nn.Module, Any]:
@@ -72,14 +74,14 @@ def _network(name: str) -> tuple[nn.Module, Any]:
         from torchvision import models
     except ImportError as error:
         raise WeightsError(
-            f'{TORCHVISION}{name}: expected the package torchvision, found none; pip install '
+            f'torchvision:{name}: expected the package torchvision, found none; pip install '
             'torchvision'
         ) from error
     known = models.list_models(module=models)
     if name not in known:
         some = ', '.join(difflib.get_close_matches(name, known, 3) or known[:6])
         raise WeightsError(
-            f'{TORCHVISION}{name}: expected a network of torchvision ({some}, ...), found none of '
+            f'torchvision:{name}: expected a network of torchvision ({some}, ...), found none of '
             'that name; see torchvision.models.list_models()'
         )
     weights = models.get_model_weights(name).DEFAULT
@@ -100,7 +102,7 @@ def _file_of(name: str, url: str) -> Path:
     file = Path(torch.hub.get_dir()) / 'checkpoints' / url.rpartition('/')[2]
     if not file.is_file():
         raise WeightsError(
-            f'{TORCHVISION}{name}: expected its weights in {file}, found none, and nothing is '
+            f'torchvision:{name}: expected its weights in {file}, found none, and nothing is '
             f'downloaded at run time; fetch {url} to that place'
         )
     return file
@@ -110,7 +112,7 @@ def _without_head(network: nn.Module, name: str) -> nn.Module:
     head = next((head for head in _HEADS if hasattr(network, head)), None)
     if head is None:
         raise WeightsError(
-            f'{TORCHVISION}{name}: expected a classifier to leave out ({", ".join(_HEADS)}), '
+            f'torchvision:{name}: expected a classifier to leave out ({", ".join(_HEADS)}), '
             'found none; export the network as ONNX instead'
         )
     setattr(network, head, nn.Identity())
