@@ -106,11 +106,16 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) 
     Raises:
         OutputError: as `write_file`.
     """
+    write_file(path, csv_text(header, rows))
+
+
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A table as the text of a CSV file."""
     text = io.StringIO(newline='')
     writer = csv.writer(text, lineterminator='\n')
     writer.writerow(header)
     writer.writerows(rows)
-    write_file(path, text.getvalue())
+    return text.getvalue()
 
 
 def _refused(path: Path, error: OSError, kind: str) -> OutputError:

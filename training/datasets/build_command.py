@@ -73,8 +73,8 @@ def write(
     sets: Mapping[str, PlaceSet], out: Path, build: BuildConfig, origin: Mapping[str, Any]
 ) -> BuildSummary:
     """Build with a progress bar, which shows on a terminal only."""
-    total, is_hidden = sum(map(len, sets.values())), not sys.stderr.isatty()
-    with tqdm(total=total, desc='build', unit='image', file=sys.stderr, disable=is_hidden) as bar:
+    total = sum(map(len, sets.values()))
+    with tqdm(total=total, desc='build', unit='image', disable=None) as bar:
         return build_sets(sets, out, build, origin, bar.update)
 
 

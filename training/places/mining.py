@@ -13,7 +13,6 @@ the network, forward or backward.
 
 from __future__ import annotations
 
-import sys
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -339,7 +338,7 @@ class Miner:
         self._cache.start_refresh(model_hash or uuid.uuid4().hex)
         rows = self._cache.missing(rows)
         starts = range(0, len(rows), _IMAGES_PER_CALL)
-        for start in tqdm(starts, 'cache', leave=False, disable=not sys.stderr.isatty()):
+        for start in tqdm(starts, 'cache', leave=False, disable=None):
             part = rows[start : start + _IMAGES_PER_CALL]
             self._cache.fill(part, self._described(part, describe))
         return self._cache.read

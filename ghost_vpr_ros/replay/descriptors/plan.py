@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
 import json
@@ -18,7 +17,7 @@ from ghost_vpr_ros.core.errors import OutputError, SourceError
 from ghost_vpr_ros.core.model.description import DescribedModel
 from ghost_vpr_ros.core.whole_file import unsealed
 from ghost_vpr_ros.replay.config import DescribeConfig
-from ghost_vpr_ros.replay.output_files import write_file, write_json
+from ghost_vpr_ros.replay.output_files import csv_text, write_file, write_json
 
 PLAN_NAME = 'descriptors.json'
 FRAMES_NAME = 'frames.csv'
@@ -191,11 +190,7 @@ def make_plan(
 
 def frames_table(frames: Sequence[Frame]) -> str:
     """The content of `frames.csv`: name and stamp of each row."""
-    text = io.StringIO(newline='')
-    writer = csv.writer(text, lineterminator='\n')
-    writer.writerow(('name', 'stamp_ns'))
-    writer.writerows((frame.name, frame.stamp_ns) for frame in frames)
-    return text.getvalue()
+    return csv_text(('name', 'stamp_ns'), ((frame.name, frame.stamp_ns) for frame in frames))
 
 
 def check_table(plan: DescriptorPlan, text: str) -> None:

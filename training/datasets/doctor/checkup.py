@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from typing import Any
@@ -16,7 +14,6 @@ from ghost_vpr_ros.core.errors import GhostVprError
 from ghost_vpr_ros.replay.config import EvaluationConfig
 from training.datasets.data_config import DataConfig
 from training.datasets.doctor.file_checks import (
-    Progress,
     check_duplicates,
     check_listed,
     check_missing,
@@ -176,22 +173,15 @@ def _check_images(patients: Sequence[Patient], checkup: CheckupConfig) -> list[F
     findings: list[Finding] = []
     if checkup.duplicates:
         files = [file for places in seen for file in places.files]
-        with _progress(None, 'compare') as progress:
-            hashes = hashes_of(files, progress)
+        with tqdm(desc='compare', unit='image', disable=None) as bar:
+            hashes = hashes_of(files, bar.update)
         for places in seen:
             findings += check_duplicates(places, hashes)
         for first, second in combinations(seen, 2):
             findings += check_shared_images(first, second, hashes)
     if checkup.decode:
-        with _progress(sum(map(len, seen)), 'decode') as progress:
+        total = sum(map(len, seen))
+        with tqdm(total=total, desc='decode', unit='image', disable=None) as bar:
             for places in seen:
-                findings += check_readable(places, progress)
+                findings += check_readable(places, bar.update)
     return findings
-
-
-@contextmanager
-def _progress(total: int | None, what: str) -> Iterator[Progress]:
-    """The function that counts images; the bar shows on a terminal only."""
-    is_hidden = not sys.stderr.isatty()
-    with tqdm(total=total, desc=what, unit='image', file=sys.stderr, disable=is_hidden) as bar:
-        yield bar.update
