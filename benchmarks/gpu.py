@@ -49,7 +49,7 @@ class Device:
     """Where everything runs, with clocks that wait for it."""
 
     def __init__(self, name: str, seconds: float) -> None:
-        """Measure on this device, each figure for so many seconds.
+        """Measure on this device, each figure for the given number of seconds.
 
         Args:
             name: cuda, cuda:N or cpu.

@@ -64,7 +64,7 @@ class Grown:
 
     @classmethod
     def of(cls, chosen: argparse.Namespace, size: int) -> Grown:
-        """A map of so many rows, grown from the real images."""
+        """A map of the given number of rows, grown from the real images."""
         grower = Grower(real_images(chosen.descriptors, chosen.data, _say))
         rows = grower.grown(size)
         asked = Asked.of(rows, grower.asked(rows, chosen.queries))

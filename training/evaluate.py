@@ -92,7 +92,7 @@ class Descriptors:
         Args:
             frames: N frames.
             root: tells frames of the same name apart.
-            size: how they become the network's input; None: as the network says.
+            size: how they become the network's input; None: the network's own size.
 
         Raises:
             ImageError: an image cannot be read; the message names it.
@@ -167,7 +167,7 @@ def engine_of_any_size(
     """PyTorch where inputs are not of the network's one size: graphs know no other.
 
     Raises:
-        ConfigError: another engine is asked for.
+        ConfigError: another engine is requested.
     """
     own = model.preprocessing
     changed = [each for each in sizes if each.applied(own).size_text != own.size_text]

@@ -51,7 +51,7 @@ def evaluate_retrieval(
         benchmark: to measure.
         dims: sizes of prefixes of the descriptor, re-normalised; empty: the whole descriptor.
         config: what runs the network.
-        size: how images become the network's input; None: as the network says.
+        size: how images become the network's input; None: the network's own size.
 
     Raises:
         ImageError: an image cannot be read.

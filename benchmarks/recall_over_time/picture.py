@@ -154,7 +154,7 @@ def _explain(axes: Axes) -> None:
 
 
 def name_of(point: Point) -> str:
-    """What stands beside a point; empty where its shape says enough."""
+    """The label of a point; empty where its shape is enough."""
     if point.short_dim:
         return f'{point.short_dim}-D'
     if point.engine in _MARKERS and (point.engine, point.precision) != ('openvino', 'float32'):

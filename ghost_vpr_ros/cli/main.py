@@ -49,7 +49,7 @@ EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 _EXIT_BY_SIGNAL = 128
 _PATH_ERRORS = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ESTALE)
-"""Of a path that cannot even be looked at, whatever it was to be."""
+"""Errors of a path that can be neither opened nor created."""
 
 _PATH_STEP = 'check the path and the permissions of its folders'
 _SHOWN_CHARACTERS = 120
@@ -94,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args, strange = parser.parse_known_args(argv)
     if strange:
         parser.error(f'unrecognized arguments: {" ".join(strange)}{_hint(parser, args, strange)}')
-    # What OpenCV and FFmpeg log of a damaged image or video is said in the error.
+    # The error itself reports what OpenCV and FFmpeg would log of a damaged image or video.
     os.environ.setdefault('OPENCV_LOG_LEVEL', 'SILENT')
     os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
     _print_any_name()

@@ -1,4 +1,4 @@
-"""WGS84 to local metres and back, through PROJ; headings to quaternions.
+"""WGS84 to local metres and back, through PROJ.
 
 Local metres are east-north-up (ENU, REP-103) on the plane that touches the ellipsoid at the
 origin. That plane is exact everywhere (poles and antimeridian included); only `up` stops meaning
@@ -22,7 +22,7 @@ _LAST_UTM_ZONE = 60
 _STATUS_NO_FIX = -1
 _COVARIANCE_UNKNOWN = 0
 MOST_ERROR_M = 100.0
-"""A position that is less certain by its own account comes from a radio cell, or is no fix."""
+"""A position with a larger stated error comes from a radio cell, or is no fix."""
 
 WHY_NO_FIX = f'no fix yet, 0, 0, or a stated error of more than {MOST_ERROR_M:.0f} m'
 """Why `position_of_fix` finds none."""

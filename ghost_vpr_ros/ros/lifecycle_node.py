@@ -42,7 +42,7 @@ except ImportError:  # Humble
     from rclpy.qos_event import QoSMessageLostInfo, SubscriptionEventCallbacks
 
 _GROWTH_PERIOD_S = 1.0
-"""How often is looked whether there are new keyframes to publish."""
+"""Interval of the check for new keyframes to publish."""
 
 NODE_NAME = 'place_recognition'
 """Name of the node, and of its topics' namespace."""

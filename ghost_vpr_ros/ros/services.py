@@ -94,7 +94,7 @@ class RecognitionServices:
 
         def finish(answers: list[Hypothesis]) -> None:
             future.set_result(answers)
-            # The executor looks at its coroutines only after it was woken.
+            # The executor checks its coroutines only when it is woken.
             self._awakening.trigger()
 
         fresh = recognition.fresh_answers

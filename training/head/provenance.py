@@ -9,7 +9,7 @@ _PARTS = {
     'whitening': r'; whitening to .*?(?=; |$)',
     'projection': r'; projection trained on .*?(?=; |$)',
 }
-"""Part of a network -> what a provenance says of it."""
+"""Part of a network -> what a provenance states about it."""
 
 
 def without(provenance: str, *parts: str) -> str:

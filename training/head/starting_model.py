@@ -232,7 +232,7 @@ def _same(model: VprModel, given: VprModel, names: Sequence[str]) -> bool:
 def _first_images(
     experiment: Experiment, database: Sequence[Frame]
 ) -> tuple[Iterator[NDArray[np.uint8]], Iterator[NDArray[np.number]] | None]:
-    """What a pooling starts from: images, and their label maps where it looks at them, too."""
+    """What a pooling starts from: images, and their label maps where it uses them, too."""
     if not experiment.model.pooling.endswith(SEMANTIC):
         return _images(_spread(database)), None
     config = experiment.section(SemanticsConfig)

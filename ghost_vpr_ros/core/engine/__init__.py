@@ -105,7 +105,7 @@ def _of_any_size(model: VprModel | StoredModel, config: EngineConfig) -> str:
     """PyTorch: graphs are made for one size of input.
 
     Raises:
-        DeviceError: another engine is asked for, or there is nothing but a graph.
+        DeviceError: another engine is requested, or there is nothing but a graph.
     """
     is_graph = isinstance(model, StoredModel) and bool(model.graph)
     if is_graph or config.engine not in ('auto', 'torch'):

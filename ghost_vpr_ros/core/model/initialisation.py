@@ -131,7 +131,7 @@ def initialise_pooling(
 
 
 def needs_local_features(model: VprModel) -> bool:
-    """Whether `initialise_pooling` looks at the inputs: for the pooling, or for a reduction."""
+    """Whether `initialise_pooling` needs the inputs: for the pooling, or for a reduction."""
     reduces = isinstance(model.reduction, Reduction)
     return model.pooling.needs_features or (reduces and not model.reduction.initialised)
 

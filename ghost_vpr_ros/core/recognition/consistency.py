@@ -26,7 +26,7 @@ from ghost_vpr_ros.core.recognition.odometry import Reading
 from ghost_vpr_ros.core.sampling import evenly_spaced
 
 _MOST_TRUSTED = 50
-"""Accepted answers that are remembered; so many that contradict them all are believed instead."""
+"""Accepted answers that are remembered; as many that contradict them all are believed instead."""
 
 _LEAST_TRUSTED = 5
 """Fewer may be wrong together."""

@@ -31,7 +31,7 @@ _KIND = 'IndexFlatIP'
 
 
 def is_searched_exactly(index: str, count: int) -> bool:
-    """Whether a map of so many keyframes is searched exactly by an index of `INDEXES`."""
+    """Whether a map of this many keyframes is searched exactly by an index of `INDEXES`."""
     by_size = index == 'auto' and count <= EXACT_UP_TO
     return index == 'exact' or by_size or count < _LEAST_APPROXIMATE
 

@@ -239,7 +239,7 @@ def _code_error(part: faiss.Index) -> float:
 
 
 def shortlist_length(rows: int, count: int) -> int:
-    """How many rows of a part of so many, best by the short codes, are compared by the long ones.
+    """How many rows of a part, best by the short codes, are compared by the long ones.
 
     Args:
         rows: of the part.

@@ -213,7 +213,7 @@ def _values(cells: list[str], header: list[str], path: Path, line: int) -> dict[
 
 
 def _read_text(path: Path) -> tuple[str, str]:
-    """The text, and its encoding. Where no mark says another one, UTF-8, or else Windows-1252.
+    """The text, and its encoding: by its mark, else UTF-8, or else Windows-1252.
 
     The latter reads any bytes: names of images have to be there, and numbers are the same.
     """

@@ -24,7 +24,7 @@ def least_typical(features: Tensor, centres: Tensor, least: int) -> Tensor:
     Args:
         features: (N, C), unit norm.
         centres: (K, C) k-means centres of them.
-        least: at least so many, where there are as many.
+        least: minimum number, where there are as many.
     """
     distance = torch.cdist(features, centres).amin(dim=1)
     count = max(round(ATYPICAL_SHARE * len(features)), least)
