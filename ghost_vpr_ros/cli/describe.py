@@ -8,7 +8,7 @@ makes a map of the result.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +29,7 @@ from ghost_vpr_ros.replay.config import DescribeConfig
 from ghost_vpr_ros.replay.output_files import make_output_folder
 
 if TYPE_CHECKING:
+    from ghost_vpr_ros.core.datatypes import Progress
     from ghost_vpr_ros.core.model.weights_file import StoredModel
     from ghost_vpr_ros.replay.descriptors.plan import DescriptorPlan
     from ghost_vpr_ros.replay.sources.image_sources import ImageSource
@@ -113,7 +114,7 @@ def _describe_here(
     plan: DescriptorPlan,
     source: ImageSource,
     model: StoredModel,
-    progress: Callable[[int], object],
+    progress: Progress,
 ) -> None:
     from ghost_vpr_ros.core.engine import create_engine
     from ghost_vpr_ros.replay.descriptors.shard_work import describe_shards
@@ -127,7 +128,7 @@ def _describe_in_processes(
     workers: int,
     where: Mapping[str, str],
     topics: BagTopics,
-    progress: Callable[[int], object],
+    progress: Progress,
 ) -> None:
     from ghost_vpr_ros.replay.descriptors.shard_processes import DescribeJob, describe_in_processes
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ghost_vpr_ros.cli.options import add_settings, config_from, given_settings, option_name
 from ghost_vpr_ros.cli.progress import progress_bar, say
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ghost_vpr_ros.core.datatypes import Frame
+    from ghost_vpr_ros.core.datatypes import Frame, Progress
     from ghost_vpr_ros.core.model.rootsift_vlad import RootSiftVlad
     from ghost_vpr_ros.core.model.vpr_model import VprModel
     from ghost_vpr_ros.core.model.weights_file import StoredModel
@@ -171,7 +171,7 @@ def _untrained(args: argparse.Namespace, frames: Sequence[Frame], what: str) -> 
     return model
 
 
-def _counted(frame: Frame, progress: Callable[[int], Any]) -> NDArray[np.uint8]:
+def _counted(frame: Frame, progress: Progress) -> NDArray[np.uint8]:
     image = frame.load()
     progress(1)
     return image

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ghost_vpr_ros.core.datatypes import Progress
     from ghost_vpr_ros.core.map.reader import MapReader
 
 
 @contextmanager
-def progress_bar(total: int, what: str) -> Iterator[Callable[[int], Any]]:
+def progress_bar(total: int, what: str) -> Iterator[Progress]:
     """Yield the function that counts images; the bar shows on a terminal only."""
     from tqdm import tqdm
 

@@ -20,6 +20,9 @@ UNKNOWN_STAMP_NS = -1
 QUATERNION_TOLERANCE = 1e-3
 """How far the length of a quaternion may be from 1."""
 
+Progress = Callable[[int], object]
+"""Called with the number of items that were finished since the last call."""
+
 
 @dataclass(frozen=True)
 class GeoPoint:

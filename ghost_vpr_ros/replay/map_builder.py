@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.config.map import MapConfig
 from ghost_vpr_ros.core.config.verification import VerificationConfig
-from ghost_vpr_ros.core.datatypes import Frame, ScalableLoad
+from ghost_vpr_ros.core.datatypes import Frame, Progress, ScalableLoad
 from ghost_vpr_ros.core.engine import Engine
 from ghost_vpr_ros.core.errors import MapError, SourceError
 from ghost_vpr_ros.core.map.cells import StoredCells
@@ -142,7 +142,7 @@ def add_frames(
     config: MapConfig,
     *,
     stored: StoredDescriptors | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress | None = None,
 ) -> BuildResult:
     """Add every frame that the session lacks; a killed run is continued by calling this again.
 

@@ -13,7 +13,6 @@ Deviation: the ranking loss over hard negatives is replaced by its smooth form o
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ghost_vpr_ros.core.config.settings import Config, setting
+from ghost_vpr_ros.core.datatypes import Progress
 from ghost_vpr_ros.core.errors import WeightsError
 from ghost_vpr_ros.core.model.whitening import Whitening
 from training.datasets.positives import WeakLabels
@@ -57,7 +57,7 @@ def train_projection(
     labels: WeakLabels,
     config: ProjectionConfig,
     seed: int = 0,
-    progress: Callable[[int], object] | None = None,
+    progress: Progress | None = None,
 ) -> Whitening:
     """A copy of the whitening whose projection is trained to separate the places.
 

@@ -12,7 +12,7 @@ everywhere.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.config.model import PreprocessingConfig
-from ghost_vpr_ros.core.datatypes import Frame
+from ghost_vpr_ros.core.datatypes import Frame, Progress
 from ghost_vpr_ros.core.errors import DeviceError
 from ghost_vpr_ros.core.preprocessing import least_side_px, pixel_batch
 
@@ -33,7 +33,7 @@ def quantised_graph(
     frames: Sequence[Frame],
     preprocessing: PreprocessingConfig,
     *,
-    progress: Callable[[int], object] | None = None,
+    progress: Progress | None = None,
 ) -> bytes:
     """The int8 graph of a float32 graph.
 
@@ -73,7 +73,7 @@ class _Images:
         self,
         frames: Sequence[Frame],
         preprocessing: PreprocessingConfig,
-        progress: Callable[[int], object] | None,
+        progress: Progress | None,
     ) -> None:
         self._inputs = self._each(frames, preprocessing, progress)
 
@@ -85,7 +85,7 @@ class _Images:
     def _each(
         frames: Sequence[Frame],
         preprocessing: PreprocessingConfig,
-        progress: Callable[[int], object] | None,
+        progress: Progress | None,
     ) -> Iterator[dict[str, NDArray[np.uint8]]]:
         side_px = least_side_px(preprocessing)
         for frame in frames:

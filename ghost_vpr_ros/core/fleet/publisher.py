@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.datatypes import Keyframe
+from ghost_vpr_ros.core.datatypes import Keyframe, Progress
 from ghost_vpr_ros.core.errors import MapError
 from ghost_vpr_ros.core.fleet.records import DESCRIPTOR, ID, row_of
 from ghost_vpr_ros.core.fleet.sources import (
@@ -63,7 +63,7 @@ class Publisher:
         *,
         same_frame: bool = False,
         with_views: bool = True,
-        progress: Callable[[int], object] = lambda _: None,
+        progress: Progress = lambda _: None,
     ) -> None:
         self._map = place_map
         self._store = store

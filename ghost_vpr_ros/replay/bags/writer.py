@@ -33,7 +33,7 @@ from rosbags.interfaces import (
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from ghost_vpr_ros.core.camera import CameraIntrinsics
-from ghost_vpr_ros.core.datatypes import GeoPoint, Pose
+from ghost_vpr_ros.core.datatypes import GeoPoint, Pose, Progress
 from ghost_vpr_ros.core.errors import BagError, OutputError
 from ghost_vpr_ros.core.image import encode_jpeg
 from ghost_vpr_ros.replay.bags import messages as build
@@ -93,7 +93,7 @@ def write_bag(
     camera: CameraIntrinsics | None = None,
     base_T_camera: Pose = _IDENTITY,
     info: Mapping[str, str] | None = None,
-    progress: Callable[[int], object] | None = None,
+    progress: Progress | None = None,
 ) -> int:
     """Write a bag folder; the number of images in it.
 

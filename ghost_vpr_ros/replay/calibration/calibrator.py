@@ -10,12 +10,13 @@ left beside a hidden place still shows the same street.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ghost_vpr_ros.core.datatypes import Progress
 from ghost_vpr_ros.core.errors import CalibrationError, SourceError
 from ghost_vpr_ros.core.probability.calibration import Calibration
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
@@ -38,8 +39,6 @@ PASSES = 4
 _SAME_IMAGE = 0.9999
 _RIGHT_PERCENTILE = 10.0
 
-Progress = Callable[[int], object]
-"""Called with the number of frames done since the last call."""
 
 SearchedDrive = tuple[Drive, PlaceRecognizer]
 """A drive and the recogniser of the map in which it is searched."""

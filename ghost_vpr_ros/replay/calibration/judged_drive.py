@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.datatypes import Candidate, Frame, Pose
+from ghost_vpr_ros.core.datatypes import Candidate, Frame, Pose, Progress
 from ghost_vpr_ros.core.errors import ImageError, SourceError
 from ghost_vpr_ros.core.map.reader import MapReader
 from ghost_vpr_ros.core.recognition.odometry import StampedMemory
@@ -149,7 +149,7 @@ def query_drive(
     recognizer: PlaceRecognizer,
     *,
     is_hidden: bool = False,
-    progress: Callable[[int], object] | None = None,
+    progress: Progress | None = None,
 ) -> list[JudgedAnswer]:
     """The answers to a drive, in its order; an unusable image has an answer without candidate.
 
@@ -174,7 +174,7 @@ def query_elsewhere(
     elsewhere: Elsewhere,
     recognizer: PlaceRecognizer,
     *,
-    progress: Callable[[int], object] | None = None,
+    progress: Progress | None = None,
 ) -> list[JudgedAnswer]:
     """The answers to a drive through places that the map lacks: none of them is right."""
     answers = []

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.config.model import PreprocessingConfig
-from ghost_vpr_ros.core.datatypes import Frame
+from ghost_vpr_ros.core.datatypes import Frame, Progress
 from ghost_vpr_ros.core.engine import Engine
 from ghost_vpr_ros.core.model.description import DescribedModel
 from ghost_vpr_ros.core.preprocessing import least_side_px, pixel_batch
@@ -23,7 +23,7 @@ def extract_descriptors(
     engine: Engine,
     *,
     preprocessing: PreprocessingConfig | None = None,
-    progress: Callable[[int], object] | None = None,
+    progress: Progress | None = None,
 ) -> NDArray[np.float32]:
     """Descriptors (N, D) float32, unit norm, of N frames.
 

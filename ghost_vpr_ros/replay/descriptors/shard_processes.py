@@ -16,6 +16,7 @@ from typing import Any
 from ghost_vpr_ros.core import errors
 from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.config.image import ImageConfig
+from ghost_vpr_ros.core.datatypes import Progress
 from ghost_vpr_ros.core.engine import create_engine
 from ghost_vpr_ros.core.errors import DeviceError, GhostVprError
 from ghost_vpr_ros.core.model.weights_file import StoredModel
@@ -52,7 +53,7 @@ class DescribeJob:
     num_workers: int
 
 
-def describe_in_processes(job: DescribeJob, progress: Callable[[int], object]) -> None:
+def describe_in_processes(job: DescribeJob, progress: Progress) -> None:
     """Describe all shards of the plan; returns when all are finished.
 
     Args:
@@ -83,7 +84,7 @@ def describe_in_processes(job: DescribeJob, progress: Callable[[int], object]) -
         _end(processes)
 
 
-def _tell(count: int, progress: Callable[[int], object]) -> int:
+def _tell(count: int, progress: Progress) -> int:
     if count:
         progress(count)
     return count

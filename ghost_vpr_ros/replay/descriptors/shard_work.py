@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from ghost_vpr_ros.core.datatypes import Frame
+from ghost_vpr_ros.core.datatypes import Frame, Progress
 from ghost_vpr_ros.core.engine import Engine
 from ghost_vpr_ros.core.errors import ImageError, OutputError
 from ghost_vpr_ros.core.model.description import DescribedModel
@@ -52,7 +52,7 @@ def describe_shards(
     model: DescribedModel,
     engine: Engine,
     *,
-    progress: Callable[[int], object] | None = None,
+    progress: Progress | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> None:
     """Take free shards until all are finished, by this process or by others.
@@ -89,7 +89,7 @@ def _describe_if_free(
     frames: Sequence[Frame],
     model: DescribedModel,
     engine: Engine,
-    progress: Callable[[int], object] | None,
+    progress: Progress | None,
 ) -> bool:
     rows = plan.shard(number)
     try:

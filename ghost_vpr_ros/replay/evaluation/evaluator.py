@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.datatypes import Frame
+from ghost_vpr_ros.core.datatypes import Frame, Progress
 from ghost_vpr_ros.core.engine import Engine
 from ghost_vpr_ros.core.model.description import DescribedModel
 from ghost_vpr_ros.core.preprocessing import least_side_px, pixel_batch
@@ -29,9 +29,6 @@ from ghost_vpr_ros.replay.evaluation.pairs import NO_ROW
 
 if TYPE_CHECKING:
     from ghost_vpr_ros.replay.evaluation.reranking import PatchReranker
-
-Progress = Callable[[int], object]
-"""Called with the number of frames done since the last call."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ same answers in every run.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.datatypes import Frame, Hypothesis, Keyframe, Pose, Reason, State
+from ghost_vpr_ros.core.datatypes import Frame, Hypothesis, Keyframe, Pose, Progress, Reason, State
 from ghost_vpr_ros.core.errors import ImageError
 from ghost_vpr_ros.core.map.reader import MapReader
 from ghost_vpr_ros.core.recognition.odometry import StampedMemory
@@ -65,7 +65,7 @@ def replay(
     recognizer: Recognizer,
     odometry: StampedMemory[Pose] | None = None,
     *,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress | None = None,
 ) -> list[Answer]:
     """The answers to all frames, in their order, with the odometry where there is one."""
     known, answers = odometry or StampedMemory(), []

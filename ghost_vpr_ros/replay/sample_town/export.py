@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ghost_vpr_ros.core.camera import CameraIntrinsics
-from ghost_vpr_ros.core.datatypes import Pose
+from ghost_vpr_ros.core.datatypes import Pose, Progress
 from ghost_vpr_ros.core.errors import OutputError
 from ghost_vpr_ros.core.image import encode_jpeg, read_image
 from ghost_vpr_ros.core.poses import pose_of
@@ -38,7 +38,6 @@ from ghost_vpr_ros.replay.sample_town.drive import Drive, SampleTown
 STORAGES = ('mcap', 'sqlite3')
 SUMMARY_NAME = 'town.json'
 DRIVE_NAME = 'drive.json'
-Progress = Callable[[int], object]
 
 
 def make_town(

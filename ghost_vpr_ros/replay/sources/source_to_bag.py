@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Frame
+from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Frame, Progress
 from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.replay.bags.writer import BagFrame, write_bag
 from ghost_vpr_ros.replay.config import BagConfig
@@ -20,7 +20,7 @@ def source_to_bag(
     path: str | Path,
     config: BagConfig | None = None,
     *,
-    progress: Callable[[int], object] | None = None,
+    progress: Progress | None = None,
 ) -> int:
     """Write a source as a bag, in order of its stamps; the number of images.
 

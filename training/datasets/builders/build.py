@@ -7,12 +7,13 @@ bytes are kept. Files written with other settings are refused, and nothing is ov
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ghost_vpr_ros.core.config.settings import Config, setting
+from ghost_vpr_ros.core.datatypes import Progress
 from ghost_vpr_ros.core.errors import ConfigError, OutputError
 from ghost_vpr_ros.core.image import encode_jpeg
 from ghost_vpr_ros.replay.output_files import (
@@ -35,7 +36,6 @@ from training.datasets.builders.placement import MODES, place_bytes, place_file
 from training.datasets.place_set import PlaceSet
 
 SETTINGS_NAME = 'build.json'
-Progress = Callable[[int], object]
 
 
 @dataclass(frozen=True)

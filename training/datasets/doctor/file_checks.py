@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
-from ghost_vpr_ros.core.datatypes import Frame
+from ghost_vpr_ros.core.datatypes import Frame, Progress
 from ghost_vpr_ros.core.errors import GhostVprError
 from ghost_vpr_ros.replay.sources.table import read_table
 from training.datasets.doctor.findings import Finding, note, problem, some_of
 from training.datasets.place_set import NO_PLACE, PlaceSet
-
-Progress = Callable[[int], object]
 
 _THREADS = 4
 _BLOCK_BYTES = 1 << 20
