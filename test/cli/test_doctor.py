@@ -50,7 +50,7 @@ def test_the_json_form_names_every_part_once(program, monkeypatch):
 
 def test_a_library_that_ends_its_process_is_broken_and_the_rest_is_told(program, monkeypatch):
     monkeypatch.setattr(doctor, '_IN_OTHER_PROCESSES', (('torch',),))
-    monkeypatch.setattr(doctor, '_asked', lambda script: (False, 'exit status -6'))
+    monkeypatch.setattr(doctor, '_run_script', lambda script: (False, 'exit status -6'))
     parts = {name: doctor.PROBES[name] for name in ('python', 'torch')}
     monkeypatch.setattr(doctor, 'PROBES', parts)
     findings = json.loads(program('doctor', '--json').out)
