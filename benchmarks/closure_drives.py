@@ -25,7 +25,7 @@ from ghost_vpr_ros.core.engine import create_engine
 from ghost_vpr_ros.core.map.place_map import PlaceMap
 from ghost_vpr_ros.core.map.reader import MapReader
 from ghost_vpr_ros.core.model.default_weights import load_default_model
-from ghost_vpr_ros.core.model.weights import model_to_bytes
+from ghost_vpr_ros.core.opened_map import create_map
 from ghost_vpr_ros.core.recognition.odometry import StampedMemory
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
 from ghost_vpr_ros.core.verification.geometric import GeometricVerifier, VerifiedCandidate
@@ -258,9 +258,7 @@ class Workshop:
         path = self.work / 'maps' / f'{asked.map_name}_{model.model_hash[:12]}.map'
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
-            size, preprocessing = model.descriptor_dim, model.preprocessing
-            data = model_to_bytes(model)
-            PlaceMap.create(path, model.model_hash, size, preprocessing, data).close()
+            create_map(path, model).close()
         with PlaceMap.open(path, writable=True) as place_map:
             if len(place_map) < len(asked.mapped):
                 add_frames(place_map, 'map', asked.mapped, model, engine, MapConfig())
