@@ -36,6 +36,14 @@ HARD_CACHE_QUERY = 'hard+cache+query'
 
 SCHEMES = (HARD_NOCACHE, HARD_CACHE, HARD_CACHE_QUERY)
 
+_ITERATIONS = 20
+
+Describe = Callable[[NDArray[np.int64]], NDArray[np.float32]]
+"""Runs the network: (n,) int64 image rows to (n, D) float32 descriptors."""
+
+_IMAGES_PER_CALL = 1024
+"""Bounds the descriptors in memory while the cache is filled (61,440-D: 250 MB)."""
+
 
 @dataclass
 class PassCounter:
@@ -67,9 +75,6 @@ class PassCounter:
     def to_dict(self) -> dict[str, int]:
         """Plain values, as `PassCounter(**values)` takes them."""
         return asdict(self)
-
-
-_ITERATIONS = 20
 
 
 @dataclass(frozen=True)
@@ -135,12 +140,6 @@ def _clusters(points_m: NDArray[np.float64], clusters: int, seed: int) -> NDArra
     member: NDArray[np.int64] = kmeans.index.search(centred, 1)[1][:, 0]
     return member
 
-
-Describe = Callable[[NDArray[np.int64]], NDArray[np.float32]]
-"""Runs the network: (n,) int64 image rows to (n, D) float32 descriptors."""
-
-_IMAGES_PER_CALL = 1024
-"""Bounds the descriptors in memory while the cache is filled (61,440-D: 250 MB)."""
 
 _ORDER, _OWN_POOL, _SHARED_POOL = range(3)
 """Streams of random numbers of an epoch."""

@@ -63,6 +63,23 @@ _SECTIONS = {
 
 _USES_PLACES = ('initialise', 'train', 'whiten', 'rootsift')
 
+WEIGHTS_NAME = 'weights.safetensors'
+
+RESULT_NAME = 'recall.json'
+
+DONE_NAME = 'done.json'
+
+MAPS_NAME = 'maps'
+
+_RUN_FOLDERS = ('pretrain', 'distill', 'train', 'refine')
+"""Stages that write a folder and can be resumed; the others write one file."""
+
+_KEEPS_TRUNK = ('initialise', 'train', 'whiten')
+"""Stages that can look the maps of a frozen trunk up, besides the evaluation."""
+
+_OF_BASELINE = {'path', 'split', 'where', 'queries_where', 'database_where'}
+"""Settings of data that the baseline can have; who is query does not matter to it."""
+
 
 def digest_of(values: object) -> str:
     """16 hexadecimal digits of plain values."""
@@ -147,21 +164,6 @@ def _files_below(path: Path) -> Sequence[Path]:
     return sorted(found)
 
 
-WEIGHTS_NAME = 'weights.safetensors'
-
-RESULT_NAME = 'recall.json'
-
-DONE_NAME = 'done.json'
-
-MAPS_NAME = 'maps'
-
-_RUN_FOLDERS = ('pretrain', 'distill', 'train', 'refine')
-"""Stages that write a folder and can be resumed; the others write one file."""
-
-_KEEPS_TRUNK = ('initialise', 'train', 'whiten')
-"""Stages that can look the maps of a frozen trunk up, besides the evaluation."""
-
-
 @dataclass(frozen=True)
 class Stage:
     """One command, and where its result lies.
@@ -204,10 +206,6 @@ def stages_of(table: Table, row: PlanRow, seed: int, out: Path) -> list[Stage]:
         weights = str(made / WEIGHTS_NAME if name in _RUN_FOLDERS else made)
         stages.append(Stage(name, (*arguments, '--out', str(made)), folder, inputs))
     return [*stages, _evaluation(table, row, weights, before, maps, out)]
-
-
-_OF_BASELINE = {'path', 'split', 'where', 'queries_where', 'database_where'}
-"""Settings of data that the baseline can have; who is query does not matter to it."""
 
 
 def baseline_arguments(experiment: Experiment) -> list[str]:

@@ -47,6 +47,20 @@ FROM sessions LEFT JOIN keyframes
 GROUP BY sessions.session_id ORDER BY sessions.session_id
 """
 
+_MOST_AT_ONCE = 10_000
+"""Rows of one query."""
+
+_SELECT_DESCRIPTORS = 'SELECT keyframe_id, descriptor FROM descriptors WHERE keyframe_id'
+
+_SELECT_SEALED_DESCRIPTORS = (
+    'SELECT keyframe_id, descriptor, (SELECT row_checksums.descriptor FROM row_checksums'
+    ' WHERE row_checksums.keyframe_id = descriptors.keyframe_id)'
+    ' FROM descriptors WHERE keyframe_id'
+)
+"""With their checksums, in one query: it is part of every search in a very large map."""
+
+MapT = TypeVar('MapT', bound='MapReader')
+
 
 @dataclass(frozen=True)
 class SessionInfo:
@@ -56,21 +70,6 @@ class SessionInfo:
     count: int
     first_stamp_ns: int
     last_stamp_ns: int
-
-
-_MOST_AT_ONCE = 10_000
-"""Rows of one query."""
-
-_SELECT_DESCRIPTORS = 'SELECT keyframe_id, descriptor FROM descriptors WHERE keyframe_id'
-_SELECT_SEALED_DESCRIPTORS = (
-    'SELECT keyframe_id, descriptor, (SELECT row_checksums.descriptor FROM row_checksums'
-    ' WHERE row_checksums.keyframe_id = descriptors.keyframe_id)'
-    ' FROM descriptors WHERE keyframe_id'
-)
-"""With their checksums, in one query: it is part of every search in a very large map."""
-
-
-MapT = TypeVar('MapT', bound='MapReader')
 
 
 class PlaceSearch(Protocol):

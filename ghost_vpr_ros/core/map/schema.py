@@ -104,6 +104,35 @@ SELECT (SELECT count(*) FROM keyframes),
        (SELECT revision FROM map)
 """
 
+_NORM_TOLERANCE = 1e-3
+
+_CHUNK_BYTES = 16 * 2**20
+
+_COLUMNS = (
+    'stamp_ns, keyframes.name, x_m, y_m, z_m, qx, qy, qz, qw, covariance,'
+    ' latitude_deg, longitude_deg, altitude_m'
+)
+
+INSERT_KEYFRAME = (
+    f'INSERT INTO main.keyframes (session_id, {_COLUMNS.replace("keyframes.", "")})'
+    ' VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'
+)
+
+UPDATE_FRAME = (
+    'UPDATE map SET frame = ?, origin_latitude_deg = ?, origin_longitude_deg = ?, '
+    'origin_altitude_m = ?'
+)
+
+UPDATE_POSITION = (
+    'UPDATE main.keyframes SET (x_m, y_m, z_m, qx, qy, qz, qw, covariance, latitude_deg,'
+    ' longitude_deg, altitude_m) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE keyframe_id = ?'
+)
+
+SELECT_KEYFRAMES = (
+    f'SELECT keyframe_id, sessions.name, {_COLUMNS}'
+    ' FROM keyframes JOIN sessions USING (session_id)'
+)
+
 
 @dataclass(frozen=True)
 class ModelRecord:
@@ -291,39 +320,10 @@ def _pragma(connection: sqlite3.Connection, name: str) -> int:
     return int(connection.execute(f'PRAGMA {name}').fetchone()[0])
 
 
-_NORM_TOLERANCE = 1e-3
-
-_CHUNK_BYTES = 16 * 2**20
-
-_COLUMNS = (
-    'stamp_ns, keyframes.name, x_m, y_m, z_m, qx, qy, qz, qw, covariance,'
-    ' latitude_deg, longitude_deg, altitude_m'
-)
-
-INSERT_KEYFRAME = (
-    f'INSERT INTO main.keyframes (session_id, {_COLUMNS.replace("keyframes.", "")})'
-    ' VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'
-)
-
 INSERT_KEYFRAME_AT = INSERT_KEYFRAME.replace('(session', '(keyframe_id, session').replace(
     'VALUES (', 'VALUES (?, '
 )
 """The same with the id as the first value."""
-
-UPDATE_FRAME = (
-    'UPDATE map SET frame = ?, origin_latitude_deg = ?, origin_longitude_deg = ?, '
-    'origin_altitude_m = ?'
-)
-
-UPDATE_POSITION = (
-    'UPDATE main.keyframes SET (x_m, y_m, z_m, qx, qy, qz, qw, covariance, latitude_deg,'
-    ' longitude_deg, altitude_m) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE keyframe_id = ?'
-)
-
-SELECT_KEYFRAMES = (
-    f'SELECT keyframe_id, sessions.name, {_COLUMNS}'
-    ' FROM keyframes JOIN sessions USING (session_id)'
-)
 
 
 def position_values(pose: Pose | None, geo: GeoPoint | None) -> tuple[Any, ...]:

@@ -31,6 +31,9 @@ _SIMILARITY_SCALE = 0.02
 UNKNOWN_HEIGHT_VARIANCE_M2 = 1e4
 """Variance of a height of which nothing is known: a filter must not follow it."""
 
+_ALIKE_SHARE = 0.7
+"""Of the inliers of the best place: a tunnel of one image and noise has 0.9 and more elsewhere."""
+
 
 def estimate_pose(candidates: Sequence[Candidate], config: RecognizerConfig) -> Pose | None:
     """Pose in the map frame with its (6, 6) covariance; None if the best has no position.
@@ -165,10 +168,6 @@ def rival_of(candidates: Sequence[Candidate], radius_m: float) -> int | None:
         return None
     far = horizontal_distance_m(positions, positions[0]) > radius_m
     return int(np.argmax(far)) if far.any() else None
-
-
-_ALIKE_SHARE = 0.7
-"""Of the inliers of the best place: a tunnel of one image and noise has 0.9 and more elsewhere."""
 
 
 def weighed_by_geometry(

@@ -31,6 +31,9 @@ _REFINEMENTS = 5
 
 _ROTATION_ROUNDS = 5
 
+_LARGEST_ANGLE_VARIANCE_RAD2 = math.pi**2 / 3.0
+"""Variance of an angle of which nothing is known."""
+
 
 @dataclass(frozen=True)
 class Motion:
@@ -190,10 +193,6 @@ def cross_matrix(vector: Array) -> Array:
     """(3, 3) that multiplies as the cross product with a vector (3,)."""
     x, y, z = vector
     return np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-
-
-_LARGEST_ANGLE_VARIANCE_RAD2 = math.pi**2 / 3.0
-"""Variance of an angle of which nothing is known."""
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,14 @@ from ghost_vpr_ros.replay.bags.storage import (
     waiting_bytes,
 )
 
+_UNKNOWN_EXTENT = 'how much of it is intact is unknown'
+
+_LONGEST_NS = 365 * 86_400 * 10**9  # longer spans come from damaged stamps
+
+_MCAP_MESSAGE, _MCAP_CHUNK = 0x05, 0x06
+
+_ROS1_INDEX = b'\x04'
+
 
 class Message(NamedTuple):
     """One message of a bag: its topic, when it was recorded, and its content."""
@@ -256,15 +264,6 @@ def _check_magic(path: Path) -> None:
         raise BagError(f'{path}: not a {suffix} bag, it begins with {start!r}; check the path')
     if suffix == '.db3' and path.stat().st_size < sqlite_size(path):
         raise BagError(f'{path}: the bag is truncated, {readable_extent(path)}; {remedy(path)}')
-
-
-_UNKNOWN_EXTENT = 'how much of it is intact is unknown'
-
-_LONGEST_NS = 365 * 86_400 * 10**9  # longer spans come from damaged stamps
-
-_MCAP_MESSAGE, _MCAP_CHUNK = 0x05, 0x06
-
-_ROS1_INDEX = b'\x04'
 
 
 def readable_extent(path: Path) -> str:

@@ -66,6 +66,10 @@ PER_QUERY_COLUMNS = (
     'distance_m',
 )
 
+_UNJUDGED_LEGEND = 'blue: query · grey: the best keyframe, without ground truth'
+
+_UNJUDGED: list[Any] = ['', '', '', '']
+
 
 def write_replay(
     answers: Sequence[Answer],
@@ -109,9 +113,6 @@ def write_replay(
     page = _page(answers, evaluation, metrics, title, sheets, rows, place_map)
     write_report(page, folder / 'report.html')
     return metrics
-
-
-_UNJUDGED_LEGEND = 'blue: query · grey: the best keyframe, without ground truth'
 
 
 def _page(
@@ -210,9 +211,6 @@ def per_query_rows(answers: Sequence[Answer], evaluation: Evaluation | None) -> 
         + (next(judged, _UNJUDGED) if answer.frame.has_position else _UNJUDGED)
         for answer in answers
     ]
-
-
-_UNJUDGED: list[Any] = ['', '', '', '']
 
 
 def _hypothesis_columns(hypothesis: Hypothesis) -> list[Any]:

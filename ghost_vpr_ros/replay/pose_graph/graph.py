@@ -34,6 +34,13 @@ _LEAST_STEP_M = 0.1
 _GTSAM = [3, 4, 5, 0, 1, 2]
 """Order of a pose's covariance in GTSAM."""
 
+MOST_POINTS = 60
+"""More closures are thinned out evenly: every pair of them is tried."""
+
+LEAST_BASELINE_M = 5.0
+
+TOLERANCE_M = 15.0
+
 
 class PoseGraph:
     """The graph of one drive.
@@ -185,14 +192,6 @@ def _parts(odometry: OdometryTrack) -> list[NDArray[np.int64]]:
     """Numbers of the images connected by reliable links, a group each, in order."""
     cuts = [rank for rank, link in enumerate(odometry.links(), start=1) if link[2]]
     return [part for part in np.split(odometry.known, cuts) if len(part)]
-
-
-MOST_POINTS = 60
-"""More closures are thinned out evenly: every pair of them is tried."""
-
-LEAST_BASELINE_M = 5.0
-
-TOLERANCE_M = 15.0
 
 
 def map_T_odometry(

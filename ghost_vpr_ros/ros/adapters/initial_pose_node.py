@@ -42,6 +42,8 @@ from ghost_vpr_ros.ros.adapters.subscriptions import (
 from ghost_vpr_ros.ros.conversions import stamp_to_ns
 from ghost_vpr_ros.ros.parameters import declare_settings
 
+NODE_NAME = 'initial_pose_adapter'
+
 
 @dataclass(frozen=True)
 class InitialPoseConfig(Config):
@@ -215,9 +217,6 @@ class InitialPoseRule:
 
 def _ns(seconds: float) -> int:
     return round(seconds * 1e9)
-
-
-NODE_NAME = 'initial_pose_adapter'
 
 
 class InitialPoseAdapter(Node):

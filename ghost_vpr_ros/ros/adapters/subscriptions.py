@@ -27,12 +27,18 @@ from ghost_vpr_ros.ros.adapters.rigid_transform import (
 )
 from ghost_vpr_ros.ros.conversions import KEYFRAME_PREFIX, pose_from_message, stamp_to_ns
 
+_FORM = f"'{KEYFRAME_PREFIX}<session>/<stamp in ns>'"
+
+CLOSURE_TOPIC = 'place_recognition/loop_closure'
+
+RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+
+COMPLAINT_PERIOD_S = 5.0
+"""The same complaint is logged at most this often."""
+
 
 class ClosureError(GhostVprError):
     """A loop closure cannot be forwarded: its frame id, stamps, pose or covariance are invalid."""
-
-
-_FORM = f"'{KEYFRAME_PREFIX}<session>/<stamp in ns>'"
 
 
 @dataclass(frozen=True)
@@ -112,14 +118,6 @@ def closure_of_base(closure: StampedClosure, base_T_camera: Matrix) -> StampedCl
     )
     keyframe_T_query = base_T_camera @ closure.keyframe_T_query @ camera_T_base
     return replace(closure, keyframe_T_query=keyframe_T_query, covariance=covariance)
-
-
-CLOSURE_TOPIC = 'place_recognition/loop_closure'
-
-RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
-
-COMPLAINT_PERIOD_S = 5.0
-"""The same complaint is logged at most this often."""
 
 
 def subscribe_closures(node: Node, take: Callable[[StampedClosure], None]) -> None:
