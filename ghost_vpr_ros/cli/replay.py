@@ -159,6 +159,11 @@ def _tell_order(frames: Sequence[Frame]) -> None:
             f'note: {orders[Order.LATE]} of {len(frames)} images are late (not newer than one '
             'before them, or without a stamp); each is judged on its own and not kept'
         )
+    if orders[Order.RETURN]:
+        say(
+            f'note: {orders[Order.RETURN]} of {len(frames)} images are stamped a second or more '
+            'ahead of the next one, which counts as wrong'
+        )
     if orders[Order.JUMP]:
         say(f'note: the clock is set back {orders[Order.JUMP]} times; each time starts over')
 

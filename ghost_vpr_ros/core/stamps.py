@@ -12,8 +12,9 @@ JUMP_NS = 1_000_000_000
 """A stamp this far behind the newest one belongs to a clock that was set back: a bag that is
 played again, a simulation that was reset. A message that lies less far behind it is late."""
 
-LEAP_NS = 60_000_000_000
-"""A single stamp this far ahead counts as wrong where the next one is back in time."""
+LEAP_NS = JUMP_NS
+"""A single stamp this far ahead counts as wrong where the next one is back in time, but not before
+the stamp that came earlier: a bag that is played again starts over from its beginning."""
 
 TWO_CLOCKS_S = 2.0
 """Streams that are received together and stamped further apart are not of one clock."""

@@ -33,8 +33,17 @@ def test_a_loop_of_one_second_starts_over_each_time() -> None:
     assert placed(10.0, 11.0, 10.0, 11.0, 10.0) == [NEXT, NEXT, JUMP, NEXT, JUMP]
 
 
-def test_one_stamp_far_ahead_does_not_start_over() -> None:
-    assert placed(100.0, 1e6, 100.1, 100.2) == [NEXT, NEXT, RETURN, NEXT]
+@pytest.mark.parametrize('ahead_s', [101.5, 105.0, 130.0, 1e6])
+def test_one_stamp_ahead_does_not_start_over(ahead_s: float) -> None:
+    assert placed(100.0, ahead_s, 100.1, 100.2) == [NEXT, NEXT, RETURN, NEXT]
+
+
+def test_a_slow_camera_that_starts_over_is_seen() -> None:
+    assert placed(10.0, 15.0, 20.0, 10.0, 15.0, 20.0, 10.0)[3::3] == [JUMP, JUMP]
+
+
+def test_a_late_image_of_a_slow_camera_does_not_start_over() -> None:
+    assert placed(10.0, 12.0, 14.0, 13.0, 16.0) == [NEXT, NEXT, NEXT, RETURN, NEXT]
 
 
 def test_a_clock_that_was_set_forward_may_be_set_back() -> None:
