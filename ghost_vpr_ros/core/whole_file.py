@@ -71,6 +71,21 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def reserve(path: Path) -> None:
+    """Take the blocks of a file that is mapped into memory.
+
+    A disk that fills up later would otherwise end the process with a signal when it writes there.
+
+    Raises:
+        OSError: there is not enough space.
+    """
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.posix_fallocate(descriptor, 0, os.fstat(descriptor).st_size)
+    finally:
+        os.close(descriptor)
+
+
 def sealed(data: bytes) -> bytes:
     """The content with its SHA-256 at the end."""
     return data + _SEAL + hashlib.sha256(data).digest()

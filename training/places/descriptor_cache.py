@@ -6,7 +6,6 @@ Source: NetVLAD (journal version), Section 5.1, "Caching".
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import zlib
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.errors import OutputError
+from ghost_vpr_ros.core.whole_file import reserve
 
 _Array = np.memmap[Any, Any]
 
@@ -155,18 +155,10 @@ def _opened(path: Path, size: int, dim: int) -> tuple[_Array, _Array]:
             for file, (shape, kind) in files.items()
         ]
     for file in files:
-        _reserve(file)
+        reserve(file)
     descriptors, marks = arrays
     assert descriptors is not None and marks is not None
     return descriptors, marks
-
-
-def _reserve(file: Path) -> None:
-    descriptor = os.open(file, os.O_RDWR)
-    try:
-        os.posix_fallocate(descriptor, 0, os.fstat(descriptor).st_size)
-    finally:
-        os.close(descriptor)
 
 
 def _kept(file: Path, shape: tuple[int, ...], kind: type[Any]) -> _Array | None:

@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from ghost_vpr_ros.core.errors import OutputError
-from ghost_vpr_ros.core.whole_file import write_whole
+from ghost_vpr_ros.core.whole_file import reserve, write_whole
 from training.loop.augmentation import AugmentationConfig, augment
 from training.loop.parallel import Processes
 from training.trunk.photo_views import ViewBatches
@@ -119,24 +119,44 @@ class ViewBank:
         self._processes.wait()
         self._made = self._open(_MADE)
         self.views = self._open('views')
-        maps = json.loads((folder / _STATE).read_text(encoding='utf-8'))['maps']
-        self.maps = [self._open(f'map{number}') for number in range(maps)]
+        self.maps = [self._open(f'map{number}') for number in range(self._state()['maps'])]
         self._complete(batches, teacher)
         self._processes.wait()
 
     def _begin(self, key: str) -> bool:
         """Whether the bank is still to be made; its key is checked where it is there."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._folder / _STATE
-        if not path.exists():
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._refused(self._folder, error) from error
+        if not (self._folder / _STATE).exists():
             return True
-        state = json.loads(path.read_text(encoding='utf-8'))
-        if state.get('key') != key:
+        if self._state()['key'] != key:
             raise OutputError(
                 f'{self._folder}: expected the views of these settings, found others; remove the '
                 'folder, or name another one'
             )
         return False
+
+    def _state(self) -> dict[str, Any]:
+        """The key of the bank, and how many maps each view has.
+
+        Raises:
+            OutputError: damaged.
+        """
+        path = self._folder / _STATE
+        try:
+            state = json.loads(path.read_text(encoding='utf-8'))
+            return {'key': str(state['key']), 'maps': int(state['maps'])}
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise OutputError(
+                f'{path}: cannot be used ({error}); remove the folder, or name another one'
+            ) from error
+
+    def _refused(self, path: Path, error: OSError) -> OutputError:
+        return OutputError(
+            f'{path}: cannot be written ({error.strerror}); make room, or name another folder'
+        )
 
     def _make_arrays(self, batches: BankViews, teacher: MapsOf) -> None:
         """Empty arrays, and last the key, which tells that they are there."""
@@ -148,16 +168,19 @@ class ViewBank:
             self._make(f'map{number}', (self._count, height, width, channels), np.float16)
         self._make(_MADE, (-(-self._count // BLOCK),), np.bool_)
         content = json.dumps({'key': _key(batches, teacher, self._count), 'maps': len(maps)})
-        write_whole(self._folder / _STATE, content.encode(), durable=False)
+        try:
+            write_whole(self._folder / _STATE, content.encode(), durable=False)
+        except OSError as error:
+            raise self._refused(self._folder / _STATE, error) from error
 
     def _make(self, name: str, shape: tuple[int, ...], dtype: type) -> None:
         path = self._folder / f'{name}.npy'
         try:
             open_memmap(path, 'w+', np.dtype(dtype), shape).flush()
+            reserve(path)
         except OSError as error:
-            raise OutputError(
-                f'{path}: cannot be written ({error.strerror}); make room, or name another folder'
-            ) from error
+            path.unlink(missing_ok=True)
+            raise self._refused(path, error) from error
 
     def _open(self, name: str) -> np.memmap:
         path = self._folder / f'{name}.npy'
