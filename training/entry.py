@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import sys
 from collections.abc import Callable
 
 from ghost_vpr_ros.core.errors import GhostVprError
 
 EXIT_INTERRUPTED = 130
+
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 
 
 def new_parser(name: str, description: str | None) -> argparse.ArgumentParser:
@@ -28,12 +31,21 @@ def finish(name: str, work: Callable[[], str | int]) -> int:
         work: its answer is the text for stdout, or an exit status where it has talked itself.
 
     Returns:
-        1 after a known error, which is one line on stderr; 130 after Ctrl-C.
+        1 after a known error or a full disk, which is one line on stderr; 130 after Ctrl-C.
     """
     try:
         answer = work()
     except GhostVprError as error:
         sys.stderr.write(f'training.{name}: error: {" ".join(str(error).split())}\n')
+        return 1
+    except OSError as error:
+        if error.errno not in _DISK_ERRORS:
+            raise
+        where = f'{error.filename}: ' if error.filename else ''
+        sys.stderr.write(
+            f'training.{name}: error: {where}cannot be written ({error.strerror}); make room, or '
+            'name another place\n'
+        )
         return 1
     except KeyboardInterrupt:
         sys.stderr.write(f'training.{name}: interrupted; run again to go on\n')

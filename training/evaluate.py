@@ -37,7 +37,7 @@ from ghost_vpr_ros.replay.config import PatchNetVladConfig, RerankConfig
 from ghost_vpr_ros.replay.descriptors.extraction import extract_descriptors
 from ghost_vpr_ros.replay.evaluation.metrics import RECALL_RANKS
 from ghost_vpr_ros.replay.evaluation.reranking import PatchReranker
-from ghost_vpr_ros.replay.output_files import without_nan, write_json
+from ghost_vpr_ros.replay.output_files import check_output_file, without_nan, write_json
 from training.datasets.command_options import add_settings, config_from
 from training.entry import finish, new_parser
 from training.head.patch_components import patch_components
@@ -317,6 +317,7 @@ def _right_at_1(path: Path, panel: Panel, args: argparse.Namespace) -> dict[str,
 
 
 def _run(args: argparse.Namespace) -> str:
+    check_output_file(args.out)
     if args.panel:
         results, text = _panel(args)
         if args.out is not None:

@@ -24,7 +24,7 @@ from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.model.any_model import open_any_model
 from ghost_vpr_ros.core.model.rootsift_vlad import RootSiftVlad
 from ghost_vpr_ros.core.model.weights_file import StoredModel
-from ghost_vpr_ros.replay.output_files import write_json
+from ghost_vpr_ros.replay.output_files import check_output_file, write_json
 from training.datasets.command_options import add_settings, config_from
 from training.datasets.readers.retrieval_sets import (
     RETRIEVAL_FORMATS,
@@ -101,6 +101,7 @@ def table(results: Sequence[dict[str, Any]]) -> str:
 
 
 def _run(args: argparse.Namespace) -> str:
+    check_output_file(args.out)
     benchmark = open_retrieval_set(args.format, args.images, args.truth, args.crop)
     results = []
     for path in args.weights:

@@ -27,8 +27,9 @@ from ghost_vpr_ros.core.probability.general import GeneralCalibration
 from ghost_vpr_ros.replay.descriptors.extraction import extract_descriptors
 from ghost_vpr_ros.replay.evaluation.calibration_fit import fit_margin_logistic
 from ghost_vpr_ros.replay.evaluation.ground_truth import horizontal_positions
-from ghost_vpr_ros.replay.output_files import write_file
+from ghost_vpr_ros.replay.output_files import check_output_file, write_file
 from ghost_vpr_ros.replay.sources.image_sources import open_source
+from training.datasets.data_config import conditions
 from training.entry import finish, new_parser
 
 RIGHT_M, WRONG_M = 10.0, 50.0
@@ -104,10 +105,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
 
     def work() -> str:
+        check_output_file(args.out)
+        where = conditions(tuple(args.where))
         model = stored_model(args.model) if args.model else default_weights()
-        where = dict(each.split('=', 1) for each in args.where)
         frames = open_source(args.source, where=where).frames
         located: list[Frame] = [frame for frame in frames if frame.has_position]
+        if not located:
+            raise CalibrationError(
+                f'{args.source}: expected images with positions, found none among {len(frames)}'
+            )
         points, _ = horizontal_positions(located, located)
         with closing(create_engine(model)) as engine:
             descriptors = extract_descriptors(located, model, engine)

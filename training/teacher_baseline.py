@@ -23,7 +23,7 @@ from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.model.poolings.activations import generalised_mean
 from ghost_vpr_ros.core.model.poolings.hard_vlad import hard_vlad
 from ghost_vpr_ros.core.preprocessing import preprocess
-from ghost_vpr_ros.replay.output_files import write_json
+from ghost_vpr_ros.replay.output_files import check_output_file, write_json
 from training.entry import finish, new_parser
 from training.measure.protocols import PROTOCOLS, Protocol, open_protocol, read_protocols
 from training.places.selection import recall_of
@@ -82,6 +82,7 @@ def _centres(maps: Sequence[Tensor]) -> Tensor:
 
 
 def _run(args: argparse.Namespace) -> str:
+    check_output_file(args.out)
     teacher = open_teacher(args.teacher)
     rows, lines = [], []
     for name, config in read_protocols(PROTOCOLS, args.only).items():

@@ -25,7 +25,7 @@ from tqdm import tqdm
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.preprocessing import preprocess
-from ghost_vpr_ros.replay.output_files import check_writable, write_json
+from ghost_vpr_ros.replay.output_files import check_output_file, write_json
 from training.command import add_experiment_options
 from training.entry import finish, new_parser
 from training.experiment import Experiment, read_experiment
@@ -100,8 +100,7 @@ def _right_at_1(panel: Panel, descriptors: Sides) -> Mapping[str, list[int]]:
 
 
 def _run(args: argparse.Namespace) -> str:
-    if args.out is not None:
-        check_writable(args.out.parent)
+    check_output_file(args.out)
     experiment = read_experiment(args.config, args.set)
     teachers = open_teachers(experiment.section(DistillationConfig))
     if not experiment.model.reduced_channels:

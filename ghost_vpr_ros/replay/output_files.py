@@ -7,6 +7,7 @@ import errno
 import io
 import json
 import math
+import os
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -56,6 +57,20 @@ def check_writable(folder: Path) -> None:
             probe.write(b'\0')
     except OSError as error:
         raise _refused(folder, error, 'folder') from error
+
+
+def check_output_file(path: Path | None) -> None:
+    """Try, before long work, whether a result file can be written; None: there is none.
+
+    Raises:
+        OutputError: a folder has its name, or its own folder is missing, read-only or full.
+    """
+    if path is None:
+        return
+    if path.is_dir():
+        error = IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        raise _refused(path, error, 'file')
+    check_writable(path.parent)
 
 
 def write_file(path: Path, data: bytes | str) -> None:

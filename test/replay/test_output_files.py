@@ -71,3 +71,15 @@ def test_the_next_step_fits_the_reason(tmp_path, monkeypatch, code, next_step):
         output_files.write_file(tmp_path / 'a.txt', 'text')
     assert next_step in str(refused.value)
     assert ('free some space' in str(refused.value)) == (code == errno.ENOSPC)
+
+
+@pytest.mark.parametrize(
+    ('name', 'words'), [('folder', 'a folder stands'), ('none/a.json', 'make the folder')]
+)
+def test_a_result_without_a_place_is_refused_before_the_work(tmp_path, name, words):
+    (tmp_path / 'folder').mkdir()
+    with pytest.raises(OutputError, match=words):
+        output_files.check_output_file(tmp_path / name)
+    output_files.check_output_file(tmp_path / 'a.json')
+    output_files.check_output_file(None)
+    assert list(tmp_path.iterdir()) == [tmp_path / 'folder']

@@ -1,4 +1,6 @@
 import argparse
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -47,3 +49,21 @@ def test_only_a_resumed_run_needs_no_configuration(tmp_path: Path) -> None:
 
 def test_the_parser_names_the_command() -> None:
     assert new_parser('some', 'What it does.').prog == 'training.some'
+
+
+@pytest.mark.parametrize('code', [errno.ENOSPC, errno.EROFS, errno.EFBIG])
+def test_a_full_disk_is_one_line(capsys: pytest.CaptureFixture[str], code: int) -> None:
+    def work() -> str:
+        raise OSError(code, os.strerror(code), 'maps.npy')
+
+    assert finish('some', work) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith('training.some: error: maps.npy: cannot be written (')
+
+
+def test_a_missing_file_that_nobody_expected_is_a_defect() -> None:
+    def work() -> str:
+        raise FileNotFoundError(errno.ENOENT, 'No such file or directory')
+
+    with pytest.raises(FileNotFoundError):
+        finish('some', work)
