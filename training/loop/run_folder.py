@@ -60,7 +60,7 @@ class RunFolder:
                 f'{self.path}: holds a run already; continue it with --resume, or name another '
                 'folder'
             )
-        if file.read_text() != text:
+        if file.read_text(errors='replace') != text:
             raise ConfigError(
                 f'{file}: expected the configuration of this run, found another one; resume with '
                 'the same --config, or start in another folder'
@@ -89,7 +89,7 @@ class RunFolder:
     def _append(self, row: Mapping[str, Any]) -> None:
         file = self.path / LOG_NAME
         if not self._columns and file.exists():
-            self._columns = tuple(file.read_text().split('\n', 1)[0].split(','))
+            self._columns = tuple(file.read_text(errors='replace').split('\n', 1)[0].split(','))
         fresh = not file.exists()
         if not set(row) <= set(self._columns):
             self._columns = (*self._columns, *(key for key in row if key not in self._columns))

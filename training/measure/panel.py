@@ -74,6 +74,8 @@ def open_panel(path: Path = PANEL) -> Panel:
     parts: dict[str, list[Protocol]] = {}
     missing: dict[str, str] = {}
     for part, protocols in read_mapping(path).items():
+        if not isinstance(protocols, Mapping) or not protocols:
+            raise ConfigError(f'{path}: {part}: expected protocols by name, found {protocols!r}')
         try:
             parts[part] = [_opened(path, name, values) for name, values in protocols.items()]
         except ConfigError:

@@ -136,6 +136,9 @@ def panel_parts(path: Path) -> dict[str, list[str]] | None:
     ]
     if not protocols or not all(isinstance(each, dict) for each in protocols):
         return None
+    for part, each in values.items():
+        if not isinstance(each, dict) or not each:
+            raise ConfigError(f'{path}: {part}: expected protocols by name, found {each!r}')
     return {part: list(each) for part, each in values.items()}
 
 

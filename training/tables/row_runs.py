@@ -24,7 +24,7 @@ import numpy as np
 
 from ghost_vpr_ros.core.config.settings import Config, settings_of
 from ghost_vpr_ros.core.errors import ConfigError, SourceError
-from ghost_vpr_ros.replay.output_files import write_json
+from ghost_vpr_ros.replay.output_files import read_object, write_json
 from training.datasets.data_config import expanded
 from training.experiment import Experiment, read_experiment
 from training.head.whitening import WhiteningConfig
@@ -283,8 +283,9 @@ def run_stage(stage: Stage) -> float:
         SourceError: the command failed; its log is named.
     """
     done = stage.folder / DONE_NAME
-    if done.exists():
-        return float(json.loads(done.read_text())['seconds'])
+    known = read_object(done).get('seconds')
+    if isinstance(known, int | float):
+        return float(known)
     stage.folder.mkdir(parents=True, exist_ok=True)
     write_json(stage.folder / 'inputs.json', dict(stage.inputs))
     start = _processor_seconds()

@@ -67,3 +67,10 @@ def test_events_that_cannot_be_flushed_are_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r'No space left on device.*--resume'):
         folder.close()
     folder.close()
+
+
+def test_a_damaged_configuration_is_another_one(tmp_path: Path) -> None:
+    RunFolder(tmp_path / 'run', {'seed': 1}, resume=False)
+    (tmp_path / 'run' / 'config.yaml').write_bytes(b'\xff\xfe seed')
+    with pytest.raises(ConfigError, match='found another one'):
+        RunFolder(tmp_path / 'run', {'seed': 1}, resume=True)

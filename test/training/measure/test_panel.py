@@ -14,6 +14,7 @@ from ghost_vpr_ros.core.model.weights import save_model
 from test.training.tiny_places import write_places
 from training.evaluate import main
 from training.measure.panel import PANEL, compare_parts, open_panel, panel_table, part_scores
+from training.measure.protocols import read_protocols
 
 TEXT = """
 near: {near: {path: [$GHOST_VPR_DATA/places], split: val}}
@@ -63,6 +64,14 @@ def test_a_panel_without_any_data_or_with_a_bad_key_is_refused(folder: Path) -> 
     (folder / 'panel.yaml').write_text('near: {near: {pth: [x]}}')
     with pytest.raises(ConfigError, match=r'near: .*pth'):
         open_panel(folder / 'panel.yaml')
+
+
+@pytest.mark.parametrize('text', ['near: 3', 'near: [a]', 'near:', f'{TEXT}\nfar: text'])
+def test_a_part_without_protocols_is_refused(folder: Path, text: str) -> None:
+    (folder / 'panel.yaml').write_text(text)
+    for read in (open_panel, read_protocols):
+        with pytest.raises(ConfigError, match=r'panel\.yaml: '):
+            read(folder / 'panel.yaml')
 
 
 def test_differences_are_paired_query_by_query(folder: Path) -> None:
