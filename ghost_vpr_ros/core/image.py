@@ -36,6 +36,9 @@ IMAGE_SUFFIXES = (
 )
 """Suffixes of images when a folder is listed (compared in lower case)."""
 
+HEIC_SUFFIXES = ('.heic', '.heif', '.hif')
+"""Those of photos that need a decoder of their own, see `has_heic_decoder`."""
+
 RAW_ENCODINGS: dict[str, int] = {
     **{f'{order}8': 3 for order in ('rgb', 'bgr')},
     **{f'{order}8': 4 for order in ('rgba', 'bgra')},

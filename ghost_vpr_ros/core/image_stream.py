@@ -16,7 +16,13 @@ from numpy.typing import NDArray
 from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.core.datatypes import ScalableLoad
 from ghost_vpr_ros.core.errors import SourceError
-from ghost_vpr_ros.core.image import IMAGE_SUFFIXES, natural_key, read_image
+from ghost_vpr_ros.core.image import (
+    HEIC_SUFFIXES,
+    IMAGE_SUFFIXES,
+    natural_key,
+    read_image,
+    valid_text,
+)
 
 _CAMERA_TIMEOUT_S = 5.0
 _VIDEO_STEP = 'name a video, a folder of images or a camera; ghost-vpr replay answers bags'
@@ -65,7 +71,9 @@ def stream_images(
     images = list_images(source)
     return (
         StreamedImage(
-            path.name, _stamp_ns(number / rate_hz), ScalableLoad(partial(read_image, path, config))
+            valid_text(path.name),
+            _stamp_ns(number / rate_hz),
+            ScalableLoad(partial(read_image, path, config)),
         )
         for number, path in enumerate(images)
     )
@@ -73,6 +81,8 @@ def stream_images(
 
 def list_images(folder: str) -> list[Path]:
     """The image files directly inside a folder in natural order (2 before 10), no hidden ones.
+
+    HEIC photos are there: each is refused by name when it is read without its decoder.
 
     Raises:
         SourceError: no folder is named, it is missing, or it holds no image.
@@ -85,7 +95,7 @@ def list_images(folder: str) -> list[Path]:
     images = [
         path
         for path in Path(folder).iterdir()
-        if path.suffix.lower() in IMAGE_SUFFIXES
+        if path.suffix.lower() in (*IMAGE_SUFFIXES, *HEIC_SUFFIXES)
         and not path.name.startswith('.')
         and (path.is_file() or not path.exists())
     ]

@@ -41,9 +41,19 @@ def test_what_never_ends_is_not_listed(tmp_path):
 
 
 def test_images_are_listed_in_the_order_of_their_names(tmp_path):
-    for name in ('10.png', '9.JPG', 'notes.txt', 'c.jpeg', '._9.JPG'):
+    for name in ('10.png', '9.JPG', 'notes.txt', 'c.jpeg', '._9.JPG', 'd.HEIC'):
         (tmp_path / name).touch()
-    assert [p.name for p in list_images(str(tmp_path))] == ['9.JPG', '10.png', 'c.jpeg']
+    found = [path.name for path in list_images(str(tmp_path))]
+    assert found == ['9.JPG', '10.png', 'c.jpeg', 'd.HEIC']
+
+
+def test_a_name_of_any_bytes_is_text(tmp_path):
+    (tmp_path / os.fsdecode(b'caf\xe9.jpg')).write_bytes(
+        encode_jpeg(np.full((8, 8, 3), 9, np.uint8))
+    )
+    (image,) = stream_images(str(tmp_path), 1.0)
+    assert image.name == 'caf\\xe9.jpg'
+    assert image.load().shape == (8, 8, 3)
 
 
 @pytest.mark.parametrize(('rate_hz', 'numbers'), [(2.0, [0, 5, 10, 15]), (100.0, range(20))])

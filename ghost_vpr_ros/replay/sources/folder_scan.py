@@ -15,7 +15,13 @@ from pathlib import Path
 
 import cv2
 
-from ghost_vpr_ros.core.image import IMAGE_SUFFIXES, has_heic_decoder, natural_key, valid_text
+from ghost_vpr_ros.core.image import (
+    HEIC_SUFFIXES,
+    IMAGE_SUFFIXES,
+    has_heic_decoder,
+    natural_key,
+    valid_text,
+)
 
 _SYSTEM_FOLDERS = frozenset(
     {'@eadir', '@__thumb', '@recycle', '@recently-snapshot', '@sharebin', '@sharesnap', '@tmp'}
@@ -33,7 +39,6 @@ _LIBRARY_PHOTOS = ('originals', 'masters')
 """Folders of a library of macOS that hold the photos; the others hold smaller copies."""
 
 _SYSTEM_FILES = ('SYNOPHOTO_', 'SYNOFILE_', 'SYNOVIDEO_')
-_HEIC_SUFFIXES = ('.heic', '.heif', '.hif')
 _TAKE_OUT = 'take single images out of them, for example `ffmpeg -i FILE -vf fps=2 %06d.jpg`'
 _EXPORT = 'export them as JPEG, with their EXIF'
 _CONVERT = 'convert them to JPEG or PNG'
@@ -56,7 +61,7 @@ class OtherKind:
 
 HEIC_PHOTOS = OtherKind(
     'HEIC photos',
-    _HEIC_SUFFIXES,
+    HEIC_SUFFIXES,
     'read them with pip install pillow-heif, or convert them to JPEG with their EXIF',
 )
 _AVIF = OtherKind('AVIF images', ('.avif',), _CONVERT)
@@ -129,7 +134,7 @@ class FolderScan:
 
 def image_suffixes() -> tuple[str, ...]:
     """Suffixes of the files that can be read here: those of optional decoders, too."""
-    heic = _HEIC_SUFFIXES if has_heic_decoder() else ()
+    heic = HEIC_SUFFIXES if has_heic_decoder() else ()
     return IMAGE_SUFFIXES + heic + (_AVIF.suffixes if cv2.haveImageWriter('.avif') else ())
 
 
