@@ -21,7 +21,7 @@ from ghost_vpr_ros.core.stamps import Order, StampOrder
 from ghost_vpr_ros.ros.answer_publishers import AnswerPublishers
 from ghost_vpr_ros.ros.conversions import stamp_to_ns
 from ghost_vpr_ros.ros.fresh_answers import FreshAnswers
-from ghost_vpr_ros.ros.health import AHEAD_S, LOG_PERIOD_S
+from ghost_vpr_ros.ros.health import AHEAD_S, LOG_PERIOD_S, OTHER_CLOCK_S
 from ghost_vpr_ros.ros.image_conversions import RgbImage, image_from_message
 from ghost_vpr_ros.ros.node_statistics import Statistics
 from ghost_vpr_ros.ros.parameters import NodeConfig
@@ -121,7 +121,8 @@ class FrameProcessor:
         return answer.hypothesis
 
     def _publish(self, answer: Answer, frame_id: str) -> None:
-        age_ms = self._age_s(answer.hypothesis.stamp_ns) * 1000.0
+        age_s = self._age_s(answer.hypothesis.stamp_ns)
+        age_ms = math.nan if age_s > OTHER_CLOCK_S else age_s * 1000.0
         self._publishers.publish_answer(answer.hypothesis, frame_id, age_ms, answer.detail)
         self._statistics.add_answer(answer.hypothesis, age_ms)
         self._tell_change(answer.hypothesis)
@@ -209,7 +210,7 @@ class FrameProcessor:
         """Count late images, and start afresh where a bag or a simulation began again."""
         newest_ns = self._order.newest_ns
         order = self._order.place(stamp_ns)
-        if newest_ns is None or order in (Order.NEXT, Order.RETURN):
+        if newest_ns is None or order is Order.NEXT:
             return
         if order is Order.JUMP:
             back_s = (newest_ns - stamp_ns) / 1e9
@@ -218,12 +219,7 @@ class FrameProcessor:
             self._fresh_answers.forget()
             self._recognizer.reset()
             return
-        late = f'an image is stamped {(newest_ns - stamp_ns) / 1e6:.1f} ms before the newest one'
-        if stamp_ns == newest_ns:
-            late = 'an image has the stamp of the one before'
-        if stamp_ns == 0:
-            late = 'an image has no stamp'
-        sentence = f'{late}; it is judged on its own and not kept, check the camera driver'
+        sentence = _late_text(order, stamp_ns, newest_ns)
         self._statistics.complain('late_images', sentence)
         self._warn(sentence)
 
@@ -236,3 +232,19 @@ class FrameProcessor:
         age_s = (now_ns - stamp_ns) / 1e9
         # An image from the future: its clock is another one, or ours has stopped.
         return math.nan if 0 in (now_ns, stamp_ns) or age_s < -AHEAD_S else age_s
+
+
+def _late_text(order: Order, stamp_ns: int, newest_ns: int) -> str:
+    """What is wrong with a stamp that is not the next one."""
+    if order is Order.RETURN:
+        ahead_s = (newest_ns - stamp_ns) / 1e9
+        return (
+            f'the image before this one is stamped {ahead_s:.3f} s ahead of it, which counts as '
+            'wrong; check the camera driver'
+        )
+    late = f'an image is stamped {(newest_ns - stamp_ns) / 1e6:.1f} ms before the newest one'
+    if stamp_ns == newest_ns:
+        late = 'an image has the stamp of the one before'
+    if stamp_ns == 0:
+        late = 'an image has no stamp'
+    return f'{late}; it is judged on its own and not kept, check the camera driver'

@@ -27,6 +27,11 @@ AHEAD_S = 1.0
 """No image is taken so long after the moment at which it is there."""
 
 _LOST_SHARE = 0.1
+_UNKNOWN_NODE = '_NODE_NAME_UNKNOWN_'
+"""What ROS has for a node that was not discovered yet."""
+
+OTHER_CLOCK_S = 3600.0
+"""An image that is so much older than now was stamped by another clock, or comes from a bag."""
 
 
 class Problem(NamedTuple):
@@ -120,8 +125,17 @@ def _losses(recent: Recent) -> Iterable[Problem]:
         )
 
 
-def problems_of_clocks(newest: Newest, now_ns: int, *, is_simulated: bool) -> list[Problem]:
-    """A simulated clock that stands still, and streams that are stamped by different clocks."""
+def problems_of_clocks(
+    newest: Newest, now_ns: int, *, is_simulated: bool, steady_ns: int | None = None
+) -> list[Problem]:
+    """A simulated clock that stands still, and streams that are stamped by different clocks.
+
+    Args:
+        newest: stamps of the newest messages.
+        now_ns: by the node's clock.
+        is_simulated: whether that is /clock.
+        steady_ns: now by the clock of `Stamp.received_ns`; None: the image has just come.
+    """
     found = []
     if is_simulated and now_ns == 0:
         sentence = (
@@ -136,6 +150,9 @@ def problems_of_clocks(newest: Newest, now_ns: int, *, is_simulated: bool) -> li
             'behind: let one program stamp them and publish it, or set use_sim_time to false'
         )
         found.append(Problem(DiagnosticStatus.WARN, sentence))
+    if newest.image.stamp_ns and not is_simulated:
+        waited_s = 0.0 if steady_ns is None else (steady_ns - newest.image.received_ns) / 1e9
+        found += _clock_of_camera(ahead_s + waited_s)
     for name, stamp in (('odometry', newest.odometry), ('fixes', newest.fix)):
         apart_s = stamp.apart_s(newest.image)
         if apart_s > TWO_CLOCKS_S:
@@ -145,6 +162,22 @@ def problems_of_clocks(newest: Newest, now_ns: int, *, is_simulated: bool) -> li
             )
             found.append(Problem(DiagnosticStatus.WARN, sentence))
     return found
+
+
+def _clock_of_camera(ahead_s: float) -> Iterable[Problem]:
+    """Another clock than the node's; a bag that is played without its clock is no problem."""
+    if ahead_s > AHEAD_S:
+        sentence = (
+            f'the images are stamped {span_text(ahead_s)} ahead of the clock of this machine: let '
+            'the camera stamp by it, or synchronise the two'
+        )
+        yield Problem(DiagnosticStatus.WARN, sentence)
+    if ahead_s < -OTHER_CLOCK_S:
+        sentence = (
+            f'the images are stamped {span_text(-ahead_s)} before now, by another clock or in a '
+            'bag that is played without --clock: their ages are not computed'
+        )
+        yield Problem(DiagnosticStatus.OK, sentence)
 
 
 def problems_of_map(place_map: MapReader) -> list[Problem]:
@@ -234,4 +267,6 @@ def _policy(policy: Any) -> str:
 
 
 def _name(publisher: TopicEndpointInfo) -> str:
+    if publisher.node_name == _UNKNOWN_NODE:
+        return 'a node that is not known yet'
     return f'{publisher.node_namespace.rstrip("/")}/{publisher.node_name}'

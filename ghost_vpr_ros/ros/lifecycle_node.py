@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import traceback
 from collections.abc import Callable
 
@@ -249,10 +250,12 @@ class PlaceRecognitionNode(LifecycleNode):
             self._recognition.newest,
             self.get_clock().now().nanoseconds,
             is_simulated=self.get_parameter('use_sim_time').value,
+            steady_ns=time.monotonic_ns(),
         )
-        if of_topic or of_clocks:
+        told = [each for each in (*of_topic, *of_clocks) if each.level != DiagnosticStatus.OK]
+        if told:
             self.get_logger().warning(
-                summary([*of_topic, *of_clocks]).sentence,
+                summary(told).sentence,
                 throttle_duration_sec=LOG_PERIOD_S,
             )
         of_streams = [*problems_of_images(recent), *problems_of_positions(recent)]

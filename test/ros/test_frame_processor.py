@@ -18,7 +18,7 @@ from ghost_vpr_ros.ros.image_conversions import raw_message
 from ghost_vpr_ros.ros.node_statistics import Statistics
 from ghost_vpr_ros.ros.parameters import NodeConfig
 
-NOW_NS = 100_000_000_000
+NOW_NS = 10_000_000_000_000
 BROKEN_GREY = 66
 
 
@@ -125,7 +125,7 @@ def test_an_image_without_frame_gets_the_configured_one():
 
 def test_a_backward_jump_of_the_stamps_resets_the_recognizer():
     bench = Bench()
-    stamps_ns = [second * 10**9 for second in (50, 60, 60, 59, 60)]
+    stamps_ns = [second * 10**9 for second in (59, 60, 60, 58, 60)]
     for stamp_ns in stamps_ns:
         bench.process(stamp_ns)
     assert bench.recognizer.resets == 1
@@ -141,6 +141,26 @@ def test_a_late_image_is_counted_and_resets_nothing(late_ns):
     assert bench.recognizer.resets == 0
     values = bench.statistics.values()
     assert (values['clock resets'], values['late images']) == ('0', '1')
+
+
+@pytest.mark.parametrize('ahead_s', [5, 30, 3600])
+def test_a_single_stamp_of_the_future_is_counted_and_resets_nothing(ahead_s):
+    bench = Bench()
+    for second in (59, 60, 60 + ahead_s, 61, 62):
+        bench.process(second * 10**9)
+    assert bench.recognizer.resets == 0
+    values = bench.statistics.values()
+    assert (values['clock resets'], values['late images']) == ('0', '1')
+    assert f'is stamped {ahead_s - 1}.000 s ahead of it' in bench.logger.errors[0]
+
+
+def test_an_age_by_another_clock_is_not_computed():
+    bench = Bench()
+    bench.process(NOW_NS - 3599 * 10**9)
+    bench.process(NOW_NS - 3601 * 10**9)
+    ages = [latency_ms for _, _, latency_ms, _ in bench.publishers.answers]
+    assert ages[0] == pytest.approx(3.599e6)
+    assert math.isnan(ages[1])
 
 
 def test_an_old_image_is_answered_with_stale_and_not_searched():

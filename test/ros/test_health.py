@@ -79,20 +79,33 @@ def test_the_most_serious_comes_first() -> None:
         (Newest(), 0, True, 'the clock stands still'),
         (Newest(Stamp(5), Stamp(5), Stamp(5)), 5, True, ''),
         (Newest(Stamp(9 * S)), 5 * S, True, 'the images lie 4 s ahead of /clock'),
-        (Newest(Stamp(9 * S)), 5 * S, False, ''),
+        (Newest(Stamp(9 * S)), 5 * S, False, 'are stamped 4 s ahead of the clock of this machine'),
+        (Newest(Stamp(9 * S)), 3000 * S, False, ''),
+        (Newest(Stamp(DAY)), 3 * DAY, False, 'the images are stamped 2 days before now'),
+        (Newest(Stamp(DAY)), 3 * DAY, True, ''),
         (Newest(), 0, False, ''),
         (Newest(Stamp(5), fix=Stamp(9 * DAY)), 5, False, 'the fixes lie 9 days from the images'),
         (Newest(Stamp(5), Stamp(19724 * DAY)), 5, False, 'the odometry lies 54 years from'),
-        (Newest(Stamp(DAY), fix=Stamp(DAY + 18 * S)), 5, False, 'the fixes lie 18 s from'),
-        (Newest(Stamp(DAY, S), fix=Stamp(DAY + S, 2 * S)), 5, False, ''),
-        # The camera has stopped for a day: that says nothing about clocks.
-        (Newest(Stamp(DAY, S), Stamp(2 * DAY, DAY)), 5, False, ''),
+        (Newest(Stamp(DAY), fix=Stamp(DAY + 18 * S)), DAY, False, 'the fixes lie 18 s from'),
+        (Newest(Stamp(DAY, S), fix=Stamp(DAY + S, 2 * S)), DAY, False, ''),
+        (Newest(Stamp(DAY, S), Stamp(2 * DAY, DAY)), DAY, False, ''),
     ],
 )
 def test_clocks_that_do_not_fit_are_told(newest, now_ns, is_simulated, text) -> None:
     found = problems_of_clocks(newest, now_ns, is_simulated=is_simulated)
     assert text in summary(found).sentence
     assert len(found) == bool(text)
+
+
+def test_a_camera_that_has_stopped_says_nothing_about_clocks() -> None:
+    newest = Newest(Stamp(9 * DAY, S), Stamp(10 * DAY, DAY + S))
+    assert problems_of_clocks(newest, 10 * DAY, is_simulated=False, steady_ns=DAY + S) == []
+
+
+def test_an_old_stamp_is_no_fault_but_one_of_the_future_is() -> None:
+    (old,) = problems_of_clocks(Newest(Stamp(S)), 3 * DAY, is_simulated=False)
+    (future,) = problems_of_clocks(Newest(Stamp(3 * DAY)), DAY, is_simulated=False)
+    assert (old.level, future.level) == (OK, WARN)
 
 
 def test_a_map_that_was_moved_under_the_node_is_told() -> None:
@@ -142,6 +155,11 @@ def test_silence_is_told_with_the_publishers_and_their_quality_of_service() -> N
     assert 'expected sensor_msgs/msg/Image: choose' in said(FakeNode([packets]))
     deaf = said(FakeNode([publisher()]), wanted=ReliabilityPolicy.RELIABLE)
     assert 'this node requests reliable' in deaf
+
+
+def test_a_publisher_that_is_not_known_yet_has_no_strange_name() -> None:
+    found = said(FakeNode([publisher('front'), publisher('_NODE_NAME_UNKNOWN_')]), silent_s=0.0)
+    assert found.startswith('2 publishers send images on /cam (/front, a node that is not known')
 
 
 def test_two_publishers_on_one_topic_are_named() -> None:
