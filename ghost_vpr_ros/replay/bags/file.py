@@ -21,6 +21,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from ghost_vpr_ros.core.errors import BagError
+from ghost_vpr_ros.core.image_header import kind_of
 from ghost_vpr_ros.replay.bags.message_types import MessageTypes
 from ghost_vpr_ros.replay.bags.names import (
     MAGIC,
@@ -33,10 +34,13 @@ from ghost_vpr_ros.replay.bags.names import (
 from ghost_vpr_ros.replay.bags.storage import (
     Raw,
     open_storage,
+    plain_path,
     unpacked_message,
     waiting_bytes,
 )
+from ghost_vpr_ros.replay.bags.write_ahead_log import lost_bytes
 
+_PACKED = ('Zstandard', 'gzip', 'ZIP')
 _UNKNOWN_EXTENT = 'how much of it is intact is unknown'
 
 _LONGEST_NS = 365 * 86_400 * 10**9  # longer spans come from damaged stamps
@@ -93,6 +97,17 @@ class BagFile:
         self._finalizer()
 
     def remarks(self) -> list[str]:
+        """A sentence for files, and for parts of files, that are not read."""
+        lost = {file: lost_bytes(Path(f'{plain_path(file)}-wal')) for file in self._files}
+        return self._unlisted() + [
+            f'{count} bytes in {plain_path(file)}-wal are not read: they are damaged, of another '
+            'file, or the recorder was killed before it had finished them; messages at the end '
+            'of the recording are missing'
+            for file, count in lost.items()
+            if count
+        ]
+
+    def _unlisted(self) -> list[str]:
         """A sentence for files of the folder that its `metadata.yaml` does not list."""
         if not (self.path / METADATA_NAME).is_file():
             return []
@@ -261,7 +276,9 @@ def _check_magic(path: Path) -> None:
     if not start:
         raise BagError(f'{path}: expected a bag, found an empty file; {remedy(path)}')
     if start != magic:
-        raise BagError(f'{path}: not a {suffix} bag, it begins with {start!r}; check the path')
+        packed = kind_of(start)
+        step = f'it is {packed}, unpack it' if packed in _PACKED else 'check the path'
+        raise BagError(f'{path}: not a {suffix} bag, it begins with {start!r}; {step}')
     if suffix == '.db3' and path.stat().st_size < sqlite_size(path):
         raise BagError(f'{path}: the bag is truncated, {readable_extent(path)}; {remedy(path)}')
 

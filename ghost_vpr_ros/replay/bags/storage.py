@@ -193,11 +193,22 @@ def waiting_bytes(path: Path) -> int:
     return sum(file.stat().st_size for file in beside if file.exists())
 
 
+def plain_path(path: Path) -> Path:
+    """Where a file lies, without links, and its name before it was compressed."""
+    real = path.resolve()
+    return real.with_name(real.stem) if is_compressed(real) else real
+
+
 def _unpacked(path: Path, stack: ExitStack) -> Path:
+    """A copy, with the rows that wait beside the file if its recorder was killed."""
     folder = Path(stack.enter_context(TemporaryDirectory(prefix='ghost-vpr-bag-')))
     found = folder / path.stem
     with zstd.open(path, 'rb') as packed, found.open('wb') as plain:
         shutil.copyfileobj(packed, plain)
+    for suffix in _WAITING:
+        waiting = Path(f'{plain_path(path)}{suffix}')
+        if waiting.exists():
+            shutil.copyfile(waiting, f'{found}{suffix}')
     return found
 
 

@@ -218,6 +218,7 @@ def _found_none(folder: Path) -> str:
 def _next_step(folder: Path) -> str:
     """Where there are bags in a folder in place of images, one of them was meant."""
     found = sorted(path.parent for path in folder.glob('*/metadata.yaml') if is_bag_metadata(path))
+    found += sorted(path for path in folder.glob('*/*') if is_bag_name(path))
     found += sorted(path for path in folder.glob('*.bag.active'))
     if not found:
         return 'check the path'

@@ -1,5 +1,6 @@
 """What a robot records beside its images: unrelated topics, compressed files, a -wal."""
 
+import contextlib
 import re
 import shutil
 import sqlite3
@@ -183,6 +184,43 @@ def test_rows_in_a_wal_that_cannot_be_read_are_told(tmp_path, records, monkeypat
     monkeypatch.setattr(shutil, 'copyfile', fail)
     with pytest.raises(BagError, match=r'4096 bytes of the recording lie .*No space left'):
         open_source(path)
+
+
+def half_in_the_wal(folder: Path, records) -> Path:
+    """A killed recording whose last messages wait in the `-wal`; its `.db3`."""
+    path = write_records(folder / 'bag', records, 'sqlite3')
+    with contextlib.closing(sqlite3.connect(path / 'bag.db3')) as writer:
+        writer.execute('PRAGMA journal_mode=WAL')
+        rows = writer.execute('SELECT * FROM messages').fetchall()
+        writer.execute('DELETE FROM messages WHERE id > 4')
+        writer.commit()
+        writer.execute('PRAGMA wal_checkpoint(TRUNCATE)')
+        later = [row for row in rows if row[0] > 4]
+        writer.executemany('INSERT INTO messages VALUES (?, ?, ?, ?)', later)
+        writer.commit()
+        (folder / 'killed').mkdir()
+        for suffix in ('', '-wal'):
+            shutil.copy(path / f'bag.db3{suffix}', folder / 'killed' / f'bag.db3{suffix}')
+    return folder / 'killed' / 'bag.db3'
+
+
+def test_what_cannot_be_read_of_a_wal_is_told(tmp_path, records) -> None:
+    database = half_in_the_wal(tmp_path, records)
+    wal = Path(f'{database}-wal')
+    data = wal.read_bytes()
+    wal.write_bytes(data[: len(data) // 2])
+    source = open_source(database)
+    assert len(source) < IMAGES
+    (note,) = (note for note in source.notes if '-wal' in note)
+    assert note.startswith(f'{len(data) // 2 - 32} bytes in {wal} are not read')
+
+
+def test_the_wal_beside_a_file_that_was_compressed_is_read(tmp_path, records) -> None:
+    database = half_in_the_wal(tmp_path, records)
+    packed = Path(f'{database}.zstd')
+    packed.write_bytes(zstd.compress(database.read_bytes()))
+    database.unlink()
+    assert len(open_source(packed)) == IMAGES
 
 
 def test_the_wal_lies_beside_the_file_and_not_beside_a_link_to_it(tmp_path, records) -> None:

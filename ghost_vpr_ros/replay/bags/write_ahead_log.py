@@ -1,0 +1,101 @@
+"""How much of a SQLite `-wal` file SQLite reads: it stops at the first damage without a word.
+
+The format: https://www.sqlite.org/fileformat2.html#the_write_ahead_log. A header of 32 bytes, then
+frames of 24 bytes and a page. Each frame carries the sum over all bytes from the header on.
+Frames with other salts than the header's are of an earlier round, and in the database already.
+"""
+
+from __future__ import annotations
+
+import struct
+from functools import lru_cache
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+_MAGIC = 0x377F0682
+"""The last bit tells the byte order of the sums: 1 is big endian."""
+
+_HEADER, _FRAME = struct.Struct('>8I'), struct.Struct('>6I')
+_SUMMED_OF_FRAME = 8
+_PAGES = (512, 65_536)
+_MASK = 0xFFFFFFFF
+
+Sums = tuple[int, int]
+
+
+def lost_bytes(path: Path) -> int:
+    """Bytes of a `-wal` file that belong to the database and that SQLite does not read.
+
+    Those behind the last transaction that is whole: what was damaged or cut off, and what the
+    recorder had not finished. 0 without such a file.
+    """
+    try:
+        size = path.stat().st_size
+        with path.open('rb') as file:
+            return _lost_of(file, size)
+    except FileNotFoundError:
+        return 0
+
+
+def _lost_of(file: BinaryIO, size: int) -> int:
+    head = file.read(_HEADER.size)
+    if len(head) < _HEADER.size:
+        return size
+    magic, _, page, _, *salts, first, second = _HEADER.unpack(head)
+    order = '>' if magic & 1 else '<'
+    sums = _added((0, 0), head[:24], order)
+    is_header = magic & ~1 == _MAGIC and _PAGES[0] <= page <= _PAGES[1] and page % 8 == 0
+    if not is_header or sums != (first, second):
+        return size
+    whole = end = _HEADER.size
+    while end < size:
+        frame = file.read(_FRAME.size + page)
+        if len(frame) < _FRAME.size:
+            break
+        _, pages_after, *rest = _FRAME.unpack_from(frame)
+        if rest[:2] != salts:
+            # Everything from here on is of an earlier round.
+            return end - whole
+        sums = _added(sums, frame[:_SUMMED_OF_FRAME] + frame[_FRAME.size :], order)
+        if len(frame) < _FRAME.size + page or sums != tuple(rest[2:]):
+            break
+        end += len(frame)
+        if pages_after:  # the last frame of a transaction
+            whole = end
+    return size - whole
+
+
+def _added(sums: Sums, data: bytes, order: str) -> Sums:
+    """The two sums after further data: s0 += x0 + s1, s1 += x1 + s0 for each pair of words.
+
+    This is linear, so it is done for a page at once: all of it modulo 2^32.
+    """
+    words = np.frombuffer(data[: len(data) // 8 * 8], f'{order}u4').astype(np.uint64)
+    from_sums, from_words = _weights(len(words) // 2)
+    before = np.array(sums, np.uint64)
+    # Products of 32 by 32 bits fit into 64, and each is reduced before it is added up.
+    found = ((from_sums * before) & _MASK).sum(1) + ((from_words * words) & _MASK).sum(1)
+    return int(found[0]) & _MASK, int(found[1]) & _MASK
+
+
+@lru_cache(maxsize=4)
+def _weights(pairs: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """What the sums before (2, 2), and each word (2, 2 * pairs), count in the sums after."""
+    step = ((1, 1), (1, 2))
+    power: tuple[tuple[int, int], ...] = ((1, 0), (0, 1))
+    columns = []
+    for _ in range(pairs):
+        # A pair of words is added as (x0, x0 + x1).
+        columns.append([(row[0] + row[1], row[1]) for row in power])
+        power = tuple(
+            (
+                (row[0] * step[0][0] + row[1] * step[1][0]) & _MASK,
+                (row[0] * step[0][1] + row[1] * step[1][1]) & _MASK,
+            )
+            for row in power
+        )
+    words = np.array(columns[::-1], np.uint64).reshape(pairs, 2, 2) & np.uint64(_MASK)
+    return np.array(power, np.uint64), words.transpose(1, 0, 2).reshape(2, 2 * pairs)
