@@ -61,7 +61,7 @@ LAYERS = {
 
 FLOORS = (
     ('errors', 'datatypes', 'freed_memory', 'home', 'image_header', 'packages', 'sampling')
-    + ('stamps', 'whole_file'),
+    + ('stamps', 'whole_file', 'write_ahead_log'),
     ('config', 'geodesy', 'poses', 'camera', 'jpeg'),
     ('image',),
     ('probability', 'preprocessing', 'raw_image', 'image_stream', 'closure_export'),

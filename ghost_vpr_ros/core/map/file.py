@@ -8,17 +8,23 @@ companions, and can be read from a read-only medium.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ghost_vpr_ros.core.errors import GhostVprError, MapError, OutputError
 from ghost_vpr_ros.core.map.schema import damaged
 from ghost_vpr_ros.core.whole_file import sync_folder, unfinished_file
+from ghost_vpr_ros.core.write_ahead_log import is_damaged
 
 _BUSY_TIMEOUT_S = 5.0
 _WRITER_TIMEOUT_S = 0.2
+_WRITING_S = 0.05
+_SHOWN_CHARACTERS = 120
+_MISSING = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 _GONE, _CUT_OFF = 'moved or removed', 'cut off'
 
@@ -169,24 +175,48 @@ def _connect_immutable(path: Path, error: sqlite3.OperationalError) -> sqlite3.C
 
 
 def _check_present(path: Path) -> None:
+    try:
+        path.stat()
+    except (OSError, ValueError) as error:
+        # What is not there is named below, with the next step.
+        if getattr(error, 'errno', None) not in _MISSING:
+            reason = getattr(error, 'strerror', None) or str(error)
+            shown = str(path)[:_SHOWN_CHARACTERS]
+            raise MapError(f'{shown!r} cannot be opened ({reason}); check the path') from error
     if path.is_dir():
         raise MapError(f'{path} is a folder; expected a map file')
     if path.is_symlink() and not path.exists():
         raise MapError(f'{path} is a link to {path.readlink()}, which is not there; correct it')
     if not path.exists():
         raise MapError(f'{path} does not exist; build it with `ghost-vpr build-map SOURCE {path}`')
+    if not path.is_file():
+        # Reading one may never end.
+        raise MapError(f'{path} is a pipe, a socket or a device; expected a map file')
     if path.stat().st_size == 0 and not _beside(path, '-wal').exists():
         raise MapError(f'{path} is empty (0 bytes); expected a map file')
 
 
 def is_unclosed(path: Path) -> bool:
-    """Whether the last changes of a file should be in a -wal file that is missing."""
+    """Whether the last changes of a file should be in a -wal file that is missing or damaged."""
     try:
+        _check_present(path)
         with path.open('rb') as file:
             header = file.read(_WAL_MARK.stop)
-    except OSError:
+    except (OSError, MapError):
+        # The same is told when the map is opened.
         return False
-    return header[_WAL_MARK] == _IN_WAL_MODE and not _holds_changes(_beside(path, '-wal'))
+    if header[_WAL_MARK] != _IN_WAL_MODE:
+        return False
+    wal = _beside(path, '-wal')
+    return not _holds_changes(wal) or _stays_damaged(wal)
+
+
+def _stays_damaged(wal: Path) -> bool:
+    """Whether it is damaged, and not just being written at this moment."""
+    if not is_damaged(wal):
+        return False
+    time.sleep(_WRITING_S)
+    return is_damaged(wal)
 
 
 def check_size(connection: sqlite3.Connection, path: Path) -> None:

@@ -239,8 +239,9 @@ class MapReader:
             )
         if self.is_unclosed:
             found.append(
-                f'{self.path} was not closed: if it was copied without {self.path.name}-wal, the '
-                'last keyframes are missing; copy it when nothing writes it, or both files'
+                f'{self.path} was not closed: if it was copied without {self.path.name}-wal, or '
+                'that file is damaged, the last keyframes are missing; copy it when nothing '
+                'writes it, or both files'
             )
         return found
 

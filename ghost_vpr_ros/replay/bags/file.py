@@ -22,6 +22,7 @@ from ruamel.yaml.error import YAMLError
 
 from ghost_vpr_ros.core.errors import BagError
 from ghost_vpr_ros.core.image_header import kind_of
+from ghost_vpr_ros.core.write_ahead_log import lost_bytes
 from ghost_vpr_ros.replay.bags.message_types import MessageTypes
 from ghost_vpr_ros.replay.bags.names import (
     MAGIC,
@@ -38,7 +39,6 @@ from ghost_vpr_ros.replay.bags.storage import (
     unpacked_message,
     waiting_bytes,
 )
-from ghost_vpr_ros.replay.bags.write_ahead_log import lost_bytes
 
 _PACKED = ('Zstandard', 'gzip', 'ZIP')
 _UNKNOWN_EXTENT = 'how much of it is intact is unknown'

@@ -1,5 +1,6 @@
 """Bits that change in a map: left out and counted, or refused, and never an answer."""
 
+import os
 import shutil
 import sqlite3
 
@@ -216,3 +217,20 @@ def test_a_map_copied_without_its_last_changes_reports_it(path, tmp_path):
         assert place_map.is_unclosed
     with PlaceMap.open(copy) as place_map:
         assert not place_map.warnings
+
+
+@pytest.mark.parametrize('damage', ['zeros', 'noise', 'flip'])
+def test_last_changes_that_cannot_be_read_are_reported(path, tmp_path, damage):
+    copy = tmp_path / 'copy.map'
+    wal = tmp_path / 'copy.map-wal'
+    with PlaceMap.open(path, writable=True) as place_map:
+        place_map.add('walk', 1, unit_rows(1, seed=7)[0])
+        place_map.commit()
+        shutil.copy(path, copy)
+        shutil.copy(f'{path}-wal', wal)
+    data = bytearray(wal.read_bytes())
+    data[40] ^= 1
+    wal.write_bytes({'zeros': bytes(len(data)), 'noise': os.urandom(len(data))}.get(damage, data))
+    with PlaceMap.open(copy) as place_map:
+        assert len(place_map) == COUNT
+        assert 'copy.map-wal, or that file is damaged' in place_map.warnings[0]

@@ -4,6 +4,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -300,3 +301,15 @@ def test_the_map_is_identified_again_only_after_its_file_has_changed(path):
         place_map.keyframes_at(np.array([3]))
         place_map.keyframes_at(np.array([3]))
         assert len([each for each in statements if 'uuid' in each]) == 1
+
+
+def test_a_path_that_leads_to_no_file_is_refused(tmp_path):
+    os.mkfifo(tmp_path / 'pipe.map')
+    for path, words in (
+        (tmp_path / 'pipe.map', 'is a pipe, a socket or a device'),
+        (Path('/dev/zero'), 'is a pipe, a socket or a device'),
+        (Path('x' * 5000), 'File name too long'),
+        (Path('a\0b'), 'null byte'),
+    ):
+        with pytest.raises(MapError, match=words):
+            PlaceMap.open(path)

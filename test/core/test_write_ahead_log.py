@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ghost_vpr_ros.replay.bags.write_ahead_log import lost_bytes
+from ghost_vpr_ros.core.write_ahead_log import is_damaged, lost_bytes
 
 ROWS = 20
 PAGE = 1024
@@ -51,6 +51,7 @@ def test_of_a_whole_log_nothing_is_lost(database, tmp_path: Path) -> None:
     assert lost_bytes(wal) == 0
     assert rows_found(wal) == ROWS
     assert lost_bytes(tmp_path / 'none') == 0
+    assert not is_damaged(wal) and not is_damaged(tmp_path / 'none')
 
 
 @pytest.mark.parametrize('share', [0.0, 0.001, 0.3, 0.9, 0.999])
@@ -72,6 +73,22 @@ def test_what_is_damaged_is_lost_with_all_that_follows(
     # A transaction has up to four frames.
     assert 0 <= lost - (len(data) - whole) <= 4 * FRAME
     assert lost > 0 or not data
+    assert is_damaged(wal) == (damage != 'cut')
+    assert rows_found(wal) < ROWS
+
+
+@pytest.mark.parametrize('byte', [8, 12, 15])
+@pytest.mark.parametrize('number', [0, 10, -1])
+def test_a_frame_with_another_salt_is_damaged(
+    database, tmp_path: Path, byte: int, number: int
+) -> None:
+    wal = killed(database, tmp_path)
+    data = bytearray(wal.read_bytes())
+    frames = (len(data) - 32) // FRAME
+    data[32 + number % frames * FRAME + byte] ^= 0x10
+    wal.write_bytes(data)
+    # Of the last frame alone another second salt is that of an earlier round as well.
+    assert is_damaged(wal) or (number == -1 and byte != 8)
     assert rows_found(wal) < ROWS
 
 
@@ -82,6 +99,7 @@ def test_what_a_recorder_had_not_finished_is_lost(database, tmp_path: Path) -> N
     wal = killed(database, tmp_path)
     lost = lost_bytes(wal)
     assert lost > 20 * FRAME
+    assert not is_damaged(wal)
     assert rows_found(wal) == ROWS
     database.commit()
     assert lost_bytes(killed(database, tmp_path)) == 0
@@ -92,5 +110,5 @@ def test_an_earlier_round_is_in_the_database_already(database, tmp_path: Path) -
     add_rows(database, 2)
     wal = killed(database, tmp_path)
     assert wal.stat().st_size > ROWS * FRAME
-    assert lost_bytes(wal) == 0
+    assert lost_bytes(wal) == 0 and not is_damaged(wal)
     assert rows_found(wal) == ROWS + 2

@@ -7,10 +7,11 @@ Frames with other salts than the header's are of an earlier round, and in the da
 
 from __future__ import annotations
 
+import os
 import struct
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,34 +23,65 @@ _HEADER, _FRAME = struct.Struct('>8I'), struct.Struct('>6I')
 _SUMMED_OF_FRAME = 8
 _PAGES = (512, 65_536)
 _MASK = 0xFFFFFFFF
+_MOST_ROUNDS = 1 << 24
 
 Sums = tuple[int, int]
+
+
+class Extent(NamedTuple):
+    """How far a `-wal` file can be read, in bytes from its beginning.
+
+    Attributes:
+        whole: up to the end of the last transaction that is whole.
+        sound: up to the first frame that is damaged or cut off.
+        total: up to the frames of an earlier round, or the end of the file.
+        frame: size of a frame; 0 where the header is damaged.
+    """
+
+    whole: int
+    sound: int
+    total: int
+    frame: int
 
 
 def lost_bytes(path: Path) -> int:
     """Bytes of a `-wal` file that belong to the database and that SQLite does not read.
 
     Those behind the last transaction that is whole: what was damaged or cut off, and what the
-    recorder had not finished. 0 without such a file.
+    writer had not finished. 0 without such a file.
     """
+    extent = _extent(path)
+    return extent.total - extent.whole
+
+
+def is_damaged(path: Path) -> bool:
+    """Whether a `-wal` file holds what nobody wrote there; not where its writer was only killed.
+
+    What a killed writer leaves unfinished at the end is no damage.
+    """
+    extent = _extent(path)
+    return extent.total - extent.sound >= max(extent.frame, 1)
+
+
+def _extent(path: Path) -> Extent:
     try:
         size = path.stat().st_size
         with path.open('rb') as file:
-            return _lost_of(file, size)
-    except FileNotFoundError:
-        return 0
+            return _read(file, size)
+    except OSError:
+        return Extent(0, 0, 0, 0)
 
 
-def _lost_of(file: BinaryIO, size: int) -> int:
+def _read(file: BinaryIO, size: int) -> Extent:
     head = file.read(_HEADER.size)
     if len(head) < _HEADER.size:
-        return size
+        return Extent(0, 0, size, _HEADER.size)
     magic, _, page, _, *salts, first, second = _HEADER.unpack(head)
     order = '>' if magic & 1 else '<'
     sums = _added((0, 0), head[:24], order)
     is_header = magic & ~1 == _MAGIC and _PAGES[0] <= page <= _PAGES[1] and page % 8 == 0
     if not is_header or sums != (first, second):
-        return size
+        return Extent(0, 0, size, 0)
     whole = end = _HEADER.size
     while end < size:
         frame = file.read(_FRAME.size + page)
@@ -57,15 +89,27 @@ def _lost_of(file: BinaryIO, size: int) -> int:
             break
         _, pages_after, *rest = _FRAME.unpack_from(frame)
         if rest[:2] != salts:
-            # Everything from here on is of an earlier round.
-            return end - whole
+            if _are_earlier(file, end, page, salts):
+                return Extent(whole, end, end, _FRAME.size + page)
+            break
         sums = _added(sums, frame[:_SUMMED_OF_FRAME] + frame[_FRAME.size :], order)
         if len(frame) < _FRAME.size + page or sums != tuple(rest[2:]):
             break
         end += len(frame)
         if pages_after:  # the last frame of a transaction
             whole = end
-    return size - whole
+    return Extent(whole, end, size, _FRAME.size + page)
+
+
+def _are_earlier(file: BinaryIO, start: int, page: int, salts: list[int]) -> bool:
+    """Whether all frames from `start` on are of earlier rounds, whose first salt counts up."""
+    file.seek(start)
+    while len(head := file.read(_FRAME.size)) == _FRAME.size:
+        _, _, first, *_ = _FRAME.unpack(head)
+        if not 1 <= (salts[0] - first) & _MASK <= _MOST_ROUNDS:
+            return False
+        file.seek(page, os.SEEK_CUR)
+    return True
 
 
 def _added(sums: Sums, data: bytes, order: str) -> Sums:
