@@ -98,6 +98,7 @@ class FrameProcessor:
         self._order = StampOrder()
         self._guessed: set[str] = set()
         self._state: State | None = None
+        self._frame_id = ''
 
     def process(self, received: ReceivedImage) -> Hypothesis:
         """Publish and return the answer to one image, whatever the image is like."""
@@ -106,6 +107,7 @@ class FrameProcessor:
         frame_id = header.frame_id or self._config().camera_frame
         try:
             self._notice_order(stamp_ns)
+            self._notice_frame(header.frame_id)
             answer = self._answer(received.message, stamp_ns)
             self._publish(answer, frame_id)
         except GhostVprError as error:
@@ -221,6 +223,18 @@ class FrameProcessor:
             return
         sentence = _late_text(order, stamp_ns, newest_ns)
         self._statistics.complain('late_images', sentence)
+        self._warn(sentence)
+
+    def _notice_frame(self, frame_id: str) -> None:
+        """Count images of another camera than the one before, by the frame that they name."""
+        before, self._frame_id = self._frame_id, frame_id or self._frame_id
+        if not before or self._frame_id == before:
+            return
+        sentence = (
+            f'the images change from frame {before!r} to {frame_id!r}; two cameras on one topic '
+            'need a node each'
+        )
+        self._statistics.complain('frame_changes', sentence)
         self._warn(sentence)
 
     def _warn(self, sentence: str) -> None:

@@ -110,6 +110,9 @@ def _failures(recent: Recent) -> Iterable[Problem]:
     if empty := recent.counts['empty_images']:
         text = f'{empty} of {answered} images are unusable: {recent.sentence("empty_images")}'
         yield Problem(DiagnosticStatus.WARN, text)
+    if changed := recent.counts['frame_changes']:
+        text = f'{changed} of {answered} images are of another camera than the one before'
+        yield Problem(DiagnosticStatus.WARN, f'{text}: {recent.sentence("frame_changes")}')
     if late := recent.counts['late_images']:
         text = f'{late} of {answered} images are late: {recent.sentence("late_images")}'
         yield Problem(DiagnosticStatus.WARN, text)

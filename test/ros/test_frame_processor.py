@@ -163,6 +163,18 @@ def test_an_age_by_another_clock_is_not_computed():
     assert math.isnan(ages[1])
 
 
+def test_images_of_another_camera_are_counted():
+    bench = Bench()
+    for number, frame_id in enumerate(['front', '', 'front', 'rear', 'rear', 'front']):
+        bench.process(NOW_NS + number, frame_id=frame_id)
+    assert len(bench.logger.errors) == 2
+    assert bench.logger.errors[0].startswith("the images change from frame 'front' to 'rear'")
+    bench.statistics.values()
+    bench.process(NOW_NS + 9, frame_id='rear')
+    bench.statistics.values()
+    assert bench.statistics.recent.counts['frame_changes'] == 1
+
+
 def test_an_old_image_is_answered_with_stale_and_not_searched():
     bench = Bench(max_image_age_s=0.5)
     answer = bench.process(NOW_NS - 600_000_000)

@@ -50,6 +50,7 @@ def seen(frames: int, **complaints: int) -> Problem:
         ({'failures': 10}, ERROR, '10 of 10 images failed: sentence on failures'),
         ({'empty_images': 3}, WARN, '3 of 10 images are unusable'),
         ({'late_images': 1}, WARN, '1 of 10 images are late'),
+        ({'frame_changes': 2}, WARN, '2 of 10 images are of another camera than the one before'),
         ({'lost': 35}, WARN, '35 of 45 images were lost in transport'),
         ({'lost': 1}, OK, 'answering'),
     ],
