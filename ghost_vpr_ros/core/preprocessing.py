@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.errors import ImageError
+from ghost_vpr_ros.core.local_contrast import normalise_local_contrast
 
 _DARKEST = 0.004
 _STRONGEST_GAMMA = 0.25
@@ -42,10 +43,10 @@ def preprocess(image: NDArray[np.uint8], config: PreprocessingConfig) -> NDArray
 
     By default the image is resized to exactly (h, w), as in Ghost-dil-NetVLAD; `fit` keeps its
     aspect ratio, as NetVLAD does. Area averaging when it shrinks, linear interpolation when it
-    grows. Where the configuration asks for it, a gamma curve brings a dark image's mean grey level
-    up to `brightness`.
+    grows. If the configuration has them, a gamma curve brings a dark image's mean grey level up to
+    `brightness`, and `local_contrast` evens out light within the image.
 
-    Deviation: the papers do not normalise brightness. Measured in docs/training.md.
+    Deviation: the papers do not normalise light. Measured in docs/training.md.
 
     Raises:
         ImageError: the array is not RGB uint8 (H, W, 3), or is empty.
@@ -82,6 +83,8 @@ def input_pixels(image: NDArray[np.uint8], config: PreprocessingConfig) -> NDArr
         image = np.asarray(cv2.resize(image, size, interpolation=interpolation), np.uint8)
     if config.brightness:
         image = _with_brightness(image, config.brightness)
+    if config.local_contrast:
+        image = normalise_local_contrast(image, config.local_contrast)
     return _padded(image, config) if config.fit == 'pad' else image
 
 

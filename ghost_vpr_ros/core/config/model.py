@@ -38,6 +38,13 @@ class PreprocessingConfig(Config):
         low=0.0,
         high=0.9,
     )
+    local_contrast: float = setting(
+        0.0,
+        'share of even light in the input: 1: every part of an image gets the same brightness and '
+        'contrast; 0: images stay as they are',
+        low=0.0,
+        high=1.0,
+    )
     fit: str = setting(
         'stretch',
         'how an image gets to width and height: stretch: to exactly these; pad: as large as fits '

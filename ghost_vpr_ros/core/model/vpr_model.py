@@ -29,6 +29,7 @@ _OF_POOLINGS = (
 JOINED_LATER = (
     'reduced_channels',
     'brightness',
+    'local_contrast',
     'fit',
     'backbone',
     'rows',
