@@ -22,7 +22,7 @@ _SURROUNDINGS = 1.0 / 12.0
 _MEAN, _DEVIATION = 0.45, 0.22
 """Of grey levels 0 .. 1 everywhere in the result, as in photos by day."""
 
-_FLAT = 0.05
+_FLAT = 0.1
 """Added to deviations: walls and skies without texture keep their noise small."""
 
 _BLACK = 0.02
