@@ -23,6 +23,7 @@ from typing import Any
 
 import yaml
 
+from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import ConfigError, SourceError, WeightsError
 from ghost_vpr_ros.core.model.vpr_model import VprModel
@@ -272,7 +273,7 @@ def _weights(facts: CardFacts) -> str:
     model, size = facts.model, facts.model.preprocessing
     rows = {
         'network': model.name,
-        'input': f'{size.width_px}x{size.height_px} px, RGB',
+        'input': f'{size.width_px}x{size.height_px} px, RGB{_light(size)}',
         'descriptor': f'{model.descriptor_dim} numbers, unit norm',
         'parameters': f'{sum(p.numel() for p in model.parameters()):,}',
         'file': f'{facts.file_name}, {facts.file_bytes / 1e6:.1f} MB',
@@ -281,6 +282,14 @@ def _weights(facts: CardFacts) -> str:
         'seed': facts.experiment.seed,
     }
     return _two_columns(rows)
+
+
+def _light(config: PreprocessingConfig) -> str:
+    """What is done to an image's light, as the end of a sentence."""
+    changes = [('brightness', 'brightened to'), ('local_contrast', 'even light, share')]
+    return ''.join(
+        f', {words} {getattr(config, n):g}' for n, words in changes if getattr(config, n)
+    )
 
 
 def _figures(facts: CardFacts) -> str:
