@@ -44,7 +44,8 @@ def normalise_local_contrast(image: NDArray[np.uint8], share: float) -> NDArray[
     wanted = (grey - mean) * (_DEVIATION / (deviation + _FLAT)) + _MEAN
     wanted = share * wanted + (1.0 - share) * grey
     gain = np.maximum(wanted, 0.0) / (grey + _BLACK)
-    return cv2.multiply(image, cv2.merge([gain, gain, gain]), dtype=cv2.CV_8U)
+    lit = cv2.multiply(image, cv2.merge([gain, gain, gain]), dtype=cv2.CV_8U)
+    return np.asarray(lit, np.uint8)
 
 
 def _surroundings(
@@ -56,4 +57,5 @@ def _surroundings(
     moments = cv2.resize(cv2.merge([grey, grey * grey]), grid, interpolation=cv2.INTER_AREA)
     smooth = cv2.GaussianBlur(moments, (0, 0), sigmaX=_SURROUNDINGS * grid[0])
     mean, square = cv2.split(cv2.resize(smooth, (width, height), interpolation=cv2.INTER_LINEAR))
+    mean = np.asarray(mean, np.float32)
     return mean, np.sqrt(np.maximum(square - mean * mean, 0.0))
