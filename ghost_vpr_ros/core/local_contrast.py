@@ -56,6 +56,6 @@ def _surroundings(
     grid = (min(_CELLS, width), min(_CELLS, height))
     moments = cv2.resize(cv2.merge([grey, grey * grey]), grid, interpolation=cv2.INTER_AREA)
     smooth = cv2.GaussianBlur(moments, (0, 0), sigmaX=_SURROUNDINGS * grid[0])
-    mean, square = cv2.split(cv2.resize(smooth, (width, height), interpolation=cv2.INTER_LINEAR))
-    mean = np.asarray(mean, np.float32)
+    wide = np.asarray(cv2.resize(smooth, (width, height), interpolation=cv2.INTER_LINEAR))
+    mean, square = wide[..., 0].astype(np.float32), wide[..., 1].astype(np.float32)
     return mean, np.sqrt(np.maximum(square - mean * mean, 0.0))
