@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import Enum
+from itertools import accumulate
 
 JUMP_NS = 1_000_000_000
 """A stamp this far behind the newest one belongs to a clock that was set back: a bag that is
@@ -74,6 +75,11 @@ def orders_of(stamps_ns: Iterable[int]) -> list[Order]:
     """Where each message of a whole stream belongs, in the order in which they came."""
     order = StampOrder()
     return [order.place(stamp_ns) for stamp_ns in stamps_ns]
+
+
+def jumps_before(stamps_ns: Iterable[int]) -> list[int]:
+    """How often the clock had been set back at each of the messages of a whole stream."""
+    return list(accumulate(order is Order.JUMP for order in orders_of(stamps_ns)))
 
 
 def span_text(seconds: float) -> str:

@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation, Slerp
 
 from ghost_vpr_ros.core.datatypes import Pose
 from ghost_vpr_ros.core.geodesy import on_unit_sphere
-from ghost_vpr_ros.core.stamps import Order, orders_of
+from ghost_vpr_ros.core.stamps import jumps_before
 
 _EARTH_RADIUS_M = 6_371_000.0
 _LEAST_FIXES = 3
@@ -125,15 +125,6 @@ def _leaps(
     """Whether a kilometre or more was made faster than any vehicle with a camera goes."""
     distances_m = np.linalg.norm(end_m - start_m, axis=1)
     return (distances_m > _LEAP_M) & (distances_m > _MOST_SPEED_M_S * np.abs(seconds))
-
-
-def jumps_before(stamps_ns: Sequence[int]) -> list[int]:
-    """How often the clock had been set back at each of the messages of a stream."""
-    count, found = 0, []
-    for order in orders_of(stamps_ns):
-        count += order is Order.JUMP
-        found.append(count)
-    return found
 
 
 def _unwrapped(stamped: list[tuple[int, Pose]]) -> list[tuple[int, Pose]]:

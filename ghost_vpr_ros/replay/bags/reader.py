@@ -18,7 +18,7 @@ from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.core.datatypes import Frame, Pose, ScalableLoad
 from ghost_vpr_ros.core.errors import BagError
 from ghost_vpr_ros.core.geodesy import WHY_NO_FIX
-from ghost_vpr_ros.core.stamps import span_text
+from ghost_vpr_ros.core.stamps import jumps_before, span_text
 from ghost_vpr_ros.replay.bags.file import BagFile, Topic
 from ghost_vpr_ros.replay.bags.images import COMPRESSED_IMAGE_TYPE, IMAGE_TYPE, BagImages
 from ghost_vpr_ros.replay.bags.pose_messages import (
@@ -34,7 +34,7 @@ from ghost_vpr_ros.replay.bags.pose_messages import (
     stamp_of,
 )
 from ghost_vpr_ros.replay.bags.position_notes import Stream, clock_note, gap_note
-from ghost_vpr_ros.replay.bags.position_track import jumps_before, make_tracks, without_spikes
+from ghost_vpr_ros.replay.bags.position_track import make_tracks, without_spikes
 from ghost_vpr_ros.replay.bags.topics import BagTopics
 from ghost_vpr_ros.replay.bags.transform_tree import TransformTree
 

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.datatypes import Candidate, Frame, Pose, Progress
+from ghost_vpr_ros.core.datatypes import Candidate, Frame, Hypothesis, Pose, Progress
 from ghost_vpr_ros.core.errors import ImageError, SourceError
 from ghost_vpr_ros.core.map.reader import MapReader
 from ghost_vpr_ros.core.recognition.odometry import StampedMemory
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
+from ghost_vpr_ros.core.stamps import jumps_before
 from ghost_vpr_ros.replay.evaluation.ground_truth import horizontal_positions
 from ghost_vpr_ros.replay.evaluation.pairs import Pairs, pairs_within
-from ghost_vpr_ros.replay.evaluation.replayer import keyframes_as_frames
+from ghost_vpr_ros.replay.evaluation.replayer import keyframes_as_frames, replay
 
 _HIDDEN_RADII = 2.0
 """How far around a frame its place is hidden, in radii of a right answer: what lies just
@@ -36,6 +37,7 @@ class Drive:
 
     Attributes:
         frames: F frames.
+        jumps: how often the clock had been set back before each of them.
         row_of: row of the map by keyframe id.
         right: rows of the map that are a right answer, by frame.
         around: rows of the map that are hidden to make a frame's place unknown.
@@ -44,6 +46,7 @@ class Drive:
     """
 
     frames: Sequence[Frame]
+    jumps: Sequence[int]
     row_of: dict[int, int]
     right: Pairs
     around: Pairs
@@ -121,6 +124,8 @@ def judged_drive(
     Raises:
         SourceError: no frame or no keyframe has a position, or they have different kinds.
     """
+    all_jumps = jumps_before(frame.stamp_ns for frame in frames)
+    jumps = [n for n, frame in zip(all_jumps, frames, strict=True) if frame.has_position]
     located = [frame for frame in frames if frame.has_position]
     keyframes = keyframes_as_frames(place_map)
     rows = np.array([n for n, k in enumerate(keyframes) if k.has_position], np.int64)
@@ -141,7 +146,7 @@ def judged_drive(
     row_of = {int(number): row for row, number in enumerate(place_map.keyframe_ids())}
     around = within(_HIDDEN_RADII * positive_distance_m)
     right = within(positive_distance_m)
-    return Drive(located, row_of, right, around, odometry, elsewhere)
+    return Drive(located, jumps, row_of, right, around, odometry, elsewhere)
 
 
 def query_drive(
@@ -177,14 +182,8 @@ def query_elsewhere(
     progress: Progress | None = None,
 ) -> list[JudgedAnswer]:
     """The answers to a drive through places that the map lacks: none of them is right."""
-    answers = []
-    recognizer.reset()
-    for frame in elsewhere.frames:
-        best = _best_candidate(frame, recognizer, None, elsewhere.odometry)
-        answers.append(_judged(frame, best, is_hidden=True))
-        if progress:
-            progress(1)
-    return answers
+    replayed = replay(elsewhere.frames, recognizer, elsewhere.odometry, progress=progress)
+    return [_judged(each.frame, _best(each.hypothesis), is_hidden=True) for each in replayed]
 
 
 def _answer(
@@ -192,7 +191,11 @@ def _answer(
 ) -> JudgedAnswer:
     frame, right = drive.frames[number], drive.right.rows(number)
     hidden = _mask(drive, number) if is_hidden else None
-    best = _best_candidate(frame, recognizer, hidden, drive.odometry)
+    pose = None
+    if drive.odometry is not None:
+        max_age_s = recognizer.max_odometry_age_s
+        pose = drive.odometry.at(frame.stamp_ns, max_age_s, drive.jumps[number])
+    best = _best_candidate(frame, recognizer, pose, hidden)
     has_place = bool(len(right)) and not is_hidden
     is_right = best is not None and drive.row_of[best.keyframe.keyframe_id] in right
     return _judged(frame, best, is_hidden, has_place, is_right)
@@ -228,15 +231,15 @@ def _mask(drive: Drive, number: int) -> NDArray[np.bool_]:
 def _best_candidate(
     frame: Frame,
     recognizer: PlaceRecognizer,
+    odometry: Pose | None,
     hidden: NDArray[np.bool_] | None,
-    odometry: StampedMemory[Pose] | None,
 ) -> Candidate | None:
     try:
         image = frame.at_least(recognizer.least_side_px)
     except ImageError:
         return None
-    pose = None
-    if odometry is not None:
-        pose = odometry.at(frame.stamp_ns, recognizer.config.max_odometry_age_s)
-    answer = recognizer.recognize(image, frame.stamp_ns, pose, hidden_rows=hidden)
-    return answer.candidates[0] if answer.candidates else None
+    return _best(recognizer.recognize(image, frame.stamp_ns, odometry, hidden_rows=hidden))
+
+
+def _best(hypothesis: Hypothesis) -> Candidate | None:
+    return hypothesis.candidates[0] if hypothesis.candidates else None

@@ -19,7 +19,7 @@ from ghost_vpr_ros.core.datatypes import Frame, Hypothesis, Keyframe, Pose, Prog
 from ghost_vpr_ros.core.errors import ImageError
 from ghost_vpr_ros.core.map.reader import MapReader
 from ghost_vpr_ros.core.recognition.odometry import StampedMemory
-from ghost_vpr_ros.core.stamps import Order, orders_of
+from ghost_vpr_ros.core.stamps import jumps_before
 from ghost_vpr_ros.replay.evaluation.evaluator import Evaluation
 from ghost_vpr_ros.replay.evaluation.ground_truth import by_position
 from ghost_vpr_ros.replay.evaluation.match_sheet import blank_picture, picture_of_view
@@ -69,10 +69,9 @@ def replay(
 ) -> list[Answer]:
     """The answers to all frames, in their order, with the odometry where there is one."""
     known, answers = odometry or StampedMemory(), []
-    jumps, orders = 0, orders_of(frame.stamp_ns for frame in frames)
+    all_jumps = jumps_before(frame.stamp_ns for frame in frames)
     recognizer.reset()
-    for frame, order in zip(frames, orders, strict=True):
-        jumps += order is Order.JUMP
+    for frame, jumps in zip(frames, all_jumps, strict=True):
         pose = known.at(frame.stamp_ns, recognizer.max_odometry_age_s, jumps)
         answers.append(_answer(frame, recognizer, pose))
         if progress:

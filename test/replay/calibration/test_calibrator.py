@@ -99,21 +99,28 @@ def test_two_drives_together_teach_one_calibration_of_all_their_frames(model, tm
     assert min(alone) < learned.slope < max(alone)
 
 
-def test_the_filter_gets_the_odometry_of_the_drive(model, tmp_path):
+@pytest.mark.parametrize('set_back_from', [PLACES, PLACES // 2])
+def test_the_filter_gets_the_odometry_of_the_drive(model, tmp_path, set_back_from):
     places = street(PLACES)
     recognizer = street_recognizer(
         tmp_path / 'street.map', model, places, drive_along(places, 2.5)
     )
     frames = drive_frames(PLACES, seconds_apart=8.0)
-    standing = StampedMemory()
-    for frame in frames:
-        standing.add(frame.stamp_ns, Pose(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0])))
+    frames[set_back_from:] = [
+        replace(frame, stamp_ns=first.stamp_ns)
+        for frame, first in zip(frames[set_back_from:], frames, strict=False)
+    ]
+    known = StampedMemory()
+    for number, frame in enumerate(frames):
+        east_m = 40.0 * max(0, number - set_back_from)
+        upright = np.array([0.0, 0.0, 0.0, 1.0])
+        known.add(frame.stamp_ns, Pose(np.array([east_m, 0.0, 0.0]), upright))
     recognizer.use_calibration(calibration(model_hash=model.model_hash))
     told, untold = (
         query_drive(judged_drive(frames, recognizer.place_map, RADIUS_M, odometry), recognizer)
-        for odometry in (standing, None)
+        for odometry in (known, None)
     )
-    replayed = replay(frames, recognizer, standing)
+    replayed = replay(frames, recognizer, known)
     best = [answer.hypothesis.candidates[0].probability for answer in replayed]
     assert [answer.probability for answer in told] == best
     assert [answer.probability for answer in untold] != best
