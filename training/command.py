@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -69,7 +68,7 @@ def run_in_folder(
     processes.wait()
     if not processes.writes:
         folder = RunFolder(args.out, config, resume=True)
-    with contextlib.closing(folder):
+    with folder:
         answer = work(folder, processes)
     processes.leave()
     return answer if processes.writes else ''

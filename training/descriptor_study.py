@@ -32,7 +32,7 @@ from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import load_model
 from ghost_vpr_ros.core.model.whitening import Whitening
 from ghost_vpr_ros.replay.evaluation.plots import png_of
-from ghost_vpr_ros.replay.output_files import make_output_folder, write_file, write_json
+from ghost_vpr_ros.replay.output_files import output_folder, write_file, write_json
 from training.entry import finish, new_parser
 from training.evaluate import DATA_VARIABLE
 from training.experiment import Experiment
@@ -214,9 +214,20 @@ def _run(args: argparse.Namespace) -> str:
             f'--weights: expected files of different names, found {", ".join(names)}; the name '
             'is what tables call a network'
         )
-    folder = make_output_folder(args.out)
     configs = read_protocols(args.protocols, args.only)
     protocols = [open_protocol(name, config) for name, config in configs.items()]
+    with output_folder(args.out) as folder:
+        return _studied(args, experiment, protocols, names, folder)
+
+
+def _studied(
+    args: argparse.Namespace,
+    experiment: Experiment,
+    protocols: Sequence[Protocol],
+    names: Sequence[str],
+    folder: Path,
+) -> str:
+    """Measure, write what is known after each network, and return the table."""
     study = Study(experiment, protocols, sorted(args.dims), folder / 'descriptors', args.device)
     rows: list[StudyRow] = []
     networks = []

@@ -24,7 +24,7 @@ from training.experiment import Experiment
 from training.loop.augmentation import AugmentationConfig
 from training.loop.determinism import make_deterministic
 from training.loop.parallel import Processes
-from training.loop.run_folder import RunFolder
+from training.loop.run_folder import BANK_NAME, RunFolder
 from training.trunk.distillation import Distillation, DistillationConfig, open_teachers
 from training.trunk.photo_views import ViewBatches, open_photos
 from training.trunk.teacher import Teacher, Teachers
@@ -87,7 +87,7 @@ def _batches(
     """The batches of all steps of this process: new views, or those of the run's bank."""
     if not run.config.bank_views:
         return views
-    bank = ViewBank(folder.path / 'bank', views, run.teacher, run.config.bank_views, processes)
+    bank = ViewBank(folder.path / BANK_NAME, views, run.teacher, run.config.bank_views, processes)
     seed = (experiment.seed, processes.rank)
     return BankBatches(bank, views, experiment.section(AugmentationConfig), seed)
 

@@ -10,7 +10,6 @@ initialised: `training.train --init` takes it.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import sys
 import time
@@ -110,9 +109,7 @@ def _device(name: str) -> torch.device:
 
 def _run(args: argparse.Namespace) -> str:
     experiment, device = run_experiment(args), _device(args.device)
-    with contextlib.closing(
-        RunFolder(args.out, experiment.to_dict(), resume=args.resume)
-    ) as folder:
+    with RunFolder(args.out, experiment.to_dict(), resume=args.resume) as folder:
         run = pretrain(experiment, folder, device)
     if run.unreadable:
         sys.stderr.write(f'training.pretrain: {len(run.unreadable)} unreadable images skipped\n')

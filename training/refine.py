@@ -34,7 +34,7 @@ from training.loop.describing import Describer
 from training.loop.determinism import make_deterministic
 from training.loop.image_batches import ImageStore, open_pool
 from training.loop.parallel import Processes
-from training.loop.run_folder import RunFolder
+from training.loop.run_folder import BANK_NAME, RunFolder
 from training.loop.schedule import ScheduleConfig
 from training.refinement.moved_view import MotionConfig
 from training.refinement.place_sources import open_source_of_places
@@ -146,7 +146,7 @@ def _bank(
 ) -> ViewBank:
     config = experiment.section(RefinementConfig)
     count = config.groups * config.views_per_place
-    return ViewBank(folder.path / 'bank', views, before, count, processes)
+    return ViewBank(folder.path / BANK_NAME, views, before, count, processes)
 
 
 def _batches(

@@ -27,7 +27,7 @@ from ghost_vpr_ros.core.errors import CalibrationError
 from ghost_vpr_ros.replay.bags.topics import BagTopics
 from ghost_vpr_ros.replay.config import CalibrationConfig, EvaluationConfig
 from ghost_vpr_ros.replay.evaluation.verdicts import accepted_text
-from ghost_vpr_ros.replay.output_files import check_writable, make_output_folder
+from ghost_vpr_ros.replay.output_files import check_writable, output_folder
 
 if TYPE_CHECKING:
     from ghost_vpr_ros.core.datatypes import Frame
@@ -90,10 +90,9 @@ def run(args: argparse.Namespace) -> int:
     if args.ground_truth is None:
         topics = reference_topics(args.source, topics, args.map)
     frames = judged_frames(args, args.source, topics, where_from(args.where))
-    make_output_folder(args.out)
     if not args.dry_run:
         check_writable(args.map.parent)
-    with _open_recognizer(args) as recognizer:
+    with output_folder(args.out), _open_recognizer(args) as recognizer:
         result = _run(args, frames, recognizer, taken)
         figures = _write_report(args, recognizer, result)
     if not args.dry_run:

@@ -34,7 +34,7 @@ from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.model.shipped import SHIPPED
 from ghost_vpr_ros.replay.bags.topics import BagTopics
 from ghost_vpr_ros.replay.config import EvaluationConfig
-from ghost_vpr_ros.replay.output_files import make_output_folder
+from ghost_vpr_ros.replay.output_files import output_folder
 
 if TYPE_CHECKING:
     from ghost_vpr_ros.cli.model_options import AnyModel
@@ -79,13 +79,14 @@ def run(args: argparse.Namespace) -> int:
     config = config_from(args, EvaluationConfig)
     task = sources_and_truth(args, config)
     chosen = [(name, _model(args, name, task)) for name in args.models]
-    folder = make_output_folder(args.out)
+    folder: Path = args.out
     rows: list[dict[str, Any]] = []
     right: list[list[bool]] = []
     for number, (name, model) in enumerate(chosen, start=1):
         say(f'{number} of {len(chosen)}: {name}')
-        args.out = make_output_folder(folder / f'{number}_{Path(name).stem.replace(":", "_")}')
-        metrics = evaluate_and_write(args, task, model, config)
+        args.out = folder / f'{number}_{Path(name).stem.replace(":", "_")}'
+        with output_folder(args.out):
+            metrics = evaluate_and_write(args, task, model, config)
         right.append(_right(args.out))
         rows.append(_row(name, metrics, right[0], right[-1]))
     _write(folder, rows, task)

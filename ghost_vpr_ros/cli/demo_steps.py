@@ -37,7 +37,12 @@ from ghost_vpr_ros.replay.evaluation.replay_report import write_replay
 from ghost_vpr_ros.replay.evaluation.replayer import judge, replay
 from ghost_vpr_ros.replay.evaluation.verdicts import accepted_text, replay_verdict
 from ghost_vpr_ros.replay.map_builder import add_frames, remove_map
-from ghost_vpr_ros.replay.output_files import make_output_folder, write_file, write_json
+from ghost_vpr_ros.replay.output_files import (
+    make_output_folder,
+    output_folder,
+    write_file,
+    write_json,
+)
 from ghost_vpr_ros.replay.sources.image_sources import open_source
 
 if TYPE_CHECKING:
@@ -50,7 +55,11 @@ _NODE_JPEG_QUALITY = 95
 def run_demo(args: argparse.Namespace) -> int:
     """Run all steps, print their results and write `summary.json`; 1 if the node failed."""
     demo, judgement = config_from(args, DemoConfig), config_from(args, EvaluationConfig)
-    make_output_folder(args.out)
+    with output_folder(args.out):
+        return _run_steps(args, demo, judgement)
+
+
+def _run_steps(args: argparse.Namespace, demo: DemoConfig, judgement: EvaluationConfig) -> int:
     _announce(1, 'images')
     data = town_data(args, judgement) if args.data is None else user_data(args, demo, judgement)
     print(f'  {data.name}: {data.division.sentence}')

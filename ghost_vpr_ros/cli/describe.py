@@ -26,7 +26,7 @@ from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.replay.bags.topics import BagTopics
 from ghost_vpr_ros.replay.config import DescribeConfig
-from ghost_vpr_ros.replay.output_files import make_output_folder
+from ghost_vpr_ros.replay.output_files import output_folder
 
 if TYPE_CHECKING:
     from ghost_vpr_ros.core.datatypes import Progress
@@ -59,8 +59,7 @@ def run(args: argparse.Namespace) -> int:
     config, topics = config_from(args, DescribeConfig), config_from(args, BagTopics)
     where = where_from(args.where)
     source = opened(args, args.source, where=where, topics=topics)
-    make_output_folder(args.out)
-    with cache_of_processes():
+    with output_folder(args.out), cache_of_processes():
         plan, model = _plan(args, source, config)
         present = plan.count_finished()
         with progress_bar(len(source), 'describe') as progress:
@@ -100,10 +99,11 @@ def _plan(
     from ghost_vpr_ros.replay.map_builder import check_described_images
 
     chosen = chosen_model(args, source.frames, source.name)
-    plan = make_plan(args.out, source.name, source.frames, chosen, bytes_of(chosen), config)
-    plan.path_of(0).parent.mkdir(exist_ok=True)
-    model = StoredModel.from_file(plan.folder / MODEL_NAME)
-    with closing(create_engine(model, config_from(args, EngineConfig))) as engine:
+    # The engine comes first: one that is missing leaves no plan of a model that cannot run here.
+    with closing(create_engine(chosen, config_from(args, EngineConfig))) as engine:
+        plan = make_plan(args.out, source.name, source.frames, chosen, bytes_of(chosen), config)
+        plan.path_of(0).parent.mkdir(exist_ok=True)
+        model = StoredModel.from_file(plan.folder / MODEL_NAME)
         ends = ((source.frames[row], stored) for row, stored in plan.ends().items())
         check_described_images(ends, plan.folder, model, engine)
     return plan, model

@@ -35,7 +35,7 @@ from ghost_vpr_ros.core.config.image import ImageConfig
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.replay.bags.topics import BagTopics
 from ghost_vpr_ros.replay.config import EvaluationConfig, PatchNetVladConfig, RerankConfig
-from ghost_vpr_ros.replay.output_files import make_output_folder
+from ghost_vpr_ros.replay.output_files import output_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -85,14 +85,14 @@ def run(args: argparse.Namespace) -> int:
     config = config_from(args, EvaluationConfig)
     task = sources_and_truth(args, config)
     descriptors = _given_descriptors(args, task)
-    make_output_folder(args.out)
-    before = files_in(args.out)
-    if descriptors is None:
-        database = task.database
-        model = chosen_any_model(args, database.frames, f'the database {database.name}')
-        metrics = evaluate_and_write(args, task, model, config)
-    else:
-        metrics = _judge_and_write(args, task, descriptors, config)
+    with output_folder(args.out):
+        before = files_in(args.out)
+        if descriptors is None:
+            database = task.database
+            model = chosen_any_model(args, database.frames, f'the database {database.name}')
+            metrics = evaluate_and_write(args, task, model, config)
+        else:
+            metrics = _judge_and_write(args, task, descriptors, config)
     if args.json:
         print_result(metrics, as_json=True)
     else:

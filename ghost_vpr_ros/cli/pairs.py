@@ -20,7 +20,7 @@ from ghost_vpr_ros.cli.sources import add_database_and_queries, opened_database_
 from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.replay.bags.topics import BagTopics
-from ghost_vpr_ros.replay.output_files import make_output_folder
+from ghost_vpr_ros.replay.output_files import output_folder
 
 if TYPE_CHECKING:
     from ghost_vpr_ros.replay.descriptors.pair_files import NamedDescriptors
@@ -51,10 +51,10 @@ def run(args: argparse.Namespace) -> int:
     if args.descriptors:
         importlib.import_module('h5py')
     database, queries = opened_database_and_queries(args)
-    make_output_folder(args.out)
-    described = _described(args, database, queries)
-    pairs = pairs_of(*described, config_from(args, RecognizerConfig).top_k)
-    files = write_pairs(args.out, pairs, described, with_descriptors=args.descriptors)
+    with output_folder(args.out):
+        described = _described(args, database, queries)
+        pairs = pairs_of(*described, config_from(args, RecognizerConfig).top_k)
+        files = write_pairs(args.out, pairs, described, with_descriptors=args.descriptors)
     print(f'{len(pairs)} pairs of {len(queries)} queries, written to {args.out}: {files}')
     return 0
 

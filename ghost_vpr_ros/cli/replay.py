@@ -43,7 +43,7 @@ from ghost_vpr_ros.core.stamps import Order, orders_of
 from ghost_vpr_ros.replay.bags.topics import BagTopics
 from ghost_vpr_ros.replay.config import EvaluationConfig
 from ghost_vpr_ros.replay.evaluation.verdicts import replay_verdict
-from ghost_vpr_ros.replay.output_files import make_output_folder
+from ghost_vpr_ros.replay.output_files import output_folder
 
 if TYPE_CHECKING:
     from ghost_vpr_ros.core.datatypes import Frame, Pose
@@ -131,9 +131,8 @@ def run(args: argparse.Namespace) -> int:
         as_recorded=not args.pose_graph,
     )
     _tell_order(frames)
-    make_output_folder(args.out)
-    before = files_in(args.out)
-    with _open(args) as recognizer:
+    with output_folder(args.out), _open(args) as recognizer:
+        before = files_in(args.out)
         reason = why_unjudged(frames, recognizer.place_map, is_named=is_named)
         if reason and is_named:
             raise SourceError(reason)

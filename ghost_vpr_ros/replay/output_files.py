@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import errno
 import io
@@ -9,7 +10,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,24 @@ def make_output_folder(path: Path) -> Path:
         raise _refused(path, error, 'folder') from error
     check_writable(path)
     return path
+
+
+@contextlib.contextmanager
+def output_folder(path: Path) -> Iterator[Path]:
+    """The folder, as `make_output_folder` makes it; work that fails leaves no empty folders.
+
+    Raises:
+        OutputError: as `make_output_folder`.
+    """
+    folders = (path, *path.parents)
+    missing = [folder for folder in folders if not folder.exists()]
+    try:
+        yield make_output_folder(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            for folder in missing:
+                folder.rmdir()
+        raise
 
 
 def check_writable(folder: Path) -> None:

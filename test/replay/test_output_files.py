@@ -10,6 +10,7 @@ from ghost_vpr_ros.core.errors import OutputError
 from ghost_vpr_ros.replay import output_files
 from ghost_vpr_ros.replay.output_files import (
     make_output_folder,
+    output_folder,
     write_csv,
     write_file,
     write_json,
@@ -50,6 +51,21 @@ def test_a_file_in_place_of_the_folder_is_an_output_error(tmp_path):
 def test_an_output_folder_is_made_with_its_parents_and_stays_empty(tmp_path):
     made = make_output_folder(tmp_path / 'a' / 'b')
     assert list(made.iterdir()) == []
+
+
+def test_work_that_fails_leaves_no_empty_folder(tmp_path):
+    (tmp_path / 'mine').mkdir()
+    for path in (tmp_path / 'a' / 'b', tmp_path / 'mine'):
+        with pytest.raises(ValueError, match='bad'), output_folder(path):
+            raise ValueError('bad')
+    assert [p.name for p in tmp_path.iterdir()] == ['mine']
+
+
+def test_work_that_fails_keeps_what_it_has_written(tmp_path):
+    with pytest.raises(ValueError, match='bad'), output_folder(tmp_path / 'a' / 'b') as folder:
+        write_file(folder / 'half.txt', 'x')
+        raise ValueError('bad')
+    assert (tmp_path / 'a' / 'b' / 'half.txt').read_text() == 'x'
 
 
 @pytest.mark.parametrize(

@@ -158,11 +158,20 @@ def test_what_cannot_be_measured_is_one_sentence(
     assert error.count('\n') == 1
 
 
-@pytest.mark.parametrize('text', ['near: {pth: [a]}', 'near: 5', 'near: {tolerance: x}'])
-def test_a_bad_protocol_names_its_file(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    ('text', 'sentence'),
+    [
+        ('near: {pth: [a]}', "near: ProtocolConfig: unknown key 'pth'"),
+        ('near: 5', 'near: expected a mapping of keys to values, found 5'),
+        ('near: {tolerance: x}', 'near: tolerance: expected'),
+        ('near:', 'near: expected a mapping of keys to values, found nothing'),
+        ('{}', 'expected protocols by name, found none'),
+    ],
+)
+def test_a_bad_protocol_is_named_with_its_file(tmp_path: Path, text: str, sentence: str) -> None:
     path = tmp_path / 'protocols.yaml'
     path.write_text(text)
-    with pytest.raises(ConfigError, match=r'protocols\.yaml: '):
+    with pytest.raises(ConfigError, match=rf'protocols\.yaml: {sentence}'):
         read_protocols(path)
 
 

@@ -11,9 +11,10 @@ from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import load_model, save_model
 from test.training.tiny_places import write_experiment
-from training.experiment import read_experiment
+from training.experiment import Experiment, read_experiment
 from training.head.starting_model import starting_model
 from training.loop.checkpoint import load_checkpoint
+from training.loop.run_folder import RunFolder
 from training.places import step
 from training.places.loss import RankingLoss
 from training.train import main
@@ -34,6 +35,10 @@ def train(folder: Path, out: Path, *changes: str, more: tuple[str, ...] = ()) ->
     return main(['--config', config, '--out', str(out), '--device', 'cpu', *words, *more])
 
 
+def experiment_of(folder: Path) -> Experiment:
+    return read_experiment(folder / 'experiment.yaml')
+
+
 def trunk_only(path: Path, **changed) -> VprModel:
     """Weights as distillation leaves them: without clusters."""
     torch.manual_seed(1)
@@ -51,6 +56,7 @@ def trunk_only(path: Path, **changed) -> VprModel:
         (['tuples.positive_distance_m=1'], '8 of 8 queries have no potential positive'),
         (['selection.positive_distance_m=1'], 'expected queries within 1 m of the database'),
         (['data.train.path=[absent]'], 'absent'),
+        (['tuples.negative_distance_m=9000'], 'expected images of at least two places'),
         (['init=absent.safetensors'], 'absent.safetensors: the weights cannot be read'),
     ],
 )
@@ -66,13 +72,13 @@ def test_what_cannot_be_trained_is_one_sentence(
     assert error.startswith('training.train: error: ')
     assert sentence in error
     assert error.count('\n') == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_run_is_neither_overwritten_nor_resumed_under_another_configuration(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    assert train(folder, tmp_path, 'data.train.path=[absent]') == 1
-    capsys.readouterr()
+    RunFolder(tmp_path, experiment_of(folder).to_dict(), resume=False)
     assert train(folder, tmp_path) == 1
     assert 'holds a run already' in capsys.readouterr().err
     assert train(folder, tmp_path, 'seed=9', more=('--resume',)) == 1
@@ -169,7 +175,8 @@ def test_an_unreadable_image_is_named_and_nothing_is_lost(
     image.write_bytes(whole[:100])
     assert train(tmp_path, tmp_path / 'again', 'schedule.epochs=1') == 1
     assert '03_1.png' in capsys.readouterr().err.splitlines()[-1]
+    assert not (tmp_path / 'again').exists()
     image.write_bytes(whole)
-    assert main(['--out', str(tmp_path / 'again'), '--device', 'cpu', '--resume']) == 0
+    assert train(tmp_path, tmp_path / 'again', 'schedule.epochs=1') == 0
     found = [load_model(tmp_path / name / 'weights.safetensors') for name in ('run', 'again')]
     assert found[0].model_hash == found[1].model_hash

@@ -128,8 +128,8 @@ def weak_labels(places: PlaceSet, config: TupleConfig) -> WeakLabels:
     """Find the potential positives of every query; queries that have none are left out.
 
     Raises:
-        SourceError: no query has a potential positive, more than half of them have none, or a
-            time of capture is needed and not known.
+        SourceError: no query has a potential positive, more than half of them have none, all
+            images are of one place, or a time of capture is needed and not known.
     """
     _check_stamps(places, config)
     queries, database = np.unique(places.queries), np.unique(places.database)
@@ -142,6 +142,7 @@ def weak_labels(places: PlaceSet, config: TupleConfig) -> WeakLabels:
     has_positive = np.zeros(len(queries), bool)
     has_positive[numbers[kept]] = True
     _check_enough(places, config, has_positive)
+    _check_negatives(places, config, queries, database)
     new_number = np.cumsum(has_positive) - 1
     pairs = Pairs.of(
         new_number[numbers[kept]],
@@ -201,4 +202,21 @@ def _check_enough(places: PlaceSet, config: TupleConfig, has_positive: NDArray[n
         f'(a database image of another panorama within {config.positive_distance_m:g} m), '
         'expected at most half of them; raise positive_distance_m, loosen positive_heading_deg '
         'and min_time_between_days, or check that queries and database share one area and frame'
+    )
+
+
+def _check_negatives(
+    places: PlaceSet,
+    config: TupleConfig,
+    queries: NDArray[np.int64],
+    database: NDArray[np.int64],
+) -> None:
+    """Refuse a set in which every image is near every query: there is nothing to tell apart."""
+    points, limit_m = places.positions_m, config.negative_distance_m
+    near = pairs_within(points[queries], points[database], limit_m)
+    if len(near) < len(queries) * len(database):
+        return
+    raise SourceError(
+        f'{places.name}: expected images of at least two places, found all {len(database)} within '
+        f'{limit_m:g} m (negative_distance_m) of every query; add images of other places'
     )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
+import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import yaml
@@ -18,10 +21,16 @@ CONFIG_NAME = 'config.yaml'
 CHECKPOINT_NAME = 'checkpoint.safetensors'
 LOG_NAME = 'log.csv'
 WEIGHTS_NAME = 'weights.safetensors'
+CACHE_NAME = 'cache'
+BANK_NAME = 'bank'
+BANK_STATE_NAME = 'bank.json'
 
 
 class RunFolder:
     """Where a run writes; made new, or opened again under the same configuration.
+
+    As a context it closes the log; work that fails before anything is worth resuming leaves the
+    folder as it was found.
 
     Attributes:
         path: the folder.
@@ -41,6 +50,8 @@ class RunFolder:
         self.weights = path / WEIGHTS_NAME
         self._columns: tuple[str, ...] = ()
         self._writer: Any = None
+        self._missing = [each for each in (path, *path.parents) if not each.exists()]
+        self._is_claimed = False
         try:
             path.mkdir(parents=True, exist_ok=True)
             self._claim(config, resume)
@@ -54,6 +65,7 @@ class RunFolder:
         text = yaml.safe_dump(dict(config), sort_keys=True)
         if not file.exists():
             write_whole(file, text.encode(), durable=True)
+            self._is_claimed = True
             return
         if not resume:
             raise OutputError(
@@ -65,6 +77,40 @@ class RunFolder:
                 f'{file}: expected the configuration of this run, found another one; resume with '
                 'the same --config, or start in another folder'
             )
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close, and withdraw a start that failed.
+
+        Raises:
+            OutputError: as `close`.
+        """
+        try:
+            self.close()
+        finally:
+            if kind is not None and self._is_claimed and not self._has_results():
+                self._withdraw()
+
+    def _has_results(self) -> bool:
+        """Whether anything is there that a resumed run continues from."""
+        names = (LOG_NAME, CHECKPOINT_NAME, WEIGHTS_NAME, CACHE_NAME)
+        results = (*names, f'{BANK_NAME}/{BANK_STATE_NAME}')
+        return any((self.path / name).exists() for name in results)
+
+    def _withdraw(self) -> None:
+        """Remove what the start of a run writes, and folders that were made for it."""
+        shutil.rmtree(self.path / BANK_NAME, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            (self.path / CONFIG_NAME).unlink()
+            for folder in self._missing:
+                folder.rmdir()
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Append one row of scalars to log.csv and to TensorBoard.

@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.errors import ConfigError, GhostVprError, SourceError
 from training.experiment import read_mapping
-from training.measure.protocols import Protocol, ProtocolConfig, open_protocol
+from training.measure.protocols import Protocol, open_protocol, read_protocol
 
 PANEL = Path(__file__).parents[1] / 'configs' / 'panel.yaml'
 BOOTSTRAP_DRAWS = 10_000
@@ -77,7 +76,10 @@ def open_panel(path: Path = PANEL) -> Panel:
         if not isinstance(protocols, Mapping) or not protocols:
             raise ConfigError(f'{path}: {part}: expected protocols by name, found {protocols!r}')
         try:
-            parts[part] = [_opened(path, name, values) for name, values in protocols.items()]
+            parts[part] = [
+                open_protocol(name, read_protocol(path, name, values))
+                for name, values in protocols.items()
+            ]
         except ConfigError:
             raise
         except GhostVprError as error:
@@ -88,14 +90,6 @@ def open_panel(path: Path = PANEL) -> Panel:
             f'--data ({next(iter(missing.values()), "the file names no part")})'
         )
     return Panel(parts, missing)
-
-
-def _opened(path: Path, name: str, values: Mapping[str, Any]) -> Protocol:
-    try:
-        config = ProtocolConfig.from_dict(values)
-    except (ConfigError, TypeError) as error:
-        raise ConfigError(f'{path}: {name}: {error}') from error
-    return open_protocol(name, config)
 
 
 def part_scores(panel: Panel, right: Mapping[str, Sequence[int]]) -> dict[str, float]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -158,10 +159,24 @@ def read_protocols(path: Path, names: Sequence[str] = ()) -> dict[str, ProtocolC
             raise ConfigError(
                 f'{path}: unknown protocol {name!r}{nearest_hint(name, list(values))}'
             )
+    if not values:
+        raise ConfigError(f'{path}: expected protocols by name, found none')
+    return {name: read_protocol(path, name, values[name]) for name in names or values}
+
+
+def read_protocol(path: Path, name: str, values: Any) -> ProtocolConfig:
+    """One protocol of a YAML file.
+
+    Raises:
+        ConfigError: a bad value; file and protocol are named.
+    """
+    if not isinstance(values, Mapping):
+        found = 'nothing' if values is None else repr(values)
+        raise ConfigError(f'{path}: {name}: expected a mapping of keys to values, found {found}')
     try:
-        return {name: ProtocolConfig.from_dict(values[name]) for name in names or values}
-    except (ConfigError, TypeError, AttributeError) as error:
-        raise ConfigError(f'{path}: {error}') from error
+        return ProtocolConfig.from_dict(values)
+    except (ConfigError, TypeError) as error:
+        raise ConfigError(f'{path}: {name}: {error}') from error
 
 
 def open_protocol(name: str, config: ProtocolConfig) -> Protocol:

@@ -96,7 +96,9 @@ def assemble(
     loss = experiment.section(LossConfig)
     optimisation = experiment.section(OptimiserConfig)
     selection = experiment.section(SelectionConfig)
+    validate = Validation(val_set, describe_val, selection)
     sentence = f'{len(labels.queries)} queries of {train_set.name}, {trained} trained parameters'
+    # The cache comes last: it tells that the run has begun.
     return TrainingParts(
         experiment=experiment,
         processes=processes,
@@ -107,7 +109,7 @@ def assemble(
         loader=_loader(experiment, train_set, pool),
         step=TupleStep(model, optimiser, scaler, labels, loss, optimisation, processes),
         describe=describe,
-        validate=Validation(val_set, describe_val, selection),
+        validate=validate,
         selection=Selection(selection, {}),
         pool=pool,
         sentence=sentence,

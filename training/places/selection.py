@@ -91,7 +91,7 @@ def place_set_truth(place_set: PlaceSet, radius_m: float) -> GroundTruth:
     A query does not find itself, nor another view of its panorama, nor an image of its own visit.
 
     Raises:
-        SourceError: no query has a positive.
+        SourceError: no query has a positive, or every answer would be right.
     """
     queries, database = place_set.queries, place_set.database
     query_points, database_points = place_set.positions_m[queries], place_set.positions_m[database]
@@ -100,6 +100,12 @@ def place_set_truth(place_set: PlaceSet, radius_m: float) -> GroundTruth:
         raise SourceError(
             f'{place_set.name}: expected queries within {radius_m:g} m of the database, found '
             f'none of {len(queries)}; check its positions and roles'
+        )
+    if len(database) > 1 and bool((near.counts() + same.counts() == len(database)).all()):
+        raise SourceError(
+            f'{place_set.name}: all {len(database)} images of the database lie within '
+            f'{radius_m:g} m of every query, so any answer would be right; add images of other '
+            'places, or choose a smaller positive_distance_m'
         )
     protocol = {
         'ground_truth': 'position',

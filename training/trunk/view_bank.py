@@ -25,6 +25,7 @@ from ghost_vpr_ros.core.errors import OutputError
 from ghost_vpr_ros.core.whole_file import reserve, write_whole
 from training.loop.augmentation import AugmentationConfig, augment
 from training.loop.parallel import Processes
+from training.loop.run_folder import BANK_STATE_NAME
 from training.trunk.photo_views import ViewBatches
 
 BLOCK = 32
@@ -33,7 +34,6 @@ BLOCK = 32
 _BLOCKS_AT_ONCE = 16
 """Blocks after which the disk is waited for: what an interruption loses."""
 
-_STATE = 'bank.json'
 _MADE = 'made'
 
 
@@ -129,7 +129,7 @@ class ViewBank:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise self._refused(self._folder, error) from error
-        if not (self._folder / _STATE).exists():
+        if not (self._folder / BANK_STATE_NAME).exists():
             return True
         if self._state()['key'] != key:
             raise OutputError(
@@ -144,7 +144,7 @@ class ViewBank:
         Raises:
             OutputError: damaged.
         """
-        path = self._folder / _STATE
+        path = self._folder / BANK_STATE_NAME
         try:
             state = json.loads(path.read_text(encoding='utf-8'))
             return {'key': str(state['key']), 'maps': int(state['maps'])}
@@ -169,9 +169,9 @@ class ViewBank:
         self._make(_MADE, (-(-self._count // BLOCK),), np.bool_)
         content = json.dumps({'key': _key(batches, teacher, self._count), 'maps': len(maps)})
         try:
-            write_whole(self._folder / _STATE, content.encode(), durable=False)
+            write_whole(self._folder / BANK_STATE_NAME, content.encode(), durable=False)
         except OSError as error:
-            raise self._refused(self._folder / _STATE, error) from error
+            raise self._refused(self._folder / BANK_STATE_NAME, error) from error
 
     def _make(self, name: str, shape: tuple[int, ...], dtype: type) -> None:
         path = self._folder / f'{name}.npy'

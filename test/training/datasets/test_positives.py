@@ -23,7 +23,7 @@ def test_no_image_is_no_negative() -> None:
 
 
 def test_an_image_is_not_its_own_positive() -> None:
-    labels = weak_labels(places_at(LINE, [0, 1], [0, 1]), TupleConfig())
+    labels = weak_labels(places_at(LINE, [0, 1], [0, 1, 4]), TupleConfig())
     assert labels.positives(0).tolist() == [1]
     assert labels.positives(1).tolist() == [0]
 
@@ -73,10 +73,18 @@ def test_time_between_needs_times() -> None:
         weak_labels(places_at(LINE, [0], [1, 2, 3, 4]), TupleConfig(min_time_between_days=30.0))
 
 
+def test_images_of_one_place_are_refused() -> None:
+    with pytest.raises(SourceError, match='at least two places, found all 3 within 25 m'):
+        weak_labels(places_at(LINE[:4], [0], [1, 2, 3]), TupleConfig())
+
+
 @pytest.mark.parametrize(('limit_deg', 'rows'), [(0.0, [1, 2, 3, 4]), (40.0, [1, 2, 4])])
 def test_known_headings_may_be_asked_to_agree(limit_deg: float, rows: list[int]) -> None:
     places = places_at(
-        [(0.0, 0.0)] * 5, [0], [1, 2, 3, 4], heading_deg=[350.0, 30.0, 310.0, 31.0, np.nan]
+        [*[(0.0, 0.0)] * 5, (90.0, 0.0)],
+        [0],
+        [1, 2, 3, 4, 5],
+        heading_deg=[350.0, 30.0, 310.0, 31.0, np.nan, 0.0],
     )
     labels = weak_labels(places, TupleConfig(positive_heading_deg=limit_deg))
     assert labels.positives(0).tolist() == rows

@@ -4,7 +4,14 @@ from pathlib import Path
 import pytest
 
 from ghost_vpr_ros.core.errors import ConfigError, OutputError
-from training.loop.run_folder import LOG_NAME, RunFolder
+from training.loop.run_folder import (
+    BANK_NAME,
+    BANK_STATE_NAME,
+    CACHE_NAME,
+    CONFIG_NAME,
+    LOG_NAME,
+    RunFolder,
+)
 
 
 def rows_of(folder: RunFolder) -> list[dict[str, str]]:
@@ -74,3 +81,40 @@ def test_a_damaged_configuration_is_another_one(tmp_path: Path) -> None:
     (tmp_path / 'run' / 'config.yaml').write_bytes(b'\xff\xfe seed')
     with pytest.raises(ConfigError, match='found another one'):
         RunFolder(tmp_path / 'run', {'seed': 1}, resume=True)
+
+
+def start_and_fail(path: Path, *files: str, resume: bool = False) -> None:
+    with (
+        pytest.raises(ValueError, match='bad'),
+        RunFolder(path, {'seed': 1}, resume=resume) as folder,
+    ):
+        for name in files:
+            (folder.path / name).parent.mkdir(exist_ok=True)
+            (folder.path / name).write_text('x')
+        raise ValueError('bad')
+
+
+def test_a_start_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    start_and_fail(tmp_path / 'a' / 'run', f'{BANK_NAME}/views.npy')
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_start_that_fails_touches_no_other_file(tmp_path: Path) -> None:
+    (tmp_path / 'notes.txt').write_text('mine')
+    start_and_fail(tmp_path)
+    assert [each.name for each in tmp_path.iterdir()] == ['notes.txt']
+
+
+@pytest.mark.parametrize(
+    'result', [LOG_NAME, f'{CACHE_NAME}/marks.npy', f'{BANK_NAME}/{BANK_STATE_NAME}']
+)
+def test_a_run_that_fails_later_can_be_resumed(tmp_path: Path, result: str) -> None:
+    start_and_fail(tmp_path / 'run', result)
+    start_and_fail(tmp_path / 'run', resume=True)
+    assert (tmp_path / 'run' / CONFIG_NAME).exists()
+
+
+def test_a_failed_resumption_keeps_the_configuration(tmp_path: Path) -> None:
+    RunFolder(tmp_path, {'seed': 1}, resume=False)
+    start_and_fail(tmp_path, resume=True)
+    assert (tmp_path / CONFIG_NAME).exists()

@@ -93,7 +93,7 @@ def test_every_protocol_has_an_id_of_its_own(tokyo: Path) -> None:
         opened(tokyo).identity,
         opened(tokyo, best_view_of_panorama=True).identity,
         opened(tokyo, light='night').identity,
-        opened(tokyo, positive_distance_m=2500.0).identity,
+        opened(tokyo, positive_distance_m=1500.0).identity,
     ]
     assert len(set(ids)) == len(ids)
     assert all(each.startswith('tokyo#') for each in ids)

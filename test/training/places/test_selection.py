@@ -64,3 +64,8 @@ def test_own_panorama_is_neither_right_nor_in_the_way() -> None:
 def test_a_set_without_positives_is_refused() -> None:
     with pytest.raises(SourceError, match=r'town: expected queries within 25 m.*none of 1'):
         place_set_truth(places_at([(0, 0), (100, 0)], [0], [1]), 25.0)
+
+
+def test_a_set_in_which_any_answer_is_right_is_refused() -> None:
+    with pytest.raises(SourceError, match='all 2 images of the database lie within 25 m'):
+        place_set_truth(places_at([(0, 0), (5, 0), (9, 0)], [0], [1, 2]), 25.0)
