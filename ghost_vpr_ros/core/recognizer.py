@@ -1,6 +1,6 @@
-"""The method on one page: an image goes in, a place hypothesis comes out.
+"""The method on one page: from an image to a place hypothesis.
 
-The same object serves the node, the replay of bags and the command line.
+The node, the replay of bags and the command line all use this object.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class PlaceRecognizer:
         config: thresholds; a new one takes effect with the next image.
         place_map: the map that answers.
         model: the network, for reports on what answered.
-        own_session: of the map that this run is filling; empty where it fills none.
+        own_session: session of the map that this run is filling; empty if it fills none.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class PlaceRecognizer:
         *,
         features_ahead: bool = False,
     ) -> None:
-        """Read the map and its calibration, or learn its margins where it has none.
+        """Read the map and its calibration, or learn from its own margins if it has none.
 
         Args:
             model: that made the map.
@@ -92,8 +92,8 @@ class PlaceRecognizer:
             place_map: the map.
             config: thresholds.
             progress: called while the search index of a large map is built, which is done once.
-            features_ahead: whether local features are searched while the network runs: only
-                where a core is left, else both take longer.
+            features_ahead: whether to extract local features while the network runs; without a
+                free core, both would take longer.
 
         Raises:
             MapError: the engine runs another model than the one that made the map.
@@ -119,7 +119,7 @@ class PlaceRecognizer:
 
     @property
     def config(self) -> RecognizerConfig:
-        """Thresholds; another radius takes a while: the map's likelihood is learned again."""
+        """Thresholds; a new radius takes a while: the map's likelihood is learned again."""
         return self._config
 
     @config.setter
@@ -133,13 +133,13 @@ class PlaceRecognizer:
 
     @property
     def calibration(self) -> Calibration | None:
-        """The one in use: the map's; None where it has none, or one for another radius."""
+        """The calibration in use; None if the map has none, or one for another radius."""
         learned = self._calibration
         fits = learned is not None and learned.group_radius_m == self._config.group_radius_m
         return learned if fits else None
 
     def use_calibration(self, calibration: Calibration | None) -> None:
-        """Judge by this calibration from now on instead of the map's; None: by the map alone."""
+        """Use this calibration from now on instead of the map's; None: use the map alone."""
         self._calibration = calibration
         self._thresholds = decision_config(self._config, self.calibration)
         if self.calibration is None:
@@ -147,12 +147,12 @@ class PlaceRecognizer:
 
     @property
     def _likelihood(self) -> Likelihood | None:
-        """By a drive, by the map, or in general; a map that is being filled uses its own only."""
+        """Of the calibration, else of the map, else a general one, unless the map is filled."""
         general = None if self.own_session else self._general
         return self.calibration or self._teacher.likelihood or general
 
     def use_camera(self, camera: CameraIntrinsics | None) -> None:
-        """Verify with this camera's intrinsics from now on; None: with an assumed view angle."""
+        """Verify with these intrinsics from now on; None: with an assumed field of view."""
         before, self._verifier = self._verifier, self._create_verifier(camera)
         self._camera = camera
         before.close()
@@ -165,28 +165,28 @@ class PlaceRecognizer:
         return GeometricVerifier(views, camera, config, self._cells, cells, ahead=ahead)
 
     def cells_of(self, image: NDArray[np.uint8]) -> StoredCells:
-        """What a map stores of an RGB uint8 (H, W, 3) image for verification by `network`."""
+        """What a map stores of an RGB uint8 (H, W, 3) image for verification by the network."""
         return self._cells.cells_of(image)
 
     @property
     def least_side_px(self) -> int:
-        """The shorter side that an image needs at least; 0: it must not be made smaller."""
+        """Least length of the shorter side of an image; 0: it must not be made smaller."""
         return least_side_px(self._preprocessing)
 
     @property
     def num_known(self) -> int:
-        """How many keyframes can answer: the first of the map."""
+        """How many keyframes, from the first of the map on, can answer."""
         return len(self._places)
 
     def admit(self, keyframe: Keyframe, descriptor: NDArray[np.float32]) -> None:
-        """Let one more keyframe answer: the next of the map, with its descriptor (D,)."""
+        """Let the next keyframe of the map answer, with its descriptor (D,)."""
         self._places.add(keyframe, descriptor)
         self._memory.begin_sequence()
         if self.calibration is None:
             self._teacher.follow(self._config.group_radius_m)
 
     def locate(self, keyframe: Keyframe) -> None:
-        """Take over the pose of a keyframe that answers, but had none."""
+        """Update an answering keyframe that has been given a pose."""
         self._places.locate(keyframe)
         self._memory.begin_sequence()
 
@@ -197,7 +197,7 @@ class PlaceRecognizer:
 
     @property
     def is_late(self) -> bool:
-        """Whether the last image came late or without a stamp and was judged on its own."""
+        """Whether the last image was late or had no stamp, and was judged on its own."""
         return self._memory.is_alone
 
     @property
@@ -219,12 +219,12 @@ class PlaceRecognizer:
         """A recogniser for a map on disk, with the map's own network or the one at `model_path`.
 
         Args:
-            map_path: see `open_map`, as for the next, `mode` and `storage`.
+            map_path: see `open_map`, also for `model_path`, `mode` and `storage`.
             model_path: weights; None: those of the map.
             engine: what runs the network.
             config: thresholds.
             mode: one of `MODES`.
-            storage: of a map that is written.
+            storage: how a map is written.
             wrap: puts another engine around the one that was made.
 
         Raises:
@@ -284,15 +284,15 @@ class PlaceRecognizer:
         hidden_rows: NDArray[np.bool_] | None = None,
         prior: PositionPrior | None = None,
     ) -> Hypothesis:
-        """The hypothesis for one image, given those before it.
+        """The hypothesis for one image, given the previous ones.
 
         Args:
             image: RGB uint8 (H, W, 3).
-            stamp_ns: time of capture in nanoseconds; the hypothesis carries it on. An image that
-                is late or has no stamp is judged on its own (see `core/stamps.py`).
-            odometry: pose of the camera's body in the odometry's frame at that time.
-            hidden_rows: (N,) keyframes to answer without, as if the map did not have them.
-            prior: where to look; None: by odometry and `prior_radius_m`, or everywhere.
+            stamp_ns: time of capture in nanoseconds, copied to the hypothesis. An image that is
+                late or has no stamp is judged on its own (see `core/stamps.py`).
+            odometry: pose of the camera's body in the odometry frame at that time.
+            hidden_rows: (N,) keyframes to ignore, as if they were not in the map.
+            prior: where to search; None: by odometry and `prior_radius_m`, or everywhere.
 
         Raises:
             ImageError: the array is not such an image.
@@ -329,7 +329,7 @@ class PlaceRecognizer:
     def _describe(
         self, image: NDArray[np.uint8], pixels: NDArray[np.uint8]
     ) -> NDArray[np.float32]:
-        """The descriptor (1, D); the cells that verify it come from the same run."""
+        """The descriptor (1, D); the same run gives the cells for verification."""
         if self.config.verify and self.config.verify_features == 'network':
             return self._cells.describe(image, pixels)
         return self._engine.describe(pixels)
@@ -346,7 +346,7 @@ class PlaceRecognizer:
         hidden_rows: NDArray[np.bool_] | None,
         prior: PositionPrior | None,
     ) -> Retrieved:
-        """The keyframes most similar to a descriptor (1, D); all of them for a sequence."""
+        """The keyframes most similar to a descriptor (1, D); all keyframes for a sequence."""
         return self._places.search(
             descriptor,
             self.config.top_k,
@@ -371,7 +371,7 @@ class PlaceRecognizer:
         config: RecognizerConfig,
         clock: StageClock,
     ) -> Sequence[VerifiedCandidate]:
-        """The candidates with their geometry; empty where the best one is too unlikely."""
+        """The candidates with their geometry; empty if the best one is too unlikely."""
         is_likely = bool(candidates) and candidates[0].probability >= config.verify_from
         if not (config.verify and is_likely):
             return ()
@@ -392,11 +392,11 @@ class PlaceRecognizer:
 
     @property
     def max_odometry_age_s(self) -> float:
-        """Older odometry is not used for an image, seconds."""
+        """Greatest age of odometry that is used for an image, seconds."""
         return self.config.max_odometry_age_s
 
     def reset(self) -> None:
-        """Forget the frames before: what comes next is of another time or place."""
+        """Forget previous frames: the next one belongs to another time or place."""
         self._memory.reset()
 
     def _answer(
@@ -428,7 +428,7 @@ class PlaceRecognizer:
         return self._engine.name
 
     def warm_up(self) -> None:
-        """Run the network once: the first run sets up buffers and is several times as slow."""
+        """Run the network once: the first run sets up buffers and takes several times as long."""
         size = (self._preprocessing.height_px, self._preprocessing.width_px)
         self._engine.describe(np.zeros((1, *size, 3), np.uint8))
         return_freed_memory()

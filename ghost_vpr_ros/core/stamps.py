@@ -1,4 +1,4 @@
-"""The order of stamps: the next one, a late one, or a clock that jumped.
+"""The order of stamps: which are late, and where a clock was set back.
 
 Images, odometry and fixes all follow this rule, in the node and in a replay.
 """
@@ -10,27 +10,27 @@ from enum import Enum
 from itertools import accumulate
 
 JUMP_NS = 1_000_000_000
-"""A stamp this far behind the newest one belongs to a clock that was set back: a bag that is
-played again, a simulation that was reset. A message that lies less far behind it is late."""
+"""A stamp this much older than the newest one belongs to a clock that was set back, as by a bag
+played again or a simulation that was reset. A message less old than this is late."""
 
 LEAP_NS = JUMP_NS
-"""A single stamp this far ahead counts as wrong where the next one is back in time, but not before
-the stamp that came earlier: a bag that is played again starts over from its beginning."""
+"""A single stamp this far ahead counts as wrong if the next one goes back, but not beyond the
+stamp before the leap: a bag that is played again goes back to its beginning."""
 
 TWO_CLOCKS_S = 2.0
-"""Streams that are received together and stamped further apart are not of one clock."""
+"""Streams received together whose stamps differ by more do not share a clock."""
 
 _YEAR_S = 365.25 * 86_400.0
 _UNSET_NS = 0
-"""ROS reads zero as "not set"; `UNKNOWN_STAMP_NS` lies below."""
+"""ROS reads zero as "not set"; `UNKNOWN_STAMP_NS` is below."""
 
 
 class Order(Enum):
     """Where a message belongs, by its stamp.
 
-    NEXT: behind those before it. LATE: its place is taken: it is not newer than one that came
-    before, or it has no stamp. JUMP: time starts over with it. RETURN: behind those before it
-    once the newest of them, which alone had leapt ahead, is forgotten.
+    NEXT: newer than all before it. LATE: not newer than the newest one, or without a stamp. JUMP:
+    the clock was set back; time starts over. RETURN: newer than all before it except a single one
+    that had leapt ahead and is forgotten.
     """
 
     NEXT = 'next'
@@ -40,7 +40,7 @@ class Order(Enum):
 
 
 class StampOrder:
-    """Puts the stamps of one stream in order, one after the other.
+    """Classifies the stamps of one stream, one after the other.
 
     Attributes:
         newest_ns: newest stamp since the last jump; None before the first one.
@@ -51,7 +51,7 @@ class StampOrder:
         self._before_leap_ns: int | None = None
 
     def place(self, stamp_ns: int) -> Order:
-        """Take the next stamp, in nanoseconds."""
+        """Classify the next stamp, in nanoseconds."""
         newest_ns = self.newest_ns
         if newest_ns is None and stamp_ns >= _UNSET_NS:
             self.newest_ns = stamp_ns
@@ -72,18 +72,18 @@ class StampOrder:
 
 
 def orders_of(stamps_ns: Iterable[int]) -> list[Order]:
-    """Where each message of a whole stream belongs, in the order in which they came."""
+    """Where each message of a whole stream belongs, in order of arrival."""
     order = StampOrder()
     return [order.place(stamp_ns) for stamp_ns in stamps_ns]
 
 
 def jumps_before(stamps_ns: Iterable[int]) -> list[int]:
-    """How often the clock had been set back at each of the messages of a whole stream."""
+    """How often the clock had been set back before each message of a whole stream."""
     return list(accumulate(order is Order.JUMP for order in orders_of(stamps_ns)))
 
 
 def span_text(seconds: float) -> str:
-    """A span of time in the unit that suits it."""
+    """A span of time in a suitable unit."""
     for unit, length_s in (('years', _YEAR_S), ('days', 86_400.0), ('hours', 3600.0)):
         if seconds >= 2 * length_s:
             return f'{seconds / length_s:.0f} {unit}'

@@ -25,14 +25,14 @@ def make_candidates(
     """The first retrieved keyframes as candidates, each with its probability.
 
     Args:
-        keyframes: the first of n retrieved keyframes, best first; the others only serve to find
-            what is elsewhere.
+        keyframes: the first of n retrieved keyframes, best first; the others are only used to find
+            the best one elsewhere.
         positions: (n, 3) of all of them, map frame, metres; NaN where unknown.
-        similarities: (n,) float32, falling.
+        similarities: (n,) float32, descending.
         likelihood: of the map or of its calibration; None where there is none: probabilities
             are NaN.
         radius_m: keyframes this near to each other show the same place.
-        elsewhere: similarity that something elsewhere has that was not retrieved.
+        elsewhere: similarity of the best keyframe elsewhere that was not retrieved, where known.
     """
     count = len(keyframes)
     if count == 0:
@@ -64,11 +64,11 @@ def margins_of(
     count: int,
     elsewhere: float = -math.inf,
 ) -> NDArray[np.float64]:
-    """(count,) how much more similar each of the first is than the best one elsewhere.
+    """(count,) margins: how much more similar each keyframe is than the best one elsewhere.
 
-    Where all n lie within the radius, whatever was not retrieved is at most as similar as the
-    last one: the margin to that is the least it can be. Unless it is known how similar something
-    `elsewhere` is that was not retrieved. NaN without a position.
+    Where all n lie within the radius, keyframes that were not retrieved are at most as similar as
+    the last one, so the margin to the last one is a lower bound. `elsewhere`, if known, replaces
+    it. NaN without a position.
     """
     far = _is_elsewhere(positions, radius_m, count)
     least = similarities[-1] if elsewhere == -math.inf else elsewhere
@@ -80,7 +80,7 @@ def margins_of(
 def reaches_elsewhere(positions: NDArray[np.float64], radius_m: float, count: int) -> bool:
     """Whether each of the first `count` of n positions (n, 3) has one elsewhere among the n.
 
-    Only then are their margins exact. One without a position has none to wait for.
+    Only then are their margins exact. A keyframe without a position has no margin and is skipped.
     """
     found = _is_elsewhere(positions, radius_m, count).any(axis=1)
     return bool((found | np.isnan(positions[:count]).any(axis=1)).all())
@@ -97,7 +97,7 @@ def _is_elsewhere(
 def most_probable_first(
     candidates: Sequence[Candidate], points: NDArray[np.float64], radius_m: float
 ) -> tuple[Candidate, ...]:
-    """Those of the most probable place in their order, then all others by probability.
+    """Candidates of the most probable place in their order, then all others by probability.
 
     Args:
         candidates: n candidates; at least one has a probability.

@@ -1,14 +1,13 @@
-"""Do the answers of the last metres agree with each other, through odometry?
+"""Checks whether recent answers agree with each other, according to odometry.
 
-Two right answers are as far apart in the map as the camera was driven between them; a wrong one
+Two right answers are as far apart in the map as the camera drove between them; a wrong answer
 contradicts the right ones around it. Source: the pairwise consistency of Mangelson et al.,
 "Pairwise Consistent Measurement Set Maximization" (2018).
 
-Deviation: an answer is judged when it comes, by majority among those before it, not in a batch
-by the largest clique; and by distances alone, since a place tells a heading only roughly.
-
-Besides, what has been accepted along an unbroken stretch of odometry is trusted however far back
-it lies: a street that looks like an earlier one is not taken for it after a few look-alikes.
+Deviation: an answer is judged on arrival, by a majority of earlier answers, not in a batch by the
+largest clique; and by distances alone, since a place gives only a rough heading. In addition,
+answers accepted along an unbroken stretch of odometry are trusted however old they are, so a few
+look-alikes cannot move the camera to a similar street.
 """
 
 from __future__ import annotations
@@ -26,21 +25,21 @@ from ghost_vpr_ros.core.recognition.odometry import Reading
 from ghost_vpr_ros.core.sampling import evenly_spaced
 
 _MOST_TRUSTED = 50
-"""Accepted answers that are remembered; as many that contradict them all are believed instead."""
+"""Number of accepted answers kept; as many contradicting answers in a row replace them."""
 
 _LEAST_TRUSTED = 5
-"""Fewer may be wrong together."""
+"""Fewer trusted answers than this may all be wrong."""
 
 _COMPARED = 10
 
 WINDOW_M = 30.0
-"""Answers this near along the way are compared; without odometry those within `memory_s`."""
+"""Answers this close along the path are compared; without odometry, those within `memory_s`."""
 
 TOLERANCE_M = 3.0
-"""How far the way between frames and that between their places may differ beyond their error."""
+"""How much the distances between frames and between places may differ, beyond their error."""
 
 SUPPORT_M = 8.0
-"""How far the answers that support a closure lie back."""
+"""Least distance between an answer and an earlier one that supports it as a closure."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Agreement:
 
     Attributes:
         reason: why it may not be accepted; NONE where it may.
-        support: how many that lie `SUPPORT_M` back agree with it.
+        support: how many answers given at least `SUPPORT_M` earlier agree with it.
     """
 
     reason: Reason
@@ -62,8 +61,8 @@ class _Vote:
 
     Attributes:
         reading: of its frame.
-        place: (2,) where the map has it, metres.
-        sigma_m: deviation of that.
+        place: (2,) position in the map, metres.
+        sigma_m: standard deviation of the position, metres.
     """
 
     reading: Reading
@@ -82,14 +81,14 @@ class _Vote:
 
 
 class _Trusted:
-    """Accepted answers of one stretch of odometry, and how many in a row contradict them."""
+    """Accepted answers of one stretch of odometry, and how many in a row contradicted them."""
 
     def __init__(self) -> None:
         self._votes: deque[_Vote] = deque(maxlen=_MOST_TRUSTED)
         self._against: list[_Vote] = []
 
     def add(self, vote: _Vote, config: RecognizerConfig) -> None:
-        """Take an accepted answer that others agree with."""
+        """Add an accepted answer that others agree with."""
         self._against.clear()
         if self._contradicts(vote, config):
             self._votes.clear()
@@ -98,9 +97,9 @@ class _Trusted:
             self._votes.append(vote)
 
     def refuse(self, vote: _Vote, config: RecognizerConfig) -> bool:
-        """Whether they contradict an answer.
+        """Whether the trusted answers contradict an answer.
 
-        Where as many answers contradict them as they are, it is they that are given up.
+        After as many contradicting answers as trusted ones, the trusted ones are dropped.
         """
         if len(self._votes) < _LEAST_TRUSTED or not self._contradicts(vote, config):
             return False
@@ -113,7 +112,7 @@ class _Trusted:
         return False
 
     def _contradicts(self, vote: _Vote, config: RecognizerConfig) -> bool:
-        """Whether most of them say that the camera is elsewhere."""
+        """Whether most of them place the camera elsewhere."""
         here = vote.reading
         if self._votes and self._votes[-1].reading.stretch != here.stretch:
             self._votes.clear()
@@ -125,13 +124,13 @@ class _Trusted:
 
 
 class Consistency:
-    """Remembers the answers that were sure enough, the refused ones among them."""
+    """Judges sure answers by earlier sure ones, including those that were refused."""
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Forget them: what comes next is of another time or place."""
+        """Forget all answers: the next frame belongs to another time or place."""
         self._votes: deque[_Vote] = deque()
         self._contradicted_ns: int | None = None
         self._trusted = _Trusted()
@@ -153,10 +152,10 @@ class Consistency:
             by_features: whether only the local features of its image made it sure.
 
         Returns:
-            ODOMETRY where it contradicts at least as many answers of the last metres as it agrees
-            with, or most of those that were accepted on this stretch of odometry; LOCKOUT for a
-            while after the former; CONSISTENCY where only local features made it sure, and it
-            agrees with fewer than `min_support`; NONE else, and always without a stamp.
+            ODOMETRY if it contradicts at least as many recent answers as it agrees with, or most
+            of those accepted on this stretch of odometry; LOCKOUT for a while after the former;
+            CONSISTENCY if only local features made it sure, and it agrees with fewer than
+            `min_support`; otherwise NONE, also for a frame without a stamp.
         """
         if reading.stamp_ns == UNKNOWN_STAMP_NS:
             return Agreement(Reason.NONE)
@@ -179,7 +178,7 @@ class Consistency:
         return Agreement(Reason.NONE, support)
 
     def _others(self, vote: _Vote, config: RecognizerConfig) -> list[_Vote]:
-        """The remembered votes nearby that do not repeat this one; it is remembered too."""
+        """Earlier votes nearby that this one does not repeat; this one is added to the memory."""
         while self._votes and not _is_near(vote, self._votes[0], config):
             self._votes.popleft()
         others = [other for other in self._votes if not _is_repeat(vote, other, config)]
@@ -193,7 +192,7 @@ class Consistency:
 
 
 def _is_near(vote: _Vote, before: _Vote, config: RecognizerConfig) -> bool:
-    """Whether both are of the same stretch, not too far apart along it."""
+    """Whether both are on the same stretch of odometry and close enough along it."""
     here, there = vote.reading, before.reading
     if here.stretch != there.stretch or here.stamp_ns < there.stamp_ns:
         return False
@@ -203,7 +202,7 @@ def _is_near(vote: _Vote, before: _Vote, config: RecognizerConfig) -> bool:
 
 
 def _is_repeat(vote: _Vote, other: _Vote, config: RecognizerConfig) -> bool:
-    """Whether one was seen from where the other was seen: then they are wrong together."""
+    """Whether both were seen from nearly the same position: both are right or both wrong."""
     here, there = vote.reading, other.reading
     if here.odometry is None or there.odometry is None:
         return vote.seconds_to(other) < config.evidence_interval_s
@@ -211,10 +210,10 @@ def _is_repeat(vote: _Vote, other: _Vote, config: RecognizerConfig) -> bool:
 
 
 def _agree(vote: _Vote, other: _Vote, config: RecognizerConfig) -> bool | None:
-    """Whether the places are as far apart as the frames; without odometry, not too far apart.
+    """Whether the places are as far apart as the frames; without odometry, within reach.
 
-    None where neither follows: without odometry two different places can both be right once
-    there was time to drive from one to the other, and so can any wrong one.
+    None if undecided: without odometry, once there was time to drive from one place to the other,
+    both can be right, and any wrong place passes as well.
     """
     here, there = vote.reading.odometry, other.reading.odometry
     places_m = float(np.linalg.norm(vote.place - other.place))
@@ -230,7 +229,7 @@ def _agree(vote: _Vote, other: _Vote, config: RecognizerConfig) -> bool | None:
 
 
 def _lies_back(vote: _Vote, other: _Vote) -> bool:
-    """Whether the other was seen far enough before for a mere look-alike to be out of view."""
+    """Whether the other was seen so much earlier that a mere look-alike would be out of view."""
     here, there = vote.reading, other.reading
     if here.odometry is None or there.odometry is None:
         return True

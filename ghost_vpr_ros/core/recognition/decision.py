@@ -13,7 +13,7 @@ from ghost_vpr_ros.core.probability.calibration import Calibration
 from ghost_vpr_ros.core.probability.likelihood import Likelihood
 
 UNCALIBRATED_THRESHOLD = 0.9
-"""Probability from which a place is accepted where neither user nor calibration sets one."""
+"""Probability from which a place is accepted if neither user nor calibration sets one."""
 
 
 def decide(
@@ -26,12 +26,11 @@ def decide(
 ) -> tuple[State, Reason]:
     """State and reason for candidates, best first.
 
-    Without a likelihood nothing can be accepted: the best candidate is tentative. So is one
-    that only this image supports, or only previous frames, and one of medium probability. A
-    place is accepted where both agree: the belief is sure, and the image shows it. One that is as
-    similar as right matches are, but hardly more than one elsewhere, is ambiguous; one that is not
-    even that is an unknown place. So is one where nothing is found, in a search that `is_limited`
-    to some of the map or in an empty map.
+    A place is accepted if the belief is sure and the current image supports it. It is tentative if
+    only the image or only the previous frames support it, if its probability is medium, or if
+    there is no likelihood. It is ambiguous (rejected) if it is as similar as right matches are,
+    but hardly more similar than a place elsewhere. Otherwise it is an unknown place, as it is if
+    nothing was found, because the map is empty or the search `is_limited` to a part of it.
     """
     if not candidates:
         return State.UNKNOWN_PLACE, Reason.LOW_SCORE if is_limited else Reason.EMPTY_MAP
@@ -67,11 +66,11 @@ _MISSING = {
     Reason.STALE: 'a newer image',
     Reason.FAILURE: 'a repair, see the log',
 }
-"""What an answer lacks to be accepted; other reasons are given by numbers."""
+"""What an answer lacks to be accepted; other reasons are explained by numbers."""
 
 
 def missing_text(answer: Hypothesis) -> str:
-    """What an answer lacks to be accepted, in words; empty where it is."""
+    """What an answer lacks to be accepted, in words; empty for an accepted one."""
     if answer.reason in _MISSING:
         return answer.detail or _MISSING[answer.reason]
     if not answer.candidates:
@@ -88,10 +87,10 @@ def is_sure(candidates: Sequence[Candidate], config: RecognizerConfig) -> bool:
 
 
 def decision_config(config: RecognizerConfig, calibration: Calibration | None) -> RecognizerConfig:
-    """The thresholds that decide.
+    """The configuration with the thresholds that apply.
 
     A `min_probability` of 0 becomes the calibrated threshold, or `UNCALIBRATED_THRESHOLD` without
-    a calibration. `tentative_probability` is lowered to it where it would be higher.
+    a calibration. `tentative_probability` is lowered to it if it would be higher.
     """
     if config.min_probability:
         return config

@@ -49,16 +49,16 @@ class FrameMemory:
     """Filter or sequence, consistency and odometry from frame to frame; `begin` comes first.
 
     Attributes:
-        reading: of the odometer at the frame in hand.
+        reading: of the odometer at the current frame.
         is_alone: whether the current frame is late or has no stamp: it is judged on its own, and
-            those after it as if it had not been there.
+            later frames are judged as if it did not exist.
     """
 
     reading: Reading
     is_alone = False
 
     def __init__(self, rows: KeyframeRows, located: LocatedPlaces) -> None:
-        """Start with the rows of the map; call `begin_sequence` where they change."""
+        """Start with the rows of the map; call `begin_sequence` when they change."""
         self._rows = rows
         self._order = StampOrder()
         self._filter = TemporalFilter(located)
@@ -73,11 +73,11 @@ class FrameMemory:
         self._last_way = ''
 
     def begin_sequence(self) -> None:
-        """Sequences are matched against a finished map; they start over where it changes."""
+        """Start sequence matching over, because the map has changed."""
         self._matcher = None
 
     def reset(self) -> None:
-        """Forget the frames before: what comes next is of another time or place."""
+        """Forget previous frames: the next one belongs to another time or place."""
         self._order = StampOrder()
         self._filter.reset()
         self._matcher = None
@@ -87,7 +87,7 @@ class FrameMemory:
         self._last_answer.forget()
 
     def begin(self, stamp_ns: int, odometry: Pose | None, config: RecognizerConfig) -> None:
-        """Begin with the next frame; all starts over where its clock was set back."""
+        """Begin the next frame; everything starts over if its clock was set back."""
         order = self._order.place(stamp_ns)
         self.is_alone = order is Order.LATE
         if self.is_alone:
@@ -99,19 +99,19 @@ class FrameMemory:
         self.reading = self._odometer.read(stamp_ns, odometry, config.max_speed_m_s)
 
     def prior(self, config: RecognizerConfig) -> PositionPrior | None:
-        """Where odometry can have taken the camera since its last accepted answer."""
+        """Where the camera can be, by odometry since the last accepted answer."""
         if config.prior_radius_m == 0.0:
             return None
         return self._last_answer.prior(self.reading, config.prior_radius_m)
 
     def is_frozen(self, image: NDArray[np.uint8], config: RecognizerConfig) -> bool:
-        """Whether the camera gives the same image on and on while the robot drives."""
+        """Whether the camera repeats the same image while the robot drives."""
         return not self.is_alone and self._camera.is_frozen(image, self.reading, config)
 
     def by_itself(
         self, found: Retrieved, likelihood: Likelihood | None, config: RecognizerConfig
     ) -> FrameByItself:
-        """Candidates with the probability that this image alone gives, best first."""
+        """Candidates with their probability given this image alone, best first."""
         candidates = make_candidates(
             self._rows.keyframes(found.rows[: config.top_k]),
             self._rows.positions[found.rows],
@@ -123,7 +123,7 @@ class FrameMemory:
         return FrameByItself(candidates, found.rows, found.similarities, likelihood)
 
     def weighed(self, alone: FrameByItself, config: RecognizerConfig) -> tuple[Candidate, ...]:
-        """The candidates with the probability that all frames together give, best first.
+        """The candidates with their probability given all frames, best first.
 
         Args:
             alone: what this frame found.
@@ -145,7 +145,7 @@ class FrameMemory:
 
     def _matched(self, alone: FrameByItself, config: RecognizerConfig) -> tuple[Candidate, ...]:
         if alone.likelihood is not None and alone.likelihood.by_similarity:
-            # Lines are judged by their margins, which it does not use.
+            # Lines are judged by margins, which this likelihood does not use.
             return alone.candidates
         if self._matcher is None:
             self._matcher = SequenceMatcher(self._rows.positions, self._rows.sessions)
@@ -164,12 +164,12 @@ class FrameMemory:
         *,
         by_features: bool,
     ) -> tuple[State, Reason]:
-        """The decision on a frame, given previous ones: it may only get stricter.
+        """The decision on a frame, given previous ones; it can only become stricter.
 
         Args:
             state: of the frame on its own and by the filter.
             reason: of that state.
-            pose: of the place that it names, in the map frame.
+            pose: of the place found, in the map frame.
             config: settings.
             by_features: whether only the local features of this image made it sure.
         """
@@ -177,7 +177,7 @@ class FrameMemory:
         if state is not State.ACCEPTED or self.is_alone:
             return state, reason
         if pose is None:
-            # Agreement with others is unknown: then features alone do not suffice.
+            # Agreement with other answers is unknown; local features alone do not suffice.
             return (State.TENTATIVE, Reason.CONSISTENCY) if by_features else (state, reason)
         if config.consistency:
             self._agreement = self._consistency.judge(
@@ -190,13 +190,13 @@ class FrameMemory:
         return State.REJECTED if found is Reason.ODOMETRY else State.TENTATIVE, found
 
     def is_supported(self, config: RecognizerConfig) -> bool:
-        """Whether the answer to the frame, once judged, may be a loop closure."""
+        """Whether the judged answer to the frame may become a loop closure."""
         if self.is_alone:
             return False
         return not config.consistency or self._agreement.support >= config.closure_support
 
     def is_new(self, config: RecognizerConfig) -> bool:
-        """Whether the frame, once weighed, adds evidence to the previous one."""
+        """Whether the weighed frame adds evidence to the previous one."""
         if self.is_alone:
             return False
         return self._motion is None or not self._motion.repeats(config)

@@ -1,4 +1,4 @@
-"""Is an image usable: does it show anything, and is it new?"""
+"""Whether an image is usable: it shows something, and it is new."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def sharpness(image: NDArray[np.uint8]) -> float:
 
 
 class FrozenCamera:
-    """Notices images that stay the same while the odometry goes on."""
+    """Detects images that stay the same while odometry moves."""
 
     def __init__(self) -> None:
         self._pixels = 0
@@ -70,10 +70,10 @@ class FrozenCamera:
     def is_frozen(
         self, image: NDArray[np.uint8], reading: Reading, config: RecognizerConfig
     ) -> bool:
-        """Whether the last images were equal to the last bit for `evidence_distance_m`.
+        """Whether images have been identical, bit by bit, for `evidence_distance_m`.
 
-        Noise makes two images of a living camera differ. Without odometry this cannot be decided:
-        a camera that stands still in a simulation gives equal images, too.
+        Two images of a working camera differ by noise. Without odometry this cannot be decided: a
+        simulated camera that stands still also repeats its image.
         """
         pixels = zlib.crc32(_sampled(image).data)
         since = self._since

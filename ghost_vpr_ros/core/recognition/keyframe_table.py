@@ -1,7 +1,7 @@
-"""The keyframes that can answer: arrays of what every frame needs, the rest on demand.
+"""The keyframes that can answer: arrays of what each query needs; the rest is read on demand.
 
-A million `Keyframe` objects would take a gigabyte and half a minute; a frame needs ten of them.
-Keyframes with a position are also found by it, in grids that grow while the robot maps.
+A million `Keyframe` objects would take a gigabyte and half a minute to load; a query needs ten of
+them. Keyframes can also be searched by position, in grids that grow while the robot maps.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ _LEAST_SPARE = 256
 
 
 class GrowingRows(Generic[ValueT]):
-    """Rows of one shape and type; the array is theirs, not a list of Python objects."""
+    """A growing array of rows of one shape and type."""
 
     def __init__(self, rows: NDArray[ValueT]) -> None:
         """Begin with a copy of rows (n, ...)."""
@@ -100,7 +100,7 @@ class GrowingRows(Generic[ValueT]):
 
     @property
     def rows(self) -> NDArray[Any]:
-        """(n, ...) all rows: a view, to write to as well, until the next `append`."""
+        """(n, ...) all rows: a writable view, valid until the next `append`."""
         return self._buffer[: self._count]
 
     def append(self, row: ArrayLike) -> int:
@@ -118,11 +118,11 @@ class GrowingRows(Generic[ValueT]):
 _MOST_TAIL = 256
 
 _LARGEST_MERGED = 4096
-"""Grids that are larger than this are never made again: the cost of a point is bounded."""
+"""Grids larger than this are never rebuilt, which bounds the cost of adding a point."""
 
 _CELL_M = 16.0
 _MOST_CELLS = 2**20
-"""Along one side of a grid: the number of a cell stays far below 2^63."""
+"""Most cells along one side of a grid; the number of a cell stays far below 2^63."""
 
 _COUNTED_AT_ONCE = 64
 
@@ -131,10 +131,10 @@ Pairs: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
 class _Grid:
-    """Points sorted by the cell that they lie in; a search looks through rows of cells.
+    """Points sorted by grid cell; a search looks through rows of cells.
 
-    A tree of SciPy's would do; but its import is 35 MiB of the node's memory and a quarter of the
-    time that the node's imports take.
+    SciPy's k-d tree would do, but importing it takes 35 MiB of the node's memory and a quarter of
+    its import time.
 
     Attributes:
         first: number of the first point.
@@ -158,16 +158,16 @@ class _Grid:
         return len(self._order)
 
     def _cells(self, points: NDArray[np.float64]) -> NDArray[np.int64]:
-        """(m, 2) column and row of each of the points (m, 2); outside the grid as well."""
+        """(m, 2) column and row of each of the points (m, 2), which may lie outside the grid."""
         cells = np.floor((points - self._corner) / self._cell_m)
         return cells.clip(-1, 2 * _MOST_CELLS).astype(np.int64)
 
     def _keys(self, cells: NDArray[np.int64]) -> NDArray[np.int64]:
-        """(m,) numbers that rise along a row of cells, and from row to row."""
+        """(m,) cell numbers that ascend along a row of cells, and from row to row."""
         return np.asarray(cells[:, 1] * self._width + cells[:, 0])
 
     def near(self, points: NDArray[np.float64], radius_m: float) -> Pairs:
-        """Which of the points (m, 2) have which numbers near them."""
+        """Pairs of query points (m, 2) and the points near them."""
         low = np.maximum(self._cells(points - radius_m), 0)
         high = np.minimum(self._cells(points + radius_m), self._last)
         first = self._rows.searchsorted(low[:, 1])
@@ -194,11 +194,11 @@ def _ranges(starts: NDArray[np.integer[Any]], counts: NDArray[np.integer[Any]]) 
 
 
 class NearPoints:
-    """Numbered points; a new one costs no new grid each time.
+    """Numbered points to which new ones are added cheaply.
 
-    The newest points are compared one by one until there are enough of them for a grid. Grids of
-    like size become one, up to a size: a search stays fast, and no point has to wait until a
-    large map is sorted again.
+    The newest points are compared one by one until there are enough for a grid. Grids of similar
+    size are merged, up to a limit, so that searches stay fast and adding a point never sorts a
+    large map again.
     """
 
     def __init__(self, points: NDArray[np.float64]) -> None:
@@ -250,12 +250,12 @@ class NearPoints:
         return newest.first + len(newest)
 
     def _near_in_tail(self, points: NDArray[np.float64], radius_m: float) -> NDArray[np.bool_]:
-        """(m, t) which of the t points outside the grids are near each of the points (m, 2)."""
+        """(m, t) which of the t points not yet in a grid are near each of the points (m, 2)."""
         offsets = points[:, np.newaxis] - self.points[self._num_sorted :]
         return np.asarray(np.hypot(offsets[..., 0], offsets[..., 1]) <= radius_m)
 
     def _sort(self) -> None:
-        """A grid over the newest points, together with those before it that are not larger."""
+        """Build a grid of the newest points, merged with earlier grids that are not larger."""
         first = self._num_sorted
         while self._grids and len(self._grids[-1]) <= min(len(self) - first, _LARGEST_MERGED):
             first = self._grids.pop().first
@@ -263,14 +263,14 @@ class NearPoints:
 
 
 class LocatedPlaces:
-    """Numbered in the order in which their positions became known.
+    """Keyframes with a position, numbered in the order in which it became known.
 
     Attributes:
         near: finds numbers by position.
     """
 
     def __init__(self, positions: NDArray[np.float64], yaws: NDArray[np.float64]) -> None:
-        """Begin with those of N keyframes that have a position.
+        """Start with those of N keyframes that have a position.
 
         Args:
             positions: (N, 3) float64 of all rows, map frame, metres; NaN where unknown.
@@ -295,7 +295,7 @@ class LocatedPlaces:
         return self._yaws.rows
 
     def add(self, row: int, position_m: NDArray[np.float64], yaw_rad: float) -> None:
-        """Take in a row, unless its position (3,) is unknown: NaN."""
+        """Add a row, unless its position (3,) is unknown (NaN)."""
         if np.isfinite(position_m).all():
             self.near.add(position_m[:2])
             self._rows.append(row)

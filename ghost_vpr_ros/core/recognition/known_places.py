@@ -1,4 +1,4 @@
-"""The keyframes that can answer, in memory: the first rows of the map, growing while it grows."""
+"""The keyframes that can answer, in memory: the first rows of a map that may grow."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from ghost_vpr_ros.core.search.index import SearchIndex, is_searched_exactly
 from ghost_vpr_ros.core.search.ranking import BuildProgress
 
 MOST_REMEMBERED_DEPTH = 256
-"""Deeper searches, as at a dock with thousands of keyframes, do not slow down the next ones."""
+"""A deeper search, as at a dock with thousands of keyframes, does not slow down later ones."""
 
 _MOST_APPROXIMATE = 2048
-"""Depth of a search for all rows in a map that is too large for it."""
+"""Depth of a search for all rows, in a map too large to return all."""
 
 _LOOK_ALIKES = 1024
-"""Rows that sample the whole map where a prior restricts the search."""
+"""Number of rows that sample the whole map when a prior restricts the search."""
 
 
 class Retrieved(NamedTuple):
@@ -35,8 +35,8 @@ class Retrieved(NamedTuple):
     Attributes:
         rows: (n,) int64.
         similarities: (n,) float32.
-        elsewhere: similarity of the best of a sample of the rows that were not searched; -inf
-            where all were.
+        elsewhere: highest similarity in a sample of the rows that were not searched; -inf if all
+            were.
     """
 
     rows: NDArray[np.int64]
@@ -45,10 +45,10 @@ class Retrieved(NamedTuple):
 
 
 class KnownPlaces:
-    """An index; row i is row i of the map.
+    """The search index and the table of keyframes; row i is row i of the map.
 
-    A keyframe that was added to the map after it was opened is known once `add` is called: the
-    robot's own recent past is not a candidate.
+    A keyframe added to the map later can answer only after `add`: the recent past of the robot is
+    not a candidate.
 
     Attributes:
         rows: columns of all keyframes.
@@ -98,7 +98,7 @@ class KnownPlaces:
         self._place(self.rows.append(keyframe))
 
     def locate(self, keyframe: Keyframe) -> None:
-        """Take over the pose of a keyframe that had none."""
+        """Update a keyframe that has been given a pose."""
         self._place(self.rows.replace(keyframe))
 
     def _place(self, row: int) -> None:
@@ -114,21 +114,21 @@ class KnownPlaces:
         wants_all: bool = False,
         prior: PositionPrior | None = None,
     ) -> Retrieved:
-        """Rows, best first: `count` and on until one is elsewhere.
+        """At least `count` rows, best first, and more until one of them is elsewhere.
 
-        Where keyframes stand close, the first `count` show one place; the margin needs another.
-        The depth that was needed, within reason, is where the next search begins: answers do not
-        depend on it.
+        Where keyframes are dense, the first `count` show a single place, but a margin needs a
+        second one. The next search starts at the depth that this one needed, up to a limit;
+        answers do not depend on it.
 
         Args:
             descriptor: (1, D) of the query.
             count: number of rows.
             radius_m: keyframes this near to each other show the same place.
             hidden_rows: (N,) keyframes to answer without.
-            wants_all: whether all rows are returned, for sequence matching; of a large map the
-                best 2048 are found.
-            prior: where to look; None: everywhere. Keyframes without a position are not found
-                with it.
+            wants_all: whether to return all rows, for sequence matching; of a large map, the best
+                2048.
+            prior: where to search; None: everywhere. With a prior, keyframes without a position
+                are not found.
         """
         if prior is not None:
             return self._search_near(descriptor, prior, radius_m, hidden_rows)
@@ -157,7 +157,7 @@ class KnownPlaces:
         similarities: NDArray[np.float32],
         hidden_rows: NDArray[np.bool_] | None,
     ) -> Retrieved:
-        """Rows and similarities (1, n) of one query without hidden rows."""
+        """Rows and similarities (1, n) of one query, without the hidden rows."""
         is_seen = slice(None) if hidden_rows is None else ~hidden_rows[rows[0]]
         return Retrieved(rows[0][is_seen], similarities[0][is_seen])
 
@@ -170,8 +170,8 @@ class KnownPlaces:
     ) -> Retrieved:
         """All rows within the prior's disc, and a sample of the others.
 
-        The others are not searched. But the margin of the best row over one elsewhere decides
-        whether it is right, and a disc may hold a single place: hence a sample of the others.
+        The margin needs a place elsewhere, and the disc may hold a single place; therefore the
+        rest of the map is sampled.
         """
         rows = self.located.rows_within(prior.position_m, prior.radius_m)
         if hidden_rows is not None:
@@ -179,7 +179,7 @@ class KnownPlaces:
         rows, similarities = self._index.search_among(descriptor, rows)
         others, descriptors = self._sampled()
         away_m = horizontal_distance_m(self.rows.positions[others], prior.position_m)
-        # A keyframe near the disc may show one of its places; one without a position any.
+        # A keyframe near the disc may show a place within it; one without a position, any place.
         is_elsewhere = away_m > prior.radius_m + radius_m
         if not is_elsewhere.any():
             return Retrieved(rows, similarities)

@@ -1,9 +1,9 @@
-"""The likelihood of a map's margins, at a cost that is bounded for maps of any size.
+"""The likelihood learned from a map's own margins, at bounded cost for maps of any size.
 
-A small map is compared with itself (`likelihood.py`). In a larger one samples query the search
-index instead, which finds the same margins: only the first neighbour, the first row elsewhere and
-the first of a third place count. While the map grows, a few samples are added after each new
-keyframe.
+A small map is compared with itself (`likelihood.py`). In a larger map, a sample of keyframes
+queries the search index instead. The margins are the same, because they only depend on the first
+neighbour, the first row elsewhere and the first row of a third place. While the map grows, a few
+samples are added after each new keyframe.
 """
 
 from __future__ import annotations
@@ -28,29 +28,29 @@ RELEARN_SHARE = 1.2
 """Growth of the map after which its likelihood is learned again."""
 
 MOST_COMPARED = 5000
-"""Located keyframes of a map that is compared with itself when it is opened: half a second."""
+"""Most located keyframes of a map that is compared with itself on opening (half a second)."""
 
 MOST_AT_ONCE = 1000
-"""The same while a robot maps and frames wait, a tenth."""
+"""The same while a robot maps and frames wait (a tenth of a second)."""
 
 _MOST_SEARCHES = 250
-"""Samples of a larger map; each searches it."""
+"""Number of samples of a larger map; each one queries it."""
 
 _SAMPLES_A_STEP = 4
 
 _FIRST_DEPTH, _LAST_DEPTH = 64, 1024
-"""Rows that a sample retrieves; more where they all show its own place."""
+"""Rows retrieved for a sample; more are retrieved if all of them show its own place."""
 
 
 class MapTeacher:
-    """The likelihood of a map, of now.
+    """Keeps the likelihood of a map up to date.
 
     Attributes:
-        likelihood: what was learned; None where the map does not suffice.
+        likelihood: what was learned; None if the map does not suffice.
     """
 
     def __init__(self, place_map: MapReader, places: KnownPlaces) -> None:
-        """For a map and those of its keyframes that can answer; call `learn` first."""
+        """Keep the map and its keyframes that can answer; call `learn` first."""
         self._map = place_map
         self._places = places
         self.likelihood: PlaceLikelihood | None = None
@@ -86,7 +86,7 @@ class MapTeacher:
 
 
 class Margins(NamedTuple):
-    """Margins of one keyframe as a query; `right` is 0 or less where a wrong one leads.
+    """Margins of one keyframe as a query; `right` is 0 or less if a wrong keyframe is ahead.
 
     `share` of the other keyframes are neighbours.
     """
@@ -98,7 +98,7 @@ class Margins(NamedTuple):
 
 
 class Lesson:
-    """Samples of a map as queries, some at a time."""
+    """Queries a map with a sample of its keyframes, a few at a time."""
 
     def __init__(self, places: KnownPlaces, radius_m: float) -> None:
         """Choose the samples: evenly spaced among the keyframes that have a position."""
@@ -131,7 +131,7 @@ class Lesson:
         return fit_likelihood(np.array(self._found, np.float64).reshape(-1, 4))
 
     def _ask(self, wanted: NDArray[np.int64], depth: int) -> NDArray[np.int64]:
-        """Search for samples; returns those that have to search deeper."""
+        """Query the map with samples; returns those that need a deeper search."""
         rows, similarities = self._places.alike(wanted, depth)
         deeper = []
         for row, others, values in zip(wanted, rows, similarities, strict=True):
@@ -145,7 +145,7 @@ class Lesson:
     def _margins(
         self, own: int, rows: NDArray[np.int64], similarities: NDArray[np.float64]
     ) -> Margins | None:
-        """Of the ranked rows (n,) of a sample; None where they do not reach a third place."""
+        """Margins by the ranked rows (n,) of a sample; None if they do not reach a third place."""
         positions = self._places.rows.positions
         counts = (rows != own) & np.isfinite(positions[rows]).all(axis=1)
         rows, similarities = rows[counts], similarities[counts]
@@ -157,7 +157,7 @@ class Lesson:
         if not third.any():
             return None
         wrong = float(similarities[first])
-        # A neighbour that was not found is less alike than the last one that was.
+        # A neighbour that was not found is less similar than the last row that was.
         right = float(similarities[int(np.argmax(near))] if near.any() else similarities[-1])
         share = (self._counts[own] - 1) / max(len(self._places.located) - 1, 1)
         second = float(similarities[int(np.argmax(third))])

@@ -1,7 +1,7 @@
 """How far and in which direction the camera moved: by odometry, or by the clock.
 
-The odometer follows the way that was driven, `FrameSequence` the motion from frame to frame,
-`LastAnswer` how far the camera can be from where it was recognised.
+`Odometer` measures the distance driven, `FrameSequence` the motion from frame to frame,
+`LastAnswer` how far the camera can be from where it was last recognised.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class Reading:
 
     Attributes:
         stamp_ns: of the frame.
-        stretch: number of the unbroken stretch of odometry; it grows with every break.
+        stretch: number of the unbroken stretch of odometry; it increases with every break.
         along_m: metres driven on this stretch up to the frame.
-        odometry: pose in the odometry's frame; None where it is not known at this frame.
+        odometry: pose in the odometry frame; None if unknown for this frame.
     """
 
     stamp_ns: int
@@ -42,7 +42,7 @@ class Reading:
 class Odometer:
     """Adds up the distance from frame to frame.
 
-    A stretch ends where odometry jumps, and at `reset`. Frames without odometry do not end it, if
+    A stretch ends when odometry jumps, and at `reset`. Frames without odometry do not end it if
     the next pose can be reached from the last one in the time between.
     """
 
@@ -51,13 +51,13 @@ class Odometer:
         self.reset()
 
     def reset(self) -> None:
-        """Begin a new stretch: what comes next is of another time or place."""
+        """Begin a new stretch: the next frame belongs to another time or place."""
         self._stretch += 1
         self._along_m = 0.0
         self._last: tuple[int, Pose] | None = None
 
     def elsewhen(self, stamp_ns: int) -> Reading:
-        """The reading of a frame that is late: on this stretch, but not known where."""
+        """The reading of a late frame: on this stretch, at an unknown position."""
         return Reading(stamp_ns, self._stretch, self._along_m, None)
 
     def read(self, stamp_ns: int, odometry: Pose | None, max_speed_m_s: float) -> Reading:
@@ -65,8 +65,8 @@ class Odometer:
 
         Args:
             stamp_ns: of the frame.
-            odometry: its pose in the odometry's frame, or None.
-            max_speed_m_s: odometry that is faster has jumped.
+            odometry: its pose in the odometry frame, or None.
+            max_speed_m_s: faster odometry counts as a jump.
         """
         known = odometry if odometry is not None and _is_usable(odometry) else None
         if known is not None:
@@ -85,7 +85,7 @@ class Odometer:
 
 
 def _is_usable(odometry: Pose) -> bool:
-    """Whether the position is finite and the orientation, where there is one, a rotation."""
+    """Whether the position is finite and the orientation, if there is one, a rotation."""
     quaternion = odometry.quaternion_xyzw
     if quaternion is None or not odometry.has_position:
         return odometry.has_position
@@ -94,7 +94,7 @@ def _is_usable(odometry: Pose) -> bool:
 
 @dataclass(frozen=True)
 class Motion:
-    """From one frame to the next.
+    """The motion from one frame to the next.
 
     Attributes:
         seconds: time between them, above 0.
@@ -108,8 +108,8 @@ class Motion:
     def repeats(self, config: RecognizerConfig) -> bool:
         """Whether the second frame adds no evidence: too close, or too soon without odometry.
 
-        Frames seen one after the other are wrong together; a camera that stands still before a
-        look-alike learns nothing.
+        The errors of consecutive frames are correlated: a camera that stands still in front of a
+        look-alike learns nothing new.
         """
         if self.forward_left_m is None:
             return self.seconds < config.evidence_interval_s
@@ -118,12 +118,12 @@ class Motion:
     def targets(
         self, points: NDArray[np.float64], yaws: NDArray[np.float64], config: RecognizerConfig
     ) -> tuple[NDArray[np.float64], float]:
-        """Where a camera at these places is now, and how far off that may be.
+        """Where a camera that was at these places is now, and the error of that.
 
         Args:
             points: (n, 2) metres, map frame.
             yaws: (n,) radians, map frame; NaN where unknown.
-            config: speed without odometry; error with it.
+            config: maximum speed without odometry; error of odometry.
 
         Returns:
             (n, 2) points and a radius in metres. Without odometry, or without a heading, the
@@ -139,7 +139,7 @@ class Motion:
 
 
 class FrameSequence:
-    """Which frames belong together, and the motion since the last one that counted."""
+    """Which frames belong together, and the motion since the last frame used as evidence."""
 
     def __init__(self) -> None:
         self.reset()
@@ -152,9 +152,9 @@ class FrameSequence:
     def motion_to(
         self, stamp_ns: int, odometry: Pose | None, config: RecognizerConfig
     ) -> Motion | None:
-        """The motion to this frame, which becomes the last one; None where it starts over.
+        """The motion to this frame, which becomes the last one; None if the sequence starts over.
 
-        It does so without a stamp, with one that is not later than the frame before, and more
+        It starts over if the frame has no stamp, is not later than the previous one, or comes more
         than `memory_s` after it.
 
         Args:
@@ -180,7 +180,7 @@ def _motion(
     odometry_now: Pose | None,
     config: RecognizerConfig,
 ) -> Motion:
-    """By odometry, unless that is faster than `max_speed_m_s`: then it has jumped."""
+    """The motion by odometry, unless it is faster than `max_speed_m_s`, which counts as a jump."""
     seconds = (now_ns - before_ns) / 1e9
     step = _body_step(odometry_before, odometry_now)
     if step is None or float(np.hypot(*step)) > config.max_speed_m_s * seconds:
@@ -189,7 +189,7 @@ def _motion(
 
 
 def _body_step(before: Pose | None, now: Pose | None) -> NDArray[np.float64] | None:
-    """(2,) displacement forward and left; None without two whole poses."""
+    """(2,) displacement forward and left; None without two complete poses."""
     if before is None or now is None or before.quaternion_xyzw is None:
         return None
     step = (now.position_m - before.position_m)[:2]
@@ -199,7 +199,7 @@ def _body_step(before: Pose | None, now: Pose | None) -> NDArray[np.float64] | N
 
 
 _FARTHEST = 3.0
-"""Radii of driving for which odometry is a prior; then the whole map is searched again."""
+"""Distance driven, in radii, for which an answer is a prior; then the whole map is searched."""
 
 
 @dataclass(frozen=True)
@@ -225,10 +225,10 @@ def prior_of_fix(
 
 
 class LastAnswer:
-    """The prior that an accepted answer leaves behind: the camera is where odometry can take it.
+    """The prior from the last accepted answer: the camera is where odometry can have taken it.
 
-    Its heading is not needed, nor that of the answer: the disc grows with the distance from the
-    answer. Where no further answer follows it ends soon, in case the answer was wrong.
+    No heading is needed, because the disc grows with the distance from the answer. Without further
+    answers the prior soon ends, in case the answer was wrong.
     """
 
     def __init__(self) -> None:
@@ -239,7 +239,7 @@ class LastAnswer:
         self._answer: tuple[Pose, Reading] | None = None
 
     def accept(self, pose: Pose, reading: Reading) -> None:
-        """Take an accepted answer and its frame."""
+        """Store an accepted answer and the reading at its frame."""
         if reading.odometry is not None and np.isfinite(pose.position_m[:2]).all():
             self._answer = pose, reading
 
@@ -260,16 +260,16 @@ Value = TypeVar('Value')
 
 
 class StampedMemory(Generic[Value]):
-    """Stamped values: poses of the odometry, positions; may be filled by another thread.
+    """Stamped values, such as poses of odometry; may be filled by another thread.
 
-    The value of a frame depends on stamps alone, not on when messages come, so a replay and a
-    running node agree as long as odometry is not later than its images.
+    The value of a frame depends on stamps alone, not on the order of arrival, so replay and node
+    agree as long as odometry arrives no later than its images.
     """
 
     def __init__(self, kept: int | None = None) -> None:
-        """Start empty; `kept` is how many of the newest values are remembered, None: all.
+        """Start empty; keep the newest `kept` values, or all of them with None.
 
-        With all of them those before a jump of the clock are remembered, too.
+        With None, values from before a jump of the clock are kept as well.
         """
         self._lock = threading.Lock()
         self._kept = kept
@@ -277,7 +277,7 @@ class StampedMemory(Generic[Value]):
         self._epochs: list[deque[tuple[int, Value]]] = [deque(maxlen=kept)]
 
     def add(self, stamp_ns: int, value: Value) -> None:
-        """Take the next value, unless it is late; a clock that was set back starts over."""
+        """Add the next value, unless it is late; a clock that was set back starts over."""
         with self._lock:
             order = self._order.place(stamp_ns)
             if order is Order.LATE:
@@ -296,8 +296,8 @@ class StampedMemory(Generic[Value]):
         Args:
             stamp_ns: of a frame.
             max_age_s: limit.
-            jumps: how often the frame's clock had been set back; None, and where these values
-                know nothing of that: their newest ones count.
+            jumps: how often the clock of the frame had been set back; the newest values are used
+                with None, and if the clock of these values was not set back as often.
         """
         with self._lock:
             is_known = jumps is not None and jumps < len(self._epochs)

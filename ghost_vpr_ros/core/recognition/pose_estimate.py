@@ -1,4 +1,4 @@
-"""Where the camera is, and how surely: its pose in the map, and its closure with a keyframe."""
+"""Where the camera is: its pose in the map with a covariance, and its loop closure."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from ghost_vpr_ros.core.recognition.candidates import positions_of
 from ghost_vpr_ros.core.verification.geometric import VerifiedCandidate
 
 UNKNOWN_HEADING_VARIANCE_RAD2 = math.pi**2 / 3.0
-"""Variance of a heading of which nothing is known: uniform over the circle."""
+"""Variance of an unknown heading: uniform over the circle."""
 
 _SIMILARITY_SCALE = 0.02
 """Less similar by this, and a keyframe counts a third; found on sample towns, by
 `benchmarks/closures.py`: error 1.1 m instead of 1.8 m with equal shares by probability."""
 
 UNKNOWN_HEIGHT_VARIANCE_M2 = 1e4
-"""Variance of a height of which nothing is known: a filter must not follow it."""
+"""Variance of an unknown height: filters must not follow it."""
 
 _ALIKE_SHARE = 0.7
 """Of the inliers of the best place: a tunnel of one image and noise has 0.9 and more elsewhere."""
 
 
 def estimate_pose(candidates: Sequence[Candidate], config: RecognizerConfig) -> Pose | None:
-    """Pose in the map frame with its (6, 6) covariance; None if the best has no position.
+    """Pose in the map frame with its (6, 6) covariance; None if the best one has no position.
 
     Position and covariance are mean and scatter, weighted by their similarity, of the candidates
     within `group_radius_m` of the best one, plus the floor. Roll and pitch get the
@@ -51,7 +51,7 @@ def estimate_pose(candidates: Sequence[Candidate], config: RecognizerConfig) -> 
     mean = weights @ positions[near]
     offsets = positions[near] - mean
     covariance = np.zeros((6, 6))
-    # A matrix times itself: symmetric to the last bit, which filters check.
+    # A matrix times itself is exactly symmetric, which filters check.
     spread = np.sqrt(weights)[:, np.newaxis] * offsets
     covariance[:3, :3] = spread.T @ spread
     covariance[:3, :3] += config.position_floor_m**2 * np.eye(3)
@@ -64,7 +64,7 @@ def estimate_pose(candidates: Sequence[Candidate], config: RecognizerConfig) -> 
 def geo_of(
     pose: Pose | None, candidates: Sequence[Candidate], local_frame: LocalFrame | None
 ) -> GeoPoint | None:
-    """The pose in WGS84, for maps in ENU; its altitude as far as the best one's is known."""
+    """The pose in WGS84, for maps in ENU; with an altitude if that of the best one is known."""
     if pose is None or local_frame is None:
         return None
     point, best = local_frame.point_to_geo(pose.position_m), candidates[0].keyframe.geo
@@ -73,14 +73,14 @@ def geo_of(
 
 
 def _height_variance_m2(group: Sequence[Candidate]) -> float:
-    """0, or that of an unknown height where a geotag of the group lacks the altitude."""
+    """0, or the variance of an unknown height if a geotag of the group lacks the altitude."""
     geotags = [c.keyframe.geo for c in group if c.keyframe.geo is not None]
     is_unknown = any(geo.altitude_m is None for geo in geotags)
     return UNKNOWN_HEIGHT_VARIANCE_M2 if is_unknown else 0.0
 
 
 def _weights(group: Sequence[Candidate]) -> NDArray[np.float64]:
-    """(n,) shares that sum to 1: the most similar keyframes are the nearest ones."""
+    """(n,) weights that sum to 1: the most similar keyframes are usually the nearest."""
     similarity = np.array([c.similarity for c in group])
     shares = np.exp((similarity - similarity.max()) / _SIMILARITY_SCALE)
     return np.asarray(shares / shares.sum())
@@ -107,16 +107,16 @@ def _yaw_variance_rad2(group: Sequence[Candidate], weights: NDArray[np.float64])
 def make_closure(
     stamp_ns: int, keyframe: Keyframe, map_T_query: Pose | None, checked: VerifiedCandidate | None
 ) -> LoopClosure | None:
-    """The closure of an accepted answer; None where the map has no position of the keyframe.
+    """The closure of an accepted answer; None if the position of the keyframe is unknown.
 
-    Local features give rotation and direction, the map gives the distance. Where only one of
-    them is available, the covariance covers the missing part.
+    Local features give rotation and direction, the map gives the distance. If only one of them is
+    available, the covariance covers the missing part.
 
     Args:
         stamp_ns: of the query image.
-        keyframe: that it saw again.
-        map_T_query: the answer's estimate with its covariance.
-        checked: geometric verification of this keyframe; None where it did not run.
+        keyframe: that the query shows.
+        map_T_query: estimated pose of the query camera, with its covariance.
+        checked: geometric verification of this keyframe; None if it did not run.
     """
     by_map = _in_frame_of(keyframe, map_T_query)
     if checked is None or checked.relative is None or checked.pose is None:
@@ -138,7 +138,7 @@ def best_checked(checked: Sequence[VerifiedCandidate]) -> VerifiedCandidate | No
 
 
 def _in_frame_of(keyframe: Keyframe, map_T_query: Pose | None) -> Pose | None:
-    """The estimate seen from the keyframe; None where the keyframe's position is not known."""
+    """The estimate relative to the keyframe; None if the keyframe has no position."""
     here = keyframe.pose
     if here is None or not here.has_position or map_T_query is None:
         return None
@@ -153,7 +153,7 @@ def _in_frame_of(keyframe: Keyframe, map_T_query: Pose | None) -> Pose | None:
 
 
 def _in_some_direction(offset: NDArray[np.float64], map_covariance: NDArray[np.float64]) -> Pose:
-    """Where the keyframe is, give or take how far off the estimate is; any heading."""
+    """The position of the keyframe, uncertain by its distance to the estimate; any heading."""
     covariance = np.zeros((6, 6))
     spread_m2 = float(np.linalg.eigvalsh(map_covariance[:3, :3])[-1] + offset @ offset)
     covariance[:3, :3] = spread_m2 * np.eye(3)
@@ -162,7 +162,7 @@ def _in_some_direction(offset: NDArray[np.float64], map_covariance: NDArray[np.f
 
 
 def rival_of(candidates: Sequence[Candidate], radius_m: float) -> int | None:
-    """Number of the first candidate elsewhere than the best one; None where there is none."""
+    """Number of the first candidate elsewhere than the best one; None if there is none."""
     positions = positions_of([candidate.keyframe for candidate in candidates])
     if len(positions) == 0:
         return None
@@ -173,12 +173,12 @@ def rival_of(candidates: Sequence[Candidate], radius_m: float) -> int | None:
 def weighed_by_geometry(
     verified: Sequence[VerifiedCandidate], radius_m: float
 ) -> tuple[Candidate, ...]:
-    """The candidates, those of the best place with probabilities weighed by their geometry.
+    """The candidates, with the probabilities of the best place updated by geometry.
 
-    A place is seen from several keyframes, and the best of them decides for all: odds of the
-    candidates within the radius of the first one are multiplied by the largest likelihood ratio
-    among those of them that were verified. Where one elsewhere has about as many inliers, all
-    look alike, as in a tunnel, and inliers are no evidence for the place.
+    A place may have several keyframes, and the best of them decides for all: the odds of the
+    candidates within the radius of the first one are multiplied by the largest likelihood ratio of
+    those that were verified. If a candidate elsewhere has about as many inliers, everything looks
+    alike, as in a tunnel, and inliers are no evidence.
 
     Args:
         verified: all candidates of a frame, best first; the first one has a position.

@@ -1,4 +1,4 @@
-"""Sequence matching: the place to which the last frames lead along a path of the map.
+"""Sequence matching: which place the last frames lead to, along a path of the map.
 
 Source: Milford and Wyeth, "SeqSLAM: Visual Route-Based Navigation for Sunny Summer Days and Stormy
 Winter Nights" (2012), Section III: every frame is compared with the whole map, each comparison is
@@ -9,13 +9,12 @@ it has no state "off the map" and needs a sequence of frames to change its mind.
 Deviation: the axes are metres along the path and metres driven, not numbers of images, so that the
     speed ratio is about 1 with odometry. Without it a line may have any speed up to the fastest.
 Deviation: places are compared by similarity, not by difference of thumbnails; higher is better.
-Deviation: lines run in the direction of the mapping drive only. A camera that looks ahead sees
-    nothing of the way back, and lines in reverse would only add places to be wrong at.
-Deviation: normalised scores find the line, but plain similarities judge it, since a probability
-    is wanted: the likelihood was learned on margins of similarity. It was learned on single
-        frames;
-    means over a line scatter less, among right matches and wrong ones, so what it gives is
-    conservative: frames that agree do not add up as they do in the filter.
+Deviation: lines run in the direction of the mapping drive only. A camera that looks ahead does not
+    see the way back, so lines in reverse could only add wrong places.
+Deviation: normalised scores find the line, but plain similarities judge it, because the
+    likelihood, which gives a probability, was learned on margins of similarity. It was learned on
+    single frames, and means over a line scatter less, so its probabilities are conservative:
+    frames that agree do not add up as they do in the filter.
 Deviation: where a line leaves the path, before the mapping drive began, it counts as average.
 """
 
@@ -39,15 +38,15 @@ _WINDOW = 10
 """Neighbours on the path by which a similarity is normalised."""
 
 _MIN_RATIO, _MAX_RATIO = 0.8, 1.2
-"""With odometry: least and greatest way along the map, share of the way driven."""
+"""With odometry: least and greatest distance along the map, as a share of the distance driven."""
 
 LARGEST_GAP_M = 50.0
-"""Between keyframes farther apart the path is unknown: it ends, and another begins."""
+"""Between keyframes farther apart than this the path is unknown: one ends, another begins."""
 
 
 @dataclass(frozen=True)
 class PathCells:
-    """All cells, path behind path; there are about as many as keyframes.
+    """All cells, one path after the other; there are about as many cells as keyframes.
 
     Attributes:
         rows: (G,) int64 keyframe nearest to each cell, along the path.
@@ -66,13 +65,13 @@ class PathCells:
 
     @classmethod
     def of(cls, positions: NDArray[np.float64], sessions: ArrayLike) -> PathCells:
-        """The cells of a map whose rows are in the order of driving.
+        """The cells of a map whose rows are in driving order.
 
         Args:
             positions: (N, 3) float64 of the keyframes, map frame, metres; those with NaN are
                 left out.
-            sessions: (N,) name or number of each keyframe's session; paths do not go on in the
-                next one.
+            sessions: (N,) name or number of each keyframe's session; a path does not continue in
+                the next one.
         """
         located = np.flatnonzero(np.isfinite(positions).all(axis=1))
         if not len(located):
@@ -92,7 +91,7 @@ class PathCells:
 
 
 def _nearest(along_m: NDArray[np.float64], step_m: float) -> NDArray[np.int64]:
-    """(g,) which of the rising (n,) metres is nearest to each step from the first on."""
+    """(g,) which of the ascending (n,) metres is nearest to each step from the first on."""
     count = int((along_m[-1] - along_m[0]) / step_m) + 1
     cells_m = along_m[0] + step_m * np.arange(count)
     middles_m = 0.5 * (along_m[1:] + along_m[:-1])
@@ -100,10 +99,10 @@ def _nearest(along_m: NDArray[np.float64], step_m: float) -> NDArray[np.int64]:
 
 
 _MOST_LINES = 21
-"""Speeds that are tried, at most."""
+"""Most speeds that are tried."""
 
 _LEAST_DEVIATION = 1e-6
-"""Neighbours that are as alike as this have no contrast."""
+"""Neighbours with a smaller deviation than this have no contrast."""
 
 
 @dataclass(frozen=True)
@@ -111,9 +110,9 @@ class _Column:
     """One frame against all G cells.
 
     Attributes:
-        scores: (G,) float32 similarity less the frame's mean; 0 where it is not known.
+        scores: (G,) float32 similarity minus the mean of the frame; 0 where unknown.
         contrast: (G,) float32 similarity, normalised by the neighbours on the path.
-        slow_m: way along the path up to this frame at the least speed, metres.
+        slow_m: distance along the path up to this frame at the least speed, metres.
         fast_m: the same at the greatest speed.
     """
 
@@ -128,8 +127,8 @@ class Lines:
     """The best line that ends at each of G cells.
 
     Attributes:
-        contrast: (G,) mean normalised score along it: the greatest of all speeds.
-        score: (G,) mean similarity along it, less the mean of the frames.
+        contrast: (G,) mean normalised score along it, the greatest over all speeds.
+        score: (G,) mean similarity along it, minus the mean of the frames.
     """
 
     contrast: NDArray[np.float32]
@@ -140,19 +139,19 @@ class SequenceMatcher:
     """The last frames against a map; keyframes without a position are ignored."""
 
     def __init__(self, positions: NDArray[np.float64], sessions: ArrayLike) -> None:
-        """Know the map.
+        """Prepare the cells of the map.
 
         Args:
             positions: (N, 3) float64 of the keyframes, map frame, metres; NaN where unknown.
-            sessions: (N,) name or number of each keyframe's session; within one they are in the
-                order driven.
+            sessions: (N,) name or number of each keyframe's session, whose keyframes are in
+                driving order.
         """
         self._cells = PathCells.of(positions, sessions)
         self._points = positions[self._cells.rows, :2]
         self.reset()
 
     def reset(self) -> None:
-        """Forget all frames: what comes next is of another time or place."""
+        """Forget all frames: the next one belongs to another time or place."""
         self._columns: deque[_Column] = deque()
         self._lines: Lines | None = None
 
@@ -164,19 +163,18 @@ class SequenceMatcher:
         similarities: NDArray[np.float32],
         likelihood: Likelihood | None,
     ) -> tuple[Candidate, ...]:
-        """The candidates with the probability that the last frames together give, best first.
+        """The candidates with their probability given the last frames together, best first.
 
         Args:
             candidates: of one frame, best first, with probabilities by this frame alone.
-            motion: since the last frame that counted; None: it has nothing to do with this one.
+            motion: since the last frame used as evidence; None: the two are unrelated.
             config: the matcher's settings.
-            similarities: (N,) float32 of this frame to all keyframes; NaN where not known.
+            similarities: (N,) float32 of this frame to all keyframes; NaN where unknown.
             likelihood: of the map's margins.
 
         Returns:
             Each candidate's probability is that the camera is within `group_radius_m` of it.
-            Unchanged for a first frame, and where nothing follows: without a likelihood, or
-            without a candidate that has a position.
+            Unchanged for a first frame, without a likelihood, and if no candidate has a position.
         """
         points = positions_of([c.keyframe for c in candidates])[:, :2]
         is_known = np.isfinite(points).all(axis=1)
@@ -199,7 +197,7 @@ class SequenceMatcher:
     def _observe(
         self, similarities: NDArray[np.float32], motion: Motion | None, config: RecognizerConfig
     ) -> Lines:
-        """Add a frame, forget those that are too old, and search all lines again."""
+        """Add a frame, forget those that are too old, and search all lines."""
         slow_m = fast_m = 0.0
         if motion is not None and self._columns:
             slow_m, fast_m = _along_path(motion, config)
@@ -225,7 +223,8 @@ class SequenceMatcher:
     def _shifts(self) -> NDArray[np.int64]:
         """(V, L) cells from each of L frames to the last one, at V speeds from least to greatest.
 
-        Neighbouring speeds are at most one cell apart at the oldest frame, up to a number.
+        Neighbouring speeds differ by at most one cell at the oldest frame, unless there are too
+        many.
         """
         slow_m = np.array([column.slow_m for column in self._columns])
         fast_m = np.array([column.fast_m for column in self._columns])
@@ -237,12 +236,12 @@ class SequenceMatcher:
     def _margins(
         self, lines: Lines, points: NDArray[np.float64], radius_m: float
     ) -> NDArray[np.float64]:
-        """(n,) how much more similar the line to each place (n, 2) is than any elsewhere.
+        """(n,) how much more similar the line to each place (n, 2) is than any line elsewhere.
 
-        Of the lines that end within the radius the one of most contrast counts, or that to the
-        nearest cell. Where all cells lie within it, the margin is to the least similar one, as for
-        single frames. A line that ends just outside may share places with the best one at
-        another speed; that makes the margin smaller.
+        Of the lines that end within the radius, the one with the most contrast is used, or that to
+        the nearest cell. If all cells lie within it, the margin is to the least similar one, as
+        for single frames. A line that ends just outside may share places with the best one at
+        another speed, which makes the margin smaller.
         """
         away_m = np.hypot(*(points[:, np.newaxis] - self._points).T).T
         nearest_m = away_m.min(axis=1, keepdims=True)
@@ -255,10 +254,10 @@ class SequenceMatcher:
 def local_contrast(
     scores: NDArray[np.float64], cells: PathCells, window: int
 ) -> NDArray[np.float64]:
-    """(G,) each of the scores (G,) less the mean of its neighbours, over their deviation.
+    """(G,) each of the scores (G,) minus the mean of its neighbours, over their deviation.
 
-    The neighbours are the cells within half a window on the same path, itself included.
-    0 where they are all alike.
+    The neighbours are the cells within half a window on the same path, itself included. 0 if all
+    are alike.
     """
     number = np.arange(len(cells))
     begin = np.maximum(number - window // 2, cells.first)
@@ -280,7 +279,7 @@ def best_lines(
     shifts: NDArray[np.int64],
     cells: PathCells,
 ) -> Lines:
-    """The line of most contrast that ends at each cell.
+    """The line with the most contrast that ends at each cell.
 
     Args:
         contrast: (L, G) normalised scores of L frames, the last one last.
@@ -288,7 +287,7 @@ def best_lines(
         shifts: (V, L) cells from each frame to the last one, at V speeds.
         cells: the G cells.
     """
-    # Frame by frame, since all at once would not fit into the processor's cache.
+    # Frame by frame, because all at once would not fit into the cache of the processor.
     padded = np.pad(contrast, ((0, 0), (0, 1)))
     sums = np.zeros((len(shifts), len(cells)), np.float32)
     for frame, shift in zip(padded, shifts.T, strict=True):
@@ -302,15 +301,15 @@ def best_lines(
 def _cells_before(shifts: NDArray[np.int64], cells: PathCells) -> NDArray[np.int64]:
     """The cell a number of cells before each of G: shifts (n, 1) or (n, G) give (n, G).
 
-    Whatever lies before or behind the path is cell G, one more than there are: all is average
-    there.
+    Positions beyond the ends of the path are cell G, one more than there are, where all is
+    average.
     """
     cell = np.arange(len(cells)) - shifts
     return np.where((cell >= cells.first) & (cell <= cells.last), cell, len(cells))
 
 
 def _along_path(motion: Motion, config: RecognizerConfig) -> tuple[float, float]:
-    """Least and greatest way along the map's path, metres; negative where it drove backwards."""
+    """Least and greatest distance along the path of the map, metres; negative when reversing."""
     if motion.forward_left_m is None:
         return 0.0, config.max_speed_m_s * motion.seconds
     travelled_m = float(np.copysign(np.hypot(*motion.forward_left_m), motion.forward_left_m[0]))

@@ -1,13 +1,13 @@
-"""A Bayes filter over the places of a map and "off the map": the evidence of many frames.
+"""A Bayes filter over the places of a map and "off the map": combines the evidence of frames.
 
 Source: the discrete Bayes filter of Angeli et al., "Fast and Incremental Method for Loop-Closure
 Detection Using Bags of Visual Words" (2008), Section III, with the off-map state and the odometry
 of Xu et al., "Probabilistic Visual Place Recognition for Hierarchical Localization" (2021).
 
-Deviation: a frame's evidence is the place of its best match and the margin of that match, not a
-    likelihood of every keyframe. Off the map the best match is wrong, anywhere in the map, but
-    likely where one of the last was: look-alikes persist. A frame that
-    repeats the previous one, by time and distance, is ignored.
+Deviation: the evidence of a frame is the place of its best match and the margin of that match, not
+    a likelihood of every keyframe. Off the map, the best match is a wrong one anywhere in the map,
+    but often where a recent one was, because look-alikes persist. A frame that repeats the
+    previous one, by time and distance, is ignored.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from ghost_vpr_ros.core.recognition.keyframe_table import LocatedPlaces
 from ghost_vpr_ros.core.recognition.odometry import Motion
 
 _MOST_ROWS = 256
-"""Largest number of rows with a belief of their own: the cost does not grow with the map."""
+"""Most rows with a belief of their own, so that the cost does not grow with the map."""
 
 _WINNERS = 10
-"""Best matches before that a wrong one may repeat."""
+"""Number of earlier best matches that a wrong one may repeat."""
 
 _MISS_PROBABILITY = 0.3
-"""How often the best match is elsewhere although the camera is at a place of the map."""
+"""How often the best match is wrong although the camera is at a place of the map."""
 
 _WRONG_PERSISTENCE = 0.5
 """How often a wrong match is followed by another at the same place."""
 
 _LEAVE_PROBABILITY = 0.02
 _ENTER_PROBABILITY = 0.05
-"""How often the camera leaves the map from frame to frame, and comes back to it."""
+"""How often the camera leaves the map between two frames, and returns to it."""
 
 _EVIDENCE_LIMIT = 1e3
 """Limit on the evidence of one frame for or against a place."""
@@ -48,12 +48,12 @@ _EVIDENCE_LIMIT = 1e3
 
 @dataclass
 class _Belief:
-    """Shares that sum to 1.
+    """The belief as shares that sum to 1.
 
     Attributes:
-        rows: (n,) int64 numbers of the keyframes with a belief of their own.
+        rows: (n,) int64 rows of the keyframes with a belief of their own.
         mass: (n,) float64 share of each.
-        anywhere: share that is spread evenly over all keyframes.
+        anywhere: share spread evenly over all keyframes.
         off_map: share of "not a place of this map".
     """
 
@@ -64,13 +64,13 @@ class _Belief:
 
     @classmethod
     def of_nothing(cls) -> _Belief:
-        """The belief before the first frame; that frame alone then decides."""
+        """The belief before the first frame, which then decides alone."""
         on_map = 0.5 / (1.0 - _MISS_PROBABILITY)
         return cls(np.empty(0, np.int64), np.empty(0), on_map, 1.0 - on_map)
 
 
 class TemporalFilter:
-    """The belief where the camera is, carried from frame to frame.
+    """The belief about where the camera is, carried from frame to frame.
 
     Keyframes without a position are ignored.
     """
@@ -82,28 +82,28 @@ class TemporalFilter:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all frames: what comes next is of another time or place."""
+        """Forget all frames: the next one belongs to another time or place."""
         self._belief: _Belief | None = None
         self._winners: deque[NDArray[np.float64]] = deque(maxlen=_WINNERS)
 
     @property
     def off_map(self) -> float:
-        """Probability that the camera is at no place of the map, 0 to 1; NaN before a frame."""
+        """Probability that the camera is off the map, 0 to 1; NaN before the first frame."""
         return math.nan if self._belief is None else self._belief.off_map
 
     def update(
         self, candidates: Sequence[Candidate], motion: Motion | None, config: RecognizerConfig
     ) -> tuple[Candidate, ...]:
-        """The candidates with the probability that all frames together give, best first.
+        """The candidates with their probability given all frames, best first.
 
         Args:
             candidates: of one frame, best first, with probabilities by this frame alone.
-            motion: since the last frame that counted; None: it has nothing to do with this one.
+            motion: since the last frame used as evidence; None: the two are unrelated.
             config: the filter's settings.
 
         Returns:
             Each candidate's probability is that the camera is within `group_radius_m` of it.
-            Unchanged where it has nothing to do with frames before, and where the best one has no
+            Unchanged if the frame is unrelated to previous ones, and if the best one has no
             position or no probability.
         """
         if not candidates or np.isnan(candidates[0].probability) or not len(self._places):
@@ -129,7 +129,7 @@ class TemporalFilter:
         motion: Motion | None,
         config: RecognizerConfig,
     ) -> None:
-        """Move the belief, then weigh it by a best match at `winner` of this probability."""
+        """Move the belief, then update it by a best match at `winner` with this probability."""
         if self._belief is None or motion is None:
             belief = _Belief.of_nothing()
         else:
@@ -138,7 +138,7 @@ class TemporalFilter:
         self._belief = self._weighed(belief, group, hit)
 
     def _predicted(self, belief: _Belief, motion: Motion, config: RecognizerConfig) -> _Belief:
-        """The belief moved, with some of it leaving and entering the map."""
+        """The moved belief, with some of it leaving and entering the map."""
         rows, mass, lost = self._moved(belief, motion, config)
         leaves, enters = _LEAVE_PROBABILITY, _ENTER_PROBABILITY
         arrived = belief.off_map * enters + lost * (1.0 - leaves)
@@ -152,7 +152,7 @@ class TemporalFilter:
     def _moved(
         self, belief: _Belief, motion: Motion, config: RecognizerConfig
     ) -> tuple[NDArray[np.int64], NDArray[np.float64], float]:
-        """Rows (n,), shares (n,) after the motion, and the share that no keyframe can take."""
+        """Rows (n,) and shares (n,) after the motion, and the share left for no keyframe."""
         points = self._places.points[belief.rows]
         yaws = self._located.yaws[belief.rows]
         origins, near = self._places.pairs_within(*motion.targets(points, yaws, config))
@@ -171,7 +171,7 @@ class TemporalFilter:
         probability: float,
         config: RecognizerConfig,
     ) -> tuple[NDArray[np.int64], float]:
-        """The keyframes at `winner`; how much likelier such a match is there than off the map."""
+        """The keyframes at `winner`; how much likelier this match is there than off the map."""
         radius_m = config.group_radius_m
         group = self._places.within(winner, radius_m)
         chance = by_error = len(group) / len(self._places)
@@ -185,7 +185,7 @@ class TemporalFilter:
         return group, min(max(hit, 1.0 / _EVIDENCE_LIMIT), _EVIDENCE_LIMIT / chance)
 
     def _weighed(self, belief: _Belief, group: NDArray[np.int64], hit: float) -> _Belief:
-        """Bayes' rule: belief in the group times `hit`, in other places times that of a miss."""
+        """Bayes' rule: belief in the group times `hit`, elsewhere times the weight of a miss."""
         miss = _MISS_PROBABILITY
         each = belief.anywhere / len(self._places)
         rows = np.union1d(belief.rows, group)
