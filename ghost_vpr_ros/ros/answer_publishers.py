@@ -50,7 +50,7 @@ class AnswerPublishers:
         self._picture = self._create(CompressedImage, 'match_image/compressed', _RELIABLE)
 
     def publish_keyframes(self) -> None:
-        """The map's keyframes, latched for late subscribers; of a large map some of them."""
+        """Publish the keyframes, latched for late subscribers; of a large map, some of them."""
         rows = evenly_spaced(len(self._place_map), _MOST_PUBLISHED)
         keyframes = self._place_map.keyframes_at(np.array(rows, np.int64))
         self._keyframes.publish(conversions.keyframes_message(keyframes, self._map_frame))
@@ -58,7 +58,7 @@ class AnswerPublishers:
     def publish_answer(
         self, hypothesis: Hypothesis, frame_id: str, latency_ms: float, detail: str
     ) -> None:
-        """Candidates and status for every frame; pose, fix and closure for accepted ones.
+        """Publish candidates and status of every frame; pose, fix and closure of accepted ones.
 
         Args:
             hypothesis: the answer to one image.
@@ -80,7 +80,7 @@ class AnswerPublishers:
     def publish_pictures(
         self, hypothesis: Hypothesis, image: RgbImage | None, frame_id: str
     ) -> None:
-        """Markers and the match picture, made only for subscribers."""
+        """Publish markers and the match picture, made only for subscribers."""
         if self._markers.get_subscription_count():
             self._markers.publish(pictures.markers_message(hypothesis, self._map_frame))
         if image is not None and self._picture.get_subscription_count():

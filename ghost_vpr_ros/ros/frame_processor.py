@@ -42,7 +42,7 @@ class Recognizer(Protocol):
         ...
 
     def reset(self) -> None:
-        """Forget the answers before."""
+        """Forget previous frames."""
         ...
 
     @property
@@ -52,12 +52,12 @@ class Recognizer(Protocol):
 
     @property
     def least_side_px(self) -> int:
-        """The shorter side that an image needs at least; 0: all its pixels."""
+        """Least length of the shorter side of an image; 0: all its pixels are needed."""
         ...
 
 
 class Answer(NamedTuple):
-    """A hypothesis with the image it answers and a sentence on why there is no better one."""
+    """A hypothesis, its image, and a sentence if the image could not be used."""
 
     hypothesis: Hypothesis
     image: RgbImage | None = None
@@ -65,7 +65,7 @@ class Answer(NamedTuple):
 
 
 class FrameProcessor:
-    """Decodes, recognises and publishes one image after the other, all on message time."""
+    """Decodes and recognises one image after the other, and publishes the answers."""
 
     def __init__(
         self,
@@ -77,16 +77,16 @@ class FrameProcessor:
         config: Callable[[], NodeConfig],
         fresh_answers: FreshAnswers,
     ) -> None:
-        """Join the parts.
+        """Keep the parts.
 
         Args:
             recognizer: answers for images.
             publishers: send the answers.
             statistics: counts them.
             clock: the node's clock, simulated or not, for the age of images.
-            logger: takes complaints about images.
-            config: the node's settings of this moment.
-            fresh_answers: gets the answers for clients that wait for some.
+            logger: logs problems with images.
+            config: returns the current settings of the node.
+            fresh_answers: receives the answers, for clients that wait for them.
         """
         self._recognizer = recognizer
         self._publishers = publishers
@@ -101,7 +101,7 @@ class FrameProcessor:
         self._frame_id = ''
 
     def process(self, received: ReceivedImage) -> Hypothesis:
-        """Publish and return the answer to one image, whatever the image is like."""
+        """Publish and return the answer to one image, even an unusable one."""
         header = received.message.header
         stamp_ns = stamp_to_ns(header.stamp)
         frame_id = header.frame_id or self._config().camera_frame
@@ -115,7 +115,7 @@ class FrameProcessor:
             answer = self._impossible(stamp_ns, str(error))
             self._publish(answer, frame_id)
         except Exception:
-            # A defect: a client that waits for the answer to this image must not wait for ever.
+            # A defect: a client waiting for the answer to this image must not wait forever.
             answer = self._failed(stamp_ns)
             self._publish(answer, frame_id)
         self._publish_pictures(answer, frame_id)
@@ -130,7 +130,7 @@ class FrameProcessor:
         self._tell_change(answer.hypothesis)
 
     def _tell_change(self, hypothesis: Hypothesis) -> None:
-        """Log an answer whose state is another than that of the one before, and no other."""
+        """Log an answer if its state differs from that of the previous one."""
         if hypothesis.state is self._state:
             return
         self._state = hypothesis.state
@@ -144,7 +144,7 @@ class FrameProcessor:
         )
 
     def _publish_pictures(self, answer: Answer, frame_id: str) -> None:
-        """Pictures are an extra: a damaged view in the map must not cost the answer."""
+        """Publish pictures, whose failure must not cost the answer."""
         try:
             self._publishers.publish_pictures(answer.hypothesis, answer.image, frame_id)
         except Exception as error:
@@ -183,19 +183,19 @@ class FrameProcessor:
             )
 
     def _unusable(self, sentence: str, stamp_ns: int) -> Answer:
-        """Log a bad image, not too often; it is answered like every other."""
+        """Log a bad image, not too often, and reject it."""
         self._statistics.complain('bad_images', sentence)
         self._logger.error(sentence, throttle_duration_sec=LOG_PERIOD_S)
         return self._rejected(stamp_ns, Reason.IMAGE_QUALITY, sentence)
 
     def _impossible(self, stamp_ns: int, sentence: str) -> Answer:
-        """Log a fault that the operator has to repair."""
+        """Log a fault that the operator has to repair, and reject the image."""
         self._statistics.complain('failures', sentence)
         self._logger.error(sentence, throttle_duration_sec=LOG_PERIOD_S)
         return self._rejected(stamp_ns, Reason.FAILURE, sentence)
 
     def _failed(self, stamp_ns: int) -> Answer:
-        """Log the exception that is being handled, with its trace."""
+        """Log the exception being handled with its traceback, and reject the image."""
         self._statistics.complain('failures', 'a defect, see the log of the node')
         self._logger.error(
             f'a frame could not be answered:\n{traceback.format_exc()}',
@@ -209,7 +209,7 @@ class FrameProcessor:
         return Answer(hypothesis, detail=detail)
 
     def _notice_order(self, stamp_ns: int) -> None:
-        """Count late images, and start afresh where a bag or a simulation began again."""
+        """Count late images, and start over if a bag or a simulation was restarted."""
         newest_ns = self._order.newest_ns
         order = self._order.place(stamp_ns)
         if newest_ns is None or order is Order.NEXT:
@@ -226,7 +226,7 @@ class FrameProcessor:
         self._warn(sentence)
 
     def _notice_frame(self, frame_id: str) -> None:
-        """Count images of another camera than the one before, by the frame that they name."""
+        """Count changes of the camera, by the frame ids of the images."""
         before, self._frame_id = self._frame_id, frame_id or self._frame_id
         if not before or self._frame_id == before:
             return
@@ -241,15 +241,15 @@ class FrameProcessor:
         self._logger.warning(sentence, throttle_duration_sec=LOG_PERIOD_S)
 
     def _age_s(self, stamp_ns: int) -> float:
-        """NaN while a simulated clock stands still, and for an image without stamp."""
+        """Age of a stamp; NaN while a simulated clock stands still, and without a stamp."""
         now_ns = self._clock.now().nanoseconds
         age_s = (now_ns - stamp_ns) / 1e9
-        # An image from the future: its clock is another one, or ours has stopped.
+        # An image from the future: it has another clock, or ours has stopped.
         return math.nan if 0 in (now_ns, stamp_ns) or age_s < -AHEAD_S else age_s
 
 
 def _late_text(order: Order, stamp_ns: int, newest_ns: int) -> str:
-    """What is wrong with a stamp that is not the next one."""
+    """What is wrong with a stamp that is out of order."""
     if order is Order.RETURN:
         ahead_s = (newest_ns - stamp_ns) / 1e9
         return (

@@ -1,4 +1,4 @@
-"""Waiting for answers to images that arrive after a request."""
+"""Wait for the answers to images that arrive after a request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ghost_vpr_ros.core.geodesy import horizontal_distance_m
 
 
 class FreshAnswers:
-    """Collects answers of the worker thread for one question at a time; never blocks."""
+    """Collects answers of the worker thread for one request at a time; never blocks."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -21,10 +21,10 @@ class FreshAnswers:
         self._closed = False
 
     def ask(self, count: int, done: Callable[[list[Hypothesis]], None]) -> None:
-        """Hand the next `count` answers to images that arrive from now on to `done`.
+        """Pass the next `count` answers to images that arrive from now on to `done`.
 
-        It is called once, on whichever thread has the last answer or ends the question; with
-        fewer answers where the question was ended before.
+        It is called once, on the thread that has the last answer or ends the request, with fewer
+        answers if the request was ended early.
         """
         with self._lock:
             self._question = _Question(time.monotonic_ns(), count, done)
@@ -44,7 +44,7 @@ class FreshAnswers:
             self.end()
 
     def end(self) -> None:
-        """Return the answers so far: time is up. Does nothing without a request."""
+        """Time is up: pass on the answers so far. Does nothing without a request."""
         with self._lock:
             question, self._question = self._question, None
         if question is not None:
@@ -57,7 +57,7 @@ class FreshAnswers:
                 self._question.collected.clear()
 
     def close(self) -> None:
-        """Release the waiting request, and those to come."""
+        """Release the waiting request, and all later ones at once."""
         with self._lock:
             self._closed = True
         self.end()
@@ -95,7 +95,7 @@ def judge(answers: Sequence[Hypothesis], count: int, radius_m: float) -> tuple[b
 
 
 def _distance_m(a: Hypothesis, b: Hypothesis) -> float:
-    """Between the poses; 0 for maps without positions, where acceptance is all there is."""
+    """Greatest distance between the poses; 0 for maps without positions."""
     if a.pose is None or b.pose is None:
         return 0.0
     return float(horizontal_distance_m(a.pose.position_m, b.pose.position_m))

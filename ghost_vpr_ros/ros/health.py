@@ -28,10 +28,10 @@ AHEAD_S = 1.0
 
 _LOST_SHARE = 0.1
 _UNKNOWN_NODE = '_NODE_NAME_UNKNOWN_'
-"""What ROS has for a node that was not discovered yet."""
+"""Name that ROS gives to a node not yet discovered."""
 
 OTHER_CLOCK_S = 3600.0
-"""An image that is so much older than now was stamped by another clock, or comes from a bag."""
+"""An image this much older than now was stamped by another clock, or comes from a bag."""
 
 
 class Problem(NamedTuple):
@@ -42,7 +42,7 @@ class Problem(NamedTuple):
 
 
 class Stamp(NamedTuple):
-    """The stamp of a message, and when it came on a steady clock; both in nanoseconds."""
+    """The stamp of a message, and its time of arrival on a steady clock, both in nanoseconds."""
 
     stamp_ns: int = 0
     received_ns: int = 0
@@ -68,7 +68,7 @@ class Newest:
 
 
 def summary(problems: Sequence[Problem]) -> Problem:
-    """All problems as one: the highest level, the most serious first; OK without any."""
+    """All problems as one: the highest level, with the most serious first; OK without any."""
     if not problems:
         return Problem(DiagnosticStatus.OK, 'answering')
     ordered = sorted(problems, key=lambda problem: problem.level, reverse=True)
@@ -81,7 +81,7 @@ def problems_of_images(recent: Recent) -> list[Problem]:
 
 
 def problems_of_positions(recent: Recent) -> list[Problem]:
-    """Odometry or fixes that come in the last seconds, but hold no position."""
+    """Odometry or fixes that arrived in the last seconds, but hold no valid position."""
     causes = (
         ('fixes', WHY_NO_FIX),
         ('odometry', 'no finite pose'),
@@ -184,7 +184,7 @@ def _clock_of_camera(ahead_s: float) -> Iterable[Problem]:
 
 
 def problems_of_map(place_map: MapReader) -> list[Problem]:
-    """The file was moved or replaced under the node, which answers from what it has opened."""
+    """The map file was moved or replaced; the node still answers from the opened one."""
     change = place_map.change_of_file()
     if not change:
         return []
@@ -193,7 +193,7 @@ def problems_of_map(place_map: MapReader) -> list[Problem]:
 
 
 def problems_of_topic(node: Node, subscription: Subscription, silent_s: float) -> list[Problem]:
-    """Several publishers on the topic of the images, and none that is heard.
+    """Several publishers of images on one topic, or none that the node can receive.
 
     Args:
         node: that subscribes.
@@ -248,7 +248,7 @@ def _where_images_are(node: Node, topic: str) -> str:
 
 
 def _is_deaf(own: QoSProfile, theirs: QoSProfile) -> bool:
-    """Whether DDS does not connect the two: the request exceeds the offer."""
+    """Whether DDS cannot connect the two: the request exceeds the offer."""
     best_effort, volatile = ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE
     wants_all = own.reliability == ReliabilityPolicy.RELIABLE
     wants_past = own.durability == DurabilityPolicy.TRANSIENT_LOCAL

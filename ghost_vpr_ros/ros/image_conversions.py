@@ -1,7 +1,7 @@
 """Image messages to RGB and back; free functions without state.
 
-`cv_bridge` is used where it is installed (a ROS machine), `rosbags.image` otherwise. Both see only
-what `core/raw_image.py` leaves of an image, and give the same pixels.
+`cv_bridge` is used where it is installed (a ROS machine), `rosbags.image` otherwise. Both receive
+images simplified by `core/raw_image.py`, and give the same pixels.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def rgb_from_raw(message: Image, convert: Converter | None) -> RgbImage:
 
 
 def check_converter() -> None:
-    """Refuse a machine on which no image could be converted.
+    """Check that images can be converted on this machine.
 
     Raises:
         ConfigError: neither package is installed; with the commands that install them.
@@ -107,7 +107,7 @@ def compressed_message(data: bytes, image_format: str, header: Header) -> Compre
 
 
 def byte_array(data: bytes) -> array[int]:
-    """The one type that messages take without checking each element (0.2 ms against 24 ms)."""
+    """The only type that messages accept without checking each element (0.2 ms against 24 ms)."""
     return array('B', data)
 
 

@@ -1,6 +1,6 @@
-"""One thread that always works on the newest frame; frames that it cannot keep up with are lost.
+"""A thread that always works on the newest frame and drops those it cannot keep up with.
 
-A queue would answer for places that the robot left long ago.
+A queue would give answers about places that the robot left long ago.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class LatestFrameWorker(Generic[FrameT]):
         self._thread.start()
 
     def offer(self, frame: FrameT) -> bool:
-        """Store the frame and return at once; True where an older one was overtaken by it."""
+        """Store the frame and return at once; True if it replaced an older one."""
         with self._condition:
             overtook = self._latest is not None
             self._latest = frame
@@ -35,7 +35,7 @@ class LatestFrameWorker(Generic[FrameT]):
         return overtook
 
     def stop(self) -> None:
-        """Return when the frame in progress is finished; a waiting one is given up."""
+        """Return when the frame in progress is finished; a waiting one is dropped."""
         with self._condition:
             self._stopping = True
             self._condition.notify()
@@ -46,7 +46,7 @@ class LatestFrameWorker(Generic[FrameT]):
             try:
                 self._process(frame)
             except Exception as error:
-                # The thread must outlive a defect in one frame; the callback reports it.
+                # The thread must survive a defect in one frame; the callback reports it.
                 self._on_error(error)
 
     def _take(self) -> FrameT | None:

@@ -50,7 +50,7 @@ NODE_NAME = 'place_recognition'
 
 
 class PlaceRecognitionNode(LifecycleNode):
-    """Configure opens map and network, activate starts to answer images."""
+    """Configuring opens map and network, activating starts to answer images."""
 
     def __init__(self) -> None:
         """Declare parameters, services and diagnostics; opens nothing yet.
@@ -71,7 +71,7 @@ class PlaceRecognitionNode(LifecycleNode):
         )
         self._commands = RecognitionServices(self, self.parameters, lambda: self._recognition)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        # Steady: operators must learn of a simulated clock that stands still.
+        # Steady: operators must be told when a simulated clock stands still.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         period_s = self.parameters.node.diagnostics_period_s
         self._timer = self.create_timer(period_s, self._publish_diagnostics, clock=steady)
@@ -80,12 +80,12 @@ class PlaceRecognitionNode(LifecycleNode):
         )
 
     def start(self) -> bool:
-        """Configure and activate at start; False where that failed."""
+        """Configure and activate at start; False if that failed."""
         success = TransitionCallbackReturn.SUCCESS
         return self.trigger_configure() == success and self.trigger_activate() == success
 
     def stop(self) -> None:
-        """Free all in an orderly way, from whichever state."""
+        """Shut down in an orderly way, from any state."""
         self._transitions.shut_down()
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -112,17 +112,17 @@ class PlaceRecognitionNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Free all, from whichever state."""
+        """Free everything, from any state."""
         self._end()
         self._unload()
         return TransitionCallbackReturn.SUCCESS
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """After a defect: free all, back to unconfigured."""
+        """After a defect: free everything and become unconfigured."""
         return self.on_shutdown(state)
 
     def _attempt(self, action: Callable[[], None]) -> TransitionCallbackReturn:
-        """Known errors fail the transition with one sentence, defects with a trace."""
+        """Known errors fail the transition with one sentence, defects with a traceback."""
         try:
             action()
         except GhostVprError as error:
@@ -268,7 +268,7 @@ def image_qos() -> QoSProfile:
 
 
 def helper_qos() -> QoSProfile:
-    """Best effort: takes odometry and the like from reliable and from unreliable publishers."""
+    """Best effort: accepts odometry and the like from reliable and unreliable publishers."""
     return QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 

@@ -31,15 +31,15 @@ class StopRequest:
         self._statuses: SimpleQueue[int] = SimpleQueue()
 
     def on_signals(self) -> None:
-        """From now on Ctrl-C and SIGTERM end the process in an orderly way."""
+        """Let Ctrl-C and SIGTERM end the process in an orderly way from now on."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: self.put(0))
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """Within: a signal ends the process there and then, in the middle of what it loads.
+        """Inside, a signal ends the process immediately, even while it loads libraries.
 
-        Nothing is lost: a map on the disk is consistent at any time.
+        Nothing is lost: a map on disk is consistent at any time.
         """
         reading, writing = os.pipe()
         os.set_blocking(writing, False)
@@ -90,8 +90,8 @@ def made_node(name: str, make: Callable[[], NodeT]) -> NodeT | None:
 
 def spin_until_stopped(node: Node, stop: StopRequest) -> int:
     """Serve the node's callbacks until `stop`; the exit status."""
-    # Not the multi-threaded one: it misses half of the messages of two topics at 20 Hz. What has
-    # to wait is a coroutine, or has a thread of its own.
+    # Not the multi-threaded one: it misses half of the messages of two topics at 20 Hz. Whatever
+    # has to wait is a coroutine or has its own thread.
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     thread = threading.Thread(target=_spin, args=(executor, node, stop), name='spin')

@@ -27,7 +27,7 @@ from ghost_vpr_ros.core.errors import ConfigError
 
 @dataclass(frozen=True)
 class NodeConfig(ImageConfig):
-    """Settings of the node beyond the recogniser: files, topics, periods."""
+    """Settings of the node besides the recogniser: files, topics, periods."""
 
     map: str = setting('', 'map file that answers (made by ghost-vpr build-map)')
     model: str = setting(
@@ -132,7 +132,7 @@ class NodeParameters:
         node.add_post_set_parameters_callback(self._apply)
 
     def _check(self, parameters: Sequence[Parameter]) -> SetParametersResult:
-        """All or nothing; the reason names the parameter, the range and the value."""
+        """Accept all new values or none; the reason names parameter, range and value."""
         try:
             changes = self._changes(parameters)
             self._refuse_fixed(changes)
@@ -253,7 +253,7 @@ def describe(item: Setting) -> ParameterDescriptor:
 
 
 def _build(values: dict[str, Any]) -> _Built:
-    """All configurations out of one flat mapping."""
+    """All configurations from one flat mapping."""
     node, engine, recognizer, mapping, storage, export = (
         {item.name: values[item.name] for item in settings_of(config_type)}
         for config_type in CONFIG_TYPES

@@ -25,7 +25,7 @@ _CAPTION_HEIGHT_PX = 28
 def markers_message(hypothesis: Hypothesis, map_frame: str) -> MarkerArray:
     """`~/markers`: the candidates as spheres that shrink with the rank, the pose with its state.
 
-    The array starts with a marker that removes those of the frame before.
+    The array starts with a marker that removes those of the previous frame.
     """
     header = header_at(hypothesis.stamp_ns, map_frame)
     clear = Marker(header=header, action=Marker.DELETEALL)

@@ -14,8 +14,8 @@ from ghost_vpr_ros.ros.node_runner import (
 )
 
 OPENMP_DEFAULTS = {'OMP_NUM_THREADS': str(max(1, (os.cpu_count() or 1) // 2))}
-"""Half of the cores for the network: the camera, the transport and the SLAM run beside it, and a
-thread that has to wait for a core holds all the others up. Set in the environment, it is kept."""
+"""The network gets half of the cores, because camera, transport and SLAM need some as well, and
+one thread that waits for a core delays all others. A value in the environment takes precedence."""
 
 
 def main(args: list[str] | None = None) -> int:

@@ -40,14 +40,14 @@ from ghost_vpr_ros.ros.node_statistics import Statistics
 from ghost_vpr_ros.ros.parameters import NodeParameters
 
 _KEPT = 500
-"""Newest poses and fixes that are remembered: ten seconds of a fast odometry."""
+"""Number of poses and fixes kept: ten seconds of fast odometry."""
 
 _KEYFRAMES_PER_S = 1000
-"""How many keyframes a second go out on `~/keyframes` while the robot maps."""
+"""Keyframes published per second on `~/keyframes` while the robot maps."""
 
 
 class NodeRecognizer:
-    """The recogniser of the node, or its mapper, with odometry and GPS; for several threads.
+    """The recogniser or mapper of the node, joined with odometry and GPS; thread-safe.
 
     It owns the network and the verifier's thread; the map belongs to its opener.
 
@@ -92,7 +92,7 @@ class NodeRecognizer:
             self._opened = opened.pop_all()
 
     def recognize(self, image: RgbImage, stamp_ns: int) -> Hypothesis:
-        """The answer to one image, with the odometry and the GPS fix of its time."""
+        """The answer to one image, given odometry and GPS at its time."""
         with self._lock:
             odometry = self._odometry.at(stamp_ns, self._recognizer.max_odometry_age_s)
             geo = self._fixes.at(stamp_ns, self._max_fix_age_s)
@@ -104,7 +104,7 @@ class NodeRecognizer:
     def _answer(
         self, image: RgbImage, stamp_ns: int, odometry: Pose | None, geo: GeoPoint | None
     ) -> Hypothesis:
-        """The mapper's answer where the robot maps; else a fix only restricts the search."""
+        """The answer of the mapper; without one, a fix only restricts the search."""
         if self._mapper is not None:
             return self._mapper.recognize(image, stamp_ns, odometry, geo)
         radius_m = self._recognizer.config.prior_radius_m
@@ -112,7 +112,7 @@ class NodeRecognizer:
         return self._recognizer.recognize(image, stamp_ns, odometry, prior=prior)
 
     def add_odometry(self, message: Odometry) -> None:
-        """Remember a pose of odometry; a message without a pose is counted."""
+        """Store a pose of odometry; a message without a valid pose is counted."""
         pose = pose_from_message(message.pose.pose)
         if pose is None:
             self._statistics.count('bad_odometry')
@@ -123,7 +123,7 @@ class NodeRecognizer:
             self._odometry.add(stamp_ns, pose)
 
     def add_fix(self, message: NavSatFix) -> None:
-        """Remember a GPS position, for new keyframes or to restrict the search."""
+        """Store a GPS position, for new keyframes or to restrict the search."""
         geo = geo_from_fix(message)
         self._statistics.count('bad_fixes' if geo is None else 'fixes')
         if geo is not None:
@@ -132,7 +132,7 @@ class NodeRecognizer:
             self._fixes.add(stamp_ns, geo)
 
     def use_camera(self, message: CameraInfo) -> None:
-        """Verify with the camera's own intrinsics, as soon as its driver publishes them."""
+        """Verify with the intrinsics of the camera, once its driver publishes them."""
         try:
             camera = camera_from_message(message)
         except ConfigError as error:
@@ -150,7 +150,7 @@ class NodeRecognizer:
 
     @property
     def least_side_px(self) -> int:
-        """Of images, for the network and for the views of a map that is made."""
+        """Least length of the shorter side of an image; 0: all its pixels are needed."""
         return (self._mapper or self._recognizer).least_side_px
 
     @property
@@ -160,13 +160,13 @@ class NodeRecognizer:
 
     def reset(self) -> None:
         """Forget the frames before: images from now on are of another time or place."""
-        # After a jump the others' stamps are still those of the time before.
+        # After a jump, the other streams still have stamps from before it.
         self.newest = Newest()
         with self._lock:
             self._recognizer.reset()
 
     def configure(self, parameters: NodeParameters) -> None:
-        """Thresholds for the frames from now on."""
+        """Apply new settings from the next frame on."""
         with self._lock:
             self._recognizer.config = parameters.recognizer
             self._max_fix_age_s = parameters.mapping.max_fix_age_s
@@ -174,7 +174,7 @@ class NodeRecognizer:
                 self._mapper.config = parameters.mapping
 
     def save(self) -> tuple[bool, str]:
-        """Put the map and the closures on the disk; whether there was something, and a sentence.
+        """Write the map and the closures to disk; returns success and a sentence.
 
         Raises:
             OutputError: the disk is full or read-only, or g2o is requested for a drive without
@@ -193,7 +193,7 @@ class NodeRecognizer:
         return True, '; '.join(saved)
 
     def _export(self, map_path: Path) -> str:
-        """Write the closures beside the map; which files, in words."""
+        """Write the closures next to the map; returns which files, in words."""
         if not map_path.is_file():
             raise OutputError(
                 f'export: expected a map file to write the closures beside, found the shared map '
@@ -211,16 +211,16 @@ class NodeRecognizer:
         return f'{len(self._record.edges)} closures are on the disk in {names}'
 
     def close(self) -> None:
-        """Put the map on the disk, end the verifier's thread and free the network."""
+        """Write the map to disk, end the thread of the verifier and free the network."""
         try:
             self._place_map.commit()
         except GhostVprError as error:
-            # The node goes on to the next state: there is nothing more that it could do.
+            # The node still changes its state: nothing more can be done.
             self._logger.error(str(error))
         self._opened.close()
 
     def _report_progress(self, what: str, done: int, of: int) -> None:
-        """The first time that a large map is opened takes minutes."""
+        """Log the progress of opening a large map, which takes minutes the first time."""
         self._logger.info(
             f'search index of a large map, {what}: {done} of {of}',
             throttle_duration_sec=LOG_PERIOD_S,
@@ -228,14 +228,14 @@ class NodeRecognizer:
 
 
 class Recognition:
-    """What exists while the node is active: each newest image is answered on a thread.
+    """What exists while the node is active: a thread answers the newest image.
 
     The path of an image: `offer`, then on the thread `FrameProcessor.process`, which converts it,
     calls `NodeRecognizer.recognize` and publishes the answer.
 
     Attributes:
-        recognizer: answers; also takes odometry, fixes and the camera.
-        fresh_answers: passes the next answers to requests that wait for some.
+        recognizer: answers; also receives odometry, fixes and the camera.
+        fresh_answers: passes answers to requests that wait for them.
     """
 
     def __init__(
@@ -271,7 +271,7 @@ class Recognition:
         self._worker = LatestFrameWorker(self._processor.process, self._report_defect)
 
     def offer(self, message: Image | CompressedImage) -> None:
-        """Take the newest image and return at once."""
+        """Pass the newest image to the thread and return at once."""
         received_ns = time.monotonic_ns()
         self._newest_image = Stamp(stamp_to_ns(message.header.stamp), received_ns)
         if self._worker.offer(ReceivedImage(message, received_ns)):
@@ -283,12 +283,12 @@ class Recognition:
         return replace(self.recognizer.newest, image=self._newest_image)
 
     def reset(self) -> None:
-        """Forget the answers before: images from now on are of another time or place."""
+        """Forget previous answers: the next images belong to another time or place."""
         self.fresh_answers.forget()
         self.recognizer.reset()
 
     def publish_growth(self) -> None:
-        """Send the keyframes again when there are more; seldom, where there are many."""
+        """Publish the keyframes again if there are more; the less often, the more there are."""
         count, at_s = self._published
         now_s, found = time.monotonic(), len(self._place_map)
         if found != count and now_s - at_s >= found / _KEYFRAMES_PER_S:
@@ -296,20 +296,20 @@ class Recognition:
             self._publish_keyframes()
 
     def _publish_keyframes(self) -> None:
-        """A map that was damaged while it was open must not end the node's timer."""
+        """Publish the keyframes; a map damaged while open must not end the timer."""
         try:
             self._publishers.publish_keyframes()
         except GhostVprError as error:
             self._logger.error(str(error), throttle_duration_sec=60.0)
 
     def close(self) -> None:
-        """Finish the frame in progress, then free what answers."""
+        """Finish the frame in progress, then free the network."""
         self.fresh_answers.close()
         self._worker.stop()
         self.recognizer.close()
 
     def _report_defect(self, error: Exception) -> None:
-        """The last resort: the processor answers for defects, so this is one in answering."""
+        """Log a defect that the processor itself could not answer."""
         self._statistics.count('failures')
         trace = ''.join(traceback.format_exception(error))
         self._logger.error(
@@ -318,7 +318,7 @@ class Recognition:
 
 
 def open_map_and_model(parameters: NodeParameters) -> OpenedMap:
-    """The map for the node's mode, and its network; they fit, and the network runs on the device.
+    """Open the map for the mode and its network, and check that the network can run.
 
     Raises:
         MapError: no map is named, it is missing or damaged, or it belongs to another model.
@@ -332,7 +332,7 @@ def open_map_and_model(parameters: NodeParameters) -> OpenedMap:
     with ExitStack() as stack:
         loaded = open_map(config.map, config.model or None, config.mode, parameters.storage)
         stack.callback(loaded.place_map.close)
-        # The device is known to be there; its memory stays free until activation.
+        # This checks the device; its memory stays free until activation.
         prepare_engine(loaded.model, parameters.engine)
         stack.pop_all()
     return loaded

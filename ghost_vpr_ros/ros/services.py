@@ -1,4 +1,4 @@
-"""The node's services: pause, start afresh, save the map, and "where am I" to rely on."""
+"""The services of the node: pause, reset, save the map, and a reliable "where am I"."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class RecognitionServices:
         node.create_service(SetBool, '~/enable', self._enable)
         node.create_service(Trigger, '~/reset', self._reset)
         node.create_service(Trigger, '~/save_map', self._save_map)
-        # A coroutine in a group of its own: while it waits for images their callback runs.
+        # A coroutine in its own group: the image callback runs while it waits.
         waiting = MutuallyExclusiveCallbackGroup()
         node.create_service(Trigger, '~/localize', self._localize, callback_group=waiting)
         self._awakening = node.create_guard_condition(lambda: None)
@@ -94,7 +94,7 @@ class RecognitionServices:
 
         def finish(answers: list[Hypothesis]) -> None:
             future.set_result(answers)
-            # The executor checks its coroutines only when it is woken.
+            # The executor resumes coroutines only when it is woken.
             self._awakening.trigger()
 
         fresh = recognition.fresh_answers

@@ -25,7 +25,7 @@ class TransitionGuard:
         service.callback = self._answer
 
     def shut_down(self) -> None:
-        """Let a running transition finish, then shut the node down; harmless where it is already.
+        """Let a running transition finish, then shut the node down, unless it already is.
 
         The executor returns while callbacks are still running, so a `configure` that came over
         the service may be under way.

@@ -1,4 +1,4 @@
-"""Cache files beside a map, used only if intact and made from that very map."""
+"""Cache files next to a map, used only if intact and made from this map."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _CHUNK_BYTES = 4 * 2**20
 
 _COLUMNS = 'columns'
 _COMPARED_ROWS = 64
-"""Descriptors compared to see whether a map has grown from the one of a cache."""
+"""Number of descriptors compared to tell whether a map has grown from a cached one."""
 
 
 class CachedIndex(NamedTuple):
-    """Consecutive indexes of the first rows of a map; of all if `is_current`."""
+    """Indexes of consecutive parts of the first rows of a map; of all rows if `is_current`."""
 
     parts: list[faiss.Index]
     is_current: bool
@@ -47,12 +47,12 @@ def columns_path(place_map: MapReader) -> Path:
 def read_cache(
     place_map: MapReader, kind: str, *, may_be_older: bool = False
 ) -> CachedIndex | None:
-    """The cached index, or None where there is none for this map, model and kind.
+    """The cached index, or None if there is none for this map, model and kind.
 
     Args:
         place_map: the map.
         kind: of index.
-        may_be_older: take one of an earlier revision too, from which this map has grown.
+        may_be_older: also accept one of an earlier revision from which this map has grown.
     """
     with _read(cache_path(place_map)) as found:
         if found is None:
@@ -61,7 +61,7 @@ def read_cache(
         is_current = key == _key(place_map, kind) | {'parts': key.get('parts')}
         if not is_current and not (may_be_older and _has_grown(place_map, kind, key)):
             return None
-        # faiss may crash on damaged bytes, so it only gets checked ones.
+        # faiss may crash on damaged bytes, so it only reads checked ones.
         reader = faiss.PyCallbackIOReader(file.read)  # type: ignore[attr-defined]
         return CachedIndex([faiss.read_index(reader) for _ in range(key['parts'])], is_current)
 
@@ -73,7 +73,7 @@ def write_cache(place_map: MapReader, kind: str, parts: Sequence[faiss.Index]) -
 
 
 def read_columns(place_map: MapReader) -> Columns | None:
-    """The cached columns of a map, or None where there are none for this revision of it."""
+    """The cached columns of a map, or None if there are none for this revision."""
     with _read(columns_path(place_map)) as found:
         if found is None or found[0] != _key(place_map, _COLUMNS):
             return None
@@ -90,7 +90,7 @@ def write_columns(place_map: MapReader, columns: Columns) -> None:
 
 @contextlib.contextmanager
 def _read(path: Path) -> Iterator[tuple[dict[str, Any], IO[bytes]] | None]:
-    """Key and payload of a whole file; None where there is none."""
+    """Key and payload of an intact file; None if there is none."""
     try:
         file = path.open('rb')
     except OSError:
@@ -157,6 +157,6 @@ def _has_grown(place_map: MapReader, kind: str, key: dict[str, Any]) -> bool:
 
 
 def _compared(place_map: MapReader, rows: int) -> int:
-    """Checksum of some of the first rows, the last one among them: maps that part differ in it."""
+    """Checksum of some of the first rows, including the last one, which differs after a fork."""
     chosen = np.array(evenly_spaced(rows, _COMPARED_ROWS), np.int64)
     return zlib.crc32(place_map.descriptors_at(chosen).tobytes()) if rows else 0

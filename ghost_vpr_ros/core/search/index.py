@@ -1,4 +1,4 @@
-"""Search for the most similar descriptors of a map (faiss), derived from it.
+"""Search for the most similar descriptors of a map, with faiss.
 
 The index works with rows; `PlaceMap.keyframe_ids()` turns a row into a stable keyframe id. Small
 maps are searched exactly, large ones approximately; `docs/lab/scale.md` has the figures.
@@ -22,10 +22,10 @@ from ghost_vpr_ros.core.search.ranking import (
 )
 
 EXACT_UP_TO = 50_000
-"""Keyframes up to which `auto` is exact."""
+"""Most keyframes for which `auto` is exact."""
 
 _LEAST_APPROXIMATE = 16
-"""Codes of half a byte cannot be learned from fewer keyframes."""
+"""Least keyframes from which codes of half a byte can be learned."""
 
 _KIND = 'IndexFlatIP'
 
@@ -37,14 +37,14 @@ def is_searched_exactly(index: str, count: int) -> bool:
 
 
 class SearchIndex:
-    """The best of all descriptors by the inner product of unit vectors."""
+    """Finds the most similar descriptors, by the inner product of unit vectors."""
 
     def __init__(self, descriptor_dim: int, ranking: Ranking | None = None) -> None:
         """An empty index.
 
         Args:
             descriptor_dim: D.
-            ranking: finds the best rows; None: exactly, and it is empty.
+            ranking: finds the best rows; None: an empty exact one.
         """
         self.descriptor_dim = descriptor_dim
         self._ranking = ranking or ExactRanking(faiss.IndexFlatIP(descriptor_dim))
@@ -62,9 +62,10 @@ class SearchIndex:
 
         Args:
             place_map: an open map.
-            cache: read and write `<map>.faiss` beside the map. One of another map, damaged or
-                unwritable is not an error: the index is then built from the map. For an exact
-                index it hardly pays (100 000 x 512: 0.39 s against 0.46 s, and a second 205 MB).
+            cache: read and write `<map>.faiss` beside the map. A cache of another map, a damaged
+                one or an unwritable folder is no error: the index is then built from the map. For
+                an exact index a cache hardly pays (100 000 x 512: 0.39 s against 0.46 s, and
+                another 205 MB).
             index: one of `INDEXES`.
             progress: called while an approximate index is trained and built, which takes
                 minutes for a large map.
@@ -88,7 +89,7 @@ class SearchIndex:
     def add(self, descriptor: ArrayLike) -> int:
         """Append one descriptor (D,) of unit norm; returns its row.
 
-        An approximate index reads it back from the map, so it is the map's next row.
+        An approximate index reads it back from the map, so it must be the next row of the map.
 
         Raises:
             MapError: another D, or not finite.
@@ -105,7 +106,7 @@ class SearchIndex:
         self._ranking.add(self._checked(np.asarray(descriptors, dtype=np.float32)))
 
     def search(self, queries: ArrayLike, k: int) -> Found:
-        """The k most similar rows for each query, best first; equal ones in the order of rows.
+        """The k most similar rows for each query, best first; ties in the order of rows.
 
         Args:
             queries: (Q, D) float32, unit norm.

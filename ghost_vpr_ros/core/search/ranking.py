@@ -1,9 +1,9 @@
-"""Large maps: all rows are compared by codes, the best by finer codes, those in doubt exactly.
+"""Large maps: all rows are compared by codes, the best by finer codes, close ones exactly.
 
-Every descriptor is kept twice: in half a byte for each group of up to eight dimensions (product
-quantisation, scanned in registers) and in one byte for each dimension. The descriptors themselves
-stay on the disk, in the map. Nothing is left out, as it is by lists or graphs: the whitened
-descriptors of a place seen again are too far apart for these. `docs/lab/scale.md` compares them.
+Every descriptor has two codes in memory: half a byte for each group of up to eight dimensions
+(product quantisation, scanned in registers), and one byte for each dimension. The descriptors
+themselves stay in the map on disk. Unlike inverted lists or graphs, this skips no row: whitened
+descriptors of one place are too far apart for those. `docs/lab/scale.md` compares them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Found: TypeAlias = tuple[NDArray[np.int64], NDArray[np.float32]]
 
 
 class Ranking(Protocol):
-    """Descriptors by row that can be searched for the most similar ones."""
+    """Finds the rows of the most similar descriptors."""
 
     def __len__(self) -> int: ...
 
@@ -37,7 +37,7 @@ class Ranking(Protocol):
     def best(self, queries: NDArray[np.float32], count: int) -> Found:
         """(Q, n) best rows for queries (Q, D), n >= count, in any order.
 
-        There are `count` rows at least, and Q is above 0.
+        There are at least `count` rows, and Q is above 0.
         """
         ...
 
@@ -50,7 +50,7 @@ class ExactRanking:
     """All rows are compared; they are kept in memory."""
 
     def __init__(self, index: faiss.Index) -> None:
-        """Of a flat faiss index by inner product."""
+        """Wrap a flat faiss index by inner product."""
         self._index = index
 
     def __len__(self) -> int:
@@ -71,40 +71,40 @@ BuildProgress = Callable[[str, int, int], object]
 """Called with the name of the task, how much of it is done, and its total."""
 
 _GROUP_SIZES = (8, 4, 2, 1)
-"""Dimensions that share half a byte: the first of these that divides D into enough groups."""
+"""Dimensions that share half a byte: the first of these that gives enough groups."""
 
 _LEAST_GROUPS = 64
-"""Short descriptors have smaller groups, so that their short codes tell rows apart as well."""
+"""Least number of groups, so that short descriptors have short codes that are long enough."""
 
 _TRAINED_ON = 20_000
 
 _LEAST_SHORTLIST = 384
-"""Least number of rows, best by the short codes, that are compared by the long ones."""
+"""Least number of rows, the best by short codes, that are compared by long codes."""
 
 _SHORTLIST_SHARE = 1000
-"""Or one in this many rows: larger parts have more rows as similar as the best one."""
+"""Or one in this many rows: larger parts have more rows about as similar as the best one."""
 
 _SHORTLIST_FACTOR = 4
 """Or this many for each requested row."""
 
 _COMPARED_EXACTLY = 16
-"""Most rows that are read from the map: those that may be the best, by their long codes."""
+"""Most rows that are read from the map: those that may be the best by their long codes."""
 
 _DOUBT = 8.0
-"""They are this near to the best, in standard deviations of a similarity by the long codes."""
+"""Rows this close to the best may be better, in standard deviations of the long codes' error."""
 
 _STEPS = 255
-"""Of a long code, in each dimension."""
+"""Steps of a long code in each dimension."""
 
 _ROWS_OF_A_THREAD = 200_000
-"""A map of more rows is searched in two parts at once."""
+"""A map with more rows is searched in two parts at once."""
 
 
 class QuantisedRanking:
     """Consecutive parts of a map in faiss indexes; the last one grows."""
 
     def __init__(self, parts: Sequence[faiss.Index], place_map: MapReader) -> None:
-        """Of indexes whose rows, part behind part, are the first ones of a map."""
+        """Use indexes whose rows, one part after the other, are the first rows of a map."""
         self._parts = parts
         self._firsts = np.cumsum([0, *(part.ntotal for part in parts[:-1])]).tolist()
         self._map = place_map
@@ -121,7 +121,7 @@ class QuantisedRanking:
     def best(self, queries: NDArray[np.float32], count: int) -> Found:
         """(Q, n) best rows for queries (Q, D), n >= count; the similarity of the best is exact.
 
-        So are those of rows that could as well be the best. The others are right to about 0.001.
+        So are those of rows that could be the best. The others are accurate to about 0.001.
         """
         rows, similarities = self._by_codes(queries, max(count, _COMPARED_EXACTLY))
         for query, found, similarity in zip(queries, rows, similarities, strict=True):
@@ -137,7 +137,7 @@ class QuantisedRanking:
         return self._map.descriptors_at(rows)
 
     def _by_codes(self, queries: NDArray[np.float32], count: int) -> Found:
-        """(Q, n) best rows of each part by their codes, `count` of them or all that it has."""
+        """(Q, n) best rows of each part by their codes, `count` of each or all of it."""
         waiting = []
         if self._threads is not None:
             waiting = [
@@ -155,12 +155,11 @@ class QuantisedRanking:
 def open_quantised(
     place_map: MapReader, *, cache: bool, progress: BuildProgress | None
 ) -> QuantisedRanking:
-    """The ranking of all rows of a map that is not empty: from its cache, or built.
+    """The ranking of all rows of a map that is not empty, from its cache or newly built.
 
     Args:
         place_map: the map.
-        cache: read and write `<map>.faiss`. One that was made when the map had fewer rows is
-            continued with the new ones.
+        cache: read and write `<map>.faiss`. A cache with fewer rows is extended by the new ones.
         progress: called while it is built.
 
     Raises:
@@ -174,14 +173,14 @@ def open_quantised(
     _fill(parts, place_map, progress)
     if cache:
         write_cache(place_map, kind, parts)
-        # What is read has no room to spare, which takes up to half of the memory.
+        # An index that was read has no spare capacity, which takes up to half of the memory.
         found = read_cache(place_map, kind)
         parts = parts if found is None else found.parts
     return QuantisedRanking(parts, place_map)
 
 
 def _recipe(dim: int) -> str:
-    """The index in faiss's words."""
+    """The index as a description for faiss."""
     sizes = (size for size in _GROUP_SIZES if dim % size == 0 and dim // size >= _LEAST_GROUPS)
     return f'PQ{dim // next(sizes, 1)}x4fs,Refine(SQ8)'
 
@@ -194,7 +193,7 @@ def _new_parts(place_map: MapReader, progress: BuildProgress | None) -> list[fai
     index: Any = faiss.index_factory(
         place_map.descriptor_dim, _recipe(place_map.descriptor_dim), faiss.METRIC_INNER_PRODUCT
     )
-    # A small sample is all that there is: no reason for faiss to warn on the console.
+    # There is no larger sample, so faiss need not warn about its size.
     codes: Any = faiss.downcast_index(index.base_index)
     codes.pq.cp.min_points_per_centroid = 1
     index.train(sample)
@@ -222,7 +221,7 @@ def _fill(
 
 
 def _search(part: faiss.Index, queries: NDArray[np.float32], count: int) -> Found:
-    """(Q, c) best rows of one part, c = count or all that it has."""
+    """(Q, c) best rows of one part, c = count or all of its rows."""
     count = min(count, part.ntotal)
     chosen = faiss.IndexRefineSearchParameters(
         k_factor=shortlist_length(part.ntotal, count) / count  # type: ignore[call-arg]
@@ -232,14 +231,14 @@ def _search(part: faiss.Index, queries: NDArray[np.float32], count: int) -> Foun
 
 
 def _code_error(part: faiss.Index) -> float:
-    """Standard deviation of the similarity that long codes give: that of a step, evenly spread."""
+    """Standard deviation of similarities by long codes, from the rounding of each step."""
     codes: Any = faiss.downcast_index(part.refine_index)  # type: ignore[attr-defined]
     _, ranges = faiss.vector_to_array(codes.sq.trained).reshape(2, -1)
     return float(ranges.max()) / _STEPS / math.sqrt(12.0)
 
 
 def shortlist_length(rows: int, count: int) -> int:
-    """How many rows of a part, best by the short codes, are compared by the long ones.
+    """How many rows of a part, the best by short codes, are compared by long codes.
 
     Args:
         rows: of the part.

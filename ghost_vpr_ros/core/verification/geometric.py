@@ -1,9 +1,9 @@
-"""Geometric verification: do the query and a keyframe's stored view show the same things?
+"""Geometric verification: checks that the query and a stored view show the same scene.
 
-Local features of both images are matched; the matches that agree with one motion of the camera
-are counted (inliers). Where both views
-come from the query's camera, their relative pose follows (not from cells): its rotation and its
-direction, never its distance, which two images do not determine.
+Local features of both images are matched, and the matches that agree with one motion of the camera
+(inliers) are counted. If both views come from the query camera, their relative pose is known as
+well (not with cells of the network): rotation and direction, but not distance, which two images do
+not determine.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ class VerifiedCandidate:
     """The verification of one candidate.
 
     Attributes:
-        candidate: with its number of inliers; -1 where it was not verified or has no view.
-        cells: of a 4 x 4 grid with inliers, in the image that has fewer of them.
-        is_verified: enough inliers, widely enough spread.
+        candidate: with its number of inliers; -1 if it was not verified or has no view.
+        cells: number of cells of a 4 x 4 grid with inliers, in the image that has fewer of them.
+        is_verified: whether there are enough inliers, spread widely enough.
         likelihood_ratio: p(inliers | right place) / p(inliers | wrong place); 1: no evidence.
-        tell_relative: finds `relative`; costs more than the check itself, and few closures need
-            it.
+        tell_relative: computes `relative`, which costs more than the check itself and is seldom
+            needed.
         unknown_distance_m: assumed distance of the cameras, and its standard deviation.
     """
 
@@ -74,7 +74,7 @@ class VerifiedCandidate:
 
     @cached_property
     def relative(self) -> RelativePose | None:
-        """Of a verified candidate whose view can be the query camera's; else None."""
+        """Relative pose, if verified and the view can be from the query camera, else None."""
         return self.tell_relative()
 
     @property
@@ -97,18 +97,19 @@ class GeometricVerifier:
         *,
         ahead: bool = True,
     ) -> None:
-        """Make the extractor and an empty cache.
+        """Create the extractor and an empty cache.
 
         Args:
             views: RGB uint8 (H, W, 3) of a keyframe id, or None; may raise `ImageError`.
-            camera: of the query images, and of the map's views in the same shape; None: assumed.
+            camera: of the query images, and of stored views with the same aspect ratio; None:
+            assumed.
             config: settings.
-            network: describes the images where `config.features` is `network`.
-            cells: that the map stores of a keyframe id, for `network`; they need no view.
-            ahead: whether a thread of its own extracts features from `expect` on.
+            network: describes the images if `config.features` is `network`.
+            cells: stored cells of a keyframe id, for `network`; no view is needed then.
+            ahead: whether a separate thread extracts features from `expect` on.
 
         Raises:
-            ConfigError: there should be a network and is none.
+            ConfigError: `config.features` is `network`, and no network is given.
         """
         self._camera = camera
         self._config = config
@@ -123,7 +124,7 @@ class GeometricVerifier:
         self._min_inliers = config.min_inliers or self._evidence.min_inliers
 
     def expect(self, image: NDArray[np.uint8]) -> None:
-        """Begin to extract its local features, if the previous image was verified."""
+        """Begin to extract the local features of an image, if the previous one was verified."""
         if self._ahead is not None:
             self._ahead.begin(image)
 
@@ -138,12 +139,12 @@ class GeometricVerifier:
         candidates: Sequence[Candidate],
         rival: int | None = None,
     ) -> list[VerifiedCandidate]:
-        """The first `config.candidates` and the rival verified, the others as they came.
+        """The candidates, with the first `config.candidates` and the rival verified.
 
         Args:
             image: RGB uint8 (H, W, 3) of the query.
             candidates: best first.
-            rival: number of another one that is verified, too.
+            rival: number of another candidate to verify.
         """
         if not candidates:
             return []
@@ -183,7 +184,7 @@ class GeometricVerifier:
     def _matched(
         self, query: LocalFeatures, keyframe: LocalFeatures
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """(M, 2) and (M, 2) points that are each other's nearest."""
+        """(M, 2) and (M, 2) matched points of the query and of the keyframe."""
         if query.kind == 'network':
             return match_cells(query, keyframe)
         pairs = match(query, keyframe, self._config.match_ratio)
@@ -196,7 +197,7 @@ class GeometricVerifier:
         a: NDArray[np.float64],
         b: NDArray[np.float64],
     ) -> NDArray[np.bool_]:
-        """(M,) which matches agree; a distorted camera's are straightened first."""
+        """(M,) which matches agree; points of a distorted camera are rectified first."""
         if query.kind == 'network':
             return consistent_matches(a, b, CELL_TOLERANCE * keyframe.cell_px)
         threshold_px = self._config.threshold_px
@@ -218,7 +219,7 @@ class GeometricVerifier:
         a: NDArray[np.float64],
         b: NDArray[np.float64],
     ) -> RelativePose | None:
-        """By the consistent matches (M, 2) and (M, 2) in images of those widths and heights."""
+        """Relative pose by consistent matches (M, 2) and (M, 2) in images of these sizes."""
         camera = self._camera or CameraIntrinsics.assumed(*query_px, self._config.assumed_fov_deg)
         if not _fit(camera, query_px, keyframe_px):
             return None
@@ -247,7 +248,7 @@ def _extractor(
 def _stored(
     extract: FeatureExtractor | PatchExtractor, cells: Callable[[int], StoredCells | None]
 ) -> Callable[[int], LocalFeatures | None]:
-    """The features of a keyframe by the cells that the map stores; None where there are none."""
+    """The features of a keyframe from the cells that the map stores; None without cells."""
     if not isinstance(extract, PatchExtractor):
         return lambda _: None
 
@@ -259,14 +260,14 @@ def _stored(
 
 
 def _fit(camera: CameraIntrinsics, *sizes_px: tuple[int, int]) -> bool:
-    """Whether images of these widths and heights can be this camera's."""
+    """Whether images of these widths and heights can come from this camera."""
     return all(camera.fits(*size_px) for size_px in sizes_px)
 
 
 def occupied_cells(points: NDArray[np.float64], width: int, height: int) -> int:
     """How many cells of a 4 x 4 grid over the image hold one of (n, 2) pixels x, y.
 
-    A repeated window in a corner proves nothing.
+    Matches in one corner, as on repeated windows, prove nothing.
     """
     if len(points) == 0:
         return 0

@@ -1,8 +1,8 @@
-"""Local features: points of an image that are found again from nearby, and their matches.
+"""Local features: points of an image that can be found again from nearby, and their matches.
 
 SIFT as RootSIFT (Arandjelovic and Zisserman 2012) or ORB (Rublee et al. 2011), both by OpenCV;
-`patch_features.py` makes them of the network's feature map.
-Descriptors are kept as float32 rows, so that one matrix product compares all with all.
+`patch_features.py` derives them from the feature map of the network. Descriptors are float32 rows,
+so that one matrix product compares all pairs.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class LocalFeatures:
         kind: `sift`, `orb` or `network`.
         width: of the image at working size, pixels.
         height: of the image at working size, pixels.
-        cell_px: of `network`: the longer side of a cell of the grid that the points lie on.
-        grid: of `network`: rows and columns of that grid.
+        cell_px: for `network`: the longer side of a cell of the grid of points.
+        grid: for `network`: rows and columns of that grid.
     """
 
     points: NDArray[np.float64]
@@ -55,7 +55,7 @@ class LocalFeatures:
 
 
 class FeatureExtractor:
-    """Finds the local features of images; not for several threads at once."""
+    """Extracts local features from images; not for several threads at once."""
 
     def __init__(self, config: VerificationConfig) -> None:
         """Make OpenCV's detector of `config.features`."""
@@ -102,12 +102,12 @@ def working_size(width: int, height: int, most_px: int) -> tuple[int, int]:
 
 
 def _orb(count: int) -> cv2.ORB:
-    """ORB that also finds points near the border of a small picture."""
+    """ORB that also detects points near the border of a small image."""
     return cv2.ORB.create(nfeatures=count, edgeThreshold=15, fastThreshold=10)
 
 
 def _floats(found: NDArray[np.generic], kind: str) -> NDArray[np.float32]:
-    """(N, 128) roots of SIFT that sums to 1, or (N, 256) bits of ORB as -1 and 1, float32."""
+    """(N, 128) square roots of SIFT of unit sum, or (N, 256) bits of ORB as -1 and 1, float32."""
     if kind == 'orb':
         bits = np.unpackbits(found.astype(np.uint8), axis=1)
         return bits.astype(np.float32) * 2.0 - 1.0
@@ -116,11 +116,11 @@ def _floats(found: NDArray[np.generic], kind: str) -> NDArray[np.float32]:
 
 
 def match(a: LocalFeatures, b: LocalFeatures, ratio: float) -> NDArray[np.int64]:
-    """(M, 2) rows of `a` and of `b` that are each other's nearest and clearly nearer than others.
+    """(M, 2) rows of `a` and `b` that are mutual nearest neighbours and clearly the nearest.
 
     Lowe's ratio test (2004, Section 7.1) from `a` to `b` on the Euclidean (SIFT) or Hamming (ORB)
-    distance, and mutual nearest neighbours. Cells of the network have a match of their own,
-    `match_cells`: what a cell sees its neighbours see in part, so that none would be clear.
+    distance, and mutual nearest neighbours. Cells of the network are matched by `match_cells`:
+    neighbouring cells overlap, so that no match would be clear.
     """
     if len(a) < 2 or len(b) < 2:
         return np.zeros((0, 2), np.int64)
@@ -154,14 +154,14 @@ class FeaturesAhead:
     def begin(self, image: NDArray[np.uint8]) -> None:
         """Start with an RGB uint8 (H, W, 3) image and return at once.
 
-        Nothing is done where no features were requested since the previous image.
+        Nothing is done if no features were requested since the previous image.
         """
         if self._was_asked:
             self._begun = image, self._thread.submit(self._extract, image)
         self._was_asked = False
 
     def take(self, image: NDArray[np.uint8]) -> LocalFeatures | None:
-        """Wait for the features of the image that was begun last; None of any other image."""
+        """Wait for the features of the image begun last; None for any other image."""
         self._was_asked = True
         begun, self._begun = self._begun, None
         if begun is None or begun[0] is not image:
@@ -169,5 +169,5 @@ class FeaturesAhead:
         return begun[1].result()
 
     def close(self) -> None:
-        """End the thread; an image in progress is finished."""
+        """End the thread after the image in progress."""
         self._thread.shutdown(cancel_futures=True)

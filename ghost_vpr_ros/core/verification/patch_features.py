@@ -1,10 +1,10 @@
 """The network's feature map as local features: one descriptor for each cell of its grid.
 
 Patch-NetVLAD (Hausler et al. 2021) verifies a place by the network's features of each patch.
-Deviations: a patch is one cell, described by its column of the feature map instead of a NetVLAD of
-its own; matches are refined between the cells and agree with a fundamental matrix instead of a
-homography. Means over 2 x 2 and 3 x 3 cells (its integral features) separated right from wrong
-pairs no better on the validation split of `gsv_cambridge`.
+Deviations: a patch is one cell, described by its column of the feature map instead of its own
+NetVLAD; matches are refined to sub-cell accuracy and must agree with a fundamental matrix instead
+of a homography. Means over 2 x 2 and 3 x 3 cells (its integral features) separated right from
+wrong pairs no better on the validation split of `gsv_cambridge`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _FLAT = 1e-6
 _AROUND = 2
 _CLEAR = 0.03
 CELL_TOLERANCE = 0.25
-"""Error of a consistent match by the side of a cell. It and `_CLEAR` are the best of a few on the
+"""Error of a consistent match, in sides of a cell. It and `_CLEAR` are the best of a few on the
 training splits of `gsv_cambridge` and `bgu_campus`."""
 
 
@@ -33,18 +33,18 @@ class PatchExtractor:
     def __init__(
         self, engine: Engine, preprocessing: PreprocessingConfig, config: VerificationConfig
     ) -> None:
-        """Keep the engine, which its owner closes, and how its inputs are made."""
+        """Keep the engine, which its owner closes, and the preprocessing of its inputs."""
         self._engine = engine
         self._preprocessing = preprocessing
         self._config = config
         self._described: tuple[NDArray[np.uint8], NDArray[np.float32]] | None = None
 
     def describe(self, image: NDArray[np.uint8], pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Descriptor (1, D) of an image; its cells, of the same run, are kept until the next one.
+        """Descriptor (1, D) of an image; its cells, of the same run, are kept until the next.
 
         Args:
             image: RGB uint8 (H, W, 3).
-            pixels: the network's input (1, h, w, 3) that was made of it.
+            pixels: the network input (1, h, w, 3) made from it.
 
         Raises:
             DeviceError: the network is a foreign one, which only describes images.
@@ -63,7 +63,7 @@ class PatchExtractor:
         return self.features(self.cells_of(image))
 
     def cells_of(self, image: NDArray[np.uint8]) -> StoredCells:
-        """The feature map of an image; the network does not run for the one described last.
+        """The feature map of an image, without another run for the image described last.
 
         Raises:
             ImageError, DeviceError: as for a call.
@@ -93,14 +93,12 @@ class PatchExtractor:
 def match_cells(
     a: LocalFeatures, b: LocalFeatures
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(M, 2) points of `a` and of `b`: cells that are each other's nearest, and clearly so.
+    """(M, 2) points of `a` and `b`: cells that are mutual nearest neighbours, and clearly so.
 
-    No cell elsewhere in `b` may be nearly as similar; those around the nearest one may, since
-    they see in part what it sees.
-
-    Those of `a` are centres of cells. Those of `b` are finer: where a parabola through the
-    similarities of the cell and of the two beside it has its peak, across and down separately, at
-    most half a cell away.
+    No cell elsewhere in `b` may be nearly as similar; direct neighbours of the nearest one may,
+    because they overlap with it. Points of `a` are centres of cells. Points of `b` are refined to
+    the peak of a parabola through the similarities of the cell and its two neighbours,
+    horizontally and vertically, at most half a cell away.
     """
     if len(a) == 0 or len(b) == 0:
         return np.zeros((0, 2)), np.zeros((0, 2))
@@ -114,7 +112,7 @@ def match_cells(
 def mutual_nearest(
     similarity: NDArray[np.float32],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows (M,) and columns (M,) of similarities (N, K) that are each other's most similar."""
+    """Rows (M,) and columns (M,) of similarities (N, K) that are mutually the most similar."""
     nearest, back = similarity.argmax(axis=1), similarity.argmax(axis=0)
     rows = np.flatnonzero(back[nearest] == np.arange(len(similarity)))
     return rows, nearest[rows]
@@ -135,7 +133,7 @@ def _are_clear(
 def _peaks(
     similarity: NDArray[np.float32], cells: NDArray[np.int64], of: LocalFeatures
 ) -> NDArray[np.float64]:
-    """(M, 2) points near cells (M,) of one image, by the similarities (M, N) to all its cells."""
+    """(M, 2) refined points at cells (M,), by similarities (M, N) to all cells of the image."""
     rows, columns = of.grid
     grid = np.pad(
         similarity.reshape(-1, rows, columns), ((0, 0), (1, 1), (1, 1)), constant_values=np.nan
@@ -153,7 +151,7 @@ def _peaks(
 def _peak(
     before: NDArray[np.float32], middle: NDArray[np.float32], after: NDArray[np.float32]
 ) -> NDArray[np.float64]:
-    """Of the parabola through three values (M,) each, -0.5 .. 0.5; 0 at the border, or if flat."""
+    """Peak of a parabola through three values (M,) each, -0.5 .. 0.5; 0 at a border or if flat."""
     bend = before - 2.0 * middle + after
     with np.errstate(invalid='ignore', divide='ignore'):
         offset = 0.5 * (before - after) / bend

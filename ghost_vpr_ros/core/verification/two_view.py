@@ -1,7 +1,8 @@
-"""Two views of one scene: which matches agree with one motion, and what that motion is.
+"""Two views of one scene: the matches that agree with one motion, and that motion.
 
-Points are pixels of an undistorted camera with its principal point at 0 where the camera is known,
-else pixels as they are. `keyframe_R_query` takes vectors of the query's frame to the keyframe's.
+If the camera is known, points are pixels of an undistorted camera with its principal point at 0;
+otherwise they are plain pixels. `keyframe_R_query` takes vectors of the query's frame to the
+keyframe's.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _REFINEMENTS = 5
 _ROTATION_ROUNDS = 5
 
 _LARGEST_ANGLE_VARIANCE_RAD2 = math.pi**2 / 3.0
-"""Variance of an angle of which nothing is known."""
+"""Variance of an unknown angle."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ class Motion:
 def consistent_matches(query: Array, keyframe: Array, threshold_px: float) -> NDArray[np.bool_]:
     """(M,) which of the matches (M, 2) and (M, 2) agree with one fundamental matrix (MAGSAC++).
 
-    It needs no calibration, and separates right from wrong no worse than the essential matrix.
+    No calibration is needed, and right and wrong pairs are separated no worse than by the
+    essential matrix.
     """
     if len(query) < _LEAST_POINTS:
         return np.zeros(len(query), bool)
@@ -91,7 +93,7 @@ def relative_motion(query: Array, keyframe: Array, threshold: float) -> Motion |
 
 
 def _rotation_only(query: Array, keyframe: Array, threshold: float) -> tuple[Array, float]:
-    """The rotation that takes most bearings to each other, and the share that it explains.
+    """The rotation that aligns most bearings, and the share that it explains.
 
     Kabsch's solution, iterated on the points that it explains best (trimmed least squares).
     """
@@ -106,7 +108,7 @@ def _rotation_only(query: Array, keyframe: Array, threshold: float) -> tuple[Arr
 
 
 def _rotation_covariance(query: Array, noise: float) -> Array:
-    """(3, 3) of a rotation from n bearings with that noise: noise^2 (n I - sum b b^T)^-1."""
+    """(3, 3) covariance of a rotation from n bearings: noise^2 (n I - sum b b^T)^-1."""
     bearings = _bearings(query)
     information = len(bearings) * np.eye(3) - bearings.T @ bearings
     return np.asarray(noise**2 * np.linalg.pinv(information))
@@ -115,7 +117,7 @@ def _rotation_covariance(query: Array, noise: float) -> Array:
 def _from_essential(
     query: Array, keyframe: Array, threshold: float
 ) -> tuple[Array, Array, Array, Array] | None:
-    """Rotation, direction, and the points in front of both cameras; five points at least."""
+    """Rotation, direction, and the points in front of both cameras; needs five points."""
     if len(query) < _LEAST_POINTS:
         return None
     eye = np.eye(3)
@@ -152,7 +154,7 @@ def _refined(
             break
         (rotation, direction), residual = moved, error
     jacobian = _jacobian(rotation, direction, a, b)
-    # Features are never found better than to a third of the threshold.
+    # No feature is located better than to a third of the threshold.
     variance = max(float(residual @ residual) / max(len(a) - 5, 1), (noise / 3.0) ** 2)
     covariance = variance * np.linalg.pinv(jacobian.T @ jacobian, rcond=1e-12, hermitian=True)
     basis = _tangents(direction)
@@ -190,7 +192,7 @@ def _tangents(direction: Array) -> Array:
 
 
 def cross_matrix(vector: Array) -> Array:
-    """(3, 3) that multiplies as the cross product with a vector (3,)."""
+    """(3, 3) matrix of the cross product with a vector (3,)."""
     x, y, z = vector
     return np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
 
@@ -205,7 +207,7 @@ class RelativePose:
             a rotation only.
         rotation_covariance: (3, 3) rad^2 about x, y, z of the keyframe's frame.
         direction_covariance: (3, 3) rad^2 of the unit direction, 0 along it.
-        is_calibrated: False where the camera was assumed: the angles are rough.
+        is_calibrated: False if the camera was assumed: the angles are rough.
     """
 
     keyframe_R_query: NDArray[np.float64]
@@ -217,7 +219,7 @@ class RelativePose:
     def pose(self, distance_m: float, deviation_m: float) -> Pose:
         """In the keyframe's body frame, with a distance from odometry, the map or an assumption.
 
-        Without a direction the position is the keyframe's, uncertain in every direction.
+        Without a direction the position is that of the keyframe, uncertain in every direction.
 
         Args:
             distance_m: between the two cameras, metres.
@@ -262,5 +264,5 @@ def _bearings(points: Array) -> Array:
 
 
 def _homogeneous(points: Array) -> Array:
-    """(N, 3): points (N, 2) with a 1 behind them."""
+    """(N, 3): points (N, 2) with a 1 appended."""
     return np.column_stack([points, np.ones(len(points))])

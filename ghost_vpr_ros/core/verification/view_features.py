@@ -1,4 +1,4 @@
-"""What describes the stored views of keyframes: made when it is first needed, then kept."""
+"""Features of the stored views of keyframes, computed on first use and then cached."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class ViewFeatures(Generic[FeaturesT]):
         kept: int,
         stored: Callable[[int], FeaturesT | None] = lambda _: None,
     ) -> None:
-        """Of views, by what describes an image.
+        """Cache features of views.
 
         Args:
             views: of the keyframes.
             describe: the features of a view.
-            kept: keyframes that stay in memory at most.
-            stored: features of a keyframe that need no view; None where there are none.
+            kept: most keyframes that stay in memory.
+            stored: gives features of a keyframe without its view, or None.
         """
         self._views = views
         self._stored = stored
@@ -39,7 +39,7 @@ class ViewFeatures(Generic[FeaturesT]):
         self._cache: FeatureCache[FeaturesT] = FeatureCache(kept)
 
     def of(self, keyframe_id: int) -> FeaturesT | None:
-        """None without a view; a damaged one must not cost the answer."""
+        """None without a view; a damaged view must not cost the answer."""
         return self._cache.get(keyframe_id, lambda: self._described(keyframe_id))
 
     def _described(self, keyframe_id: int) -> FeaturesT | None:
@@ -54,7 +54,7 @@ class ViewFeatures(Generic[FeaturesT]):
 
 
 class FeatureCache(Generic[FeaturesT]):
-    """What describes the last used keyframes, by keyframe id: local features, patches."""
+    """A cache of the last used keyframes by id: local features, patches."""
 
     def __init__(self, capacity: int) -> None:
         """Keep at most `capacity` keyframes; 0: none."""
@@ -65,9 +65,9 @@ class FeatureCache(Generic[FeaturesT]):
         return len(self._kept)
 
     def get(self, keyframe_id: int, make: Callable[[], FeaturesT | None]) -> FeaturesT | None:
-        """The features of a keyframe, from `make` where they are not kept; None is not kept."""
+        """The features of a keyframe, from `make` if they are not cached; None is not cached."""
         features = self._kept.pop(keyframe_id, None)
-        # Not `or`: an image of fog has features, none, and need not be searched again.
+        # Not `or`: an image of fog has an empty set of features, which need not be computed again.
         features = make() if features is None else features
         if features is not None and self._capacity > 0:
             self._kept[keyframe_id] = features
