@@ -1,4 +1,4 @@
-"""The values that travel between the stages, each with its unit and frame.
+"""The values passed between the stages, each with its unit and frame.
 
 The `map` frame is metric, right-handed and z-up (REP-103, REP-105): east-north-up about the map's
 origin where the map is geotagged, the frame of the given poses otherwise. A camera's pose is that
@@ -49,7 +49,7 @@ class Pose:
 
     @classmethod
     def of_heading(cls, quaternion_xyzw: NDArray[np.float64]) -> Pose:
-        """An orientation without a position, as a photo with GPS tag and compass has it."""
+        """An orientation without a position, as of a photo with compass and GPS tag."""
         return cls(np.full(3, np.nan), quaternion_xyzw)
 
     @property
@@ -60,10 +60,10 @@ class Pose:
 
 @dataclass(frozen=True)
 class ScalableLoad:
-    """Reads an image in full, or in a smaller size for less.
+    """Reads an image in full, or faster at a smaller size.
 
     Attributes:
-        read: returns RGB uint8 (H, W, 3) whose shorter side has at least so many pixels; 0: all.
+        read: returns RGB uint8 (H, W, 3) whose shorter side has at least this many pixels; 0: all.
     """
 
     read: Callable[[int], NDArray[np.uint8]]
@@ -74,7 +74,7 @@ class ScalableLoad:
 
 
 def loaded_at_least(load: Callable[[], NDArray[np.uint8]], side_px: int) -> NDArray[np.uint8]:
-    """The image, smaller where `load` can make it so and its shorter side keeps `side_px`."""
+    """The image, reduced if `load` can do so with a shorter side of at least `side_px`."""
     return load.read(side_px) if isinstance(load, ScalableLoad) else load()
 
 
@@ -108,7 +108,7 @@ class Frame:
 
     @property
     def has_position(self) -> bool:
-        """Whether a WGS84 or a metric position is known, by which the frame can be judged."""
+        """Whether a WGS84 or a metric position is known, so that answers can be judged."""
         return self.geo is not None or self.has_metric_position
 
     def at_least(self, side_px: int) -> NDArray[np.uint8]:
@@ -152,7 +152,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class LoopClosure:
-    """A query camera in the frame of the keyframe that it saw again.
+    """The pose of a query camera relative to the matched keyframe.
 
     Attributes:
         keyframe: of the map.
@@ -160,7 +160,7 @@ class LoopClosure:
         keyframe_T_query: pose of the query camera's body frame in the keyframe's body frame, with
             its covariance.
         is_metric: False where the distance is unknown; the covariance is then large.
-        inliers: consistent local features; -1 where it follows from positions of the map alone.
+        inliers: consistent local features; -1 if only positions of the map were used.
     """
 
     keyframe: Keyframe
@@ -171,7 +171,7 @@ class LoopClosure:
 
 
 class State(enum.Enum):
-    """What became of a query image."""
+    """The decision on a query image."""
 
     ACCEPTED = 'ACCEPTED'
     TENTATIVE = 'TENTATIVE'
@@ -180,7 +180,7 @@ class State(enum.Enum):
 
 
 class Reason(enum.Enum):
-    """Why a query image was not accepted; NONE where it was, FAILURE after a defect of ours."""
+    """Why a query image was not accepted; NONE if it was, FAILURE after a defect."""
 
     NONE = 'NONE'
     EMPTY_MAP = 'EMPTY_MAP'
@@ -209,12 +209,12 @@ class Hypothesis:
         pose: estimate in the map frame with covariance, where the candidates carry positions.
         geo: the same position in WGS84, for geotagged maps.
         map_revision: revision of the map that answered.
-        num_known: how many of its keyframes could answer: the first of them.
+        num_known: how many keyframes, from the first of the map on, could answer.
         stage_ms: milliseconds spent in each stage, by the stage's name.
         is_calibrated: whether the probabilities come from a validation drive, not from the map
             alone.
-        closure: of an accepted answer that adds information; None where the frame repeats the
-            one before, and where nothing relates both cameras.
+        closure: of an accepted answer that adds information; None if the frame repeats the
+            previous one, or the relative pose is unknown.
         descriptor: (D,) float32 of the image; None where it was unusable.
         min_probability: from which an answer is accepted; NaN where no recogniser answered.
         detail: a sentence on an image that was unusable.

@@ -1,4 +1,4 @@
-"""Memory that this process has freed, back to the system."""
+"""Returns freed memory of this process to the system."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import ctypes
 
 
 def return_freed_memory() -> None:
-    """Return what the C library keeps for later, which is much after a network was loaded.
+    """Return memory that the C library keeps for later, which is much after loading a network.
 
     Other C libraries than glibc have no such function; there nothing is done.
     """

@@ -18,7 +18,7 @@ def home_folder() -> Path | None:
 
 
 def expanded(path: Path | str) -> str:
-    """The path with the home in place of a leading `~/`, which shells leave in `map:=~/a.map`."""
+    """The path with its leading `~/` expanded, which shells leave in `map:=~/a.map`."""
     text, home = str(path), home_folder()
     if home is None or not text.startswith('~/'):
         return text
@@ -27,7 +27,7 @@ def expanded(path: Path | str) -> str:
 
 @contextlib.contextmanager
 def home_for_others() -> Iterator[None]:
-    """While libraries are loaded that fail without a home, the temporary folder is one."""
+    """Use the temporary folder as home while loading libraries that fail without one."""
     if home_folder() is not None:
         yield
         return

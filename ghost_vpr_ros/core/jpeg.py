@@ -1,8 +1,8 @@
-"""Is a JPEG whole, and how much work would it be?
+"""Whether a JPEG is complete, and how much work it is to decode.
 
-Decoders fill what is missing with mid-grey and raise nothing, so half a picture looks like a
-picture. An end marker proves nothing: cameras forget it or pad behind the data, and a repaired
-file has one behind half of its data. What proves it is that further data change nothing.
+Decoders silently fill missing data with mid-grey, so half a picture passes as a picture. An end
+marker proves nothing: some cameras omit it or pad after it, and a repaired file has one after half
+of its data. The picture is complete if additional data do not change it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ghost_vpr_ros.core.image_header import jpeg_segments
 
 END = b'\xff\xd9'
 MOST_SCANS = 100
-"""A progressive JPEG has about ten; each costs a pass over all of the picture."""
+"""A progressive JPEG has about ten scans; each costs a pass over the whole picture."""
 
 _SCAN = 0xDA
 _PROGRESSIVE = 0xC2
@@ -25,10 +25,10 @@ _MORE_DATA = b'\x55\xaa' * 32
 
 
 def with_end_marker(data: bytes) -> bytes | None:
-    """The JPEG with an end marker, which is added where it is missing; None: it is cut off.
+    """The JPEG with an end marker, which is added if it is missing; None if it is truncated.
 
-    Zeros behind the data are padding, but for one that may belong to it. A progressive JPEG
-    without an end lacks whole scans.
+    Zeros after the data are padding, except for one that may belong to it. A progressive JPEG
+    without an end marker lacks whole scans.
     """
     scan = first_scan(data)
     if scan < 0:
@@ -65,7 +65,7 @@ def is_filled_up(data: bytes, picture: NDArray[np.uint8], divisor: int = 1) -> b
 
 
 def takes_more_data(data: bytes) -> bool:
-    """Whether the picture changes with more data before the end marker: then some is missing."""
+    """Whether more data before the end marker change the picture: then some are missing."""
     end = data.rfind(END)
     # 0xFF before the end only fills; before further data it would begin a marker.
     longer = data[:end].rstrip(b'\xff') + _MORE_DATA + data[end:]

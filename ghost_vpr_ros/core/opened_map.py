@@ -80,7 +80,7 @@ def create_map(
 
 
 def bytes_of(model: VprModel | StoredModel) -> bytes:
-    """The weights file of a network, as a map stores it."""
+    """The bytes of a network's weights file, as a map stores them."""
     if isinstance(model, StoredModel):
         return model.data
     from ghost_vpr_ros.core.model.weights import model_to_bytes

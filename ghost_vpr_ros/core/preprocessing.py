@@ -1,7 +1,7 @@
 """From an image to the network's input, from training to the node.
 
 Engines take the pixels and normalise them on their device; training and tests take the normalised
-input. Both are made of the same pixels by the same two numbers for each channel.
+input. Both come from the same pixels and the same two numbers for each channel.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from ghost_vpr_ros.core.local_contrast import normalise_local_contrast
 
 _DARKEST = 0.004
 _STRONGEST_GAMMA = 0.25
-"""Black frames stay dark: what little they show would be noise."""
+"""Black frames stay dark: amplified, they would show noise."""
 
 
 _VIEWED_PX = 320
-"""Local features are searched in images as wide, and maps keep views as wide."""
+"""Width for local features and stored views, which need as many pixels."""
 
 _SPARE = 1.25
 """An image hardly larger than the input is blurred by being resized twice: of 20 photos the lowest
@@ -28,10 +28,10 @@ cosine with the descriptor of the whole one was 0.993 at 1.17 times the input, 0
 
 
 def least_side_px(config: PreprocessingConfig) -> int:
-    """The shorter side that an image needs at least to give its input; 0: all its pixels.
+    """Least shorter side of an image for the same network input; 0: all its pixels are needed.
 
-    A larger JPEG may be decoded at a half, a quarter or an eighth of its size: the network sees
-    what it would see of the whole one, give or take a rounded grey level.
+    A larger JPEG may be decoded at a half, a quarter or an eighth of its size: the network input
+    stays the same except for rounding.
     """
     if config.fit == 'own':
         return 0
@@ -57,7 +57,7 @@ def preprocess(image: NDArray[np.uint8], config: PreprocessingConfig) -> NDArray
 
 
 def pixel_batch(image: NDArray[np.uint8], config: PreprocessingConfig) -> NDArray[np.uint8]:
-    """What an engine is given: RGB uint8 (1, h, w, 3) of an RGB uint8 (H, W, 3) image.
+    """The input of an engine: RGB uint8 (1, h, w, 3) of an RGB uint8 (H, W, 3) image.
 
     Raises:
         ImageError: as `preprocess`.

@@ -103,7 +103,7 @@ def _made(path: Path) -> tuple[Path, int]:
         unfinished = path.with_name(f'.{path.name}.{secrets.token_hex(8)}{_SUFFIX}')
         # O_EXCL: neither a file nor a link that waits under the name is written into.
         descriptor = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-        # Somebody who sweeps may have come between: then it is removed, or will be at once.
+        # Another process may be removing left-overs: the file is then removed, or will be at once.
         if _is_locked(descriptor) and _is_of(descriptor, unfinished):
             return unfinished, descriptor
         os.close(descriptor)

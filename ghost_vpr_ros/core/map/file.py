@@ -1,8 +1,8 @@
-"""A map's file: created in one step, opened for reading or writing, closed to a single file.
+"""The file of a map: created in one step, opened to read or write, closed to a single file.
 
-While a map is written it is in SQLite's WAL mode (readers go on, a killed writer loses only what
-it had not committed). A closed map goes back to a rollback journal: then it is one file without
-companions, and can be read from a read-only medium.
+While a map is written it is in SQLite's WAL mode: readers continue, and a killed writer loses only
+what it had not committed. A closed map returns to a rollback journal: it is then a single file,
+readable from a read-only medium.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def connect_readonly(path: Path) -> sqlite3.Connection:
 
 @contextlib.contextmanager
 def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
-    """All that is read inside is of one moment: a writer may commit between two statements."""
+    """Everything read inside is from one moment, although a writer may commit meanwhile."""
     connection.execute('BEGIN')
     try:
         yield
@@ -212,7 +212,7 @@ def is_unclosed(path: Path) -> bool:
 
 
 def _stays_damaged(wal: Path) -> bool:
-    """Whether it is damaged, and not just being written at this moment."""
+    """Whether it is damaged, and not just being written."""
     if not is_damaged(wal):
         return False
     time.sleep(_WRITING_S)
@@ -220,7 +220,7 @@ def _stays_damaged(wal: Path) -> bool:
 
 
 def check_size(connection: sqlite3.Connection, path: Path) -> None:
-    """Is the file as long as its header states? SQLite does not notice a truncated last page.
+    """Check the length of the file: SQLite does not notice a truncated last page.
 
     Raises:
         MapError: the file was cut off.
@@ -261,7 +261,7 @@ def connect_writable(path: Path) -> sqlite3.Connection:
 class FileInPlace:
     """Whether an open file is still the one of its name, and as long as it was.
 
-    SQLite would write on into a removed file, and takes one that was cut off for a small one.
+    SQLite would keep writing to a removed file, and accepts a truncated file as a small one.
     """
 
     def __init__(self, path: Path) -> None:
@@ -292,9 +292,9 @@ class FileInPlace:
 
 
 def close_writable(connection: sqlite3.Connection) -> None:
-    """Close a committed map; unless someone reads it just now it becomes one single file."""
+    """Close a committed map; unless another process is reading it, it becomes a single file."""
     connection.execute('PRAGMA busy_timeout = 0')
-    # What is damaged was told, and stays as it is.
+    # Damage was reported; the file stays as it is.
     with contextlib.suppress(sqlite3.DatabaseError):
         connection.execute('PRAGMA wal_checkpoint(TRUNCATE)').fetchall()
         connection.execute('PRAGMA journal_mode = DELETE').fetchall()

@@ -1,4 +1,4 @@
-"""In which frame a map's positions are, and where in it a new keyframe lies."""
+"""The frame of a map's positions, and the position of a new keyframe in it."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ class MapFrame:
         return MapFrame('enu', geo) if geo is not None else self
 
     def place(self, pose: Pose | None, geo: GeoPoint | None) -> Pose | None:
-        """The keyframe's pose in this frame, or None where nothing is known.
+        """The keyframe's pose in this frame, or None if nothing is known.
 
         In an 'enu' map the position comes from `geo`. A pose whose position is NaN contributes
-        its orientation and covariance (a photo with compass heading); a pose with a position is
-        in another frame, so nothing of it is used.
+        its orientation and covariance (a photo with compass heading); a pose with a position is in
+        another frame and is not used.
         """
         if self.local_frame is None or geo is None:
             return pose

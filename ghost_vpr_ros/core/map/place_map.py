@@ -62,7 +62,7 @@ __all__ = ['PlaceMap', 'SessionInfo']
 
 @dataclass(frozen=True)
 class NewKeyframe:
-    """What is added to a map; `PlaceMap.add` describes each value."""
+    """A keyframe to be added to a map; `PlaceMap.add` describes each value."""
 
     stamp_ns: int
     descriptor: ArrayLike
@@ -74,11 +74,11 @@ class NewKeyframe:
 
 
 class MapCheck(NamedTuple):
-    """What reading all of a map has shown.
+    """Result of reading a whole map.
 
     Attributes:
-        keyframes: ids of those whose row or descriptor is not as it was written.
-        views: ids of the others whose view is not.
+        keyframes: ids of keyframes whose row or descriptor is not as it was written.
+        views: ids of the other keyframes whose view is not.
         structure: 'ok', or what SQLite finds wrong with the file.
     """
 
@@ -117,7 +117,7 @@ class PlaceMap(MapReader):
         """A new, empty map, open for writing.
 
         Args:
-            path: where; nothing may be there, the folder must exist.
+            path: of the new file; nothing may be there, and the folder must exist.
             model_hash: of the model whose descriptors will be added.
             descriptor_dim: D of that model.
             preprocessing: of that model.
@@ -210,7 +210,7 @@ class PlaceMap(MapReader):
         return MapCheck(found.keyframes, found.views, structure)
 
     def commit(self) -> None:
-        """Put every added keyframe on the disk now; nothing to do for a read-only map.
+        """Write every added keyframe to disk now; a read-only map has none.
 
         Raises:
             OutputError: disk full or read-only; what was added since the last commit is lost.

@@ -48,7 +48,7 @@ GROUP BY sessions.session_id ORDER BY sessions.session_id
 """
 
 _MOST_AT_ONCE = 10_000
-"""Rows of one query."""
+"""Most rows read by one query."""
 
 _SELECT_DESCRIPTORS = 'SELECT keyframe_id, descriptor FROM descriptors WHERE keyframe_id'
 
@@ -57,14 +57,14 @@ _SELECT_SEALED_DESCRIPTORS = (
     ' WHERE row_checksums.keyframe_id = descriptors.keyframe_id)'
     ' FROM descriptors WHERE keyframe_id'
 )
-"""With their checksums, in one query: it is part of every search in a very large map."""
+"""With their checksums, in one query, because every search in a very large map runs it."""
 
 MapT = TypeVar('MapT', bound='MapReader')
 
 
 @dataclass(frozen=True)
 class SessionInfo:
-    """One mapping run; the stamps are `UNKNOWN_STAMP_NS` where no keyframe has one."""
+    """One mapping run; the stamps are `UNKNOWN_STAMP_NS` if no keyframe has one."""
 
     name: str
     count: int
@@ -111,8 +111,8 @@ class PlaceSearch(Protocol):
 class MapReader:
     """A map open for reading: what a map file and a fleet's shared map have in common.
 
-    It shows the keyframes that were there when the map was opened (and those added through this
-    object), also while another process adds more: rows and ids always fit each other.
+    It shows the keyframes present when the map was opened and those added through this object,
+    even while another process adds more, so rows and ids always match.
 
     Attributes:
         path: the map's file.
@@ -120,7 +120,8 @@ class MapReader:
         model_hash: the same for machines.
         descriptor_dim: D.
         preprocessing: what turned the images into the network's input.
-        has_checksums: whether content is checked as it is read; a map of the first schema is not.
+        has_checksums: whether content is checked when it is read; a map of the first schema is
+        not.
         damaged_keyframes: how many are not as they were written, and left out.
         damaged_views: how many requested views were damaged, and left out.
         is_unclosed: whether the file was copied, or left by a process that ended, without the
@@ -157,11 +158,11 @@ class MapReader:
         self._connection.close()
 
     def commit(self) -> None:
-        """Put every added keyframe on the disk now; a map that is only read has none."""
+        """Write every added keyframe to disk now; a read-only map has none."""
 
     @property
     def revision(self) -> int:
-        """Grows by one with every keyframe; survives closing."""
+        """Increases by one with every keyframe; stored in the file."""
         return self._revision
 
     @property
@@ -186,12 +187,12 @@ class MapReader:
 
     @property
     def uuid(self) -> str:
-        """Identifies this map, whatever it holds; a map that is built again has another."""
+        """Identifies this map, whatever its content; a map that is built again has another one."""
         return self._uuid
 
     @property
     def fingerprint(self) -> str:
-        """Names this content of this map; whatever is derived from it carries the same."""
+        """Identifies the current content of this map; files derived from it carry the same."""
         return f'{self._uuid}:{self._revision}:{self._revision_token}:{self.model_hash}'
 
     def model_bytes(self) -> bytes:
@@ -217,9 +218,9 @@ class MapReader:
         return False
 
     def change_of_file(self) -> str:
-        """A sentence where the file was moved, replaced or cut off since it was opened; or empty.
+        """A sentence if the file was moved, replaced or cut off since it was opened; else empty.
 
-        What was opened is still read: a node answers from it until it is configured again.
+        The opened file is still read: a node answers from it until it is configured again.
         """
         try:
             self._place.check()
@@ -229,7 +230,7 @@ class MapReader:
 
     @property
     def warnings(self) -> list[str]:
-        """Warnings about the file for users of the map, a sentence each."""
+        """Warnings about the file for users of the map, one sentence each."""
         found = []
         if self.damaged_keyframes:
             found.append(
@@ -246,7 +247,7 @@ class MapReader:
         return found
 
     def search_index(self) -> PlaceSearch | None:
-        """The database that searches this map; None: a file, which gets an index in memory."""
+        """The database that searches this map; None for a file, which gets an index in memory."""
         return None
 
     def sessions(self) -> list[SessionInfo]:
@@ -281,7 +282,7 @@ class MapReader:
         return keyframe_from_row(rows[0])
 
     def view(self, keyframe_id: int) -> bytes | None:
-        """JPEG of what the camera saw there, or None where it was not stored or is damaged.
+        """JPEG of the view, or None if it was not stored or is damaged.
 
         Raises:
             MapError: the map has no keyframe of this id.
@@ -303,7 +304,7 @@ class MapReader:
         return None
 
     def cells(self, keyframe_id: int) -> StoredCells | None:
-        """The feature map of a keyframe, or None where it was not stored or is damaged."""
+        """The feature map of a keyframe, or None if it was not stored or is damaged."""
         self._check_identity()
         with self._lock, explained(self.path):
             return read_cells(self._connection, int(keyframe_id))
@@ -339,7 +340,7 @@ class MapReader:
                 raise damaged(self.path, f'descriptors ({error})') from error
 
     def columns(self) -> Columns:
-        """Of all rows; read piece by piece."""
+        """The columns of all rows, read in parts."""
         parts = [columns_of([])]
         for start in range(0, len(self), _MOST_AT_ONCE):
             parts.append(columns_of(self._between(SELECT_COLUMNS, start)))
@@ -361,7 +362,7 @@ class MapReader:
         return self._descriptors_of(self._chosen(self._select_descriptors, rows))
 
     def descriptor_blocks(self, first: int = 0) -> Iterator[NDArray[np.float32]]:
-        """All descriptors from a row on, in row order, (n, D) float32 at a time.
+        """All descriptors from a row on, in row order, in blocks (n, D) float32.
 
         Raises:
             MapError: the file was damaged since it was opened.
@@ -377,7 +378,7 @@ class MapReader:
         return int(np.searchsorted(self.keyframe_ids(), keyframe_id))
 
     def session_number(self, name: str) -> int:
-        """The number of a session in `Columns`."""
+        """The number of a session, as in `Columns`."""
         return self._sessions[name]
 
     def _all(self, sql: str, values: Any = ()) -> list[Any]:
@@ -421,7 +422,7 @@ class MapReader:
 
     @property
     def _has_no_gap(self) -> bool:
-        # Ids begin at 1 and grow: where there are as many as the last id, none is missing.
+        # Ids begin at 1 and increase: if there are as many as the last id, none is missing.
         return self._last_id == self._count
 
     def _ids_at(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -449,7 +450,7 @@ class MapReader:
         return [found[keyframe_id] for keyframe_id in ids]
 
     def _check_identity(self) -> None:
-        """Is it still the same map? Another one, copied over an open file, has other keyframes.
+        """Check that it is still the same map, and not another one copied over the open file.
 
         Raises:
             MapError: it is not.
@@ -463,7 +464,7 @@ class MapReader:
 
     @property
     def _is_checked_when_read(self) -> bool:
-        """Whether it is a very large map; others were checked when they were opened."""
+        """Whether rows are checked when read, as in very large maps, and not on opening."""
         return self.has_checksums and self._is_large
 
     @property
@@ -471,7 +472,7 @@ class MapReader:
         return _SELECT_SEALED_DESCRIPTORS if self._is_checked_when_read else _SELECT_DESCRIPTORS
 
     def _check(self, rows: NDArray[np.int64]) -> None:
-        """Are the keyframes of rows (n,) of a very large map as they were written?
+        """Check that keyframes of rows (n,) of a very large map are as they were written.
 
         Raises:
             MapError: they are not.

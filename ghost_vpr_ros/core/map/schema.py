@@ -1,7 +1,7 @@
-"""The tables of a map file, and the checks that let a map refuse.
+"""The tables of a map file, and the checks by which unusable files are refused.
 
-Descriptors and views have tables of their own, so that listing keyframes and positions never
-reads past them: with 100 000 keyframes that is 30 MB instead of 2 GB.
+Descriptors and views have their own tables, so that listing keyframes and positions never reads
+them: for 100 000 keyframes that is 30 MB instead of 2 GB.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from ghost_vpr_ros.core.map.checksums import (
 )
 
 APPLICATION_ID = 0x47565052
-"""Marks a SQLite file as a map of ours (`GVPR`); the tool `file` shows it."""
+"""Marks a SQLite file as one of our maps (`GVPR`); the tool `file` shows it."""
 
 SCHEMA_VERSION = 2
 """Stored as SQLite's `user_version`; 1 had no checksums."""
 
 OLDEST_SCHEMA = 1
-"""Readable without an upgrade; the first process that writes upgrades it."""
+"""Oldest version that can be read; the first process that writes upgrades it."""
 
 DESCRIPTOR_ITEM_BYTES = 4
 
@@ -165,7 +165,7 @@ def write_schema(connection: sqlite3.Connection, model: ModelRecord, weights: by
 
 
 def check_is_map(connection: sqlite3.Connection, path: Path) -> None:
-    """Is this a map of ours, in the schema that this version reads?
+    """Check that this is a map, in a schema that this version reads.
 
     Raises:
         MapError: another kind of SQLite file, or another schema.
@@ -189,10 +189,10 @@ def check_is_map(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def upgrade(connection: sqlite3.Connection) -> bool:
-    """Make a map of an earlier schema the newest, in the transaction that is open.
+    """Upgrade a map of an earlier schema, in the open transaction.
 
     Returns:
-        whether there was something to do.
+        whether the map was upgraded.
     """
     if _pragma(connection, 'user_version') == SCHEMA_VERSION:
         return False
@@ -202,10 +202,10 @@ def upgrade(connection: sqlite3.Connection) -> bool:
 
 
 def find_damage(connection: sqlite3.Connection, path: Path) -> DamagedRows:
-    """The keyframes that are not as they were written, of a map that is not very large.
+    """The damaged keyframes of a map that is not very large.
 
     Raises:
-        MapError: so is one of the small tables, and the map cannot be trusted.
+        MapError: one of the small tables is damaged, and the map cannot be trusted.
     """
     if _pragma(connection, 'user_version') < _CHECKSUMS_SINCE:
         if has_checksums(connection):
@@ -228,12 +228,12 @@ def is_large(connection: sqlite3.Connection) -> bool:
 
 
 def check_consistent(connection: sqlite3.Connection, path: Path) -> None:
-    """Are the tables consistent: B-trees intact, a descriptor of D floats for each keyframe?
+    """Check the tables: intact B-trees, and a descriptor of D floats for each keyframe.
 
-    The table of views is left out: reading every picture would make opening a large map slow,
-    and a damaged picture does not make a wrong place. `PlaceMap.view` reports it. So are the
-    rows of a very large map: each is checked when it is read, all of them when the search index
-    is built.
+    The table of views is skipped: reading every picture would make opening a large map slow, and a
+    damaged picture, which `PlaceMap.view` reports, cannot lead to a wrong place. Rows of a very
+    large map are skipped as well: each is checked when it is read, and all of them when the search
+    index is built.
 
     Raises:
         MapError: the file is damaged.
@@ -265,7 +265,7 @@ def check_consistent(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _check_ends(connection: sqlite3.Connection, path: Path, last_id: int) -> None:
-    """Do the keyframes of a large map end where its descriptors end?"""
+    """Check that the keyframes and the descriptors of a large map have the same last id."""
     found = connection.execute('SELECT max(keyframe_id) FROM descriptors').fetchone()[0]
     if found != last_id:
         raise damaged(path, f'the last keyframe is {last_id}, the last descriptor {found}')
@@ -274,7 +274,7 @@ def _check_ends(connection: sqlite3.Connection, path: Path, last_id: int) -> Non
 def check_model(
     found: ModelRecord, path: Path, expected_hash: str | None, expected_dim: int | None
 ) -> None:
-    """Were the map's descriptors made by the model in use?
+    """Check that the descriptors of the map were made by the model in use.
 
     Raises:
         MapError: another D, or another model.
@@ -312,7 +312,7 @@ def read_model(connection: sqlite3.Connection, path: Path) -> ModelRecord:
 
 
 def damaged(path: Path, why: str) -> MapError:
-    """The error for a file that is ours but cannot be trusted."""
+    """The error for a map file that cannot be trusted."""
     return MapError(f'{path} is damaged: {why}; restore a copy of it or build the map again')
 
 

@@ -24,13 +24,13 @@ def keeps_views(config: MapConfig) -> bool:
 
 
 def least_side_of_views(preprocessing: PreprocessingConfig, config: MapConfig) -> int:
-    """The shorter side that an image needs at least for network and view; 0: all its pixels."""
+    """Least shorter side of an image for both network and view; 0: all its pixels."""
     least = least_side_px(preprocessing)
     return max(least, config.view_width_px) if least and keeps_views(config) else least
 
 
 def view_of(image: NDArray[np.uint8], config: MapConfig) -> bytes | None:
-    """JPEG of an RGB uint8 (H, W, 3) image, shrunk to the map's width; None where none is kept."""
+    """JPEG of an RGB uint8 (H, W, 3) image, shrunk to the width of views; None if not stored."""
     if not keeps_views(config):
         return None
     height_px, width_px = image.shape[:2]
@@ -46,7 +46,7 @@ Views = Callable[[int], 'NDArray[np.uint8] | None']
 
 
 def views_of(place_map: MapReader) -> Views:
-    """A map's stored views as RGB uint8 (H, W, 3) by keyframe id; None where there is none."""
+    """Reads a map's views as RGB uint8 (H, W, 3) by keyframe id; None if there is none."""
 
     def view(keyframe_id: int) -> NDArray[np.uint8] | None:
         jpeg = place_map.view(keyframe_id)

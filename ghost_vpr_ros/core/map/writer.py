@@ -1,4 +1,4 @@
-"""The one writer of an open map: a transaction that is always open and committed in time."""
+"""The writer of an open map: keeps a transaction open and commits it in time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ghost_vpr_ros.core.map.file import (
 )
 
 _COMMIT_SHARE = 0.5
-"""A commit starts after this share of the interval, so that it has also ended within it."""
+"""A commit starts after this share of the interval, so that it also ends within it."""
 
 
 Execute = Callable[[str, tuple[Any, ...]], int]

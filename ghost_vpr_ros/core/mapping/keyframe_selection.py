@@ -14,10 +14,10 @@ from ghost_vpr_ros.core.recognition.odometry import Reading
 
 _SHARPNESS_FRAMES = 10
 _BLURRED_SHARE = 0.5
-"""Less sharp than this share of the frames before: motion blur, no view to keep."""
+"""A frame less sharp than this share of previous frames has motion blur and is not kept."""
 
 _STANDING_SHARE = 0.25
-"""With less driving than this share of the distance between keyframes, only a turn counts."""
+"""After less than this share of the keyframe distance, only a rotation gives a keyframe."""
 
 
 class KeyframeSelection:
@@ -53,7 +53,7 @@ class KeyframeSelection:
         if before.odometry is None or reading.odometry is None:
             return is_other_view
         if before.stretch != reading.stretch:
-            # How far it is from the last one is not known; odometry may jump at every frame.
+            # The distance to the last keyframe is unknown; odometry may jump at every frame.
             return is_other_view or reading.along_m >= config.keyframe_distance_m
         driven_m = reading.along_m - before.along_m
         if driven_m >= config.keyframe_distance_m:
@@ -63,7 +63,7 @@ class KeyframeSelection:
         return turned_rad >= config.keyframe_rotation_rad or (has_moved and is_other_view)
 
     def took(self, reading: Reading, descriptor: NDArray[np.float32]) -> None:
-        """A frame was kept, or its place is in the map already: what comes next is compared."""
+        """Compare later frames with this one: it was kept, or its place is already in the map."""
         self._last = (reading, descriptor)
 
     def _is_blurred(self, sharpness: float) -> bool:
@@ -73,7 +73,7 @@ class KeyframeSelection:
 
 
 def _angle_rad(before: Pose, now: Pose) -> float:
-    """Between two orientations; 0 where one is unknown."""
+    """Angle between two orientations; 0 if one is unknown."""
     if before.quaternion_xyzw is None or now.quaternion_xyzw is None:
         return 0.0
     return angle_between(before.quaternion_xyzw, now.quaternion_xyzw)

@@ -1,7 +1,7 @@
 """A robot that maps: every image is answered, and new views become keyframes.
 
-The map on disk holds a keyframe as soon as it is seen. It answers once the robot has left its
-place behind: loops are closed with the own past, not with the last seconds.
+A keyframe is stored at once, but can answer only after the robot has left its place: loops are
+closed with the past, not with the last few seconds.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from ghost_vpr_ros.core.recognizer import PlaceRecognizer
 
 @dataclass(frozen=True)
 class _Recent:
-    """A keyframe that does not answer yet."""
+    """A keyframe that cannot answer yet."""
 
     keyframe: Keyframe
     descriptor: NDArray[np.float32]
@@ -43,7 +43,7 @@ class _Recent:
 
 
 class PlaceMapper:
-    """Answers images like the recogniser that it is given, and adds keyframes to its map.
+    """Answers images with a recogniser, and adds keyframes to its map.
 
     Attributes:
         recognizer: answers; its map is open for writing.
@@ -54,7 +54,7 @@ class PlaceMapper:
     def __init__(
         self, recognizer: PlaceRecognizer, config: MappingConfig, map_config: MapConfig
     ) -> None:
-        """Be ready; the session begins with the first keyframe.
+        """Keep the recogniser; the session begins with the first keyframe.
 
         Raises:
             MapError: the map is read-only.
@@ -82,7 +82,7 @@ class PlaceMapper:
         odometry: Pose | None = None,
         geo: GeoPoint | None = None,
     ) -> Hypothesis:
-        """The hypothesis for one image, which becomes a keyframe where it shows something new.
+        """The hypothesis for one image, which becomes a keyframe if it shows something new.
 
         A late image is answered and not kept.
 
@@ -109,27 +109,27 @@ class PlaceMapper:
 
     @property
     def least_side_px(self) -> int:
-        """The shorter side that an image needs at least; 0: it must not be made smaller."""
+        """Least length of the shorter side of an image; 0: it must not be made smaller."""
         return least_side_of_views(self.recognizer.model.preprocessing, self._map_config)
 
     @property
     def max_odometry_age_s(self) -> float:
-        """Older odometry is not used for an image, seconds."""
+        """Greatest age of odometry that is used for an image, seconds."""
         return self.recognizer.max_odometry_age_s
 
     def reset(self) -> None:
-        """Forget the frames before: the robot may be elsewhere."""
+        """Forget previous frames: the robot may be elsewhere."""
         self.recognizer.reset()
 
     def _track(self, answer: Hypothesis, reading: Reading) -> Hypothesis:
-        """Set the robot's pose in the map, and those of earlier frames that lacked one.
+        """Update the pose of the robot, and set the poses of earlier keyframes without one.
 
         Returns:
-            the answer; rejected where the robot cannot be there, by odometry from where it was.
+            the answer, rejected if the robot cannot be there according to odometry.
         """
         self._tracker.follow(reading, self.config)
         if self._map.map_frame == 'none' and not self._tracker.is_sure:
-            # Nothing has a place yet, whatever was lost before: the frame is this odometry's.
+            # No keyframe has a position yet: the map takes the frame of this odometry.
             self._tracker.start(reading)
         if answer.state is State.ACCEPTED and answer.pose is not None:
             contradicts = self._tracker.contradicts(reading, answer.pose)
@@ -144,7 +144,7 @@ class PlaceMapper:
         return answer
 
     def _locate_earlier(self, reading: Reading) -> None:
-        """Give the keyframes of this stretch of odometry that have none their pose."""
+        """Set the poses of the keyframes on this stretch of odometry that have none."""
         for keyframe_id, then in list(self._unlocated.items()):
             if then.stretch == reading.stretch:
                 pose = relocated(self._tracker.pose(), reading, then, self.config)
@@ -162,9 +162,9 @@ class PlaceMapper:
         self.recognizer.locate(keyframe)
 
     def _admit_past(self, reading: Reading) -> None:
-        """Let the keyframes answer whose place the robot has left."""
+        """Let the keyframes answer whose places the robot has left."""
         if self._recent and self._has_left(self._recent[0].reading, reading):
-            # On the disk first: what answers can no longer be lost.
+            # Commit first: a keyframe that answers must not get lost.
             self._map.commit()
         while self._recent and self._has_left(self._recent[0].reading, reading):
             past = self._recent.popleft()
@@ -194,7 +194,7 @@ class PlaceMapper:
             self._keep(image, answer.descriptor, reading, geo)
 
     def _is_duplicate(self, answer: Hypothesis) -> bool:
-        """Whether the map shows the place already, as alike as can be."""
+        """Whether the map already has a very similar keyframe of the place."""
         if answer.state is not State.ACCEPTED:
             return False
         return answer.candidates[0].similarity >= self.config.duplicate_similarity
@@ -225,9 +225,9 @@ class PlaceMapper:
             self._unlocated[keyframe_id] = reading
 
     def _begin_session(self, reading: Reading) -> None:
-        """With the first keyframe, and where the stamps run back: they name keyframes within one.
+        """Begin a session with the first keyframe, and when stamps, which name them, go back.
 
-        A session that was lost with its first keyframes begins again.
+        A session that was lost with its first keyframes begins anew.
         """
         if reading.stamp_ns < self._last_kept_ns:
             self.session = ''
@@ -236,14 +236,14 @@ class PlaceMapper:
             self.recognizer.own_session = self.session
 
     def _drop_lost(self) -> None:
-        """Forget keyframes lost from the map: a failed write undoes all since the last commit."""
+        """Forget keyframes that the map lost: a failed write undoes all since the last commit."""
         num_kept = len(self._map) - self.recognizer.num_known
         while len(self._recent) > num_kept:
             lost = self._recent.pop().keyframe.keyframe_id
             self._unlocated.pop(lost, None)
 
     def _free_name(self) -> str | None:
-        """The requested name, with a number where an earlier run has it."""
+        """The requested name, with a number if an earlier run has it."""
         wanted, taken = self.config.session, self._map.session_names
         numbered = (f'{wanted}-{number}' for number in itertools.count(2))
         names = itertools.chain([wanted], numbered)
@@ -252,7 +252,7 @@ class PlaceMapper:
     def _position(
         self, reading: Reading, geo: GeoPoint | None
     ) -> tuple[Pose | None, GeoPoint | None]:
-        """The position of a keyframe in the map's kind of frame."""
+        """The position of a keyframe, as the frame of the map requires it."""
         is_tracked = self._tracker.is_sure and reading.odometry is not None
         pose = self._tracker.pose() if is_tracked else None
         if self._map.map_frame == 'enu':
@@ -264,7 +264,7 @@ class PlaceMapper:
     def _geotagged(
         self, pose: Pose | None, geo: GeoPoint | None
     ) -> tuple[Pose | None, GeoPoint | None]:
-        """In a geotagged map the place comes from WGS84, measured or else tracked."""
+        """The position in a geotagged map: WGS84, measured or else tracked."""
         if pose is None:
             return None, geo
         assert self._map.local_frame is not None

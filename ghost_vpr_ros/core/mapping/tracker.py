@@ -1,7 +1,7 @@
 """Where the robot is in the map: odometry from one accepted answer to the next.
 
-An extended Kalman filter over x, y, z and yaw. Accepted answers put a new run into the frame of
-the map, and keep its drift small enough for its keyframes to align with the older ones.
+An extended Kalman filter over x, y, z and yaw. Accepted answers place a new run in the frame of
+the map, and keep its drift so small that its keyframes align with older ones.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ghost_vpr_ros.core.poses import (
 from ghost_vpr_ros.core.recognition.odometry import Reading
 
 _STATE = [0, 1, 2, 5]
-"""Where x, y, z and yaw are in the covariance of a pose."""
+"""Indices of x, y, z and yaw in the covariance of a pose."""
 
 _RELATED_ANSWERS = 4.0
 """Neighbouring answers err together: each counts as this share of an independent one."""
@@ -43,13 +43,13 @@ _SURE_AFTER = 2
 
 
 class MapTracker:
-    """Follows odometry and answers; its pose is known once two answers agree, or from a start."""
+    """Follows odometry and answers; the pose is known once two answers agree, or after `start`."""
 
     def __init__(self) -> None:
         self.lose()
 
     def lose(self) -> None:
-        """Lose the pose: the robot was carried away, or its odometry jumped."""
+        """Forget the pose: the robot was carried away, or its odometry jumped."""
         self._state: NDArray[np.float64] | None = None
         self._covariance = np.zeros((4, 4))
         self._last: Reading | None = None
@@ -63,14 +63,14 @@ class MapTracker:
         return self._state is not None and self._answers >= _SURE_AFTER
 
     def start(self, reading: Reading) -> None:
-        """The map begins here: its frame is the odometry's. Without one it waits."""
+        """Begin the map here, in the frame of odometry; does nothing without odometry."""
         if reading.odometry is None:
             return
         self._state, self._covariance = _state_of(reading.odometry), np.zeros((4, 4))
         self._last, self._answers, self._is_origin = reading, _SURE_AFTER, True
 
     def pose(self) -> Pose:
-        """In the map frame with its covariance, at the last frame that was followed.
+        """The pose in the map frame with its covariance, at the last frame.
 
         Raises:
             ValueError: it is not known.
@@ -98,7 +98,7 @@ class MapTracker:
         self._last = reading
 
     def correct(self, reading: Reading, answer: Pose) -> None:
-        """Take an accepted answer, with heading and covariance, for the frame just followed."""
+        """Correct the pose by an accepted answer, with a covariance, to the last frame."""
         if reading.odometry is None or answer.quaternion_xyzw is None:
             return
         assert answer.covariance is not None
@@ -109,13 +109,13 @@ class MapTracker:
             self._answers, self._refused = 1, 0
             return
         self._update(measured, noise)
-        # Where the map's frame is that of this odometry, no look-alike outweighs the odometry.
+        # If the map has the frame of this odometry, look-alikes must not outweigh odometry.
         support = min(self._answers, _MOST_SUPPORT)
         if not self._is_origin and self._refused >= max(_MOST_REFUSED, support):
             self.lose()
 
     def contradicts(self, reading: Reading, answer: Pose) -> bool:
-        """Whether an answer is farther from the known pose than odometry can have gone wrong."""
+        """Whether an answer is farther from the known pose than odometry can have drifted."""
         if not self.is_sure or reading.odometry is None:
             return False
         assert self._state is not None and answer.covariance is not None
@@ -159,7 +159,7 @@ def relocated(pose: Pose, now: Reading, then: Reading, config: MappingConfig) ->
         pose: at the later frame, with its covariance.
         now: the later frame, with odometry.
         then: the earlier one, with odometry.
-        config: how odometry drifts; the way between them adds it to the covariance.
+        config: drift of odometry, which is added to the covariance.
     """
     assert now.odometry is not None and then.odometry is not None
     assert pose.covariance is not None
@@ -181,10 +181,10 @@ def _spread(
     driven_m: float,
     config: MappingConfig,
 ) -> NDArray[np.float64]:
-    """Covariance (4, 4) after one long step (3,) in the map: its lever, and the drift on the way.
+    """Covariance (4, 4) after a long step (3,) in the map: lever of the heading, and drift.
 
-    The heading drifts all along, so the far end of a straight way swings by a third of what it
-    would with all of the drift at its beginning.
+    The heading drifts all along, so the end of a straight path varies by a third of what it would
+    if all drift occurred at its beginning.
     """
     jacobian = np.eye(4)
     jacobian[:2, 3] = (-step[1], step[0])
@@ -204,7 +204,7 @@ def _difference(measured: NDArray[np.float64], state: NDArray[np.float64]) -> ND
 
 
 def _is_far(error: NDArray[np.float64], spread: NDArray[np.float64]) -> bool:
-    """Whether an error (n,) of covariance (n, n) is too large to be one."""
+    """Whether a difference (n,) is too large for its covariance (n, n)."""
     return float(error @ np.linalg.solve(spread, error)) > _GATE
 
 
@@ -216,7 +216,7 @@ def _state_of(pose: Pose) -> NDArray[np.float64]:
 
 
 def _with_yaw(odometry: Pose, yaw_rad: float) -> NDArray[np.float64]:
-    """(4,) quaternion of this yaw with roll and pitch of the odometry."""
+    """(4,) quaternion of this yaw with the roll and pitch of odometry."""
     if odometry.quaternion_xyzw is None:
         return yaw_to_quaternion(yaw_rad)
     turn_rad = yaw_rad - quaternion_to_yaw(odometry.quaternion_xyzw)

@@ -5,7 +5,8 @@ Source: Ghost-dil-NetVLAD, Table 1 and Figures 2-3; the widths are GhostNet-1.0'
 Deviation: Table 1's channel column costs 3.0 G MACs and 7.2 M parameters, against the 0.90
     GFLOPs of the paper's own Figure 5; GhostNet-1.0's widths give that figure: built here.
 Deviation: the paper dilates the "first step of the ghost module", which is a 1x1 convolution,
-    where a rate does nothing. The rate goes to the depthwise ("cheap") convolution behind it.
+    where a rate does nothing. Here the rate applies to the depthwise ("cheap") convolution that
+    follows.
 """
 
 from __future__ import annotations

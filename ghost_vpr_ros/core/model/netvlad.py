@@ -26,9 +26,8 @@ class NetVLAD(Pooling):
     b_k = -alpha ||c_k||^2 at the start; w, b and c are then independent parameters.
     `version='v1'` is the authors' experiments: w_k = alpha c_k / ||c_k||, no bias.
 
-    Variants of NetVLAD override `weights`, the assignment of locations to clusters. Those
-    with further centres, which no residual is taken from, have rows of the assignment for them
-    behind the K.
+    Variants of NetVLAD override `weights`, the assignment of locations to clusters. Those with
+    further centres, without residuals, append rows for them to the K rows of the assignment.
     """
 
     label = POOLING_TITLES['netvlad']
@@ -69,7 +68,7 @@ class NetVLAD(Pooling):
         Args:
             centres: (K, C) float32, k-means centres of unit-norm local features.
             local_features: (N, C) float32, unit norm: the sample that alpha is measured on.
-            further: centres behind the K, where the assignment has rows for them.
+            further: centres after the K, if the assignment has rows for them.
 
         Alpha makes the mean log ratio of the largest to the second largest soft assignment
         ln(100): alpha = ln(100) / mean(score_1 - score_2), where score is -d^2 to a centre for v2

@@ -1,7 +1,7 @@
 """A learned 1x1 reduction of the feature map before it is pooled: C channels become R.
 
-K * R instead of K * C numbers leave the pooling, and the whitening behind it shrinks alike. It
-starts as PCA, of the local features or of what they were distilled from, so it serves before any
+K * R instead of K * C numbers leave the pooling, and the whitening shrinks accordingly. It starts
+as PCA, of the local features or of what they were distilled from, so it serves before any
 training, and is trained with the rest. The pooling normalises what it returns.
 """
 

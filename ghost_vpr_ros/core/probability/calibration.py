@@ -33,7 +33,7 @@ _SHARES = (
 
 @dataclass(frozen=True)
 class Calibration:
-    """A logistic function of the margin (Platt scaling) and a threshold on what comes out at last.
+    """A logistic function of the margin (Platt scaling), and a threshold on final probabilities.
 
     Attributes:
         slope: of the logistic function, for each unit of margin; positive.
@@ -102,7 +102,7 @@ class Calibration:
 
     @classmethod
     def from_json(cls, text: str) -> Calibration:
-        """What `to_json` wrote.
+        """Read what `to_json` wrote.
 
         Raises:
             CalibrationError: no JSON object, another schema, or a value is missing, unknown, of

@@ -1,8 +1,8 @@
-"""A network's likelihood in general, for maps that are too small to learn their own.
+"""The general likelihood of a network, for maps that are too small to learn their own.
 
 `python -m training.general_calibration` learns it on training places and writes it beside the
-weights. It is conservative: the most similar of all wrong matches there is as likely right as
-wrong, and whatever is less similar is less likely.
+weights. It is conservative: it gives even odds to the most similar of all wrong matches there, and
+less to less similar ones.
 """
 
 from __future__ import annotations

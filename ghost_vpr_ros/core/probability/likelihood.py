@@ -2,9 +2,9 @@
 
 A similarity alone means little: its level changes with the network, the scene and the light. What
 distinguishes a place from a look-alike is the margin: how much more similar the best candidate is
-than the best one elsewhere. The map has examples of both kinds. A keyframe, searched for while it
-is hidden, often finds a neighbour: the margins of right matches. Searched for while its neighbours
-are hidden as well, it can only find a wrong place: the margins at unknown places.
+than the best one elsewhere. The map has examples of both kinds. If a keyframe is hidden and used
+as a query, it often finds a neighbour, which gives margins of right matches. If its neighbours are
+hidden as well, it can only find a wrong place, which gives margins at unknown places.
 """
 
 from __future__ import annotations
@@ -21,16 +21,15 @@ MAX_SAMPLES = 500
 MIN_SAMPLES = 10
 
 MIN_SEPARATION = 0.02
-"""Of the mean right and wrong margin. One camera at one spot gives similarities that differ by
-0.002 to 0.01 from image to image, by its noise and by the coding: differences of that size are no
-places."""
+"""Of the mean right and wrong margin. The similarity of images from one camera at one spot varies
+by 0.002 to 0.01 through noise and coding: such differences do not distinguish places."""
 
 _SURE_DEVIATIONS = 3.0
 """Share of samples, beyond chance, that must find a neighbour before any other place."""
 
 
 class Likelihood(Protocol):
-    """What turns margins into probabilities: learned from the map itself, or on a drive.
+    """Turns margins into probabilities; learned from the map itself, or on a drive.
 
     Attributes:
         by_similarity: whether it takes similarities themselves instead of margins.
@@ -53,7 +52,7 @@ class PlaceLikelihood:
     """Two normal distributions of the margin with equal spread: right matches, wrong matches.
 
     The neighbours within one map were seen in the same light, so right margins are optimistic;
-    the threshold lies where the map's own right matches do, which later drives seldom reach. That
+    the threshold lies where the map's own right matches do, which later drives seldom reach. This
     errs towards "unknown place".
 
     Attributes:

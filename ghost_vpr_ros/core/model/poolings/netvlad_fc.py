@@ -1,4 +1,4 @@
-"""NetVLAD with a linear layer behind it that is trained with the rest."""
+"""NetVLAD followed by a linear layer that is trained with the rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No pooling: the feature map itself as the descriptor, and the same behind one linear layer.
+"""No pooling: the feature map itself as the descriptor, plain or followed by a linear layer.
 
 Both work with one size of the feature map only, and serve as a comparison without pooling.
 """
@@ -63,7 +63,7 @@ class NoPool(Pooling):
 class FullyConnected(NoPool):
     """The same, reduced to (B, D) by a linear layer.
 
-    Source: NetVLAD (journal version), appendix, "no-pool+FC": behind L2, and then L2 again.
+    Source: NetVLAD (journal version), appendix, "no-pool+FC": after L2, and then L2 again.
     """
 
     label = POOLING_TITLES['fc']

@@ -18,7 +18,7 @@ class RMAC(Pooling):
     levels 1 .. L (L = 3), to unit norm. With L = 1 and a square feature map it is Max.
 
     Deviation: regions are not whitened by PCA on their own; the network's whitening, of the whole
-    descriptor, comes behind the pooling as it does for all others.
+    descriptor, follows the pooling as it does for all others.
     """
 
     label = POOLING_TITLES['rmac']
