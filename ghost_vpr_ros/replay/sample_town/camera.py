@@ -2,40 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.camera import BODY_R_OPTICAL
+from ghost_vpr_ros.core.camera import BODY_R_OPTICAL, CameraIntrinsics
 
 
 @dataclass(frozen=True)
-class PinholeCamera:
-    """Intrinsics of an undistorted camera and its height above `base_link`.
+class PinholeCamera(CameraIntrinsics):
+    """An undistorted camera on a vehicle.
 
     Attributes:
-        width_px: image width.
-        height_px: image height.
-        fx: focal length in pixels along x.
-        fy: focal length in pixels along y.
-        cx: principal point; pixel centres lie at whole numbers.
-        cy: principal point.
         mount_height_m: camera above `base_link`, looking along its x axis.
     """
 
-    width_px: int
-    height_px: int
-    fx: float
-    fy: float
-    cx: float
-    cy: float
-    mount_height_m: float
-
-    @property
-    def matrix(self) -> NDArray[np.float64]:
-        """(3, 3) intrinsic matrix K."""
-        return np.array([[self.fx, 0, self.cx], [0, self.fy, self.cy], [0, 0, 1.0]])
+    mount_height_m: float = field(kw_only=True)
 
     def base_T_optical(self) -> NDArray[np.float64]:
         """(4, 4) pose of the optical frame in `base_link`."""
@@ -51,7 +34,9 @@ def make_camera(
     """A camera with square pixels and the principal point in the middle of the image."""
     focal = focal_ratio * width_px
     centre_x, centre_y = (width_px - 1) / 2, (height_px - 1) / 2
-    return PinholeCamera(width_px, height_px, focal, focal, centre_x, centre_y, height_m)
+    return PinholeCamera(
+        focal, focal, centre_x, centre_y, width_px, height_px, mount_height_m=height_m
+    )
 
 
 def planar_pose(

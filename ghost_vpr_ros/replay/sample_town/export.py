@@ -9,7 +9,6 @@ A drive gets its name when it is complete; an interrupted run is taken up where 
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -18,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from ghost_vpr_ros.core.camera import CameraIntrinsics
 from ghost_vpr_ros.core.datatypes import Pose, Progress
 from ghost_vpr_ros.core.errors import OutputError
 from ghost_vpr_ros.core.image import encode_jpeg, read_image
@@ -156,7 +154,13 @@ def _make_drive(folder: Path, sample: SampleTown, number: int, progress: Progres
 def _describe_camera(sample: SampleTown) -> dict[str, Any]:
     camera = sample.camera
     return {
-        **dataclasses.asdict(camera),
+        'width_px': camera.width,
+        'height_px': camera.height,
+        'fx': camera.fx,
+        'fy': camera.fy,
+        'cx': camera.cx,
+        'cy': camera.cy,
+        'mount_height_m': camera.mount_height_m,
         'model': 'pinhole, no distortion; pixel centres at whole numbers',
         'base_T_camera_optical': camera.base_T_optical().tolist(),
     }
@@ -168,9 +172,6 @@ def _write_bags(folder: Path, sample: SampleTown, number: int, bags: Sequence[Ba
     if not missing:
         return
     drive, camera = sample.drive(number), sample.camera
-    lens = CameraIntrinsics(
-        camera.fx, camera.fy, camera.cx, camera.cy, camera.width_px, camera.height_px
-    )
     mount = Pose(np.array([0.0, 0.0, camera.mount_height_m]), np.array([0.0, 0.0, 0.0, 1.0]))
     info = {
         'content': 'rendered sample town of ghost_vpr_ros; place, time and sensors are made up',
@@ -178,9 +179,8 @@ def _write_bags(folder: Path, sample: SampleTown, number: int, bags: Sequence[Ba
     }  # fmt: skip
     for bag in missing:
         path = folder / f'bag_{bag.storage}'
-        write_bag(
-            path, _bag_frames(folder, drive), bag, camera=lens, base_T_camera=mount, info=info
-        )
+        frames = _bag_frames(folder, drive)
+        write_bag(path, frames, bag, camera=camera, base_T_camera=mount, info=info)
 
 
 def _bag_frames(folder: Path, drive: Drive) -> Iterator[BagFrame]:

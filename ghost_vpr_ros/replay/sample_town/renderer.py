@@ -41,7 +41,7 @@ class Renderer:
     def draw(self, map_T_base: NDArray[np.float64], moving: Iterable[Vehicle] = ()) -> Canvas:
         """The picture before the camera's lens and noise, with its depth."""
         view = View(self.camera, map_T_base)
-        canvas = Canvas(self.camera.width_px, self.camera.height_px)
+        canvas = Canvas(self.camera.width, self.camera.height)
         vehicles = list(moving)
         self._draw_sky(canvas, view)
         draw_ground(canvas, view, self.scene.ground, self.scene.town.ground)
@@ -54,7 +54,7 @@ class Renderer:
         return canvas
 
     def _draw_sky(self, canvas: Canvas, view: View) -> None:
-        rows = min(self.camera.height_px, view.lowest_sky_row + 2)
+        rows = min(self.camera.height, view.lowest_sky_row + 2)
         if rows > 0:
             rotation = view.map_T_optical[:3, :3]
             canvas.rgb[:rows] = self._sky.render(self.scene.panorama, rotation, rows)
@@ -105,7 +105,7 @@ def smooth_edges(canvas: Canvas) -> None:
 
 
 def _vignette(camera: PinholeCamera) -> NDArray[np.float32]:
-    x = (np.arange(camera.width_px) - camera.cx) / camera.fx
-    y = (np.arange(camera.height_px) - camera.cy) / camera.fy
+    x = (np.arange(camera.width) - camera.cx) / camera.fx
+    y = (np.arange(camera.height) - camera.cy) / camera.fy
     radius = x[None, :] ** 2 + y[:, None] ** 2
     return np.repeat((1 / (1 + radius) ** 0.3)[..., None], 3, 2).astype(np.float32)

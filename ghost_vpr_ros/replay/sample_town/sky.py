@@ -63,7 +63,7 @@ class SkyView:
     """Samples a panorama for a camera; the directions of the pixels are worked out once."""
 
     def __init__(self, camera: PinholeCamera) -> None:
-        x, y = np.meshgrid(np.arange(camera.width_px), np.arange(camera.height_px))
+        x, y = np.meshgrid(np.arange(camera.width), np.arange(camera.height))
         rays = [(x - camera.cx) / camera.fx, (y - camera.cy) / camera.fy]
         self._rays = np.stack([*rays, np.ones_like(rays[0])], -1).astype(np.float32)
 

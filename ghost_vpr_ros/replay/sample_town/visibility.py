@@ -54,9 +54,9 @@ class View:
     def lowest_sky_row(self) -> int:
         """The lowest row that reaches the horizon anywhere."""
         a, b, c = np.linalg.inv(self.matrix)[2]
-        ends = np.array([0.0, self.camera.width_px])
+        ends = np.array([0.0, self.camera.width])
         rows = -(a * ends + c) / b
-        return int(np.clip(np.ceil(rows.max()), 0, self.camera.height_px))
+        return int(np.clip(np.ceil(rows.max()), 0, self.camera.height))
 
 
 def clip_outline(points: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -144,7 +144,7 @@ class SurfaceSet:
     ) -> NDArray[np.int64]:
         facing = np.einsum('nk,nk->n', self.normals, offset[:, 0]) < -1e-6
         x, y, z = pixels[..., 0], pixels[..., 1], pixels[..., 2]
-        width, height = view.camera.width_px, view.camera.height_px
+        width, height = view.camera.width, view.camera.height
         inside = (z > NEAR_M).any(1) & (z < FAR_M).any(1)
         # Homogeneous tests hold for corners behind the camera too.
         for outside in (x < 0, x > width * z, y < 0, y > height * z):
@@ -189,5 +189,5 @@ def _billboard(
 
 def _on_screen(outline: NDArray[np.float64], camera: PinholeCamera) -> bool:
     low, high = outline.min(0), outline.max(0)
-    inside = high[0] > 0 and high[1] > 0 and low[0] < camera.width_px and low[1] < camera.height_px
+    inside = high[0] > 0 and high[1] > 0 and low[0] < camera.width and low[1] < camera.height
     return bool(inside) and polygon_area(outline) > LEAST_PX2
