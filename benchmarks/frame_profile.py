@@ -167,7 +167,7 @@ def measure_variant(
     for count in range((WARM_UP_ROUNDS + rounds) * len(images)):
         place = count % len(images)
         header = header_at(start_ns + count * FRAME_NS, 'camera')
-        frames.append(bench.frame(compressed_message(jpegs[place], 'jpeg', header), pixels[place]))
+        frames.append(bench.frame(compressed_message(jpegs[place], header), pixels[place]))
     frames = frames[WARM_UP_ROUNDS * len(images) :]
     engine = bench.engine.name
     bench.close()

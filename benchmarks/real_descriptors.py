@@ -54,7 +54,7 @@ class _Listed:
 
 
 def real_images(
-    file: Path, data: Path, progress: Callable[[int, int], object] | None = None
+    file: Path, data: Path, progress: Callable[[int, int], object] | None
 ) -> RealImages:
     """The images below `data`, described with the shipped weights, or as an earlier run left them.
 

@@ -28,7 +28,7 @@ from faults.tally import Tally, outcome_of, print_case
 from ghost_vpr_ros.core.image import encode_jpeg
 from ghost_vpr_ros.core.probability.calibration import Calibration
 from ghost_vpr_ros.replay.bags.images import rgb_of_message
-from ghost_vpr_ros.replay.sources.exif_gps import exif_frame
+from ghost_vpr_ros.replay.sources.exif_gps import photo_frame
 from ghost_vpr_ros.replay.sources.image_sources import open_source
 from test.core.calibrations import calibration
 from test.replay.small_bags import fix, image, write_records
@@ -104,7 +104,7 @@ def _exif(folder: Path, block: bytes) -> str:
     data = io.BytesIO()
     Image.new('RGB', (8, 8)).save(data, 'jpeg', exif=b'Exif\0\0MM\0*\0\0\0\b' + block[:60_000])
     path.write_bytes(data.getvalue())
-    exif_frame(path, 'photo.jpg')
+    photo_frame(path, 'photo.jpg')
     return 'unharmed'
 
 

@@ -50,7 +50,7 @@ def panel_identity(panel: Panel) -> str:
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
 
 
-def key_of(method: Method, describer: Describer, identity: str = '') -> str:
+def key_of(method: Method, describer: Describer, identity: str) -> str:
     """What a recall is kept under: method, version of its numbers, panel."""
     return f'{method.recall_name} | {describer.version} | {identity}'
 

@@ -206,7 +206,7 @@ def replay_and_write(
     args: argparse.Namespace,
     frames: Sequence[Frame],
     recognizer: PlaceRecognizer,
-    unjudged: str = '',
+    unjudged: str,
 ) -> dict[str, Any]:
     """Run the replay, write its files to `args.out` and return their figures.
 

@@ -298,8 +298,8 @@ def position_of_fix(
     latitude_deg: float,
     longitude_deg: float,
     altitude_m: float,
-    covariance_type: int = _COVARIANCE_UNKNOWN,
-    covariance_m2: ArrayLike = (),
+    covariance_type: int,
+    covariance_m2: ArrayLike,
 ) -> GeoPoint | None:
     """The position of a NavSatFix; None without a fix, and an unknown altitude where it is NaN.
 

@@ -53,7 +53,7 @@ def first_scan(data: bytes) -> int:
     return next((start for marker, start, _ in jpeg_segments(data) if marker == _SCAN), -1)
 
 
-def is_filled_up(data: bytes, picture: NDArray[np.uint8], divisor: int = 1) -> bool:
+def is_filled_up(data: bytes, picture: NDArray[np.uint8], divisor: int) -> bool:
     """Whether the end of a decoded JPEG is a decoder's grey and not the camera's.
 
     Args:

@@ -20,7 +20,7 @@ _STRONGEST_GAMMA = 0.25
 
 
 _VIEWED_PX = 320
-"""Width for local features and stored views, which need as many pixels."""
+"""Width of the images in which local features are found, and of stored views."""
 
 _SPARE = 1.25
 """An image hardly larger than the input is blurred by being resized twice: of 20 photos the lowest

@@ -87,7 +87,7 @@ class AnswerPublishers:
             picture = pictures.match_picture(image, self._best_view(hypothesis), hypothesis)
             header = conversions.header_at(hypothesis.stamp_ns, frame_id)
             jpeg = encode_jpeg(picture, _PICTURE_QUALITY)
-            self._picture.publish(compressed_message(jpeg, 'jpeg', header))
+            self._picture.publish(compressed_message(jpeg, header))
 
     def destroy(self) -> None:
         """Remove the topics."""

@@ -99,10 +99,10 @@ def raw_message(rgb: RgbImage, header: Header) -> Image:
     return message
 
 
-def compressed_message(data: bytes, image_format: str, header: Header) -> CompressedImage:
-    """`sensor_msgs/CompressedImage` of an encoded image; `image_format` is 'jpeg' or 'png'."""
-    message = CompressedImage(header=header, format=image_format)
-    message.data = byte_array(data)
+def compressed_message(jpeg: bytes, header: Header) -> CompressedImage:
+    """`sensor_msgs/CompressedImage` of an image encoded as JPEG."""
+    message = CompressedImage(header=header, format='jpeg')
+    message.data = byte_array(jpeg)
     return message
 
 

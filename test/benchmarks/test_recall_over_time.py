@@ -61,8 +61,8 @@ def frames(count, start=0):
     return [Frame(str(number), image(number)) for number in range(start, start + count)]
 
 
-def panel_of(truth, name='a'):
-    protocol = Protocol(name, frames(3), frames(2, 1), truth, ('root', 'root'))
+def panel_of(truth):
+    protocol = Protocol('a', frames(3), frames(2, 1), truth, ('root', 'root'))
     return Panel({'part': [protocol]}, {})
 
 

@@ -17,8 +17,8 @@ def publish(path: Path, address: SharedAddress, name: str = '', **options) -> Pu
         return Publisher(place_map, store, name or path.stem, **options).publish()
 
 
-def extend(path: Path, session: str, seed: int, count: int = 5) -> None:
+def extend(path: Path, session: str, seed: int) -> None:
     with PlaceMap.open(path, writable=True) as place_map:
         place_map.add_session(session)
-        for row, descriptor in enumerate(unit_rows(count, seed=seed)):
+        for row, descriptor in enumerate(unit_rows(5, seed=seed)):
             place_map.add(session, 10_000 + row, descriptor, name=f'{seed}.jpg', geo=TOWN)

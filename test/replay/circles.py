@@ -33,11 +33,11 @@ def keyframe(number: int, position: np.ndarray, quaternion: np.ndarray | None = 
     return Keyframe(number, 'map', number, f'{number}', Pose(position, quaternion))
 
 
-def own_closure(query: int, earlier: int, sigma_m: float = 1.0) -> Closure:
+def own_closure(query: int, earlier: int) -> Closure:
     """A closure inside the drive; where its keyframe stands does not matter."""
-    return Closure(query, keyframe(earlier, np.zeros(3)), earlier, sigma_m, 1.0)
+    return Closure(query, keyframe(earlier, np.zeros(3)), earlier, 1.0, 1.0)
 
 
-def map_closure(query: int, position: np.ndarray, sigma_m: float = 1.0) -> Closure:
+def map_closure(query: int, position: np.ndarray) -> Closure:
     """A closure with a keyframe of another drive, whose heading is not known."""
-    return Closure(query, keyframe(query + 1, position), None, sigma_m, 1.0)
+    return Closure(query, keyframe(query + 1, position), None, 1.0, 1.0)

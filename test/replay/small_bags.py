@@ -35,8 +35,8 @@ def fix(stamp_ns: int, latitude: float, longitude: float, topic: str = '/fix') -
     return topic, stamp_ns, build.nav_sat_fix(stamp_ns, GeoPoint(latitude, longitude, 5.0), 1.0)
 
 
-def pose_record(stamp_ns: int, x: float, yaw_rad: float = 0.0, topic: str = '/pose') -> Record:
-    return topic, stamp_ns, build.pose_stamped(stamp_ns, planar(x, 0.0, yaw_rad))
+def pose_record(stamp_ns: int, x: float, topic: str = '/pose') -> Record:
+    return topic, stamp_ns, build.pose_stamped(stamp_ns, planar(x, 0.0))
 
 
 def planar(x: float, y: float, yaw_rad: float = 0.0) -> Pose:

@@ -46,5 +46,5 @@ def values_of(status):
     return {item.key: item.value for item in status.values}
 
 
-def image_of(place, stamp_ns, frame_id='front'):
-    return raw_message(view(place, 6), header_at(stamp_ns, frame_id))
+def image_of(place, stamp_ns):
+    return raw_message(view(place, 6), header_at(stamp_ns, 'front'))

@@ -179,7 +179,7 @@ def test_a_machine_without_a_converter_is_told_what_to_install(monkeypatch):
 
 def test_a_compressed_image_beyond_the_limit_is_refused_by_its_header() -> None:
     data = encode_jpeg(np.zeros((200, 200, 3), np.uint8))
-    message = conversions.compressed_message(data, 'jpeg', Header())
+    message = conversions.compressed_message(data, Header())
     assert image_from_message(message).shape == (200, 200, 3)
     with pytest.raises(ImageError, match='200 x 200 px'):
         image_from_message(message, ImageConfig(max_image_megapixels=0.03))
@@ -194,8 +194,7 @@ def test_an_rgb8_image_is_read_where_it_was_received() -> None:
 
 
 def test_a_large_jpeg_is_decoded_at_the_size_that_is_needed() -> None:
-    message = conversions.compressed_message(
-        encode_jpeg(np.zeros((960, 1280, 3), np.uint8)), 'jpeg', Header()
-    )
+    jpeg = encode_jpeg(np.zeros((960, 1280, 3), np.uint8))
+    message = conversions.compressed_message(jpeg, Header())
     assert image_from_message(message, least_side_px=400).shape == (480, 640, 3)
     assert image_from_message(message).shape == (960, 1280, 3)

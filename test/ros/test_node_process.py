@@ -63,7 +63,7 @@ def test_compressed_images_simulated_time_and_the_printer(place_map_path, listen
         jpeg = encode_jpeg(view(2, 6), 95)
         for second in range(7, 27):
             header = header_at(second * SECOND_NS, 'front')
-            answer = camera.show(compressed_message(jpeg, 'jpeg', header))
+            answer = camera.show(compressed_message(jpeg, header))
             # The printer may find the node later than the camera did.
             if printer.has_ended(within_s=0.5):
                 break

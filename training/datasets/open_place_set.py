@@ -10,7 +10,7 @@ from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import ConfigError, SourceError
 from ghost_vpr_ros.core.image import IMAGE_SUFFIXES
 from ghost_vpr_ros.replay.bags.names import BAG_SUFFIXES, bag_files, is_bag_metadata
-from ghost_vpr_ros.replay.sources.exif_gps import exif_frame
+from ghost_vpr_ros.replay.sources.exif_gps import photo_frame
 from ghost_vpr_ros.replay.sources.image_sources import MANIFEST_NAME, list_images
 from ghost_vpr_ros.replay.sources.utm_names import is_utm_name
 from training.datasets.data_config import FORMATS, DataConfig
@@ -143,4 +143,4 @@ def _has_positions(path: Path) -> bool:
     if any(map(is_utm_name, images)):
         return True
     step = -(-len(images) // _SAMPLED_PHOTOS)
-    return any(exif_frame(image, image.name).geo is not None for image in images[::step])
+    return any(photo_frame(image, image.name)[0].geo is not None for image in images[::step])

@@ -111,7 +111,7 @@ def graph_path(model_hash: str, precision: str = 'float32') -> Path | None:
     return folder / f'{model_hash[:32]}-{_LAYOUT}{kind}.onnx'
 
 
-def cached_graph(model_hash: str, precision: str = 'float32') -> bytes | None:
+def cached_graph(model_hash: str, precision: str) -> bytes | None:
     """The graph where there is one that is as it was written."""
     path = graph_path(model_hash, precision)
     try:

@@ -287,7 +287,7 @@ def png_of(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def svg_of(figure: Figure, height_in: float = 3.6) -> str:
+def svg_of(figure: Figure, height_in: float) -> str:
     """An `<svg>` element for a page: narrow, without a title, in the colours of the page.
 
     The page defines the CSS variables that `_PAGE_COLOURS` names.

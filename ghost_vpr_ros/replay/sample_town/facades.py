@@ -14,7 +14,7 @@ from ghost_vpr_ros.replay.sample_town.windows import paint_window
 SIDE_PX_PER_M = 20.0
 
 
-def paint_facade(seed: int, style: HouseStyle, width_m: float, side: bool = False) -> Paper:
+def paint_facade(seed: int, style: HouseStyle, width_m: float, side: bool) -> Paper:
     """A wall that faces a street; `side`: round the corner, windows only."""
     rng = stream(seed, 'facade', style.seed_name, side)
     wall = paint_wall(style.material, style.wall_rgb, width_m, style.height_m, rng)

@@ -35,7 +35,7 @@ class Vehicle:
             self._across(k) for k in range(len(self.model.parts))
         ]
 
-    def footprint(self, margin_m: float = 0.0) -> NDArray[np.float64]:
+    def footprint(self, margin_m: float) -> NDArray[np.float64]:
         """Corners (4, 3) on the ground, counter-clockwise from the right rear."""
         half_length = (self.model.profile[0][0] - self.model.profile[-1][0]) / 2 + margin_m
         half_width = self.model.width_m / 2 + margin_m

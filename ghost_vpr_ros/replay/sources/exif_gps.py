@@ -59,16 +59,14 @@ class _Unsettled(ValueError):
     """The tags do not determine where the photo was taken; the text is the reason."""
 
 
-def exif_frame(path: Path, name: str, config: ImageConfig | None = None) -> Frame:
-    """Frame of a photo, with position, UTC stamp and heading where its EXIF holds them.
+def photo_frame(path: Path, name: str, config: ImageConfig | None = None) -> tuple[Frame, str]:
+    """Frame of a photo, with position, UTC stamp and heading if its EXIF holds them.
 
     The camera's own clock (DateTimeOriginal) has no time zone and is not used.
+
+    Returns:
+        the frame, and why a position was not used; empty if it was, or there is none.
     """
-    return photo_frame(path, name, config)[0]
-
-
-def photo_frame(path: Path, name: str, config: ImageConfig | None = None) -> tuple[Frame, str]:
-    """As `exif_frame`, and why a position that is there was not taken; empty where it was."""
     gps = read_gps(path)
     reason = ''
     try:

@@ -69,7 +69,7 @@ _VALUES_SHOWN = 10
 
 
 def read_manifest(
-    path: Path, where: Mapping[str, str], config: ImageConfig | None = None
+    path: Path, where: Mapping[str, str], config: ImageConfig | None
 ) -> tuple[list[Frame], list[str]]:
     """Frames of the rows that pass `where`, in the manifest's order, and remarks for the user.
 

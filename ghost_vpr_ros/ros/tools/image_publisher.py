@@ -157,7 +157,7 @@ class ImagePublisher(Node):
         header = Header(frame_id=self.config.frame_id)
         if self.config.transport == 'raw':
             return raw_message(rgb, header)
-        return compressed_message(encode_jpeg(rgb, self.config.jpeg_quality), 'jpeg', header)
+        return compressed_message(encode_jpeg(rgb, self.config.jpeg_quality), header)
 
 
 def main(args: list[str] | None = None) -> int:

@@ -15,9 +15,9 @@ def descriptors_of(gram: np.ndarray) -> np.ndarray:
     return np.linalg.cholesky(gram).astype(np.float32)
 
 
-def two_views_of_each_place(inside=(0.8, 0.9), outside: float = 0.3) -> np.ndarray:
-    """Inner products: between the two views of a place `inside`, in turn; else `outside`."""
-    gram = np.full((2 * NUM_PLACES, 2 * NUM_PLACES), outside)
+def two_views_of_each_place(inside=(0.8, 0.9)) -> np.ndarray:
+    """Inner products: `inside` in turn between the two views of a place, 0.3 elsewhere."""
+    gram = np.full((2 * NUM_PLACES, 2 * NUM_PLACES), 0.3)
     for place in range(NUM_PLACES):
         gram[2 * place : 2 * place + 2, 2 * place : 2 * place + 2] = inside[place % 2]
     np.fill_diagonal(gram, 1.0)

@@ -17,10 +17,10 @@ NOISE = 0.5 / FOCAL_PX
 THRESHOLD = 1.5 / FOCAL_PX
 
 
-def two_views(position_m, rotation, count: int = 150, seed: int = 0):
+def two_views(position_m, rotation, seed: int = 0):
     """Normalised points of the query at that pose and of the keyframe at the origin."""
     rng = np.random.default_rng(seed)
-    points = rng.uniform((4, -6, -3), (25, 6, 3), (count, 3))
+    points = rng.uniform((4, -6, -3), (25, 6, 3), (150, 3))
     views = (projected(points, position_m, rotation), projected(points, np.zeros(3), np.eye(3)))
     return tuple(view + NOISE * rng.normal(size=view.shape) for view in views)
 

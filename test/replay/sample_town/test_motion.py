@@ -17,10 +17,10 @@ from ghost_vpr_ros.replay.sample_town.trajectory import drive_along
 GRID = make_grid(0, (3, 3))
 
 
-def make_trajectory(config, drive=0):
+def make_trajectory(config):
     length = config.frames * config.interval_m * 1.1 + 20
     line = route.lane_line(GRID, route.plan_nodes(GRID, config.route, length))
-    return drive_along(line, config, drive, light_of_drive(config.seed, drive))
+    return drive_along(line, config, 0, light_of_drive(config.seed, 0))
 
 
 def pairs_near(positions, radius_m, apart):

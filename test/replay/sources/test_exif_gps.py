@@ -11,7 +11,7 @@ from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS
 from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.core.image import has_heic_decoder
 from ghost_vpr_ros.replay.sources import exif_gps
-from ghost_vpr_ros.replay.sources.exif_gps import exif_frame, photo_frame
+from ghost_vpr_ros.replay.sources.exif_gps import photo_frame
 from ghost_vpr_ros.replay.sources.image_sources import open_source
 from test.replay.sources.photos import NOT_KNOWN, jpeg_bytes, save_photo
 
@@ -187,14 +187,14 @@ def test_a_position_that_does_not_exist_costs_the_position_not_the_folder(
 def test_a_photo_of_any_size_keeps_its_position(tmp_path: Path, monkeypatch) -> None:
     path = save_photo(tmp_path / 'a.jpg', lat_ref='S', lat=LATITUDE, lon_ref='E', lon=LONGITUDE)
     monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 10)
-    assert exif_frame(path, 'a.jpg').geo is not None
+    assert photo_frame(path, 'a.jpg')[0].geo is not None
 
 
 @pytest.mark.parametrize('suffix', ['.png', '.webp', '.tif'])
 def test_other_formats_carry_positions_too(tmp_path: Path, suffix: str) -> None:
     tags = {'lat_ref': 'S', 'lat': LATITUDE, 'lon_ref': 'E', 'lon': LONGITUDE}
     path = save_photo(tmp_path / f'a{suffix}', **tags)
-    assert exif_frame(path, 'a').geo.latitude_deg == pytest.approx(-33.856667, abs=1e-6)
+    assert photo_frame(path, 'a')[0].geo.latitude_deg == pytest.approx(-33.856667, abs=1e-6)
 
 
 @pytest.mark.skipif(not has_heic_decoder(), reason='needs the extra `heic`')
@@ -222,7 +222,7 @@ def test_damaged_tags_are_no_tags(tmp_path: Path) -> None:
             data[place] = rng.integers(256)
         path.write_bytes(bytes(data))
         try:
-            exif_frame(path, 'a.jpg')
+            photo_frame(path, 'a.jpg')
         except SourceError as error:
             assert 'EXIF GPS' in str(error)
 
@@ -287,7 +287,7 @@ def test_xmp_holds_the_position_that_exif_lacks(tmp_path: Path) -> None:
 )
 def test_drones_and_programs_write_degrees_into_xmp(tmp_path: Path, packet: bytes) -> None:
     (tmp_path / '1.xmp').write_bytes(packet)
-    geo = exif_frame(save_photo(tmp_path / '1.jpg'), '1.jpg').geo
+    geo = photo_frame(save_photo(tmp_path / '1.jpg'), '1.jpg')[0].geo
     assert geo is not None
     assert (geo.latitude_deg, geo.longitude_deg) == pytest.approx((-33.857, 151.215))
 

@@ -47,8 +47,8 @@ def colours(directions: np.ndarray) -> np.ndarray:
     return np.round(127.5 + 120 * directions).astype(np.uint8)
 
 
-def smooth_sides(first_heading_deg: float = 0.0, size_px: int = SIDE_PX) -> FourSides:
-    camera = ViewConfig(90.0, size_px, size_px)
+def smooth_sides(first_heading_deg: float = 0.0) -> FourSides:
+    camera = ViewConfig(90.0, SIDE_PX, SIDE_PX)
     images = [colours(rays(camera, first_heading_deg + 90 * k)) for k in range(4)]
     return FourSides([loading(image) for image in images], first_heading_deg)
 
