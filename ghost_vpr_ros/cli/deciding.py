@@ -25,8 +25,19 @@ def deciding_text(place_map: MapReader) -> str:
         return 'by its own keyframes; ghost-vpr calibrate learns from a drive'
     general = general_calibration(default_weights_path().parent, place_map.model_hash)
     if general is None:
-        return f'not at all, answers are tentative: {lacking}; use ghost-vpr calibrate'
+        return f'not at all, answers are tentative: {lacking}; {_step(place_map)}'
     return f'by its network in general, conservatively: {lacking}'
+
+
+def _step(place_map: MapReader) -> str:
+    """What lets a map decide; a calibration needs positions as well."""
+    if _has_no_positions(place_map):
+        return 'build it from a source that has some (GPS, a manifest, make-bag --poses)'
+    return 'use ghost-vpr calibrate'
+
+
+def _has_no_positions(place_map: MapReader) -> bool:
+    return len(place_map) > 0 and place_map.map_frame == 'none'
 
 
 def _lacking(place_map: MapReader) -> str:
@@ -38,6 +49,8 @@ def _lacking(place_map: MapReader) -> str:
         num_teaching,
     )
 
+    if _has_no_positions(place_map):
+        return 'its keyframes have no positions'
     if len(place_map) > _MOST_COUNTED:
         return ''
     radius_m = RecognizerConfig().group_radius_m

@@ -18,7 +18,7 @@ class ManyPlaces(SimpleNamespace):
         self.rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
         self.places = np.zeros((40, 3))
         self.places[:, 0] = np.repeat(100.0 * np.arange(20), 2)
-        super().__init__(calibration=None, model_hash='foreign')
+        super().__init__(calibration=None, model_hash='foreign', map_frame='enu')
 
     def __len__(self):
         return len(self.rows)
@@ -41,3 +41,11 @@ def test_where_all_look_alike_the_map_does_not_decide():
     assert learn_likelihood(alike.rows, alike.places, 25.0) is None
     text = deciding_text(alike)
     assert text.startswith('not at all, answers are tentative: to its network, keyframes within')
+
+
+def test_a_map_without_positions_is_not_sent_to_calibrate():
+    unplaced = ManyPlaces(spread=1.0)
+    unplaced.places[:], unplaced.map_frame = np.nan, 'none'
+    text = deciding_text(unplaced)
+    assert 'its keyframes have no positions; build it from a source that has some' in text
+    assert 'calibrate' not in text

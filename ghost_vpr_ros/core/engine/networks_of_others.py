@@ -93,6 +93,7 @@ def graph_model(
     *,
     takes_batches: bool = True,
     raw: str = '',
+    where: str = '',
 ) -> StoredModel:
     """A graph as a model, tried on two images.
 
@@ -103,16 +104,24 @@ def graph_model(
         provenance: one sentence on where it comes from.
         takes_batches: whether B may be more than 1, as far as the graph states.
         raw: value of the graph that becomes the descriptor, whose shape is checked.
+        where: what errors call it, such as the path of its file; empty: by its name.
 
     Raises:
+        ConfigError: images are to keep sizes of their own, of which a graph has one.
         WeightsError: it does not run, its output is not a descriptor, or it is too large.
     """
+    where = where or name
+    if preprocessing.varies:
+        raise ConfigError(
+            f'{where}: fit: expected stretch or pad, since its input has one size, found '
+            f'{preprocessing.fit}'
+        )
     if len(graph) > _MAX_BYTES:
         raise WeightsError(
-            f'{name}: expected a network of at most {_MAX_BYTES // 10**6} MB, which a map can '
+            f'{where}: expected a network of at most {_MAX_BYTES // 10**6} MB, which a map can '
             f'hold, found {len(graph) // 10**6} MB; export it in float16, or a smaller one'
         )
-    dim, takes_batches = _tried(graph, preprocessing, name, raw, takes_batches=takes_batches)
+    dim, takes_batches = _tried(graph, preprocessing, where, raw, takes_batches=takes_batches)
     config = {'name': name, 'takes_batches': takes_batches, 'descriptor_dim': dim}
     texts = {
         'config': json.dumps(config, sort_keys=True),
@@ -129,7 +138,7 @@ def graph_model(
 
 
 def _tried(
-    graph: bytes, preprocessing: PreprocessingConfig, name: str, raw: str, *, takes_batches: bool
+    graph: bytes, preprocessing: PreprocessingConfig, where: str, raw: str, *, takes_batches: bool
 ) -> tuple[int, bool]:
     """D, and whether several images go at once, from runs on a black image and on noise."""
     from ghost_vpr_ros.core.config.engine import EngineConfig
@@ -151,13 +160,13 @@ def _tried(
         if engine is not None:
             engine.close()
         raise WeightsError(
-            f'{name}: expected a network that ONNX Runtime runs on inputs of '
+            f'{where}: expected a network that ONNX Runtime runs on inputs of '
             f'{preprocessing.width_px}x{preprocessing.height_px} pixels, found one that it cannot '
             f'run ({_first_line(error)}); {step}'
         ) from error
     takes_batches = takes_batches and _describes_both(engine, pixels, each)
     engine.close()
-    _check_descriptors(each, shape, name)
+    _check_descriptors(each, shape, where)
     return int(each[0].shape[1]), takes_batches
 
 
@@ -183,7 +192,7 @@ def _describes_both(
 
 
 def _check_descriptors(
-    each: Sequence[NDArray[np.float32]], shape: tuple[int, ...], name: str
+    each: Sequence[NDArray[np.float32]], shape: tuple[int, ...], where: str
 ) -> None:
     """Refuse what is no descriptor of an image.
 
@@ -192,18 +201,18 @@ def _check_descriptors(
     """
     if len(shape) < 2 or shape[0] != 1 or sum(side != 1 for side in shape[1:]) > 1:
         raise WeightsError(
-            f'{name}: expected one descriptor (1, D) for one image, found an output of shape '
+            f'{where}: expected one descriptor (1, D) for one image, found an output of shape '
             f'{shape}; export the network with its pooling, or name another output in the '
             'JSON file beside it'
         )
     if not all(np.isfinite(found).all() for found in each):
         raise WeightsError(
-            f'{name}: expected descriptors of finite numbers, found NaN or infinity; export the '
+            f'{where}: expected descriptors of finite numbers, found NaN or infinity; export the '
             'network in float32, or correct mean and std'
         )
     if np.abs(each[0] - each[1]).max() < _SAME:
         raise WeightsError(
-            f'{name}: expected descriptors that depend on the image, found the same for a black '
+            f'{where}: expected descriptors that depend on the image, found the same for a black '
             'image and for noise; name another output in the JSON file beside it, or correct mean '
             'and std'
         )
@@ -237,6 +246,7 @@ def _onnx_model(path: Path, settings: dict[str, Any]) -> StoredModel:
         f'ONNX file {path.name} of the user, made elsewhere',
         takes_batches=source.takes_batches,
         raw=_their_name(target),
+        where=str(path),
     )
 
 
@@ -256,6 +266,10 @@ def _read_onnx(path: Path) -> Any:
             f'{path}: expected an ONNX network, found something else or a damaged one '
             f'({_first_line(error)}); export it again, and keep files with its weights beside it'
         ) from error
+    if not model.graph.output:
+        raise WeightsError(
+            f'{path}: expected an ONNX network, found a file without one; export it again'
+        )
     if _opset(model) < _LEAST_OPSET:
         raise WeightsError(
             f'{path}: expected opset {_LEAST_OPSET} or later, found {_opset(model)}; export again'
@@ -278,7 +292,20 @@ def _beside(path: Path) -> dict[str, Any]:
         raise ConfigError(
             f'{file}: expected an object of {", ".join(known)}, found {unknown[0] or values!r}'
         )
+    _check_values(values, file)
     return dict(values)
+
+
+def _check_values(values: Mapping[str, Any], file: Path) -> None:
+    """Refuse values of the wrong kind or out of range, by the name of their file."""
+    for key in ('output', 'name'):
+        text = values.get(key, key)
+        if not isinstance(text, str) or not text.strip():
+            raise ConfigError(f'{file}: {key}: expected a name, found {text!r}')
+    try:
+        PreprocessingConfig.from_dict({key: values[key] for key in _SETTINGS if key in values})
+    except ConfigError as error:
+        raise ConfigError(f'{file}: {error}') from error
 
 
 def _preprocessing(written: Mapping[str, Any], path: Path) -> PreprocessingConfig:

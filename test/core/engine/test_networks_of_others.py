@@ -136,7 +136,9 @@ def test_what_is_no_descriptor_is_refused(tmp_path):
     def of(name, **network):
         return refused(write_network(tmp_path / f'{name}.onnx', **network))
 
-    assert 'found an output of shape (1, 5, 4, 4)' in of('map', outputs=('map',))
+    found = of('map', outputs=('map',))
+    assert found.startswith(str(tmp_path / 'map.onnx: '))
+    assert 'found an output of shape (1, 5, 4, 4)' in found
     same = [helper.make_node('Sub', ['out', 'out'], ['same'])]
     assert 'depend on the image' in of('same', outputs=('same',), last=same)
     infinite = [helper.make_node('Div', ['same', 'same'], ['nan'])]
@@ -210,12 +212,37 @@ def test_bad_files_are_refused_in_one_sentence(tmp_path, network):
     broken = tmp_path / 'broken.onnx'
     broken.write_bytes(network.read_bytes()[:50])
     assert 'expected an ONNX network' in refused(broken)
+    broken.write_bytes(b'')
+    assert 'expected an ONNX network, found a file without one' in refused(broken)
     assert 'expected float32 images' in refused(write_network(tmp_path / 'b.onnx', batch=4))
     other = shutil.copy(network, tmp_path / 'other.onnx')
     (tmp_path / 'other.json').write_text('{"witdh_px": 3}')
     assert "found 'witdh_px'" in refused(other, ConfigError)
     (tmp_path / 'other.json').write_text('{"width_px": 40}')
     assert 'expected 32, the size that the network was exported for' in refused(other, ConfigError)
+
+
+@pytest.mark.parametrize(
+    ('values', 'words'),
+    [
+        ('{"mean": [0.5]}', 'mean: expected a list of 3 values'),
+        ('{"std": [58, 57, 57]}', 'std: expected 0.001 .. 1'),
+        ('{"width_px": "32"}', 'width_px: expected a value of type int'),
+        ('{"output": 5}', 'output: expected a name, found 5'),
+        ('{"name": " "}', "name: expected a name, found ' '"),
+    ],
+)
+def test_a_bad_value_is_named_with_its_file(network, values, words):
+    network.with_suffix('.json').write_text(values)
+    assert f'tiny.json: {words}' in refused(network, ConfigError)
+
+
+@pytest.mark.parametrize('fit', ['inside', 'own'])
+def test_a_graph_takes_no_images_of_many_sizes(network, fit):
+    network.with_suffix('.json').write_text(json.dumps({'fit': fit}))
+    assert f'tiny.onnx: fit: expected stretch or pad, since its input has one size, found {fit}' in (
+        refused(network, ConfigError)
+    )
 
 
 def test_it_has_no_feature_map_and_pytorch_does_not_run_it(network):
