@@ -9,10 +9,11 @@ descriptors = load_model().describe(['a_photo.jpg'])
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +23,16 @@ from ghost_vpr_ros.core.config.map import MapConfig
 from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.config.settings import settings_of
-from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Hypothesis, Pose
+from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Frame, Hypothesis, Pose
 from ghost_vpr_ros.core.engine import create_engine
+from ghost_vpr_ros.core.errors import (
+    ConfigError,
+    GhostVprError,
+    ImageError,
+    MapError,
+    SourceError,
+    WeightsError,
+)
 from ghost_vpr_ros.core.image import read_image
 from ghost_vpr_ros.core.opened_map import create_map
 from ghost_vpr_ros.core.preprocessing import least_side_px, pixel_batch
@@ -67,7 +76,7 @@ class Model:
             ImageError: a file cannot be read, or an array is not such an image.
             DeviceError: nothing here runs the network.
         """
-        several = [images] if isinstance(images, (str, Path, np.ndarray)) else list(images)
+        several = _several(images)
         if self._engine is None:
             self._engine = create_engine(self._stored, self._config)
         config = self._stored.preprocessing
@@ -112,6 +121,8 @@ def load_model(name: Path | str | None = None, **settings: Any) -> Model:
     config = EngineConfig.from_dict(settings)
     if name is None and not given:
         return Model(default_weights(), config)
+    if name is not None:
+        _path(name, WeightsError, 'the name or the path of a network')
     return Model(stored_model(default_weights_path() if name is None else name, given), config)
 
 
@@ -121,6 +132,7 @@ class PlaceMap:
     def __init__(self, recognizer: PlaceRecognizer) -> None:
         """Search through a recogniser; `open` makes one."""
         self.recognizer = recognizer
+        self._is_closed = False
 
     @classmethod
     def build(
@@ -138,21 +150,33 @@ class PlaceMap:
             model: a network, or its name as for `load_model`.
             recognizer: settings of `RecognizerConfig`, such as `top_k=5`.
 
+        As with the command, images without a position are left out where others have one, and so
+        are those that lie on another part of the Earth. A map that fails on the way is removed.
+
         Raises:
             SourceError, ImageError, BagError: the source cannot be used.
             WeightsError, DeviceError: the network cannot be used.
             MapError, OutputError: the file exists already, or it cannot be written.
+            ConfigError: a setting is unknown or out of range.
         """
         from ghost_vpr_ros.replay.map_builder import add_frames
         from ghost_vpr_ros.replay.sources.image_sources import open_source
 
-        images = open_source(source)
+        RecognizerConfig.from_dict(recognizer)
+        file = _path(path, MapError, 'the path of the map to write')
+        images = open_source(_path(source, SourceError, 'a folder, a manifest or a bag'))
         network = model if isinstance(model, Model) else load_model(model)
         stored = network._stored
-        engine = create_engine(stored, network._config)
-        with closing(engine), create_map(path, stored) as made:
-            add_frames(made, images.short_name, images.frames, stored, engine, MapConfig())
-        return cls.open(path, **recognizer)
+        frames = _mappable(images.frames)
+        with closing(create_engine(stored, network._config)) as engine:
+            made = create_map(file, stored)
+            try:
+                with made:
+                    add_frames(made, images.short_name, frames, stored, engine, MapConfig())
+            except BaseException:
+                file.unlink(missing_ok=True)
+                raise
+        return cls.open(file, **recognizer)
 
     @classmethod
     def open(cls, path: Path | str, **recognizer: Any) -> PlaceMap:
@@ -167,7 +191,9 @@ class PlaceMap:
             ConfigError: a setting is unknown or out of range.
         """
         config = RecognizerConfig.from_dict(recognizer)
-        return cls(PlaceRecognizer.open(path, config=config))
+        # An address is text: a path would lose one of its slashes.
+        file = path if isinstance(path, str) else _path(path, MapError, 'the path of a map')
+        return cls(PlaceRecognizer.open(file, config=config))
 
     def query(
         self, image: Image, stamp_ns: int = UNKNOWN_STAMP_NS, odometry: Pose | None = None
@@ -182,14 +208,30 @@ class PlaceMap:
 
         Raises:
             ImageError: the file cannot be read, or the array is not such an image.
+            ConfigError: the stamp is no integer, or the odometry no pose.
+            MapError: the map is closed.
         """
+        if self._is_closed:
+            raise MapError(f'{self.path} is closed; open it again with PlaceMap.open')
+        if isinstance(stamp_ns, bool) or not isinstance(stamp_ns, (int, np.integer)):
+            raise ConfigError(
+                f'stamp_ns: expected an integer number of nanoseconds, found {stamp_ns!r}'
+            )
+        if odometry is not None and not isinstance(odometry, Pose):
+            raise ConfigError(
+                f'odometry: expected a Pose of ghost_vpr_ros.core.datatypes, found {odometry!r}'
+            )
         return self.recognizer.recognize(
             _pixels(image, self.recognizer.least_side_px), stamp_ns, odometry
         )
 
-    def query_all(self, images: Sequence[Image]) -> list[Hypothesis]:
-        """The answers to several images, each on its own."""
-        return [self.query(image) for image in images]
+    def query_all(self, images: Image | Iterable[Image]) -> list[Hypothesis]:
+        """The answers to several images, each on its own.
+
+        Raises:
+            ImageError, MapError: as `query`.
+        """
+        return [self.query(image) for image in _several(images)]
 
     @property
     def path(self) -> str:
@@ -201,6 +243,7 @@ class PlaceMap:
 
     def close(self) -> None:
         """Free the network and close the file."""
+        self._is_closed = True
         self.recognizer.close()
 
     def __enter__(self) -> PlaceMap:
@@ -215,7 +258,44 @@ class PlaceMap:
         return f'<PlaceMap {self.path}: {len(self)} keyframes of {names or "no session"}>'
 
 
+def _several(images: Image | Iterable[Image]) -> list[Image]:
+    """The images one by one, where one or several may be given."""
+    if isinstance(images, (str, bytes, Path, np.ndarray)) or _has_pixels(images):
+        return cast('list[Image]', [images])
+    if not isinstance(images, Iterable):
+        raise _no_image(images)
+    return list(images)
+
+
 def _pixels(image: Image, least_side_px: int) -> NDArray[np.uint8]:
-    if isinstance(image, np.ndarray):
-        return image
-    return read_image(Path(image), least_side_px=least_side_px)
+    """The pixels of a file, or of what has an array: NumPy's, a picture of Pillow, a tensor."""
+    if isinstance(image, (str, os.PathLike)):
+        return read_image(Path(image), least_side_px=least_side_px)
+    if not _has_pixels(image):
+        raise _no_image(image)
+    return np.asarray(image)
+
+
+def _has_pixels(found: object) -> bool:
+    return hasattr(found, '__array__') or hasattr(found, '__array_interface__')
+
+
+def _no_image(found: object) -> ImageError:
+    return ImageError(
+        'image: expected the path of a file, or pixels as an array, RGB uint8 (H, W, 3), found '
+        f'{type(found).__name__}'
+    )
+
+
+def _path(path: object, kind: type[GhostVprError], expected: str) -> Path:
+    if not isinstance(path, (str, os.PathLike)):
+        raise kind(f'expected {expected}, as text or Path, found {type(path).__name__}')
+    return Path(path)
+
+
+def _mappable(frames: Sequence[Frame]) -> list[Frame]:
+    from ghost_vpr_ros.replay.sources.plausible_positions import far_rows
+
+    placed = [frame for frame in frames if frame.has_position] or list(frames)
+    far = set(far_rows(placed))
+    return [frame for row, frame in enumerate(placed) if row not in far]

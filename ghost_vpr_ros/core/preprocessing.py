@@ -6,6 +6,8 @@ input. Both come from the same pixels and the same two numbers for each channel.
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +67,21 @@ def pixel_batch(image: NDArray[np.uint8], config: PreprocessingConfig) -> NDArra
     return np.ascontiguousarray(input_pixels(image, config)[np.newaxis])
 
 
+def _next_step(image: NDArray[Any]) -> str:
+    """What makes such an image of an array of another kind."""
+    if image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 1):
+        return 'repeat the grey values three times: np.repeat(grey.reshape(H, W, 1), 3, axis=2)'
+    if image.ndim == 4:
+        return 'give one image at a time, or several as a list'
+    if image.ndim == 3 and image.shape[0] == 3 and image.shape[2] != 3:
+        return 'put the channels last: image.transpose(1, 2, 0)'
+    if image.ndim == 3 and image.shape[2] == 4:
+        return 'leave the transparency out: image[..., :3]'
+    if image.dtype != np.uint8 and image.ndim == 3:
+        return 'scale the values to 0 .. 255 and convert them with astype(np.uint8)'
+    return 'read the file with ghost_vpr_ros.core.image.read_image'
+
+
 def input_pixels(image: NDArray[np.uint8], config: PreprocessingConfig) -> NDArray[np.uint8]:
     """The first half of `preprocess`: RGB uint8 (h, w, 3) of an RGB uint8 (H, W, 3) image.
 
@@ -74,7 +91,7 @@ def input_pixels(image: NDArray[np.uint8], config: PreprocessingConfig) -> NDArr
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
         raise ImageError(
             f'image: expected RGB uint8 (H, W, 3), found {image.dtype} {image.shape}; '
-            'decode it with core.image or ros.conversions'
+            f'{_next_step(image)}'
         )
     size = fitted_size(image.shape[1], image.shape[0], config)
     if (image.shape[1], image.shape[0]) != size:

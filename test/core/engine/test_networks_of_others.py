@@ -240,8 +240,9 @@ def test_a_bad_value_is_named_with_its_file(network, values, words):
 @pytest.mark.parametrize('fit', ['inside', 'own'])
 def test_a_graph_takes_no_images_of_many_sizes(network, fit):
     network.with_suffix('.json').write_text(json.dumps({'fit': fit}))
-    assert f'tiny.onnx: fit: expected stretch or pad, since its input has one size, found {fit}' in (
-        refused(network, ConfigError)
+    assert (
+        f'tiny.onnx: fit: expected stretch or pad, since its input has one size, found {fit}'
+        in (refused(network, ConfigError))
     )
 
 
