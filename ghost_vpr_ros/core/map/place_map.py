@@ -326,11 +326,7 @@ class PlaceMap(MapReader):
             with writer.change() as execute:
                 execute(UPDATE_POSITION, (*position_values(pose, geo), keyframe_id))
                 seal_row(self._connection, keyframe_id)
-                self._renew_token(execute)
-                if frame is not self._frame:
-                    execute(UPDATE_FRAME, (frame.kind, *geo_values(frame.origin)))
-                seal_tables(self._connection, 'map')
-            self._frame = frame
+                self._renew(execute, frame)
 
     def set_calibration(self, calibration: Calibration | None) -> None:
         """Store a calibration in place of an earlier one; None removes it.
@@ -351,19 +347,18 @@ class PlaceMap(MapReader):
     def _advance(self, execute: Execute, added: list[int], frame: MapFrame) -> None:
         execute('UPDATE map SET revision = revision + ?', (len(added),))
         self._revision += len(added)
-        self._renew_token(execute)
+        self._renew(execute, frame)
+        self._last_id = max(added, default=self._last_id)
+        self._count += len(added)
+
+    def _renew(self, execute: Execute, frame: MapFrame) -> None:
+        """Set the frame and a new token, which tells maps of one revision apart, as copies."""
+        self._revision_token = secrets.token_hex(8)
+        execute('UPDATE map SET revision_token = ?', (self._revision_token,))
         if frame is not self._frame:
             execute(UPDATE_FRAME, (frame.kind, *geo_values(frame.origin)))
         seal_tables(self._connection, 'map')
         self._frame = frame
-        self._last_id = max(added, default=self._last_id)
-        self._count += len(added)
-
-    def _renew_token(self, execute: Execute) -> None:
-        # It distinguishes two maps (a copy, a lost commit) that reached the same revision.
-        token = secrets.token_hex(8)
-        execute('UPDATE map SET revision_token = ?', (token,))
-        self._revision_token = token
 
     def _require_writer(self) -> MapWriter:
         if self._writer is None:

@@ -185,10 +185,7 @@ def top_down_plot(
         these = [answer for answer in answers if answer.kind == kind]
         if these:
             _draw_answers(axes, these, kind)
-    axes.set_xlabel('x (m)')
-    axes.set_ylabel('y (m)')
-    axes.set_aspect('equal', adjustable='datalim')
-    axes.legend(loc='upper center', bbox_to_anchor=(0.5, -0.1), ncols=2, frameon=False, fontsize=9)
+    _finish_top_down(axes)
     return figure
 
 
@@ -260,11 +257,15 @@ def trajectories_plot(
         for pair in ends:
             axes.plot(pair[:, 0], pair[:, 1], '-o', color=colour, linewidth=0.8, markersize=2)
         axes.plot([], [], '-o', color=colour, markersize=2, label=f'closures, {name}: {len(ends)}')
+    _finish_top_down(axes)
+    return figure
+
+
+def _finish_top_down(axes: Axes) -> None:
     axes.set_xlabel('x (m)')
     axes.set_ylabel('y (m)')
     axes.set_aspect('equal', adjustable='datalim')
     axes.legend(loc='upper center', bbox_to_anchor=(0.5, -0.1), ncols=2, frameon=False, fontsize=9)
-    return figure
 
 
 def _figure(title: str, height_in: float = 4.6) -> tuple[Figure, Axes]:
