@@ -57,10 +57,18 @@ def open_mapper(path, model, descriptors, mapping=MAPPING, storage=STORAGE) -> P
     return PlaceMapper(recognizer, mapping, storage)
 
 
-def drive(path, model, places, *, seed=0, odometry=on_circle, mapping=MAPPING, geo=None):
+def seen_along(places, seed: int = 0) -> np.ndarray:
+    """(n, 64) what is seen at each of these places in turn."""
+    return np.array([looks(place, seed + n) for n, place in enumerate(places)])
+
+
+def drive(
+    path, model, places, *, seed=0, odometry=on_circle, geo=None,
+    mapping=MAPPING, storage=STORAGE, config=CONFIG,
+):  # fmt: skip
     """Answers, and the positions of all keyframes of the map afterwards."""
-    script = np.array([looks(place, seed + n) for n, place in enumerate(places)])
-    mapper = open_mapper(path, model, script, mapping)
+    mapper = open_mapper(path, model, seen_along(places, seed), mapping, storage)
+    mapper.recognizer.config = config
     answers = []
     for number, place in enumerate(places):
         pose = None if odometry is None else odometry(place)

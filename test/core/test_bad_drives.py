@@ -22,6 +22,7 @@ from test.core.rounds import (
     looks,
     on_circle,
     open_mapper,
+    seen_along,
 )
 
 FULL_PAGES = 15
@@ -94,7 +95,7 @@ def test_odometry_that_jumps_at_every_frame_does_not_keep_every_frame(tmp_path, 
 
 
 def test_a_jump_before_the_first_keyframe_does_not_leave_the_map_without_a_frame(tmp_path, model):
-    mapper = open_mapper(tmp_path / 'a.map', model, np.array([looks(n, n) for n in range(10)]))
+    mapper = open_mapper(tmp_path / 'a.map', model, seen_along(range(10)))
     black = np.zeros((48, 64, 3), np.uint8)
     mapper.recognize(black, SECOND, on_circle(0))
     for place in range(10):
@@ -129,8 +130,7 @@ def test_a_local_map_takes_no_place_from_a_fix(tmp_path, model):
 @pytest.mark.parametrize('late_ns', [0, 5_000_000, 900_000_000])
 def test_late_images_cost_nobody_his_place(tmp_path, model, late_ns):
     """Every tenth image has no stamp, or one that lies before the newest."""
-    script = np.array([looks(place, place) for place in range(2 * PLACES)])
-    mapper = open_mapper(tmp_path / 'a.map', model, script)
+    mapper = open_mapper(tmp_path / 'a.map', model, seen_along(range(2 * PLACES)))
     answers = []
     for place in range(2 * PLACES):
         stamp_ns = (place + 1) * SECOND
@@ -146,7 +146,7 @@ def test_late_images_cost_nobody_his_place(tmp_path, model, late_ns):
 
 
 def test_where_the_stamps_run_back_another_session_begins(tmp_path, model):
-    script = np.array([looks(place, n) for n, place in enumerate([*range(40), *range(40)])])
+    script = seen_along([*range(40), *range(40)])
     mapper = open_mapper(tmp_path / 'a.map', model, script)
     for number in range(80):
         place = number % 40
@@ -158,7 +158,7 @@ def test_where_the_stamps_run_back_another_session_begins(tmp_path, model):
 
 
 def test_images_without_a_stamp_are_of_one_session(tmp_path, model):
-    mapper = open_mapper(tmp_path / 'a.map', model, np.array([looks(3 * n, n) for n in range(9)]))
+    mapper = open_mapper(tmp_path / 'a.map', model, seen_along(range(0, 27, 3)))
     answers = [mapper.recognize(image(n), 0 if n % 3 else n * SECOND + 1) for n in range(9)]
     assert mapper.recognizer.place_map.session_names == ['session-1']
     assert all(answer.state is not State.ACCEPTED for answer in answers)
@@ -166,8 +166,7 @@ def test_images_without_a_stamp_are_of_one_session(tmp_path, model):
 
 @pytest.mark.parametrize('cover', [lambda seen: np.zeros_like(seen), lambda _: image(3)])
 def test_a_covered_or_a_frozen_camera_closes_no_loop_and_is_told(tmp_path, model, cover):
-    script = np.array([looks(place, place) for place in range(2 * PLACES)])
-    mapper = open_mapper(tmp_path / 'a.map', model, script)
+    mapper = open_mapper(tmp_path / 'a.map', model, seen_along(range(2 * PLACES)))
     answers = []
     for place in range(2 * PLACES):
         seen = cover(image(place)) if 120 <= place < 150 else image(place)
@@ -183,7 +182,7 @@ def fill_disk(place_map: PlaceMap, pages: int) -> None:
 
 def test_after_a_full_disk_is_freed_the_robot_goes_on_to_map(tmp_path, model):
     path = tmp_path / 'a.map'
-    script = np.array([looks(place, place) for place in range(2 * PLACES)])
+    script = seen_along(range(2 * PLACES))
     # A minute: nothing is committed while the test drives, as with a slow commit timer.
     mapper = open_mapper(path, model, script, storage=MapConfig(commit_interval_s=60.0))
     place_map, failed, answers = mapper.recognizer.place_map, 0, []
@@ -210,7 +209,7 @@ def test_after_a_full_disk_is_freed_the_robot_goes_on_to_map(tmp_path, model):
 
 
 def test_a_failed_save_is_no_reason_to_stop(tmp_path, model):
-    script = np.array([looks(place, place) for place in range(60)])
+    script = seen_along(range(60))
     storage = MapConfig(commit_interval_s=60.0)
     mapper = open_mapper(tmp_path / 'a.map', model, script, storage=storage)
     place_map = mapper.recognizer.place_map
@@ -224,8 +223,7 @@ def test_a_failed_save_is_no_reason_to_stop(tmp_path, model):
 
 
 def test_settings_may_change_at_every_frame(tmp_path, model):
-    script = np.array([looks(place, place) for place in range(2 * PLACES)])
-    mapper = open_mapper(tmp_path / 'a.map', model, script)
+    mapper = open_mapper(tmp_path / 'a.map', model, seen_along(range(2 * PLACES)))
     ways, answers = ('filter', 'sequence', 'none'), []
     for place in range(2 * PLACES):
         mapper.recognizer.config = replace(
@@ -238,20 +236,18 @@ def test_settings_may_change_at_every_frame(tmp_path, model):
 
 
 def test_a_map_without_views_is_mapped_and_verified(tmp_path, model):
-    script = np.array([looks(place, place) for place in range(2 * PLACES)])
-    storage = MapConfig(view_width_px=0)
-    mapper = open_mapper(tmp_path / 'a.map', model, script, storage=storage)
-    mapper.recognizer.config = replace(CONFIG, verify=True)
-    answers = [
-        mapper.recognize(image(place), (place + 1) * SECOND, on_circle(place))
-        for place in range(2 * PLACES)
-    ]
+    answers, _ = drive(
+        tmp_path / 'a.map',
+        model,
+        range(2 * PLACES),
+        storage=MapConfig(view_width_px=0),
+        config=replace(CONFIG, verify=True),
+    )
     assert check_closures(answers) > 20
 
 
 def test_a_reset_is_no_reason_to_lose_a_keyframe(tmp_path, model):
-    script = np.array([looks(place, place) for place in range(2 * PLACES)])
-    mapper = open_mapper(tmp_path / 'a.map', model, script)
+    mapper = open_mapper(tmp_path / 'a.map', model, seen_along(range(2 * PLACES)))
     answers = []
     for place in range(2 * PLACES):
         if place in (0, 50, 130):

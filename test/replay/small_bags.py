@@ -46,27 +46,22 @@ def planar(x: float, y: float, yaw_rad: float = 0.0) -> Pose:
 
 def write_records(path: Path, records: list[Record], storage: str = 'mcap') -> Path:
     """A bag of these messages at `path` with the suffix of its format; the path is returned."""
-    if storage == 'ros1':
-        return _write_ros1(path.with_suffix('.bag'), records)
-    plugin = rosbag2.StoragePlugin[storage.upper()]
-    with rosbag2.Writer(path, version=8, storage_plugin=plugin) as writer:
+    is_ros1 = storage == 'ros1'
+    if is_ros1:
+        path = path.with_suffix('.bag')
+        writer: Any = rosbag1.Writer(path)
+    else:
+        plugin = rosbag2.StoragePlugin[storage.upper()]
+        writer = rosbag2.Writer(path, version=8, storage_plugin=plugin)
+    with writer:
         connections: dict[str, Any] = {}
         for topic, stamp_ns, content in records:
             kind = content.__msgtype__
             if topic not in connections:
-                connections[topic] = writer.add_connection(topic, kind, typestore=build.typestore)
+                typestore = ROS1 if is_ros1 else build.typestore
+                connections[topic] = writer.add_connection(topic, kind, typestore=typestore)
             data = build.typestore.serialize_cdr(content, kind)
+            if is_ros1:
+                data = build.typestore.cdr_to_ros1(data, kind)
             writer.write(connections[topic], stamp_ns, data)
-    return path
-
-
-def _write_ros1(path: Path, records: list[Record]) -> Path:
-    with rosbag1.Writer(path) as writer:
-        connections: dict[str, Any] = {}
-        for topic, stamp_ns, content in records:
-            kind = content.__msgtype__
-            if topic not in connections:
-                connections[topic] = writer.add_connection(topic, kind, typestore=ROS1)
-            data = build.typestore.serialize_cdr(content, kind)
-            writer.write(connections[topic], stamp_ns, build.typestore.cdr_to_ros1(data, kind))
     return path

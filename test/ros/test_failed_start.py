@@ -11,83 +11,67 @@ from ghost_vpr_ros.ros.place_recognition_node import main
 
 
 @pytest.fixture
-def start(capfd):
-    """Runs the node's `main` until it gives up; returns exit status and what it printed."""
+def refusal(capfd):
+    """Runs the node's `main` until it gives up with exit status 1; returns its only error."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def run(**parameters):
         given = [part for item in parameters.items() for part in ('-p', '{}:={}'.format(*item))]
         status = main(['--ros-args', *given])
-        return status, capfd.readouterr().err
+        assert status == 1
+        text = capfd.readouterr().err
+        errors = [line for line in text.splitlines() if '[ERROR]' in line or '[FATAL]' in line]
+        assert len(errors) == 1 and 'Traceback' not in text, text
+        return errors[0]
 
     yield run
     for number, handler in before.items():
         signal.signal(number, handler)
 
 
-def one_error(text):
-    errors = [line for line in text.splitlines() if '[ERROR]' in line or '[FATAL]' in line]
-    assert len(errors) == 1 and 'Traceback' not in text, text
-    return errors[0]
+def test_no_map(refusal):
+    assert 'parameter map: expected a map file' in refusal()
 
 
-def test_no_map(start):
-    status, text = start()
-    assert status == 1
-    assert 'parameter map: expected a map file' in one_error(text)
+def test_a_missing_map(refusal, tmp_path):
+    assert 'nowhere.vprmap' in refusal(map=tmp_path / 'nowhere.vprmap')
 
 
-def test_a_missing_map(start, tmp_path):
-    status, text = start(map=tmp_path / 'nowhere.vprmap')
-    assert status == 1
-    assert 'nowhere.vprmap' in one_error(text)
-
-
-def test_a_file_that_is_no_map(start, tmp_path):
+def test_a_file_that_is_no_map(refusal, tmp_path):
     path = tmp_path / 'notes.vprmap'
     path.write_text('shopping: bread, milk\n' * 100)
-    status, text = start(map=path)
-    assert status == 1
-    assert 'notes.vprmap' in one_error(text)
+    assert 'notes.vprmap' in refusal(map=path)
     assert path.read_text().startswith('shopping')
 
 
-def test_a_truncated_map(start, tmp_path, place_map_path):
+def test_a_truncated_map(refusal, tmp_path, place_map_path):
     path = tmp_path / 'half.vprmap'
     content = place_map_path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
-    status, text = start(map=path)
-    assert status == 1
-    assert 'half.vprmap' in one_error(text)
+    assert 'half.vprmap' in refusal(map=path)
 
 
 @pytest.mark.parametrize('clusters', [4, 5])
-def test_a_map_of_another_model_or_another_dimension(start, tmp_path, place_map_path, clusters):
+def test_a_map_of_another_model_or_another_dimension(refusal, tmp_path, place_map_path, clusters):
     from test.ros.small_map import make_model
 
     weights = tmp_path / 'other.safetensors'
     save_model(make_model(seed=7, clusters=clusters), weights)
-    status, text = start(map=place_map_path, model=weights)
-    assert status == 1
-    assert 'model' in one_error(text)
+    assert 'model' in refusal(map=place_map_path, model=weights)
 
 
-def test_unreadable_weights(start, tmp_path, place_map_path):
+def test_unreadable_weights(refusal, tmp_path, place_map_path):
     weights = tmp_path / 'broken.safetensors'
     weights.write_bytes(b'not weights')
-    status, text = start(map=place_map_path, model=weights)
-    assert status == 1
-    assert 'broken.safetensors' in one_error(text)
+    assert 'broken.safetensors' in refusal(map=place_map_path, model=weights)
 
 
-def test_damaged_weights_inside_the_map(start, tmp_path, place_map_path):
+def test_damaged_weights_inside_the_map(refusal, tmp_path, place_map_path):
     path = shutil.copy(place_map_path, tmp_path / 'damaged.vprmap')
     with sqlite3.connect(path) as connection:
         table, column = blob_column(connection, 'model')
         connection.execute(f"UPDATE {table} SET {column} = x'00'")
-    status, text = start(map=path)
-    assert status == 1
-    assert 'damaged.vprmap' in one_error(text)
+    assert 'damaged.vprmap' in refusal(map=path)
 
 
 def blob_column(connection, word):
@@ -99,17 +83,16 @@ def blob_column(connection, word):
     raise AssertionError('the map stores no network')
 
 
-@pytest.mark.parametrize('device', ['cuda:17', 'quantum'])
-def test_no_such_device(start, place_map_path, device):
-    status, text = start(map=place_map_path, device=device)
-    assert status == 1
-    assert device in one_error(text)
-
-
-def test_a_parameter_out_of_range(start, place_map_path):
-    status, text = start(map=place_map_path, min_probability=2.0)
-    assert status == 1
-    assert 'min_probability' in one_error(text)
+@pytest.mark.parametrize(
+    ('name', 'value', 'word'),
+    [
+        ('device', 'cuda:17', 'cuda:17'),
+        ('device', 'quantum', 'quantum'),
+        ('min_probability', 2.0, 'min_probability'),
+    ],
+)
+def test_a_parameter_that_cannot_be_used(refusal, place_map_path, name, value, word):
+    assert word in refusal(map=place_map_path, **{name: value})
 
 
 def test_without_autostart_a_missing_map_is_no_reason_to_end(ros):

@@ -21,9 +21,9 @@ from test.core.rounds import (
     STEP_M,
     drive,
     image,
-    looks,
     on_circle,
     open_mapper,
+    seen_along,
 )
 from test.core.scripted import ScriptedEngine
 
@@ -142,7 +142,7 @@ def test_fixes_make_a_geotagged_map(tmp_path, model):
 
 def test_a_blurred_frame_is_not_kept(tmp_path, model):
     places = list(range(0, 30, 2))
-    script = np.array([looks(place, n) for n, place in enumerate(places)])
+    script = seen_along(places)
     mapper = open_mapper(tmp_path / 'a.map', model, script)
     for number, place in enumerate(places):
         picture = image(number)
@@ -154,7 +154,7 @@ def test_a_blurred_frame_is_not_kept(tmp_path, model):
 
 
 def test_a_mapper_keeps_the_cells_of_its_keyframes_where_it_is_told_to(tmp_path, model):
-    script = np.array([looks(place, place) for place in range(3)])
+    script = seen_along(range(3))
     mapper = open_mapper(tmp_path / 'a.map', model, script, MAPPING, MapConfig(store_cells=True))
     mapper.recognizer._engine.feature_map = lambda pixels: np.ones((1, 4, 2, 3), np.float32)
     mapper.recognize(image(0), SECOND, on_circle(0))
@@ -164,7 +164,7 @@ def test_a_mapper_keeps_the_cells_of_its_keyframes_where_it_is_told_to(tmp_path,
 
 
 def test_black_frames_are_answered_and_not_kept(tmp_path, model):
-    mapper = open_mapper(tmp_path / 'a.map', model, np.array([looks(0, 0)]))
+    mapper = open_mapper(tmp_path / 'a.map', model, seen_along([0]))
     black = np.zeros((48, 64, 3), np.uint8)
     answer = mapper.recognize(black, SECOND, on_circle(0))
     assert answer.reason is Reason.IMAGE_QUALITY
@@ -174,7 +174,7 @@ def test_black_frames_are_answered_and_not_kept(tmp_path, model):
 def test_a_map_that_is_open_for_reading_is_refused(tmp_path, model):
     path = tmp_path / 'a.map'
     drive(path, model, range(4))
-    engine = ScriptedEngine(model.model_hash, np.array([looks(0, 0)]))
+    engine = ScriptedEngine(model.model_hash, seen_along([0]))
     reader = PlaceRecognizer(model, engine, PlaceMap.open(path), CONFIG)
     with pytest.raises(MapError, match='read-only'):
         PlaceMapper(reader, MAPPING, MapConfig())

@@ -147,9 +147,9 @@ def test_a_cache_is_written_once_and_used(path, monkeypatch):
     assert_finds_each(index, unit_rows(20))
 
 
-def test_a_stale_cache_is_rebuilt(path):
-    cached(path)
-    new = unit_rows(1, seed=50)
+def check_one_more(path, seed):
+    """The cache is written again after a keyframe was added, and has all of them."""
+    new = unit_rows(1, seed=seed)
     with PlaceMap.open(path, writable=True) as place_map:
         place_map.add('walk', 0, new[0])
     index, was_written = cached(path)
@@ -157,17 +157,17 @@ def test_a_stale_cache_is_rebuilt(path):
     assert_finds_each(index, np.concatenate([unit_rows(20), new]))
 
 
+def test_a_stale_cache_is_rebuilt(path):
+    cached(path)
+    check_one_more(path, seed=50)
+
+
 def test_a_cache_of_a_map_that_went_another_way_is_rebuilt(path):
     shutil.copy(path, path.with_name('backup.map'))
     for seed, source in ((1, None), (2, 'backup.map')):
         if source:
             shutil.copy(path.with_name(source), path)
-        new = unit_rows(1, seed=seed)
-        with PlaceMap.open(path, writable=True) as place_map:
-            place_map.add('walk', 0, new[0])
-        index, was_written = cached(path)
-        assert was_written
-        assert_finds_each(index, np.concatenate([unit_rows(20), new]))
+        check_one_more(path, seed)
 
 
 @pytest.mark.parametrize('share', [0.0, 0.02, 0.3, 0.6, 0.999])

@@ -133,26 +133,29 @@ def test_foreign_channels_of_an_mcap_do_not_matter(tmp_path, records, schema) ->
         list(BagFile(alone).messages(['/log']))
 
 
+def half_in_the_wal(folder: Path, records, *, has_metadata: bool = False) -> Path:
+    """A killed recording whose last messages wait in the `-wal`; its `.db3`."""
+    path = write_records(folder / 'bag', records, 'sqlite3')
+    with contextlib.closing(sqlite3.connect(path / 'bag.db3')) as writer:
+        writer.execute('PRAGMA journal_mode=WAL')
+        rows = writer.execute('SELECT * FROM messages').fetchall()
+        writer.execute('DELETE FROM messages WHERE id > 4')
+        writer.commit()
+        writer.execute('PRAGMA wal_checkpoint(TRUNCATE)')
+        later = [row for row in rows if row[0] > 4]
+        writer.executemany('INSERT INTO messages VALUES (?, ?, ?, ?)', later)
+        writer.commit()
+        (folder / 'killed').mkdir()
+        for name in ('bag.db3', 'bag.db3-wal', *(['metadata.yaml'] if has_metadata else [])):
+            shutil.copy(path / name, folder / 'killed' / name)
+    return folder / 'killed' / 'bag.db3'
+
+
 @pytest.mark.parametrize(('has_metadata', 'is_writable'), [(True, True), (False, False)])
 def test_rows_that_wait_in_the_wal_of_a_killed_recorder_are_read(
     tmp_path, records, monkeypatch, has_metadata, is_writable
 ) -> None:
-    path = write_records(tmp_path / 'bag', records, 'sqlite3')
-    database = sqlite3.connect(path / 'bag.db3')
-    database.execute('PRAGMA journal_mode=WAL')
-    rows = database.execute('SELECT * FROM messages').fetchall()
-    database.execute('DELETE FROM messages WHERE id > 4')
-    database.commit()
-    database.execute('PRAGMA wal_checkpoint(TRUNCATE)')
-    later = [row for row in rows if row[0] > 4]
-    database.executemany('INSERT INTO messages VALUES (?, ?, ?, ?)', later)
-    database.commit()
-    killed = tmp_path / 'killed'
-    shutil.copytree(path, killed)
-    database.close()
-    (killed / 'bag.db3-shm').unlink()
-    if not has_metadata:
-        (killed / 'metadata.yaml').unlink()
+    killed = half_in_the_wal(tmp_path, records, has_metadata=has_metadata).parent
     before = (killed / 'bag.db3').read_bytes(), (killed / 'bag.db3-wal').read_bytes()
     if not is_writable:
         connect = SqliteReader._connected
@@ -184,24 +187,6 @@ def test_rows_in_a_wal_that_cannot_be_read_are_told(tmp_path, records, monkeypat
     monkeypatch.setattr(shutil, 'copyfile', fail)
     with pytest.raises(BagError, match=r'4096 bytes of the recording lie .*No space left'):
         open_source(path)
-
-
-def half_in_the_wal(folder: Path, records) -> Path:
-    """A killed recording whose last messages wait in the `-wal`; its `.db3`."""
-    path = write_records(folder / 'bag', records, 'sqlite3')
-    with contextlib.closing(sqlite3.connect(path / 'bag.db3')) as writer:
-        writer.execute('PRAGMA journal_mode=WAL')
-        rows = writer.execute('SELECT * FROM messages').fetchall()
-        writer.execute('DELETE FROM messages WHERE id > 4')
-        writer.commit()
-        writer.execute('PRAGMA wal_checkpoint(TRUNCATE)')
-        later = [row for row in rows if row[0] > 4]
-        writer.executemany('INSERT INTO messages VALUES (?, ?, ?, ?)', later)
-        writer.commit()
-        (folder / 'killed').mkdir()
-        for suffix in ('', '-wal'):
-            shutil.copy(path / f'bag.db3{suffix}', folder / 'killed' / f'bag.db3{suffix}')
-    return folder / 'killed' / 'bag.db3'
 
 
 def test_what_cannot_be_read_of_a_wal_is_told(tmp_path, records) -> None:

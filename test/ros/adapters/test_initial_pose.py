@@ -61,16 +61,11 @@ def test_poses_from_before_the_stop_was_long_enough_do_not_count(rule):
     assert offer(rule, 3.0).startswith('1 of 3')
 
 
-def test_a_driving_robot_gets_nothing():
+@pytest.mark.parametrize('motion', [{'speed_m_s': 0.2}, {'turn_rad_s': 0.3}])
+def test_a_robot_that_drives_or_turns_on_the_spot_gets_nothing(motion):
     rule = InitialPoseRule(CONFIG)
-    stand(rule, 0.0, 10.0, speed_m_s=0.2)
+    stand(rule, 0.0, 10.0, **motion)
     assert [offer(rule, at_s).startswith('odometry') for at_s in (5, 6, 7, 8)] == [True] * 4
-
-
-def test_nor_does_one_that_turns_on_the_spot():
-    rule = InitialPoseRule(CONFIG)
-    stand(rule, 0.0, 10.0, turn_rad_s=0.3)
-    assert [offer(rule, at_s).startswith('odometry') for at_s in (5, 6, 7)] == [True] * 3
 
 
 def test_nor_does_one_whose_odometry_has_no_twist_but_moves():

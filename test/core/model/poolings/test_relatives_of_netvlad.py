@@ -49,8 +49,9 @@ def test_hard_vlad_is_the_limit_of_netvlad_for_a_large_alpha():
 
 
 @VERSIONS
-def test_ghostvlad_without_ghosts_is_netvlad(version):
-    layer = started(GhostVLAD(CHANNELS, CLUSTERS, version, 0))
+@pytest.mark.parametrize(('variant', 'none_more'), [(GhostVLAD, 0), (SRALNet, 0), (SPENetVLAD, 1)])
+def test_without_ghosts_shadows_or_further_levels_it_is_netvlad(version, variant, none_more):
+    layer = started(variant(CHANNELS, CLUSTERS, version, none_more))
     x = feature_map().double()
     torch.testing.assert_close(layer(x), plain(version)(x))
 
@@ -66,13 +67,6 @@ def test_ghosts_take_a_share_of_each_location_and_give_nothing():
     shares = scores / (scores.sum(dim=1, keepdim=True) + ghosts)
     expected = vlad(x.flatten(2), shares.flatten(2), layer.centres)
     torch.testing.assert_close(layer(x), expected)
-
-
-@VERSIONS
-def test_sralnet_without_shadows_is_netvlad(version):
-    layer = started(SRALNet(CHANNELS, CLUSTERS, version, 0))
-    x = feature_map().double()
-    torch.testing.assert_close(layer(x), plain(version)(x))
 
 
 def test_sralnet_weighs_each_cluster_by_the_share_of_its_representative():
@@ -131,12 +125,6 @@ def test_the_mask_of_crn_is_a_relu_of_its_filters_upsampled():
     x = torch.full((1, CHANNELS, 5, 4), 0.5)
     torch.testing.assert_close(layer.mask(x), torch.full((1, 1, 5, 4), 2.0))
     assert layer.mask(-x).max() == 0.0
-
-
-def test_spe_netvlad_with_one_level_is_netvlad():
-    layer = started(SPENetVLAD(CHANNELS, CLUSTERS, 'v2', 1))
-    x = feature_map().double()
-    torch.testing.assert_close(layer(x), plain()(x))
 
 
 def test_spe_netvlad_stacks_the_netvlads_of_its_cells():
