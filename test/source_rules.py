@@ -1,7 +1,7 @@
 """The rules of the house as functions: from a module's source to the list of what it breaks.
 
-Which layer may import what is written in `LAYERS`, one row a layer, and the order of core's rooms
-in `FLOORS`; `test_imports.py` applies the rules to every file and proves on planted violations
+Which layer may import what is written in `LAYERS`, one row a layer, and the order inside core
+in `LEVELS`; `test_imports.py` applies the rules to every file and proves on planted violations
 that they can fail.
 """
 
@@ -59,7 +59,7 @@ LAYERS = {
     ),
 }
 
-FLOORS = (
+LEVELS = (
     ('errors', 'datatypes', 'freed_memory', 'home', 'image_header', 'packages', 'sampling')
     + ('stamps', 'whole_file', 'write_ahead_log'),
     ('config', 'geodesy', 'poses', 'camera', 'jpeg', 'local_contrast'),
@@ -74,7 +74,7 @@ FLOORS = (
     ('recognizer',),
     ('mapping',),
 )
-"""Rooms of core (folders, and files beside them), lowest first: each imports lower ones only."""
+"""Folders and files of core, the lowest level first: each imports lower levels only."""
 
 
 def broken_rules(source: str, module: str) -> list[str]:
@@ -120,20 +120,20 @@ def _forbidden_imports(tree: ast.Module, module: str, layer: str) -> list[str]:
 
 
 def _imports_from_above(tree: ast.Module, module: str) -> list[str]:
-    floors = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-    own = _room_of(module)
-    if own not in floors:
-        return [] if own == '__init__' else [f'1: the room {own} has no floor in FLOORS']
+    level_of = {part: number for number, parts in enumerate(LEVELS) for part in parts}
+    own = _part_of(module)
+    if own not in level_of:
+        return [] if own == '__init__' else [f'1: core/{own} has no level in LEVELS']
     return [
-        f'{line}: core/{own} must not import core/{room}, which is not below it'
+        f'{line}: core/{own} must not import core/{part}, which is not below it'
         for line, name in imported_names(tree, module)
         if _inside(name, CORE_LAYER)
-        and (room := _room_of(name)) != own
-        and not floors.get(room, len(FLOORS)) < floors[own]
+        and (part := _part_of(name)) != own
+        and not level_of.get(part, len(LEVELS)) < level_of[own]
     ]
 
 
-def _room_of(module: str) -> str:
+def _part_of(module: str) -> str:
     """The folder or file directly inside core that a dotted name inside it belongs to."""
     return module.removeprefix(f'{CORE_LAYER}.').split('.')[0]
 

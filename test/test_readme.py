@@ -14,6 +14,7 @@ import yaml
 
 from ghost_vpr_ros.cli.main import main
 from test.documented_commands import ROOT, Command, commands_in, fault_of
+from test.source_rules import LEVELS
 
 DOCUMENTS = [
     path
@@ -130,6 +131,15 @@ def test_the_navigation_of_the_site_leads_to_pages() -> None:
     pages = pages_of(yaml.safe_load((ROOT / 'mkdocs.yml').read_text())['nav'])
     assert pages[0] == 'index.md' and len(set(pages)) == len(pages)
     assert [page for page in pages if not (ROOT / 'docs' / page).is_file()] == []
+
+
+def test_the_architecture_lists_the_levels_of_the_core() -> None:
+    text = (ROOT / 'docs' / 'architecture.md').read_text()
+    for number, parts in enumerate(LEVELS):
+        (row,) = re.findall(rf'^\| {number} \| (.*) \|$', text, re.MULTILINE)
+        assert [name.strip('`').removesuffix('.py').strip('/') for name in row.split(', ')] == [
+            *parts
+        ]
 
 
 @pytest.mark.slow
