@@ -1,7 +1,6 @@
 """A ROS 1 or ROS 2 bag opened for reading, with every failure turned into one sentence.
 
-A damaged bag is described by how far it can be read, and by the tool of its format that repairs
-it.
+The sentence on a damaged bag says how far it can be read, and which tool repairs its format.
 """
 
 from __future__ import annotations
@@ -83,7 +82,7 @@ class BagFile:
         self._files = _files_of(path)
         self._types = MessageTypes()
         stack = ExitStack()
-        # A reader raises whatever damaged bytes provoke in it, from OSError to AssertionError.
+        # On damaged bytes, readers raise anything from OSError to AssertionError.
         try:
             self._counts = _promised_counts(path)
             self._storages = [open_storage(file, stack) for file in self._files]
@@ -160,7 +159,7 @@ class BagFile:
         return heapq.merge(*streams, key=lambda raw: raw[1])
 
     def _damaged(self, error: Exception) -> BagError:
-        """The sentence for a bag that cannot be read (on)."""
+        """The error for a bag that cannot be read (further)."""
         if isinstance(error, PermissionError):
             return BagError(
                 f'{self.path}: no permission to read the bag; change its owner or mode'
@@ -355,7 +354,7 @@ def _mcap_stamps(path: Path) -> Iterator[int]:
 
 
 def _ros1_stamps(path: Path) -> Iterator[int]:
-    """Times in the index records, each of which follows the whole chunk that it describes."""
+    """Times in the index records, each of which follows the complete chunk that it describes."""
     with path.open('rb') as file:
         file.seek(len(MAGIC['.bag']))
         while True:

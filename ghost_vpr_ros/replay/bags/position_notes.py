@@ -1,4 +1,4 @@
-"""What is odd about the positions of a bag's images: gaps, and clocks that do not agree."""
+"""Finds problems with the positions of a bag's images: gaps, and clocks that disagree."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LIVE = (0.5, 2.0)
 
 
 class Stream(NamedTuple):
-    """The messages of a topic in order of recording.
+    """The times of a topic's messages in order of recording.
 
     Attributes:
         stamps_ns: (N,) of their headers.
@@ -34,7 +34,7 @@ class Stream(NamedTuple):
 def gap_note(
     images: Stream, is_located: Sequence[bool], positions: Stream, max_gap_s: float
 ) -> str:
-    """A sentence on images between two positions that are too far apart; empty without any.
+    """A sentence on images between positions that are too far apart in time, or empty.
 
     Args:
         images: of the bag.
@@ -59,7 +59,7 @@ def gap_note(
 
 
 def clock_note(images: Stream, is_located: Sequence[bool], positions: Stream) -> str:
-    """A sentence on stamps that two clocks gave, going by when messages were recorded; or empty.
+    """A sentence on stamps from two clocks, judged by the times of recording, or empty.
 
     Args:
         images: of the bag.

@@ -69,8 +69,8 @@ class PositionTracks:
 
         Args:
             stamp_ns: of an image.
-            jumps: how often its clock had been set back before; the last track serves all that
-                come after it, as where only the clock of the images was set back.
+            jumps: how often its clock had been set back before; the last track is used for all
+                later ones, as if only the clock of the images was set back.
         """
         return self.tracks[min(jumps, len(self.tracks) - 1)].at(stamp_ns)
 
@@ -78,7 +78,7 @@ class PositionTracks:
 def make_tracks(
     stamped: Sequence[tuple[int, Pose]], max_gap_s: float, max_hold_s: float, *, is_geo: bool
 ) -> PositionTracks:
-    """Tracks from stamped poses in order of recording; late ones take their places.
+    """Tracks from stamped poses in order of recording; late ones are sorted in.
 
     Args:
         stamped: stamps in nanoseconds, and poses.
@@ -99,9 +99,9 @@ def make_tracks(
 
 
 def without_spikes(stamped: Sequence[tuple[int, Pose]]) -> list[tuple[int, Pose]]:
-    """Degrees of fixes without single ones that no vehicle can have reached.
+    """Fixes, in degrees, without single ones that no vehicle can have reached.
 
-    A receiver that loses its signal writes a fix kilometres away, and goes on as before.
+    A receiver that loses its signal may write a fix kilometres away and then continue as before.
 
     Args:
         stamped: in order of recording; where the clock was set back the place may change, too.
@@ -122,7 +122,7 @@ def without_spikes(stamped: Sequence[tuple[int, Pose]]) -> list[tuple[int, Pose]
 def _leaps(
     start_m: NDArray[np.float64], end_m: NDArray[np.float64], seconds: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
-    """Whether a kilometre or more was made faster than any vehicle with a camera goes."""
+    """Whether a step of a kilometre or more is faster than any vehicle with a camera."""
     distances_m = np.linalg.norm(end_m - start_m, axis=1)
     return (distances_m > _LEAP_M) & (distances_m > _MOST_SPEED_M_S * np.abs(seconds))
 

@@ -145,7 +145,7 @@ def _why_unlocated(
     topics: BagTopics,
     stamps_ns: Sequence[int],
 ) -> str:
-    """Why none of the images has a position, with the next step."""
+    """Why no image has a position, with the next step."""
     if topic.msgtype in TF_TYPES and not _tf_moves(bag):
         return (
             f'{bag.path}: no image has a position: the bag holds no fix, pose or odometry, and of '
@@ -168,7 +168,7 @@ def _why_unlocated(
 
 
 def _tf_moves(bag: BagFile) -> bool:
-    """Whether there is more TF than what never changes."""
+    """Whether there is any TF besides static transforms."""
     topics = [topic for topic in bag.topics() if topic.msgtype in TF_TYPES]
     return any(not topic.name.endswith('tf_static') for topic in topics)
 
@@ -258,7 +258,7 @@ def _inventory(bag: BagFile) -> str:
 
 
 def _video_hint(topics: Sequence[Topic]) -> str:
-    """What to do with a video among the topics; empty without one."""
+    """How to use a video among the topics; empty without one."""
     names = [topic.name for topic in topics if topic.msgtype in VIDEO_TYPES]
     if not names:
         return ''
@@ -285,7 +285,7 @@ def _image_index(bag: BagFile, topic: Topic) -> tuple[list[int], list[int], str]
 
 
 def _stamps_filled_in(stamps: list[int], log_times: list[int]) -> list[int]:
-    """Stamps with those that are not set by the time of recording, in the clock of the others."""
+    """Stamps; those that are not set follow from the time of recording, in the same clock."""
     both = list(zip(stamps, log_times, strict=True))
     delays = [log_ns - stamp_ns for stamp_ns, log_ns in both if stamp_ns != 0]
     delay_ns = statistics.median_low(delays) if delays else 0
@@ -300,7 +300,7 @@ def _pose_source(
     frame_id: str,
     remarks: list[str],
 ) -> PoseAt:
-    """What gives the pose (or degrees of a fix) of an image.
+    """The function that gives the pose (or degrees of a fix) of an image.
 
     TF that was not requested and does not lead to the camera is no error, but no position either.
     """

@@ -1,11 +1,11 @@
-"""A map calibrated on a validation drive: margins to probabilities, and a threshold.
+"""Calibrates a map on a validation drive: probabilities of margins, and a threshold.
 
 The drive is queried twice: the margins of the first pass, each frame alone, fit the logistic
 function; the final probabilities of the second pass, after every stage, give the threshold. In
-both passes each frame is also queried with its place hidden, since a drive through known places
-shows little of what happens at unknown ones; these answers get the weight of a stated share of the
-frames. A drive through other places, where there is one, replaces them: in a small map, what is
-left beside a hidden place still shows the same street.
+both passes each frame is also queried with its place hidden, because a drive through known places
+shows little of what happens at unknown ones. These answers are weighted to a stated share of the
+frames. A drive through other places, if given, replaces them: in a small map, the surroundings of
+a hidden place still show the same street.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ MIN_EXAMPLES = 20
 """Least number of right and of wrong matches to learn from."""
 
 PASSES = 4
-"""Queries of each frame: before and after, as driven and with its place hidden."""
+"""Queries per frame: before and after, each as driven and with its place hidden."""
 
 _SAME_IMAGE = 0.9999
 _RIGHT_PERCENTILE = 10.0
 
 
 SearchedDrive = tuple[Drive, PlaceRecognizer]
-"""A drive and the recogniser of the map in which it is searched."""
+"""A drive and the recogniser of the map that it is searched in."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def check(
     calibration: Calibration,
     progress: Progress | None = None,
 ) -> CalibrationRun:
-    """How a calibration that was learned elsewhere holds on this drive; nothing is learned.
+    """How well a calibration learned elsewhere holds on this drive; nothing is learned.
 
     Raises:
         SourceError: the drive's images are in the map.
@@ -158,9 +158,9 @@ def query_all(
     unknown_share: float,
     progress: Progress | None = None,
 ) -> Answers:
-    """The drive as it is and, unless their share is 0, answers at places that the map lacks.
+    """The answers as driven and, unless their share is 0, at places that the map lacks.
 
-    Those are the drive's frames with their places hidden, unless it has frames elsewhere.
+    The latter are to the drive's frames with their places hidden, unless it has frames elsewhere.
     """
     seen = query_drive(drive, recognizer, progress=progress)
     if unknown_share == 0.0:
@@ -168,7 +168,7 @@ def query_all(
     if drive.elsewhere is not None:
         hidden = query_elsewhere(drive.elsewhere, recognizer, progress=progress)
     else:
-        # One by one: a hole that moves with the camera would look like a place that moves with it.
+        # Frame by frame: hidden places that move with the camera would mislead the filter.
         with _without_filter(recognizer):
             hidden = query_drive(drive, recognizer, is_hidden=True, progress=progress)
     weight = unknown_share / (1.0 - unknown_share) * len(seen) / max(1, len(hidden))
@@ -178,7 +178,7 @@ def query_all(
 
 @contextmanager
 def _without_filter(recognizer: PlaceRecognizer) -> Iterator[None]:
-    """Frames are judged one by one in the body of a `with` statement."""
+    """Judge each frame alone in the body of a `with` statement."""
     wanted = recognizer.config
     recognizer.config = replace(wanted, temporal='none')
     try:
@@ -188,10 +188,10 @@ def _without_filter(recognizer: PlaceRecognizer) -> Iterator[None]:
 
 
 def check_is_another_drive(answers: Sequence[JudgedAnswer]) -> None:
-    """Are these images other ones than the map's? Its own would find themselves.
+    """Check that these images are not those of the map, which would find themselves.
 
     Raises:
-        SourceError: some image has the very descriptor of a keyframe.
+        SourceError: an image has the same descriptor as a keyframe.
     """
     same = [answer for answer in answers if answer.similarity >= _SAME_IMAGE]
     if same:
@@ -216,7 +216,7 @@ def _learn(
     positive_distance_m: float,
     learnt_on: str,
 ) -> Calibration:
-    """The logistic function of the margins; its threshold accepts nothing yet."""
+    """The calibration with the logistic function of the margins; it accepts nothing yet."""
     margins, is_right = answers.column('margin'), answers.flags('is_right')
     known = np.isfinite(margins)
     right, wrong = int((is_right & known).sum()), int((~is_right & known).sum())

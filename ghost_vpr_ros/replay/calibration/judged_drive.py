@@ -1,4 +1,4 @@
-"""A drive with known truth searched in a map: each frame's best candidate, and if it is right."""
+"""A drive with known truth as queries to a map: the best candidates, and if they are right."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from ghost_vpr_ros.replay.evaluation.pairs import Pairs, pairs_within
 from ghost_vpr_ros.replay.evaluation.replayer import keyframes_as_frames, replay
 
 _HIDDEN_RADII = 2.0
-"""How far around a frame its place is hidden, in radii of a right answer: what lies just
-outside the radius still shows the same street, and a place that the map lacks has none of it."""
+"""Radius within which a place is hidden, in radii of a right answer: keyframes just outside one
+radius still show the same street, which a place that the map lacks would not have."""
 
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """A drive through places that the map lacks, with its odometry where there is one."""
+    """A drive through places that the map lacks, with odometry if there is any."""
 
     frames: Sequence[Frame]
     odometry: StampedMemory[Pose] | None = None
@@ -33,15 +33,15 @@ class Elsewhere:
 
 @dataclass(frozen=True)
 class Drive:
-    """Frames with known places, and where the map holds those.
+    """Frames with known places, and the keyframes of these places.
 
     Attributes:
         frames: F frames.
         jumps: how often the clock had been set back before each of them.
         row_of: row of the map by keyframe id.
-        right: rows of the map that are a right answer, by frame.
+        right: rows of the map that are right answers, by frame.
         around: rows of the map that are hidden to make a frame's place unknown.
-        odometry: of the drive, for the filter; None: frames are joined by their stamps alone.
+        odometry: of the drive, for the filter; None: frames are linked by their stamps alone.
         elsewhere: frames at unknown places; None: the places of the frames are hidden instead.
     """
 
@@ -60,13 +60,13 @@ class JudgedAnswer:
 
     Attributes:
         image: the frame's name.
-        is_hidden: whether the frame's place was hidden from it, or is not in the map at all.
-        has_place: whether the map, without hidden rows, holds the frame's place.
+        is_hidden: whether the place of the frame was hidden, or is not in the map at all.
+        has_place: whether the map, without hidden rows, has the place of the frame.
         keyframe_id: of the candidate; -1 where there is none.
         similarity: of it; NaN where there is none.
         margin: of it, or NaN.
         probability: the final one, or NaN.
-        is_right: whether it is the frame's place.
+        is_right: whether it shows the place of the frame.
     """
 
     image: str
@@ -98,15 +98,15 @@ class Answers:
         return cls(answers, np.concatenate([part.weights for part in parts]))
 
     def column(self, name: str) -> NDArray[np.float64]:
-        """(n,) float64: one number of each answer."""
+        """(n,) float64: one attribute of each answer."""
         return np.array([getattr(answer, name) for answer in self.answers], np.float64)
 
     def flags(self, name: str) -> NDArray[np.bool_]:
-        """(n,) bool: one flag of each answer."""
+        """(n,) bool: one attribute of each answer."""
         return np.array([getattr(answer, name) for answer in self.answers], bool)
 
     def as_driven(self) -> Answers:
-        """Those without hidden places."""
+        """The answers at places that were not hidden."""
         seen = ~self.flags('is_hidden')
         kept = [answer for answer in self.answers if not answer.is_hidden]
         return Answers(kept, self.weights[seen])
@@ -156,13 +156,13 @@ def query_drive(
     is_hidden: bool = False,
     progress: Progress | None = None,
 ) -> list[JudgedAnswer]:
-    """The answers to a drive, in its order; an unusable image has an answer without candidate.
+    """The answers to a drive in order; an unusable image has an answer without candidate.
 
     Args:
         drive: searched in the map of `recognizer`.
         recognizer: answers.
-        is_hidden: query each frame as if the map did not hold its place, as where the robot has
-            never been; frames whose place it does not hold anyway are left out.
+        is_hidden: query each frame as if the map did not have its place; frames whose place it
+            lacks anyway are left out.
         progress: called for each frame.
     """
     answers = []
@@ -181,7 +181,7 @@ def query_elsewhere(
     *,
     progress: Progress | None = None,
 ) -> list[JudgedAnswer]:
-    """The answers to a drive through places that the map lacks: none of them is right."""
+    """The answers to a drive through places that the map lacks, none of which is right."""
     replayed = replay(elsewhere.frames, recognizer, elsewhere.odometry, progress=progress)
     return [_judged(each.frame, _best(each.hypothesis), is_hidden=True) for each in replayed]
 

@@ -1,7 +1,7 @@
-"""Offline replay: every frame of a bag, in order, through the recogniser that the node uses.
+"""Offline replay: answers every frame of a bag in order, with the recogniser of the node.
 
-Nothing is dropped and nothing depends on the clock, so the same bag, map and settings give the
-same answers in every run.
+No frame is dropped and nothing depends on the clock, so the same bag, map and settings always give
+the same answers.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ghost_vpr_ros.replay.evaluation.pairs import NO_ROW
 
 @dataclass(frozen=True)
 class Answer:
-    """One frame of the bag and the recogniser's hypothesis, with the time that reading took."""
+    """One frame of the bag, its hypothesis, and the time taken to read the frame."""
 
     frame: Frame
     hypothesis: Hypothesis
@@ -41,12 +41,12 @@ class Recognizer(Protocol):
 
     @property
     def max_odometry_age_s(self) -> float:
-        """Older odometry is not used for an image, seconds."""
+        """Greatest age of odometry that is used for an image, seconds."""
         ...
 
     @property
     def least_side_px(self) -> int:
-        """The shorter side that an image needs at least; 0: all its pixels."""
+        """Least length of the shorter side of an image; 0: all its pixels are needed."""
         ...
 
     def recognize(
@@ -56,7 +56,7 @@ class Recognizer(Protocol):
         ...
 
     def reset(self) -> None:
-        """Forget the frames before."""
+        """Forget previous frames."""
         ...
 
 
@@ -67,7 +67,7 @@ def replay(
     *,
     progress: Progress | None = None,
 ) -> list[Answer]:
-    """The answers to all frames, in their order, with the odometry where there is one."""
+    """The answers to all frames in order, using odometry where there is any."""
     known, answers = odometry or StampedMemory(), []
     all_jumps = jumps_before(frame.stamp_ns for frame in frames)
     recognizer.reset()
@@ -101,18 +101,17 @@ def judge(
     positive_distance_m: float,
     own_session: str = '',
 ) -> Evaluation | None:
-    """The answers with known truth as an evaluation; None where no frame or keyframe has one.
+    """The answers with known truth as an evaluation; None if no frame or keyframe has a position.
 
-    Keyframes without a position are not in its database: whether an answer that names one is
-    right is unknown, so it does not count as right. Keyframes that could not answer yet are
-    no positives.
+    Keyframes without a position are not in its database: an answer that names one cannot be judged
+    and does not count as right. Keyframes that could not answer yet are no positives.
 
     Args:
         answers: to all frames of a drive.
         place_map: that answered.
-        positive_distance_m: an answer this near is right.
-        own_session: that the drive itself filled: the truth of its frames is that of its
-            keyframes, not the odometry.
+        positive_distance_m: an answer within this distance is right.
+        own_session: session that the drive itself filled: its keyframes are judged by the truth of
+            their frames, not by odometry.
 
     Raises:
         SourceError: the truth and the map have positions of different kinds.
@@ -130,7 +129,7 @@ def judge(
     queries = [answer.frame for answer in judged]
     truth = by_position(queries, database, positive_distance_m)
     if own_session:
-        # An image that cannot be decoded is no query; its time counts with the next one.
+        # An image that cannot be decoded reports 0 known keyframes: the previous number applies.
         known = np.maximum.accumulate([answer.hypothesis.num_known for answer in judged])
         positives = truth.positives.below(np.searchsorted(located, known))
         truth = replace(truth, positives=positives)
@@ -139,15 +138,15 @@ def judge(
 
 
 def why_unjudged(frames: Sequence[Frame], place_map: MapReader, *, is_named: bool) -> str:
-    """Why answers of a map to these frames cannot be judged, and what to add; else nothing.
+    """Why answers to these frames cannot be judged, and what to do; empty if they can.
 
-    That is known before the first image is described. Without any position there is nothing to
-    compare either, which is not a contradiction.
+    This is known before the first image is described. Frames without any position are no
+    contradiction, there is just nothing to compare.
 
     Args:
         frames: with the positions that answers are judged by.
         place_map: that answers.
-        is_named: whether the user named these positions, and so confirms their frame.
+        is_named: whether the user named these positions and thereby confirms their frame.
     """
     sample = next((frame for frame in frames if frame.has_position), None)
     if sample is None or place_map.map_frame == 'none' or not len(place_map):
@@ -171,17 +170,17 @@ def why_unjudged(frames: Sequence[Frame], place_map: MapReader, *, is_named: boo
 
 
 def _is_mapped(keyframe: Keyframe) -> bool:
-    """Whether a robot made it while it drove: `PlaceMapper` names keyframes by their stamps."""
+    """Whether a driving robot made it: `PlaceMapper` names keyframes by their stamps."""
     return keyframe.name == str(keyframe.stamp_ns)
 
 
 def _with_truth(keyframe: Frame, frame: Frame) -> Frame:
-    """A keyframe where the frame that it is was in truth."""
+    """A keyframe at the true position of its frame."""
     return replace(keyframe, geo=frame.geo, pose=frame.pose)
 
 
 def stage_times(answers: Iterable[Answer]) -> dict[str, list[float]]:
-    """Milliseconds of every answer by stage, reading the image included as `load`."""
+    """Milliseconds of every answer by stage; `load` is reading the image."""
     times: dict[str, list[float]] = {}
     for answer in answers:
         for stage, taken_ms in {'load': answer.load_ms, **answer.hypothesis.stage_ms}.items():

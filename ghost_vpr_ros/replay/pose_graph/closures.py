@@ -1,8 +1,7 @@
-"""Which answers become closures of a pose graph.
+"""Selects the answers that become closures of a pose graph.
 
-Where local features relate both cameras, the closure is their relative pose. Where they do not,
-the answer names a place: the closure places the query at the keyframe, with
-the covariance of the hypothesis and a heading that is known only roughly.
+If local features relate both cameras, the closure is their relative pose. Otherwise it places the
+query at the keyframe, with the covariance of the hypothesis and a roughly known heading.
 """
 
 from __future__ import annotations
