@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from ghost_vpr_ros.core.config.model import ModelConfig, PreprocessingConfig
-from ghost_vpr_ros.core.config.settings import Config, ConfigT, nearest_hint
+from ghost_vpr_ros.core.config.settings import Config, ConfigT, check_keys
 from ghost_vpr_ros.core.errors import ConfigError
 from training.datasets.data_config import DataConfig
 
@@ -120,7 +120,7 @@ def read_experiment(path: Path, changes: Sequence[str] = ()) -> Experiment:
 
 
 def _assemble(values: Mapping[str, Any]) -> Experiment:
-    _check_keys('', values, _KNOWN)
+    check_keys(values, _KNOWN, '')
     seed = values.get('seed', 0)
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         raise ConfigError(f'seed: expected an integer from 0, found {seed!r}')
@@ -131,7 +131,7 @@ def _assemble(values: Mapping[str, Any]) -> Experiment:
             'trunk already; leave one of the two out'
         )
     data = _section(values, 'data')
-    _check_keys('data: ', data, list(DATA_PARTS))
+    check_keys(data, list(DATA_PARTS), 'data')
     preprocessing = PreprocessingConfig.from_dict(_section(values, 'preprocessing'))
     for name, varies in (
         ('preprocessing', preprocessing.varies),
@@ -178,12 +178,6 @@ def _config_class(section: str) -> type[Config]:
     module, name = SECTIONS[section].split(':')
     kind: type[Config] = getattr(importlib.import_module(module), name)
     return kind
-
-
-def _check_keys(where: str, values: Mapping[str, Any], known: list[str]) -> None:
-    for key in values:
-        if key not in known:
-            raise ConfigError(f'{where}unknown key {key!r}{nearest_hint(str(key), known)}')
 
 
 def _apply(values: dict[str, Any], change: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ghost_vpr_ros.core.config.settings import nearest_hint
+from ghost_vpr_ros.core.config.settings import check_keys, nearest_hint
 from ghost_vpr_ros.core.errors import ConfigError
 from training.experiment import read_mapping
 from training.measure.protocols import PROTOCOLS, panel_parts
@@ -142,7 +142,7 @@ def read_table(path: Path) -> Table:
         ConfigError: not readable, an unknown key, row or stage, or something is missing.
     """
     values = read_mapping(path)
-    _check_keys(values, [each.name for each in fields(Table)], str(path))
+    check_keys(values, [each.name for each in fields(Table)], str(path))
     kind = values.get('kind', 'recall')
     needed = ('name', 'base', 'rows') if kind == SIZES else ('name', 'base', 'protocols', 'rows')
     named_file = values.get('protocols_file')
@@ -220,19 +220,13 @@ def full_size(table: Table) -> Table:
     )
 
 
-def _check_keys(values: Mapping[str, Any], known: list[str], where: str) -> None:
-    for key in values:
-        if key not in known:
-            raise ConfigError(f'{where}: unknown key {key!r}{nearest_hint(str(key), known)}')
-
-
 def _full(raw: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
     """What changes at the published size.
 
     Raises:
         ConfigError: an unknown key, something is missing, or stages that cannot follow each other.
     """
-    _check_keys(raw, _FULL_KEYS, f'{path}: full')
+    check_keys(raw, _FULL_KEYS, f'{path}: full')
     for key in ('stages', 'protocols', 'protocols_file') if raw else ():
         if not raw.get(key):
             raise ConfigError(f'{path}: full: expected the key {key!r}, found none; add it')
@@ -246,7 +240,7 @@ def _full(raw: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
 
 def _row(name: str, raw: Mapping[str, Any], path: Path, kind: str) -> PlanRow:
     own = [each.name for each in fields(PlanRow) if each.name not in ('name', 'changes', 'base')]
-    _check_keys(raw, ['set', *own], f'{path}: row {name!r}')
+    check_keys(raw, ['set', *own], f'{path}: row {name!r}')
     stages, bring = tuple(raw.get('stages', ())), str(raw.get('bring', ''))
     is_idle = not stages and (bool(bring) or kind == SIZES)
     if not (_is_chain(stages) or stages == (BASELINE,) or is_idle):

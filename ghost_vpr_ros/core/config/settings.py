@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -165,10 +165,7 @@ class Config:
         Raises:
             ConfigError: an unknown key (the nearest known one is named) or a bad value.
         """
-        known = [item.name for item in settings_of(cls)]
-        for key in values:
-            if key not in known:
-                raise ConfigError(f'{cls.__name__}: unknown key {key!r}{nearest_hint(key, known)}')
+        check_keys(values, [item.name for item in settings_of(cls)], cls.__name__)
         return cls(**values)
 
 
@@ -178,6 +175,18 @@ def settings_of(config_type: type[Config]) -> list[Setting]:
         Setting(field.name, field.default, **field.metadata)
         for field in dataclasses.fields(config_type)
     ]
+
+
+def check_keys(values: Iterable[Any], known: list[str], where: str) -> None:
+    """Check the keys of a mapping; `where` begins the message, unless it is empty.
+
+    Raises:
+        ConfigError: an unknown key (the nearest known one is named).
+    """
+    for key in values:
+        if key not in known:
+            prefix = f'{where}: ' if where else ''
+            raise ConfigError(f'{prefix}unknown key {key!r}{nearest_hint(str(key), known)}')
 
 
 def nearest_hint(word: str, known: list[str]) -> str:

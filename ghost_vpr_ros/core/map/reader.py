@@ -121,7 +121,7 @@ class MapReader:
         descriptor_dim: D.
         preprocessing: what turned the images into the network's input.
         has_checksums: whether content is checked when it is read; a map of the first schema is
-        not.
+            not.
         damaged_keyframes: how many are not as they were written, and left out.
         damaged_views: how many requested views were damaged, and left out.
         is_unclosed: whether the file was copied, or left by a process that ended, without the

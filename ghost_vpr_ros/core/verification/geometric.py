@@ -102,7 +102,7 @@ class GeometricVerifier:
         Args:
             views: RGB uint8 (H, W, 3) of a keyframe id, or None; may raise `ImageError`.
             camera: of the query images, and of stored views with the same aspect ratio; None:
-            assumed.
+                assumed.
             config: settings.
             network: describes the images if `config.features` is `network`.
             cells: stored cells of a keyframe id, for `network`; no view is needed then.
