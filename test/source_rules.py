@@ -55,7 +55,10 @@ LAYERS = {
         ('ghost_vpr_ros.core', 'ghost_vpr_ros.replay'), (*REPLAY, 'tqdm'), NETWORK, talks=True
     ),
     'training': Layer(
-        ('ghost_vpr_ros.core', 'ghost_vpr_ros.replay'), None, ('rclpy', MESSAGES), talks=True
+        ('ghost_vpr_ros.core', 'ghost_vpr_ros.replay', 'ghost_vpr_ros.cli.options'),
+        None,
+        ('rclpy', MESSAGES),
+        talks=True,
     ),
 }
 

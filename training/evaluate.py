@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from ghost_vpr_ros.cli.options import add_settings, config_from
 from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.datatypes import Frame
@@ -38,7 +39,6 @@ from ghost_vpr_ros.replay.descriptors.extraction import extract_descriptors
 from ghost_vpr_ros.replay.evaluation.metrics import RECALL_RANKS
 from ghost_vpr_ros.replay.evaluation.reranking import PatchReranker
 from ghost_vpr_ros.replay.output_files import check_output_file, without_nan, write_json
-from training.datasets.command_options import add_settings, config_from
 from training.entry import finish, new_parser
 from training.head.patch_components import patch_components
 from training.loop.trunk_memory import add_maps_option, remember_trunk

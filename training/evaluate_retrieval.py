@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ghost_vpr_ros.cli.options import add_settings, config_from
 from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.model.any_model import open_any_model
 from ghost_vpr_ros.core.model.rootsift_vlad import RootSiftVlad
 from ghost_vpr_ros.core.model.weights_file import StoredModel
 from ghost_vpr_ros.replay.output_files import check_output_file, write_json
-from training.datasets.command_options import add_settings, config_from
 from training.datasets.readers.retrieval_sets import (
     RETRIEVAL_FORMATS,
     RetrievalSet,

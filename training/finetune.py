@@ -26,6 +26,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from ghost_vpr_ros.cli.options import add_settings, config_from
 from ghost_vpr_ros.core.errors import OutputError, SourceError, WeightsError
 from ghost_vpr_ros.core.model.default_weights import default_weights_path
 from ghost_vpr_ros.core.model.vpr_model import VprModel
@@ -35,7 +36,7 @@ from ghost_vpr_ros.replay.evaluation.evaluator import rank_database
 from ghost_vpr_ros.replay.evaluation.ground_truth import GroundTruth
 from ghost_vpr_ros.replay.output_files import check_writable
 from training.command import add_device_option
-from training.datasets.command_options import add_settings, add_source, config_from, data_config
+from training.datasets.command_options import add_source, data_config
 from training.datasets.open_place_set import open_place_set
 from training.datasets.place_set import PlaceSet
 from training.datasets.positives import TupleConfig, weak_labels

@@ -14,16 +14,18 @@ def add_settings(
     parser: argparse.ArgumentParser | argparse._ArgumentGroup,
     config_type: type[Config],
     only: Collection[str] | None = None,
+    without: Collection[str] = (),
 ) -> None:
     """Add one option for each setting: `top_k` becomes `--top-k`.
 
     Args:
         parser: parser or option group.
         config_type: whose settings.
-        only: names of the settings; all where not given.
+        only: names of the settings; all if not given.
+        without: names of settings that get no option.
     """
     for item in settings_of(config_type):
-        if only is None or item.name in only:
+        if (only is None or item.name in only) and item.name not in without:
             parser.add_argument(option_name(item.name), **_argument_of(item))
 
 
@@ -32,13 +34,13 @@ def option_name(setting_name: str) -> str:
     return '--' + setting_name.replace('_', '-')
 
 
-def config_from(args: argparse.Namespace, config_type: type[ConfigT]) -> ConfigT:
-    """The configuration of the options that were given; the others keep their defaults.
+def config_from(args: argparse.Namespace, config_type: type[ConfigT], **changes: Any) -> ConfigT:
+    """The configuration of the options that were given, with changes; the rest are defaults.
 
     Raises:
         ConfigError: a value is out of its range.
     """
-    return config_type.from_dict(given_settings(args, config_type))
+    return config_type.from_dict({**given_settings(args, config_type), **changes})
 
 
 def given_settings(args: argparse.Namespace, config_type: type[Config]) -> dict[str, Any]:

@@ -15,9 +15,10 @@ from typing import Any
 
 from tqdm import tqdm
 
+from ghost_vpr_ros.cli.options import add_settings, config_from
 from ghost_vpr_ros.core.errors import OutputError
 from training.datasets.builders.build import BuildConfig, BuildSummary, build_sets
-from training.datasets.command_options import add_settings, add_source, config_from, data_config
+from training.datasets.command_options import add_source, data_config
 from training.datasets.data_config import DataConfig
 from training.datasets.open_place_set import open_place_set
 from training.datasets.place_set import PlaceSet

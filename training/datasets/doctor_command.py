@@ -12,8 +12,9 @@ import json
 import sys
 from typing import Any
 
+from ghost_vpr_ros.cli.options import add_settings, config_from
 from ghost_vpr_ros.replay.output_files import without_nan
-from training.datasets.command_options import add_settings, add_source, config_from, data_config
+from training.datasets.command_options import add_source, data_config
 from training.datasets.doctor.checkup import CheckupConfig, Patient, Report, check_up
 from training.datasets.doctor.findings import Finding, Severity
 from training.datasets.doctor.published_sizes import PUBLISHED_SIZES

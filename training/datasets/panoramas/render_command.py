@@ -9,6 +9,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
+from ghost_vpr_ros.cli.options import add_settings, config_from
 from ghost_vpr_ros.core.config.settings import Config, setting
 from training.datasets.build_command import (
     check_outside,
@@ -18,7 +19,7 @@ from training.datasets.build_command import (
     write,
 )
 from training.datasets.builders.build import BuildConfig
-from training.datasets.command_options import add_settings, add_source, config_from, data_config
+from training.datasets.command_options import add_source, data_config
 from training.datasets.panoramas.panorama_set import (
     NETVLAD_HEADINGS,
     even_headings,
