@@ -241,8 +241,10 @@ def _fit_and_write(args: argparse.Namespace, folder: Path) -> str:
             f'{places.name}: expected at least 4 images of at least two places, found '
             f'{len(used)}; add photos'
         )
-    held_out(places, tuples.negative_distance_m)
-    weak_labels(places, tuples)
+    # All that can be refused, before the images are described.
+    fitted, judged = held_out(places, tuples.negative_distance_m)
+    weak_labels(fitted, tuples)
+    place_set_truth(judged, tuples.positive_distance_m)
     descriptors = unwhitened_descriptors(
         model, places.frames, places.name, folder, ScheduleConfig(), args.device
     )

@@ -49,6 +49,12 @@ def ground_truth_of(
             f'{queries.name}: expected queries at places of {database.name}, found a positive for '
             f'none of {len(queries)} (by {kind}, within {truth.limit_text}); check both sources'
         )
+    if truth.any_answer_is_right:
+        say(
+            f'warning: all {len(database)} database images are right for every query (within '
+            f'{truth.limit_text}): no answer can be wrong, and recall tells nothing; use images '
+            'of more places, or another limit (--positive-distance-m, --tolerance)'
+        )
     if _find_themselves(queries, database):
         say('warning: some images are query and database item at once and find themselves')
     return truth, queries, database

@@ -133,6 +133,15 @@ def test_sources_of_different_places_are_refused(program, geotagged, tmp_path):
     assert 'found a positive for none of 1' in error
 
 
+def test_places_too_near_each_other_to_be_wrong_are_told(program, geotagged, tmp_path):
+    options = ('--database', geotagged, '--queries', geotagged, *TINY)
+    words = 'warning: all 8 database images are right for every query (within 1000 m)'
+    near = program('evaluate', *options, '--positive-distance-m', 1000, '--out', tmp_path / 'near')
+    assert words in near.err
+    far = program('evaluate', *options, '--positive-distance-m', 25, '--out', tmp_path / 'far')
+    assert 'right for every query' not in far.err
+
+
 def test_weights_and_an_architecture_contradict_each_other(program, folder, again, tmp_path):
     error = evaluate(
         program, tmp_path / 'out', folder, again, 'index', '--model', 'a.safetensors'

@@ -117,6 +117,19 @@ def test_descriptors_that_do_not_fit_are_refused(program, folder, again, tmp_pat
     assert not (tmp_path / 'out').exists()
 
 
+@pytest.mark.parametrize(
+    ('content', 'words'), [(None, 'cannot be read (No such file'), (b'xxx', 'or a damaged file')]
+)
+def test_a_bad_file_of_descriptors_is_named(program, folder, again, tmp_path, content, words):
+    queries = tmp_path / 'q.npy'
+    if content is not None:
+        queries.write_bytes(content)
+    database = descriptors(tmp_path / 'd.npy', np.eye(8))
+    options = ('--descriptors', database, queries)
+    error = evaluate(program, folder, again, tmp_path / 'out', *options).error
+    assert words in error and 'allow_pickle' not in error
+
+
 def swapped(tmp_path, kind):
     """Query i is at place 7 - i: as names, numbers and flags."""
     pairs = [(number, 7 - number) for number in range(8)]
@@ -155,6 +168,8 @@ def test_ground_truth_of_another_data_set_is_refused(program, folder, again, tmp
     np.save(objects, np.array([[0, [1, 2]], [1, [3]]], dtype=object), allow_pickle=True)
     error = evaluate(program, folder, again, tmp_path / 'out', '--ground-truth', objects).error
     assert 'as VPR-Bench stores them' in error
+    error = evaluate(program, folder, again, tmp_path / 'out', '--ground-truth', 'postion').error
+    assert 'postion: expected position, index, or a file of pairs' in error
     assert not (tmp_path / 'out').exists()
 
 

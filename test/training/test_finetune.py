@@ -142,6 +142,21 @@ def test_the_command_writes_weights_and_states_what_it_did(
     assert not list(tmp_path.glob('.*'))
 
 
+def test_what_cannot_be_judged_is_refused_before_the_images_are_described(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_places(tmp_path / 'places')
+    save_model(tiny_model(descriptor_dim=6), tmp_path / 'start.safetensors')
+    monkeypatch.setattr('training.finetune.unwhitened_descriptors', None)
+    command = [str(tmp_path / 'places'), '--weights', str(tmp_path / 'start.safetensors')]
+    distances = ['--positive-distance-m', '7', '--negative-distance-m', '400']
+    assert main([*command, *distances, '--out', str(tmp_path / 'mine.safetensors')]) == 1
+    assert (
+        'places (to train on): expected images of at least two places' in capsys.readouterr().err
+    )
+    assert not list(tmp_path.glob('.*'))
+
+
 def test_an_interrupted_run_goes_on_with_its_descriptors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -101,18 +101,19 @@ def place_set_truth(place_set: PlaceSet, radius_m: float) -> GroundTruth:
             f'{place_set.name}: expected queries within {radius_m:g} m of the database, found '
             f'none of {len(queries)}; check its positions and roles'
         )
-    if len(database) > 1 and bool((near.counts() + same.counts() == len(database)).all()):
-        raise SourceError(
-            f'{place_set.name}: all {len(database)} images of the database lie within '
-            f'{radius_m:g} m of every query, so any answer would be right; add images of other '
-            'places, or choose a smaller positive_distance_m'
-        )
     protocol = {
         'ground_truth': 'position',
         'positive_distance_m': radius_m,
         'excluded_pairs': len(same),
     }
-    return GroundTruth(near, same, query_points, database_points, 'm', protocol)
+    truth = GroundTruth(near, same, query_points, database_points, 'm', protocol)
+    if truth.any_answer_is_right:
+        raise SourceError(
+            f'{place_set.name}: all {len(database)} images of the database lie within '
+            f'{radius_m:g} m of every query, so any answer would be right; add images of other '
+            'places, or choose a smaller positive_distance_m'
+        )
+    return truth
 
 
 def recall_of(

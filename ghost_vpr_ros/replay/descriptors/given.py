@@ -19,9 +19,14 @@ def read_descriptors(path: Path, count: int) -> NDArray[np.float32]:
     """
     try:
         found = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise SourceError(
-            f'{path}: expected descriptors as numpy.save writes them, found {error}'
+            f'{path}: the descriptors cannot be read ({error.strerror}); check the path'
+        ) from error
+    except (ValueError, EOFError) as error:
+        raise SourceError(
+            f'{path}: expected an array of numbers as numpy.save writes it, found Python objects '
+            'or a damaged file; save the descriptors as float32 (N, D)'
         ) from error
     if not isinstance(found, np.ndarray) or found.ndim != 2 or found.dtype.kind != 'f':
         kind = f'{found.dtype} {found.shape}' if isinstance(found, np.ndarray) else 'an archive'

@@ -49,6 +49,13 @@ class GroundTruth:
         limit = self.protocol.get('positive_distance_m', self.protocol.get('tolerance'))
         return f'{limit:g} {self.unit}'
 
+    @property
+    def any_answer_is_right(self) -> bool:
+        """Whether no answer to any query could be wrong, so that recall tells nothing."""
+        num_database = len(self.database_points)
+        counts = self.positives.counts() + self.excluded.counts()
+        return num_database > 1 and bool((counts == num_database).all())
+
     def distance(self, query: int, row: int) -> float:
         """How far the database row is from the query, in `unit`."""
         return float(np.linalg.norm(self.query_points[query] - self.database_points[row]))

@@ -24,6 +24,9 @@ _MAP_GREY = '#a9b3bc'
 _GREEN = '#2a8f45'
 _RED = '#cf3030'
 _PAGE_WIDTH_IN = 5.4
+FEW_ANSWERS = 5
+"""Bins of a reliability diagram with fewer are hollow."""
+
 _PAGE_COLOURS = {
     '#000000': 'ink',
     '#262626': 'ink',
@@ -144,7 +147,8 @@ def reliability_plot(
 
     Args:
         bins_of: by the name of the probabilities, up to two; the bars are the share of the answers
-            of the last.
+            of the last. Bins of fewer than `FEW_ANSWERS` are hollow and not joined: a share of one
+            or two answers tells nothing.
         threshold: from which answers are accepted.
         title: of the calibration.
     """
@@ -154,9 +158,12 @@ def reliability_plot(
     axes.plot([0, 1], [0, 1], color=_MAP_GREY, linewidth=1)
     colours = (_RED, _BLUE)[-len(bins_of) :]
     for (name, bins), colour in zip(bins_of.items(), colours, strict=True):
-        filled = bins.count > 0
-        stated, observed = bins.stated[filled], bins.observed[filled]
-        axes.plot(stated, observed, '-o', color=colour, markersize=4, label=name, clip_on=False)
+        many = bins.count >= FEW_ANSWERS
+        style: dict[str, Any] = {'color': colour, 'markersize': 4, 'clip_on': False}
+        axes.plot(bins.stated[many], bins.observed[many], '-o', label=name, **style)
+        few = ~many & (bins.count > 0)
+        label = f'fewer than {FEW_ANSWERS} answers' if few.any() else None
+        axes.plot(bins.stated[few], bins.observed[few], 'o', mfc='none', label=label, **style)
     axes.axvline(threshold, color=_GREEN, linestyle='--', linewidth=1, label='accepted from here')
     axes.set_xlabel('stated probability (bars: share of the answers)')
     axes.set_ylabel('share of right answers')

@@ -114,9 +114,17 @@ def _pairs_of_array(
 def _array(path: Path) -> NDArray[np.generic]:
     try:
         found = np.load(path, allow_pickle=False)
+    except FileNotFoundError as error:
+        raise SourceError(
+            f'{path}: expected position, index, or a file of pairs (.csv or .npy) as the ground '
+            'truth, found no such file; check the path'
+        ) from error
     except OSError as error:
-        raise SourceError(f'{path}: the ground truth cannot be read ({error})') from error
-    except ValueError as error:
+        raise SourceError(
+            f'{path}: the ground truth cannot be read ({error.strerror}); name a file of pairs '
+            '(.csv or .npy)'
+        ) from error
+    except (ValueError, EOFError) as error:
         raise SourceError(
             f'{path}: expected an array of numbers, found Python objects, as VPR-Bench stores '
             f'them, or a damaged file ({error}); objects may run code when they are read: if you '

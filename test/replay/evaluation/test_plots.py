@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ghost_vpr_ros.replay.evaluation.calibration_fit import reliability_bins
 from ghost_vpr_ros.replay.evaluation.match_sheet import Tile, TileMark, draw_sheet
 from ghost_vpr_ros.replay.evaluation.metrics import precision_recall
 from ghost_vpr_ros.replay.evaluation.plots import (
@@ -14,6 +15,7 @@ from ghost_vpr_ros.replay.evaluation.plots import (
     png_of,
     precision_recall_plot,
     recall_plot,
+    reliability_plot,
     top_down_plot,
 )
 
@@ -37,6 +39,15 @@ def test_plots_take_figures_that_are_not_known():
     nothing = precision_recall(np.array([0.9]), np.array([False]), 0)
     assert pixels(png_of(precision_recall_plot(nothing, 'a'))).size
     assert pixels(png_of(recall_plot([float('nan')] * 20, 'a'))).size
+
+
+def test_bins_of_few_answers_are_hollow_and_not_joined():
+    stated = np.array([0.05] * 2 + [0.55] * 6 + [0.95] * 8)
+    bins = reliability_bins(stated, stated > 0.5)
+    joined, few = reliability_plot({'stated': bins}, 0.9, 'a').axes[0].lines[1:3]
+    assert joined.get_xdata() == pytest.approx([0.55, 0.95])
+    assert few.get_xdata() == pytest.approx([0.05])
+    assert (few.get_linestyle(), few.get_markerfacecolor()) == ('None', 'none')
 
 
 @pytest.mark.parametrize('kind', ANSWER_STYLES)
