@@ -1,4 +1,4 @@
-"""Every error that a user can cause, under one root: the message is one sentence that helps.
+"""All errors that a user can cause; each message is one sentence that helps.
 
 A message states what is wrong, where, what was expected against what was found, and what to do
 next. The library only raises; the command line turns these into one line and exit status 1.
@@ -6,7 +6,7 @@ next. The library only raises; the command line turns these into one line and ex
 
 
 class GhostVprError(Exception):
-    """Root of all known errors; anything else that escapes is a defect of ours."""
+    """Base class of all known errors; any other exception that escapes is a defect."""
 
 
 class ConfigError(GhostVprError):
@@ -30,7 +30,7 @@ class MapError(GhostVprError):
 
 
 class CalibrationError(GhostVprError):
-    """A drive does not suffice for a calibration, or a stored one cannot be read."""
+    """A drive does not suffice for a calibration, or a stored calibration cannot be read."""
 
 
 class BagError(GhostVprError):
@@ -46,7 +46,7 @@ class PackageError(GhostVprError):
 
 
 class TrainingError(GhostVprError):
-    """A training cannot go on: its loss is not finite, or the network has collapsed."""
+    """Training cannot continue: its loss is not finite, or the network has collapsed."""
 
 
 class OutputError(GhostVprError):

@@ -150,7 +150,7 @@ def _camera_images(source: str, rate_hz: float) -> Iterator[StreamedImage]:
 
 
 def _newest_of(capture: cv2.VideoCapture, source: str, rate_hz: float) -> Iterator[StreamedImage]:
-    """What the camera sees when the caller is ready for it: pictures that wait are passed over."""
+    """The newest picture of a camera when the caller is ready; older ones are skipped."""
     newest = _NewestFrame(capture)
     next_s, number = time.monotonic(), 0
     try:
@@ -171,7 +171,7 @@ def _newest_of(capture: cv2.VideoCapture, source: str, rate_hz: float) -> Iterat
 
 
 class _NewestFrame:
-    """Reads a camera on a thread of its own and keeps the newest picture."""
+    """Reads a camera on a separate thread and keeps the newest picture."""
 
     def __init__(self, capture: cv2.VideoCapture) -> None:
         self._capture = capture

@@ -1,4 +1,4 @@
-"""Packages that something needs and that may be missing: how each is installed, and nothing more.
+"""Optional packages and the commands that install them.
 
 `pip install ghost_vpr_ros[...]` would bring PyTorch along, gigabytes that a robot which runs
 another engine does without. So a hint names the missing package alone.
@@ -43,6 +43,6 @@ def how_to_install(module: str) -> str | None:
 
 
 def name_of(module: str) -> str:
-    """What people call a module."""
+    """The usual name of a module."""
     top = module.partition('.')[0]
     return 'PyTorch' if top == 'torch' else top

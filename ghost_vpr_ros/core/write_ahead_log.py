@@ -1,4 +1,4 @@
-"""How much of a SQLite `-wal` file SQLite reads: it stops at the first damage without a word.
+"""How much of a `-wal` file SQLite reads: it stops silently at the first damage.
 
 The format: https://www.sqlite.org/fileformat2.html#the_write_ahead_log. A header of 32 bytes, then
 frames of 24 bytes and a page. Each frame carries the sum over all bytes from the header on.
@@ -47,15 +47,15 @@ class Extent(NamedTuple):
 def lost_bytes(path: Path) -> int:
     """Bytes of a `-wal` file that belong to the database and that SQLite does not read.
 
-    Those behind the last transaction that is whole: what was damaged or cut off, and what the
-    writer had not finished. 0 without such a file.
+    These are the bytes after the last complete transaction: damaged, cut off, or unfinished by the
+    writer. 0 without such a file.
     """
     extent = _extent(path)
     return extent.total - extent.whole
 
 
 def is_damaged(path: Path) -> bool:
-    """Whether a `-wal` file holds what nobody wrote there; not where its writer was only killed.
+    """Whether a `-wal` file is damaged; False if its writer was only killed.
 
     What a killed writer leaves unfinished at the end is no damage.
     """

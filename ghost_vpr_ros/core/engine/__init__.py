@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 _BY_SPEED_ON_CPU = ('openvino', 'onnxruntime')
-"""docs/lab/benchmarks.md; PyTorch comes after them."""
+"""Fastest first, see docs/lab/benchmarks.md; PyTorch comes after them."""
 
 
 def create_engine(model: VprModel | StoredModel, config: EngineConfig | None = None) -> Engine:
@@ -142,7 +142,7 @@ def _check_torch(config: EngineConfig) -> None:
 
 
 def prepare_engine(model: VprModel | StoredModel, config: EngineConfig) -> None:
-    """Do now what may fail or take long, so that `create_engine` is quick; holds no memory.
+    """Do now what may fail or take long, so that `create_engine` is quick; keeps no memory.
 
     Raises:
         DeviceError, WeightsError: as `create_engine`.

@@ -1,8 +1,8 @@
-"""What engines compiled for this machine, kept for a quicker start, with a digest of each file.
+"""Files that engines compiled for this machine, kept for a quicker start, with digests.
 
-OpenVINO and TensorRT read what lies in their folder without a check: a bit that has changed there
-is another network, or the end of the process. So each graph and each setting has a folder of its
-own, and a file that is not as it was recorded is removed before the engine sees it.
+OpenVINO and TensorRT read the files in their folder without a check: a changed bit gives another
+network, or ends the process. Therefore each graph and each setting has its own folder, and a file
+that is not as it was recorded is removed before the engine reads it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _RECORD = 'digests.json'
 
 @contextlib.contextmanager
 def compiled_files(engine: str, *made_of: str | bytes) -> Iterator[Path | None]:
-    """The folder for what an engine compiles; what lies there at the end is recorded.
+    """The folder for the files that an engine compiles; its content at the end is recorded.
 
     Args:
         engine: its name, also that of the folder above.

@@ -1,11 +1,10 @@
 """The network as an ONNX graph on the disk, exported once for each model.
 
-PyTorch makes the graph, in a process of its own where this one does without: a robot's node that
+PyTorch exports the graph, in a separate process if this one has not loaded PyTorch: a node that
 runs another engine never loads it.
 
-A file of the cache ends with the SHA-256 of what is before it, of that model and that precision,
-in the form of a last entry of the graph's own metadata: any program can read the graph, and no
-engine gets one of which a bit has changed.
+A cached file ends with the SHA-256 of its content, model and precision, written as the last entry
+of the graph's metadata: any program can read the graph, and no engine gets a damaged one.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 
 FOLDER_VARIABLE = 'GHOST_VPR_CACHE'
 _LAYOUT = 2
-"""Part of the names: another way to export makes other files."""
+"""Part of the file names, changed whenever the export changes."""
 
 _DIGEST_START = b'\x72\x54\x0a\x10ghost_vpr_sha256\x12\x40'
 """Of the last `metadata_props` entry of an ONNX model: key and length of the value (protobuf)."""
@@ -77,7 +76,7 @@ def cache_folder() -> Path | None:
 
 @contextlib.contextmanager
 def cache_of_processes() -> Iterator[None]:
-    """A cache for this process and those that it starts meanwhile, a passing one if need be.
+    """A cache for this process and those it starts meanwhile; temporary if there is no other.
 
     Without it (no home folder, or one that cannot be written) each would export the network.
     """
@@ -103,7 +102,7 @@ def cache_of_processes() -> Iterator[None]:
 
 
 def graph_path(model_hash: str, precision: str = 'float32') -> Path | None:
-    """Where the graph of a model is, or would be; `int8` has one of its own; None: no cache."""
+    """Path of the graph of a model, which may not exist; `int8` has another; None: no cache."""
     folder = cache_folder()
     if folder is None:
         return None
@@ -112,7 +111,7 @@ def graph_path(model_hash: str, precision: str = 'float32') -> Path | None:
 
 
 def cached_graph(model_hash: str, precision: str) -> bytes | None:
-    """The graph where there is one that is as it was written."""
+    """The cached graph, if there is an intact one."""
     path = graph_path(model_hash, precision)
     try:
         data = b'' if path is None else path.read_bytes()
@@ -152,7 +151,7 @@ def graph_of(model: VprModel | StoredModel, precision: str) -> bytes:
 
 
 def stored_graph(model: VprModel | StoredModel, precision: str) -> Graph:
-    """The graph of a model; exported now where there is none, else not even read yet.
+    """The graph of a model, exported now if it is not cached; a cached one is not read yet.
 
     Raises:
         DeviceError: as `graph_of`; `read` as well, where the file has changed since.
@@ -161,7 +160,7 @@ def stored_graph(model: VprModel | StoredModel, precision: str) -> Graph:
     if digest:
         return Graph(partial(graph_of, model, precision), digest)
     made = Graph.of_bytes(graph_of(model, precision))
-    # As the next start finds it, which looks for what was compiled of this graph.
+    # As the next start finds it when it looks for what was compiled from this graph.
     return replace(made, digest=_recorded_digest(model.model_hash, precision) or made.digest)
 
 
@@ -181,7 +180,7 @@ def _recorded_digest(model_hash: str, precision: str) -> str:
 
 
 def keep_graph(model_hash: str, precision: str, graph: bytes) -> Path | None:
-    """Put a graph into the cache; None where it cannot be written, and the graph is made again.
+    """Put a graph into the cache; None if it cannot be written, so it will be exported again.
 
     The name appears only when the content is complete.
     """
@@ -207,7 +206,7 @@ def _place(model_hash: str, precision: str) -> str:
 
 
 def _exported(model: VprModel | StoredModel) -> bytes:
-    """The graph; of a file it is made in another process where this one has no PyTorch yet."""
+    """The graph, exported by another process if this one has not loaded PyTorch."""
     if isinstance(model, StoredModel) and 'torch' not in sys.modules:
         return _exported_elsewhere(model)
     from ghost_vpr_ros.core.engine.graph_export import export_graph

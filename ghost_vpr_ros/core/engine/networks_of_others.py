@@ -1,7 +1,7 @@
 """Foreign networks as models of this package: an ONNX file, or a network of torchvision.
 
-What becomes of them is a weights file whose one tensor is a graph that takes pixels and gives
-descriptors of unit norm. It goes into maps, caches and engines as every other file does.
+They become a weights file with a graph as its only tensor, which takes pixels and gives
+descriptors of unit norm. Maps, caches and engines treat it like any other weights file.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ghost_vpr_ros.core.engine.base import GraphEngine
 
 TORCHVISION = 'torchvision:'
-"""How the name of a network of torchvision begins."""
+"""Prefix of the names of torchvision's networks."""
 
 _PREFIX = 'ghost_vpr/'
 _THEIR_PREFIX = 'network/'
@@ -80,7 +80,7 @@ def stored_model(name: Path | str, settings: Mapping[str, Any] | None = None) ->
 
 
 def is_of_others(name: Path | str | None) -> bool:
-    """Whether the name has the form of a foreign network."""
+    """Whether the name is that of a foreign network."""
     text = str(name or '')
     return text.startswith(TORCHVISION) or text.lower().endswith('.onnx')
 
@@ -156,7 +156,7 @@ def _tried(
         shape = engine.value(raw, pixels[:1]).shape if raw else each[0].shape
     except DeviceError:
         raise
-    except Exception as error:  # ONNX Runtime has errors of its own for each cause.
+    except Exception as error:  # ONNX Runtime raises a different error for each cause.
         if engine is not None:
             engine.close()
         raise WeightsError(
@@ -194,7 +194,7 @@ def _describes_both(
 def _check_descriptors(
     each: Sequence[NDArray[np.float32]], shape: tuple[int, ...], where: str
 ) -> None:
-    """Refuse what is no descriptor of an image.
+    """Check that the output describes an image.
 
     Raises:
         WeightsError: a feature map or tokens, numbers that are not finite, or always the same.
@@ -387,7 +387,7 @@ def _opset(model: Any) -> int:
 def _taking_pixels(
     model: Any, source: _Input, output: str, config: PreprocessingConfig, path: Path
 ) -> bytes:
-    """The network behind its normalisation, and in front of that to unit norm."""
+    """The network between normalisation of its input and of its output to unit norm."""
     from onnx import TensorProto, helper, numpy_helper
 
     graph = model.graph

@@ -1,4 +1,4 @@
-"""The search index of a shared map: a Milvus database compares, rows come out as always."""
+"""The search index of a shared map: a Milvus database searches, results are rows as usual."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _Found = tuple[NDArray[np.int64], NDArray[np.float32]]
 class MilvusIndex:
     """The places of a collection that were known when it was opened, as rows 0 .. N - 1.
 
-    What others publish later has no row and is passed over. Descriptors that are added get the
-    rows after those and are known to this object only: `publish` is what gives them to all.
+    Places that others publish later have no row and are skipped. Added descriptors get the next
+    rows and are known to this object only; `publish` shares them.
 
     Args:
         client: of the database.
@@ -122,7 +122,7 @@ class MilvusIndex:
         return _best(found, len(rows))
 
     def _shared(self, query: NDArray[np.float32], k: int) -> _Found:
-        """The k best of the rows that are known; places published since are passed over."""
+        """The k best of the known rows; places published since are skipped."""
         depth = k
         while True:
             rows, similarities = self._asked(query, depth)
@@ -138,7 +138,7 @@ class MilvusIndex:
         return rows[is_known][:k], similarities[is_known][:k]
 
     def _asked(self, query: NDArray[np.float32], depth: int) -> _Found:
-        """What the database finds, as rows; -1 for a place that has none."""
+        """The results of the database as rows; -1 for a place without a row."""
         if depth > MOST_RESULTS:
             raise MapError(
                 f'{self._address}: a database gives at most {MOST_RESULTS} places for one image, '

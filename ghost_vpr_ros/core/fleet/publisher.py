@@ -1,4 +1,4 @@
-"""Publishes a robot's map to a fleet's shared map: only what is missing there."""
+"""Publishes to a fleet's shared map what it lacks of a robot's map."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ghost_vpr_ros.core.map.schema import ModelRecord
 
 @dataclass(frozen=True)
 class Published:
-    """What a run did.
+    """Counts of a run.
 
     Attributes:
         added: keyframes that were missing.
@@ -43,8 +43,8 @@ class Published:
 class Publisher:
     """Compares a map with the shared map and writes the difference.
 
-    Killed and started again it goes on where it stopped: the id of a place follows from the
-    session's content and the keyframe's id, so nothing is ever there twice.
+    A killed run continues when it is started again: the id of a place follows from the content of
+    the session and the id of the keyframe, so nothing is published twice.
 
     Args:
         place_map: of one robot.

@@ -1,7 +1,7 @@
-"""Which sessions of which robots' maps a shared map holds, and in which frame they lie.
+"""The sessions of robots' maps that a shared map holds, and their frame.
 
-The unit is a session: copies of one map that different robots continued share their beginning,
-and each adds sessions of its own. A session's number is the upper half of its places' ids.
+The unit is a session: copies of a map that different robots continue share its first sessions, and
+each adds its own. A session's number is the upper half of its places' ids.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class SharedSource:
 
     @classmethod
     def from_json(cls, content: bytes) -> SharedSource:
-        """What `to_json` wrote."""
+        """Read what `to_json` wrote."""
         values: dict[str, Any] = json.loads(content)
         origin = values.pop('origin')
         return cls(**values, origin=None if origin is None else GeoPoint(**origin))
@@ -132,7 +132,7 @@ def shared_frame(sources: Sequence[SharedSource]) -> MapFrame:
 def check_joins(
     wanted: SharedSource, sources: Sequence[SharedSource], same_frame: bool, where: str
 ) -> None:
-    """Can these positions and this name be added to those already published?
+    """Check that these positions and this name can be added to those already published.
 
     Raises:
         MapError: the frames cannot be brought together, or the name is another robot's.

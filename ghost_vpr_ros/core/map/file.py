@@ -203,7 +203,7 @@ def is_unclosed(path: Path) -> bool:
         with path.open('rb') as file:
             header = file.read(_WAL_MARK.stop)
     except (OSError, MapError):
-        # The same is told when the map is opened.
+        # Opening the map reports the same.
         return False
     if header[_WAL_MARK] != _IN_WAL_MODE:
         return False

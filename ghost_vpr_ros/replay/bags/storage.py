@@ -1,4 +1,4 @@
-"""The files of a bag by rosbags' readers, which here skip topics that are not read.
+"""Reads the files of a bag with rosbags, skipping topics that are not used.
 
 A recorder writes whatever topics a robot has: with empty or wrong definitions, as JSON or as
 protobuf. None of that matters until such a topic is read.

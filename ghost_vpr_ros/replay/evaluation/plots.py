@@ -217,7 +217,7 @@ def _draw_answers(axes: Axes, answers: Sequence[DrivenAnswer], kind: str) -> Non
 
 
 def latency_plot(latency_ms: Mapping[str, Mapping[str, float]], title: str) -> Figure:
-    """Figure of the milliseconds of each stage: the median, and the 95th percentile behind it."""
+    """Figure of the milliseconds of each stage: the median in front of the 95th percentile."""
     figure, axes = _figure(title)
     stages = list(latency_ms)
     for name, colour in (('p95', _GRID), ('p50', _BLUE)):

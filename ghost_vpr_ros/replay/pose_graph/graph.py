@@ -155,7 +155,7 @@ class PoseGraph:
         return np.array([angle**2] * 3 + [self._config.verified_sigma_m**2] * 3)
 
     def _key(self, closure: Closure) -> int:
-        """Key of the node that a query matched: an earlier image, or behind all images."""
+        """Key of the node that a query matched: an earlier image, or a key after all images."""
         images = len(self._start)
         return (
             images + closure.keyframe.keyframe_id if closure.earlier is None else closure.earlier

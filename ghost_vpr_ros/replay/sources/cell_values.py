@@ -1,6 +1,6 @@
-"""Texts of a table's cells become numbers, degrees and times, as spreadsheets write them.
+"""Converts the text of a table's cells to numbers, degrees and times.
 
-What can be read in one way only is read; what could mean two things is refused with both.
+Unambiguous text is converted; ambiguous text is refused, naming both meanings.
 """
 
 from __future__ import annotations
@@ -209,10 +209,10 @@ def hemisphere_in(text: str, letters: str) -> str:
 
 
 def _without_letter(body: str, letters: str) -> tuple[str, str]:
-    """A text in capitals without the hemisphere before or behind it, and its letter."""
+    """A text in capitals without the hemisphere before or after it, and its letter."""
     for letter in letters:
         word = f'(?:{_WORDS_OF_LETTERS[letter]}|{letter})'
-        # Behind a number, or behind the unit of one: the last letter of DEGREES is none.
+        # After a number, or after its unit: the last letter of DEGREES is not a hemisphere.
         match = re.fullmatch(rf'{word}(?![A-Z])\s*(.*)', body) or re.fullmatch(
             rf'(.*(?:[^A-Z]|\d\s*{_UNITS})){word}', body
         )

@@ -1,7 +1,7 @@
-"""Which column of a table means what: documented names, what other programs call them, and typos.
+"""The meaning of a table's columns: documented names, names of other programs, and typos.
 
-A name that can mean one thing only is read. What looks like a position, a heading or a time but
-leaves its meaning open is not, and the user gets a note.
+A column is read only if its name is unambiguous. If it looks like a position, a heading or a time
+but could mean several things, it is not read, and the user gets a note.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Position and time of capture from a photo's EXIF GPS block (EXIF 2.32, section 4.6.6).
 
-A position that the tags do not settle is not taken, and the reason is kept for the user: a
-latitude whose hemisphere is missing is as likely wrong by half the Earth as it is right.
+An ambiguous position is not used, and the user is told why: a latitude without a hemisphere is as
+likely wrong as right.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def _heic_exif(data: bytes) -> bytes:
 
 
 def _heading(gps: Mapping[int, Any]) -> Pose | None:
-    """The camera's orientation where the compass gives true north; None where it wrote 0/0."""
+    """The orientation of the camera, if the compass gives true north; None if it wrote 0/0."""
     numbers = _numbers((gps.get(_HEADING),))
     is_true = _text(gps.get(_HEADING_REF, 'T')).upper().startswith('T')
     if numbers is None or not is_true or not 0.0 <= numbers[0] <= 360.0:
@@ -164,7 +164,7 @@ def _position(gps: Mapping[int, Any]) -> GeoPoint | None:
 
 
 def _check_quality(gps: Mapping[int, Any]) -> None:
-    """Refuse what the receiver itself calls no fix, or one that may lie streets away.
+    """Refuse a position that the receiver marks as no fix, or as too inaccurate.
 
     Raises:
         _Unsettled: with the reason.

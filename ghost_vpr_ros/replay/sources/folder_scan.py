@@ -1,4 +1,4 @@
-"""What lies in a folder of photos: the images, and what else there is, by kind.
+"""The content of a folder of photos: the images, and all other files by kind.
 
 Links are followed, each folder is visited once. Folders and files that systems make beside the
 user's photos (thumbnails, waste bins) are passed over.
@@ -160,7 +160,7 @@ def scan_folder(folder: Path) -> FolderScan:
 
 
 def _order(name: str) -> tuple[list[tuple[int, int, str]], str]:
-    """Names that differ in capitals alone have one order, too, on every machine."""
+    """Names that differ only in capitals are ordered the same way on every machine."""
     return natural_key(name), name
 
 

@@ -1,4 +1,4 @@
-"""Images that show nothing: a lens cap, a white-out. Noticed when they are read."""
+"""Finds images that show nothing, such as a lens cap or a white-out, while they are read."""
 
 from __future__ import annotations
 

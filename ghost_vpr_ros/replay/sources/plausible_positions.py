@@ -1,4 +1,4 @@
-"""Are the positions of a source plausible together? A single image cannot show that."""
+"""Checks whether the positions of a source are plausible together."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MOST_DEGREES = 180.0
 
 
 def checked_positions(frames: Sequence[Frame]) -> tuple[list[Frame], list[str]]:
-    """The frames without metric positions that mean "not known", and what is odd about the rest.
+    """The frames without metric positions that mean "not known", and notes on the rest.
 
     0, 0 among coordinates that lie hundreds of kilometres away (a national grid, UTM) was written
     by a program that knew no position. Positions that are all alike are often degrees.

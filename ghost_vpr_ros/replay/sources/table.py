@@ -1,4 +1,4 @@
-"""A CSV file of any spreadsheet or script becomes rows: its encoding and separator are found."""
+"""Reads CSV files of any program: encoding and separator are detected."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ def _values(cells: list[str], header: list[str], path: Path, line: int) -> dict[
     while len(cells) > len(header) and not cells[-1].strip():
         cells = cells[:-1]
     if not any(header[len(cells) :]):
-        # Behind the last name there are only empty cells, of which some programs write none.
+        # After the last name there are only empty cells, which some programs leave out.
         cells = cells + [''] * (len(header) - len(cells))
     if len(cells) != len(header):
         raise SourceError(
