@@ -262,6 +262,8 @@ PROBES: dict[str, Callable[[], Finding]] = {
     'cuda': _cuda,
     'faiss': _module('faiss', 'faiss-cpu', 'search'),
     'opencv': _module('cv2', 'opencv-python-headless', 'images'),
+    'pillow': _module('PIL', 'pillow', 'folders of photos, and sheets of matches'),
+    'onnx': _module('onnx', 'onnx', 'networks of others: --model network.onnx'),
     'pyproj': _module('pyproj', 'pyproj', 'geotagged maps'),
     'rosbags': _module('rosbags', 'rosbags', 'bags without ROS'),
     'rosbags-image': _module('rosbags.image', 'rosbags-image', 'raw images of messages'),

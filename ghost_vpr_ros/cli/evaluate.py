@@ -246,11 +246,12 @@ def _heading(database: ImageSource, queries: ImageSource, truth: GroundTruth) ->
 
 
 def _reranker(args: argparse.Namespace, model: AnyModel, engine: Engine) -> PatchReranker | None:
-    from ghost_vpr_ros.replay.evaluation.reranking import PatchReranker
-
     config = config_from(args, RerankConfig)
     given = [*given_settings(args, RerankConfig), *given_settings(args, PatchNetVladConfig)]
     if config.rerank != 'none':
+        # Only here: it needs PyTorch, and evaluation alone does not.
+        from ghost_vpr_ros.replay.evaluation.reranking import PatchReranker
+
         return PatchReranker(model, engine, config, config_from(args, PatchNetVladConfig))
     if given and given != ['rerank']:
         raise ConfigError(

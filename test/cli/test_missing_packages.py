@@ -47,6 +47,9 @@ def test_a_folder_becomes_a_map_without_rosbags_and_is_told_of_without_torch(
     assert made[0] == 0, made[2]
     status, told, _ = without('torch,rosbags,matplotlib', 'info', tmp_path / 'p.map', '--check')
     assert status == 0 and 'damaged' in told
+    both = ('--database', photos, '--queries', photos, '--out', tmp_path / 'evaluated')
+    status, _, error = without('torch', 'evaluate', *both)
+    assert status == 0, error
     for extra in (('--engine', 'torch'), ('--device', 'cuda')):
         status, _, error = without('torch', 'query', tmp_path / 'p.map', photos / '0.png', *extra)
         assert (
