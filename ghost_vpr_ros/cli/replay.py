@@ -174,6 +174,19 @@ def _tell_unusable(answers: Sequence[Answer]) -> None:
         say(f'warning: {len(why)} of {len(answers)} images are unusable; the first one: {why[0]}')
 
 
+def _tell_own_images(answers: Sequence[Answer]) -> None:
+    """Warn where a drive is searched in a map of its own images, which it cannot but find."""
+    from ghost_vpr_ros.replay.calibration.calibrator import SAME_IMAGE
+
+    found = [answer.hypothesis.candidates for answer in answers]
+    same = sum(bool(each) and each[0].similarity >= SAME_IMAGE for each in found)
+    if 2 * same > len(answers):
+        say(
+            f'warning: {same} of {len(answers)} images are in the map themselves, and find '
+            'themselves; the figures tell nothing about other drives: replay another one'
+        )
+
+
 def _reference(args: argparse.Namespace) -> BagTopics:
     """The bag's topics, with the most exact positions that can be compared with the map's."""
     topics = config_from(args, BagTopics)
@@ -226,6 +239,9 @@ def replay_and_write(
         say(f'note: answers are not judged: {unjudged}')
     answers, own_session = _answers(args, frames, recognizer)
     _tell_unusable(answers)
+    # A pose graph leaves out the matches of a drive with itself.
+    if not own_session and not args.pose_graph:
+        _tell_own_images(answers)
     place_map, limit_m = recognizer.place_map, judgement.positive_distance_m
     evaluation = None if unjudged else judge(answers, place_map, limit_m, own_session)
     _say_what_is_not_judged(evaluation, place_map, unjudged)

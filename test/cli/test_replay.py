@@ -55,6 +55,17 @@ def test_every_frame_is_answered_in_order(program, town, tmp_path):
     assert [row['keyframe_id'] for row in rows] == [str(i + 1) for i in range(8)]
 
 
+def test_a_drive_in_a_map_of_its_own_images_is_told(program, town, geotagged, tmp_path):
+    place_map = tmp_path / 'own.map'
+    program('build-map', town[0], place_map, *TINY)
+    words = '8 of 8 images are in the map themselves'
+    own = program('replay', town[0], '--map', place_map, '--out', tmp_path / 'own')
+    assert words in own.err
+    mapped = ('--map', tmp_path / 'new.map', '--mode', 'map', '--model', 'untrained')
+    again = program('replay', town[0], *mapped, '--out', tmp_path / 'new')
+    assert words not in again.err
+
+
 def test_per_query_is_equal_in_every_run(program, town, tmp_path):
     for name in ('a', 'b'):
         replay(program, town, tmp_path / name)

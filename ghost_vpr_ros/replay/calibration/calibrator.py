@@ -36,7 +36,7 @@ MIN_EXAMPLES = 20
 PASSES = 4
 """Queries per frame: before and after, each as driven and with its place hidden."""
 
-_SAME_IMAGE = 0.9999
+SAME_IMAGE = 0.9999
 _RIGHT_PERCENTILE = 10.0
 
 
@@ -193,7 +193,7 @@ def check_is_another_drive(answers: Sequence[JudgedAnswer]) -> None:
     Raises:
         SourceError: an image has the same descriptor as a keyframe.
     """
-    same = [answer for answer in answers if answer.similarity >= _SAME_IMAGE]
+    same = [answer for answer in answers if answer.similarity >= SAME_IMAGE]
     if same:
         raise SourceError(
             f'{same[0].image}: expected a drive whose images are not in the map, found '

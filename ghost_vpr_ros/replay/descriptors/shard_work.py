@@ -101,7 +101,8 @@ def _describe_if_free(
     except ImageError as error:
         raise ImageError(
             f'{error}; {plan.folder} holds {plan.count_finished()} of {plan.num_frames} images: '
-            'solve this and give the command again to continue'
+            'replace the image and give the command again to continue, or describe the others '
+            'into a new folder'
         ) from error
     except OSError as error:
         raise OutputError(
