@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.datatypes import Frame
-from ghost_vpr_ros.core.errors import OutputError
+from ghost_vpr_ros.core.errors import ConfigError, OutputError
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import load_model, save_model
 from ghost_vpr_ros.core.sampling import evenly_spaced
@@ -31,6 +31,7 @@ from training.command import add_device_option, add_experiment_options
 from training.datasets.open_place_set import open_database
 from training.entry import finish, new_parser
 from training.experiment import Experiment, read_experiment
+from training.head.condition_shifts import shift_directions
 from training.head.provenance import without
 from training.head.unwhitened import unwhitened_descriptors
 from training.head.whitening import DeploymentConfig, WhiteningConfig, whitened
@@ -55,13 +56,51 @@ def whiten(model: VprModel, experiment: Experiment, folder: Path, device: str) -
     config = experiment.section(WhiteningConfig)
     model.preprocessing = input_of(model, experiment)
     (first, *changed), source = training_descriptors(model, experiment, folder, device)
-    result = whitened(model.cpu(), first, config.dim, config, experiment.seed, *changed)
+    removed = removed_directions(model, experiment, folder, device)
+    result = whitened(
+        model.cpu(),
+        first,
+        config.dim,
+        config,
+        experiment.seed,
+        changed=changed[0] if changed else None,
+        removed=removed,
+    )
     before = without(model.provenance, 'whitening', 'projection')
     result.provenance = (
         f'{before}; whitening to {config.dim} dimensions learned on {len(first)} images of '
         f'{source}'
     )
+    if removed is not None:
+        result.provenance += f', without the shift between {" and ".join(config.conditions)}'
     return result
+
+
+def removed_directions(
+    model: VprModel, experiment: Experiment, folder: Path, device: str
+) -> NDArray[np.float32] | None:
+    """Directions (k, K * C) between the experiment's conditions; None if it names none.
+
+    Raises:
+        ConfigError: a single condition, or a text of another form.
+        GhostVprError: images cannot be used, or the folder cannot be written.
+    """
+    sources = experiment.section(WhiteningConfig).conditions
+    if not sources:
+        return None
+    if len(sources) == 1:
+        raise ConfigError(
+            f'whitening.conditions: expected at least two sources, found only {sources[0]!r}; '
+            'name, for example, the photos by day and those by night'
+        )
+    schedule = experiment.section(ScheduleConfig)
+    described = [
+        unwhitened_descriptors(
+            model, open_unweighted([each]), each, folder / f'condition_{number}', schedule, device
+        )
+        for number, each in enumerate(sources)
+    ]
+    return shift_directions(described)
 
 
 def training_descriptors(

@@ -19,6 +19,7 @@ from training.head import unwhitened
 from training.head.unwhitened import unwhitened_descriptors
 from training.head.whitening import WhiteningConfig, whitened
 from training.loop.schedule import ScheduleConfig
+from training.trunk.photo_views import open_unweighted
 from training.whiten import main, whitening_frames
 
 CONFIG = """
@@ -119,6 +120,19 @@ def test_an_interruption_loses_only_what_was_not_written(tmp_path, model, monkey
     np.testing.assert_allclose(found, described(model, frames), atol=2e-3)
 
 
+def test_the_projection_ignores_the_shift_between_conditions(tmp_path, model):
+    root = write_experiment(tmp_path, CONFIG).parent / 'places'
+    first, second = (f'{root} split={split}' for split in ('train', 'val'))
+    conditions = f'whitening.conditions=["{first}", "{second}"]'
+    assert main(arguments(tmp_path, model, '--set', conditions)) == 0
+    result = load_model(tmp_path / 'out')
+    assert f'without the shift between {first} and {second}' in result.provenance
+    means = [described(model, open_unweighted([each])).mean(dim=0) for each in (first, second)]
+    shift = torch.nn.functional.normalize(means[1] - means[0], dim=0)
+    rows = torch.nn.functional.normalize(result.whitening.projection, dim=1)
+    assert (rows @ shift).abs().max() < 2e-3
+
+
 def test_more_images_than_allowed_are_thinned_out(tmp_path):
     config = write_experiment(tmp_path, CONFIG)
     frames, _ = whitening_frames(read_experiment(config, ['whitening.max_images=2']))
@@ -132,6 +146,7 @@ def test_more_images_than_allowed_are_thinned_out(tmp_path):
         (['--dim', '0'], 'dim: expected 1 .. 65536, found 0'),
         (['--images', 'missing'], 'missing'),
         (['--set', 'whitening.dimm=3'], "did you mean 'dim'"),
+        (['--set', 'whitening.conditions=[here]'], "at least two sources, found only 'here'"),
         (['--out', 'in'], 'exists already'),
     ],
 )

@@ -10,7 +10,9 @@ import copy
 import dataclasses
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ghost_vpr_ros.core.config.model import ModelConfig, PcaConfig, PreprocessingConfig
@@ -18,6 +20,7 @@ from ghost_vpr_ros.core.config.settings import setting
 from ghost_vpr_ros.core.model.principal_components import Rows
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.whitening import Whitening
+from training.head.condition_shifts import WithoutDirections, without_directions
 from training.head.pair_whitening import pair_projection
 
 
@@ -58,6 +61,12 @@ class WhiteningConfig(PcaConfig):
     images: tuple[str, ...] = setting(
         (), 'sources to learn from, each PATH [COLUMN=VALUE ...]; none: the database of data.train'
     )
+    conditions: tuple[str, ...] = setting(
+        (),
+        'sources of photos of the same places under different conditions, for example by day and '
+        'by night, each PATH [COLUMN=VALUE ...]; the differences of their mean descriptors are '
+        'removed',
+    )
     max_images: int = setting(
         20_000, 'most images that are described; more are thinned out evenly', low=2, high=10**7
     )
@@ -70,6 +79,7 @@ def whitened(
     config: WhiteningConfig,
     seed: int = 0,
     changed: Rows | None = None,
+    removed: NDArray[np.float32] | None = None,
 ) -> VprModel:
     """A copy of the model with a whitening of its own; the model is not changed.
 
@@ -80,6 +90,7 @@ def whitened(
         config: how.
         seed: of the randomised method.
         changed: (N, K * C) of the same images under other light; None: plain PCA whitening.
+        removed: (k, K * C) orthonormal directions that the projection ignores; None: none.
 
     Raises:
         SpanError: the descriptors span fewer than D directions.
@@ -90,10 +101,16 @@ def whitened(
     result.config = ModelConfig.from_dict(settings)
     result.descriptor_dim = dim
     layer = Whitening(model.pooling.out_dim, dim)
+    if removed is not None:
+        descriptors = WithoutDirections(descriptors, removed)
+        changed = None if changed is None else WithoutDirections(changed, removed)
     if changed is None:
         layer.fit(descriptors, _pca(config), config.power, seed, config.shrinkage)
     else:
         layer.set_projection(*_of_pairs(descriptors, changed, dim, config, seed))
+    if removed is not None:
+        projection = without_directions(layer.projection.detach().numpy(), removed)
+        layer.set_projection(layer.mean, torch.from_numpy(projection))
     result.whitening = layer
     return result.eval()
 
