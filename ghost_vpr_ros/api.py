@@ -104,8 +104,8 @@ def load_model(name: Path | str | None = None, **settings: Any) -> Model:
     """A network, ready to describe images.
 
     Args:
-        name: weights file, `ghost-vpr` or `ghost-dil` (those of this package), ONNX file or
-            `torchvision:NAME`; None: `ghost-vpr`.
+        name: weights file, `ghost-vpr`, `ghost-vpr-2048` or `ghost-dil` (those of this package),
+            ONNX file or `torchvision:NAME`; None: `ghost-vpr`.
         settings: of `EngineConfig`, such as `engine='onnxruntime'` or `device='cuda'`, and for a
             foreign network of `PreprocessingConfig`, such as `width_px=322`.
 

@@ -67,7 +67,7 @@ def _run_steps(args: argparse.Namespace, demo: DemoConfig, judgement: Evaluation
     _announce(2, 'map')
     map_path, model = _build(args, data)
     print(f'  {map_path}: {len(data.division.database)} keyframes, {model.name}')
-    print(f'  weights: {model.provenance}')
+    print(f'  weights: {model.model_hash[:12]}; `ghost-vpr info` shows their origin')
 
     _announce(3, 'evaluation')
     metrics = _evaluate(args, data, map_path, model, judgement)

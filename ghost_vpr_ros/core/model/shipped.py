@@ -8,7 +8,11 @@ from pathlib import Path
 DEFAULT = 'ghost-vpr'
 """Used unless others are named."""
 
-SHIPPED = {DEFAULT: 'ghost_vpr.safetensors', 'ghost-dil': 'ghost_dil.safetensors'}
+SHIPPED = {
+    DEFAULT: 'ghost_vpr.safetensors',
+    'ghost-vpr-2048': 'ghost_vpr_2048.safetensors',
+    'ghost-dil': 'ghost_dil.safetensors',
+}
 """Names that stand for weights of this package -> their files."""
 
 
