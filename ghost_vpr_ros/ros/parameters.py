@@ -32,8 +32,7 @@ class NodeConfig(ImageConfig):
     map: str = setting('', 'map file that answers (made by ghost-vpr build-map)')
     model: str = setting(
         '',
-        'weights file, ghost-vpr-2048, ghost-dil, .onnx or torchvision:NAME; empty: the network of '
-        'the map',
+        'weights file, ghost-vpr-2048, ghost-dil, .onnx, torchvision:NAME; empty: that of the map',
     )
     mode: str = setting(
         'localize',
