@@ -79,6 +79,7 @@ def run(args: argparse.Namespace) -> int:
     config = config_from(args, EvaluationConfig)
     task = sources_and_truth(args, config)
     chosen = [(name, _model(args, name, task)) for name in args.models]
+    _refuse_same(chosen)
     folder: Path = args.out
     rows: list[dict[str, Any]] = []
     right: list[list[bool]] = []
@@ -97,6 +98,18 @@ def run(args: argparse.Namespace) -> int:
         print(f'\nwon, lost: queries right at rank 1 only here, or only with {args.models[0]}')
         print(f'written to {folder}: compare.json, compare.csv and a folder for each model')
     return 0
+
+
+def _refuse_same(chosen: Sequence[tuple[str, AnyModel]]) -> None:
+    """Refuse two names of one network, which would differ in nothing."""
+    names: dict[str, str] = {}
+    for name, model in chosen:
+        other = names.setdefault(model.model_hash, name)
+        if other != name:
+            raise ConfigError(
+                f'compare: expected two or more different models, found one network, '
+                f'{model.model_hash[:12]}, under two names, {other} and {name}; leave one out'
+            )
 
 
 def _refuse_unused(args: argparse.Namespace) -> None:

@@ -65,6 +65,9 @@ def test_models_stand_side_by_side(program, network, folder, again, tmp_path):
 def test_one_model_is_nothing_to_compare(program, network, folder, again, tmp_path):
     sources = ('--database', folder, '--queries', again, '--out', tmp_path)
     assert 'two or more different models' in program('compare', network, *sources).error
+    twin = f'{network.parent}/./{network.name}'
+    error = program('compare', network, twin, *sources).error
+    assert f'under two names, {network} and {twin}' in error
 
 
 def test_settings_that_no_model_takes_are_refused(program, network, folder, again, tmp_path):

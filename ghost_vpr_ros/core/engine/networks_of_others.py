@@ -73,9 +73,7 @@ def stored_model(name: Path | str, settings: Mapping[str, Any] | None = None) ->
     if Path(name).suffix.lower() == '.onnx':
         return _onnx_model(Path(name), settings)
     if settings:
-        raise ConfigError(
-            f'--{next(iter(settings)).replace("_", "-")}: fixed by the weights; leave it out'
-        )
+        raise ConfigError(f'{next(iter(settings))}: fixed by the weights {name}; leave it out')
     return StoredModel.from_file(name)
 
 

@@ -262,7 +262,7 @@ def test_what_is_of_others_is_told_by_the_name():
 
 
 def test_settings_of_our_own_weights_are_fixed(tmp_path):
-    with pytest.raises(ConfigError, match='--width-px: fixed by the weights'):
+    with pytest.raises(ConfigError, match=r'^width_px: fixed by the weights'):
         stored_model(tmp_path / 'ours.safetensors', {'width_px': 64})
 
 
