@@ -10,7 +10,7 @@ descriptors = load_model().describe(['a_photo.jpg'])
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -23,7 +23,7 @@ from ghost_vpr_ros.core.config.map import MapConfig
 from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.config.settings import settings_of
-from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Frame, Hypothesis, Pose
+from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Hypothesis, Pose
 from ghost_vpr_ros.core.engine import create_engine
 from ghost_vpr_ros.core.errors import (
     ConfigError,
@@ -159,22 +159,23 @@ class PlaceMap:
             MapError, OutputError: the file exists already, or it cannot be written.
             ConfigError: a setting is unknown or out of range.
         """
-        from ghost_vpr_ros.replay.map_builder import add_frames
+        from ghost_vpr_ros.replay.map_builder import add_frames, remove_map
         from ghost_vpr_ros.replay.sources.image_sources import open_source
+        from ghost_vpr_ros.replay.sources.plausible_positions import near_frames, placed_frames
 
         RecognizerConfig.from_dict(recognizer)
         file = _path(path, MapError, 'the path of the map to write')
         images = open_source(_path(source, SourceError, 'a folder, a manifest or a bag'))
         network = model if isinstance(model, Model) else load_model(model)
         stored = network._stored
-        frames = _mappable(images.frames)
+        frames = near_frames(placed_frames(images.frames))
         with closing(create_engine(stored, network._config)) as engine:
             made = create_map(file, stored)
             try:
                 with made:
                     add_frames(made, images.short_name, frames, stored, engine, MapConfig())
             except BaseException:
-                file.unlink(missing_ok=True)
+                remove_map(file)
                 raise
         return cls.open(file, **recognizer)
 
@@ -291,11 +292,3 @@ def _path(path: object, kind: type[GhostVprError], expected: str) -> Path:
     if not isinstance(path, (str, os.PathLike)):
         raise kind(f'expected {expected}, as text or Path, found {type(path).__name__}')
     return Path(path)
-
-
-def _mappable(frames: Sequence[Frame]) -> list[Frame]:
-    from ghost_vpr_ros.replay.sources.plausible_positions import far_rows
-
-    placed = [frame for frame in frames if frame.has_position] or list(frames)
-    far = set(far_rows(placed))
-    return [frame for row, frame in enumerate(placed) if row not in far]

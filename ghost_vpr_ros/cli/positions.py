@@ -23,8 +23,10 @@ def located(source: ImageSource) -> ImageSource:
     A GPS gap leaves images that can neither be judged nor locate a camera. A source
     without any position is not changed.
     """
-    frames = [frame for frame in source.frames if frame.has_position]
-    if not frames or len(frames) == len(source):
+    from ghost_vpr_ros.replay.sources.plausible_positions import placed_frames
+
+    frames = placed_frames(source.frames)
+    if len(frames) == len(source):
         return source
     without = len(source) - len(frames)
     say(f'warning: {source.name}: {without} of {len(source)} images lack a position, left out')
@@ -36,13 +38,14 @@ def near_each_other(source: ImageSource) -> ImageSource:
 
     The frame of a map is flat: one wrong fix would end its making in the middle of the drive.
     """
-    from ghost_vpr_ros.replay.sources.plausible_positions import far_rows
+    from ghost_vpr_ros.replay.sources.plausible_positions import near_frames
 
-    far = set(far_rows(source.frames))
-    if not far:
+    frames = near_frames(source.frames)
+    if len(frames) == len(source):
         return source
-    say(f'warning: {source.name}: {len(far)} of {len(source)} images lie too far away, left out')
-    return replace(source, frames=[f for row, f in enumerate(source.frames) if row not in far])
+    far = len(source) - len(frames)
+    say(f'warning: {source.name}: {far} of {len(source)} images lie too far away, left out')
+    return replace(source, frames=frames)
 
 
 def reference_topics(source: str, topics: BagTopics, map_path: Path | None) -> BagTopics:

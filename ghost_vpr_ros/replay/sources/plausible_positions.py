@@ -64,6 +64,17 @@ def checked_positions(frames: Sequence[Frame]) -> tuple[list[Frame], list[str]]:
     return kept, remarks
 
 
+def placed_frames(frames: Sequence[Frame]) -> list[Frame]:
+    """The frames that have a position; all of them where none has."""
+    return [frame for frame in frames if frame.has_position] or list(frames)
+
+
+def near_frames(frames: Sequence[Frame]) -> list[Frame]:
+    """The frames without the few that lie on another part of the Earth than the others."""
+    far = set(far_rows(frames))
+    return [frame for row, frame in enumerate(frames) if row not in far]
+
+
 def far_away(frames: Sequence[Frame]) -> list[str]:
     """A note on the few WGS84 positions that lie far from the others: another part of the Earth.
 
