@@ -55,8 +55,9 @@ def whiten(model: VprModel, experiment: Experiment, folder: Path, device: str) -
     """
     config = experiment.section(WhiteningConfig)
     model.preprocessing = input_of(model, experiment)
-    (first, *changed), source = training_descriptors(model, experiment, folder, device)
+    # The few images of the conditions come first: a mistake in them shows at once.
     removed = removed_directions(model, experiment, folder, device)
+    (first, *changed), source = training_descriptors(model, experiment, folder, device)
     result = whitened(
         model.cpu(),
         first,
