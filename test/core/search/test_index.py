@@ -147,7 +147,7 @@ def test_a_cache_is_written_once_and_used(path, monkeypatch):
     assert_finds_each(index, unit_rows(20))
 
 
-def check_one_more(path, seed):
+def assert_rebuilt_with_one_more(path, seed):
     """The cache is written again after a keyframe was added, and has all of them."""
     new = unit_rows(1, seed=seed)
     with PlaceMap.open(path, writable=True) as place_map:
@@ -159,7 +159,7 @@ def check_one_more(path, seed):
 
 def test_a_stale_cache_is_rebuilt(path):
     cached(path)
-    check_one_more(path, seed=50)
+    assert_rebuilt_with_one_more(path, seed=50)
 
 
 def test_a_cache_of_a_map_that_went_another_way_is_rebuilt(path):
@@ -167,7 +167,7 @@ def test_a_cache_of_a_map_that_went_another_way_is_rebuilt(path):
     for seed, source in ((1, None), (2, 'backup.map')):
         if source:
             shutil.copy(path.with_name(source), path)
-        check_one_more(path, seed)
+        assert_rebuilt_with_one_more(path, seed)
 
 
 @pytest.mark.parametrize('share', [0.0, 0.02, 0.3, 0.6, 0.999])
