@@ -24,7 +24,10 @@ _COVARIANCE_UNKNOWN = 0
 MOST_ERROR_M = 100.0
 """A position with a larger stated error comes from a radio cell, or is no fix."""
 
-WHY_NO_FIX = f'no fix yet, 0, 0, or a stated error of more than {MOST_ERROR_M:.0f} m'
+WHY_NO_FIX = (
+    'no fix yet, 0, 0, degrees outside -90 .. 90 and -180 .. 180, or a stated error of more than '
+    f'{MOST_ERROR_M:.0f} m'
+)
 """Why `position_of_fix` finds none."""
 
 _NULL_ISLAND_DEG = 1e-6

@@ -93,24 +93,24 @@ def make_tracks(
         while len(parts) <= jumps:
             parts.append([])
         parts[jumps].append((stamp_ns, pose))
-    if is_geo:
-        parts = [_unwrapped(sorted(part, key=lambda each: each[0])) for part in parts]
-    return PositionTracks([make_track(part, max_gap_s, max_hold_s) for part in parts])
+    tracks = [make_track(part, max_gap_s, max_hold_s, is_geo=is_geo) for part in parts]
+    return PositionTracks(tracks)
 
 
-def without_spikes(stamped: Sequence[tuple[int, Pose]]) -> list[tuple[int, Pose]]:
-    """Fixes, in degrees, without single ones that no vehicle can have reached.
+def without_spikes(stamped: Sequence[tuple[int, Pose]], *, is_geo: bool) -> list[tuple[int, Pose]]:
+    """Positions without single ones that no vehicle can have reached.
 
-    A receiver that loses its signal may write a fix kilometres away and then continue as before.
+    A receiver that loses its signal may write a fix kilometres away and then continue as before,
+    and so may odometry that is computed anew.
 
     Args:
         stamped: in order of recording; where the clock was set back the place may change, too.
+        is_geo: whether the poses are degrees.
     """
     if len(stamped) < _LEAST_FIXES:
         return list(stamped)
     stamps_s = np.array([stamp_ns for stamp_ns, _ in stamped]) / 1e9
-    degrees = np.radians([pose.position_m[:2] for _, pose in stamped])
-    points_m = _EARTH_RADIUS_M * on_unit_sphere(*degrees.T)
+    points_m = _points_m(stamped, is_geo=is_geo)
     is_leap = _leaps(points_m[:-1], points_m[1:], np.diff(stamps_s))
     skips = _leaps(points_m[:-2], points_m[2:], stamps_s[2:] - stamps_s[:-2])
     is_spike = np.zeros(len(stamped), bool)
@@ -119,11 +119,43 @@ def without_spikes(stamped: Sequence[tuple[int, Pose]]) -> list[tuple[int, Pose]
     return [each for each, spike in zip(stamped, is_spike.tolist(), strict=True) if not spike]
 
 
+def longest_leap(stamped: Sequence[tuple[int, Pose]], *, is_geo: bool) -> tuple[float, float]:
+    """Metres and seconds of the longest step that no vehicle can have made; 0, 0 without one.
+
+    Args:
+        stamped: in order of recording.
+        is_geo: whether the poses are degrees.
+    """
+    if len(stamped) < 2:
+        return 0.0, 0.0
+    seconds = np.diff(np.array([stamp_ns for stamp_ns, _ in stamped])) / 1e9
+    points_m = _points_m(stamped, is_geo=is_geo)
+    # A clock that was set back may have begun anew elsewhere.
+    is_leap = _leaps(points_m[:-1], points_m[1:], seconds) & (seconds >= 0.0)
+    distances_m = np.where(is_leap, _distances_m(points_m[:-1], points_m[1:]), 0.0)
+    longest = int(np.argmax(distances_m))
+    return float(distances_m[longest]), float(seconds[longest]) if is_leap.any() else 0.0
+
+
+def _points_m(stamped: Sequence[tuple[int, Pose]], *, is_geo: bool) -> NDArray[np.float64]:
+    """Points (N, 3) whose distances are those of the positions."""
+    if not is_geo:
+        return np.array([pose.position_m for _, pose in stamped], np.float64)
+    degrees = np.radians([pose.position_m[:2] for _, pose in stamped])
+    return np.asarray(_EARTH_RADIUS_M * on_unit_sphere(*degrees.T))
+
+
+def _distances_m(start_m: NDArray[np.float64], end_m: NDArray[np.float64]) -> NDArray[np.float64]:
+    # Coordinates that overflow when squared are infinitely far.
+    with np.errstate(over='ignore'):
+        return np.asarray(np.linalg.norm(end_m - start_m, axis=1))
+
+
 def _leaps(
     start_m: NDArray[np.float64], end_m: NDArray[np.float64], seconds: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
     """Whether a step of a kilometre or more is faster than any vehicle with a camera."""
-    distances_m = np.linalg.norm(end_m - start_m, axis=1)
+    distances_m = _distances_m(start_m, end_m)
     return (distances_m > _LEAP_M) & (distances_m > _MOST_SPEED_M_S * np.abs(seconds))
 
 
@@ -135,16 +167,22 @@ def _unwrapped(stamped: list[tuple[int, Pose]]) -> list[tuple[int, Pose]]:
 
 
 def make_track(
-    stamped: Sequence[tuple[int, Pose]], max_gap_s: float, max_hold_s: float
+    stamped: Sequence[tuple[int, Pose]],
+    max_gap_s: float,
+    max_hold_s: float,
+    *,
+    is_geo: bool = False,
 ) -> PositionTrack:
     """A track from stamped poses in any order; of equal stamps the last one counts.
 
     Across their usual interval and half of it is interpolated, too: receivers that give one fix a
-    second are not exactly on time.
+    second are not exactly on time. Longitudes, where poses are degrees, are unwrapped.
     """
-    by_stamp = dict(stamped)
-    stamps = sorted(by_stamp)
-    poses = [by_stamp[stamp] for stamp in stamps]
+    ordered = sorted(dict(stamped).items(), key=lambda each: each[0])
+    if is_geo:
+        ordered = _unwrapped(ordered)
+    stamps = [stamp_ns for stamp_ns, _ in ordered]
+    poses = [pose for _, pose in ordered]
     stamps_ns = np.array(stamps, np.int64)
     if len(stamps) > _LEAST_FIXES:
         usual_s = float(np.median(np.diff(stamps_ns))) / 1e9

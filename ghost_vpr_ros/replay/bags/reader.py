@@ -34,7 +34,8 @@ from ghost_vpr_ros.replay.bags.pose_messages import (
     stamp_of,
 )
 from ghost_vpr_ros.replay.bags.position_notes import Stream, clock_note, gap_note
-from ghost_vpr_ros.replay.bags.position_track import make_tracks, without_spikes
+from ghost_vpr_ros.replay.bags.position_track import make_tracks
+from ghost_vpr_ros.replay.bags.stream_notes import camera_notes, sound_positions, usual_frame
 from ghost_vpr_ros.replay.bags.topics import BagTopics
 from ghost_vpr_ros.replay.bags.transform_tree import TransformTree
 
@@ -82,12 +83,13 @@ def bag_frames(
     """
     bag = BagFile(path)
     image_topic = _image_topic(bag, topics.image_topic)
-    stamps, log_times, frame_id = _image_index(bag, image_topic)
+    stamps, log_times, cameras = _image_index(bag, image_topic)
+    frame_id = next((name for name in cameras if name), '')
     images = BagImages(bag, image_topic.name, log_times, image_config)
     position_topic = position_topic_of(bag, topics.position_topic)
     is_fix = position_topic is not None and position_topic.msgtype == FIX_TYPE
-    remarks = bag.remarks()
-    stamped = _stamped(bag, position_topic)
+    remarks = [*bag.remarks(), *camera_notes(image_topic.name, stamps, cameras)]
+    stamped = _stamped(bag, position_topic, remarks)
     pose_at = _pose_source(bag, position_topic, stamped, topics, frame_id, remarks)
     jumps = jumps_before(stamps)
     poses = [pose_at(stamp_ns, count) for stamp_ns, count in zip(stamps, jumps, strict=True)]
@@ -268,12 +270,12 @@ def _video_hint(topics: Sequence[Topic]) -> str:
     )
 
 
-def _image_index(bag: BagFile, topic: Topic) -> tuple[list[int], list[int], str]:
-    """Header stamps and times of recording, and the frame of the first image."""
-    stamps, log_times, frame_id = [], [], ''
+def _image_index(bag: BagFile, topic: Topic) -> tuple[list[int], list[int], list[str]]:
+    """Header stamp, time of recording, and frame of each image."""
+    stamps, log_times, cameras = [], [], []
     for message in bag.messages([topic.name]):
         header = message.content.header
-        frame_id = frame_id or header.frame_id
+        cameras.append(header.frame_id)
         stamps.append(header_stamp(header))
         log_times.append(message.log_ns)
     if len(stamps) != topic.count:
@@ -281,7 +283,7 @@ def _image_index(bag: BagFile, topic: Topic) -> tuple[list[int], list[int], str]
             f'{bag.path}: expected {topic.count} messages on {topic.name}, found {len(stamps)}; '
             f'the index is stale, try `ros2 bag reindex {bag.path}`'
         )
-    return _stamps_filled_in(stamps, log_times), log_times, frame_id
+    return _stamps_filled_in(stamps, log_times), log_times, cameras
 
 
 def _stamps_filled_in(stamps: list[int], log_times: list[int]) -> list[int]:
@@ -316,27 +318,25 @@ def _pose_source(
             f'position{cause}; choose another topic or --position-topic {NO_POSITION}'
         )
     poses = [(each.stamp_ns, each.pose) for each in stamped]
-    if is_geo:
-        sound = without_spikes(poses)
-        if len(sound) < len(poses):
-            remarks.append(
-                f'{len(poses) - len(sound)} of {len(poses)} fixes on {topic.name} lie '
-                'kilometres from those before and behind them; not taken'
-            )
-        poses = sound
-    return make_tracks(poses, topics.max_gap_s, topics.max_hold_s, is_geo=is_geo).at
+    sound, notes = sound_positions(topic.name, poses, is_geo=is_geo)
+    remarks += notes
+    return make_tracks(sound, topics.max_gap_s, topics.max_hold_s, is_geo=is_geo).at
 
 
 class Stamped(NamedTuple):
-    """A valid position: stamp, time of recording, and pose, or degrees of a fix."""
+    """A valid position: stamp, time of recording, pose or degrees of a fix, and their frame."""
 
     stamp_ns: int
     log_ns: int
     pose: Pose
+    frame: str
 
 
-def _stamped(bag: BagFile, topic: Topic | None) -> list[Stamped]:
-    """The valid positions of a topic in order of recording; none of TF, which has many streams."""
+def _stamped(bag: BagFile, topic: Topic | None, remarks: list[str]) -> list[Stamped]:
+    """The valid positions of a topic in order of recording; none of TF, which has many streams.
+
+    Poses in another frame than most are left out, with a remark.
+    """
     stamped: list[Stamped] = []
     if topic is None or topic.msgtype in TF_TYPES:
         return stamped
@@ -346,8 +346,12 @@ def _stamped(bag: BagFile, topic: Topic | None) -> list[Stamped]:
         pose = degrees_of_fix(content) if is_fix else pose_of_message(content, topic.msgtype)
         if pose is not None:
             stamp_ns = stamp_of(content.header, message.log_ns)
-            stamped.append(Stamped(stamp_ns, message.log_ns, pose))
-    return stamped
+            # A fix is in degrees, whatever the frame of its antenna is called.
+            frame = '' if is_fix else content.header.frame_id.lstrip('/')
+            stamped.append(Stamped(stamp_ns, message.log_ns, pose, frame))
+    frame, notes = usual_frame(topic.name, [each.frame for each in stamped])
+    remarks += notes
+    return [each for each in stamped if each.frame == frame]
 
 
 def _transform_source(bag: BagFile, topics: BagTopics, camera_frame: str) -> PoseAt:

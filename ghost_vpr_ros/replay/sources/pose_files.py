@@ -11,7 +11,6 @@ KITTI's camera looks along z with y down; here a camera's body looks along x wit
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,11 +23,19 @@ from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Frame, Pose
 from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.core.poses import rotation_to_quaternion
 from ghost_vpr_ros.replay.bags.position_track import make_track
+from ghost_vpr_ros.replay.bags.stream_notes import sound_positions
 from ghost_vpr_ros.replay.sources.image_sources import ImageSource
+from ghost_vpr_ros.replay.sources.number_lines import (
+    TUM_LINE,
+    TUM_NUMBERS,
+    NumberLines,
+    read_number_lines,
+    stamps_of_seconds,
+    tum_poses,
+)
 
-_KITTI_NUMBERS, _TUM_NUMBERS = 12, 8
+_KITTI_NUMBERS = 12
 _TIMES = 'times.txt'
-_MOST_SECONDS = (2**63 - 1) // 10**9
 _NOT_A_TURN = 0.1
 _SAME_DRIVE = 'are they of the same drive?'
 _JOINED_BY_TIME = (
@@ -49,23 +56,24 @@ def with_poses(source: ImageSource, path: Path, max_gap_s: float) -> ImageSource
         SourceError: unreadable, neither of the two, or of other images: another number of lines,
             or no pose at any of their stamps.
     """
-    rows = _rows(path)
-    if rows.shape[1] == _KITTI_NUMBERS:
-        stamps = _stamps_of_kitti(source, path, len(rows))
-        poses = [_pose_of_kitti(row) for row in rows]
+    content = _content(path)
+    if content.numbers.shape[1] == _KITTI_NUMBERS:
+        stamps = _stamps_of_kitti(source, path, len(content.lines))
+        poses = [_pose_of_kitti(row) for row in content.numbers]
         return replace(source, frames=_in_order(source, poses, stamps, path, is_kitti=True))
-    stamps_ns = _stamps_of_seconds(rows[:, 0], path)
-    poses = [Pose(row[1:4], row[4:] / np.linalg.norm(row[4:])) for row in rows]
+    stamped = tum_poses(content)
     if all(frame.stamp_ns == UNKNOWN_STAMP_NS for frame in source.frames):
-        return replace(source, frames=_in_order(source, poses, stamps_ns, path, is_kitti=False))
-    track = make_track(list(zip(stamps_ns, poses, strict=True)), max_gap_s, max_hold_s=0.0)
+        stamps, poses = [stamp for stamp, _ in stamped], [pose for _, pose in stamped]
+        return replace(source, frames=_in_order(source, poses, stamps, path, is_kitti=False))
+    sound, notes = sound_positions(str(path), stamped, is_geo=False)
+    track = make_track(sound, max_gap_s, max_hold_s=0.0)
     frames = [replace(f, geo=None, pose=track.at(f.stamp_ns)) for f in source.frames]
     if not any(frame.pose for frame in frames):
         raise SourceError(
             f'{path}: expected poses at the stamps of {source.name}, found none for any of '
             f'{len(frames)} images; are both of the same drive, and the clocks the same?'
         )
-    return replace(source, frames=frames)
+    return replace(source, frames=frames, notes=(*source.notes, *notes))
 
 
 def _in_order(
@@ -94,21 +102,17 @@ def _stamps_of_kitti(source: ImageSource, path: Path, count: int) -> list[int] |
     file = next((each / _TIMES for each in places if (each / _TIMES).is_file()), None)
     if file is None:
         return None
-    seconds = _numbers(file)
-    if seconds.shape != (count, 1):
-        raise SourceError(f'{file}: expected {count} lines with a time each, found {len(seconds)}')
-    return _stamps_of_seconds(seconds[:, 0], file)
-
-
-def _stamps_of_seconds(seconds: NDArray[np.float64], path: Path) -> list[int]:
-    """Nanoseconds; other units of the day are recognised by their size."""
-    odd = [value for value in seconds.tolist() if not 0.0 <= value <= _MOST_SECONDS]
-    if odd:
-        raise SourceError(
-            f'{path}: expected seconds of 0 .. {_MOST_SECONDS:.0f} as stamps, found {odd[0]:.12g}'
-            + ('; divide nanoseconds by 1e9' if odd[0] > 0 else '')
+    content = read_number_lines(file)
+    if content.numbers.shape != (count, 1):
+        found = len(content.lines)
+        raise SourceError(f'{file}: expected {count} lines with a time each, found {found}')
+    back = np.flatnonzero(np.diff(content.numbers[:, 0]) <= 0.0)
+    if len(back):
+        row = int(back[0]) + 1
+        raise content.error(
+            row, f'expected a later time than in the row before, found {content.words[row][0]}'
         )
-    return [round(1e9 * value) for value in seconds.tolist()]
+    return stamps_of_seconds(content)
 
 
 def _pose_of_kitti(row: NDArray[np.float64]) -> Pose:
@@ -118,32 +122,22 @@ def _pose_of_kitti(row: NDArray[np.float64]) -> Pose:
     return Pose(BODY_R_OPTICAL @ world_T_camera[:, 3], rotation_to_quaternion(turn))
 
 
-def _rows(path: Path) -> NDArray[np.float64]:
-    rows = _numbers(path)
-    if rows.size == 0 or rows.shape[1] not in (_KITTI_NUMBERS, _TUM_NUMBERS):
+def _content(path: Path) -> NumberLines:
+    content = read_number_lines(path)
+    count = content.numbers.shape[1] if content.lines else 0
+    if count not in (_KITTI_NUMBERS, TUM_NUMBERS):
         raise SourceError(
-            f'{path}: expected poses, {_KITTI_NUMBERS} numbers a line (KITTI) or {_TUM_NUMBERS} '
-            f'(TUM: seconds x y z qx qy qz qw), found {rows.shape[1] if rows.size else "none"}'
+            f'{path}: expected poses, {_KITTI_NUMBERS} numbers a line (KITTI) or {TUM_NUMBERS} '
+            f'(TUM: {TUM_LINE}), found {count or "none"}'
         )
-    is_bad = rows.shape[1] == _TUM_NUMBERS and (np.linalg.norm(rows[:, 4:], axis=1) < 0.5).any()
-    if is_bad or not np.isfinite(rows).all():
-        raise SourceError(f'{path}: expected finite numbers and unit quaternions, found others')
-    if rows.shape[1] == _KITTI_NUMBERS:
-        turns = rows.reshape(-1, 3, 4)[:, :, :3]
-        if np.abs(turns @ turns.transpose(0, 2, 1) - np.eye(3)).max() > _NOT_A_TURN:
-            raise SourceError(
-                f'{path}: expected rotation matrices as KITTI has them, found others'
+    if count == _KITTI_NUMBERS:
+        turns = content.numbers.reshape(-1, 3, 4)[:, :, :3]
+        from_turn = np.abs(turns @ turns.transpose(0, 2, 1) - np.eye(3)).max(axis=(1, 2))
+        bad = np.flatnonzero((from_turn > _NOT_A_TURN) | (np.linalg.det(turns) < 0.0))
+        if len(bad):
+            raise content.error(
+                int(bad[0]),
+                'expected a rotation matrix in columns 1-3, 5-7 and 9-11 as KITTI has it, found '
+                'another one or a mirror image',
             )
-    return rows
-
-
-def _numbers(path: Path) -> NDArray[np.float64]:
-    try:
-        with warnings.catch_warnings():
-            # Of an empty file, which is refused by its shape.
-            warnings.simplefilter('ignore')
-            return np.loadtxt(path, dtype=np.float64, ndmin=2, encoding='utf-8-sig')
-    except (OSError, ValueError) as error:
-        raise SourceError(
-            f'{path}: expected lines of numbers, the same count in each, found {error}'
-        ) from error
+    return content

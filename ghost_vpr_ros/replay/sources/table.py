@@ -6,6 +6,7 @@ import codecs
 import csv
 import io
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -177,13 +178,7 @@ def read_table(path: Path) -> Table:
     try:
         header = [name.strip().lower() for name in next(reader, [])]
         columns = tuple(name for name in header if name)
-        if not columns:
-            raise SourceError(
-                f'{path}: expected a header line with a column `image`, found nothing'
-            )
-        twice = sorted({name for name in columns if columns.count(name) > 1})
-        if twice:
-            raise SourceError(f'{path}: column {twice[0]!r} occurs twice; rename one of them')
+        _check_header(columns, path)
         found = meanings(columns, path)
         rows = []
         for cells in reader:
@@ -195,6 +190,19 @@ def read_table(path: Path) -> Table:
         line = reader.line_num + num_skipped
         raise SourceError(f'{path} row {line}: not valid CSV ({error})') from error
     return Table(path, encoding, columns, found, tuple(rows))
+
+
+def _check_header(columns: tuple[str, ...], path: Path) -> None:
+    if not columns:
+        raise SourceError(f'{path}: expected a header line with a column `image`, found nothing')
+    if all(re.fullmatch(r'[-+.e\d]+', name) for name in columns):
+        raise SourceError(
+            f'{path}: expected a header line, found only numbers in the first one (lines that '
+            f'begin with # are remarks); {NAMES_FIRST}'
+        )
+    twice = sorted({name for name in columns if columns.count(name) > 1})
+    if twice:
+        raise SourceError(f'{path}: column {twice[0]!r} occurs twice; rename one of them')
 
 
 def _values(cells: list[str], header: list[str], path: Path, line: int) -> dict[str, str]:

@@ -14,9 +14,8 @@ from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.replay.bags.pose_messages import geo_of_degrees
 from ghost_vpr_ros.replay.bags.position_track import PositionTrack, make_track
 from ghost_vpr_ros.replay.sources.manifest_columns import geo_of, pose_of, stamp_of
+from ghost_vpr_ros.replay.sources.number_lines import read_number_lines, tum_poses
 from ghost_vpr_ros.replay.sources.table import TableRow, read_table
-
-_TUM_COLUMNS = ('stamp_s', 'x', 'y', 'z', 'qx', 'qy', 'qz', 'qw')
 
 
 @dataclass(frozen=True)
@@ -41,16 +40,15 @@ def read_trajectory(path: str | Path, max_gap_s: float) -> Trajectory:
         SourceError: missing, empty, or a row without a stamp or a position.
     """
     path = Path(path)
-    is_table = path.suffix.lower() == '.csv'
-    rows = list(read_table(path).rows) if is_table else _tum_rows(path)
-    if not rows:
+    if path.suffix.lower() != '.csv':
+        content = read_number_lines(path)
+        stamped, is_geo = tum_poses(content) if content.lines else [], False
+    else:
+        stamped, is_geo = _stamped_rows(read_table(path).rows)
+    if not stamped:
         raise SourceError(f'{path}: expected positions with stamps, found none')
-    rows = [row for row in rows if not _is_unknown(row)]
-    if not rows:
-        raise SourceError(f'{path}: expected positions with stamps, found 0, 0 in every row')
-    is_geo = geo_of(rows[0]) is not None
-    stamped = [(_stamp(row), _pose(row, is_geo)) for row in rows]
-    return Trajectory(make_track(stamped, max_gap_s, max_hold_s=0.0), is_geo)
+    track = make_track(stamped, max_gap_s, max_hold_s=0.0, is_geo=is_geo)
+    return Trajectory(track, is_geo)
 
 
 def with_truth(frames: Sequence[Frame], truth: Trajectory) -> list[Frame]:
@@ -71,9 +69,20 @@ def _stamp(row: TableRow) -> int:
     return stamp_ns
 
 
+def _stamped_rows(rows: Sequence[TableRow]) -> tuple[list[tuple[int, Pose]], bool]:
+    """Stamps and poses of the rows that have a position, and whether these are degrees."""
+    known = [row for row in rows if not _is_unknown(row)]
+    is_geo = bool(known) and geo_of(known[0]) is not None
+    return [(_stamp(row), _pose(row, is_geo)) for row in known], is_geo
+
+
 def _is_unknown(row: TableRow) -> bool:
-    """Whether the row holds 0, 0 in place of degrees: no fix at that moment."""
-    return row.pair('latitude', 'longitude') is not None and geo_of(row) is None
+    """Whether the row holds 0, 0 in place of degrees, or nothing: no position at that moment."""
+    if row.pair('latitude', 'longitude') is not None:
+        return geo_of(row) is None
+    pairs = (('latitude', 'longitude'), ('easting', 'northing'), ('x', 'y'))
+    named = [pair for pair in pairs if set(pair) <= set(row.columns)]
+    return bool(named) and all(row.pair(*pair) is None for pair in named)
 
 
 def _pose(row: TableRow, is_geo: bool) -> Pose:
@@ -84,19 +93,3 @@ def _pose(row: TableRow, is_geo: bool) -> Pose:
     if not is_geo and pose is not None:
         return pose
     raise row.error('expected a position (latitude,longitude or x,y), the same kind in every row')
-
-
-def _tum_rows(path: Path) -> list[TableRow]:
-    try:
-        lines = path.read_text('utf-8').splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f'{path}: the ground truth cannot be read ({error})') from error
-    rows = []
-    for number, line in enumerate(lines, start=1):
-        words = line.split('#')[0].split()
-        row = TableRow(path, number, dict(zip(_TUM_COLUMNS, words, strict=False)))
-        if words and len(words) != len(_TUM_COLUMNS):
-            raise row.error(f'expected `seconds x y z qx qy qz qw`, found {line!r}')
-        if words:
-            rows.append(row)
-    return rows

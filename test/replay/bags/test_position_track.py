@@ -8,6 +8,7 @@ import pytest
 from ghost_vpr_ros.core.datatypes import Pose
 from ghost_vpr_ros.replay.bags.position_track import (
     interpolate,
+    longest_leap,
     make_track,
     make_tracks,
     slerp,
@@ -98,4 +99,17 @@ def fixes(*degrees: float, step_s: float = 1.0) -> list[tuple[int, Pose]]:
     ],
 )
 def test_single_fixes_that_nobody_can_have_reached_are_left_out(degrees, kept) -> None:
-    assert len(without_spikes(fixes(*degrees))) == kept
+    assert len(without_spikes(fixes(*degrees), is_geo=True)) == kept
+
+
+def test_odometry_that_jumps_for_one_message_is_left_out() -> None:
+    stamped = [(n * 10**8, planar(x, 0.0)) for n, x in enumerate((0.0, 1.0, 1e300, 3.0))]
+    assert [pose.position_m[0] for _, pose in without_spikes(stamped, is_geo=False)] == [0, 1, 3]
+
+
+def test_the_longest_step_that_nobody_can_have_made() -> None:
+    starts_anew = [(n * 10**9, planar(x, 0.0)) for n, x in enumerate((0.0, 9.0, 5009.0, 5010.0))]
+    assert longest_leap(starts_anew, is_geo=False) == (5000.0, 1.0)
+    by_plane = [(0, planar(0.0, 0.0)), (3600 * 10**9, planar(500_000.0, 0.0))]
+    assert longest_leap(by_plane, is_geo=False) == (0.0, 0.0)
+    assert longest_leap(by_plane[:1], is_geo=False) == (0.0, 0.0)

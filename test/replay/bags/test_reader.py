@@ -325,3 +325,34 @@ def test_a_simulation_that_was_reset_has_the_positions_of_each_run(tmp_path, as_
     found = dict(zip(numbers, [frame.pose.position_m[0] for frame in frames], strict=True))
     expected = [100, 101, 102, 103, 600, 601, 602, 603]
     assert [found[number] for number in range(8)] == expected
+
+
+def odometry_in(frame: str, stamp_ns: int, x: float):
+    message = build.odometry(stamp_ns, planar(x, 0.0))
+    message.header.frame_id = frame
+    return '/odom', stamp_ns, message
+
+
+def test_poses_in_another_frame_than_most_are_not_taken(tmp_path: Path) -> None:
+    records = []
+    for number in range(5):
+        stamp_ns = START_NS + number * SECOND
+        frame = 'map' if number == 3 else 'odom'
+        records += [image(number, stamp_ns), odometry_in(frame, stamp_ns, float(number))]
+    source = open_source(write_records(tmp_path / 'bag', records))
+    assert [frame.pose is None for frame in source.frames] == [False, False, False, True, False]
+    assert '2 frames (odom: 4, map: 1)' in source.notes[0]
+
+
+def test_two_cameras_on_one_topic_are_told(tmp_path: Path) -> None:
+    records = [image(number) for number in range(4)]
+    for number, (_, _, message) in enumerate(records):
+        message.header.frame_id = ('left', 'right')[number % 2]
+    notes = open_source(write_records(tmp_path / 'bag', records)).notes
+    assert '2 frames (left: 2, right: 2)' in notes[0]
+
+
+def test_images_with_one_stamp_are_told(tmp_path: Path) -> None:
+    records = [image(number, START_NS) for number in range(3)]
+    notes = open_source(write_records(tmp_path / 'bag', records)).notes
+    assert notes[0].startswith('2 of 3 images on /cam/compressed have the stamp of another one')

@@ -98,7 +98,7 @@ def test_tum_rgbd_is_joined_by_the_names_of_its_images(tmp_path):
 def test_what_is_no_file_of_poses_is_refused(tmp_path, text):
     path = tmp_path / 'bad.txt'
     path.write_text(text)
-    with pytest.raises(SourceError, match=r'bad\.txt: expected'):
+    with pytest.raises(SourceError, match=r'bad\.txt.*: expected'):
         with_poses(source(tmp_path), path, 1.0)
 
 
@@ -113,5 +113,35 @@ def test_stamps_of_another_unit_are_refused(tmp_path, stamp):
 def test_matrices_that_turn_nothing_are_refused(tmp_path):
     path = tmp_path / 'poses.txt'
     np.savetxt(path, np.arange(36.0).reshape(3, 12))
-    with pytest.raises(SourceError, match='rotation matrices'):
+    with pytest.raises(SourceError, match='row 1: expected a rotation matrix'):
         with_poses(source(tmp_path), path, 1.0)
+
+
+def test_a_mirror_image_is_no_rotation(tmp_path):
+    path = tmp_path / 'poses.txt'
+    mirrored = np.hstack([np.diag([1.0, 1.0, -1.0]), np.zeros((3, 1))])
+    np.savetxt(path, np.array([mirrored] * 3).reshape(3, 12))
+    with pytest.raises(SourceError, match='mirror image'):
+        with_poses(source(tmp_path), path, 1.0)
+
+
+def test_times_that_run_back_are_refused(tmp_path):
+    (tmp_path / 'times.txt').write_text('0.0\n1.5\n1.4\n')
+    with pytest.raises(SourceError, match=r'times\.txt row 3: expected a later time'):
+        with_poses(source(tmp_path), write_kitti(tmp_path / 'poses.txt'), 1.0)
+
+
+def test_a_single_pose_that_nobody_can_have_reached_is_not_taken(tmp_path):
+    lines = [f'{n} {1e9 if n == 1 else n} 0 0 0 0 0 1' for n in range(4)]
+    path = tmp_path / 'tum.txt'
+    path.write_text('\n'.join(lines))
+    found = with_poses(source(tmp_path, count=4, stamps=True), path, 1.0)
+    assert [frame.pose is None for frame in found.frames] == [False, True, False, False]
+    assert '1 of 4 poses' in found.notes[0]
+
+
+def test_zeros_in_place_of_a_quaternion_are_no_heading(tmp_path):
+    path = tmp_path / 'tum.txt'
+    path.write_text(''.join(f'{n} {n} 0 0 0 0 0 0\n' for n in range(3)))
+    frames = with_poses(source(tmp_path, stamps=True), path, 1.0).frames
+    assert [frame.pose.quaternion_xyzw for frame in frames] == [None, None, None]
