@@ -12,12 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ghost_vpr_ros.core.config.model import ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.config.settings import Config, ConfigT, check_keys
 from ghost_vpr_ros.core.errors import ConfigError
 from training.datasets.data_config import DataConfig
+from training.yaml_text import read_yaml
 
 SECTIONS = {
     'tuples': 'training.datasets.positives:TupleConfig',
@@ -132,7 +131,7 @@ def _assemble(values: Mapping[str, Any]) -> Experiment:
         )
     data = _section(values, 'data')
     check_keys(data, list(DATA_PARTS), 'data')
-    preprocessing = PreprocessingConfig.from_dict(_section(values, 'preprocessing'))
+    preprocessing = _configured(PreprocessingConfig, values, 'preprocessing')
     for name, varies in (
         ('preprocessing', preprocessing.varies),
         ('deployment', _section(values, 'deployment').get('fit') in ('inside', 'own')),
@@ -145,10 +144,10 @@ def _assemble(values: Mapping[str, Any]) -> Experiment:
     return Experiment(
         seed,
         preprocessing,
-        ModelConfig.from_dict(_section(values, 'model')),
+        _configured(ModelConfig, values, 'model'),
         {part: _data_sets(part, data[part]) for part in data},
         {
-            name: _config_class(name).from_dict(_section(values, name))
+            name: _configured(_config_class(name), values, name)
             for name in SECTIONS
             if name in values
         },
@@ -171,7 +170,18 @@ def _data_sets(part: str, values: Any) -> tuple[DataConfig, ...]:
         raise ConfigError(
             f'data.{part}: expected a mapping of keys or a list of them, found {values!r}'
         )
-    return tuple(DataConfig.from_dict(each) for each in sets)
+    return tuple(_configured(DataConfig, {part: each}, part, f'data.{part}') for each in sets)
+
+
+def _configured(
+    kind: type[ConfigT], values: Mapping[str, Any], name: str, shown: str = ''
+) -> ConfigT:
+    """A section; several sections have a key of the same name, so errors name theirs."""
+    section = _section(values, name)
+    try:
+        return kind.from_dict(section)
+    except ConfigError as error:
+        raise ConfigError(f'section {shown or name}: {error}') from error
 
 
 def _config_class(section: str) -> type[Config]:
@@ -190,8 +200,8 @@ def _apply(values: dict[str, Any], change: str) -> None:
         values[section] = dict(_section(values, section))
         values = values[section]
     try:
-        values[key] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        values[key] = read_yaml(text)
+    except ValueError as error:
         raise ConfigError(f'{name}: expected a YAML value, found {text!r}') from error
 
 
@@ -202,12 +212,13 @@ def read_mapping(path: Path) -> dict[str, Any]:
         ConfigError: no such file, not YAML, or no mapping.
     """
     try:
-        values = yaml.safe_load(path.read_text())
+        values = read_yaml(path.read_text('utf-8-sig'))
     except OSError as error:
         raise ConfigError(f'{path}: not readable ({error.strerror}); check the path') from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = str(error).replace('\n', ' ')
-        raise ConfigError(f'{path}: expected YAML, found a syntax error ({reason})') from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f'{path}: expected YAML in UTF-8, found others ({error})') from error
+    except ValueError as error:
+        raise ConfigError(f'{path}: expected YAML, found a fault ({error})') from error
     if not isinstance(values, Mapping):
         raise ConfigError(f'{path}: expected a mapping of keys, found {type(values).__name__}')
     return dict(values)

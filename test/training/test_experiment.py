@@ -34,9 +34,10 @@ def test_sections_are_found_by_their_class(tmp_path: Path) -> None:
 def test_changes_are_applied_to_the_file(tmp_path: Path) -> None:
     path = written(tmp_path, 'seed: 1\nloss: {margin: 0.25}')
     changes = ['seed=7', 'loss.reduction=mean', 'model.dilation=[1, 1]']
-    experiment = read_experiment(path, changes)
+    experiment = read_experiment(path, [*changes, 'optimiser.learning_rate=1e-4'])
     loss = experiment.section(LossConfig)
     assert (experiment.seed, loss.margin, loss.reduction) == (7, 0.25, 'mean')
+    assert experiment.section(OptimiserConfig).learning_rate == 1e-4
     assert experiment.model.dilation == (1, 1)
 
 
@@ -63,6 +64,9 @@ def test_what_is_written_can_be_read_again(tmp_path: Path) -> None:
         ('data: {train: [5]}', 'data.train: expected a mapping of keys or a list'),
         ('data: {train: []}', 'data.train: expected a mapping of keys or a list'),
         ('init: 5', 'init: expected the path'),
+        ('optimiser: {learning_rate: x}', 'section optimiser: learning_rate: expected'),
+        ('data: {train: {path: 5}}', 'section data.train: path: expected'),
+        ('seed: 1\nseed: 2', "expected YAML, found a fault (key 'seed' occurs twice"),
     ],
 )
 def test_a_bad_section_is_one_sentence(tmp_path: Path, text: str, sentence: str) -> None:

@@ -65,7 +65,7 @@ class Setting:
 
     def _check_scalar(self, value: Any, kind: type[Any]) -> Any:
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
+            value = _as_float(value)
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             raise self._error(f'a value of type {kind.__name__}', value)
         if self.choices is not None and value not in self.choices:
@@ -115,6 +115,14 @@ class Setting:
     def _error(self, expected: str, found: Any, known: tuple[Any, ...] = ()) -> ConfigError:
         near = _nearest(found, [word for word in known if isinstance(word, str)])
         return ConfigError(f'{self.name}: expected {expected}, found {found!r}{near}')
+
+
+def _as_float(value: int) -> float:
+    """The nearest float; infinite beyond all of them."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def setting(

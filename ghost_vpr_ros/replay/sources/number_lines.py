@@ -60,16 +60,18 @@ def read_number_lines(path: Path) -> NumberLines:
     except UnicodeDecodeError as error:
         raise SourceError(f'{path}: expected a text file with numbers, found others') from error
     split = [(n, line.split('#')[0].split()) for n, line in enumerate(text.splitlines(), 1)]
-    filled = [(number, tuple(words)) for number, words in split if words]
-    for number, words in filled:
-        if len(words) != len(filled[0][1]):
+    filled = [(number, tuple(found)) for number, found in split if found]
+    for number, found in filled:
+        if len(found) != len(filled[0][1]):
             raise SourceError(
                 f'{path} row {number}: expected {len(filled[0][1])} numbers as in the first row, '
-                f'found {len(words)}; is the file complete?'
+                f'found {len(found)}; is the file complete?'
             )
-    numbers = [[_number(word, path, number) for word in words] for number, words in filled]
-    lines, words = zip(*filled, strict=True) if filled else ((), ())
-    return NumberLines(path, lines, words, np.array(numbers, np.float64, ndmin=2))
+    numbers = [[_number(word, path, number) for word in found] for number, found in filled]
+    lines = tuple(number for number, _ in filled)
+    return NumberLines(
+        path, lines, tuple(found for _, found in filled), np.array(numbers, np.float64, ndmin=2)
+    )
 
 
 def tum_poses(content: NumberLines) -> list[tuple[int, Pose]]:

@@ -45,6 +45,7 @@ class Sample(Config):
         ('length_m', -1e-9, 'length_m: expected 0 .. 10 m, found -1e-09'),
         ('length_m', float('nan'), 'length_m: expected a finite number, found nan'),
         ('length_m', float('inf'), 'length_m: expected a finite number, found inf'),
+        ('length_m', 10**400, 'length_m: expected a finite number, found inf'),
         ('length_m', True, 'length_m: expected a value of type float, found True'),
         ('least', -2.0, 'least: expected -1 .. inf, found -2.0'),
         ('kind', 'c', "kind: expected one of a, b, found 'c'"),
