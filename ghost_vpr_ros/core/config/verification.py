@@ -33,7 +33,7 @@ class VerificationConfig:
 
     features: str = 'sift'
     max_features: int = 500
-    working_width_px: int = 320
+    working_width_px: int = 240
     candidates: int = 3
     match_ratio: float = 0.8
     threshold_px: float = 1.5

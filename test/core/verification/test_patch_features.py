@@ -27,7 +27,7 @@ from ghost_vpr_ros.replay.descriptors.extraction import extract_descriptors
 from test.core.model.tiny_model import pictures
 from test.core.two_views import candidate
 
-CONFIG = VerificationConfig(features='network')
+CONFIG = VerificationConfig(features='network', working_width_px=320)
 SIDE = 14
 PREPROCESSING = PreprocessingConfig(32, 32)
 
