@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -23,7 +24,8 @@ COMPRESSED_IMAGE_TYPE = 'sensor_msgs/msg/CompressedImage'
 class BagImages:
     """Random access to a topic's images by their number in order of recording.
 
-    Reading one after the other goes through the bag once; a jump seeks. Not for several threads.
+    Reading one after the other goes through the bag once; a jump seeks. Threads read in turn and
+    decode at the same time.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class BagImages:
         self._config = config
         self._stream: Iterator[Message] = iter(())
         self._next = -1
+        self._reading = threading.Lock()
 
     def load(self, number: int, least_side_px: int = 0) -> NDArray[np.uint8]:
         """RGB uint8 (H, W, 3) of one message; `least_side_px` as in `decode_compressed`.
@@ -45,10 +48,11 @@ class BagImages:
             ImageError: the message holds no image that can be decoded.
             BagError: the bag has changed or is damaged.
         """
-        if number != self._next:
-            self._stream = self._seek(number)
-        message = next(self._stream, None)
-        self._next = number + 1
+        with self._reading:
+            if number != self._next:
+                self._stream = self._seek(number)
+            message = next(self._stream, None)
+            self._next = number + 1
         if message is None or message.log_ns != self._log_times_ns[number]:
             raise BagError(f'{self._bag.path}: the bag changed while it was read; open it again')
         name = f'{self._bag.path} {self._topic}[{number}]'

@@ -98,7 +98,10 @@ class SqliteReader:
             return self._connected(self._copy_with_waiting_rows(), 'immutable=1')
 
     def _connected(self, path: Path, how: str) -> sqlite3.Connection:
-        database = sqlite3.connect(f'{path.absolute().as_uri()}?{how}', uri=True)
+        # Any thread may read; `BagImages` lets one at a time.
+        database = sqlite3.connect(
+            f'{path.absolute().as_uri()}?{how}', uri=True, check_same_thread=False
+        )
         try:
             database.execute('SELECT count(*) FROM sqlite_master').fetchone()
         except BaseException:

@@ -1,6 +1,7 @@
 """Bags become frames: order, positions, topic choice, and every kind of damage."""
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,16 @@ def test_any_order_of_loading_gives_the_same_pixels(tmp_path: Path, storage: str
     forward = [frame.load() for frame in frames]
     for number in (5, 2, 3, 3, 0):
         assert np.array_equal(frames[number].load(), forward[number])
+
+
+@all_formats
+def test_threads_may_load_images_of_one_bag(tmp_path: Path, storage: str) -> None:
+    records = [image(number) for number in range(30)]
+    frames = frames_of(write_records(tmp_path / 'bag', records, storage))
+    forward = [frame.load() for frame in frames]
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda frame: frame.load(), frames * 4))
+    assert all(np.array_equal(a, b) for a, b in zip(found, forward * 4, strict=True))
 
 
 @all_formats
