@@ -159,7 +159,7 @@ class PlaceMap:
             MapError, OutputError: the file exists already, or it cannot be written.
             ConfigError: a setting is unknown or out of range.
         """
-        from ghost_vpr_ros.replay.map_builder import add_frames, remove_map
+        from ghost_vpr_ros.replay.map_builder import add_frames, removed_on_failure
         from ghost_vpr_ros.replay.sources.image_sources import open_source
         from ghost_vpr_ros.replay.sources.plausible_positions import near_frames, placed_frames
 
@@ -171,12 +171,8 @@ class PlaceMap:
         frames = near_frames(placed_frames(images.frames))
         with closing(create_engine(stored, network._config)) as engine:
             made = create_map(file, stored)
-            try:
-                with made:
-                    add_frames(made, images.short_name, frames, stored, engine, MapConfig())
-            except BaseException:
-                remove_map(file)
-                raise
+            with removed_on_failure(file), made:
+                add_frames(made, images.short_name, frames, stored, engine, MapConfig())
         return cls.open(file, **recognizer)
 
     @classmethod

@@ -36,7 +36,7 @@ from ghost_vpr_ros.replay.evaluation.evaluator import evaluate
 from ghost_vpr_ros.replay.evaluation.replay_report import write_replay
 from ghost_vpr_ros.replay.evaluation.replayer import judge, replay
 from ghost_vpr_ros.replay.evaluation.verdicts import accepted_text, replay_verdict
-from ghost_vpr_ros.replay.map_builder import add_frames, remove_map
+from ghost_vpr_ros.replay.map_builder import add_frames, remove_map, removed_on_failure
 from ghost_vpr_ros.replay.output_files import (
     make_output_folder,
     output_folder,
@@ -98,6 +98,7 @@ def _build(args: argparse.Namespace, data: DemoData) -> tuple[Path, Model]:
     remove_map(map_path)
     with (
         closing(create_engine(model, config_from(args, EngineConfig))) as engine,
+        removed_on_failure(map_path),
         create_map(map_path, model) as place_map,
         progress_bar(len(frames), 'build map') as progress,
     ):

@@ -8,7 +8,6 @@ makes a map of the result.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,20 +54,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Describe what is missing and print the content of the folder."""
     from ghost_vpr_ros.core.engine.graph_cache import cache_of_processes
+    from ghost_vpr_ros.replay.descriptors.shard_work import remove_unused
 
     config, topics = config_from(args, DescribeConfig), config_from(args, BagTopics)
-    where = where_from(args.where)
-    source = opened(args, args.source, where=where, topics=topics)
+    source = opened(args, args.source, where=where_from(args.where), topics=topics)
     with output_folder(args.out), cache_of_processes():
         plan, model = _plan(args, source, config)
-        present = plan.count_finished()
-        with progress_bar(len(source), 'describe') as progress:
-            progress(present)
-            if config.workers == 1:
-                with plain_images_told(source) as (watched,):
-                    _describe_here(args, plan, watched, model, progress)
-            else:
-                _describe_in_processes(args, config.workers, where, topics, progress)
+        try:
+            present = _describe(args, config, source, plan, model)
+        except BaseException:
+            remove_unused(plan)
+            raise
     print_result(
         {
             'descriptors': str(args.out),
@@ -83,6 +79,25 @@ def run(args: argparse.Namespace) -> int:
         args.json,
     )
     return 0
+
+
+def _describe(
+    args: argparse.Namespace,
+    config: DescribeConfig,
+    source: ImageSource,
+    plan: DescriptorPlan,
+    model: StoredModel,
+) -> int:
+    """Describe what is missing; how many images were described before."""
+    present = plan.count_finished()
+    with progress_bar(len(source), 'describe') as progress:
+        progress(present)
+        if config.workers == 1:
+            with plain_images_told(source) as (watched,):
+                _describe_here(args, plan, watched, model, progress)
+        else:
+            _describe_in_processes(args, config.workers, progress)
+    return present
 
 
 def _plan(
@@ -123,21 +138,15 @@ def _describe_here(
         describe_shards(plan, source.frames, model, engine, progress=progress)
 
 
-def _describe_in_processes(
-    args: argparse.Namespace,
-    workers: int,
-    where: Mapping[str, str],
-    topics: BagTopics,
-    progress: Progress,
-) -> None:
+def _describe_in_processes(args: argparse.Namespace, workers: int, progress: Progress) -> None:
     from ghost_vpr_ros.replay.descriptors.shard_processes import DescribeJob, describe_in_processes
 
     engine = config_from(args, EngineConfig).to_dict()
     job = DescribeJob(
         args.out,
         args.source,
-        where,
-        topics.to_dict(),
+        where_from(args.where),
+        config_from(args, BagTopics).to_dict(),
         config_from(args, ImageConfig).to_dict(),
         engine,
         workers,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -49,6 +50,16 @@ def remove_map(path: Path) -> None:
     """
     for suffix in ('', '-wal', '-shm', '-journal', '.faiss'):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def removed_on_failure(path: Path) -> Iterator[None]:
+    """Delete the new map at `path` where the work within fails: half a map is of no use."""
+    try:
+        yield
+    except BaseException:
+        remove_map(path)
+        raise
 
 
 def remaining_frames(place_map: PlaceMap, session: str, frames: Sequence[Frame]) -> list[Frame]:

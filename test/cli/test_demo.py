@@ -52,6 +52,13 @@ def test_a_killed_run_and_a_finished_one_can_be_followed_by_another(demo, tmp_pa
     assert demo().status == 0
 
 
+def test_a_bad_image_leaves_no_half_map(demo, walk, tmp_path):
+    min(walk.iterdir()).write_bytes(b'no image')
+    outcome = demo()
+    assert outcome.status == 1
+    assert not list(tmp_path.glob('demo/**/*.map*'))
+
+
 def test_a_node_that_fails_is_reported_with_its_log(demo, monkeypatch):
     monkeypatch.setattr(demo_steps, 'ros_is_missing', lambda: False)
     monkeypatch.setattr(demo_node, 'NODE_MODULE', 'no_such_module')

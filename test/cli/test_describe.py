@@ -13,11 +13,14 @@ import pytest
 from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.core.image import encode_jpeg
 from ghost_vpr_ros.core.map.place_map import PlaceMap
+from ghost_vpr_ros.core.model.weights import save_model
 from ghost_vpr_ros.replay.descriptors import shard_work
+from ghost_vpr_ros.replay.descriptors.plan import read_plan
 from ghost_vpr_ros.replay.descriptors.shard_processes import spread_device, threads_of_each
 from ghost_vpr_ros.replay.descriptors.stored import StoredDescriptors
 from test.cli.program import TINY, picture, write_images
 from test.cli.test_build_map import wait_until
+from test.core.model.tiny_model import tiny_model
 
 SMALL = ['--shard-frames', '3', *TINY]
 
@@ -115,6 +118,36 @@ def test_a_shard_that_another_one_holds_is_waited_for_until_its_lock_is_free(
     assert shards_of(out) == shards_of(described)
 
 
+@pytest.mark.parametrize('workers', [1, 2])
+def test_a_bad_first_image_binds_the_folder_to_nothing(program, tmp_path, workers):
+    source = write_images(tmp_path / 'walk', range(4))
+    first = min(source.iterdir())
+    first.write_bytes(b'no image')
+    out = tmp_path / 'out'
+    words = ('describe', source, '--out', out, '--workers', workers, '--shard-frames', 9)
+    weights = tmp_path / 'tiny.safetensors'
+    save_model(tiny_model(), weights)
+    error = program(*words, '--model', weights).error
+    assert first.name in error and 'remove the image and give the command again' in error
+    assert not out.exists()
+    first.unlink()
+    assert program(*words, '--model', weights).status == 0
+
+
+def test_a_plan_that_another_process_works_on_stays(program, folder, described, tmp_path):
+    out = tmp_path / 'out'
+    shutil.copytree(described, out)
+    plan = read_plan(out)
+    for shard in out.glob('shards/*.npy'):
+        shard.unlink()
+    with (out / 'shards' / '000000.lock').open('wb') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        shard_work.remove_unused(plan)
+        assert plan.files[0].is_file()
+    shard_work.remove_unused(plan)
+    assert list(out.iterdir()) == []
+
+
 def test_a_changed_source_or_model_is_refused(program, folder, described, tmp_path):
     source = write_images(tmp_path / 'walk', range(9))
     error = program('describe', source, '--out', described, *SMALL).error
@@ -145,10 +178,10 @@ def test_another_image_under_the_same_name_is_refused(program, folder, described
 @pytest.mark.parametrize('workers', [1, 2])
 def test_a_bad_image_is_named_and_what_is_finished_stays(program, tmp_path, workers):
     source = write_images(tmp_path / 'walk', range(8))
-    (source / '004.jpg').write_text('no image')
+    (source / '007.jpg').write_text('no image')
     options = [*SMALL, '--initialisation-images', '2', '--workers', workers]
     error = program('describe', source, '--out', tmp_path / 'out', *options).error
-    assert '004.jpg' in error
+    assert '007.jpg' in error
     assert 'give the command again to continue' in error
     with pytest.raises(SourceError, match='shards are not described yet'):
         StoredDescriptors(tmp_path / 'out')

@@ -60,6 +60,11 @@ class DescriptorPlan:
         """How many files the descriptors are in."""
         return -(-self.num_frames // self.shard_frames)
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The plan's own files; a folder without the first has no plan."""
+        return tuple(self.folder / name for name in (PLAN_NAME, FRAMES_NAME, MODEL_NAME))
+
     def shard(self, number: int) -> range:
         """The rows of one shard."""
         start = number * self.shard_frames

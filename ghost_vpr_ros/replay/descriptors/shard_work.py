@@ -11,6 +11,7 @@ import fcntl
 import io
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -99,17 +100,49 @@ def _describe_if_free(
                 found = extract_descriptors(members, model, engine, progress=progress)
                 _write_shard(plan, number, found.astype(plan.dtype))
     except ImageError as error:
-        raise ImageError(
-            f'{error}; {plan.folder} holds {plan.count_finished()} of {plan.num_frames} images: '
-            'replace the image and give the command again to continue, or describe the others '
-            'into a new folder'
-        ) from error
+        raise ImageError(f'{error}; {_next_step(plan)}') from error
     except OSError as error:
         raise OutputError(
             f'{plan.path_of(number)}: the file cannot be written ({error.strerror}); free some '
             'space or check the permissions, and give the command again to continue'
         ) from error
     return is_ours
+
+
+def _next_step(plan: DescriptorPlan) -> str:
+    """What to do about an image that cannot be read."""
+    count = plan.count_finished()
+    if not count:
+        return 'replace or remove the image and give the command again'
+    return (
+        f'{plan.folder} holds {count} of {plan.num_frames} images: replace the image and give the '
+        'command again to continue, or describe the others into a new folder'
+    )
+
+
+def remove_unused(plan: DescriptorPlan) -> None:
+    """Remove a plan of which nothing is described and on which no process works.
+
+    It would bind the folder to a list of images that may have to be changed first.
+    """
+    shards = plan.path_of(0).parent
+    locks = sorted(shards.glob('*.lock'))
+    if plan.count_finished() or any(map(_is_held, locks)):
+        return
+    # The plan first: without it the folder is a new one.
+    for path in (*plan.files, *locks):
+        path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        shards.rmdir()
+
+
+def _is_held(lock: Path) -> bool:
+    with lock.open('ab') as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def _write_shard(plan: DescriptorPlan, number: int, descriptors: np.ndarray) -> None:
