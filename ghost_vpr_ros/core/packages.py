@@ -29,16 +29,18 @@ _PIP = {
 }
 """What pip calls a module, with what is needed beside it."""
 
-_WITHOUT_TORCH = (
-    'use engine openvino or onnxruntime with device cpu, or another machine that has PyTorch'
-)
+_TORCH = 'install it with pip install torch, or do this on a machine that has it'
 
 
 def how_to_install(module: str) -> str | None:
-    """What to do about a module that is missing; None for one that is none of ours to name."""
+    """What to do about a module that is missing; None for one that is none of ours to name.
+
+    PyTorch is missing here only where nothing else would do: an engine that another one can stand
+    in for names that one (`core.engine`).
+    """
     top = module.partition('.')[0]
     if top == 'torch':
-        return _WITHOUT_TORCH
+        return _TORCH
     return f'install it with pip install {_PIP[top]}' if top in _PIP else None
 
 

@@ -11,7 +11,6 @@ from ghost_vpr_ros.core.engine.base import Engine, GraphEngine, device_index, le
 from ghost_vpr_ros.core.engine.graph_cache import graph_of, graph_path, stored_graph
 from ghost_vpr_ros.core.errors import DeviceError
 from ghost_vpr_ros.core.model.weights_file import StoredModel
-from ghost_vpr_ros.core.packages import how_to_install
 
 if TYPE_CHECKING:
     from ghost_vpr_ros.core.model.vpr_model import VprModel
@@ -25,6 +24,9 @@ __all__ = [
     'prepare_engine',
 ]
 
+_OTHER_ENGINES = (
+    'use engine openvino or onnxruntime with device cpu, or another machine that has PyTorch'
+)
 _BY_SPEED_ON_CPU = ('openvino', 'onnxruntime')
 """Fastest first, see docs/lab/benchmarks.md; PyTorch comes after them."""
 
@@ -138,7 +140,7 @@ def _check_torch(config: EngineConfig) -> None:
             'install the first, which is the fastest here, with pip install openvino'
         )
     wanted = 'engine torch' if config.engine == 'torch' else f'device {config.device}'
-    raise DeviceError(f'{wanted} needs PyTorch, which is not installed; {how_to_install("torch")}')
+    raise DeviceError(f'{wanted} needs PyTorch, which is not installed; {_OTHER_ENGINES}')
 
 
 def prepare_engine(model: VprModel | StoredModel, config: EngineConfig) -> None:
