@@ -40,7 +40,7 @@ audit: ## look the versions of constraints.txt up in a database of known holes, 
 	@UV="$(UV)" sh .ci/audit.sh
 
 finetune: setup ## fit the network to places of your own: PHOTOS=<folder or bag> OUT=my.safetensors
-	@$(BIN)/python -m training.finetune $(PHOTOS) --out "$(OUT)"
+	@$(BIN)/ghost-vpr finetune $(PHOTOS) --out "$(OUT)"
 
 papers: TABLES := g-table2 g-table2-hours s-table4 s-table1 n-pooling
 papers: setup ## rerun tables of the papers, six hours in the background: OUT=runs/papers DATA=<the data sets>; goes on where it ended

@@ -19,7 +19,7 @@ from training.datasets.data_config import DataConfig
 from training.yaml_text import read_yaml
 
 SECTIONS = {
-    'tuples': 'training.datasets.positives:TupleConfig',
+    'tuples': 'ghost_vpr_ros.replay.config:TupleConfig',
     'mining': 'training.places.mining:MiningConfig',
     'loss': 'training.places.loss:LossConfig',
     'optimiser': 'training.loop.optimiser:OptimiserConfig',

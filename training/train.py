@@ -22,10 +22,10 @@ from typing import Any
 import torch
 
 from ghost_vpr_ros.replay.output_files import write_file, write_json
+from ghost_vpr_ros.replay.places.place_set import PlaceSet
 from training.command import add_run_options, run_experiment, run_in_folder
 from training.datasets.joined_sets import join_sets
 from training.datasets.open_place_set import open_place_set
-from training.datasets.place_set import PlaceSet
 from training.entry import finish, new_parser
 from training.experiment import Experiment
 from training.head.starting_model import interrupted_model, starting_model

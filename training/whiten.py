@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import ConfigError, OutputError
+from ghost_vpr_ros.core.model.provenance import without
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import load_model, save_model
 from ghost_vpr_ros.core.sampling import evenly_spaced
@@ -32,7 +33,6 @@ from training.datasets.open_place_set import open_database
 from training.entry import finish, new_parser
 from training.experiment import Experiment, read_experiment
 from training.head.condition_shifts import shift_directions
-from training.head.provenance import without
 from training.head.unwhitened import unwhitened_descriptors
 from training.head.whitening import DeploymentConfig, WhiteningConfig, whitened
 from training.loop.augmentation import AugmentationConfig, augment

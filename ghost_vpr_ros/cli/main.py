@@ -23,6 +23,7 @@ from ghost_vpr_ros.cli import (
     doctor,
     evaluate,
     export,
+    finetune,
     info,
     live,
     make_bag,
@@ -37,8 +38,8 @@ from ghost_vpr_ros.core.errors import GhostVprError
 from ghost_vpr_ros.core.packages import how_to_install, name_of
 
 _MODULES = (
-    *(build_map, describe, query, live, evaluate, compare, calibrate, make_bag, replay, share),
-    *(pairs, export, info, doctor, sample_town, demo),
+    *(build_map, describe, query, live, evaluate, compare, calibrate, finetune, make_bag, replay),
+    *(share, pairs, export, info, doctor, sample_town, demo),
 )
 COMMANDS: dict[str, ModuleType] = {
     module.__name__.rpartition('.')[2].replace('_', '-'): module for module in _MODULES

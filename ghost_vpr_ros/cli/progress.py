@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def progress_bar(total: int, what: str) -> Iterator[Progress]:
-    """Yield the function that counts images; the bar shows on a terminal only."""
+def progress_bar(total: int, what: str, unit: str = 'img') -> Iterator[Progress]:
+    """Yield the function that counts images or other units; it shows on a terminal only."""
     from tqdm import tqdm
 
-    with tqdm(total=total, desc=what, unit='img', file=sys.stderr, disable=None) as bar:
+    with tqdm(total=total, desc=what, unit=unit, file=sys.stderr, disable=None) as bar:
         yield bar.update
 
 

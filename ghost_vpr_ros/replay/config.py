@@ -256,3 +256,100 @@ class BagConfig(Config):
     rate_hz: float = setting(
         10.0, 'images per second if the source has no time stamps', unit='Hz', low=1e-3, high=1e3
     )
+
+
+@dataclass(frozen=True)
+class VisitConfig(Config):
+    """Which images of a drive are used, and which of them are of one visit."""
+
+    keyframe_distance_m: float = setting(
+        2.0,
+        'distance of one keyframe of a drive from the last one; 0: every image',
+        unit='m',
+        low=0.0,
+        high=1e4,
+    )
+    revisit_after_s: float = setting(
+        30.0,
+        'least time between two images of a single drive that may show one place; 0: any',
+        unit='s',
+        low=0.0,
+        high=1e7,
+    )
+
+
+@dataclass(frozen=True)
+class TupleConfig(Config):
+    """Which images may be in the tuple of a query."""
+
+    positive_distance_m: float = setting(
+        10.0, 'largest distance of potential positives', unit='m', low=0.0, high=1e4
+    )
+    negative_distance_m: float = setting(
+        25.0, 'least distance of definite negatives', unit='m', low=0.0, high=1e5
+    )
+    min_time_between_days: float = setting(
+        0.0,
+        'least time between the query and its positives and negatives (Time Machine: 30; where '
+        'all of a place was captured within days, hours as 0.25)',
+        unit='days',
+        low=0.0,
+        high=36500.0,
+    )
+    max_time_between_days: float = setting(
+        0.0,
+        'most time between them; 0: any; for training without Time Machine, on images of one time',
+        unit='days',
+        low=0.0,
+        high=36500.0,
+    )
+    positive_heading_deg: float = setting(
+        0.0,
+        'largest difference of known headings of a positive; 0: headings are not used',
+        unit='deg',
+        low=0.0,
+        high=180.0,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.negative_distance_m < self.positive_distance_m:
+            raise ConfigError(
+                f'negative_distance_m: expected at least positive_distance_m '
+                f'{self.positive_distance_m:g}, found {self.negative_distance_m:g}'
+            )
+        most, least = self.max_time_between_days, self.min_time_between_days
+        if most and most < least:
+            raise ConfigError(
+                f'max_time_between_days: expected at least min_time_between_days {least:g}, found '
+                f'{most:g}; no image would be left'
+            )
+
+    @property
+    def needs_times(self) -> bool:
+        """Whether the time of capture of every image has to be known."""
+        return bool(self.min_time_between_days or self.max_time_between_days)
+
+
+@dataclass(frozen=True)
+class ProjectionConfig(Config):
+    """How long and how far the projection moves; `projection` in an experiment's YAML file."""
+
+    steps: int = setting(300, 'optimiser steps', low=1, high=1_000_000)
+    queries_per_step: int = setting(64, 'queries in a step', low=1, high=65536)
+    database_per_step: int = setting(
+        2048, 'most database images that a step compares with', low=2, high=10_000_000
+    )
+    learning_rate: float = setting(
+        1e-3,
+        'rate of Adam, as a share of the root mean square of the projection',
+        low=0.0,
+        high=1.0,
+    )
+    temperature: float = setting(0.05, 'softness t of the loss', low=1e-4, high=10.0)
+    anchor: float = setting(
+        1.0,
+        'weight of the squared relative distance from the whitening',
+        low=0.0,
+        high=1e6,
+    )

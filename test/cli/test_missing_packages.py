@@ -58,6 +58,19 @@ def test_a_folder_becomes_a_map_without_rosbags_and_is_told_of_without_torch(
         assert 'pip install' not in error
 
 
+def test_work_that_no_other_engine_does_names_pytorch(photos: Path, tmp_path: Path) -> None:
+    out = ('--out', tmp_path / 'out')
+    both = ('--database', photos, '--queries', photos, '--ground-truth', 'index', *out)
+    for words in (
+        ('evaluate', *both, '--rerank', 'patch-netvlad'),
+        ('evaluate', *both, '--model', 'untrained'),
+        ('finetune', photos, *out),
+    ):
+        status, _, error = without('torch', *words)
+        assert status == 1 and 'needs PyTorch' in error and 'pip install torch' in error, error
+        assert 'engine openvino' not in error and error.count('ghost-vpr: error: ') == 1
+
+
 @pytest.mark.parametrize('command', ['make-bag', 'build-map', 'replay', 'info', 'query'])
 def test_help_needs_none_of_the_packages_that_may_be_missing(command: str) -> None:
     missing = 'torch,rosbags,matplotlib,PIL,openvino,onnxruntime,rclpy'

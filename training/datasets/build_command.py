@@ -17,11 +17,11 @@ from tqdm import tqdm
 
 from ghost_vpr_ros.cli.options import add_settings, config_from
 from ghost_vpr_ros.core.errors import OutputError
+from ghost_vpr_ros.replay.places.place_set import PlaceSet
 from training.datasets.builders.build import BuildConfig, BuildSummary, build_sets
 from training.datasets.command_options import add_source, data_config
 from training.datasets.data_config import DataConfig
 from training.datasets.open_place_set import open_place_set
-from training.datasets.place_set import PlaceSet
 from training.datasets.readers.splits import splits_of
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from ghost_vpr_ros.core.config.settings import Config, same_setting, setting
 from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.replay.bags.topics import BagTopics
+from ghost_vpr_ros.replay.config import VisitConfig
 
 FORMATS = ('auto', 'dbstruct', 'lists', 'utm', 'places', 'drives', 'source')
 """Formats of data sets; `auto` recognises them by the files at the path."""
@@ -38,20 +39,8 @@ class DataConfig(Config):
         'one name are of one shot and no positives of each other (TJU-Location: two pitches)',
     )
     check_images: bool = setting(True, 'refuse lists whose image files are not all there')
-    keyframe_distance_m: float = setting(
-        2.0,
-        'distance of one keyframe of a drive from the last one; 0: every image',
-        unit='m',
-        low=0.0,
-        high=1e4,
-    )
-    revisit_after_s: float = setting(
-        30.0,
-        'least time between two images of a single drive that may show one place; 0: any',
-        unit='s',
-        low=0.0,
-        high=1e7,
-    )
+    keyframe_distance_m: float = same_setting(VisitConfig, 'keyframe_distance_m')
+    revisit_after_s: float = same_setting(VisitConfig, 'revisit_after_s')
     image_topic: str = same_setting(BagTopics, 'image_topic')
     position_topic: str = same_setting(BagTopics, 'position_topic')
     max_gap_s: float = same_setting(BagTopics, 'max_gap_s')
@@ -126,6 +115,11 @@ class DataConfig(Config):
                     f'{name}: not known to the format {format!r} of {self.path[0]}, found '
                     f'{getattr(self, name)!r}; remove it'
                 )
+
+    @property
+    def visits(self) -> VisitConfig:
+        """Which images of drives are used, and which are of one visit."""
+        return VisitConfig(self.keyframe_distance_m, self.revisit_after_s)
 
     @property
     def topics(self) -> BagTopics:

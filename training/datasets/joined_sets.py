@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.errors import SourceError
-from training.datasets.place_set import NO_PLACE, PlaceSet
+from ghost_vpr_ros.replay.places.place_set import NO_PLACE, PlaceSet
 
 APART_M = 1e6
 """Distance between the frames of two sets; a city is smaller."""

@@ -10,6 +10,7 @@ from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import ConfigError, SourceError
 from ghost_vpr_ros.core.image import IMAGE_SUFFIXES
 from ghost_vpr_ros.replay.bags.names import BAG_SUFFIXES, bag_files, is_bag_metadata
+from ghost_vpr_ros.replay.places.place_set import PlaceSet
 from ghost_vpr_ros.replay.sources.exif_gps import photo_frame
 from ghost_vpr_ros.replay.sources.image_sources import MANIFEST_NAME, list_images
 from ghost_vpr_ros.replay.sources.utm_names import is_utm_name
@@ -20,7 +21,6 @@ from training.datasets.panoramas.panorama_set import (
     with_synthesised_views,
 )
 from training.datasets.panoramas.view_geometry import ViewConfig
-from training.datasets.place_set import PlaceSet
 from training.datasets.readers.drives import drive_place_set
 from training.datasets.readers.image_lists import image_list_place_set
 from training.datasets.readers.place_folders import place_folder_set

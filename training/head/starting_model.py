@@ -23,6 +23,7 @@ from ghost_vpr_ros.core.model.initialisation import (
     initialise_pooling,
     needs_local_features,
 )
+from ghost_vpr_ros.core.model.provenance import clusters_sentence, without
 from ghost_vpr_ros.core.model.reduction import Reduction
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.model.weights import load_model
@@ -30,7 +31,6 @@ from ghost_vpr_ros.core.preprocessing import preprocess
 from ghost_vpr_ros.core.sampling import evenly_spaced
 from training.datasets.data_config import expanded
 from training.experiment import Experiment
-from training.head.provenance import clusters_sentence, without
 from training.head.semantics import SemanticsConfig, labelled_frames
 from training.loop.schedule import ScheduleConfig
 from training.loop.trunk_memory import remember_trunk

@@ -19,12 +19,12 @@ from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import ConfigError, SourceError
 from ghost_vpr_ros.replay.config import EvaluationConfig
 from ghost_vpr_ros.replay.evaluation.ground_truth import GroundTruth, by_index
+from ghost_vpr_ros.replay.places.place_set import PlaceSet
+from ghost_vpr_ros.replay.places.truth import place_set_truth
 from ghost_vpr_ros.replay.sources.image_sources import open_source
 from training.datasets.data_config import DataConfig, expanded
 from training.datasets.open_place_set import open_place_set
-from training.datasets.place_set import PlaceSet
 from training.experiment import read_mapping
-from training.places.selection import place_set_truth
 
 LIGHTS = ('day', 'sunset', 'night')
 """Order of the three queries of each place in the lists of Tokyo 24/7."""

@@ -24,7 +24,7 @@ from torch import Tensor
 from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.preprocessing import input_pixels
-from training.datasets.positives import WeakLabels
+from ghost_vpr_ros.replay.places.positives import WeakLabels
 from training.loop.augmentation import AugmentationConfig, augment
 from training.loop.image_batches import load_ahead
 

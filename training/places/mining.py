@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from ghost_vpr_ros.core.config.settings import Config, setting
 from ghost_vpr_ros.core.errors import TrainingError
-from training.datasets.positives import WeakLabels
+from ghost_vpr_ros.replay.places.positives import WeakLabels
 from training.places.batch import NO_ROW, TrainingTuple
 from training.places.descriptor_cache import DescriptorCache
 

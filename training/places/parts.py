@@ -9,8 +9,9 @@ from pathlib import Path
 import torch
 
 from ghost_vpr_ros.core.model.vpr_model import VprModel
-from training.datasets.place_set import PlaceSet
-from training.datasets.positives import TupleConfig, WeakLabels, weak_labels
+from ghost_vpr_ros.replay.config import TupleConfig
+from ghost_vpr_ros.replay.places.place_set import PlaceSet
+from ghost_vpr_ros.replay.places.positives import WeakLabels, weak_labels
 from training.experiment import Experiment
 from training.loop.augmentation import AugmentationConfig
 from training.loop.describing import Describer

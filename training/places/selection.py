@@ -15,12 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.config.settings import Config, setting
-from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.replay.evaluation.evaluator import rank_database
 from ghost_vpr_ros.replay.evaluation.ground_truth import GroundTruth
 from ghost_vpr_ros.replay.evaluation.metrics import recall_at
-from training.datasets.place_set import PlaceSet
-from training.datasets.relations import excluded_of, positives_of
+from ghost_vpr_ros.replay.places.place_set import PlaceSet
+from ghost_vpr_ros.replay.places.truth import place_set_truth
 from training.loop.describing import Describer
 
 VALIDATION_RANKS = (1, 5, 10)
@@ -83,37 +82,6 @@ class Selection:
         return [
             -math.inf if math.isnan(recall[n]) else recall[n] for n in (self.config.rank, *rest)
         ]
-
-
-def place_set_truth(place_set: PlaceSet, radius_m: float) -> GroundTruth:
-    """Positives of the queries in the database by position.
-
-    A query does not find itself, nor another view of its panorama, nor an image of its own visit.
-
-    Raises:
-        SourceError: no query has a positive, or every answer would be right.
-    """
-    queries, database = place_set.queries, place_set.database
-    query_points, database_points = place_set.positions_m[queries], place_set.positions_m[database]
-    near, same = positives_of(place_set, radius_m), excluded_of(place_set)
-    if not len(near):
-        raise SourceError(
-            f'{place_set.name}: expected queries within {radius_m:g} m of the database, found '
-            f'none of {len(queries)}; check its positions and roles'
-        )
-    protocol = {
-        'ground_truth': 'position',
-        'positive_distance_m': radius_m,
-        'excluded_pairs': len(same),
-    }
-    truth = GroundTruth(near, same, query_points, database_points, 'm', protocol)
-    if truth.any_answer_is_right:
-        raise SourceError(
-            f'{place_set.name}: all {len(database)} images of the database lie within '
-            f'{radius_m:g} m of every query, so any answer would be right; add images of other '
-            'places, or choose a smaller positive_distance_m'
-        )
-    return truth
 
 
 def recall_of(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ghost_vpr_ros.core.model.vpr_model import VprModel
-from training.datasets.positives import WeakLabels
+from ghost_vpr_ros.replay.places.positives import WeakLabels
 from training.loop.image_batches import InputMaker
 from training.loop.optimiser import OptimiserConfig, training_mode
 from training.loop.parallel import Processes, without_exchange

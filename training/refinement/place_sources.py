@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import ConfigError, SourceError
+from ghost_vpr_ros.replay.places.place_set import PlaceSet
 from training.datasets.data_config import DataConfig, expanded
 from training.datasets.open_place_set import open_place_set
 from training.datasets.panoramas.panorama_set import PanoramaSet
 from training.datasets.panoramas.view_geometry import ViewConfig
-from training.datasets.place_set import PlaceSet
 from training.refinement.moved_view import MotionConfig, moved_view
 from training.refinement.weak_pairs import PairConfig, mutual_pairs
 from training.trunk.photo_views import open_unweighted

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.config.settings import Config, setting
 from ghost_vpr_ros.core.errors import SourceError
-from training.datasets.place_set import PlaceSet
+from ghost_vpr_ros.replay.places.place_set import PlaceSet
 
 
 @dataclass(frozen=True)

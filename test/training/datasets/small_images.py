@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ghost_vpr_ros.replay.places.place_set import PlaceSet
+from ghost_vpr_ros.replay.places.relations import positives_of
 from training.datasets.data_config import DataConfig
 from training.datasets.open_place_set import open_place_set
-from training.datasets.place_set import PlaceSet
-from training.datasets.relations import positives_of
 
 
 def write_images(folder: Path, names) -> None:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from ghost_vpr_ros.core.errors import SourceError
-from test.training.weak_places import places_at
+from ghost_vpr_ros.replay.places.place_set import NO_PLACE
+from ghost_vpr_ros.replay.places.relations import excluded_of, positives_of
+from test.replay.places.weak_places import places_at
 from training.datasets.joined_sets import join_sets
-from training.datasets.place_set import NO_PLACE
-from training.datasets.relations import excluded_of, positives_of
 
 FIRST = places_at([(0, 0), (5, 0), (8, 0)], [0], [1, 2], panorama=[3, 3, 9])
 SECOND = places_at([(4e5, 5e6), (4e5 + 5, 5e6)], [0, 1], [1], panorama=[3, NO_PLACE])

@@ -7,9 +7,10 @@ import pytest
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.errors import TrainingError
+from ghost_vpr_ros.replay.config import TupleConfig
+from ghost_vpr_ros.replay.places.positives import WeakLabels, weak_labels
+from test.replay.places.weak_places import places_at
 from test.training.places.predicted_passes import EpochSize, predicted_passes
-from test.training.weak_places import places_at
-from training.datasets.positives import TupleConfig, WeakLabels, weak_labels
 from training.places.descriptor_cache import DescriptorCache
 from training.places.mining import (
     SCHEMES,

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from ghost_vpr_ros.core.errors import SourceError
-from test.training.weak_places import places_at
-from training.places.selection import Selection, SelectionConfig, place_set_truth, recall_of
+from ghost_vpr_ros.replay.places.truth import place_set_truth
+from test.replay.places.weak_places import places_at
+from training.places.selection import Selection, SelectionConfig, recall_of
 
 
 def recall(one: float, five: float, ten: float) -> dict[int, float]:

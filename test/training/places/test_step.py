@@ -11,8 +11,9 @@ from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Frame
 from ghost_vpr_ros.core.model.initialisation import build_untrained
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from ghost_vpr_ros.core.preprocessing import preprocess
-from training.datasets.place_set import NO_PLACE, PlaceSet
-from training.datasets.positives import TupleConfig, weak_labels
+from ghost_vpr_ros.replay.config import TupleConfig
+from ghost_vpr_ros.replay.places.place_set import NO_PLACE, PlaceSet
+from ghost_vpr_ros.replay.places.positives import weak_labels
 from training.loop.augmentation import AugmentationConfig
 from training.loop.optimiser import OptimiserConfig, build_optimiser
 from training.loop.parallel import Processes

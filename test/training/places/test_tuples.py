@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from test.training.weak_places import places_at
-from training.datasets.positives import TupleConfig, weak_labels
+from ghost_vpr_ros.replay.config import TupleConfig
+from ghost_vpr_ros.replay.places.positives import weak_labels
+from test.replay.places.weak_places import places_at
 from training.places.batch import TrainingTuple, batch_negatives, pack_tuples, unpack_tuples
 
 TUPLES = [TrainingTuple(0, 1, (4, 5)), TrainingTuple(2, 3, (4,))]

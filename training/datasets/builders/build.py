@@ -22,6 +22,7 @@ from ghost_vpr_ros.replay.output_files import (
     write_file,
     write_json,
 )
+from ghost_vpr_ros.replay.places.place_set import PlaceSet
 from ghost_vpr_ros.replay.sources.image_sources import MANIFEST_NAME
 from training.datasets.builders.layouts import (
     LAYOUTS,
@@ -33,7 +34,6 @@ from training.datasets.builders.layouts import (
     utm_path,
 )
 from training.datasets.builders.placement import MODES, place_bytes, place_file
-from training.datasets.place_set import PlaceSet
 
 SETTINGS_NAME = 'build.json'
 

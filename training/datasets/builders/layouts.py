@@ -16,8 +16,8 @@ from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Frame
 from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.core.geodesy import geo_to_utm, utm_zone
 from ghost_vpr_ros.core.image import IMAGE_SUFFIXES
+from ghost_vpr_ros.replay.places.place_set import PlaceSet
 from ghost_vpr_ros.replay.sources.utm_names import is_utm_name
-from training.datasets.place_set import PlaceSet
 
 LAYOUTS = ('csv', 'utm')
 """A manifest beside the images, or folders of `@UTM@` names."""

@@ -11,7 +11,8 @@ from tqdm import tqdm
 
 from ghost_vpr_ros.core.config.settings import Config, setting
 from ghost_vpr_ros.core.errors import GhostVprError
-from ghost_vpr_ros.replay.config import EvaluationConfig
+from ghost_vpr_ros.replay.config import EvaluationConfig, TupleConfig
+from ghost_vpr_ros.replay.places.place_set import PlaceSet
 from training.datasets.data_config import DataConfig
 from training.datasets.doctor.file_checks import (
     check_duplicates,
@@ -33,8 +34,6 @@ from training.datasets.doctor.position_checks import check_coordinates, check_zo
 from training.datasets.doctor.published_sizes import PUBLISHED_SIZES, resolved_reference
 from training.datasets.doctor.split_checks import check_shared_images, check_shared_places
 from training.datasets.open_place_set import open_place_set
-from training.datasets.place_set import PlaceSet
-from training.datasets.positives import TupleConfig
 from training.datasets.readers.splits import manifest_of, splits_of
 
 

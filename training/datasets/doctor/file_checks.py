@@ -13,9 +13,9 @@ import numpy as np
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import Frame, Progress
 from ghost_vpr_ros.core.errors import GhostVprError
+from ghost_vpr_ros.replay.places.place_set import NO_PLACE, PlaceSet
 from ghost_vpr_ros.replay.sources.table import read_table
 from training.datasets.doctor.findings import Finding, note, problem, some_of
-from training.datasets.place_set import NO_PLACE, PlaceSet
 
 _THREADS = 4
 _BLOCK_BYTES = 1 << 20

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ghost_vpr_ros.replay.places.place_set import NO_PLACE, PlaceSet
 from ghost_vpr_ros.replay.sources.utm_names import is_utm_name
 from training.datasets.doctor.findings import Finding, note, problem, some_of
 from training.datasets.doctor.position_checks import UTM_FORMATS
-from training.datasets.place_set import NO_PLACE, PlaceSet
 
 _VIEW = re.compile(r'(.+)_(?:pitch\d+_yaw\d+|\d{3}_\d{3})$')
 """Names of the views of one panorama in Pitts30k, Pitts250k, Tokyo 24/7 and TokyoTM."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ghost_vpr_ros.replay.places.place_set import PlaceSet
+from ghost_vpr_ros.replay.places.relations import positives_of
 from training.datasets.doctor.findings import Finding, note, problem
 from training.datasets.doctor.published_sizes import PUBLISHED_SIZES, equal_reference
-from training.datasets.place_set import PlaceSet
-from training.datasets.relations import positives_of
 
 _MOST_POSITIVES = 0.25
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.geodesy import geo_to_utm, utm_zone
+from ghost_vpr_ros.replay.places.place_set import PlaceSet
 from ghost_vpr_ros.replay.sources.utm_names import is_utm_name
 from training.datasets.doctor.findings import Finding, note, problem, some_of
-from training.datasets.place_set import PlaceSet
 
 UTM_FORMATS = ('dbstruct', 'lists')
 """Formats with UTM metres in one list and names in another."""

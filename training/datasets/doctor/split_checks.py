@@ -10,8 +10,8 @@ import numpy as np
 from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.replay.evaluation.ground_truth import horizontal_positions
 from ghost_vpr_ros.replay.evaluation.pairs import pairs_within
+from ghost_vpr_ros.replay.places.place_set import PlaceSet
 from training.datasets.doctor.findings import Finding, problem, some_of
-from training.datasets.place_set import PlaceSet
 
 
 def check_shared_images(

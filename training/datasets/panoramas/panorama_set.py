@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from ghost_vpr_ros.core.datatypes import Frame, Pose
 from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.core.poses import heading_to_quaternion
+from ghost_vpr_ros.replay.places.place_set import NO_PLACE, PlaceSet
 from training.datasets.panoramas.panorama import Equirectangular, FourSides, Panorama, render
 from training.datasets.panoramas.view_geometry import ViewConfig, check_sides_cover
-from training.datasets.place_set import NO_PLACE, PlaceSet
 
 NETVLAD_HEADINGS = 12
 """Views of a panorama in NetVLAD (journal version), Section 6.1: evenly around the horizon.

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy.io import loadmat
 
 from ghost_vpr_ros.core.errors import ConfigError, SourceError
+from ghost_vpr_ros.replay.places.place_set import PlaceSet
 from training.datasets.data_config import DataConfig, expanded
-from training.datasets.place_set import PlaceSet
 from training.datasets.readers.listed_images import ImageLists, listed_place_set
 
 VARIABLE = 'dbStruct'

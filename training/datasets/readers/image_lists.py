@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.errors import SourceError
+from ghost_vpr_ros.replay.places.place_set import PlaceSet
 from training.datasets.data_config import DataConfig, expanded
-from training.datasets.place_set import PlaceSet
 from training.datasets.readers.listed_images import ImageLists, listed_place_set
 
 _REQUIRED = ('utmDb', 'utmQ')

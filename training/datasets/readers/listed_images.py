@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.core.image import read_image
-from training.datasets.place_set import PlaceSet
-from training.datasets.readers.from_frames import Collected
+from ghost_vpr_ros.replay.places.collected import Collected
+from ghost_vpr_ros.replay.places.place_set import PlaceSet
 from training.datasets.readers.time_machine import visits_of
 
 DATABASE_FOLDERS = ('', 'images', 'database')

@@ -17,10 +17,10 @@ from pathlib import Path
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import ConfigError, SourceError
 from ghost_vpr_ros.core.image import natural_key, read_image
+from ghost_vpr_ros.replay.places.collected import PLACE_SPACING_M, Collected, invented_positions
+from ghost_vpr_ros.replay.places.place_set import PlaceSet
 from ghost_vpr_ros.replay.sources.image_sources import list_images
 from training.datasets.data_config import DataConfig
-from training.datasets.place_set import PlaceSet
-from training.datasets.readers.from_frames import PLACE_SPACING_M, Collected, invented_positions
 from training.datasets.readers.role_folders import DATABASE_FOLDERS, QUERY_FOLDERS, SPLITS
 
 

@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from ghost_vpr_ros.core.errors import ConfigError, SourceError
+from ghost_vpr_ros.replay.places.collected import Collected, located
+from ghost_vpr_ros.replay.places.images import root_of
+from ghost_vpr_ros.replay.places.place_set import PlaceSet
 from ghost_vpr_ros.replay.sources.image_sources import open_source
 from training.datasets.data_config import DataConfig
-from training.datasets.place_set import PlaceSet
-from training.datasets.readers.from_frames import Collected, located
-from training.datasets.readers.sources import root_of
 
 DATABASE_FOLDERS = ('database', 'gallery')
 QUERY_FOLDERS = ('queries', 'query')

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS
-from training.datasets.place_set import NO_PLACE
+from ghost_vpr_ros.replay.places.place_set import NO_PLACE
 
 DAYS_A_MONTH = 31
 """A visit is numbered by 31 for each month plus the day: a month later is 31 or more."""

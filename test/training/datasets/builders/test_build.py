@@ -13,13 +13,13 @@ import pytest
 from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Frame
 from ghost_vpr_ros.core.errors import ConfigError, SourceError
 from ghost_vpr_ros.core.image import read_image
+from ghost_vpr_ros.replay.places.place_set import NO_PLACE, PlaceSet
+from ghost_vpr_ros.replay.places.relations import positives_of
 from training.datasets.__main__ import main
 from training.datasets.builders.build import BuildConfig, BuildSummary, build_sets
 from training.datasets.builders.layouts import check_distinct, utm_path
 from training.datasets.data_config import DataConfig
 from training.datasets.open_place_set import open_place_set
-from training.datasets.place_set import NO_PLACE, PlaceSet
-from training.datasets.relations import positives_of
 
 HEADER = 'image,latitude,longitude,heading_deg,stamp_s,panorama,split,role,weather'
 

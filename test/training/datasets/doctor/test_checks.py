@@ -10,6 +10,7 @@ import pytest
 
 from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Frame, GeoPoint
 from ghost_vpr_ros.core.errors import ConfigError, ImageError
+from ghost_vpr_ros.replay.places.place_set import NO_PLACE, PlaceSet
 from training.datasets.doctor import file_checks, place_checks, position_checks, split_checks
 from training.datasets.doctor.findings import Finding, Severity
 from training.datasets.doctor.order_checks import check_order
@@ -19,7 +20,6 @@ from training.datasets.doctor.published_sizes import (
     reference_of,
     resolved_reference,
 )
-from training.datasets.place_set import NO_PLACE, PlaceSet
 
 PITTSBURGH_M = np.array([584_745.0, 4_476_710.0])
 

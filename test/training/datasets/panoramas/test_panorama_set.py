@@ -9,6 +9,7 @@ import pytest
 from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Frame, GeoPoint
 from ghost_vpr_ros.core.errors import ConfigError, SourceError
 from ghost_vpr_ros.core.poses import quaternion_to_yaw, yaw_to_heading
+from ghost_vpr_ros.replay.places.place_set import NO_PLACE, PlaceSet
 from ghost_vpr_ros.replay.sources.image_sources import open_source
 from training.datasets.panoramas.panorama_set import (
     NETVLAD_HEADINGS,
@@ -18,7 +19,6 @@ from training.datasets.panoramas.panorama_set import (
     with_synthesised_views,
 )
 from training.datasets.panoramas.view_geometry import ViewConfig
-from training.datasets.place_set import NO_PLACE, PlaceSet
 
 SMALL = ViewConfig(60.0, 32, 24)
 

@@ -7,6 +7,7 @@ import pytest
 
 from ghost_vpr_ros.core.errors import BagError, ConfigError, SourceError
 from ghost_vpr_ros.replay.bags import messages as build
+from ghost_vpr_ros.replay.places.drives import keyframes
 from test.replay.small_bags import (
     START_NS,
     fix,
@@ -17,7 +18,6 @@ from test.replay.small_bags import (
     write_records,
 )
 from test.training.datasets.small_images import opened, positives_by_name, write_images
-from training.datasets.readers.drives import keyframes
 
 M_IN_DEGREES = 1 / 111_120
 """A metre northwards at the equator: good to a percent."""

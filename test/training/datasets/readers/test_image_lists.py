@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from ghost_vpr_ros.core.errors import ConfigError, ImageError, SourceError
+from ghost_vpr_ros.replay.places.place_set import PlaceSet
+from ghost_vpr_ros.replay.places.relations import positives_of
 from test.training.datasets.small_images import names_of, opened, positives_by_name, write_images
-from training.datasets.place_set import PlaceSet
-from training.datasets.relations import positives_of
 
 DATABASE = ['./city/a.jpg', './city/b.jpg']
 QUERIES = ['./city/queries/q.jpg']

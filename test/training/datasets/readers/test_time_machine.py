@@ -5,10 +5,10 @@ import datetime
 import numpy as np
 import pytest
 
-from test.training.datasets.test_relations import place_set
-from training.datasets.place_set import NO_PLACE
+from ghost_vpr_ros.replay.places.place_set import NO_PLACE
+from ghost_vpr_ros.replay.places.relations import are_apart
+from test.replay.places.test_relations import place_set
 from training.datasets.readers.time_machine import visits_of
-from training.datasets.relations import are_apart
 
 
 def is_month_apart(first, second) -> bool:

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from ghost_vpr_ros.core.errors import ConfigError, SourceError
-from test.training.weak_places import places_at
-from training.datasets.positives import TupleConfig, weak_labels
+from ghost_vpr_ros.replay.config import TupleConfig
+from ghost_vpr_ros.replay.places.positives import weak_labels
+from test.replay.places.weak_places import places_at
 
 DAY_NS = 86_400 * 10**9
 LINE = [(0.0, 0.0), (10.0, 0.0), (10.1, 0.0), (25.0, 0.0), (25.1, 0.0)]

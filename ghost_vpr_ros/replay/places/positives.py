@@ -13,67 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_vpr_ros.core.config.settings import Config, setting
 from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS
-from ghost_vpr_ros.core.errors import ConfigError, SourceError
+from ghost_vpr_ros.core.errors import SourceError
+from ghost_vpr_ros.replay.config import TupleConfig
 from ghost_vpr_ros.replay.evaluation.pairs import Pairs, pairs_within
-from training.datasets.place_set import PlaceSet
-from training.datasets.relations import are_apart
+from ghost_vpr_ros.replay.places.place_set import PlaceSet
+from ghost_vpr_ros.replay.places.relations import are_apart
 
 _NS_PER_DAY = 86_400 * 10**9
-
-
-@dataclass(frozen=True)
-class TupleConfig(Config):
-    """Which images may be in the tuple of a query."""
-
-    positive_distance_m: float = setting(
-        10.0, 'largest distance of potential positives', unit='m', low=0.0, high=1e4
-    )
-    negative_distance_m: float = setting(
-        25.0, 'least distance of definite negatives', unit='m', low=0.0, high=1e5
-    )
-    min_time_between_days: float = setting(
-        0.0,
-        'least time between the query and its positives and negatives (Time Machine: 30; where '
-        'all of a place was captured within days, hours as 0.25)',
-        unit='days',
-        low=0.0,
-        high=36500.0,
-    )
-    max_time_between_days: float = setting(
-        0.0,
-        'most time between them; 0: any; for training without Time Machine, on images of one time',
-        unit='days',
-        low=0.0,
-        high=36500.0,
-    )
-    positive_heading_deg: float = setting(
-        0.0,
-        'largest difference of known headings of a positive; 0: headings are not used',
-        unit='deg',
-        low=0.0,
-        high=180.0,
-    )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.negative_distance_m < self.positive_distance_m:
-            raise ConfigError(
-                f'negative_distance_m: expected at least positive_distance_m '
-                f'{self.positive_distance_m:g}, found {self.negative_distance_m:g}'
-            )
-        most, least = self.max_time_between_days, self.min_time_between_days
-        if most and most < least:
-            raise ConfigError(
-                f'max_time_between_days: expected at least min_time_between_days {least:g}, found '
-                f'{most:g}; no image would be left'
-            )
-
-    @property
-    def needs_times(self) -> bool:
-        """Whether the time of capture of every image has to be known."""
-        return bool(self.min_time_between_days or self.max_time_between_days)
 
 
 @dataclass(frozen=True)
@@ -133,24 +80,46 @@ def weak_labels(places: PlaceSet, config: TupleConfig) -> WeakLabels:
     """
     _check_stamps(places, config)
     queries, database = np.unique(places.queries), np.unique(places.database)
+    numbers, rows = _potential(places, config, queries, database)
+    has_positive = np.zeros(len(queries), bool)
+    has_positive[numbers] = True
+    _check_enough(places, config, has_positive)
+    _check_negatives(places, config, queries, database)
+    new_number = np.cumsum(has_positive) - 1
+    pairs = Pairs.of(
+        new_number[numbers],
+        np.searchsorted(database, rows),
+        int(has_positive.sum()),
+        len(database),
+    )
+    return WeakLabels(places, config, queries[has_positive], database, pairs)
+
+
+def revisited(places: PlaceSet, config: TupleConfig) -> NDArray[np.int64]:
+    """Rows of the queries that have a potential positive, ascending.
+
+    Raises:
+        SourceError: a time of capture is needed and not known.
+    """
+    _check_stamps(places, config)
+    queries, database = np.unique(places.queries), np.unique(places.database)
+    return queries[np.unique(_potential(places, config, queries, database)[0])]
+
+
+def _potential(
+    places: PlaceSet,
+    config: TupleConfig,
+    queries: NDArray[np.int64],
+    database: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Potential positives: (n,) numbers in `queries`, and (n,) rows of database images."""
     points = places.positions_m
     near = pairs_within(points[queries], points[database], config.positive_distance_m)
     numbers = near.keys // max(1, len(database))
     query_rows, rows = queries[numbers], database[near.keys - numbers * len(database)]
     kept = _are_apart(places, config, query_rows, rows)
     kept &= _headings_agree(places, config, query_rows, rows)
-    has_positive = np.zeros(len(queries), bool)
-    has_positive[numbers[kept]] = True
-    _check_enough(places, config, has_positive)
-    _check_negatives(places, config, queries, database)
-    new_number = np.cumsum(has_positive) - 1
-    pairs = Pairs.of(
-        new_number[numbers[kept]],
-        np.searchsorted(database, rows[kept]),
-        int(has_positive.sum()),
-        len(database),
-    )
-    return WeakLabels(places, config, queries[has_positive], database, pairs)
+    return numbers[kept], rows[kept]
 
 
 def _are_apart(

@@ -4,51 +4,24 @@ Source: NetVLAD (journal version), Section 6.2, puts a linear layer behind NetVL
 as the whitening. Trunk and clusters stay, so every image is described once, and a step costs two
 matrix products.
 
-Deviation: the ranking loss over hard negatives is replaced by its smooth form over all definite
-    negatives in memory: log(1 + sum_n exp((s(q, n) - s(q, p*)) / t)), with the best potential
-        positive p* as in Eq. 5. A penalty on the distance from the whitening preserves its
-        performance on
-    places that the training set lacks.
+# Deviation: the ranking loss over hard negatives is replaced by its smooth form over all definite
+negatives in memory: log(1 + sum_n exp((s(q, n) - s(q, p*)) / t)), with the best potential positive
+p* as in Eq. 5. A penalty on the distance from the whitening preserves its performance on places
+that the training set lacks.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ghost_vpr_ros.core.config.settings import Config, setting
 from ghost_vpr_ros.core.datatypes import Progress
 from ghost_vpr_ros.core.errors import WeightsError
 from ghost_vpr_ros.core.model.whitening import Whitening
-from training.datasets.positives import WeakLabels
-
-
-@dataclass(frozen=True)
-class ProjectionConfig(Config):
-    """How long and how far the projection moves; `projection` in an experiment's YAML file."""
-
-    steps: int = setting(300, 'optimiser steps', low=1, high=1_000_000)
-    queries_per_step: int = setting(64, 'queries in a step', low=1, high=65536)
-    database_per_step: int = setting(
-        2048, 'most database images that a step compares with', low=2, high=10_000_000
-    )
-    learning_rate: float = setting(
-        1e-3,
-        'rate of Adam, as a share of the root mean square of the projection',
-        low=0.0,
-        high=1.0,
-    )
-    temperature: float = setting(0.05, 'softness t of the loss', low=1e-4, high=10.0)
-    anchor: float = setting(
-        1.0,
-        'weight of the squared relative distance from the whitening',
-        low=0.0,
-        high=1e6,
-    )
+from ghost_vpr_ros.replay.config import ProjectionConfig
+from ghost_vpr_ros.replay.places.positives import WeakLabels
 
 
 def train_projection(

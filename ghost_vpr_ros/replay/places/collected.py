@@ -16,7 +16,7 @@ from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.core.geodesy import utm_zone
 from ghost_vpr_ros.core.poses import quaternion_to_yaw, yaw_to_heading
 from ghost_vpr_ros.replay.evaluation.ground_truth import horizontal_positions
-from training.datasets.place_set import NO_PLACE, PlaceSet
+from ghost_vpr_ros.replay.places.place_set import NO_PLACE, PlaceSet
 
 PLACE_SPACING_M = 1000.0
 """Between the invented positions of two places: more than any radius that is asked for."""
@@ -123,7 +123,8 @@ def located(frames: Sequence[Frame], name: str, facts: dict[str, Any]) -> list[F
     if not kept:
         raise SourceError(
             f'{name}: expected images with positions (GPS tags, @UTM@ names, columns of a '
-            f'manifest, a topic of a bag), found none in {len(frames)} images'
+            f'manifest, a topic of a bag), found none in {len(frames)} images; write them into a '
+            'manifest.csv (docs/sources.md)'
         )
     without = len(frames) - len(kept)
     facts['images_without_position'] = facts.get('images_without_position', 0) + without

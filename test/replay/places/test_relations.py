@@ -5,8 +5,8 @@ import pytest
 
 from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Frame
 from ghost_vpr_ros.core.errors import SourceError
-from training.datasets.place_set import NO_PLACE, PlaceSet
-from training.datasets.relations import are_apart, excluded_of, positives_of
+from ghost_vpr_ros.replay.places.place_set import NO_PLACE, PlaceSet
+from ghost_vpr_ros.replay.places.relations import are_apart, excluded_of, positives_of
 
 
 def place_set(positions, queries, database, **changed) -> PlaceSet:

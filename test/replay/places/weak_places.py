@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Frame
-from training.datasets.place_set import NO_PLACE, PlaceSet
+from ghost_vpr_ros.replay.places.place_set import NO_PLACE, PlaceSet
 
 
 def no_image() -> NDArray[np.uint8]:

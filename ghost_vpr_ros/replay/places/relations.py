@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_vpr_ros.replay.evaluation.pairs import Pairs, pairs_within
-from training.datasets.place_set import NO_PLACE, PlaceSet
+from ghost_vpr_ros.replay.places.place_set import NO_PLACE, PlaceSet
 
 
 def are_apart(

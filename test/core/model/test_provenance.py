@@ -2,7 +2,7 @@
 
 import pytest
 
-from training.head.provenance import without
+from ghost_vpr_ros.core.model.provenance import without
 
 SHIPPED = (
     'trunk distilled from tiny (rows 9-7, 11-10) in 10 steps (20 views), seed 0; clusters '
