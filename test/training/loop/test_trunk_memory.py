@@ -10,6 +10,7 @@ from torch import Tensor
 from ghost_vpr_ros.core.config.model import ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.errors import ConfigError, OutputError
 from ghost_vpr_ros.core.model.initialisation import draw_random_weights
+from ghost_vpr_ros.core.model.poolings.registry import feature_map_size
 from ghost_vpr_ros.core.model.vpr_model import VprModel
 from training.loop.trunk_memory import check_frozen, remember_trunk
 
@@ -47,6 +48,14 @@ def test_maps_are_those_of_the_trunk_and_made_once(tmp_path: Path, batch: Tensor
     assert seen == [3]
     model.backbone(torch.cat([batch[:1], batch[:1] + 1.0]))
     assert seen == [3, 1]
+
+
+def test_their_size_is_known_without_an_image(tmp_path: Path) -> None:
+    model = network()
+    seen = count_images(model)
+    remember_trunk(model, tmp_path)
+    assert feature_map_size(model.backbone, SIZE) == (2, 2)
+    assert seen == [1]  # without numbers, on the meta device
 
 
 @torch.no_grad()

@@ -102,5 +102,6 @@ def feature_map_size(backbone: nn.Module, preprocessing: PreprocessingConfig) ->
     """(h', w') of a trunk's feature map; nothing is computed for it."""
     shapes_only = copy.deepcopy(backbone).to('meta').eval()
     size = preprocessing.height_px, preprocessing.width_px
-    found = shapes_only(torch.empty(1, 3, *size, device='meta'))
+    # Not `shapes_only(...)`: training may have replaced `forward` of the instance by a memory.
+    found = type(shapes_only).forward(shapes_only, torch.empty(1, 3, *size, device='meta'))
     return found.shape[2], found.shape[3]
