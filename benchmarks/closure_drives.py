@@ -110,7 +110,7 @@ def town_drive(work: Path, seed: int, number: int) -> tuple[Sequence[Frame], Sta
         make_town(town, config, storage=['mcap'])
     bag = town / f'drive_{number}' / 'bag_mcap'
     frames = open_source(bag, topics=BagTopics(position_topic=TRUTH_TOPIC)).frames
-    return frames, remembered_odometry(bag, ODOMETRY_TOPIC)
+    return frames, remembered_odometry(bag, ODOMETRY_TOPIC)[0]
 
 
 def towns_questions(work: Path, seeds: Sequence[int]) -> list[Questions]:

@@ -64,7 +64,7 @@ LAYERS = {
 
 LEVELS = (
     ('errors', 'datatypes', 'freed_memory', 'home', 'image_header', 'packages', 'sampling')
-    + ('stamps', 'whole_file', 'write_ahead_log'),
+    + ('stamps', 'system_errors', 'whole_file', 'write_ahead_log'),
     ('config', 'geodesy', 'poses', 'camera', 'jpeg', 'local_contrast'),
     ('image',),
     ('probability', 'preprocessing', 'raw_image', 'image_stream', 'closure_export'),

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import errno
+import os
 import sys
 from collections.abc import Callable
 
 from ghost_vpr_ros.core.errors import GhostVprError
+from ghost_vpr_ros.core.system_errors import sentence_of
 
 EXIT_INTERRUPTED = 130
+MOST_SEED = 2**31 - 1
+"""Every library's generator of random numbers takes it."""
 
-_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
+
+_EXIT_BROKEN_PIPE = 141
 
 
 def new_parser(name: str, description: str | None) -> argparse.ArgumentParser:
@@ -23,6 +27,19 @@ def new_parser(name: str, description: str | None) -> argparse.ArgumentParser:
     )
 
 
+def seed(text: str) -> int:
+    """The seed of an option; argparse prints the reason.
+
+    Raises:
+        argparse.ArgumentTypeError: no integer, negative, or too large.
+    """
+    if not text.isdecimal() or int(text[:20]) > MOST_SEED:
+        raise argparse.ArgumentTypeError(
+            f'expected an integer of 0 .. {MOST_SEED}, found {text!r}'
+        )
+    return int(text)
+
+
 def finish(name: str, work: Callable[[], str | int]) -> int:
     """Do a command's work and print what it answers; the exit status.
 
@@ -31,26 +48,32 @@ def finish(name: str, work: Callable[[], str | int]) -> int:
         work: its answer is the text for stdout, or an exit status where it has talked itself.
 
     Returns:
-        1 after a known error or a full disk, which is one line on stderr; 130 after Ctrl-C.
+        1 after a known error or one of the system, such as a full disk, which is one line on
+        stderr; 130 after Ctrl-C; 141 where nobody reads the answer.
     """
     try:
         answer = work()
+        if not isinstance(answer, int):
+            sys.stdout.write(answer)
+            sys.stdout.flush()
     except GhostVprError as error:
         sys.stderr.write(f'training.{name}: error: {" ".join(str(error).split())}\n')
         return 1
+    except BrokenPipeError:
+        _silence_stdout()
+        return _EXIT_BROKEN_PIPE
     except OSError as error:
-        if error.errno not in _DISK_ERRORS:
+        sentence = sentence_of(error)
+        if sentence is None:
             raise
-        where = f'{error.filename}: ' if error.filename else ''
-        sys.stderr.write(
-            f'training.{name}: error: {where}cannot be written ({error.strerror}); make room, or '
-            'name another place\n'
-        )
+        sys.stderr.write(f'training.{name}: error: {sentence}\n')
         return 1
     except KeyboardInterrupt:
         sys.stderr.write(f'training.{name}: interrupted; run again to go on\n')
         return EXIT_INTERRUPTED
-    if isinstance(answer, int):
-        return answer
-    sys.stdout.write(answer)
-    return 0
+    return answer if isinstance(answer, int) else 0
+
+
+def _silence_stdout() -> None:
+    """Point standard output to nowhere: Python's own flush at exit would complain again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

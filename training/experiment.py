@@ -16,6 +16,7 @@ from ghost_vpr_ros.core.config.model import ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.config.settings import Config, ConfigT, check_keys
 from ghost_vpr_ros.core.errors import ConfigError
 from training.datasets.data_config import DataConfig
+from training.entry import MOST_SEED
 from training.yaml_text import read_yaml
 
 SECTIONS = {
@@ -121,8 +122,8 @@ def read_experiment(path: Path, changes: Sequence[str] = ()) -> Experiment:
 def _assemble(values: Mapping[str, Any]) -> Experiment:
     check_keys(values, _KNOWN, '')
     seed = values.get('seed', 0)
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        raise ConfigError(f'seed: expected an integer from 0, found {seed!r}')
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed <= MOST_SEED:
+        raise ConfigError(f'seed: expected an integer of 0 .. {MOST_SEED}, found {seed!r}')
     init, backbone_weights = (_path(values, key) for key in ('init', 'backbone_weights'))
     if init and backbone_weights:
         raise ConfigError(

@@ -27,7 +27,7 @@ from ghost_vpr_ros.core.model.rootsift_vlad import CHANNELS, RootSiftConfig, Roo
 from ghost_vpr_ros.core.preprocessing import pixel_batch
 from ghost_vpr_ros.core.sampling import evenly_spaced
 from ghost_vpr_ros.replay.output_files import check_writable
-from training.entry import finish, new_parser
+from training.entry import finish, new_parser, seed
 from training.trunk.photo_views import open_unweighted
 
 CENTRE_IMAGES = 500
@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--dim', type=int, default=RootSiftConfig.descriptor_dim, help='D')
     parser.add_argument('--clusters', type=int, default=RootSiftConfig.clusters, help='K')
     parser.add_argument('--size-px', type=int, default=320, help='side of the input')
-    parser.add_argument('--seed', type=int, default=0, help='of the sample and of k-means')
+    parser.add_argument('--seed', type=seed, default=0, help='of the sample and of k-means')
     args = parser.parse_args(arguments)
     return finish('rootsift', lambda: _run(args))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import errno
 import io
 import os
 import signal
@@ -36,6 +35,7 @@ from ghost_vpr_ros.cli import (
 from ghost_vpr_ros.cli.short_help import add_short_help
 from ghost_vpr_ros.core.errors import GhostVprError
 from ghost_vpr_ros.core.packages import how_to_install, name_of
+from ghost_vpr_ros.core.system_errors import sentence_of
 
 _MODULES = (
     *(build_map, describe, query, live, evaluate, compare, calibrate, finetune, make_bag, replay),
@@ -49,12 +49,6 @@ EXIT_KNOWN_ERROR = 1
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 _EXIT_BY_SIGNAL = 128
-_PATH_ERRORS = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ESTALE)
-"""Errors of a path that can be neither opened nor created."""
-
-_PATH_STEP = 'check the path and the permissions of its folders'
-_SHOWN_CHARACTERS = 120
-_OUTPUT_ERRORS = (errno.ENOSPC, errno.EIO, errno.EBADF, errno.EDQUOT)
 
 
 def make_parser(argv: Sequence[str] | None = None) -> argparse.ArgumentParser:
@@ -139,15 +133,11 @@ def _sentence_of(error: ModuleNotFoundError | OSError) -> str | None:
     if isinstance(error, ModuleNotFoundError):
         hint, needed = how_to_install(error.name or ''), name_of(error.name or '')
         return None if hint is None else f'this needs {needed}, which is not installed; {hint}'
-    if error.filename is not None:
-        is_known = error.errno in _PATH_ERRORS
-        return (
-            f'{_shortened(error.filename)}: {error.strerror}; {_PATH_STEP}' if is_known else None
-        )
-    if error.errno not in _OUTPUT_ERRORS:
-        return None
-    _silence_stdout()
-    return f'the output cannot be written ({error.strerror})'
+    sentence = sentence_of(error)
+    if sentence is not None and error.filename is None:
+        # Python's own flush at exit would fail again.
+        _silence_stdout()
+    return sentence
 
 
 def _handle_signals() -> dict[signal.Signals, Any]:
@@ -179,11 +169,6 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 
 def _one_line(error: GhostVprError) -> str:
     return ' '.join(str(error).split())
-
-
-def _shortened(path: object) -> str:
-    text = os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else str(path)
-    return text if len(text) <= _SHOWN_CHARACTERS else f'{text[:_SHOWN_CHARACTERS]}...'
 
 
 def _silence_stdout() -> None:

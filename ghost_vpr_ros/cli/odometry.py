@@ -45,4 +45,9 @@ def known_odometry(source: str, topic: str) -> StampedMemory[Pose] | None:
     topics = odometry_topics_of(path, topic)
     if len(topics) > 1:
         say(f'note: no odometry is used; choose one of {", ".join(topics)} with --odometry-topic')
-    return remembered_odometry(path, topics[0]) if len(topics) == 1 else None
+    if len(topics) != 1:
+        return None
+    memory, notes = remembered_odometry(path, topics[0])
+    for note in notes:
+        say(f'warning: {note}')
+    return memory

@@ -81,12 +81,12 @@ def problems_of_images(recent: Recent) -> list[Problem]:
 
 
 def problems_of_positions(recent: Recent) -> list[Problem]:
-    """Odometry or fixes that arrived in the last seconds, but hold no valid position."""
+    """Odometry or fixes of the last seconds without a valid position, or in several frames."""
     causes = (
         ('fixes', WHY_NO_FIX),
         ('odometry', 'no finite pose'),
     )
-    return [
+    found = [
         Problem(
             DiagnosticStatus.WARN,
             f'none of the {recent.counts[f"bad_{name}"]} messages of the {name} topic can be '
@@ -95,6 +95,9 @@ def problems_of_positions(recent: Recent) -> list[Problem]:
         for name, cause in causes
         if recent.counts[f'bad_{name}'] and not recent.counts[name]
     ]
+    if recent.counts['odometry_frames']:
+        found.append(Problem(DiagnosticStatus.WARN, recent.sentence('odometry_frames')))
+    return found
 
 
 def _failures(recent: Recent) -> Iterable[Problem]:
@@ -202,19 +205,37 @@ def problems_of_topic(node: Node, subscription: Subscription, silent_s: float) -
     """
     topic = subscription.topic_name
     publishers = node.get_publishers_info_by_topic(topic)
-    names = sorted({_name(publisher) for publisher in publishers})
-    found = []
-    if len(publishers) > 1:
-        sentence = (
-            f'{len(publishers)} publishers send images on {topic} ({", ".join(names)}): their '
-            'frames mix; remap all but one'
-        )
-        found.append(Problem(DiagnosticStatus.WARN, sentence))
+    found = _mixed(publishers, topic, 'images')
     if silent_s >= SILENT_S:
         seen = f'no image on {topic} for {silent_s:.0f} s'
         sentence = f'{seen}, {_why_silent(node, subscription, publishers)}'
         found.append(Problem(DiagnosticStatus.WARN, sentence))
     return found
+
+
+def problems_of_helpers(node: Node, subscriptions: Sequence[Subscription]) -> list[Problem]:
+    """Several publishers on one topic of odometry, fixes or intrinsics.
+
+    Args:
+        node: that subscribes.
+        subscriptions: to these topics.
+    """
+    return [
+        problem
+        for topic in (subscription.topic_name for subscription in subscriptions)
+        for problem in _mixed(node.get_publishers_info_by_topic(topic), topic, 'messages')
+    ]
+
+
+def _mixed(publishers: Sequence[TopicEndpointInfo], topic: str, what: str) -> list[Problem]:
+    if len(publishers) < 2:
+        return []
+    names = ', '.join(sorted({_name(publisher) for publisher in publishers}))
+    sentence = (
+        f'{len(publishers)} publishers send {what} on {topic} ({names}), which mix; remap all but '
+        'one'
+    )
+    return [Problem(DiagnosticStatus.WARN, sentence)]
 
 
 def _why_silent(

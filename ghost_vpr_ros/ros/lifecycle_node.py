@@ -24,6 +24,7 @@ from ghost_vpr_ros.ros.health import (
     LOG_PERIOD_S,
     Problem,
     problems_of_clocks,
+    problems_of_helpers,
     problems_of_images,
     problems_of_map,
     problems_of_positions,
@@ -252,14 +253,16 @@ class PlaceRecognitionNode(LifecycleNode):
             is_simulated=self.get_parameter('use_sim_time').value,
             steady_ns=time.monotonic_ns(),
         )
-        told = [each for each in (*of_topic, *of_clocks) if each.level != DiagnosticStatus.OK]
+        of_helpers = problems_of_helpers(self, self._helpers)
+        of_topics = [*of_topic, *of_helpers, *of_clocks]
+        told = [each for each in of_topics if each.level != DiagnosticStatus.OK]
         if told:
             self.get_logger().warning(
                 summary(told).sentence,
                 throttle_duration_sec=LOG_PERIOD_S,
             )
         of_streams = [*problems_of_images(recent), *problems_of_positions(recent)]
-        return [*of_streams, *of_topic, *of_clocks, *problems_of_map(self._loaded.place_map)]
+        return [*of_streams, *of_topics, *problems_of_map(self._loaded.place_map)]
 
 
 def image_qos() -> QoSProfile:

@@ -72,6 +72,7 @@ class NodeRecognizer:
         self.newest = Newest()
         self._lock = threading.Lock()
         self._odometry: StampedMemory[Pose] = StampedMemory(_KEPT)
+        self._odometry_frame: str | None = None
         self._fixes: StampedMemory[GeoPoint] = StampedMemory(_KEPT)
         self._max_fix_age_s = parameters.mapping.max_fix_age_s
         self._camera: CameraIntrinsics | None = None
@@ -118,9 +119,22 @@ class NodeRecognizer:
             self._statistics.count('bad_odometry')
         else:
             self._statistics.count('odometry')
+            self._tell_frame(message.header.frame_id)
             stamp_ns = stamp_to_ns(message.header.stamp)
             self.newest = replace(self.newest, odometry=Stamp(stamp_ns, time.monotonic_ns()))
             self._odometry.add(stamp_ns, pose)
+
+    def _tell_frame(self, frame_id: str) -> None:
+        """Complain where a pose is in another frame than the one before."""
+        before, self._odometry_frame = self._odometry_frame, frame_id
+        if before is None or before == frame_id:
+            return
+        sentence = (
+            f'odometry changes from frame {before!r} to {frame_id!r}; two programs that publish '
+            'it need a topic each'
+        )
+        self._statistics.complain('odometry_frames', sentence)
+        self._logger.warning(sentence, throttle_duration_sec=LOG_PERIOD_S)
 
     def add_fix(self, message: NavSatFix) -> None:
         """Store a GPS position, for new keyframes or to restrict the search."""

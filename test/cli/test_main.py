@@ -93,7 +93,9 @@ def test_output_on_a_full_disk_is_one_line(program, monkeypatch):
 
     monkeypatch.setattr(doctor, 'run', fail)
     monkeypatch.setattr(main, '_silence_stdout', lambda: None)
-    assert program('doctor').error == 'the output cannot be written (No space left on device)'
+    assert program('doctor').error == (
+        'the output cannot be written (No space left on device); make room, or name another place'
+    )
 
 
 def test_a_name_that_is_too_long_is_one_line(program):

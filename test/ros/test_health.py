@@ -15,6 +15,7 @@ from ghost_vpr_ros.ros.health import (
     Problem,
     Stamp,
     problems_of_clocks,
+    problems_of_helpers,
     problems_of_images,
     problems_of_map,
     problems_of_positions,
@@ -168,6 +169,15 @@ def test_two_publishers_on_one_topic_are_named() -> None:
     assert found.startswith('2 publishers send images on /cam (/front, /rear)')
 
 
+def test_two_publishers_of_odometry_are_named() -> None:
+    subscriptions = [SimpleNamespace(topic_name='/odom')]
+    (found,) = problems_of_helpers(
+        FakeNode([publisher('ekf'), publisher('wheels')]), subscriptions
+    )
+    assert found.sentence.startswith('2 publishers send messages on /odom (/ekf, /wheels)')
+    assert problems_of_helpers(FakeNode([publisher('ekf')]), subscriptions) == []
+
+
 @pytest.mark.parametrize(
     ('counts', 'texts'),
     [
@@ -175,9 +185,11 @@ def test_two_publishers_on_one_topic_are_named() -> None:
         ({'bad_fixes': 25, 'fixes': 1}, []),
         ({'bad_odometry': 3}, ['none of the 3 messages of the odometry topic']),
         ({'odometry': 3}, []),
+        ({'odometry': 3, 'odometry_frames': 2}, ['from odom to map']),
     ],
 )
 def test_positions_that_cannot_be_used_are_told(counts, texts) -> None:
-    found = problems_of_positions(Recent(Counter(counts)))
+    sentences = {'odometry_frames': 'odometry changes from odom to map'}
+    found = problems_of_positions(Recent(Counter(counts), sentences=sentences))
     assert len(found) == len(texts)
     assert all(text in problem.sentence for problem, text in zip(found, texts, strict=True))

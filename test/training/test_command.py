@@ -7,7 +7,7 @@ import pytest
 
 from ghost_vpr_ros.core.errors import ConfigError, SourceError
 from training.command import run_experiment
-from training.entry import EXIT_INTERRUPTED, finish, new_parser
+from training.entry import EXIT_INTERRUPTED, finish, new_parser, seed
 
 
 def refuse() -> str:
@@ -47,11 +47,18 @@ def test_only_a_resumed_run_needs_no_configuration(tmp_path: Path) -> None:
         run_experiment(given)
 
 
+@pytest.mark.parametrize('text', ['-1', '1.5', '2147483648', '9' * 5000, 'x'])
+def test_a_seed_that_a_generator_does_not_take_is_refused(text: str) -> None:
+    assert seed('2147483647') == 2**31 - 1
+    with pytest.raises(argparse.ArgumentTypeError, match='expected an integer of 0'):
+        seed(text)
+
+
 def test_the_parser_names_the_command() -> None:
     assert new_parser('some', 'What it does.').prog == 'training.some'
 
 
-@pytest.mark.parametrize('code', [errno.ENOSPC, errno.EROFS, errno.EFBIG])
+@pytest.mark.parametrize('code', [errno.ENOSPC, errno.EROFS, errno.EFBIG, errno.EIO])
 def test_a_full_disk_is_one_line(capsys: pytest.CaptureFixture[str], code: int) -> None:
     def work() -> str:
         raise OSError(code, os.strerror(code), 'maps.npy')

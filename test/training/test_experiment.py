@@ -64,6 +64,7 @@ def test_what_is_written_can_be_read_again(tmp_path: Path) -> None:
         ('data: {train: [5]}', 'data.train: expected a mapping of keys or a list'),
         ('data: {train: []}', 'data.train: expected a mapping of keys or a list'),
         ('init: 5', 'init: expected the path'),
+        ('seed: 18446744073709551616', 'seed: expected an integer of 0 .. 2147483647'),
         ('optimiser: {learning_rate: x}', 'section optimiser: learning_rate: expected'),
         ('data: {train: {path: 5}}', 'section data.train: path: expected'),
         ('seed: 1\nseed: 2', "expected YAML, found a fault (key 'seed' occurs twice"),

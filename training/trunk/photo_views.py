@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -97,7 +98,7 @@ def _parse(text: str) -> tuple[float, str, dict[str, str]]:
         number = float(weight)
     except ValueError:
         number = -1.0
-    if number < 0.0 or not path or not all(equals for _, equals, _ in pairs):
+    if not 0.0 <= number < math.inf or not path or not all(equals for _, equals, _ in pairs):
         raise ConfigError(
             f'photos: expected `WEIGHT PATH [COLUMN=VALUE ...]`, found {text!r}; for example '
             '`2 my_photos split=train`'

@@ -20,7 +20,7 @@ def camera_notes(topic: str, stamps_ns: Sequence[int], cameras: Sequence[str]) -
     counts = Counter(name for name in cameras if name)
     if len(counts) > 1:
         return [
-            f'the images on {topic} are of {len(counts)} frames ({_counted(counts)}); where they '
+            f'the images on {topic} are of {len(counts)} frames ({counted(counts)}); where they '
             'are of several cameras, record each on a topic of its own'
         ]
     num_equal = len(stamps_ns) - len(set(stamps_ns))
@@ -45,7 +45,7 @@ def usual_frame(topic: str, frames: Sequence[str]) -> tuple[str, list[str]]:
     usual = counts.most_common(1)[0][0]
     others = len(frames) - counts[usual]
     return usual, [
-        f'the poses on {topic} are in {len(counts)} frames ({_counted(counts)}); the {others} '
+        f'the poses on {topic} are in {len(counts)} frames ({counted(counts)}); the {others} '
         f'outside of {usual!r} are not taken'
     ]
 
@@ -77,5 +77,6 @@ def sound_positions(
     return sound, notes
 
 
-def _counted(counts: Counter[str]) -> str:
+def counted(counts: Counter[str]) -> str:
+    """`odom: 7, map: 3`."""
     return ', '.join(f'{name or "without a name"}: {count}' for name, count in counts.items())

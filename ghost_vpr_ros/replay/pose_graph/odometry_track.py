@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -18,6 +19,7 @@ from ghost_vpr_ros.core.stamps import Order, StampOrder
 from ghost_vpr_ros.replay.bags.file import BagFile
 from ghost_vpr_ros.replay.bags.pose_messages import ODOMETRY_TYPE, pose_of_message, stamp_of
 from ghost_vpr_ros.replay.bags.position_track import make_track
+from ghost_vpr_ros.replay.bags.stream_notes import counted
 from ghost_vpr_ros.replay.config import OdometryConfig
 
 Stamped = tuple[int, Pose]
@@ -94,7 +96,7 @@ def read_odometry(
     Raises:
         BagError: damaged, or no message holds a position and an orientation.
     """
-    stamped = list(_stamped_poses(path, topic))
+    stamped = [(stamp_ns, pose) for stamp_ns, pose, _ in _stamped_poses(path, topic)]
     if not stamped:
         raise BagError(
             f'{path}: none of the messages on {topic} holds a finite position and an orientation; '
@@ -103,24 +105,35 @@ def read_odometry(
     return make_odometry(stamped, stamps_ns, config, max_speed_m_s, max_gap_s, f'topic {topic}')
 
 
-def remembered_odometry(path: Path, topic: str) -> StampedMemory[Pose]:
+def remembered_odometry(path: Path, topic: str) -> tuple[StampedMemory[Pose], list[str]]:
     """The odometry of a bag as the node has it: message by message, in their order.
+
+    Returns:
+        the poses, and a sentence where they are in several frames.
 
     Raises:
         BagError: damaged.
     """
     memory: StampedMemory[Pose] = StampedMemory()
-    for stamp_ns, pose in _stamped_poses(path, topic):
+    frames = Counter[str]()
+    for stamp_ns, pose, frame in _stamped_poses(path, topic):
         memory.add(stamp_ns, pose)
-    return memory
+        frames[frame] += 1
+    if len(frames) < 2:
+        return memory, []
+    return memory, [
+        f'the odometry on {topic} is in {len(frames)} frames ({counted(frames)}), between which '
+        'it jumps; record that of each program on a topic of its own'
+    ]
 
 
-def _stamped_poses(path: Path, topic: str) -> Iterator[Stamped]:
-    """Those that have a position and an orientation."""
+def _stamped_poses(path: Path, topic: str) -> Iterator[tuple[int, Pose, str]]:
+    """Stamp, pose and frame of those that have a position and an orientation."""
     for message in BagFile(path).messages([topic]):
         pose = pose_of_message(message.content, ODOMETRY_TYPE)
         if pose is not None and pose.quaternion_xyzw is not None:
-            yield stamp_of(message.content.header, message.log_ns), pose
+            header = message.content.header
+            yield stamp_of(header, message.log_ns), pose, header.frame_id.lstrip('/')
 
 
 def odometry_topic_of(path: Path, wanted: str) -> str | None:

@@ -49,6 +49,7 @@ from ghost_vpr_ros.replay.sources.column_names import (
 )
 from ghost_vpr_ros.replay.sources.coordinate_system import with_grid
 from ghost_vpr_ros.replay.sources.folder_scan import HEIC_PHOTOS
+from ghost_vpr_ros.replay.sources.headings import with_known_headings
 from ghost_vpr_ros.replay.sources.manifest_columns import (
     band_of,
     geo_of,
@@ -79,6 +80,7 @@ def read_manifest(
     """
     table, unreadable = _with_readable_columns(with_grid(read_table(path)))
     check_columns(table.columns, table.meanings, path)
+    table, no_headings = with_known_headings(table)
     if not table.rows:
         raise SourceError(f'{path}: expected one row for each image, found only the header')
     rows = filter_rows(table.rows, where)
@@ -86,7 +88,7 @@ def read_manifest(
     pairs = zip(rows, names, strict=True)
     frames = [_frame(row, name, path.parent, config) for row, name in pairs]
     others = [column for column in table.columns if column not in unreadable]
-    remarks = [*unreadable.values(), *unread_remarks(others, table.meanings)]
+    remarks = [*unreadable.values(), *unread_remarks(others, table.meanings), *no_headings]
     remarks += [*_unnamed_positions(table, rows), *_unnamed_hemispheres(table, rows)]
     if table.encoding == 'cp1252':
         remarks.append('the table is not UTF-8 and was read as Windows-1252; save it as UTF-8')

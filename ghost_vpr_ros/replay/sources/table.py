@@ -167,12 +167,19 @@ class Table:
 def read_table(path: Path) -> Table:
     """Rows of a CSV file separated by comma, semicolon, tab or bar; blank lines are skipped.
 
-    Lines that begin with `#` before the header are remarks, and `sep=;` names the separator.
+    Lines that begin with `#` before the header are remarks, and so are rows of a single cell that
+    does; `sep=;` names the separator. A header that is repeated, as between tables that were
+    joined, is skipped.
 
     Raises:
         SourceError: unreadable, empty, a column twice, or a row of another length.
     """
     whole, encoding = _read_text(path)
+    if '\0' in whole:
+        raise SourceError(
+            f'{path}: found {whole.count(chr(0))} zero bytes, as a power cut leaves them; restore '
+            'the file, or remove them and check its last rows'
+        )
     text, num_skipped, separator = _body(whole)
     reader = csv.reader(io.StringIO(text, newline=''), delimiter=separator)
     try:
@@ -182,7 +189,7 @@ def read_table(path: Path) -> Table:
         found = meanings(columns, path)
         rows = []
         for cells in reader:
-            if any(cell.strip() for cell in cells):
+            if _is_data(cells, header):
                 line = reader.line_num + num_skipped
                 values = _values(cells, header, path, line)
                 rows.append(TableRow(path, line, values, found, separator != ','))
@@ -190,6 +197,14 @@ def read_table(path: Path) -> Table:
         line = reader.line_num + num_skipped
         raise SourceError(f'{path} row {line}: not valid CSV ({error})') from error
     return Table(path, encoding, columns, found, tuple(rows))
+
+
+def _is_data(cells: list[str], header: list[str]) -> bool:
+    """Whether a row is neither empty, nor a remark, nor the header of a table put behind."""
+    filled = [cell.strip() for cell in cells if cell.strip()]
+    is_remark = len(filled) == 1 < len(header) and filled[0].startswith('#')
+    is_header = [cell.strip().lower() for cell in cells] == header
+    return bool(filled) and not is_remark and not is_header
 
 
 def _check_header(columns: tuple[str, ...], path: Path) -> None:

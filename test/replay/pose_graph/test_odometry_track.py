@@ -14,6 +14,7 @@ from ghost_vpr_ros.replay.pose_graph.odometry_track import (
     make_odometry,
     odometry_topic_of,
     read_odometry,
+    remembered_odometry,
 )
 from test.replay.small_bags import START_NS, Record, planar, write_records
 
@@ -112,3 +113,10 @@ def test_odometry_without_a_finite_pose_is_refused(tmp_path: Path) -> None:
     bag = write_records(tmp_path / 'bag', [odometry_record(0, float('nan'))])
     with pytest.raises(BagError, match='finite position'):
         read_odometry(bag, '/odom', [START_NS], OdometryConfig(), MAX_SPEED_M_S, 1.0)
+
+
+def test_odometry_of_several_frames_is_told(tmp_path: Path) -> None:
+    records = [odometry_record(0.1 * number, float(number)) for number in range(3)]
+    records[1][2].header.frame_id = 'map'
+    _, notes = remembered_odometry(write_records(tmp_path / 'bag', records), '/odom')
+    assert notes[0].startswith('the odometry on /odom is in 2 frames (odom: 2, map: 1)')

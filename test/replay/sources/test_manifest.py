@@ -193,3 +193,32 @@ def test_night_and_day_of_one_split_are_chosen_by_time(data_dir: Path) -> None:
     assert (len(day), len(night)) == (229, 232)
     assert all(6 <= int(frame.attributes['time'][:2]) < 18 for frame in day.frames)
     assert not any(6 <= int(frame.attributes['time'][:2]) < 18 for frame in night.frames)
+
+
+def headings(folder: Path, *values: str):
+    rows = [f'{name}.png,52,13,{value}' for name, value in zip('abc', values, strict=False)]
+    frames_of(folder, '\n'.join(['image,latitude,longitude,heading_deg', *rows]))
+    source = open_source(folder)
+    return [frame.pose is not None for frame in source.frames], ' '.join(source.notes)
+
+
+@pytest.mark.parametrize(
+    ('values', 'is_known'),
+    [
+        (('-1', '90', '360'), [False, True, True]),  # a phone
+        (('-1', '-90', '90'), [True, True, True]),  # headings from -180 on
+        (('511', '90', '361'), [False, True, True]),
+        (('655.35', '-1', '0'), [False, False, True]),
+    ],
+)
+def test_headings_that_mean_not_known_are_not_taken(tmp_path, values, is_known) -> None:
+    found, notes = headings(tmp_path, *values)
+    assert found == is_known
+    assert ('means "not known"' in notes) == (not all(is_known))
+
+
+def test_a_yaw_that_may_be_degrees_is_told(tmp_path) -> None:
+    frames_of(tmp_path, 'image,x,y,yaw_rad\na.png,1,2,90\nb.png,2,2,180\n')
+    assert open_source(tmp_path).notes[0].startswith('yaw_rad goes to 180, more than a full turn')
+    frames_of(tmp_path, 'image,x,y,yaw_rad\na.png,1,2,3.1\nb.png,2,2,-6.2\n')
+    assert open_source(tmp_path).notes == ()

@@ -226,7 +226,7 @@ def test_what_may_be_a_mistake_is_noted(tmp_path: Path, text: str, words: str) -
         ('image,' + 'x' * 140_000 + '\nimages/0.jpg,1\n', 'not valid CSV'),
         ('image,note\nimages/0.jpg,' + 'x' * 140_000 + '\n', 'not valid CSV'),
         ('image\n' + 'x' * 300 + '.jpg\n', 'there is no image'),
-        ('image\nimages/0.jpg\0\n', 'there is no image|not valid CSV'),
+        ('image\nimages/0.jpg\0\n', 'found 1 zero bytes'),
     ],
 )
 def test_mistakes_are_refused_with_what_they_may_be(tmp_path, text: str, message: str) -> None:
@@ -253,3 +253,14 @@ def test_rows_are_counted_as_an_editor_does(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match='row 6: expected a finite number in latitude'):
         open_source(path)
     assert read_table(path).rows[0].line == 4
+
+
+def test_tables_that_were_joined_and_remarks_between_rows(tmp_path):
+    header, first, second = PLAIN.splitlines()
+    text = '\n'.join([header, first, '# second drive', header.upper(), second, '#,,'])
+    assert len(read_table(manifest(tmp_path, text)).rows) == 2
+
+
+def test_zero_bytes_of_a_power_cut_are_named(tmp_path):
+    with pytest.raises(SourceError, match='found 40 zero bytes, as a power cut leaves them'):
+        read_table(manifest(tmp_path, PLAIN.encode() + bytes(40)))
