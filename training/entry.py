@@ -11,9 +11,6 @@ from ghost_vpr_ros.core.errors import GhostVprError
 from ghost_vpr_ros.core.system_errors import sentence_of
 
 EXIT_INTERRUPTED = 130
-MOST_SEED = 2**31 - 1
-"""Every library's generator of random numbers takes it."""
-
 
 _EXIT_BROKEN_PIPE = 141
 
@@ -25,19 +22,6 @@ def new_parser(name: str, description: str | None) -> argparse.ArgumentParser:
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-
-
-def seed(text: str) -> int:
-    """The seed of an option; argparse prints the reason.
-
-    Raises:
-        argparse.ArgumentTypeError: no integer, negative, or too large.
-    """
-    if not text.isdecimal() or int(text[:20]) > MOST_SEED:
-        raise argparse.ArgumentTypeError(
-            f'expected an integer of 0 .. {MOST_SEED}, found {text!r}'
-        )
-    return int(text)
 
 
 def finish(name: str, work: Callable[[], str | int]) -> int:

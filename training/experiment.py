@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ghost_vpr_ros.cli.options import MOST_SEED
 from ghost_vpr_ros.core.config.model import ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.config.settings import Config, ConfigT, check_keys
 from ghost_vpr_ros.core.errors import ConfigError
 from training.datasets.data_config import DataConfig
-from training.entry import MOST_SEED
 from training.yaml_text import read_yaml
 
 SECTIONS = {

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
+from ghost_vpr_ros.cli.options import seed
 from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.model.kmeans import kmeans_centres
 from ghost_vpr_ros.core.model.rootsift_file import save_rootsift
@@ -27,7 +28,7 @@ from ghost_vpr_ros.core.model.rootsift_vlad import CHANNELS, RootSiftConfig, Roo
 from ghost_vpr_ros.core.preprocessing import pixel_batch
 from ghost_vpr_ros.core.sampling import evenly_spaced
 from ghost_vpr_ros.replay.output_files import check_writable
-from training.entry import finish, new_parser, seed
+from training.entry import finish, new_parser
 from training.trunk.photo_views import open_unweighted
 
 CENTRE_IMAGES = 500

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ghost_vpr_ros.cli.model_options import add_engine_options, file_model
-from ghost_vpr_ros.cli.options import add_settings, add_where, config_from, where_from
+from ghost_vpr_ros.cli.options import add_settings, add_where, config_from, seed, where_from
 from ghost_vpr_ros.cli.progress import progress_bar, say
 from ghost_vpr_ros.cli.sources import opened
 from ghost_vpr_ros.cli.table import add_json_option, print_result
@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, TupleConfig)
     add_settings(parser, VisitConfig)
     add_settings(parser, ProjectionConfig)
-    parser.add_argument('--seed', type=int, default=0, help='of everything random (default 0)')
+    parser.add_argument('--seed', type=seed, default=0, help='of everything random (default 0)')
     add_settings(parser, ImageConfig)
     add_settings(parser.add_argument_group('bags'), BagTopics)
     add_json_option(parser)

@@ -9,6 +9,9 @@ from typing import Any
 from ghost_vpr_ros.core.config.settings import Config, ConfigT, Setting, settings_of
 from ghost_vpr_ros.core.errors import ConfigError
 
+MOST_SEED = 2**31 - 1
+"""Every library's generator of random numbers takes it."""
+
 
 def add_settings(
     parser: argparse.ArgumentParser | argparse._ArgumentGroup,
@@ -90,3 +93,16 @@ def _argument_of(item: Setting) -> dict[str, Any]:
     if isinstance(item.default, bool):
         return {**item.argument(), 'action': argparse.BooleanOptionalAction}
     return item.argument()
+
+
+def seed(text: str) -> int:
+    """The seed of an option; argparse prints the reason.
+
+    Raises:
+        argparse.ArgumentTypeError: no integer, negative, or too large.
+    """
+    if not text.isdecimal() or int(text[:20]) > MOST_SEED:
+        raise argparse.ArgumentTypeError(
+            f'expected an integer of 0 .. {MOST_SEED}, found {text!r}'
+        )
+    return int(text)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from ghost_vpr_ros.cli.model_options import add_engine_options
-from ghost_vpr_ros.cli.options import add_settings, add_where, config_from, where_from
+from ghost_vpr_ros.cli.options import add_settings, add_where, config_from, seed, where_from
 from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.config.settings import Config, setting
 from ghost_vpr_ros.core.errors import ConfigError
@@ -99,3 +99,10 @@ def test_an_engine_that_does_not_exist_is_a_usage_error(capsys):
     with pytest.raises(SystemExit):
         parser.parse_args(['--engine', 'tensor'])
     assert "invalid choice: 'tensor'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('text', ['-1', '1.5', '2147483648', '9' * 5000, 'x'])
+def test_a_seed_that_a_generator_does_not_take_is_refused(text):
+    assert seed('2147483647') == 2**31 - 1
+    with pytest.raises(argparse.ArgumentTypeError, match='expected an integer of 0'):
+        seed(text)

@@ -7,7 +7,7 @@ import pytest
 
 from ghost_vpr_ros.core.errors import ConfigError, SourceError
 from training.command import run_experiment
-from training.entry import EXIT_INTERRUPTED, finish, new_parser, seed
+from training.entry import EXIT_INTERRUPTED, finish, new_parser
 
 
 def refuse() -> str:
@@ -45,13 +45,6 @@ def test_only_a_resumed_run_needs_no_configuration(tmp_path: Path) -> None:
     given.resume = False
     with pytest.raises(ConfigError, match='only --resume needs none'):
         run_experiment(given)
-
-
-@pytest.mark.parametrize('text', ['-1', '1.5', '2147483648', '9' * 5000, 'x'])
-def test_a_seed_that_a_generator_does_not_take_is_refused(text: str) -> None:
-    assert seed('2147483647') == 2**31 - 1
-    with pytest.raises(argparse.ArgumentTypeError, match='expected an integer of 0'):
-        seed(text)
 
 
 def test_the_parser_names_the_command() -> None:
