@@ -25,12 +25,15 @@ from ghost_vpr_ros.core.engine.onnxruntime_engine import OnnxRuntimeEngine
 from ghost_vpr_ros.core.engine.openvino_engine import OpenVinoEngine
 from ghost_vpr_ros.core.engine.quantisation import quantised_graph
 from ghost_vpr_ros.core.engine.torch_engine import TorchEngine
-from ghost_vpr_ros.core.model.default_weights import default_weights, load_default_model
+from ghost_vpr_ros.core.model.default_weights import default_weights
+from ghost_vpr_ros.core.model.shipped import DEFAULT, shipped_path
 from ghost_vpr_ros.core.model.vpr_model import VprModel
+from ghost_vpr_ros.core.model.weights import load_model
 from ghost_vpr_ros.core.preprocessing import pixel_batch
 from ghost_vpr_ros.core.whole_file import write_whole
 
 OURS = 'ours'
+LONGER = 'ours, ghost-vpr-2048'
 FROZEN = 'EfficientNet-Lite0, frozen'
 UNTRAINED = 'without weights here'
 SIZES_PX = (224, 320, 448)
@@ -74,6 +77,15 @@ def networks() -> list[Method]:
         for size_px in sizes
         for each in able
     ]
+    ours.append(
+        Method(
+            _name(LONGER, *ENGINES[0], shipped_px),
+            LONGER,
+            *ENGINES[0],
+            shipped_px,
+            partial(_ours, *ENGINES[0], shipped_px, weights='ghost-vpr-2048'),
+        )
+    )
     others = [
         Method(
             _name(f'{FROZEN}, {pooling}', *each, OTHERS_PX),
@@ -114,13 +126,15 @@ def _engine_name(engine: str, precision: str) -> str:
     return engine + {'float32': '', 'half': '-bf16', 'int8': '-int8'}[precision]
 
 
-def _ours(engine: str, precision: str, size_px: int, files: Files) -> Describer:
-    """The shipped network with inputs of this size.
+def _ours(
+    engine: str, precision: str, size_px: int, files: Files, weights: str = DEFAULT
+) -> Describer:
+    """A shipped network with inputs of this size.
 
     Raises:
         SourceError: int8 needs training images, which are not there.
     """
-    model = load_default_model()
+    model = load_model(shipped_path(weights))
     model.preprocessing = replace(model.preprocessing, width_px=size_px, height_px=size_px)
     config = _config(engine, precision)
     # The hash is of the preprocessing, too, so it differs from size to size.

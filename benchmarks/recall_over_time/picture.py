@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
 
-from benchmarks.recall_over_time.networks import FROZEN, OURS
+from benchmarks.recall_over_time.networks import FROZEN, LONGER, OURS
 from ghost_vpr_ros.core.whole_file import write_whole
 from ghost_vpr_ros.replay.evaluation.plots import png_of
 
@@ -125,7 +125,7 @@ def _draw_lines(axes: Axes, points: Sequence[Point]) -> None:
 
 def _draw_point(axes: Axes, point: Point) -> None:
     low, median, high = point.ms
-    colour = _OURS if point.group == OURS else _OTHERS
+    colour = _OURS if _is_ours(point) else _OTHERS
     size = 12.0 if point.is_default else (4.0 if point.precision in ('half', 'int8') else 7.0)
     axes.errorbar(
         [median],
@@ -151,6 +151,10 @@ def _explain(axes: Axes) -> None:
     dashed = Line2D([], [], color=_PALE, linestyle=(0, (4, 3)))
     dashed.set_label('nothing measured is faster and better')
     axes.legend(handles=[*shapes, small, dashed], loc='center left', fontsize=8, frameon=False)
+
+
+def _is_ours(point: Point) -> bool:
+    return point.group in (OURS, LONGER)
 
 
 def name_of(point: Point) -> str:
@@ -194,7 +198,7 @@ def _written(axes: Axes, point: Point, place: tuple[int, int, str, str]) -> Anno
         va=along,
         fontsize=10 if point.is_default else 8,
         fontweight='bold' if point.is_default else 'normal',
-        color=_OURS if point.group == OURS else _INK,
+        color=_OURS if _is_ours(point) else _INK,
         bbox={'facecolor': 'white', 'edgecolor': 'none', 'alpha': 0.75, 'pad': 0.6},
     )
 
