@@ -181,7 +181,9 @@ def test_diagnostics_count_bad_images_and_name_the_map(node, listener, camera):
 
 def test_a_backward_jump_of_the_stamps_starts_afresh(node, listener, camera):
     reports = listener.listen(DiagnosticArray, '/diagnostics')
+    # Two, as a single one that is ahead of all others counts as wrong.
     camera.show(image_of(0, 90 * SECOND_NS))
+    camera.show(image_of(0, 90 * SECOND_NS + SECOND_NS // 2))
     assert camera.show(image_of(0, 80 * SECOND_NS))['state'] == 'ACCEPTED'
     wait_until(lambda: reports and int(values_of(reports[-1].status[0])['clock resets']) >= 1)
 

@@ -64,7 +64,7 @@ def test_an_existing_file_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFi
         ('model: {dilatoin: [5, 2]}', "did you mean 'dilation'"),
         ('model: {dilate: primary}', 'expected one of cheap, stride, both'),
         ('model: 5', 'model: expected a mapping'),
-        ('seed: -1', 'expected an integer from 0'),
+        ('seed: -1', 'expected an integer of 0'),
         ('seed: [', 'expected YAML'),
         ('- a', 'expected a mapping of keys, found list'),
     ],
