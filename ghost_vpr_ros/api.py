@@ -26,7 +26,6 @@ from ghost_vpr_ros.core.config.settings import settings_of
 from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS, Hypothesis, Pose
 from ghost_vpr_ros.core.engine import create_engine
 from ghost_vpr_ros.core.errors import (
-    ConfigError,
     GhostVprError,
     ImageError,
     MapError,
@@ -210,14 +209,6 @@ class PlaceMap:
         """
         if self._is_closed:
             raise MapError(f'{self.path} is closed; open it again with PlaceMap.open')
-        if isinstance(stamp_ns, bool) or not isinstance(stamp_ns, (int, np.integer)):
-            raise ConfigError(
-                f'stamp_ns: expected an integer number of nanoseconds, found {stamp_ns!r}'
-            )
-        if odometry is not None and not isinstance(odometry, Pose):
-            raise ConfigError(
-                f'odometry: expected a Pose of ghost_vpr_ros.core.datatypes, found {odometry!r}'
-            )
         return self.recognizer.recognize(
             _pixels(image, self.recognizer.least_side_px), stamp_ns, odometry
         )

@@ -82,17 +82,31 @@ def _next_step(image: NDArray[Any]) -> str:
     return 'read the file with ghost_vpr_ros.core.image.read_image'
 
 
+def check_image(image: object) -> None:
+    """Refuse what is no RGB uint8 (H, W, 3) image.
+
+    Raises:
+        ImageError: with what was found, and what makes such an image of it.
+    """
+    if not isinstance(image, np.ndarray):
+        raise ImageError(
+            f'image: expected RGB uint8 (H, W, 3), found {type(image).__name__}; read a file with '
+            'ghost_vpr_ros.core.image.read_image, convert others with numpy.asarray'
+        )
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+        raise ImageError(
+            f'image: expected RGB uint8 (H, W, 3), found {image.dtype} {image.shape}; '
+            f'{_next_step(image)}'
+        )
+
+
 def input_pixels(image: NDArray[np.uint8], config: PreprocessingConfig) -> NDArray[np.uint8]:
     """The first half of `preprocess`: RGB uint8 (h, w, 3) of an RGB uint8 (H, W, 3) image.
 
     Raises:
         ImageError: as `preprocess`.
     """
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
-        raise ImageError(
-            f'image: expected RGB uint8 (H, W, 3), found {image.dtype} {image.shape}; '
-            f'{_next_step(image)}'
-        )
+    check_image(image)
     size = fitted_size(image.shape[1], image.shape[0], config)
     if (image.shape[1], image.shape[0]) != size:
         shrinks = image.shape[1] > size[0] or image.shape[0] > size[1]

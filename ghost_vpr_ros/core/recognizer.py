@@ -37,11 +37,12 @@ from ghost_vpr_ros.core.map.views import views_of
 from ghost_vpr_ros.core.model.default_weights import default_weights_path
 from ghost_vpr_ros.core.model.description import DescribedModel
 from ghost_vpr_ros.core.opened_map import OpenedMap, open_map
-from ghost_vpr_ros.core.preprocessing import least_side_px, pixel_batch
+from ghost_vpr_ros.core.preprocessing import check_image, least_side_px, pixel_batch
 from ghost_vpr_ros.core.probability.calibration import Calibration
 from ghost_vpr_ros.core.probability.general import general_calibration
 from ghost_vpr_ros.core.probability.likelihood import Likelihood
 from ghost_vpr_ros.core.recognition.decision import decide, decision_config, is_sure
+from ghost_vpr_ros.core.recognition.frame_input import check_odometry, checked_stamp
 from ghost_vpr_ros.core.recognition.frame_memory import FrameMemory
 from ghost_vpr_ros.core.recognition.image_quality import shows_something, why_unusable
 from ghost_vpr_ros.core.recognition.known_places import KnownPlaces, Retrieved
@@ -104,7 +105,7 @@ class PlaceRecognizer:
                 f'{place_map.model_hash[:12]}, found another model, {engine.model_hash[:12]}; '
                 'use the model of the map or build the map again'
             )
-        self._config = config
+        self._config, self._is_closed = config, False
         self.place_map, self.model = place_map, model
         self._preprocessing = model.preprocessing
         self._engine, self._features_ahead = engine, features_ahead
@@ -295,8 +296,9 @@ class PlaceRecognizer:
             prior: where to search; None: by odometry and `prior_radius_m`, or everywhere.
 
         Raises:
-            ImageError: the array is not such an image.
+            GhostVprError: no such image, stamp or pose, or the recogniser is closed.
         """
+        stamp_ns = self._checked(image, stamp_ns, odometry)
         clock, memory = StageClock(), self._memory
         memory.begin(stamp_ns, odometry, self.config)
         self._verifier.expect(image)
@@ -325,6 +327,14 @@ class PlaceRecognizer:
             state, reason = memory.judged(state, reason, pose, config, by_features=by_features)
         answer = self._answer(stamp_ns, state, reason, clock, candidates, pose)
         return replace(answer, descriptor=descriptor[0], closure=self._closure(answer, verified))
+
+    def _checked(self, image: object, stamp_ns: object, odometry: object) -> int:
+        """The stamp of a frame, after checks that leave nothing changed."""
+        if self._is_closed:
+            raise MapError(f'{self.place_map.path}: the recogniser is closed; open it again')
+        check_image(image)
+        check_odometry(odometry)
+        return checked_stamp(stamp_ns)
 
     def _describe(
         self, image: NDArray[np.uint8], pixels: NDArray[np.uint8]
@@ -435,6 +445,7 @@ class PlaceRecognizer:
 
     def release(self) -> None:
         """End the verifier's thread and free the network; the map stays open."""
+        self._is_closed = True
         self._verifier.close()
         self._engine.close()
 

@@ -9,7 +9,7 @@ from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
 from ghost_vpr_ros.core.datatypes import Frame, GeoPoint, Pose, Reason, State
 from ghost_vpr_ros.core.engine import create_engine
-from ghost_vpr_ros.core.errors import DeviceError, ImageError, MapError
+from ghost_vpr_ros.core.errors import DeviceError, GhostVprError, ImageError, MapError
 from ghost_vpr_ros.core.map.place_map import PlaceMap
 from ghost_vpr_ros.core.model.weights import model_to_bytes, save_model
 from ghost_vpr_ros.core.recognizer import PlaceRecognizer
@@ -136,6 +136,33 @@ def test_what_is_not_an_image_is_refused(recognizer):
         recognizer.recognize(np.zeros((64, 64), np.uint8), 0)
 
 
+@pytest.mark.parametrize(
+    ('image', 'stamp_ns', 'odometry', 'text'),
+    [
+        (None, 5, None, 'found NoneType; read a file with'),
+        ('a.jpg', 5, None, 'found str; read a file with'),
+        (view(0, 0), 1.7e9, None, 'stamp_ns: .* of seconds make round'),
+        (view(0, 0), '5', None, "stamp_ns: expected an integer .* found '5'"),
+        (view(0, 0), 2**63, None, 'stamp_ns: expected at most'),
+        (view(0, 0), 5, (1.0, 2.0), 'odometry: expected a Pose'),
+    ],
+)
+def test_what_is_no_frame_is_refused_and_changes_nothing(
+    recognizer, image, stamp_ns, odometry, text
+):
+    recognizer.recognize(view(0, 0), 4)
+    before = recognizer.reading
+    with pytest.raises(GhostVprError, match=text):
+        recognizer.recognize(image, stamp_ns, odometry)
+    assert recognizer.reading == before
+
+
+def test_stamps_of_numpy_are_integers_too(recognizer):
+    answer = recognizer.recognize(view(0, 0), np.int64(5))
+    assert type(answer.stamp_ns) is int
+    assert recognizer.recognize(view(0, 0), 2**63 - 1).stamp_ns == 2**63 - 1
+
+
 def test_thresholds_change_from_one_image_to_the_next(recognizer):
     image = view(3, 1)
     assert recognizer.recognize(image, 0).state is State.ACCEPTED
@@ -202,7 +229,7 @@ def test_an_engine_of_another_model_is_refused(model, map_path):
 def test_a_closed_recogniser_has_freed_engine_and_map(map_path):
     opened = PlaceRecognizer.open(map_path)
     opened.close()
-    with pytest.raises(DeviceError, match='closed'):
+    with pytest.raises(MapError, match='is closed; open it again'):
         opened.recognize(view(0, 0), 0)
 
 

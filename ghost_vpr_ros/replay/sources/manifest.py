@@ -84,6 +84,7 @@ def read_manifest(
     if not table.rows:
         raise SourceError(f'{path}: expected one row for each image, found only the header')
     rows = filter_rows(table.rows, where)
+    _check_zones(rows)
     names = _image_names(rows, path)
     pairs = zip(rows, names, strict=True)
     frames = [_frame(row, name, path.parent, config) for row, name in pairs]
@@ -173,6 +174,25 @@ def _unnamed_hemispheres(table: Table, rows: Sequence[TableRow]) -> list[str]:
 def _read_all(rows: Sequence[TableRow], read: Callable[[TableRow], object]) -> None:
     for row in rows:
         read(row)
+
+
+def _check_zones(rows: Sequence[TableRow]) -> None:
+    """Refuse metres without a zone among others with one: they would count as local metres.
+
+    Raises:
+        SourceError: with the first such row.
+    """
+    without = [row for row in rows if not row.text('utm_zone') and _has_metres_alone(row)]
+    if without and len(without) < sum(map(_has_metres_alone, rows)):
+        raise without[0].error(
+            'utm_zone is empty although other rows have one; fill it, or empty the easting and '
+            'the northing'
+        )
+
+
+def _has_metres_alone(row: TableRow) -> bool:
+    has_degrees = row.pair('latitude', 'longitude') is not None
+    return not has_degrees and row.pair('easting', 'northing') is not None
 
 
 def _image_names(rows: Sequence[TableRow], path: Path) -> list[str]:

@@ -66,13 +66,13 @@ def test_heading_of_a_metric_pose_points_along_the_map(tmp_path, columns, cells,
 
 def test_utm_needs_its_zone_for_wgs84(tmp_path: Path) -> None:
     text = 'image,easting,northing,utm_zone,utm_band\na.png,630084,4833438,17,T\n'
-    text += 'b.png,630084,4833438,,\nc.png,630084,4833438,17T,\n'
-    frames = frames_of(tmp_path, text)
+    frames = frames_of(tmp_path, text + 'c.png,630084,4833438,17T,\n')
     assert frames[0].geo.latitude_deg == pytest.approx(43.64256, abs=1e-4)
     assert frames[0].pose is None
-    assert frames[1].geo is None
-    assert frames[1].pose.position_m.tolist() == [630084.0, 4833438.0, 0.0]
-    assert frames[2].geo == frames[0].geo
+    assert frames[1].geo == frames[0].geo
+    (local,) = frames_of(tmp_path, text.replace('17,T', ','))
+    assert local.geo is None
+    assert local.pose.position_m.tolist() == [630084.0, 4833438.0, 0.0]
 
 
 def test_southern_band_counts_northings_from_the_equator_down(tmp_path: Path) -> None:
@@ -222,3 +222,11 @@ def test_a_yaw_that_may_be_degrees_is_told(tmp_path) -> None:
     assert open_source(tmp_path).notes[0].startswith('yaw_rad goes to 180, more than a full turn')
     frames_of(tmp_path, 'image,x,y,yaw_rad\na.png,1,2,3.1\nb.png,2,2,-6.2\n')
     assert open_source(tmp_path).notes == ()
+
+
+def test_metres_without_a_zone_among_others_with_one_are_refused(tmp_path) -> None:
+    text = 'image,easting,northing,utm_zone\na.png,390000,5790000,33U\nb.png,390005,5790000,{}\n'
+    with pytest.raises(SourceError, match='row 3: utm_zone is empty although other rows have one'):
+        frames_of(tmp_path, text.format(''))
+    assert frames_of(tmp_path, text.format('33U'))[1].geo is not None
+    assert frames_of(tmp_path, text.replace('33U', '').format(''))[1].geo is None
