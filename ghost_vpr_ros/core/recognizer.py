@@ -56,6 +56,7 @@ from ghost_vpr_ros.core.recognition.pose_estimate import (
     rival_of,
     weighed_by_geometry,
 )
+from ghost_vpr_ros.core.recognition.verified_before import VerifiedBefore
 from ghost_vpr_ros.core.search.ranking import BuildProgress
 from ghost_vpr_ros.core.verification.geometric import GeometricVerifier, VerifiedCandidate
 from ghost_vpr_ros.core.verification.patch_features import PatchExtractor
@@ -116,6 +117,7 @@ class PlaceRecognizer:
         self.use_calibration(place_map.calibration)
         self._camera: CameraIntrinsics | None = None
         self._verifier = self._create_verifier(None)
+        self._verified = VerifiedBefore()
         self.own_session = ''
 
     @property
@@ -156,6 +158,7 @@ class PlaceRecognizer:
         """Verify with these intrinsics from now on; None: with an assumed field of view."""
         before, self._verifier = self._verifier, self._create_verifier(camera)
         self._camera = camera
+        self._verified.forget()
         before.close()
 
     def _create_verifier(self, camera: CameraIntrinsics | None) -> GeometricVerifier:
@@ -381,13 +384,25 @@ class PlaceRecognizer:
         config: RecognizerConfig,
         clock: StageClock,
     ) -> Sequence[VerifiedCandidate]:
-        """The candidates with their geometry; empty if the best one is too unlikely."""
+        """The candidates with their geometry; empty if the best one is too unlikely.
+
+        Between two frames that count as evidence, what was verified stays verified.
+        """
+        repeats = self._memory.repeats(config)
+        if not (repeats or self.is_late):
+            self._verified.forget()
         is_likely = bool(candidates) and candidates[0].probability >= config.verify_from
         if not (config.verify and is_likely):
             return ()
         with clock('verify'):
             rival = rival_of(candidates, config.group_radius_m)
-            return self._verifier.verify(image, candidates, rival)
+            before = self._verified.again(candidates, rival) if repeats else None
+            if before is not None:
+                return before
+            verified = self._verifier.verify(image, candidates, rival)
+        if not self.is_late:
+            self._verified.keep(verified)
+        return verified
 
     def _closure(
         self, answer: Hypothesis, verified: Sequence[VerifiedCandidate]
@@ -408,6 +423,7 @@ class PlaceRecognizer:
     def reset(self) -> None:
         """Forget previous frames: the next one belongs to another time or place."""
         self._memory.reset()
+        self._verified.forget()
 
     def _answer(
         self,

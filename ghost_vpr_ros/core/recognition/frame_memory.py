@@ -195,6 +195,11 @@ class FrameMemory:
             return False
         return not config.consistency or self._agreement.support >= config.closure_support
 
+    def repeats(self, config: RecognizerConfig) -> bool:
+        """Whether the weighed frame is one of those between two that count as evidence."""
+        in_sequence = config.temporal != 'none' and not self.is_alone
+        return in_sequence and not self.is_new(config)
+
     def is_new(self, config: RecognizerConfig) -> bool:
         """Whether the weighed frame adds evidence to the previous one."""
         if self.is_alone:
