@@ -60,6 +60,16 @@ def write_vga_images(source: Path, folder: Path) -> Path:
     return folder
 
 
+def repeated_images(images: Path, times: int, folder: Path) -> Path:
+    """A folder with every image so many times in a row: links, no copies; returns it."""
+    found = folder / f'{images.name}_{times}'
+    found.mkdir()
+    for path in list_images(str(images)):
+        for number in range(times):
+            Path(found / f'{Path(path).stem}_{number:03d}.png').hardlink_to(path)
+    return found
+
+
 def make_town(folder: Path, frames: int) -> tuple[Path, Path]:
     """Map of the sample town's first drive, images of its second."""
     town, place_map = folder / 'town', folder / 'town.map'

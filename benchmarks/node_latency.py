@@ -41,6 +41,7 @@ from benchmarks.node_inputs import (
     add_inputs,
     make_inputs,
     parse_with_inputs,
+    repeated_images,
 )
 from benchmarks.node_processes import ROOT, Process, Watcher
 from benchmarks.recall_over_time.other_work import OTHERS, look_and_tell
@@ -63,11 +64,19 @@ the default transport are sent in pieces, and a busy machine sends fewer than we
 
 @dataclass(frozen=True)
 class Variant:
-    """How images travel."""
+    """How images travel.
+
+    Attributes:
+        name: in the report.
+        transport: `compressed` or `raw`.
+        with_profile: whether Fast DDS reads the shipped profile.
+        view_s: how long each view is shown, seconds; 0: every image is another view.
+    """
 
     name: str
     transport: str
     with_profile: bool
+    view_s: float = 0.0
 
     def environment(self) -> dict[str, str]:
         """For all processes of a run."""
@@ -77,6 +86,7 @@ class Variant:
 
 VARIANTS = (
     Variant('JPEG, shipped profile', 'compressed', True),
+    Variant('JPEG, shipped profile, a view each second', 'compressed', True, view_s=1.0),
     Variant('JPEG, default transport', 'compressed', False),
     Variant('raw, shipped profile', 'raw', True),
     Variant('raw, default transport', 'raw', False),
@@ -114,6 +124,9 @@ def measure_rate(
     variant: Variant, rate_hz: float, images: Path, options: argparse.Namespace, folder: Path
 ) -> dict[str, Any]:
     """One run at a steady rate; a row of the report."""
+    shown = images
+    if variant.view_s:
+        shown = repeated_images(images, round(variant.view_s * rate_hz), folder)
     with ExitStack() as stack:
         watcher = Watcher()
         stack.callback(watcher.destroy_node)
@@ -123,11 +136,11 @@ def measure_rate(
         engine = engine_of(node.output.read_text())
         start('tools.answer_printer', json_out=folder / 'answers.jsonl')
 
-        def publish(rate_hz: float, seconds: float) -> tuple[int, dict[str, float]]:
+        def publish(source: Path, rate_hz: float, seconds: float) -> tuple[int, dict[str, float]]:
             lines = folder / 'published.jsonl'
             lines.unlink(missing_ok=True)
             count = max(1, round(rate_hz * seconds))
-            repeated: dict[str, Any] = {'source': images, 'repeat': 'true', 'count': count}
+            repeated: dict[str, Any] = {'source': source, 'repeat': 'true', 'count': count}
             way: dict[str, Any] = {'rate_hz': rate_hz, 'transport': variant.transport}
             publisher = start(
                 'tools.image_publisher', **repeated, **way, json_out=lines, wait_for_subscribers=1
@@ -136,10 +149,10 @@ def measure_rate(
             watcher.settle(LAST_COUNTS_S)
             return len(read_lines(lines)), usage
 
-        publish(WARM_UP_RATE_HZ, NUM_IMAGES / WARM_UP_RATE_HZ)
+        publish(images, WARM_UP_RATE_HZ, NUM_IMAGES / WARM_UP_RATE_HZ)
         answered = folder / 'answers.jsonl'
         before, num_before = dict(watcher.counts), len(read_lines(answered))
-        published, usage = publish(rate_hz, options.seconds)
+        published, usage = publish(shown, rate_hz, options.seconds)
         found = figures(
             read_lines(answered)[num_before:], since(before, watcher.counts), published
         )

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from benchmarks import report
+from ghost_vpr_ros.core.image_stream import list_images
 
 pytest.importorskip('rclpy')
 from benchmarks import node_latency
@@ -50,7 +51,17 @@ def test_by_default_all_variants_are_measured_at_10_and_30_hz_jpeg_first():
     options = node_latency.parse_arguments(['--out', 'node.json'])
     assert options.rates == (10.0, 30.0)
     transports = [variant.transport for variant in options.variants]
-    assert transports == ['compressed', 'compressed', 'raw', 'raw']
+    assert transports == ['compressed'] * 3 + ['raw'] * 2
+
+
+def test_a_view_is_shown_several_times_in_a_row(tmp_path):
+    views = write_queries(tmp_path / 'views')
+    found = node_latency.repeated_images(views, 3, tmp_path)
+    names = [path.name for path in list_images(str(found))]
+    assert len(names) == 3 * len(list_images(str(views)))
+    first = list_images(str(views))[0]
+    assert names[:3] == [f'{first.stem}_{number:03d}.png' for number in range(3)]
+    assert (found / names[2]).read_bytes() == first.read_bytes()
 
 
 def test_runs_that_would_begin_after_the_budget_are_left_out_and_named(tmp_path, monkeypatch):
