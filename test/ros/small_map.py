@@ -9,10 +9,10 @@ from ghost_vpr_ros.core.config.model import ModelConfig, PreprocessingConfig
 from ghost_vpr_ros.core.datatypes import Frame, GeoPoint
 from ghost_vpr_ros.core.engine import create_engine
 from ghost_vpr_ros.core.image import encode_jpeg
-from ghost_vpr_ros.core.map.place_map import PlaceMap
 from ghost_vpr_ros.core.model.initialisation import build_untrained
 from ghost_vpr_ros.core.model.vpr_model import VprModel
-from ghost_vpr_ros.core.model.weights import model_to_bytes
+from ghost_vpr_ros.core.model.weights_file import StoredModel
+from ghost_vpr_ros.core.opened_map import create_map
 from ghost_vpr_ros.replay.descriptors.extraction import extract_descriptors
 
 NUM_PLACES = 4
@@ -56,12 +56,11 @@ def make_model(seed: int = 0, clusters: int = 4) -> VprModel:
     return build_untrained(ModelConfig(clusters=clusters), preprocessing, images, seed)
 
 
-def make_map(path: Path, model: VprModel) -> Path:
+def make_map(path: Path, model: VprModel | StoredModel) -> Path:
     """Write the map; returns its path."""
     frames = map_frames()
     descriptors = extract_descriptors(frames, model, create_engine(model))
-    content = (model.preprocessing, model_to_bytes(model))
-    with PlaceMap.create(path, model.model_hash, model.descriptor_dim, *content) as place_map:
+    with create_map(path, model) as place_map:
         session = place_map.add_session('first_drive')
         for frame, descriptor in zip(frames, descriptors, strict=True):
             place_map.add(
