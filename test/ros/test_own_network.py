@@ -90,3 +90,12 @@ def test_a_wrong_file_is_one_sentence(own_map, network, tmp_path, kind):
     words = {'another': 'model', 'text': 'expected an ONNX network', 'missing': 'no such file'}
     assert words[kind] in errors[0]
     assert 'Traceback' not in node.text
+
+
+@pytest.mark.slow
+def test_features_that_it_lacks_are_refused_at_the_start(own_map):
+    with Executable('place_recognition_node', map=own_map, verify_features='network') as node:
+        assert node.wait() == 1
+    errors = [line for line in node.lines if 'ERROR' in line or 'FATAL' in line]
+    assert len(errors) == 1, node.text
+    assert 'use verify_features sift or orb' in errors[0]
