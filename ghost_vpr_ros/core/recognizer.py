@@ -29,6 +29,7 @@ from ghost_vpr_ros.core.datatypes import (
     State,
 )
 from ghost_vpr_ros.core.engine import Engine, create_engine, leaves_a_core
+from ghost_vpr_ros.core.engine.base import check_feature_map
 from ghost_vpr_ros.core.errors import MapError
 from ghost_vpr_ros.core.freed_memory import return_freed_memory
 from ghost_vpr_ros.core.map.cells import StoredCells
@@ -99,7 +100,10 @@ class PlaceRecognizer:
 
         Raises:
             MapError: the engine runs another model than the one that made the map.
+            DeviceError: places are to be verified by features that a foreign network lacks.
         """
+        if config.verify and config.verify_features == 'network':
+            check_feature_map(engine)
         if engine.model_hash != place_map.model_hash:
             raise MapError(
                 f'{place_map.path}: expected an engine that runs its model '

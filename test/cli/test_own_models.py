@@ -7,6 +7,9 @@ import shutil
 import numpy as np
 import pytest
 
+from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
+from ghost_vpr_ros.core.errors import DeviceError
+from ghost_vpr_ros.core.recognizer import PlaceRecognizer
 from test.cli.program import TINY
 from test.core.engine.test_networks_of_others import write_network
 
@@ -30,6 +33,15 @@ def test_a_map_is_made_asked_replayed_and_shown(program, network, geotagged, tmp
     assert json.loads(replayed.out)['recall']['1'] == 100.0
     shown = json.loads(program('info', place_map, '--json').out)
     assert shown['model']['architecture'] == 'a graph made elsewhere'
+
+
+def test_features_that_it_lacks_are_refused_before_the_first_image(
+    program, network, geotagged, tmp_path
+):
+    place_map = tmp_path / 'street.map'
+    assert program('build-map', geotagged, place_map, '--model', network).status == 0
+    with pytest.raises(DeviceError, match='use verify_features sift or orb'):
+        PlaceRecognizer.open(place_map, config=RecognizerConfig(verify_features='network'))
 
 
 def test_a_map_of_another_network_is_refused(program, network, geotagged, built, tmp_path):

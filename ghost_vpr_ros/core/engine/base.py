@@ -72,7 +72,7 @@ class GraphEngine(ABC):
         Raises:
             DeviceError: the graph is a foreign network, which only describes images.
         """
-        self._check_feature_map()
+        check_feature_map(self)
         return self._run(('feature_map',), pixels)[0]
 
     def describe_with_map(
@@ -83,16 +83,9 @@ class GraphEngine(ABC):
         Raises:
             DeviceError: as `feature_map`.
         """
-        self._check_feature_map()
+        check_feature_map(self)
         descriptors, maps = self._run(('descriptor', 'feature_map'), pixels)
         return descriptors, maps
-
-    def _check_feature_map(self) -> None:
-        if not self.has_feature_map:
-            raise DeviceError(
-                f'{self.name}: expected a network of this package to get feature maps from, found '
-                'one of others; use verify_features sift or orb'
-            )
 
     @abstractmethod
     def _run(
@@ -103,6 +96,19 @@ class GraphEngine(ABC):
     @abstractmethod
     def close(self) -> None:
         """Free the network."""
+
+
+def check_feature_map(engine: Engine) -> None:
+    """Refuse a foreign network where feature maps are needed, since it only describes images.
+
+    Raises:
+        DeviceError: it is one.
+    """
+    if not getattr(engine, 'has_feature_map', True):
+        raise DeviceError(
+            f'{engine.name}: expected a network of this package to get feature maps from, found '
+            'one of others; use verify_features sift or orb'
+        )
 
 
 def closed(name: str) -> DeviceError:
