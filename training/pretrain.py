@@ -10,11 +10,9 @@ initialised: `training.train --init` takes it.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 from tqdm import tqdm
@@ -23,17 +21,16 @@ from ghost_vpr_ros.core.errors import ConfigError
 from ghost_vpr_ros.core.model.weights import save_model
 from ghost_vpr_ros.replay.output_files import write_json
 from training.command import add_run_options, run_experiment
+from training.datasets.data_config import expanded
 from training.datasets.readers.scene_folders import SceneSet, read_scenes
 from training.entry import finish, new_parser
 from training.experiment import Experiment
 from training.loop.determinism import make_deterministic
 from training.loop.parallel import Processes
-from training.loop.run_folder import RunFolder
+from training.loop.run_folder import METRICS_NAME, RunFolder
 from training.trunk.classification import ClassificationConfig
 from training.trunk.pretraining import Pretraining
 from training.trunk.scene_batches import TrainingViews, WholeImages, load_batches
-
-METRICS_NAME = 'metrics.json'
 
 
 def pretrain(experiment: Experiment, folder: RunFolder, device: torch.device) -> Pretraining:
@@ -45,7 +42,8 @@ def pretrain(experiment: Experiment, folder: RunFolder, device: torch.device) ->
     """
     make_deterministic(experiment.seed)
     config = experiment.section(ClassificationConfig)
-    scenes = read_scenes(_folders(config), config.val_share, experiment.seed)
+    folders = [expanded(text) for text in config.folders]
+    scenes = read_scenes(folders, config.val_share, experiment.seed)
     views = TrainingViews(scenes.train, experiment)
     run = Pretraining(experiment, scenes, len(views), device)
     if folder.checkpoint.exists():
@@ -78,16 +76,6 @@ def _record(run: Pretraining, scenes: SceneSet, folder: RunFolder, *, epoch_ends
         folder.log(run.step, figures)
     if run.finished or run.step % run.config.checkpoint_every == 0:
         run.save(folder.checkpoint)
-
-
-def _folders(config: ClassificationConfig) -> list[Path]:
-    folders = [os.path.expandvars(text) for text in config.folders]
-    for folder in folders:
-        if '$' in folder:
-            raise ConfigError(
-                f'classification.folders: {folder}: a variable of this path is not set; export it'
-            )
-    return [Path(folder).expanduser() for folder in folders]
 
 
 def _device(name: str) -> torch.device:

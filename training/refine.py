@@ -63,7 +63,8 @@ def refine(experiment: Experiment, folder: RunFolder, processes: Processes) -> N
     model.preprocessing = replace(deployed, width_px=side_px, height_px=side_px)
     before = MapsBefore(model)
     views = _views(experiment, model, processes)
-    bank = _bank(experiment, folder, processes, views, before)
+    count = config.groups * config.views_per_place
+    bank = ViewBank(folder.path / BANK_NAME, views, before, count, processes)
     run = Refinement(experiment, model, views, processes)
     if folder.checkpoint.exists():
         run.restore(folder.checkpoint)
@@ -135,18 +136,6 @@ def _described(
     with torch.no_grad():
         whitened: NDArray[np.float32] = model.whitening(found.to(alone.device)).cpu().numpy()
     return whitened
-
-
-def _bank(
-    experiment: Experiment,
-    folder: RunFolder,
-    processes: Processes,
-    views: PlaceViews,
-    before: MapsBefore,
-) -> ViewBank:
-    config = experiment.section(RefinementConfig)
-    count = config.groups * config.views_per_place
-    return ViewBank(folder.path / BANK_NAME, views, before, count, processes)
 
 
 def _batches(

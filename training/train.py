@@ -33,7 +33,7 @@ from training.loop.curves import draw_curves
 from training.loop.determinism import make_deterministic
 from training.loop.optimiser import OptimiserConfig
 from training.loop.parallel import Processes
-from training.loop.run_folder import CACHE_NAME, LOG_NAME, RunFolder
+from training.loop.run_folder import CACHE_NAME, LOG_NAME, METRICS_NAME, RunFolder
 from training.loop.trunk_memory import add_maps_option, check_frozen
 from training.model_card import run_card
 from training.places.parts import TrainingParts, assemble
@@ -41,7 +41,6 @@ from training.places.run import TrainingRun
 
 CARD_NAME = 'MODEL_CARD.md'
 CURVES_NAME = 'curves.png'
-METRICS_NAME = 'metrics.json'
 _KIB = 1024
 
 

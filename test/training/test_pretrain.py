@@ -265,7 +265,10 @@ def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_checkpoint(
     ('change', 'sentence'),
     [
         ('classification.folders=[]', 'expected a folder or more'),
-        ('classification.folders=[$NOT_SET/x]', '$NOT_SET/x: a variable of this path is not set'),
+        (
+            'classification.folders=[$NOT_SET/x]',
+            'the path names a variable that is not set',
+        ),
         ('classification.workers=-1', 'workers: expected 0 .. 256'),
         ('classification.epoch=3', "unknown key 'epoch'; did you mean 'epochs'?"),
     ],

@@ -14,7 +14,7 @@ from ghost_vpr_ros.replay.places.place_set import PlaceSet
 from ghost_vpr_ros.replay.sources.exif_gps import photo_frame
 from ghost_vpr_ros.replay.sources.image_sources import MANIFEST_NAME, list_images
 from ghost_vpr_ros.replay.sources.utm_names import is_utm_name
-from training.datasets.data_config import FORMATS, DataConfig
+from training.datasets.data_config import DataConfig
 from training.datasets.panoramas.panorama_set import (
     even_headings,
     rendered_place_set,
@@ -26,8 +26,6 @@ from training.datasets.readers.image_lists import image_list_place_set
 from training.datasets.readers.place_folders import place_folder_set
 from training.datasets.readers.role_folders import has_role_folders, role_folder_place_set
 from training.datasets.readers.sources import source_place_set
-
-__all__ = ['FORMATS', 'DataConfig', 'format_of', 'open_database', 'open_place_set']
 
 _SAMPLED_PHOTOS = 20
 

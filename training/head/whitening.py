@@ -7,7 +7,6 @@ descriptors, then L2 normalisation.
 from __future__ import annotations
 
 import copy
-import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,7 +104,7 @@ def whitened(
         descriptors = WithoutDirections(descriptors, removed)
         changed = None if changed is None else WithoutDirections(changed, removed)
     if changed is None:
-        layer.fit(descriptors, _pca(config), config.power, seed, config.shrinkage)
+        layer.fit(descriptors, config, config.power, seed, config.shrinkage)
     else:
         layer.set_projection(*_of_pairs(descriptors, changed, dim, config, seed))
     if removed is not None:
@@ -124,12 +123,7 @@ def _of_pairs(
         dim,
         subspace=max(dim, config.pair_subspace),
         shrinkage=config.pair_shrinkage,
-        pca=_pca(config),
+        pca=config,
         seed=seed,
     )
     return torch.from_numpy(mean), torch.from_numpy(projection)
-
-
-def _pca(config: WhiteningConfig) -> PcaConfig:
-    names = [field.name for field in dataclasses.fields(PcaConfig)]
-    return PcaConfig(**{name: getattr(config, name) for name in names})

@@ -20,6 +20,7 @@ from ghost_vpr_ros.core.whole_file import write_whole
 CONFIG_NAME = 'config.yaml'
 CHECKPOINT_NAME = 'checkpoint.safetensors'
 LOG_NAME = 'log.csv'
+METRICS_NAME = 'metrics.json'
 WEIGHTS_NAME = 'weights.safetensors'
 CACHE_NAME = 'cache'
 BANK_NAME = 'bank'

@@ -28,7 +28,7 @@ from ghost_vpr_ros.replay.output_files import read_object, write_json
 from training.datasets.data_config import expanded
 from training.experiment import Experiment, read_experiment
 from training.head.whitening import WhiteningConfig
-from training.loop.run_folder import LOG_NAME
+from training.loop.run_folder import CONFIG_NAME, LOG_NAME, WEIGHTS_NAME
 from training.measure.protocols import read_protocols
 from training.tables.plan import BASELINE, PlanRow, Table
 
@@ -63,12 +63,8 @@ _SECTIONS = {
 
 _USES_PLACES = ('initialise', 'train', 'whiten', 'rootsift')
 
-WEIGHTS_NAME = 'weights.safetensors'
-
 RESULT_NAME = 'recall.json'
-
 DONE_NAME = 'done.json'
-
 MAPS_NAME = 'maps'
 
 _RUN_FOLDERS = ('pretrain', 'distill', 'train', 'refine')
@@ -310,7 +306,7 @@ def _run_command(stage: Stage) -> None:
     """Run the command in this process, its output in `log.txt`; a broken run is resumed."""
     log, arguments = stage.folder / 'log.txt', list(stage.arguments)
     made = Path(arguments[-1])
-    if stage.name in _RUN_FOLDERS and (made / 'config.yaml').exists():
+    if stage.name in _RUN_FOLDERS and (made / CONFIG_NAME).exists():
         arguments.append('--resume')
     elif made.is_file():
         made.unlink()  # Left by a command that was killed before it was done.

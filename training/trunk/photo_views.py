@@ -17,7 +17,7 @@ from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import ConfigError, ImageError
 from ghost_vpr_ros.core.preprocessing import preprocess
 from ghost_vpr_ros.replay.sources.image_sources import open_source
-from training.datasets.data_config import DataConfig, expanded
+from training.datasets.data_config import DataConfig, conditions, expanded
 from training.datasets.open_place_set import open_place_set
 from training.loop.augmentation import AugmentationConfig, augment, random_view
 
@@ -75,8 +75,8 @@ def _frames(path: str, where: dict[str, str]) -> Sequence[Frame]:
         return open_source(path, where=where or None).frames
     if not views.isdecimal():
         raise ConfigError(f'photos: expected a number of views of each panorama, found {views!r}')
-    conditions = tuple(f'{column}={value}' for column, value in where.items())
-    return open_place_set(DataConfig(path=(path,), where=conditions, views=int(views))).frames
+    texts = tuple(f'{column}={value}' for column, value in where.items())
+    return open_place_set(DataConfig(path=(path,), where=texts, views=int(views))).frames
 
 
 def open_unweighted(sources: Sequence[str]) -> list[Frame]:
@@ -93,17 +93,16 @@ def _parse(text: str) -> tuple[float, str, dict[str, str]]:
     """Weight, path and manifest filter of one source."""
     weight, _, rest = text.partition(' ')
     path, *filters = rest.split() or ['']
-    pairs = [each.partition('=') for each in filters]
     try:
         number = float(weight)
     except ValueError:
         number = -1.0
-    if not 0.0 <= number < math.inf or not path or not all(equals for _, equals, _ in pairs):
+    if not 0.0 <= number < math.inf or not path or not all('=' in each for each in filters):
         raise ConfigError(
             f'photos: expected `WEIGHT PATH [COLUMN=VALUE ...]`, found {text!r}; for example '
             '`2 my_photos split=train`'
         )
-    return number, str(expanded(path)), {column: value for column, _, value in pairs}
+    return number, str(expanded(path)), conditions(tuple(filters))
 
 
 class ViewBatches(Dataset[tuple[Tensor, Tensor]]):

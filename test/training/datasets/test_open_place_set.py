@@ -10,8 +10,8 @@ import yaml
 
 from ghost_vpr_ros.core.errors import ConfigError, SourceError
 from test.training.datasets.small_images import opened, write_images
-from training.datasets.data_config import conditions
-from training.datasets.open_place_set import FORMATS, DataConfig, format_of, open_place_set
+from training.datasets.data_config import FORMATS, DataConfig, conditions
+from training.datasets.open_place_set import format_of, open_place_set
 
 
 def laid_out(folder: Path, names) -> Path:

@@ -4,7 +4,8 @@ import pytest
 
 from ghost_vpr_ros.core.errors import ConfigError, SourceError
 from test.training.datasets.small_images import names_of, opened, positives_by_name, write_images
-from training.datasets.open_place_set import DataConfig, format_of
+from training.datasets.data_config import DataConfig
+from training.datasets.open_place_set import format_of
 
 
 def test_images_of_one_folder_are_positives_at_any_radius(tmp_path):
