@@ -1,4 +1,4 @@
-"""What all commands of this folder share: options, the run's folder, and how errors end them."""
+"""Shared by the training commands: options, and running work in a run folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def add_experiment_options(parser: argparse.ArgumentParser, *, required: bool = 
 
     Args:
         parser: of a command that reads an experiment.
-        required: False where an interrupted run has its own configuration.
+        required: False for commands whose interrupted run has its own configuration.
     """
     text = 'experiment, YAML' if required else 'experiment, YAML; not needed with --resume'
     parser.add_argument('--config', type=Path, required=required, help=text)
@@ -46,29 +46,29 @@ def run_experiment(args: argparse.Namespace, changes: Sequence[str] = ()) -> Exp
         ConfigError: neither exists, or it cannot be used.
     """
     if args.config is None and not args.resume:
-        raise ConfigError('--config: expected an experiment, found none; only --resume needs none')
+        raise ConfigError('--config: expected an experiment, found none; add --config or --resume')
     return read_experiment(args.config or args.out / CONFIG_NAME, [*args.set, *changes])
 
 
 def run_in_folder(
     args: argparse.Namespace, experiment: Experiment, work: Callable[[RunFolder, Processes], str]
 ) -> str:
-    """Do a run's work in its folder, on all its processes; the answer of the first process.
+    """Run `work` in its folder on all processes; returns the text of the first process.
 
     Raises:
         OutputError: the folder cannot be written, or holds another run.
         ConfigError: it belongs to another experiment.
-        GhostVprError: that of `work`.
+        GhostVprError: as `work`.
     """
     processes = Processes.start(args.device)
     config = experiment.to_dict()
     if processes.writes:
         folder = RunFolder(args.out, config, resume=args.resume)
-    # The others open what the first one has made.
+    # The other processes open the folder that the first one created.
     processes.wait()
     if not processes.writes:
         folder = RunFolder(args.out, config, resume=True)
     with folder:
-        answer = work(folder, processes)
+        text = work(folder, processes)
     processes.leave()
-    return answer if processes.writes else ''
+    return text if processes.writes else ''

@@ -1,11 +1,11 @@
-"""Which descriptor for how many bytes: recall by network, size D and storage format.
+"""Measure recall by network, descriptor size D and storage format.
 
 python -m training.descriptor_study --config training/configs/NAME.yaml --out FOLDER
     --weights A B C [--dims 64 128 256 512 4096] [--only gsv_test ...] [--images SOURCE ...]
 
 The whitening of each network is learned on the same training images, those of the configuration or
-of --images; a smaller D is the prefix of a larger one. What the networks' descriptors are before
-the whitening is measured beside it. FOLDER gets a table, the figures as JSON, and a picture.
+of --images; a smaller D is the prefix of a larger one. Unwhitened descriptors are measured as
+well. FOLDER gets a table, the figures as JSON, and a picture.
 """
 
 from __future__ import annotations
@@ -52,19 +52,19 @@ from training.whiten import (
 DIMS = (64, 128, 256, 512, 4096)
 
 StudyRow = dict[str, Any]
-"""One network, protocol, D and format: its recall and its bytes."""
+"""Recall and bytes of one network, protocol, D and format."""
 
 
 @dataclass(frozen=True)
 class Study:
-    """What all networks are compared on.
+    """The conditions under which all networks are compared.
 
     Attributes:
         experiment: training images of the whitening, its settings, seed.
-        protocols: what is measured.
+        protocols: to measure.
         dims: sizes D.
-        folder: for descriptors that are kept.
-        device: where networks run.
+        folder: for cached descriptors.
+        device: to run the networks on.
     """
 
     experiment: Experiment
@@ -77,16 +77,16 @@ class Study:
         """The figures of one network.
 
         Raises:
-            GhostVprError: images cannot be read, or there is too little space.
+            GhostVprError: images cannot be read, or the disk is too small.
         """
         config = self.experiment.section(WhiteningConfig)
         model.preprocessing = input_of(model, self.experiment)
         folder = self.folder / name / 'training'
-        learnt_on, _ = training_descriptors(model, self.experiment, folder, self.device)
+        examples, _ = training_descriptors(model, self.experiment, folder, self.device)
         layers = [
             layer
             for dims in shared_fits(self.dims, config)
-            for layer in self._layers(name, model, learnt_on, dims)
+            for layer in self._layers(name, model, examples, dims)
         ]
         rows: list[StudyRow] = []
         for protocol in self.protocols:
@@ -104,15 +104,15 @@ class Study:
         self,
         name: str,
         model: VprModel,
-        learnt_on: Sequence[NDArray[np.float16]],
+        examples: Sequence[NDArray[np.float16]],
         dims: Sequence[int],
     ) -> Iterator[tuple[int, Whitening]]:
-        """A whitening for each of the sizes: the largest one that can be learned, cut shorter.
+        """A whitening for each size, all prefixes of the largest one that can be learned.
 
         Raises:
             ConfigError: the memory is too small.
         """
-        config, (first, *changed) = self.experiment.section(WhiteningConfig), learnt_on
+        config, (first, *changed) = self.experiment.section(WhiteningConfig), examples
         fit = partial(whitened, model.cpu(), first, config=config, seed=self.experiment.seed)
         possible = [dim for dim in dims if dim <= model.pooling.out_dim]
         while possible:
@@ -138,9 +138,9 @@ class Study:
 
 
 def shared_fits(dims: Sequence[int], config: WhiteningConfig) -> list[list[int]]:
-    """Groups of sizes, each a prefix of the largest of its group.
+    """Groups of sizes whose whitenings are prefixes of the largest in the group.
 
-    Pairs under different lighting are used in a subspace that grows with D.
+    With `light_pairs`, sizes above `pair_subspace` each need a fit of their own.
     """
     if not config.light_pairs:
         return [sorted(dims)]
@@ -155,7 +155,7 @@ def _rows(
     sides: Sequence[NDArray[np.float16]],
     layers: Sequence[tuple[int, Whitening]],
 ) -> Iterator[StudyRow]:
-    """Recall of the unwhitened descriptor, then of every D and format that there is."""
+    """Recall of the unwhitened descriptor, then of every D and format."""
     raw = [side.astype(np.float32) for side in sides]
     yield _row(name, protocol, 'float32', raw, is_whitened=False)
     for _, layer in layers:
@@ -189,7 +189,7 @@ def _row(
 
 
 def study_table(rows: Sequence[StudyRow]) -> str:
-    """The rows as a Markdown table, one line for each network, D and format."""
+    """The rows as a Markdown table, one line per network, D and format."""
     protocols = list(dict.fromkeys(row['protocol'] for row in rows))
     lines = [
         f'| weights | D | format | bytes | {" | ".join(protocols)} |',
@@ -211,8 +211,8 @@ def _run(args: argparse.Namespace) -> str:
     names = [_name_of(path) for path in args.weights]
     if len(set(names)) < len(names):
         raise ConfigError(
-            f'--weights: expected files of different names, found {", ".join(names)}; the name '
-            'is what tables call a network'
+            f'--weights: expected files with different names, found {", ".join(names)}; the '
+            'tables list networks by name, so rename one'
         )
     configs = read_protocols(args.protocols, args.only)
     protocols = [open_protocol(name, config) for name, config in configs.items()]
@@ -227,7 +227,7 @@ def _studied(
     names: Sequence[str],
     folder: Path,
 ) -> str:
-    """Measure, write what is known after each network, and return the table."""
+    """Measure, write the results after each network, and return the table."""
     study = Study(experiment, protocols, sorted(args.dims), folder / 'descriptors', args.device)
     rows: list[StudyRow] = []
     networks = []
@@ -244,7 +244,7 @@ def _studied(
 
 
 def _name_of(path: Path) -> str:
-    """The file's name; that of its folder where a run calls it `weights`."""
+    """The file's name without suffix, or its folder's name for `RUN/weights.safetensors`."""
     return path.parent.name if path.stem == 'weights' else path.stem
 
 
@@ -272,7 +272,7 @@ _PANEL_INCHES = (5.5, 4.5)
 
 
 def draw_study(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    """A PNG with one panel a protocol: a colour for each network, a marker for each format.
+    """A PNG with one panel per protocol, a colour per network and a marker per format.
 
     Args:
         rows: of `training.descriptor_study`.
@@ -304,7 +304,7 @@ def _draw_panel(panel: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
                     *zip(*points, strict=True), f'{marker}-', color=f'C{number}', label=label
                 )
     panel.set_xscale('log', base=2)
-    panel.set_xlabel('bytes for each place')
+    panel.set_xlabel('bytes per place')
     panel.grid(alpha=0.3)
 
 

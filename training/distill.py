@@ -1,7 +1,7 @@
-"""Distil the feature maps of a trained network into a trunk, on photos without labels.
+"""Distil the feature maps of a trained network into a trunk, on unlabelled photos.
 
 python -m training.distill --config training/configs/NAME.yaml --out RUN [--resume]
-torchrun --nproc-per-node 2 -m training.distill ...      # each process a batch of its own
+torchrun --nproc-per-node 2 -m training.distill ...      # a separate batch per process
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from training.trunk.view_bank import BankBatches, ViewBank
 
 LOG_EVERY = 20
 PCA_BATCHES = 16
-"""Number of last steps on whose views a reduction is learned."""
+"""The reduction is learned on the views of this many last steps."""
 
 
 def distill(experiment: Experiment, folder: RunFolder, processes: Processes) -> None:
-    """Run to the end, from the folder's checkpoint where there is one, and write the weights.
+    """Train to the end, starting at the folder's checkpoint if there is one; write the weights.
 
     Raises:
         GhostVprError: photos, teacher or checkpoint cannot be used, or the loss is not finite.
@@ -72,7 +72,7 @@ def distill(experiment: Experiment, folder: RunFolder, processes: Processes) -> 
 
 
 def _teacher(config: DistillationConfig) -> Teacher | Teachers:
-    """The teacher, or all of them as one."""
+    """The teacher, or all teachers joined."""
     opened = open_teachers(config)
     return opened[0] if len(opened) == 1 else Teachers(opened)
 
@@ -84,7 +84,7 @@ def _batches(
     folder: RunFolder,
     processes: Processes,
 ) -> ViewBatches | BankBatches:
-    """The batches of all steps of this process: new views, or those of the run's bank."""
+    """The batches of all steps of this process: new views, or views from the run's bank."""
     if not run.config.bank_views:
         return views
     bank = ViewBank(folder.path / BANK_NAME, views, run.teacher, run.config.bank_views, processes)

@@ -1,4 +1,4 @@
-"""Entry of a training command: its parser, its errors, its exit status."""
+"""Entry point of a training command: parser, error messages, exit status."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def new_parser(name: str, description: str | None) -> argparse.ArgumentParser:
 
 
 def finish(name: str, work: Callable[[], str | int]) -> int:
-    """Do a command's work and print what it answers; the exit status.
+    """Run a command, print its text, and return the exit status.
 
     Args:
         name: of the command, for messages.
-        work: its answer is the text for stdout, or an exit status where it has talked itself.
+        work: returns the text for stdout, or an exit status if it has printed its output itself.
 
     Returns:
         1 after a known error or one of the system, such as a full disk, which is one line on
@@ -53,7 +53,7 @@ def finish(name: str, work: Callable[[], str | int]) -> int:
         sys.stderr.write(f'training.{name}: error: {sentence}\n')
         return 1
     except KeyboardInterrupt:
-        sys.stderr.write(f'training.{name}: interrupted; run again to go on\n')
+        sys.stderr.write(f'training.{name}: interrupted; run again to continue\n')
         return EXIT_INTERRUPTED
     return answer if isinstance(answer, int) else 0
 

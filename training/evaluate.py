@@ -1,9 +1,9 @@
-"""Measure networks, and the RootSIFT baseline, by named protocols: recall@N in one table.
+"""Measure networks, or the RootSIFT baseline, by named protocols: recall@N in one table.
 
 python -m training.evaluate --weights RUN/weights.safetensors [more ...] [--dims 64 128 512]
 python -m training.evaluate --weights W --only gsv_test gardens_left_right --data shared/data
-python -m training.evaluate --weights W --panel --against OTHER    # one number, and paired tests
-python -m training.evaluate --weights W --rerank patch-netvlad     # a second look at the first 100
+python -m training.evaluate --weights W --panel --against OTHER    # panel mean, paired tests
+python -m training.evaluate --weights W --rerank patch-netvlad     # re-rank the best 100
 """
 
 from __future__ import annotations
@@ -64,18 +64,18 @@ DATA_VARIABLE = 'GHOST_VPR_DATA'
 
 
 Rerank = Callable[[Engine, PreprocessingConfig], PatchReranker]
-"""Makes a re-ranker with an empty memory: one for each database and what becomes of its images."""
+"""Makes a re-ranker with an empty cache, one for each database and input size."""
 
 
 class Descriptors:
-    """Descriptors of frames by one network; an image that several protocols share is read once.
+    """Descriptors of frames by one network; images shared by several protocols are read once.
 
     Attributes:
         engine: runs the network.
     """
 
     def __init__(self, model: VprModel | StoredModel | RootSiftVlad, config: EngineConfig) -> None:
-        """Describe with this network.
+        """Start the engine.
 
         Raises:
             DeviceError: no such engine or device on this machine.
@@ -87,12 +87,12 @@ class Descriptors:
     def of(
         self, frames: Sequence[Frame], root: str, size: ImageSizeConfig | None = None
     ) -> NDArray[np.float32]:
-        """(N, D) float32 of N frames whose names begin at `root`.
+        """(N, D) float32 descriptors of N frames whose names are relative to `root`.
 
         Args:
             frames: N frames.
-            root: tells frames of the same name apart.
-            size: how they become the network's input; None: the network's own size.
+            root: distinguishes frames of the same name.
+            size: of the network's input; None: the network's own.
 
         Raises:
             ImageError: an image cannot be read; the message names it.
@@ -113,7 +113,7 @@ class Descriptors:
         return np.stack([self._known[size, root, frame.name] for frame in frames])
 
     def close(self) -> None:
-        """Free the network."""
+        """Close the engine."""
         self.engine.close()
 
 
@@ -124,14 +124,14 @@ def evaluate(
     config: EngineConfig,
     rerank: Rerank | None = None,
 ) -> list[dict[str, Any]]:
-    """Recall of one network by every protocol and at every size, one row each.
+    """Recall of one network, one row for each protocol and descriptor size.
 
     Args:
         model: with or without whitening.
         protocols: to measure.
         dims: sizes of prefixes of the descriptor, re-normalised; empty: the whole descriptor.
-        config: what runs the network.
-        rerank: re-ranks the first answers; None: they stay as retrieved.
+        config: engine, device and precision.
+        rerank: re-ranks the best candidates; None: no re-ranking.
 
     Raises:
         ConfigError: a prefix is longer than the descriptor.
@@ -164,10 +164,10 @@ def engine_of_any_size(
     model: VprModel | StoredModel | RootSiftVlad,
     sizes: Sequence[ImageSizeConfig],
 ) -> EngineConfig:
-    """PyTorch where inputs are not of the network's one size: graphs know no other.
+    """The configuration with engine torch if inputs differ from the network's fixed size.
 
     Raises:
-        ConfigError: another engine is requested.
+        ConfigError: another engine is requested, which runs inputs of one size only.
     """
     own = model.preprocessing
     changed = [each for each in sizes if each.applied(own).size_text != own.size_text]
@@ -182,7 +182,7 @@ def engine_of_any_size(
 
 
 def prefix(descriptors: NDArray[np.float32], dim: int) -> NDArray[np.float32]:
-    """(N, dim) unit-norm beginnings of (N, D) descriptors."""
+    """(N, dim) prefixes of (N, D) descriptors, normalised again."""
     if dim == descriptors.shape[1]:
         return descriptors
     short = descriptors[:, :dim]
@@ -231,11 +231,11 @@ def _cells(row: dict[str, Any]) -> str:
 def _opened(
     path: Path, args: argparse.Namespace
 ) -> tuple[VprModel | StoredModel | RootSiftVlad, EngineConfig]:
-    """The weights of a file, and what runs them; kept feature maps need PyTorch's trunk.
+    """The network of a weights file and its engine; `--maps` requires the engine torch.
 
     Raises:
         WeightsError: the file is missing, damaged, or holds no weights.
-        ConfigError: maps are kept and another engine is requested.
+        ConfigError: `--maps` with another engine.
     """
     config = config_from(args, EngineConfig)
     if args.maps is None:
@@ -252,10 +252,10 @@ def _opened(
 def _reranking(
     model: VprModel | StoredModel | RootSiftVlad, args: argparse.Namespace
 ) -> Rerank | None:
-    """Makes the second look that the options name; None: none.
+    """The re-ranker factory of the options; None: no re-ranking.
 
     Raises:
-        ConfigError: components of patches for no second look.
+        ConfigError: `--patch-pca` without `--rerank`.
     """
     config, patches = config_from(args, RerankConfig), config_from(args, PatchNetVladConfig)
     if config.rerank == 'none':
@@ -287,7 +287,7 @@ def _results(args: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def _panel(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
-    """Figures of the panel for each weights file, and their tables."""
+    """Panel results of each weights file, and their tables."""
     panel = open_panel(PANEL if args.protocols == PROTOCOLS else args.protocols)
     paths = [*args.weights, *([args.against] if args.against else [])]
     measured = [_right_at_1(path, panel, args) for path in paths]
@@ -338,10 +338,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         '--panel',
         action='store_true',
-        help='the mean over different parts, by which networks are chosen',
+        help='mean recall@1 over the parts of the panel, used to choose networks',
     )
     parser.add_argument(
-        '--against', type=Path, help='with --panel: weights that the others are compared with'
+        '--against', type=Path, help='with --panel: weights to compare the others with'
     )
     parser.add_argument('--only', nargs='+', default=[], metavar='NAME', help='these protocols')
     parser.add_argument('--data', type=Path, help=f'value of ${DATA_VARIABLE} in the protocols')
@@ -353,17 +353,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         nargs='+',
         default=[],
         metavar='IMAGES',
-        help='PATH [COLUMN=VALUE ..] of training images: principal components of their patches, '
-        "--patch-dim of them, replace the network's whitening",
+        help='PATH [COLUMN=VALUE ...] of training images: whiten patches by the first --patch-dim '
+        "principal components of these images' patches, not by the network's whitening",
     )
     add_maps_option(parser)
     parser.add_argument('--out', type=Path, help='JSON file to write')
     parser.add_argument('--json', action='store_true', help='print JSON instead of a table')
     args = parser.parse_args(arguments)
     if args.panel and (args.only or len(args.dims) > 1):
-        parser.error('--panel: measures all of its parts at one size; leave --only out')
+        parser.error('--panel: measures all parts at one size; omit --only, give one --dims')
     if args.against is not None and not args.panel:
-        parser.error('--against: compares panels; add --panel')
+        parser.error('--against: needs --panel')
     if any(dim < 1 for dim in args.dims):
         parser.error('--dims: expected sizes from 1')
     if args.data is not None:

@@ -1,11 +1,11 @@
-"""Measure networks by benchmarks of image retrieval: mean average precision.
+"""Measure networks on image-retrieval benchmarks: mean average precision.
 
 python -m training.evaluate_retrieval --weights W [...] --format oxford --images DIR --truth DIR
     [--crop] [--dims 128 256] [--fit stretch]
 python -m training.evaluate_retrieval --weights W --format holidays --images DIR
 
-The data is not part of this project: Oxford 5k, Paris 6k or Holidays, or a set in their formats.
-Images keep their own size, as in NetVLAD; `--fit inside --largest-side-px 1024` limits it.
+The data is not part of this project: Oxford 5k, Paris 6k, Holidays, or sets in their formats.
+Images keep their original size, as in NetVLAD; `--fit inside --largest-side-px 1024` limits it.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ def evaluate_retrieval(
     config: EngineConfig,
     size: ImageSizeConfig | None = None,
 ) -> list[dict[str, Any]]:
-    """Mean average precision of one network at every size, one row each.
+    """Mean average precision of one network, one row for each descriptor size.
 
     Args:
         model: with or without whitening.
         benchmark: to measure.
         dims: sizes of prefixes of the descriptor, re-normalised; empty: the whole descriptor.
-        config: what runs the network.
-        size: how images become the network's input; None: the network's own size.
+        config: engine, device and precision.
+        size: of the network's input; None: the network's own.
 
     Raises:
         ImageError: an image cannot be read.
@@ -123,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--images', type=Path, required=True, help='folder of the images')
     parser.add_argument('--truth', type=Path, help='folder of *_query.txt; default: --images')
     parser.add_argument(
-        '--crop', action='store_true', help='query with the box of the object only'
+        '--crop', action='store_true', help="crop queries to the object's bounding box"
     )
     parser.add_argument('--dims', type=int, nargs='+', default=[], help='sizes of prefixes')
     for kind in (ImageSizeConfig, EngineConfig):

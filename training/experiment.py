@@ -1,7 +1,7 @@
-"""An experiment's YAML file: seed, architecture, data and one section for each part of the recipe.
+"""An experiment's YAML file: seed, architecture, data and one section per part of the recipe.
 
-Every section is a `Config` beside the code that reads it; the table below only locates it. A
-section that is absent keeps its defaults, and each command reads the sections that it needs.
+Each section is a `Config` class in the module that reads it; `SECTIONS` locates these classes.
+Absent sections keep their defaults. Each command reads the sections that it needs.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ SECTIONS = {
     'deployment': 'training.head.whitening:DeploymentConfig',
     'semantics': 'training.head.semantics:SemanticsConfig',
 }
-"""Section of the YAML file -> where its configuration class is."""
+"""Section of the YAML file -> MODULE:CLASS of its configuration."""
 
 DATA_PARTS = ('train', 'val')
-"""Data sets of an experiment: for training, and for the choice of the best weights."""
+"""Data sets of an experiment: to train on, and to select the best weights on."""
 
 _KNOWN = ['seed', 'init', 'backbone_weights', 'preprocessing', 'model', 'data', *SECTIONS]
 
@@ -54,10 +54,10 @@ class Experiment:
         seed: of everything random.
         preprocessing: the network's input.
         model: the architecture.
-        data: the data sets of each part, see `DATA_PARTS`; several are used as one.
-        sections: the other sections that the file names, by their name.
-        init: weights file that training starts from; empty: an untrained network.
-        backbone_weights: torchvision state dict that the trunk starts from; empty: none.
+        data: data sets of each of `DATA_PARTS`; several are joined.
+        sections: the other sections in the file, by name.
+        init: weights file to start from; empty: an untrained network.
+        backbone_weights: torchvision state dict to start the trunk from; empty: none.
     """
 
     seed: int
@@ -69,7 +69,7 @@ class Experiment:
     backbone_weights: str = ''
 
     def section(self, kind: type[ConfigT]) -> ConfigT:
-        """The section of this class; its defaults where the file does not name it."""
+        """The section of this class; its defaults if the file does not have it."""
         found = next((s for s in self.sections.values() if isinstance(s, kind)), None)
         return kind() if found is None else found
 
@@ -77,7 +77,7 @@ class Experiment:
         """The data sets of a part, at least one.
 
         Raises:
-            ConfigError: the file does not name it.
+            ConfigError: the file does not have it.
         """
         if part not in self.data:
             raise ConfigError(
@@ -87,7 +87,7 @@ class Experiment:
         return self.data[part]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as YAML has them; sections that the file does not name are left out."""
+        """Plain values as in YAML, without sections that the file does not have."""
         return {
             'seed': self.seed,
             'init': self.init,
@@ -127,8 +127,8 @@ def _assemble(values: Mapping[str, Any]) -> Experiment:
     init, backbone_weights = (_path(values, key) for key in ('init', 'backbone_weights'))
     if init and backbone_weights:
         raise ConfigError(
-            f'backbone_weights: expected one start, found init {init!r} besides, which has a '
-            'trunk already; leave one of the two out'
+            f'backbone_weights: expected only one of init and backbone_weights, found init '
+            f'{init!r} as well; remove one of the two'
         )
     data = _section(values, 'data')
     check_keys(data, list(DATA_PARTS), 'data')
@@ -139,8 +139,8 @@ def _assemble(values: Mapping[str, Any]) -> Experiment:
     ):
         if varies:
             raise ConfigError(
-                f'{name}.fit: expected stretch or pad, since batches of training have one size, '
-                'found another; inside and own are for evaluation (`fit` of a protocol)'
+                f'{name}.fit: expected stretch or pad, because all images of a batch need one '
+                'size, found inside or own; use these in evaluation (`fit` of a protocol)'
             )
     return Experiment(
         seed,
@@ -207,7 +207,7 @@ def _apply(values: dict[str, Any], change: str) -> None:
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
-    """The mapping that a YAML file holds.
+    """The mapping in a YAML file.
 
     Raises:
         ConfigError: no such file, not YAML, or no mapping.

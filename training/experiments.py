@@ -1,14 +1,14 @@
-"""Run a table of the papers, or a study of ours: every row with several seeds, one recipe.
+"""Run a table of the papers or a study: every row with several seeds and the same recipe.
 
-python -m training.experiments                      # which tables there are
+python -m training.experiments                      # list the tables
 python -m training.experiments TABLE [...] --out FOLDER [--rows ROW ...] [--seeds N ...]
 python -m training.experiments TABLE [...] --out FOLDER --full-size [--rows ROW ...]
 python -m training.experiments TABLE [...] --out FOLDER --finished --page docs/PAGE.md
 
-A table is a YAML file in training/configs/tables, or any path that ends in .yaml. Stages lie in
-FOLDER/stages, named by their inputs: finished stages are never computed again,
-interrupted ones continue, and rows of several tables share common stages. Each table leaves
-a report as JSON and Markdown, and a picture.
+A table is a YAML file in training/configs/tables, or any path that ends in .yaml. Results of
+stages are in FOLDER/stages, named by a digest of their inputs: finished stages are reused,
+interrupted ones continue, and tables share common stages. Each table produces a report as JSON
+and Markdown, and a picture.
 """
 
 from __future__ import annotations
@@ -48,18 +48,17 @@ def run_table(
     *,
     finished: bool = False,
 ) -> dict[str, Any]:
-    """All rows that are not finished yet, and the report of all.
+    """Run all unfinished rows and report all rows.
 
     Args:
-        table: what to run.
+        table: to run.
         out: folder of all stages.
-        rows: which of its rows.
-        seeds: which seeds; one after the other, so that an interrupted table compares like with
-            like.
-        finished: report finished rows only, and run nothing.
+        rows: rows of the table to run.
+        seeds: to run, in this order, so that all rows of an interrupted table have the same seeds.
+        finished: only report finished rows, run nothing.
 
     Raises:
-        SourceError: a command of a row failed; its log is named.
+        SourceError: a command of a row failed; the message names its log.
     """
     small = table.name.removesuffix(FULL_SIZE)
     more = '' if small == table.name else ' --full-size'
@@ -125,12 +124,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('tables', nargs='*', metavar='TABLE', help='name or YAML file')
     parser.add_argument('--out', type=Path, help='folder of all results')
     parser.add_argument('--rows', nargs='+', default=[], metavar='ROW', help='only these rows')
-    parser.add_argument('--seeds', nargs='+', type=int, default=[], help='other seeds')
     parser.add_argument(
-        '--full-size', action='store_true', help="the papers' data, sizes and recipes"
+        '--seeds', nargs='+', type=int, default=[], help="these seeds; default: the table's"
+    )
+    parser.add_argument(
+        '--full-size', action='store_true', help="use the papers' data, sizes and recipes"
     )
     parser.add_argument('--finished', action='store_true', help='report only, run nothing')
-    parser.add_argument('--page', type=Path, help='Markdown page whose marked part is replaced')
+    parser.add_argument('--page', type=Path, help='Markdown page to replace the marked part of')
     parser.add_argument('--data', type=Path, help=f'value of ${DATA_VARIABLE}')
     args = parser.parse_args(arguments)
     if args.data is not None:

@@ -1,7 +1,7 @@
-r"""Learn a network's likelihood in general, for maps that are too small to learn their own.
+r"""Learn a network's general likelihood, for maps that are too small to learn their own.
 
-Right are the best matches within 10 m, wrong the best ones beyond 50 m, on training places. The
-result is a file beside the weights; the package's own belongs to its own weights.
+On training places, the best match within 10 m counts as right and the best one beyond 50 m as
+wrong. The result is a file next to the weights.
 
     python -m training.general_calibration DATA/gsv_cambridge --where split=train \
         --out ghost_vpr_ros/weights/general_calibration.json
@@ -42,12 +42,12 @@ def best_matches(
     points: NDArray[np.float64],
     panoramas: Sequence[str | None] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Similarity of the best match near by, and of the best one far away, of all that have one.
+    """Similarities of the best nearby match and of the best distant one, of images that have one.
 
     Args:
         descriptors: (N, D) float32, unit norm.
         points: (N, 2) metres.
-        panoramas: of each image, where it is of one: those of the same are not matches.
+        panoramas: of each image, None if it has none: images of one panorama are not matched.
     """
     right: list[float] = []
     wrong: list[float] = []
@@ -67,22 +67,22 @@ def best_matches(
 def learn(
     right: NDArray[np.float64], wrong: NDArray[np.float64], learnt_on: str, model_hash: str
 ) -> GeneralCalibration:
-    """The calibration of similarities of right (n,) and wrong (m,) matches.
+    """The calibration from similarities of right (n,) and wrong (m,) matches.
 
     Raises:
-        CalibrationError: too few of either, or right ones are not more similar.
+        CalibrationError: too few of either, or right matches are not more similar.
     """
     if min(len(right), len(wrong)) < _LEAST:
         raise CalibrationError(
-            f'{learnt_on}: expected {_LEAST} right and wrong matches at least, found {len(right)} '
-            f'and {len(wrong)}; use more images of places that were seen twice'
+            f'{learnt_on}: expected at least {_LEAST} right and {_LEAST} wrong matches, found '
+            f'{len(right)} and {len(wrong)}; use more images of revisited places'
         )
     similarity = np.concatenate([right, wrong])
     is_right = np.arange(len(similarity)) < len(right)
     weights = np.where(is_right, 1.0 / len(right), 1.0 / len(wrong)) * len(similarity) / 2.0
     slope, intercept = fit_margin_logistic(similarity, is_right, weights)
     most = float(wrong.max())
-    # An image that is seen again as it was is right; so the curve is never flatter than this.
+    # An identical image is always right, so the curve is at least this steep.
     slope = max(slope, math.log(_SAME_ODDS) / (1.0 - most))
     return GeneralCalibration(
         slope=slope,

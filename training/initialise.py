@@ -1,10 +1,10 @@
-"""Write a network before its training: clusters from images, trunk untrained or from weights.
+"""Write an initialised network: clusters from images, trunk random or from weights.
 
-Use: `python -m training.initialise --config training/configs/NAME.yaml --out FILE`, with
-`--images SOURCE` instead of the configuration's training images, with `--init WEIGHTS` instead of
-a random trunk. Clusters of these weights that fit are kept, unless `--images` names other images.
+Usage: `python -m training.initialise --config training/configs/NAME.yaml --out FILE`.
+`--images SOURCE` replaces the configuration's training images, `--init WEIGHTS` the random trunk.
+Matching clusters in these weights are kept, unless `--images` is given.
 
-Source: NetVLAD (journal version), Section 6.1; what every training starts from.
+Source: NetVLAD (journal version), Section 6.1.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_experiment_options(parser)
     parser.add_argument(
         '--images',
-        help='folder, manifest or bag that the clusters are set from; default: data.train',
+        help='folder, manifest or bag to initialise the clusters on; default: data.train',
     )
     parser.add_argument('--out', type=Path, required=True, help='weights file to write')
-    parser.add_argument('--init', help='weights whose trunk is taken; default: a random one')
+    parser.add_argument('--init', help='weights to take the trunk from; default: random')
     add_maps_option(parser)
     args = parser.parse_args(arguments)
     return finish('initialise', lambda: _run(args))

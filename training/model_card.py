@@ -1,4 +1,4 @@
-"""The model card of finished weights: every number in it comes from a file of the run.
+"""Write the model card of finished weights; every number comes from a file of the run.
 
 python -m training.model_card --weights W --config training/configs/NAME.yaml
     --stages distill train whiten --figures FIGURES.json --out MODEL_CARD.md
@@ -6,9 +6,8 @@ python -m training.model_card --weights W --config training/configs/NAME.yaml
 
 FIGURES.json is what `python -m training.evaluate --out` wrote for these weights.
 
-Licences and remarks come from a file of notes, written by hand: YAML with a
-mapping `data` (folder name: one sentence) and the lists `never_trained_on`, `intended_use`,
-`limits`.
+Licences and remarks come from a hand-written YAML file of notes, with a mapping `data` (folder
+name: one sentence) and the lists `never_trained_on`, `intended_use`, `limits`.
 """
 
 from __future__ import annotations
@@ -50,13 +49,13 @@ NOTES = Path(__file__).parent / 'configs' / 'data_notes.yaml'
 
 @dataclass(frozen=True)
 class Source:
-    """Images that a part of the recipe used.
+    """Images used in one stage of the recipe.
 
     Attributes:
-        use: which part.
-        text: as the configuration has it.
-        note: description and licence; empty where there is no note.
-        images: how many; None where unknown.
+        use: name of the stage.
+        text: as in the configuration.
+        note: description and licence; empty if there is no note.
+        images: number of images; None if unknown.
         config: of a data set; None for photos without positions.
     """
 
@@ -102,12 +101,12 @@ def read_notes(path: Path = NOTES) -> Notes:
 
 
 def sources_of(experiment: Experiment, stages: Sequence[str], notes: Notes) -> list[Source]:
-    """The sources of the stages that were run, in their order.
+    """The image sources of the stages that were run, in order.
 
     Args:
-        experiment: whose configuration names them.
+        experiment: configuration of the stages.
         stages: some of pretrain, distill, train, whiten, refine.
-        notes: for the sentence of each.
+        notes: descriptions of the sources.
     """
     whitening = experiment.section(WhiteningConfig).images
     sets: tuple[DataConfig, ...] = experiment.data.get('train', ())
@@ -135,7 +134,7 @@ def _images_of(places: str) -> str:
 
 
 def _source(stage: str, what: str | DataConfig, notes: Notes) -> Source:
-    """A data set is written as photos are: `PATH [split=SPLIT] [COLUMN=VALUE ...]`."""
+    """A source with its note; data sets are written `PATH [split=SPLIT] [COLUMN=VALUE ...]`."""
     if isinstance(what, str):
         return Source(stage, what, _note_of(what, notes))
     split = [f'split={what.split}'] if what.split else []
@@ -171,15 +170,15 @@ def counted(source: Source) -> tuple[Source, set[Path]]:
 
 
 def files_of(root: Path, frames: Iterable[Frame]) -> set[Path]:
-    """The files of frames whose names begin at `root`."""
+    """The files of frames whose names are relative to `root`."""
     return {(root / frame.name).resolve() for frame in frames}
 
 
 def check_held_out(training: set[Path], protocols: Sequence[Protocol]) -> int:
-    """How many evaluation images there are, none of which was trained on.
+    """Check that no evaluation image was used in training; return the number of these images.
 
     Raises:
-        SourceError: an image of a protocol is among those of the training.
+        SourceError: an image of a protocol was used in training.
     """
     evaluated: set[Path] = set()
     for protocol in protocols:
@@ -191,8 +190,8 @@ def check_held_out(training: set[Path], protocols: Sequence[Protocol]) -> int:
             if shared:
                 raise SourceError(
                     f'{protocol.name}: expected images that were not trained on, found '
-                    f'{len(shared)} of {len(files)} among them, first {shared[0]}; measure by '
-                    'another protocol, or train without them'
+                    f'{len(shared)} of {len(files)} in the training data, first {shared[0]}; '
+                    'measure by another protocol, or train without them'
                 )
             evaluated |= files
     return len(evaluated)
@@ -210,10 +209,10 @@ class CardFacts:
         sources: of its training.
         notes: on data and use.
         figures: rows of `training.evaluate` for these weights.
-        held_out: evaluation images that were compared with those of the training; None: not done.
+        held_out: number of evaluation images checked against the training data; None: unchecked.
         runs: metrics of its runs by name, as in their metrics.json.
         study: table of several seeds, Markdown; may be empty.
-        commands: that made it, in order.
+        commands: that produced it, in order.
     """
 
     model: VprModel
@@ -230,7 +229,7 @@ class CardFacts:
 
 
 def model_card(facts: CardFacts) -> str:
-    """The card as Markdown; sections about which nothing is known are left out."""
+    """The card as Markdown, without empty sections."""
     sections = (
         ('Weights', _weights(facts)),
         ('Intended use', _list(facts.notes.intended_use)),
@@ -248,7 +247,7 @@ def model_card(facts: CardFacts) -> str:
 
 
 def run_card(experiment: Experiment, weights: Path, metrics: Mapping[str, Any]) -> str:
-    """The card that a training leaves beside its weights.
+    """The card that a training run writes next to its weights.
 
     Args:
         experiment: of the run.
@@ -285,8 +284,8 @@ def _weights(facts: CardFacts) -> str:
 
 
 def _light(config: PreprocessingConfig) -> str:
-    """What is done to an image's light, as the end of a sentence."""
-    changes = [('brightness', 'brightened to'), ('local_contrast', 'even light, share')]
+    """Preprocessing of an image's brightness and contrast, as the end of a sentence."""
+    changes = [('brightness', 'brightened to'), ('local_contrast', 'local contrast')]
     return ''.join(
         f', {words} {getattr(config, n):g}' for n, words in changes if getattr(config, n)
     )
@@ -328,8 +327,8 @@ def _never(facts: CardFacts) -> str:
     if facts.held_out is None:
         return text
     checked = (
-        f'None of the {facts.held_out} images behind the figures above is among the images of '
-        'training; this was compared file by file.'
+        f'None of the {facts.held_out} images behind the figures above was used in training; this '
+        'was checked file by file.'
     )
     return f'{text}\n\n{checked}'.strip()
 
@@ -375,11 +374,11 @@ def _read_json(path: Path) -> Any:
 
 
 def _figures_of(path: Path, model: VprModel) -> list[Mapping[str, Any]]:
-    """The rows that were measured with exactly these weights.
+    """The rows that were measured with these weights.
 
     Raises:
-        SourceError: not such a file.
-        WeightsError: the file is about other weights.
+        SourceError: not the output of `training.evaluate`.
+        WeightsError: the figures are of other weights.
     """
     results = _read_json(path)
     try:
@@ -393,7 +392,7 @@ def _figures_of(path: Path, model: VprModel) -> list[Mapping[str, Any]]:
         ) from error
     if not rows:
         raise WeightsError(
-            f'{path}: expected figures of weights {model.model_hash[:12]}, found those of '
+            f'{path}: expected figures of weights {model.model_hash[:12]}, found figures of '
             f'{", ".join(each[:12] for each in hashes)}; evaluate these weights'
         )
     return rows
@@ -432,15 +431,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = new_parser('model_card', __doc__)
     add_experiment_options(parser)
     parser.add_argument('--weights', type=Path, required=True, help='finished weights')
-    parser.add_argument('--stages', nargs='+', required=True, choices=STAGES, help='that were run')
-    parser.add_argument('--figures', type=Path, required=True, help='of training.evaluate')
+    parser.add_argument(
+        '--stages', nargs='+', required=True, choices=STAGES, help='stages that were run'
+    )
+    parser.add_argument(
+        '--figures', type=Path, required=True, help='JSON file of training.evaluate --out'
+    )
     parser.add_argument('--out', type=Path, required=True, help='Markdown file to write')
     parser.add_argument('--study', type=Path, help='JSON of a table with several seeds')
-    parser.add_argument('--runs', type=Path, nargs='+', default=[], help='folders of its runs')
-    parser.add_argument('--notes', type=Path, default=NOTES, help='YAML; default: ours')
-    parser.add_argument('--protocols', type=Path, default=PROTOCOLS, help='YAML; default: ours')
+    parser.add_argument('--runs', type=Path, nargs='+', default=[], help='run folders')
+    parser.add_argument(
+        '--notes', type=Path, default=NOTES, help="YAML file; default: this project's"
+    )
+    parser.add_argument(
+        '--protocols', type=Path, default=PROTOCOLS, help="YAML file; default: this project's"
+    )
     parser.add_argument('--out-name', help='name of the weights file in the package')
-    parser.add_argument('--command', action='append', default=[], help='that made it; repeatable')
+    parser.add_argument(
+        '--command', action='append', default=[], help='command that produced it; repeatable'
+    )
     args = parser.parse_args(arguments)
     return finish('model_card', lambda: _run(args))
 

@@ -34,7 +34,7 @@ from training.trunk.scene_batches import TrainingViews, WholeImages, load_batche
 
 
 def pretrain(experiment: Experiment, folder: RunFolder, device: torch.device) -> Pretraining:
-    """Run to the end, from the folder's checkpoint where there is one, and write the weights.
+    """Train to the end, starting at the folder's checkpoint if there is one; write the weights.
 
     Raises:
         GhostVprError: scenes or checkpoint cannot be used, the loss is not finite, or the folder
@@ -64,7 +64,7 @@ def pretrain(experiment: Experiment, folder: RunFolder, device: torch.device) ->
 
 
 def _record(run: Pretraining, scenes: SceneSet, folder: RunFolder, *, epoch_ends: bool) -> None:
-    """Log, validate and save where it is time to."""
+    """Log, validate and save a checkpoint when due."""
     figures: dict[str, float] = {}
     if run.finished or epoch_ends or run.step % run.config.log_every == 0:
         figures = run.take_figures()
@@ -79,10 +79,10 @@ def _record(run: Pretraining, scenes: SceneSet, folder: RunFolder, *, epoch_ends
 
 
 def _device(name: str) -> torch.device:
-    """Of the only process.
+    """The device of the single process.
 
     Raises:
-        DeviceError: this machine lacks it.
+        DeviceError: no such device on this machine.
         ConfigError: torchrun started several processes.
     """
     processes = Processes.start(name)

@@ -1,11 +1,11 @@
-"""Refine a distilled and whitened network on places: several views of each in every batch.
+"""Refine a distilled and whitened network on places, with several views of each per batch.
 
 python -m training.refine --config training/configs/NAME.yaml --init WEIGHTS --out RUN
 python -m training.refine --out RUN --resume
-torchrun --nproc-per-node 2 -m training.refine ...      # each process batches of its own
+torchrun --nproc-per-node 2 -m training.refine ...      # separate batches per process
 
-Leaves in RUN: config.yaml, log.csv and TensorBoard events, the bank of views,
-checkpoint.safetensors, and weights.safetensors. What they find is measured by training.evaluate.
+Writes to RUN: config.yaml, log.csv and TensorBoard events, the bank of views,
+checkpoint.safetensors and weights.safetensors. Measure the weights with training.evaluate.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ LOG_EVERY = 10
 
 
 def refine(experiment: Experiment, folder: RunFolder, processes: Processes) -> None:
-    """Run to the end, from the folder's checkpoint where there is one, and write the weights.
+    """Train to the end, starting at the folder's checkpoint if there is one; write the weights.
 
     Raises:
         GhostVprError: places, weights or checkpoint cannot be used, or the loss is not finite.
@@ -76,7 +76,7 @@ def refine(experiment: Experiment, folder: RunFolder, processes: Processes) -> N
 
 
 def _advance(run: Refinement, batches: PlaceBatches, folder: RunFolder) -> None:
-    """All steps that are left."""
+    """Run the remaining steps."""
     left = Subset(batches, range(run.step, len(batches)))
     loaded = DataLoader(
         left, batch_size=None, num_workers=run.processes.loaders, prefetch_factor=2
@@ -96,7 +96,7 @@ def _advance(run: Refinement, batches: PlaceBatches, folder: RunFolder) -> None:
 
 
 def _views(experiment: Experiment, model: VprModel, processes: Processes) -> PlaceViews:
-    """Which places the groups of the bank show.
+    """The places of the bank's groups of views.
 
     Raises:
         ConfigError: no places are named.

@@ -1,10 +1,9 @@
-"""Learn the baseline RootSIFT-VLAD: k-means centres and whitening, from training images alone.
+"""Learn the RootSIFT-VLAD baseline: k-means centres and whitening, from training images.
 
 python -m training.rootsift --images '$GHOST_VPR_DATA/gsv_cambridge split=train' --out FILE
 python -m training.evaluate --weights FILE
 
-The file can be given wherever weights are evaluated: `training.evaluate`, `ghost-vpr evaluate
---model`.
+The file can be evaluated like weights: `training.evaluate`, `ghost-vpr evaluate --model`.
 """
 
 from __future__ import annotations
@@ -37,9 +36,9 @@ FEATURES_PER_IMAGE = 100
 
 @torch.no_grad()
 def learn(model: RootSiftVlad, frames: Sequence[Frame], seed: int) -> None:
-    """Set centres and whitening from the frames.
+    """Learn centres and whitening from the frames.
 
-    The centres come from 100 local features of each of 500 of them, as NetVLAD's clusters do.
+    The centres are learned on 100 local features of each of 500 frames, as in NetVLAD.
 
     Raises:
         SourceError: fewer local features than clusters.
@@ -58,7 +57,7 @@ def _inputs(model: RootSiftVlad, frames: Sequence[Frame]) -> Iterator[NDArray[np
 
 
 def _sample(model: RootSiftVlad, frames: Sequence[Frame], seed: int) -> Tensor:
-    """(N, 128) RootSIFT at random points of every frame, without empty ones."""
+    """(N, 128) RootSIFT at random points of every frame, without all-zero features."""
     rng = np.random.default_rng(seed)
     parts = []
     for each in _inputs(model, frames):
@@ -86,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 1 after a known error, which is one line on stderr."""
     parser = new_parser('rootsift', __doc__)
     parser.add_argument(
-        '--images', nargs='+', required=True, help='to learn from, PATH [COLUMN=VALUE ...]'
+        '--images', nargs='+', required=True, help='training images, PATH [COLUMN=VALUE ...]'
     )
     parser.add_argument('--out', type=Path, required=True, help='file to write, .safetensors')
     parser.add_argument('--dim', type=int, default=RootSiftConfig.descriptor_dim, help='D')

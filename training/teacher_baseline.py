@@ -1,7 +1,7 @@
-"""Measure a trained foreign network without training: GeM, and VLAD with clusters of the database.
+"""Measure a third-party network without training: GeM, and VLAD with clusters of the database.
 
-Use: `python -m training.teacher_baseline --teacher efficientnet-lite0 --size-px 320`. Protocols
-are those of `training.evaluate`.
+Usage: `python -m training.teacher_baseline --teacher efficientnet-lite0 --size-px 320`. The
+protocols are those of `training.evaluate`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def gem(feature_map: Tensor) -> Tensor:
 
 
 def baseline(teacher: Teacher, protocol: Protocol, size_px: int) -> dict[str, dict[int, float]]:
-    """Recall by N of both poolings under one protocol.
+    """recall@N of both poolings under one protocol.
 
     Raises:
         ImageError: an image cannot be read.

@@ -1,11 +1,12 @@
-"""The panel with the teachers themselves, read at the layers that a student learns from them.
+"""Measure the teachers on the panel, at the layers that a student learns from.
 
 python -m training.teacher_panel --config training/configs/ghost_vpr.yaml
     [--set 'distillation.maps=["9-7", "11-10", "14-14", "9-10@efficientnet-lite1", ...]']
 
-The blocks of `distillation.maps`, joined, reduced and pooled as the configuration's network does
-it, with components and clusters of `whitening.images` and without whitening: what a student can
-reach that imitates them perfectly. Several teachers are also measured side by side.
+The maps of the blocks in `distillation.maps` are joined, reduced and pooled as in the configured
+network, with components and clusters learned on `whitening.images` and without whitening. This is
+the recall of a student that imitates its teacher perfectly. Several teachers are measured
+separately and with their descriptors concatenated.
 """
 
 from __future__ import annotations
@@ -37,17 +38,17 @@ from training.trunk.teacher import Teacher
 from training.whiten import deployed_input, whitening_frames
 
 SIDE_BY_SIDE = 'side by side'
-"""Name of the descriptors of all teachers, joined."""
+"""Name of the concatenated descriptors of all teachers."""
 
 Sides = dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]
-"""Protocol -> descriptors of its queries (Q, D) and of its database (M, D), unit norm."""
+"""Protocol -> descriptors of its queries (Q, D) and its database (M, D), unit norm."""
 
 
 class ReadTeacher:
-    """A teacher's descriptors; an image that several protocols share is described once."""
+    """A teacher's descriptors; images shared by several protocols are described once."""
 
     def __init__(self, teacher: Teacher, experiment: Experiment) -> None:
-        """Learn components and clusters.
+        """Learn the components and clusters.
 
         Raises:
             SourceError: the images of the whitening cannot be read.
@@ -85,13 +86,13 @@ class ReadTeacher:
 
 
 def side_by_side(descriptors: Sequence[Sides]) -> Sides:
-    """All descriptors of an image joined, of unit norm: their similarity is the mean of theirs."""
+    """Concatenated unit-norm descriptors, whose similarity is the mean of the similarities."""
 
-    def both(protocol: str, side: int) -> NDArray[np.float32]:
+    def joined_side(protocol: str, side: int) -> NDArray[np.float32]:
         found = np.concatenate([each[protocol][side] for each in descriptors], axis=1)
         return np.asarray(found / np.sqrt(len(descriptors)), np.float32)
 
-    return {name: (both(name, 0), both(name, 1)) for name in descriptors[0]}
+    return {name: (joined_side(name, 0), joined_side(name, 1)) for name in descriptors[0]}
 
 
 def _right_at_1(panel: Panel, descriptors: Sides) -> Mapping[str, list[int]]:

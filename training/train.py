@@ -1,10 +1,10 @@
-"""Train for places from GPS tags: the weakly supervised ranking loss on mined tuples.
+"""Train for place recognition from GPS tags: weakly supervised ranking loss on mined tuples.
 
 python -m training.train --config training/configs/NAME.yaml --out RUN [--init WEIGHTS]
 python -m training.train --out RUN --resume
-torchrun --nproc-per-node 4 -m training.train ...     # shares each batch of tuples
+torchrun --nproc-per-node 4 -m training.train ...     # splits each batch of tuples
 
-Leaves in RUN: config.yaml, log.csv and TensorBoard events, curves.png, metrics.json,
+Writes to RUN: config.yaml, log.csv and TensorBoard events, curves.png, metrics.json,
 MODEL_CARD.md, checkpoint.safetensors, and weights.safetensors with the best validation recall.
 """
 
@@ -47,13 +47,16 @@ _KIB = 1024
 def train(
     experiment: Experiment, folder: RunFolder, processes: Processes, maps: Path | None = None
 ) -> dict[str, Any]:
-    """Train to the end, from the folder's checkpoint where there is one; what metrics.json holds.
+    """Train to the end, starting at the folder's checkpoint if there is one.
 
     Args:
-        experiment: every setting.
+        experiment: all settings.
         folder: of the run.
-        processes: this one among others.
-        maps: folder to keep the maps of a frozen trunk in; None: not kept.
+        processes: rank and device of this process.
+        maps: folder to cache the feature maps of a frozen trunk in; None: no cache.
+
+    Returns:
+        The content of metrics.json.
 
     Raises:
         GhostVprError: data, weights or checkpoint cannot be used, the loss is not finite, the
@@ -82,7 +85,7 @@ def train(
 
 
 def _remove(cache: Path) -> None:
-    """Delete this process's descriptors, and their folder after those of the last process."""
+    """Delete this process's descriptors; the last process also removes their folder."""
     shutil.rmtree(cache, ignore_errors=True)
     with contextlib.suppress(OSError):
         cache.parent.rmdir()

@@ -1,10 +1,10 @@
-"""Learn the whitening of trained weights on training images, and write weights that have it.
+"""Learn the whitening of trained weights on training images, and write the weights with it.
 
 python -m training.whiten --config training/configs/NAME.yaml --weights IN --out OUT [--dim 512]
     [--images 'PATH [COLUMN=VALUE ...]' ...]
 
-Without --images, those of the configuration (`whitening.images`, else the database images of
-`data.train`) are used.
+Without --images, the configuration's images are used: `whitening.images`, or else the database
+images of `data.train`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def whiten(model: VprModel, experiment: Experiment, folder: Path, device: str) -
     """The model with a whitening, learned on the experiment's images.
 
     Args:
-        model: with or without a whitening, which is not used.
+        model: with or without a whitening, which is replaced.
         experiment: images, settings, seed.
         folder: for the descriptors, 2 N K C bytes.
         device: cpu, cuda, cuda:N, or auto.
@@ -55,7 +55,7 @@ def whiten(model: VprModel, experiment: Experiment, folder: Path, device: str) -
     """
     config = experiment.section(WhiteningConfig)
     model.preprocessing = input_of(model, experiment)
-    # The few images of the conditions come first: a mistake in them shows at once.
+    # The few images of the conditions come first, so that mistakes in them show at once.
     removed = removed_directions(model, experiment, folder, device)
     (first, *changed), source = training_descriptors(model, experiment, folder, device)
     result = whitened(
@@ -107,9 +107,9 @@ def removed_directions(
 def training_descriptors(
     model: VprModel, experiment: Experiment, folder: Path, device: str
 ) -> tuple[list[NDArray[np.float16]], str]:
-    """The examples of the whitening, (N, K * C) each, and the sources of the images.
+    """The descriptors to learn the whitening from, (N, K * C), and the sources of the images.
 
-    One array; two with `light_pairs`, the second of the same images under other light.
+    One array; with `light_pairs` a second one, of the same images under other light.
 
     Raises:
         GhostVprError: images cannot be used, or the folder cannot be written.
@@ -127,22 +127,22 @@ def training_descriptors(
 
 
 def input_of(model: VprModel, experiment: Experiment) -> PreprocessingConfig:
-    """The input by the experiment's section `deployment`; without one, that of the weights."""
+    """The input of the experiment's section `deployment`; without it, that of the weights."""
     return deployed_input(experiment) or model.preprocessing
 
 
 def deployed_input(experiment: Experiment) -> PreprocessingConfig | None:
-    """The input by the experiment's section `deployment`, if it has one."""
+    """The input of the experiment's section `deployment`, if it has one."""
     if 'deployment' not in experiment.sections:
         return None
     return PreprocessingConfig.from_dict(experiment.section(DeploymentConfig).to_dict())
 
 
 def whitening_frames(experiment: Experiment) -> tuple[list[Frame], str]:
-    """The images that the experiment's whitening is learned on, in order, and their sources.
+    """The images to learn the experiment's whitening on, in order, and their sources.
 
     Raises:
-        ConfigError: the experiment names none.
+        ConfigError: the experiment has none.
         SourceError: a source cannot be read.
     """
     config = experiment.section(WhiteningConfig)
@@ -156,9 +156,9 @@ def whitening_frames(experiment: Experiment) -> tuple[list[Frame], str]:
 def under_other_light(
     frames: Sequence[Frame], source: str, experiment: Experiment
 ) -> tuple[list[Frame], str]:
-    """The frames as the experiment's augmentation changes them, and what they are.
+    """The frames changed by the experiment's augmentation, and a description of them.
 
-    How each is changed follows from the seed and its row.
+    Each change depends on the seed and the row only.
     """
     config = experiment.section(AugmentationConfig)
 
@@ -170,14 +170,14 @@ def under_other_light(
 
 
 def add_whitening_options(parser: argparse.ArgumentParser) -> None:
-    """Add what `read_whitening_experiment` reads, and where the network runs."""
+    """Add the options of `read_whitening_experiment`, and `--device`."""
     add_experiment_options(parser)
-    parser.add_argument('--images', nargs='+', help='images to learn from, PATH [COLUMN=VALUE ..]')
+    parser.add_argument('--images', nargs='+', help='training images, PATH [COLUMN=VALUE ...]')
     add_device_option(parser)
 
 
 def read_whitening_experiment(args: argparse.Namespace) -> Experiment:
-    """The experiment of `--config`, with the command line's options of the whitening.
+    """The experiment of `--config`, with the whitening options of the command line.
 
     Raises:
         ConfigError: it cannot be read, or has a bad value.
@@ -215,7 +215,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--out', type=Path, required=True, help='weights file to write')
     parser.add_argument('--dim', type=int, help='size of the descriptor; default: whitening.dim')
     parser.add_argument('--half', action='store_true', help='round all weights to float16')
-    parser.add_argument('--cache', type=Path, help='folder that keeps the descriptors for later')
+    parser.add_argument('--cache', type=Path, help='folder to keep the descriptors in')
     add_maps_option(parser)
     args = parser.parse_args(arguments)
     return finish('whiten', lambda: _run(args))

@@ -43,7 +43,7 @@ def test_only_a_resumed_run_needs_no_configuration(tmp_path: Path) -> None:
     given = argparse.Namespace(config=None, out=tmp_path, set=[], resume=True)
     assert run_experiment(given, ['seed=8']).seed == 8
     given.resume = False
-    with pytest.raises(ConfigError, match='only --resume needs none'):
+    with pytest.raises(ConfigError, match='add --config or --resume'):
         run_experiment(given)
 
 

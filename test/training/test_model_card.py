@@ -145,7 +145,7 @@ def test_figures_of_other_weights_are_refused(tmp_path, model, capsys):
     given = prepared(tmp_path, model)
     save_model(tiny_model(seed=1), tmp_path / 'tiny.safetensors')
     assert main(given) == 1
-    assert f'found those of {model.model_hash[:12]}' in capsys.readouterr().err
+    assert f'found figures of {model.model_hash[:12]}' in capsys.readouterr().err
 
 
 def test_data_that_nobody_described_is_refused(tmp_path, model, capsys):

@@ -1,7 +1,7 @@
 """Write a data set as a manifest or as folders of @UTM@ names, without changing its images.
 
-Images are copied, linked or only named. An interrupted run is continued by the same command;
-existing images are kept, and nothing is ever overwritten, moved or deleted.
+Images are copied, linked or only listed. The same command continues an interrupted run;
+existing images are kept, and nothing is overwritten, moved or deleted.
 """
 
 from __future__ import annotations
@@ -46,34 +46,34 @@ def run(args: argparse.Namespace) -> int:
 
 
 def opened_parts(config: DataConfig) -> dict[str, PlaceSet]:
-    """Every split of the data set by its name; one without splits has an empty name."""
+    """Every split of the data set by name; a data set without splits gets an empty name."""
     parts = splits_of(config)
     return {split: open_place_set(replace(config, split=split)) for split in parts}
 
 
 def origin_of(config: DataConfig) -> dict[str, Any]:
-    """What decides which images are read, for the settings file of the new folder."""
+    """The settings of the source, for the settings file of the new folder."""
     paths = [str(path.resolve()) for path in config.paths]
     return {'source': {**config.to_dict(), 'path': paths}}
 
 
 def check_outside(out: Path, config: DataConfig) -> None:
-    """Refuse an output folder inside the source: the next run would read it.
+    """Refuse an output folder inside the source, which the next run would read.
 
     Raises:
-        OutputError: the output folder is the source, or lies in it.
+        OutputError: the output folder is the source, or inside it.
     """
     for path in config.paths:
         if path.is_dir() and out.resolve().is_relative_to(path.resolve()):
             raise OutputError(
-                f'{out}: lies in the source {path}, which is only read; name a folder outside'
+                f'{out}: inside the source {path}, which is only read; name a folder outside it'
             )
 
 
 def write(
     sets: Mapping[str, PlaceSet], out: Path, build: BuildConfig, origin: Mapping[str, Any]
 ) -> BuildSummary:
-    """Build with a progress bar, which shows on a terminal only."""
+    """Build, with a progress bar on terminals."""
     total = sum(map(len, sets.values()))
     with tqdm(total=total, desc='build', unit='image', disable=None) as bar:
         return build_sets(sets, out, build, origin, bar.update)

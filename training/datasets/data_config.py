@@ -1,4 +1,4 @@
-"""The YAML section of a data set: its path, its split, and the roles of its images."""
+"""The YAML section of a data set: path, split, and roles of its images."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from ghost_vpr_ros.replay.bags.topics import BagTopics
 from ghost_vpr_ros.replay.config import VisitConfig
 
 FORMATS = ('auto', 'dbstruct', 'lists', 'utm', 'places', 'drives', 'source')
-"""Formats of data sets; `auto` recognises them by the files at the path."""
+"""Formats of data sets; `auto` detects the format from the files at the path."""
 
 
 @dataclass(frozen=True)
 class DataConfig(Config):
-    """Which images, and which of them are queries; a section of an experiment's YAML file."""
+    """The images of a data set and their roles; a section of an experiment's YAML file."""
 
-    format: str = setting('auto', 'how the data set is laid out', choices=FORMATS)
+    format: str = setting('auto', 'format of the data set', choices=FORMATS)
     path: tuple[str, ...] = setting((), 'folder or file; several bags are several drives')
-    split: str = setting('', 'train, val or test; empty: all there is')
-    where: tuple[str, ...] = setting((), 'COLUMN=VALUE or COLUMN=LOW..HIGH that rows must have')
-    queries_where: tuple[str, ...] = setting((), 'the same for queries alone')
-    database_where: tuple[str, ...] = setting((), 'the same for the database alone')
+    split: str = setting('', 'train, val or test; empty: all images')
+    where: tuple[str, ...] = setting((), 'select rows by COLUMN=VALUE or COLUMN=LOW..HIGH')
+    queries_where: tuple[str, ...] = setting((), 'the same for queries only')
+    database_where: tuple[str, ...] = setting((), 'the same for the database only')
     roles: str = setting(
         'column',
-        'who is query and who database: what a column `role` says, both for every image, or every '
-        'database image a query and no other (training without Time Machine)',
+        'which images are queries and which are database: by the column `role`, every image both, '
+        'or exactly the database images queries as well (training without Time Machine)',
         choices=('column', 'both', 'database'),
     )
-    queries_path: str = setting('', 'source of the queries where it is another one')
-    images: str = setting('', 'folder that listed names begin in; empty: beside the list')
+    queries_path: str = setting('', 'separate source of the queries; empty: the same source')
+    images: str = setting('', "folder that listed names are relative to; empty: the list's")
     same_shot: str = setting(
         '',
-        'of folders of places: regular expression that is cut out of names; images that then have '
-        'one name are of one shot and no positives of each other (TJU-Location: two pitches)',
+        'for folders of places: regular expression to remove from names; images whose names are '
+        'then equal are of one shot and not positives of each other (TJU-Location: two pitches)',
     )
     check_images: bool = setting(True, 'refuse lists whose image files are not all there')
     keyframe_distance_m: float = same_setting(VisitConfig, 'keyframe_distance_m')
@@ -46,26 +46,28 @@ class DataConfig(Config):
     max_gap_s: float = same_setting(BagTopics, 'max_gap_s')
     views: int = setting(
         0,
-        'views of each panorama, evenly spaced over all headings, instead of its images; 0: none',
+        'use this many views of each panorama, evenly spaced over all headings, instead of its '
+        'images; 0: none',
         low=0,
         high=360,
     )
     view_px: int = setting(320, 'sides of these views', unit='px', low=8, high=4096)
     view_fov_deg: float = setting(
-        80.0, 'their field of view; what four sides do not show is mirrored', unit='deg',
+        80.0, 'their field of view; areas outside four sides are mirrored', unit='deg',
         low=1.0, high=120.0,
     )  # fmt: skip
 
     synthesised: int = setting(
         0,
-        'views of each database panorama, evenly spaced over all headings, that are added to the '
-        'database (view synthesis); 0: none',
+        'add this many views of each database panorama to the database, evenly spaced over all '
+        'headings (view synthesis); 0: none',
         low=0,
         high=360,
     )
     synthesised_shift_m: float = setting(
         0.0,
-        'each of them also from this far ahead, behind, right and left; 0: from there alone',
+        'also synthesise views this far ahead, behind, right and left; 0: only at the position of '
+        'the panorama',
         unit='m',
         low=0.0,
         high=50.0,
@@ -76,35 +78,35 @@ class DataConfig(Config):
         if self.synthesised and self.views:
             raise ConfigError(
                 f'synthesised: expected 0 with views {self.views}, found {self.synthesised}; '
-                'either all images become views, or views are added to the database'
+                'either replace the images by views, or add views to the database'
             )
 
     @property
     def paths(self) -> list[Path]:
-        """What `path` names, with `~` and `$VARIABLES` replaced.
+        """The paths of `path`, with `~` and `$VARIABLES` expanded.
 
         Raises:
-            ConfigError: nothing is named.
+            ConfigError: no path.
         """
         if not self.path:
             raise ConfigError('path: expected the folder or file of a data set, found nothing')
         return [expanded(text) for text in self.path]
 
     def only_path(self, format: str) -> Path:
-        """The path of a format that has one.
+        """The path of a format that accepts a single one.
 
         Raises:
-            ConfigError: none or several are named.
+            ConfigError: no path, or several.
         """
         if len(self.paths) > 1:
             raise ConfigError(
                 f'path: expected one path for the format {format!r}, found {len(self.paths)}; '
-                'only drives may be several'
+                'only the format drives accepts several'
             )
         return self.paths[0]
 
     def refuse(self, format: str, *names: str) -> None:
-        """Refuse settings that a format has no use for, rather than ignore them.
+        """Refuse settings that a format does not use.
 
         Raises:
             ConfigError: one of them is given.
@@ -112,7 +114,7 @@ class DataConfig(Config):
         for name in names:
             if getattr(self, name):
                 raise ConfigError(
-                    f'{name}: not known to the format {format!r} of {self.path[0]}, found '
+                    f'{name}: not used by the format {format!r} of {self.path[0]}, found '
                     f'{getattr(self, name)!r}; remove it'
                 )
 
@@ -123,7 +125,7 @@ class DataConfig(Config):
 
     @property
     def topics(self) -> BagTopics:
-        """Which topics of a bag are read."""
+        """The topics of a bag to read."""
         return BagTopics(
             image_topic=self.image_topic,
             position_topic=self.position_topic,
@@ -132,10 +134,10 @@ class DataConfig(Config):
 
 
 def expanded(text: str) -> Path:
-    """A path with `~` and `$VARIABLES` replaced.
+    """A path with `~` and `$VARIABLES` expanded.
 
     Raises:
-        ConfigError: the path names a variable that is not set.
+        ConfigError: a variable in the path is not set.
     """
     path = str(Path(os.path.expandvars(text)).expanduser())
     if '$' in path:
@@ -144,7 +146,7 @@ def expanded(text: str) -> Path:
 
 
 def conditions(*lists: tuple[str, ...]) -> dict[str, str]:
-    """Conditions by column, of lists of `COLUMN=VALUE` or `COLUMN=LOW..HIGH`.
+    """Conditions by column from lists of `COLUMN=VALUE` or `COLUMN=LOW..HIGH`.
 
     Raises:
         ConfigError: a text without `=`, or two conditions on one column.

@@ -1,8 +1,8 @@
 """Check a data set; print each finding in one sentence with the next step.
 
-Counts against the published table, missing, duplicate and unreadable images, coordinates, order of
-lists, thresholds, positives of the queries, and what the parts train, val and test share.
-Exits with 0 where nothing is wrong, with 1 otherwise; notes are not problems.
+Checks published counts, missing, duplicate and unreadable images, coordinates, order of lists,
+thresholds, positives of the queries, and overlap between train, val and test. Exits with 0 if
+there are no problems and with 1 otherwise; notes are not problems.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from ghost_vpr_ros.cli.options import add_settings, config_from
 from ghost_vpr_ros.replay.output_files import without_nan
 from training.datasets.command_options import add_source, data_config
-from training.datasets.doctor.checkup import CheckupConfig, Patient, Report, check_up
+from training.datasets.doctor.checkup import CheckedPart, CheckupConfig, Report, check_up
 from training.datasets.doctor.findings import Finding, Severity
 from training.datasets.doctor.published_sizes import PUBLISHED_SIZES
 
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_settings(group, CheckupConfig, without=('files',))
     group.add_argument(
-        '--no-images', action='store_true', help='leave the image files alone: lists only'
+        '--no-images', action='store_true', help='check only lists and positions, no image files'
     )
     parser.add_argument('--json', action='store_true', help='print JSON instead of text')
 
@@ -52,14 +52,14 @@ def as_values(report: Report) -> dict[str, Any]:
         {'severity': f.severity.value, 'check': f.check, 'set': f.places, 'sentence': f.sentence}
         for f in report.findings
     ]
-    sets = {patient.places.name: patient.figures() for patient in report.patients}
+    sets = {part.places.name: part.figures() for part in report.parts}
     values = {'healthy': report.is_healthy, 'sets': sets, 'findings': findings}
     return dict(without_nan(values))
 
 
 def lines(report: Report) -> list[str]:
-    """The readable report."""
-    shown = [_figures(patient) for patient in report.patients]
+    """The report as text."""
+    shown = [_figures(part) for part in report.parts]
     shown += [f'{f.severity.value:<7}  {_with_name(f)}' for f in report.findings]
     problems = sum(f.severity is Severity.PROBLEM for f in report.findings)
     verdict = f'{problems} problem{"s" if problems > 1 else ""}' if problems else 'healthy'
@@ -67,13 +67,13 @@ def lines(report: Report) -> list[str]:
 
 
 def _with_name(finding: Finding) -> str:
-    """The sentence, begun with the name of its data set once."""
+    """The sentence, preceded by the name of its data set."""
     begins = finding.sentence.startswith(f'{finding.places}:')
     return finding.sentence if begins else f'{finding.places}: {finding.sentence}'
 
 
-def _figures(patient: Patient) -> str:
-    places, found = patient.places, patient.positives
+def _figures(part: CheckedPart) -> str:
+    places, found = part.places, part.positives
     return (
         f'{places.name}: {len(places):,} images, {len(places.queries):,} queries, '
         f'{len(places.database):,} database images; positives within {found.distance_m:g} m: '

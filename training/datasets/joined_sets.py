@@ -1,4 +1,4 @@
-"""Several data sets as one: their images are far from each other and share nothing."""
+"""Join several data sets into one, whose parts are far apart and share no panorama or visit."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.replay.places.place_set import NO_PLACE, PlaceSet
 
 APART_M = 1e6
-"""Distance between the frames of two sets; a city is smaller."""
+"""Distance between two sets, larger than any city."""
 
 
 def join_sets(sets: Sequence[PlaceSet]) -> PlaceSet:
-    """One set of all the images, those of the first set first; a single set is returned unchanged.
+    """One set of all images, in the order of the sets; a single set is returned unchanged.
 
     Raises:
-        SourceError: two sets count visits differently.
+        SourceError: sets with different visit gaps.
     """
     if len(sets) == 1:
         return sets[0]
@@ -39,19 +39,19 @@ def join_sets(sets: Sequence[PlaceSet]) -> PlaceSet:
 
 
 def _centred(places: PlaceSet, number: int) -> NDArray[np.float64]:
-    """(N, 2) positions about the set's own place on a line."""
+    """(N, 2) positions, centred on the set's point on a line."""
     return places.positions_m - places.positions_m.mean(axis=0) + [number * APART_M, 0.0]
 
 
 def _visits(sets: Sequence[PlaceSet]) -> tuple[NDArray[np.int64] | None, int]:
-    """Visits and their gap; None where no set has any."""
+    """Visits and their gap; None if no set has visits."""
     gaps = {each.visit_gap for each in sets if each.visit is not None}
     if not gaps:
         return None, 1
     if len(gaps) > 1:
         raise SourceError(
             f'{sets[0].name}: expected data sets with one gap between visits, found gaps of '
-            f'{", ".join(map(str, sorted(gaps)))}; train on them one after the other'
+            f'{", ".join(map(str, sorted(gaps)))}; train on them separately'
         )
     gap = gaps.pop()
     unknown = [np.full(len(each), NO_PLACE, np.int64) for each in sets]
@@ -60,7 +60,7 @@ def _visits(sets: Sequence[PlaceSet]) -> tuple[NDArray[np.int64] | None, int]:
 
 
 def _numbered_apart(numbers: Sequence[NDArray[np.int64]], gap: int) -> NDArray[np.int64]:
-    """All numbers in a row, those of different sets at least `gap` apart."""
+    """All numbers concatenated, those of different sets at least `gap` apart."""
     apart, start = [], 0
     for each in numbers:
         is_known = each != NO_PLACE

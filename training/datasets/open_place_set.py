@@ -1,4 +1,4 @@
-"""One entry to every training data set: a section of a YAML file becomes a `PlaceSet`."""
+"""Open a training data set of any format: a section of a YAML file becomes a `PlaceSet`."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ _SAMPLED_PHOTOS = 20
 
 
 def open_place_set(config: DataConfig) -> PlaceSet:
-    """The data set of a configuration; nothing of it is moved, renamed or written.
+    """The data set of a configuration; its files are only read.
 
     Raises:
-        ConfigError: settings that contradict each other or that the format has no use for.
-        SourceError: missing, unreadable, lists that do not belong together, or views requested
-            from images that are not panoramas.
-        BagError: a bag that is damaged or lacks a topic.
+        ConfigError: contradictory settings, or settings that the format does not use.
+        SourceError: missing, unreadable, inconsistent lists, or views requested from images that
+            are not panoramas.
+        BagError: a bag is damaged or lacks a topic.
     """
     places = _read(config)
     if config.roles == 'database':
-        # Visits are left out: what was captured at one time is to be compared.
+        # Without visits, so that images captured at one time are compared.
         places = replace(places, queries=places.database, visit=None)
     view = ViewConfig(
         fov_deg=config.view_fov_deg,
@@ -58,7 +58,7 @@ def open_place_set(config: DataConfig) -> PlaceSet:
 
 
 def open_database(configs: Sequence[DataConfig]) -> tuple[list[Frame], str]:
-    """The database images of several data sets, and the names of these.
+    """The database images of several data sets, and the names of the sets.
 
     Raises:
         GhostVprError: as `open_place_set`.
@@ -73,7 +73,7 @@ def _read(config: DataConfig) -> PlaceSet:
     if format != 'places':
         config.refuse(format, 'same_shot')
     if format == 'dbstruct':
-        # SciPy is needed for nothing else, and slow to import.
+        # scipy.io is slow to import and needed only here.
         from training.datasets.readers.dbstruct import dbstruct_place_set
 
         return dbstruct_place_set(config)
@@ -88,11 +88,11 @@ def _read(config: DataConfig) -> PlaceSet:
 
 
 def format_of(config: DataConfig) -> str:
-    """The format that the configuration names, or that of the files at its path.
+    """The configured format, or the one detected from the files at the path.
 
     Raises:
         ConfigError: no path.
-        SourceError: nothing is found, or it has no known format.
+        SourceError: the path does not exist, or its format is unknown.
     """
     paths = config.paths
     if config.format != 'auto':
@@ -131,7 +131,7 @@ def _format_of_folder(path: Path) -> str:
 
 
 def _has_positions(path: Path) -> bool:
-    """Whether images have positions in their names or, in a sample, in their EXIF."""
+    """Whether images have positions in their names or, checked on a sample, in their EXIF."""
     images = list_images(path)
     if not images:
         raise SourceError(

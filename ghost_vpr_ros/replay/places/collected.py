@@ -1,4 +1,4 @@
-"""Frames of any source become a `PlaceSet`: numbers for panoramas, headings, positions."""
+"""Make a `PlaceSet` of the frames of any source: panorama numbers, headings, positions."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from ghost_vpr_ros.replay.evaluation.ground_truth import horizontal_positions
 from ghost_vpr_ros.replay.places.place_set import NO_PLACE, PlaceSet
 
 PLACE_SPACING_M = 1000.0
-"""Between the invented positions of two places: more than any radius that is asked for."""
+"""Distance between the artificial positions of two places, larger than any search radius."""
 
 
 @dataclass(frozen=True)
 class Collected:
-    """Images of a data set while it is read.
+    """Images collected while a data set is read.
 
     Attributes:
         frames: N images.
-        files: N paths, or none where the images are not files.
+        files: N paths; empty if the images are not files.
         is_query: N flags.
         is_database: N flags.
         facts: metadata of the source.
@@ -58,8 +58,8 @@ class Collected:
         """The set.
 
         Args:
-            name: what reports call it.
-            positions_m: (N, 2) metres; the frames' own positions where not given.
+            name: for reports.
+            positions_m: (N, 2) metres; None: the positions of the frames.
             visit: (N,) see `PlaceSet`.
             visit_gap: see `PlaceSet`.
 
@@ -91,9 +91,9 @@ class Collected:
 
 
 def capture_ns(frame: Frame) -> int:
-    """When an image was taken: its stamp, else its columns `date` (20251222) and `time` (094711).
+    """Capture time of an image: its stamp, or its columns `date` (20251222) and `time` (094711).
 
-    Columns are taken as UTC: what counts is the time between two images.
+    Columns are read as UTC, because only the time between two images matters.
     """
     if frame.stamp_ns != UNKNOWN_STAMP_NS:
         return frame.stamp_ns
@@ -108,16 +108,16 @@ def capture_ns(frame: Frame) -> int:
 
 
 def invented_positions(places: Sequence[int]) -> NDArray[np.float64]:
-    """(N, 2) metres of N images whose places are known by number alone: far apart on a line."""
+    """(N, 2) artificial positions in metres, far apart on a line, by the numbers of N places."""
     spots = PLACE_SPACING_M * np.array(places, np.float64)
     return np.stack([spots, np.zeros(len(spots))], axis=1)
 
 
 def located(frames: Sequence[Frame], name: str, facts: dict[str, Any]) -> list[Frame]:
-    """The frames that have a position; how many have none is added to `facts`.
+    """The frames with a position; the number of frames without one is added to `facts`.
 
     Raises:
-        SourceError: none has.
+        SourceError: no frame has a position.
     """
     kept = [frame for frame in frames if frame.has_position]
     if not kept:

@@ -1,4 +1,4 @@
-"""What every data set becomes: images with metric positions, and who may be query or database."""
+"""The common form of all data sets: images with metric positions and roles."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from ghost_vpr_ros.core.datatypes import Frame
 from ghost_vpr_ros.core.errors import SourceError
 
 NO_PLACE = -1
-"""Number of an image whose panorama or visit is not known; it shares it with no other."""
+"""Panorama or visit number of an image if unknown; such images share it with no other image."""
 
 
 @dataclass(frozen=True)
 class PlaceSet:
-    """N images of one split; the row in these arrays is an image's number everywhere.
+    """N images of one split; images are identified by their row in these arrays.
 
     Attributes:
-        name: what reports call it.
+        name: for reports.
         frames: N images, read on demand.
         positions_m: (N, 2) float64 easting and northing (or x, y) in one metric frame, metres.
-        queries: (Q,) int64 rows that may be queries.
-        database: (M,) int64 rows that may be retrieved; may overlap with `queries`.
-        panorama: (N,) int64 equal numbers show the same panorama (or are the same photo seen
-            otherwise) and are neither positives nor negatives of each other; `NO_PLACE`: own.
-        heading_deg: (N,) float64 clockwise from north, NaN where unknown.
-        stamp_ns: (N,) int64, `UNKNOWN_STAMP_NS` where unknown.
+        queries: (Q,) int64 rows of the queries.
+        database: (M,) int64 rows of the database; may overlap with `queries`.
+        panorama: (N,) int64; images with equal numbers are views of one panorama (or versions of
+            one photo) and neither positives nor negatives of each other; `NO_PLACE`: none.
+        heading_deg: (N,) float64 clockwise from north, NaN if unknown.
+        stamp_ns: (N,) int64, `UNKNOWN_STAMP_NS` if unknown.
         facts: metadata of the source (format, thresholds, UTM zone), for the doctor.
-        files: (N,) paths of the image files, whether they exist or not; empty for bags.
-        visit: (N,) int64 when the place was visited: number of the drive, or days, or seconds;
-            `NO_PLACE` where unknown. Images of one visit are neither positives nor negatives of
-            each other, and are not retrieved for each other (see `relations`). None: no visits.
-        visit_gap: two images are of one visit where their numbers differ by less than this.
+        files: (N,) paths of the image files, which need not exist; empty for bags.
+        visit: (N,) int64 visit of the place: number of the drive, or days, or seconds;
+            `NO_PLACE` if unknown. Images of one visit are neither positives nor negatives of each
+            other, and are excluded from each other's rankings (see `relations`). None: no visits.
+        visit_gap: images whose visit numbers differ by less than this are of one visit.
     """
 
     name: str
@@ -53,10 +53,10 @@ class PlaceSet:
     visit_gap: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse arrays that contradict each other.
+        """Refuse inconsistent arrays.
 
         Raises:
-            SourceError: a length differs from N, or a row number lies outside.
+            SourceError: a length differs from N, or a row number is out of range.
         """
         size = len(self.frames)
         for what in ('positions_m', 'panorama', 'heading_deg', 'stamp_ns', 'files', 'visit'):
@@ -66,7 +66,7 @@ class PlaceSet:
             if found != size and not is_left_out:
                 raise SourceError(
                     f'{self.name}: expected {size} values of {what}, one for each image, found '
-                    f'{found}; the lists of this data set do not belong together'
+                    f'{found}; the lists of this data set do not match'
                 )
         for what in ('queries', 'database'):
             rows = getattr(self, what)

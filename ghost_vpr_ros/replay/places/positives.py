@@ -1,9 +1,9 @@
-"""Potential positives and definite negatives of training queries by GPS.
+"""Potential positives and definite negatives of training queries, by position.
 
-Source: NetVLAD (journal version), Section 4. An image close to the query may show the same thing
-(it may as well look the other way), an image far from it certainly does not show the same place.
-The distances, 10 m and 25 m, are those of its authors' code; the text names none for training.
-Which potential positive matches is found in training (`training/places/mining.py`).
+Source: NetVLAD (journal version), Section 4. An image near the query may show the same place (or
+the opposite direction); an image far from it certainly shows another place. The distances, 10 m
+and 25 m, are from its authors' code; the text states none for training. The best positive is
+found in training (`training/places/mining.py`).
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ _NS_PER_DAY = 86_400 * 10**9
 
 @dataclass(frozen=True)
 class WeakLabels:
-    """The potential positives of every training query, and the test for definite negatives.
+    """The potential positives of every training query, and a test for definite negatives.
 
-    Images are named by their rows in `places` everywhere.
+    Images are identified by their rows in `places`.
 
     Attributes:
         places: the images.
-        config: distances, time and heading that decide.
+        config: limits of distance, time and heading.
         queries: (Q,) int64 rows, ascending, of the queries with at least one potential positive.
         database: (M,) int64 rows, ascending.
-        pairs: potential positives as pairs of a number in `queries` and a number in `database`.
+        pairs: potential positives as pairs of an index in `queries` and an index in `database`.
     """
 
     places: PlaceSet
@@ -44,7 +44,7 @@ class WeakLabels:
     pairs: Pairs
 
     def number_of(self, query: int) -> int:
-        """The place of the image row `query` in `queries`.
+        """The index of the image row `query` in `queries`.
 
         Raises:
             ValueError: it is not a training query.
@@ -72,11 +72,11 @@ class WeakLabels:
 
 
 def weak_labels(places: PlaceSet, config: TupleConfig) -> WeakLabels:
-    """Find the potential positives of every query; queries that have none are left out.
+    """Find the potential positives of every query; queries without any are left out.
 
     Raises:
         SourceError: no query has a potential positive, more than half of them have none, all
-            images are of one place, or a time of capture is needed and not known.
+            images are of one place, or a required time of capture is unknown.
     """
     _check_stamps(places, config)
     queries, database = np.unique(places.queries), np.unique(places.database)
@@ -125,7 +125,7 @@ def _potential(
 def _are_apart(
     places: PlaceSet, config: TupleConfig, first: NDArray[np.int64], second: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
-    """(n,) whether two rows may be in one tuple: far apart, with enough time between."""
+    """(n,) whether two rows may be in one tuple: not of one panorama or visit, times in range."""
     apart = are_apart(places, first, second)
     if config.needs_times:
         between_ns = np.abs(places.stamp_ns[first] - places.stamp_ns[second])
@@ -138,10 +138,10 @@ def _are_apart(
 def _headings_agree(
     places: PlaceSet, config: TupleConfig, first: NDArray[np.int64], second: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
-    """(n,) False where both headings are known and differ by too much.
+    """(n,) False if both headings are known and differ by too much.
 
-    # Deviation: NetVLAD uses GPS tags alone; headings are used only where the setting enables it.
-    An image whose heading is not known stays a *potential* positive.
+    # Deviation: NetVLAD uses only GPS tags; headings are used only if the setting enables it. An
+    image without a known heading remains a potential positive.
     """
     if not config.positive_heading_deg:
         return np.ones(len(first), bool)
@@ -180,7 +180,7 @@ def _check_negatives(
     queries: NDArray[np.int64],
     database: NDArray[np.int64],
 ) -> None:
-    """Refuse a set in which every image is near every query: there is nothing to tell apart."""
+    """Refuse a set in which every image is near every query, so there are no negatives."""
     points, limit_m = places.positions_m, config.negative_distance_m
     near = pairs_within(points[queries], points[database], limit_m)
     if len(near) < len(queries) * len(database):

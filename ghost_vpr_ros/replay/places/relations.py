@@ -1,9 +1,8 @@
-"""Which images of a set belong together: positives by position, and what is left out of both.
+"""Relations between images of a set: positives by position, and pairs excluded from comparison.
 
 An image is neither a positive nor a negative of itself, of another view of its panorama, or of an
-image of the same visit: of the same drive, or less than a month away in Time Machine sets (the
-code of NetVLAD's authors: positives and negatives are at least one month away from the query, in
-training as in validation).
+image of the same visit: the same drive, or less than a month apart in Time Machine sets (as in
+the code of NetVLAD's authors, in training and validation).
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from ghost_vpr_ros.replay.places.place_set import NO_PLACE, PlaceSet
 def are_apart(
     places: PlaceSet, first: NDArray[np.int64], second: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
-    """(n,) whether two images may be compared: other images, other panoramas, other visits.
+    """(n,) whether two images may be compared: different images, panoramas and visits.
 
     Args:
         places: the images.
@@ -36,7 +35,7 @@ def are_apart(
 
 
 def positives_of(places: PlaceSet, radius_m: float) -> Pairs:
-    """Queries and database within a horizontal distance that are apart (see `are_apart`).
+    """Pairs of query and database image within a distance that may be compared (`are_apart`).
 
     Args:
         places: the images.
@@ -53,7 +52,7 @@ def positives_of(places: PlaceSet, radius_m: float) -> Pairs:
 
 
 def excluded_of(places: PlaceSet) -> Pairs:
-    """Queries and database that are not apart at any distance: what a ranking leaves out.
+    """Pairs of query and database image that must not be compared, which rankings leave out.
 
     Returns:
         Pairs of a number in `places.queries` and a number in `places.database`.
@@ -63,7 +62,7 @@ def excluded_of(places: PlaceSet) -> Pairs:
     panorama = np.where(known, places.panorama, places.panorama.max(initial=0) + 1 + rows)
     keys = [_within(places, rows, 1), _within(places, panorama, 1)]
     if places.visit is not None:
-        # Each unknown visit gets a number that is far from all others.
+        # Each unknown visit gets a distinct number, at least the gap from all others.
         last = places.visit.max(initial=0)
         alone = last + places.visit_gap * (rows + 1)
         visit = np.where(places.visit == NO_PLACE, alone, places.visit)
@@ -75,10 +74,10 @@ def excluded_of(places: PlaceSet) -> Pairs:
 
 def _within(places: PlaceSet, values: NDArray[np.int64], gap: int) -> NDArray[np.int64]:
     """Keys (as in `Pairs`) of queries and database whose values differ by less than the gap."""
-    asked, held = values[places.queries], values[places.database]
-    order = np.argsort(held, kind='stable')
-    first = np.searchsorted(held[order], asked - gap, 'right')
-    counts = np.searchsorted(held[order], asked + gap, 'left') - first
-    queries = np.repeat(np.arange(len(asked)), counts)
+    of_queries, of_database = values[places.queries], values[places.database]
+    order = np.argsort(of_database, kind='stable')
+    first = np.searchsorted(of_database[order], of_queries - gap, 'right')
+    counts = np.searchsorted(of_database[order], of_queries + gap, 'left') - first
+    queries = np.repeat(np.arange(len(of_queries)), counts)
     step = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    return queries * len(held) + order[np.repeat(first, counts) + step]
+    return queries * len(of_database) + order[np.repeat(first, counts) + step]

@@ -1,1 +1,1 @@
-"""Data sets written from other ones, which are never moved, changed or deleted."""
+"""Write data sets from existing ones, whose files are never moved, changed or deleted."""

@@ -1,7 +1,7 @@
-"""Write data sets as a folder of `@UTM@` names or as a manifest, whatever they were read from.
+"""Write data sets of any format as folders of `@UTM@` names or as a manifest.
 
-An interrupted run is continued by the same command: existing images with the same
-bytes are kept. Files written with other settings are refused, and nothing is overwritten.
+The same command continues an interrupted run: existing images with the same bytes are kept. A
+folder written with other settings is refused, and nothing is overwritten.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class BuildConfig(Config):
     layout: str = setting('csv', 'a manifest beside the images, or @UTM@ names', choices=LAYOUTS)
     mode: str = setting(
         'copy',
-        'what becomes of image files: a copy, a link (hard, else symbolic), or an entry of the '
-        'manifest that names the file where it is',
+        'copy image files, link them (hard, else symbolic), or list their present paths in the '
+        'manifest (index)',
         choices=MODES,
     )
     jpeg_quality: int = setting(
@@ -60,7 +60,7 @@ class BuildConfig(Config):
         super().__post_init__()
         if (self.layout, self.mode) == ('utm', 'index'):
             raise ConfigError(
-                'mode: index writes a manifest alone, which the layout utm has not; take the '
+                'mode: index writes only a manifest, which the layout utm does not have; use the '
                 'layout csv, or the mode link'
             )
 
@@ -72,7 +72,7 @@ class Placement:
     Attributes:
         places: the set it comes from.
         row: its row there.
-        split: part that it belongs to; may be empty.
+        split: of the image; may be empty.
         roles: query, database or both.
         path: relative to the output folder, absolute in the mode `index`.
     """
@@ -86,7 +86,7 @@ class Placement:
 
 @dataclass(frozen=True)
 class BuildSummary:
-    """How many images were written, and how many were there already."""
+    """How many images were written, and how many existed already."""
 
     written: int
     kept: int
@@ -105,12 +105,12 @@ def build_sets(
         sets: data sets by split; the split may be empty.
         out: a new or empty folder, or that of an interrupted run.
         config: layout and mode.
-        origin: what else decides the images, as plain values: source, camera of rendered views.
+        origin: other settings of the images, as plain values: source, camera of rendered views.
         progress: called with 1 after each image.
 
     Raises:
-        ConfigError: the mode is impossible, since the images are not files.
-        OutputError: the folder holds something else, lies in the source, or cannot be written.
+        ConfigError: the mode needs image files, and the images are not files.
+        OutputError: the folder has other content, is inside the source, or cannot be written.
         ImageError: an image cannot be read.
     """
     placements = [p for split, places in sets.items() for p in _plan(places, split, config)]
@@ -129,11 +129,11 @@ def build_sets(
 
 
 def _plan(places: PlaceSet, split: str, config: BuildConfig) -> list[Placement]:
-    """What becomes of every image that is a query or in the database."""
+    """The placements of all images that are queries or database images."""
     if config.mode != 'copy' and not places.files:
         raise ConfigError(
             f'mode: {places.name}: {config.mode} needs image files, found images of a bag or '
-            'rendered views; take the mode copy'
+            'rendered views; use the mode copy'
         )
     planned = []
     for row, roles in enumerate(roles_of(places)):
@@ -153,7 +153,7 @@ def _path_in_manifest(places: PlaceSet, row: int, split: str, config: BuildConfi
 
 
 def _place(placement: Placement, out: Path, config: BuildConfig, is_resumed: bool) -> bool:
-    """Whether the image had to be written."""
+    """Write the image if it is missing; returns whether it was written."""
     if config.mode == 'index':
         return False
     places, target = placement.places, out / placement.path
@@ -169,10 +169,10 @@ def _place(placement: Placement, out: Path, config: BuildConfig, is_resumed: boo
 
 
 def _claim(out: Path, settings: dict[str, Any]) -> bool:
-    """Mark the folder as that of these settings; whether it was before.
+    """Record the settings in the folder; returns whether they were recorded before.
 
     Raises:
-        OutputError: it belongs to other settings, or holds files without settings.
+        OutputError: the folder has other settings, or files without settings.
     """
     mark = out / SETTINGS_NAME
     wanted = json.loads(json.dumps(settings))
@@ -182,7 +182,7 @@ def _claim(out: Path, settings: dict[str, Any]) -> bool:
             return True
         differing = [key for key in wanted if found.get(key) != wanted[key]] or list(found)
         raise OutputError(
-            f'{out}: holds a data set that was built otherwise ({", ".join(differing)}); nothing '
+            f'{out}: has a data set built with other settings ({", ".join(differing)}); nothing '
             'is overwritten, name another folder'
         )
     if out.exists() and (not out.is_dir() or any(out.iterdir())):

@@ -1,4 +1,4 @@
-"""The path of an image in a built data set, and its line in the manifest."""
+"""Paths of images in a built data set, and their rows in the manifest."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ghost_vpr_ros.replay.places.place_set import PlaceSet
 from ghost_vpr_ros.replay.sources.utm_names import is_utm_name
 
 LAYOUTS = ('csv', 'utm')
-"""A manifest beside the images, or folders of `@UTM@` names."""
+"""A manifest next to the images, or folders of `@UTM@` names."""
 
 _BANDS = 'CDEFGHJKLMNPQRSTUVWX'
 _LONGEST_NOTE = 100
@@ -38,14 +38,14 @@ class Roles:
 
     @property
     def word(self) -> str:
-        """The word of a manifest's column `role`; empty for both."""
+        """Value of a manifest's column `role`; empty for both."""
         if self.is_query and self.is_database:
             return ''
         return 'query' if self.is_query else 'database'
 
     @property
     def folders(self) -> list[str]:
-        """Folders of the `@UTM@` layout; an image that is both is in both."""
+        """Folders of the image in the `@UTM@` layout, one for each role."""
         both = {'database': self.is_database, 'queries': self.is_query}
         return [folder for folder, is_in in both.items() if is_in]
 
@@ -58,17 +58,17 @@ def roles_of(places: PlaceSet) -> list[Roles]:
 
 
 def image_path(places: PlaceSet, row: int) -> PurePosixPath:
-    """The image below `images/SPLIT` of a built set with a manifest."""
+    """The path below `images/SPLIT` in a built set with a manifest."""
     name = PurePosixPath(places.frames[row].name.replace('\\', '/'))
     parts = [part for part in name.parts if part not in ('/', '..', '.')]
     return _with_suffix(PurePosixPath(*parts), places, row)
 
 
 def utm_path(places: PlaceSet, row: int, is_both: bool) -> PurePosixPath:
-    """The `@UTM@` name of an image; one that has such a name keeps it.
+    """The `@UTM@` name of an image; existing `@UTM@` names are kept.
 
-    An image that is query and database is in both folders: without a panorama it gets one of
-    its own, so that it is never found for itself.
+    An image that is both query and database is in both folders. If it has no panorama, it gets a
+    unique one, so that it is never matched with itself.
     """
     frame = places.frames[row]
     name = PurePosixPath(frame.name).name
@@ -86,7 +86,7 @@ def utm_path(places: PlaceSet, row: int, is_both: bool) -> PurePosixPath:
 
 
 def _position_fields(places: PlaceSet, row: int) -> list[str]:
-    """Easting, northing, zone, band, latitude and longitude; degrees only where they are known."""
+    """Easting, northing, zone, band, latitude and longitude; degrees are empty if unknown."""
     geo = places.frames[row].geo
     if geo is None:
         easting_m, northing_m = places.positions_m[row]
@@ -107,12 +107,12 @@ def _time_text(stamp_ns: int) -> str:
 
 
 def _plain(text: str) -> str:
-    """Without the characters that separate fields and folders."""
+    """The text without the characters that separate fields and folders."""
     return re.sub(r'[@/\\\s]+', '_', text)
 
 
 def _with_suffix(path: PurePosixPath, places: PlaceSet, row: int) -> PurePosixPath:
-    """Images that are not files are written as JPEG, whatever their names."""
+    """The path with the suffix .jpg for images that are not files, which are written as JPEG."""
     if places.files or path.suffix.lower() in ('.jpg', '.jpeg'):
         return path
     has_suffix = path.suffix.lower() in IMAGE_SUFFIXES
@@ -154,7 +154,7 @@ def _cells(places: PlaceSet, row: int, path: str, split: str, roles: Roles) -> M
 
 
 def _position_cells(frame: Frame, places: PlaceSet, row: int) -> dict[str, str]:
-    """Degrees where they are known, else metres without a zone."""
+    """Degrees if they are known, else metres without a zone."""
     if frame.geo is not None:
         degrees = frame.geo.latitude_deg, frame.geo.longitude_deg
         return {'latitude': f'{degrees[0]:.9f}', 'longitude': f'{degrees[1]:.9f}'}
@@ -163,16 +163,16 @@ def _position_cells(frame: Frame, places: PlaceSet, row: int) -> dict[str, str]:
 
 
 def check_distinct(paths: Sequence[str], name: str) -> None:
-    """Refuse two images of one path.
+    """Refuse two images with the same path.
 
     Raises:
-        SourceError: the first such path is named.
+        SourceError: two images have the same path; the message names it.
     """
     seen: set[str] = set()
     for path in paths:
         if path in seen:
             raise SourceError(
-                f'{name}: two images would become {path}, expected distinct names; rename one of '
-                'them, or build in the other layout'
+                f'{name}: two images would get the path {path}, expected distinct paths; rename '
+                'one of them, or build the other layout'
             )
         seen.add(path)

@@ -1,4 +1,4 @@
-"""One image placed in a new folder: copied, linked or encoded, and never over something else."""
+"""Copy, link or write one image to a new folder; existing files are never overwritten."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from ghost_vpr_ros.core.whole_file import unfinished_file
 from ghost_vpr_ros.replay.output_files import write_file
 
 MODES = ('copy', 'link', 'index')
-"""Copy the bytes; hard links (symbolic ones across file systems); or a manifest alone."""
+"""Copy the bytes; hard links (symbolic ones across file systems); or only a manifest."""
 
 
 def place_file(source: Path, target: Path, mode: str) -> bool:
-    """Copy or link a file; False where the target exists already with the same bytes.
+    """Copy or link a file; False if the target exists already with the same bytes.
 
     A copy appears complete or not at all.
 
     Args:
         source: an image file, which is only read.
-        target: where it shall be.
+        target: new path.
         mode: `copy` or `link`.
 
     Raises:
-        OutputError: the target is another file, which is not changed; or it cannot be written.
+        OutputError: the target is a different file, which is not changed, or cannot be written.
     """
     if target.is_symlink() or target.exists():
         _check_same(source, target)
@@ -40,16 +40,16 @@ def place_file(source: Path, target: Path, mode: str) -> bool:
     except OSError as error:
         raise OutputError(
             f'{target}: {source} cannot be written there ({error.strerror or error}); free some '
-            'space or name another place, and run again to go on'
+            'space or name another folder, and run again to continue'
         ) from error
     return True
 
 
 def place_bytes(data: bytes, target: Path) -> None:
-    """Write an encoded image that is not there yet.
+    """Write an encoded image.
 
     Raises:
-        OutputError: the place cannot be written to.
+        OutputError: the target cannot be written.
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -67,8 +67,8 @@ def _check_same(source: Path, target: Path) -> None:
         is_same = False
     if not is_same:
         raise OutputError(
-            f'{target}: exists already, expected the bytes of {source}, found others; nothing is '
-            'overwritten, name another output folder'
+            f'{target}: exists already with other bytes than {source}; nothing is overwritten, '
+            'name another output folder'
         )
 
 
@@ -78,7 +78,7 @@ def _link(source: Path, target: Path) -> None:
     except FileExistsError:
         raise
     except OSError:
-        # Another file system, or one without hard links.
+        # Another file system, or one that does not support hard links.
         target.symlink_to(source.resolve())
 
 

@@ -1,1 +1,1 @@
-"""What may be wrong with a data set, each finding a sentence with the next step."""
+"""Checks of data sets; each finding is a sentence with the next step."""

@@ -1,4 +1,4 @@
-"""The doctor's round: every check on every part of a data set, and between the parts."""
+"""Run every check on every part of a data set, and between the parts."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ from training.datasets.readers.splits import manifest_of, splits_of
 
 @dataclass(frozen=True)
 class CheckupConfig(Config):
-    """What is checked, and the reference."""
+    """The checks to run, and the reference."""
 
     reference: str = setting(
-        '', 'row of the published counts, or none; empty: the one that the name means'
+        '', "row of the published counts, or none; empty: the row of the data set's name"
     )
     distance_m: float = setting(
         0.0,
-        'images this close show one place; 0: that of the source, else 10 in train and 25 in '
-        'all other parts',
+        'images this close show one place; 0: the distance of the source, or else 10 in train and '
+        '25 in the other parts',
         unit='m',
         low=0.0,
         high=1e5,
@@ -58,12 +58,12 @@ class CheckupConfig(Config):
 
 
 @dataclass(frozen=True)
-class Patient:
+class CheckedPart:
     """One part of a data set and its figures.
 
     Attributes:
         places: the part.
-        positives: how many database images show the place of a query.
+        positives: statistics of the number of positives per query.
         has_images: whether any image file exists.
     """
 
@@ -86,14 +86,14 @@ class Patient:
 
 @dataclass(frozen=True)
 class Report:
-    """The findings of the doctor.
+    """The findings of all checks.
 
     Attributes:
-        patients: parts that could be opened.
+        parts: those that could be opened.
         findings: in the order of the checks.
     """
 
-    patients: Sequence[Patient]
+    parts: Sequence[CheckedPart]
     findings: Sequence[Finding]
 
     @property
@@ -109,22 +109,22 @@ def check_up(config: DataConfig, checkup: CheckupConfig) -> Report:
         ConfigError: an unknown reference, or settings that contradict each other.
     """
     findings: list[Finding] = []
-    patients: list[Patient] = []
+    parts: list[CheckedPart] = []
     for split in splits_of(config):
-        part = replace(config, split=split, check_images=False)
+        split_config = replace(config, split=split, check_images=False)
         try:
-            places = open_place_set(part)
+            places = open_place_set(split_config)
         except GhostVprError as error:
-            findings += _not_opened(part, error)
+            findings += _not_opened(split_config, error)
             continue
-        found, patient = _examine(places, split, checkup)
+        found, part = _examine(places, split, checkup)
         findings += found
-        patients.append(patient)
-    findings += _check_images(patients, checkup)
-    for first, second in combinations(patients, 2):
+        parts.append(part)
+    findings += _check_images(parts, checkup)
+    for first, second in combinations(parts, 2):
         distance_m = TupleConfig.positive_distance_m
         findings += check_shared_places(first.places, second.places, distance_m)
-    return Report(patients, findings)
+    return Report(parts, findings)
 
 
 def _not_opened(config: DataConfig, error: GhostVprError) -> list[Finding]:
@@ -135,8 +135,8 @@ def _not_opened(config: DataConfig, error: GhostVprError) -> list[Finding]:
 
 def _examine(
     places: PlaceSet, split: str, checkup: CheckupConfig
-) -> tuple[list[Finding], Patient]:
-    """Everything that needs lists and positions only."""
+) -> tuple[list[Finding], CheckedPart]:
+    """The checks that need only lists and positions."""
     reference = _reference(checkup, places, split)
     missing, has_images = check_missing(places) if checkup.files else ([], False)
     positives = count_positives(places, _distance_m(checkup, places, split))
@@ -149,13 +149,13 @@ def _examine(
         *check_positives(places, positives),
         *missing,
     ]
-    return findings, Patient(places, positives, has_images)
+    return findings, CheckedPart(places, positives, has_images)
 
 
 def _reference(checkup: CheckupConfig, places: PlaceSet, split: str) -> str | None:
-    asked = checkup.reference or None
-    of_split = f'{asked}_{split}'
-    return of_split if of_split in PUBLISHED_SIZES else resolved_reference(asked, places.name)
+    requested = checkup.reference or None
+    of_split = f'{requested}_{split}'
+    return of_split if of_split in PUBLISHED_SIZES else resolved_reference(requested, places.name)
 
 
 def _distance_m(checkup: CheckupConfig, places: PlaceSet, split: str) -> float:
@@ -166,9 +166,9 @@ def _distance_m(checkup: CheckupConfig, places: PlaceSet, split: str) -> float:
     return float(places.facts.get('posDistThr') or EvaluationConfig.positive_distance_m)
 
 
-def _check_images(patients: Sequence[Patient], checkup: CheckupConfig) -> list[Finding]:
-    """Everything that needs the files, once for all parts."""
-    seen = [patient.places for patient in patients if patient.has_images]
+def _check_images(parts: Sequence[CheckedPart], checkup: CheckupConfig) -> list[Finding]:
+    """The checks that need the files, once for all parts."""
+    seen = [part.places for part in parts if part.has_images]
     findings: list[Finding] = []
     if checkup.duplicates:
         files = [file for places in seen for file in places.files]

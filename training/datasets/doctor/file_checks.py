@@ -1,4 +1,4 @@
-"""Checks of the image files: are they there, are they all different, can they be read?"""
+"""Checks of the image files: missing, duplicate and unreadable ones."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BLOCK_BYTES = 1 << 20
 
 
 def check_missing(places: PlaceSet) -> tuple[list[Finding], bool]:
-    """Files that are not there; and whether there are any, so that pixels can be checked."""
+    """Missing files; and whether any image exists, so that pixels can be checked."""
     if not places.files:
         return [], True
     missing = [file for file in places.files if not file.is_file()]
@@ -42,7 +42,7 @@ def check_missing(places: PlaceSet) -> tuple[list[Finding], bool]:
 
 
 def check_listed(manifest: Path) -> Iterator[Finding]:
-    """Files that a manifest names and that are not there; reading it stops at the first one.
+    """Missing files of a manifest, which cannot be opened as a data set without them.
 
     Raises:
         SourceError: the manifest cannot be read.
@@ -58,7 +58,7 @@ def check_listed(manifest: Path) -> Iterator[Finding]:
 
 
 def check_readable(places: PlaceSet, progress: Progress) -> Iterator[Finding]:
-    """Every image is decoded; files that are missing are another check's."""
+    """Images that cannot be decoded or have no contrast; missing files are skipped."""
     frames = list(places.frames)
     if places.files:
         both = zip(places.frames, places.files, strict=True)
@@ -80,14 +80,14 @@ def check_readable(places: PlaceSet, progress: Progress) -> Iterator[Finding]:
         yield problem('readable', places.name, sentence)
     if plain:
         sentence = (
-            f'{len(plain):,} images are nearly of one colour ({some_of(plain)}) and show no '
-            'place; leave them out'
+            f'{len(plain):,} images are nearly uniform ({some_of(plain)}) and show no place; '
+            'leave them out'
         )
         yield note('readable', places.name, sentence)
 
 
 def _state_of(frame: Frame) -> str:
-    """Empty for a good image, `plain` for one without contrast, else why it cannot be read."""
+    """Empty for a good image, `plain` for one without contrast, else the read error."""
     try:
         image = frame.load()
     except GhostVprError as error:
@@ -96,7 +96,7 @@ def _state_of(frame: Frame) -> str:
 
 
 def hashes_of(files: Iterable[Path], progress: Progress) -> dict[Path, str]:
-    """SHA-256 of the files that share their size with another one; others have no duplicate."""
+    """SHA-256 of the files that have the same size as another file; others have no duplicate."""
     same_size: dict[int, list[Path]] = defaultdict(list)
     for file in dict.fromkeys(files):
         if file.is_file():
@@ -122,7 +122,7 @@ def _sha256(file: Path) -> str:
 
 
 def check_duplicates(places: PlaceSet, hashes: dict[Path, str]) -> Iterator[Finding]:
-    """Images with the same bytes that are not known to be of one panorama."""
+    """Images with the same bytes that are not marked as one panorama."""
     groups = [rows for rows in _equal_rows(places, hashes) if _may_meet(places, rows)]
     if not groups:
         return
@@ -150,6 +150,6 @@ def _extent_m(places: PlaceSet, rows: Sequence[int]) -> float:
 
 
 def _may_meet(places: PlaceSet, rows: Sequence[int]) -> bool:
-    """Whether any two of the rows could be compared: not all of one panorama."""
+    """Whether any two of the rows may be compared, because they are not all of one panorama."""
     numbers = places.panorama[list(rows)]
     return bool((numbers == NO_PLACE).any() or (numbers != numbers[0]).any())

@@ -1,4 +1,4 @@
-"""One finding of the doctor, and how it counts."""
+"""A finding of a check, and its severity."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _SHOWN = 3
 
 
 class Severity(enum.Enum):
-    """Whether a data set with this finding is healthy: a note does not make it ill."""
+    """Only problems make a data set unhealthy; notes do not."""
 
     PROBLEM = 'problem'
     NOTE = 'note'
@@ -18,13 +18,13 @@ class Severity(enum.Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """A fault, or a remark.
+    """A problem or a note about a data set.
 
     Attributes:
         severity: problem or note.
-        check: which check found it, as in `counts` or `missing`.
+        check: name of the check, for example `counts` or `missing`.
         places: name of the data set.
-        sentence: what, where, expected against found, and what to do next.
+        sentence: what, where, expected and found, next step.
     """
 
     severity: Severity
@@ -34,12 +34,12 @@ class Finding:
 
 
 def problem(check: str, places: str, sentence: str) -> Finding:
-    """A finding that makes the data set ill."""
+    """A finding of severity `PROBLEM`."""
     return Finding(Severity.PROBLEM, check, places, sentence)
 
 
 def note(check: str, places: str, sentence: str) -> Finding:
-    """A finding that is worth knowing."""
+    """A finding of severity `NOTE`."""
     return Finding(Severity.NOTE, check, places, sentence)
 
 

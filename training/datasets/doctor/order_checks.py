@@ -1,6 +1,6 @@
-"""Checks that names and positions are in the same order: the classic error of image lists.
+"""Checks that names and positions are in the same order, a common error in image lists.
 
-A run over lists that do not belong together reports a recall of 1 % and no error.
+With mismatched lists, an evaluation reports a recall of 1 % and no error.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _VIEW = re.compile(r'(.+)_(?:pitch\d+_yaw\d+|\d{3}_\d{3})$')
 _SAME_POSITION_M = 5.0
 _SHUFFLED = 0.7
 _LEAST_IMAGES = 30
-_ADVICE = 'names and positions are in different orders, get lists that belong together'
+_ADVICE = 'names and positions are in different orders, get matching lists'
 
 
 def check_order(places: PlaceSet) -> Iterator[Finding]:
-    """Views of one panorama at several places, and lists that contradict the names or jump."""
+    """Panoramas with several positions, and lists that contradict the names or are shuffled."""
     if places.facts.get('format') not in UTM_FORMATS:
         yield from _check_panoramas(places, places.panorama.tolist())
         return
@@ -46,7 +46,7 @@ def _panorama_in(name: str) -> str | None:
 
 
 def _check_panoramas(places: PlaceSet, numbers: Sequence[int]) -> Iterator[Finding]:
-    """Images of one panorama are taken at one position."""
+    """Check that images of one panorama have one position."""
     panorama = np.array(numbers, np.int64)
     rows = np.flatnonzero(panorama != NO_PLACE)
     found, first, group = np.unique(panorama[rows], return_index=True, return_inverse=True)
@@ -64,7 +64,7 @@ def _check_panoramas(places: PlaceSet, numbers: Sequence[int]) -> Iterator[Findi
 
 
 def _check_positions_in_names(places: PlaceSet) -> Iterator[Finding]:
-    """Positions of a list against those in the names of its images."""
+    """Compare positions of a list with those in its image names."""
     named = [(row, frame.name) for row, frame in enumerate(places.frames) if '@' in frame.name]
     rows = [row for row, name in named if is_utm_name(Path(name))]
     if not rows:
@@ -75,8 +75,8 @@ def _check_positions_in_names(places: PlaceSet) -> Iterator[Finding]:
     wrong = [names[i] for i in np.flatnonzero(off_m > _SAME_POSITION_M)]
     if wrong:
         sentence = (
-            f'{len(wrong):,} of {len(rows):,} names carry another position than the list gives '
-            f'them ({some_of(wrong)}); {_ADVICE}'
+            f'{len(wrong):,} of {len(rows):,} names contain other positions than the list '
+            f'({some_of(wrong)}); {_ADVICE}'
         )
         yield problem('order', places.name, sentence)
 
@@ -90,7 +90,7 @@ def _position_in(name: Path) -> tuple[float, float]:
 
 
 def _check_steps(places: PlaceSet, rows: NDArray[np.int64], what: str) -> Iterator[Finding]:
-    """Neighbours in the published lists are near each other; in a shuffled list they are not."""
+    """Check that neighbours in the list are near each other, as in the published lists."""
     if len(rows) < _LEAST_IMAGES:
         return
     points = places.positions_m[rows]
@@ -98,9 +98,8 @@ def _check_steps(places: PlaceSet, rows: NDArray[np.int64], what: str) -> Iterat
     step_m, any_m = _median_step_m(points), _median_step_m(shuffled)
     if step_m > _SHUFFLED * any_m:
         sentence = (
-            f'neighbours in the list of {what} are {step_m:,.0f} m apart, any two of them '
-            f'{any_m:,.0f} m, so the order does not match the positions, as after a shuffle; look '
-            'some images up on a map of the city'
+            f'neighbours in the list of {what} are {step_m:,.0f} m apart, random pairs '
+            f'{any_m:,.0f} m, so the list may be shuffled; check some images on a map of the city'
         )
         yield note('order', places.name, sentence)
 

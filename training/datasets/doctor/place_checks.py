@@ -1,4 +1,4 @@
-"""Checks of counts, thresholds and positives: everything that needs neither pixels nor names."""
+"""Checks of counts, thresholds and positives, which need neither pixels nor names."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _MOST_POSITIVES = 0.25
 
 @dataclass(frozen=True)
 class PositiveCounts:
-    """How many database images show the place of a query.
+    """Statistics of the number of positives per query.
 
     Attributes:
-        distance_m: within this distance.
-        least: of any query.
-        median: of all queries.
-        most: of any query.
-        without: queries that have none.
-        queries: all queries.
+        distance_m: largest distance of positives.
+        least: fewest positives of a query.
+        median: over all queries.
+        most: most positives of a query.
+        without: number of queries without positives.
+        queries: number of queries.
     """
 
     distance_m: float
@@ -38,7 +38,7 @@ class PositiveCounts:
 
 
 def count_positives(places: PlaceSet, distance_m: float) -> PositiveCounts:
-    """Positives of the queries, images of their own panorama and visit left out."""
+    """Count the positives of the queries, without images of their own panorama and visit."""
     counts = positives_of(places, distance_m).counts()
     if not len(counts):
         return PositiveCounts(distance_m, 0, 0.0, 0, 0, 0)
@@ -53,20 +53,23 @@ def count_positives(places: PlaceSet, distance_m: float) -> PositiveCounts:
 
 
 def check_positives(places: PlaceSet, counts: PositiveCounts) -> Iterator[Finding]:
-    """Queries without positives: some are a note, more than half a problem."""
+    """Queries without positives: a note, or a problem if they are more than half."""
     found = (
         f'{counts.without:,} of {counts.queries:,} queries have no database image of another '
         f'panorama within {counts.distance_m:g} m'
     )
     if 2 * counts.without > counts.queries:
-        advice = 'check that both have one frame and one order, or give a larger --distance-m'
+        advice = (
+            'check that queries and database have the same frame and order, or give a larger '
+            '--distance-m'
+        )
         sentence = f'{found}, expected at most half of them; {advice}'
         yield problem('positives', places.name, sentence)
     elif counts.without:
-        sentence = f'{found}; training leaves them out, evaluation counts them apart'
+        sentence = f'{found}; training omits them, evaluation reports them separately'
         yield note('positives', places.name, sentence)
     elif counts.median > _MOST_POSITIVES * len(places.database):
-        # A database in which nearly any answer is right measures nothing.
+        # Recall means nothing if nearly any answer is right.
         sentence = (
             f'{counts.median:g} of {len(places.database):,} database images are positives of the '
             f'median query within {counts.distance_m:g} m, so that recall means little; give a '
@@ -76,7 +79,7 @@ def check_positives(places: PlaceSet, counts: PositiveCounts) -> Iterator[Findin
 
 
 def check_counts(places: PlaceSet, reference: str | None) -> Iterator[Finding]:
-    """Against the published counts of a row, where there is one to compare with."""
+    """Compare the counts with the published ones of a row, if there is one."""
     database, queries = len(places.database), len(places.queries)
     same = equal_reference(database, queries)
     found = f'{queries:,} queries and {database:,} database images'
@@ -97,7 +100,7 @@ def check_counts(places: PlaceSet, reference: str | None) -> Iterator[Finding]:
 
 
 def check_thresholds(places: PlaceSet, reference: str | None) -> Iterator[Finding]:
-    """The distances of the source: consistent, and as published."""
+    """Check that the distances of the source are consistent and as published."""
     own, squared = places.facts.get('posDistThr'), places.facts.get('posDistSqThr')
     expected = None if reference is None else PUBLISHED_SIZES[reference].positive_distance_m
     if own is None:

@@ -1,4 +1,4 @@
-"""Checks of coordinates: are they possible, and in one zone?"""
+"""Checks of coordinates: plausible positions, and a single UTM zone."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ _SAME_POSITION_M = 20.0
 
 
 def check_coordinates(places: PlaceSet) -> Iterator[Finding]:
-    """Positions that cannot be: not finite, outside the grid, no fix, far from all others."""
+    """Implausible positions: not finite, outside the grid, without a fix, far from the rest."""
     left_out = places.facts.get('images_without_position', 0)
     if left_out:
         sentence = (
-            f'{left_out:,} further images have no position and are left out; locate them, or go on'
+            f'{left_out:,} further images have no position and are left out; add their positions, '
+            'or continue without them'
         )
         yield note('coordinates', places.name, sentence)
     is_finite = np.asarray(np.isfinite(places.positions_m).all(axis=1))
@@ -55,7 +56,7 @@ def _check_far(places: PlaceSet, is_finite: NDArray[np.bool_]) -> Iterator[Findi
 
 
 def _check_grid(places: PlaceSet, is_finite: NDArray[np.bool_]) -> Iterator[Finding]:
-    """Metres that lie outside the UTM grid, and degrees where metres should be."""
+    """Metres outside the UTM grid, and degrees instead of metres."""
     points = places.positions_m
     if (np.abs(points[is_finite]) <= 180.0).all():
         sentence = (
@@ -81,14 +82,14 @@ def _check_null_island(places: PlaceSet) -> Iterator[Finding]:
     ]
     if any(is_null):
         sentence = (
-            f'{_some(places, np.array(is_null))} with latitude 0 and longitude 0, which a '
-            'receiver writes that has no fix; leave them out'
+            f'{_some(places, np.array(is_null))} with latitude 0 and longitude 0, which receivers '
+            'write without a fix; leave them out'
         )
         yield problem('coordinates', places.name, sentence)
 
 
 def check_zone(places: PlaceSet) -> Iterator[Finding]:
-    """UTM fields of a name against the degrees in it, and whether several zones are mixed."""
+    """Names whose UTM fields contradict their degrees, and sets with several zones."""
     is_wrong = np.array([_contradicts_itself(frame.name) for frame in places.frames], bool)
     if is_wrong.any():
         sentence = (
@@ -105,13 +106,13 @@ def check_zone(places: PlaceSet) -> Iterator[Finding]:
         names = ', '.join(f'{zone}{"N" if north else "S"}' for zone, north in sorted(zones))
         sentence = (
             f'the images lie in {len(zones)} UTM zones ({names}); distances are measured in one '
-            'local frame, so nothing needs to be done unless the set should be one city'
+            'local frame, so no action is needed unless the set should be one city'
         )
         yield note('zone', places.name, sentence)
 
 
 def _contradicts_itself(name: str) -> bool:
-    """Whether the UTM fields of an `@UTM@` name and its degrees are different positions."""
+    """Whether the UTM fields and the degrees of an `@UTM@` name are different positions."""
     if '@' not in name or not is_utm_name(Path(name)):
         return False
     fields = Path(name).stem.split('@')[1:7]

@@ -1,4 +1,4 @@
-"""How many images the benchmarks of this field have, and where that is written."""
+"""Published image counts of the field's benchmarks."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ghost_vpr_ros.core.errors import ConfigError
 
 @dataclass(frozen=True)
 class PublishedSize:
-    """Images of one data set.
+    """Counts of one data set.
 
     Attributes:
-        database: images that are retrieved.
+        database: number of database images.
         queries: number of queries.
-        positive_distance_m: within which an answer is right.
+        positive_distance_m: answers within this distance are right.
         hint: the most frequent cause of other counts.
     """
 
@@ -44,27 +44,27 @@ PUBLISHED_SIZES = {
 """NetVLAD (journal version), Table 1; the distance is that of its Section 6.1."""
 
 NO_REFERENCE = 'none'
-"""Instead of a row's name: compare with no row, whatever the data set's name."""
+"""Instead of a row's name: compare with no row."""
 
 
-def resolved_reference(asked: str | None, name: str) -> str | None:
-    """The row to compare with: the requested one, else the one that the name implies.
+def resolved_reference(requested: str | None, name: str) -> str | None:
+    """The row to compare with: the requested one, or else the row of the data set's name.
 
     Raises:
         ConfigError: the requested row is not in the table; the nearest name is given.
     """
-    if asked is None:
+    if requested is None:
         return reference_of(name)
-    if asked == NO_REFERENCE:
+    if requested == NO_REFERENCE:
         return None
-    if asked not in PUBLISHED_SIZES:
-        hint = nearest_hint(asked, [*PUBLISHED_SIZES, NO_REFERENCE])
-        raise ConfigError(f'reference: no published counts of {asked!r}{hint}')
-    return asked
+    if requested not in PUBLISHED_SIZES:
+        hint = nearest_hint(requested, [*PUBLISHED_SIZES, NO_REFERENCE])
+        raise ConfigError(f'reference: no published counts of {requested!r}{hint}')
+    return requested
 
 
 def reference_of(name: str) -> str | None:
-    """The row that a data set's own name means, as in `Pitts30k test` or `pitts30k_test`."""
+    """The row that matches a data set's name, such as `Pitts30k test` or `pitts30k_test`."""
     letters = re.sub(r'[^a-z0-9]', '', name.lower())
     for reference in PUBLISHED_SIZES:
         if all(part in letters for part in reference.split('_')):

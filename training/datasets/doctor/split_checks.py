@@ -1,4 +1,4 @@
-"""Checks between the splits of a data set: test images must not occur in training."""
+"""Checks between the splits of a data set: no shared images, no shared places."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from training.datasets.doctor.findings import Finding, problem, some_of
 def check_shared_images(
     first: PlaceSet, second: PlaceSet, hashes: dict[Path, str]
 ) -> Iterator[Finding]:
-    """Files of two parts that are one file, or have the same bytes."""
+    """Images of the second part that are the same file, or the same bytes, as in the first."""
     names = {hashes.get(file, str(file.resolve())): file for file in first.files}
     shared = [file for file in second.files if hashes.get(file, str(file.resolve())) in names]
     if not shared:
@@ -31,11 +31,11 @@ def check_shared_images(
 
 
 def check_shared_places(first: PlaceSet, second: PlaceSet, distance_m: float) -> Iterator[Finding]:
-    """Images of one part that are at a place of another one."""
+    """Images of the second part near an image of the first."""
     try:
         here, there = horizontal_positions(first.frames, second.frames)
     except SourceError:
-        # Listed sets hold their positions themselves; all of one source share one frame.
+        # Listed sets have UTM positions instead of geotags; both parts share one frame.
         here, there = first.positions_m, second.positions_m
     near = pairs_within(here, there, distance_m)
     rows = np.unique(near.keys % max(1, len(second)))
@@ -44,7 +44,7 @@ def check_shared_places(first: PlaceSet, second: PlaceSet, distance_m: float) ->
     names: Sequence[str] = [second.frames[row].name for row in rows.tolist()]
     sentence = (
         f'{len(rows):,} of {len(second):,} images lie within {distance_m:g} m of an image of '
-        f'{first.name} ({some_of(names)}), so recall on places not seen before is not measured; '
-        'divide by area'
+        f'{first.name} ({some_of(names)}), so recall on unseen places is not measured; split '
+        'the data set by area'
     )
     yield problem('places', second.name, sentence)

@@ -1,4 +1,4 @@
-"""Perspective views of a panorama: an equirectangular image, or four sides of 90 degrees each."""
+"""Perspective views of panoramas: equirectangular images, or four sides of 90 degrees each."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Load: TypeAlias = Callable[[], Pixels]
 
 @dataclass(frozen=True)
 class FourSides:
-    """A panorama of four square images of 90 degrees; a side is read when a view needs it.
+    """A panorama of four square images of 90 degrees, each read when a view needs it.
 
     Attributes:
         loads: four functions that return RGB uint8 (S, S, 3), clockwise as seen from above.
@@ -54,13 +54,13 @@ Panorama: TypeAlias = FourSides | Equirectangular
 
 
 def render(panorama: Panorama, yaw_deg: float, view: ViewConfig) -> Pixels:
-    """RGB uint8 (height, width, 3) of the view to this heading, interpolated linearly.
+    """The view in this direction, RGB uint8 (height, width, 3), interpolated linearly.
 
-    A panorama that is much finer than the view is averaged down first, so that nothing flickers.
-    The images read last are kept: views of one panorama in a row read it once.
+    A panorama with at least twice the view's resolution is downsampled first, against aliasing.
+    The last images read are cached, so successive views of one panorama read it once.
 
     Raises:
-        ConfigError: the view exceeds the panorama; the widest that fits is named.
+        ConfigError: the view exceeds the panorama; the message gives the widest that fits.
         ImageError: an image is unreadable or has the wrong shape.
     """
     offset_deg = round((yaw_deg - panorama.heading_deg) % 360.0, 3) % 360.0
@@ -70,7 +70,7 @@ def render(panorama: Panorama, yaw_deg: float, view: ViewConfig) -> Pixels:
 
 
 def _render_sides(panorama: FourSides, offset_deg: float, view: ViewConfig) -> Pixels:
-    """Views that differ by a quarter turn share their map; the sides are taken in turn."""
+    """Views that differ by a quarter turn share their map, with the sides rotated."""
     turns = int((offset_deg + 45.0) // 90.0)
     rest_deg = round(offset_deg - 90.0 * turns, 3)
     loads = [panorama.loads[(turns + k) % 4] for k in range(4)]
@@ -106,8 +106,8 @@ def _render_equirectangular(
     height_px, width_px = image.shape[:2]
     if height_px > width_px // 2:
         raise ImageError(
-            f'panorama of {width_px} x {height_px} px: expected an image of 360 degrees, twice as '
-            'wide as high or wider; is it one?'
+            f'panorama of {width_px} x {height_px} px: expected an image of 360 degrees, at least '
+            'twice as wide as high; leave this image out'
         )
     plan = map_to_equirectangular(offset_deg, view, width_px, height_px)
     atlas = np.concatenate([image[:, -1:], image, image[:, :1]], axis=1)
@@ -127,7 +127,7 @@ def _looked_up(atlas: Pixels, plan: ViewMap) -> Pixels:
 
 
 def _pixels(load: Load, focal_px: Callable[[Pixels], float], view: ViewConfig) -> Pixels:
-    """The image, averaged down while it has at least two pixels for one of the view."""
+    """The image, downsampled if it has at least twice the resolution of the view."""
     image = _recently_read(load)
     factor = int(focal_px(image) / view.focal_px + 1e-6)
     if factor < 2:

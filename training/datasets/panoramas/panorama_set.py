@@ -1,7 +1,7 @@
-"""The panoramas of a data set, and views of them to any heading, rendered when they are loaded.
+"""The panoramas of a data set, and views of them in any direction, rendered on loading.
 
-Images of one panorama number become one panorama: four of them, a quarter turn apart, are its four
-sides; a single one is an equirectangular image whose middle column has the image's heading.
+Images with one panorama number form a panorama: four images, 90 degrees apart, are its sides; a
+single image is equirectangular, and its middle column has the image's heading.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _HEADING_TOLERANCE_DEG = 1.0
 
 
 def even_headings(count: int) -> list[float]:
-    """That many compass headings, evenly spaced from north."""
+    """`count` compass headings, evenly spaced from north."""
     return [360.0 * number / count for number in range(count)]
 
 
@@ -43,7 +43,7 @@ class PlacedPanorama:
     Attributes:
         panorama: its pixels.
         rows: (n,) int64 rows of its images in the data set.
-        label: its name in names of views.
+        label: prefix of the names of its views.
         has_heading: whether its views' headings are compass headings.
     """
 
@@ -57,10 +57,10 @@ class PanoramaSet:
     """The panoramas of a data set.
 
     Args:
-        place_set: four sides a panorama, or one equirectangular image each.
+        place_set: with four sides or one equirectangular image for each panorama.
 
     Raises:
-        SourceError: a panorama is neither; the first such one is named.
+        SourceError: a panorama is neither; the message names the first.
     """
 
     def __init__(self, place_set: PlaceSet) -> None:
@@ -71,15 +71,15 @@ class PanoramaSet:
         return len(self.panoramas)
 
     def frame_at(self, number: int, yaw_deg: float, view: ViewConfig) -> Frame:
-        """One view of one panorama; its pixels are rendered when it is loaded.
+        """One view of one panorama, rendered on loading.
 
         Args:
-            number: 0 up to the number of panoramas.
-            yaw_deg: compass heading; from the image's middle where that has no heading.
+            number: of the panorama, from 0.
+            yaw_deg: compass heading; relative to the image's middle if that has no heading.
             view: the camera.
 
         Raises:
-            ConfigError: four sides do not cover the view; the widest that fits is named.
+            ConfigError: four sides do not cover the view; the message gives the widest that fits.
         """
         placed = self.panoramas[number]
         yaw_deg = yaw_deg % 360.0
@@ -108,7 +108,7 @@ class PanoramaSet:
         Args:
             yaws_deg: compass headings, as from `even_headings(NETVLAD_HEADINGS)`.
             view: the camera.
-            pitches_deg: elevations, each for all headings; the camera's own where none is given.
+            pitches_deg: elevations, each for all headings; empty: the camera's own.
 
         Raises:
             ConfigError: as `frame_at`.
@@ -129,7 +129,7 @@ def rendered_place_set(
     view: ViewConfig | None = None,
     pitches_deg: Sequence[float] = (),
 ) -> PlaceSet:
-    """The same places in views to other headings; a panorama keeps its number and its roles.
+    """The same places in rendered views; panoramas keep their roles.
 
     Raises:
         SourceError: as `PanoramaSet`.
@@ -159,18 +159,18 @@ def rendered_place_set(
 def with_synthesised_views(
     place_set: PlaceSet, yaws_deg: Sequence[float], view: ViewConfig, shift_m: float = 0.0
 ) -> PlaceSet:
-    """The set with views of its database panoramas added to the database; queries stay.
+    """The set with views of its database panoramas added to the database.
 
     Source: NetVLAD (journal version), Fig. 5, compares with Torii et al., "24/7 place recognition
-    by view synthesis": virtual views on a grid about each panorama, rendered with depth maps.
-    Deviation: without depth maps, other stands see level ground and walls at one distance.
+    by view synthesis": virtual views on a grid around each panorama, rendered with depth maps.
+    Deviation: without depth maps, shifted views assume level ground and walls at one distance.
 
     Args:
-        place_set: images whose database ones are sides of panoramas.
+        place_set: its database images are sides of panoramas.
         yaws_deg: compass headings of the views.
         view: their camera.
-        shift_m: each view also from this far ahead, behind, to the right and to the left; 0: from
-            the panorama's own place alone.
+        shift_m: render each view also from this far ahead, behind, right and left; 0: only from
+            the panorama's position.
 
     Raises:
         SourceError: a database image belongs to no panorama.
@@ -208,7 +208,7 @@ def with_synthesised_views(
 
 
 def _offset_m(yaw_deg: float, view: ViewConfig) -> tuple[float, float]:
-    """Metres east and north from the panorama to the stand of a view."""
+    """Metres east and north from the panorama to the camera of a view."""
     yaw = np.radians(yaw_deg)
     east = view.ahead_m * np.sin(yaw) + view.aside_m * np.cos(yaw)
     north = view.ahead_m * np.cos(yaw) - view.aside_m * np.sin(yaw)
@@ -216,7 +216,7 @@ def _offset_m(yaw_deg: float, view: ViewConfig) -> tuple[float, float]:
 
 
 def _rows_of(place_set: PlaceSet, rows: NDArray[np.int64]) -> PlaceSet:
-    """Those rows as a set of their own, all of them database."""
+    """A set of these rows, all of them database."""
     return replace(
         place_set,
         frames=[place_set.frames[row] for row in rows],
@@ -232,7 +232,7 @@ def _rows_of(place_set: PlaceSet, rows: NDArray[np.int64]) -> PlaceSet:
 
 
 def _groups(panorama: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Rows of each panorama in the order of their first rows; `NO_PLACE` is one image each."""
+    """Rows of each panorama in the order of their first rows; each `NO_PLACE` row is a group."""
     rows_of: dict[tuple[int, int], list[int]] = defaultdict(list)
     for row, number in enumerate(panorama.tolist()):
         rows_of[number, row if number == NO_PLACE else 0].append(row)
@@ -261,7 +261,7 @@ def _not_a_panorama(place_set: PlaceSet, rows: NDArray[np.int64]) -> str:
     return (
         f'{place_set.name}: panorama of {place_set.frames[rows[0]].name}: expected four sides '
         'with headings 90 degrees apart, or one image of 360 degrees, found '
-        f'{len(rows)} images of headings {shown}; leave its rows out, or correct their headings'
+        f'{len(rows)} images with headings {shown}; leave its rows out, or correct their headings'
     )
 
 
@@ -281,7 +281,7 @@ def _stand_name(view: ViewConfig) -> str:
 def _attributes(
     model: Frame, yaw_deg: float, view: ViewConfig, has_heading: bool
 ) -> dict[str, str]:
-    """Those of the panorama's first image, less what belonged to that image alone."""
+    """Attributes of the panorama's first image, with the view's heading, pitch and field."""
     kept = {k: v for k, v in model.attributes.items() if k not in ('heading_deg', 'yaw_rad')}
     name = 'heading_deg' if has_heading else 'yaw_deg'
     described = {name: f'{yaw_deg:g}', 'pitch_deg': f'{view.pitch_deg:g}'}

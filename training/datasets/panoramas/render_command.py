@@ -1,6 +1,6 @@
-"""Render perspective views of panoramas, four sides each or equirectangular, with a manifest.
+"""Render perspective views of panoramas (four sides, or equirectangular), with a manifest.
 
-An interrupted run is continued by the same command; nothing is overwritten.
+The same command continues an interrupted run; nothing is overwritten.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from training.datasets.panoramas.view_geometry import ViewConfig
 
 @dataclass(frozen=True)
 class RenderConfig(Config):
-    """Where the camera looks."""
+    """The directions of the views."""
 
     headings: int = setting(
         NETVLAD_HEADINGS,
-        'headings, evenly from north: 12 in NetVLAD, 8 in Ghost-dil-NetVLAD',
+        'number of headings, evenly spaced from north: 12 in NetVLAD, 8 in Ghost-dil-NetVLAD',
         low=1,
         high=360,
     )
@@ -47,10 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     camera = parser.add_argument_group('camera')
     add_settings(camera, RenderConfig)
     camera.add_argument(
-        '--yaws', type=float, nargs='+', metavar='DEG', help='these headings instead'
+        '--yaws', type=float, nargs='+', metavar='DEG', help='use these headings instead'
     )
     camera.add_argument(
-        '--pitches', type=float, nargs='+', metavar='DEG', help='several elevations, each for all'
+        '--pitches', type=float, nargs='+', metavar='DEG', help='elevations, each for all headings'
     )
     add_settings(camera, ViewConfig)
     add_settings(parser, BuildConfig, without=('mode',))

@@ -1,16 +1,16 @@
-"""Which pixel of a panorama each pixel of a perspective view shows.
+"""Maps from the pixels of a perspective view to the pixels of a panorama.
 
-A view is a pinhole camera at the panorama's centre. Yaw counts clockwise as seen from above, as
-compass headings do; pitch counts upwards; the field of view is horizontal. Pixel centres lie at
-half numbers, so the optical axis passes through the middle of the image.
+A view is a pinhole camera at the panorama's centre. Yaw is clockwise seen from above, like compass
+headings; pitch is upwards; the field of view is horizontal. Pixel centres are at half-integers, so
+the optical axis passes through the middle of the image.
 
-Four sides of 90 degrees show a band about the horizon only: +-45 degrees in the middle of a side,
-+-35.3 degrees where two sides meet. A view that leaves it is refused, or completed by mirroring at
-the band's edge on request: a square view of 90 degrees then gets 6 % of its pixels,
-sky and road, from the mirror at the worst yaw.
+Four sides of 90 degrees cover only a band around the horizon: +-45 degrees in the middle of a
+side, +-35.3 degrees where two sides meet. A view that exceeds the band is refused or, on request,
+completed by mirroring at its edge: at the worst yaw, 6 % of the pixels of a square view of 90
+degrees (sky and road) are mirrored.
 
-A camera beside the panorama's centre sees what stands there under a guess of the scene: level
-ground, and walls all around at one distance.
+A camera away from the panorama's centre is rendered with a simple scene model: level ground, and
+walls on all sides at one distance.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ Rays: TypeAlias = tuple[Floats, Floats, Floats]
 
 _MOST_MIRRORED = 0.25
 _NEAREST_WALL = 0.9
-"""Of the way to the walls that a stand may be shifted."""
+"""Largest shift of a camera, as a share of the distance to the walls."""
 
 _ROUNDING = 1e-4
 _FRACTION = 32
-"""OpenCV interpolates between 32 positions from one pixel to the next."""
+"""OpenCV interpolates in steps of 1/32 pixel."""
 
 _EDGE_POINTS = 501
 _WIDEST_DEG = 150
@@ -48,59 +48,63 @@ _CACHED_MAPS = 64
 
 @dataclass(frozen=True)
 class ViewConfig(Config):
-    """The camera that looks around in a panorama, by default as in the Pittsburgh data set."""
+    """The camera of a view; the defaults are those of the Pittsburgh data set."""
 
     fov_deg: float = setting(
         60.0, 'horizontal field of view', unit='deg', low=1.0, high=_WIDEST_DEG
     )
     width_px: int = setting(640, 'width of a view', unit='px', low=8, high=4096)
     height_px: int = setting(480, 'height of a view', unit='px', low=8, high=4096)
-    pitch_deg: float = setting(0.0, 'elevation of its axis', unit='deg', low=-89.0, high=89.0)
+    pitch_deg: float = setting(0.0, 'elevation of a view', unit='deg', low=-89.0, high=89.0)
     beyond: str = setting(
         'refuse',
-        'views that need more sky or ground than the panorama shows: refuse, or mirror the rest',
+        'what to do with views that need more sky or ground than the panorama has',
         choices=('refuse', 'mirror'),
     )
     ahead_m: float = setting(
-        0.0, 'stand of the camera ahead of the panorama', unit='m', low=-100.0, high=100.0
+        0.0, 'shift of the camera ahead of the panorama', unit='m', low=-100.0, high=100.0
     )
     aside_m: float = setting(
-        0.0, 'stand of the camera to the right of it', unit='m', low=-100.0, high=100.0
+        0.0, 'shift of the camera to the right', unit='m', low=-100.0, high=100.0
     )
     wall_m: float = setting(
         15.0,
-        'distance of the walls around the panorama that another stand is rendered with',
+        'assumed distance of the walls around the panorama, for shifted cameras',
         unit='m',
         low=0.1,
         high=1000.0,
     )
     camera_height_m: float = setting(
-        2.5, 'height of the panorama above the ground, likewise', unit='m', low=0.1, high=100.0
+        2.5,
+        'assumed height of the panorama above the ground, for shifted cameras',
+        unit='m',
+        low=0.1,
+        high=100.0,
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if math.hypot(self.ahead_m, self.aside_m) > _NEAREST_WALL * self.wall_m:
             raise ConfigError(
-                f'ahead_m, aside_m: expected a stand within {_NEAREST_WALL * self.wall_m:g} m of '
-                f'the panorama, found {self.ahead_m:g}, {self.aside_m:g}; come nearer, or move '
-                'wall_m away'
+                'ahead_m, aside_m: expected a shift of at most '
+                f'{_NEAREST_WALL * self.wall_m:g} m, found {self.ahead_m:g}, {self.aside_m:g}; '
+                'reduce the shift, or increase wall_m'
             )
 
     @property
     def focal_px(self) -> float:
-        """Focal length, the same in both directions."""
+        """Focal length, equal in both directions."""
         return self.width_px / 2.0 / math.tan(math.radians(self.fov_deg) / 2.0)
 
 
 @dataclass(frozen=True)
 class ViewMap:
-    """Where a view's pixels are found in an atlas, which is padded by one column on each side.
+    """Positions of a view's pixels in an atlas, which is padded by one column on each side.
 
     Attributes:
         columns_rows: (height, width, 2) int16 whole columns and rows.
-        fractions: (height, width) uint16 interpolation between pixels, as OpenCV has it.
-        sides: numbers of the four sides in the view, ascending; (0,) for a single image.
+        fractions: (height, width) uint16 interpolation between pixels, in OpenCV's format.
+        sides: numbers of the sides in the view, ascending; (0,) for a single image.
     """
 
     columns_rows: NDArray[np.int16]
@@ -118,7 +122,7 @@ def map_to_sides(yaw_deg: float, view: ViewConfig, side_px: int) -> ViewMap:
         side_px: width and height of a side.
 
     Raises:
-        ConfigError: the view exceeds the sides; the widest that fits is named.
+        ConfigError: the view exceeds the sides; the message gives the widest that fits.
     """
     side, along, up = _on_sides(*seen_from_centre(yaw_deg, view))
     _check_inside(up, yaw_deg, view, widest_fov_deg)
@@ -132,16 +136,16 @@ def map_to_sides(yaw_deg: float, view: ViewConfig, side_px: int) -> ViewMap:
 def map_to_equirectangular(
     yaw_deg: float, view: ViewConfig, width_px: int, height_px: int
 ) -> ViewMap:
-    """The map into an image of 360 degrees; fewer rows than half its width are a lower band.
+    """The map into an image of 360 degrees; with height < width / 2 it is a band.
 
     Args:
         yaw_deg: clockwise from the image's middle column.
         view: the camera.
         width_px: columns for 360 degrees.
-        height_px: rows, evenly about the horizon.
+        height_px: rows, centred on the horizon.
 
     Raises:
-        ConfigError: the view leaves the band; the widest that fits is named.
+        ConfigError: the view exceeds the band; the message gives the widest that fits.
     """
     highest_rad = height_px / width_px * math.pi
 
@@ -157,7 +161,7 @@ def map_to_equirectangular(
 
 @lru_cache(_CACHED_CHECKS)
 def check_sides_cover(yaw_deg: float, view: ViewConfig) -> None:
-    """Check a view of four sides, at a yaw clockwise from the middle of any of them.
+    """Check that four sides cover a view, at a yaw clockwise from the middle of any side.
 
     Raises:
         ConfigError: as `map_to_sides`.
@@ -167,18 +171,18 @@ def check_sides_cover(yaw_deg: float, view: ViewConfig) -> None:
 
 
 def widest_fov_deg(yaw_deg: float, view: ViewConfig) -> float:
-    """Widest field of view, in whole degrees, of this shape and pitch that four sides cover.
+    """Widest field of view of this shape and pitch that four sides cover, in whole degrees.
 
-    0 where there is none. Square, level views: 90 at the middle of a side, 70 where two meet.
+    0 if there is none. Square, level views: 90 at the middle of a side, 70 where two sides meet.
     """
     return _widest(lambda *rays: _on_sides(*rays)[2], yaw_deg, view)
 
 
 def seen_from_centre(yaw_deg: float, view: ViewConfig) -> Rays:
-    """Where from the panorama's centre what each pixel of a view shows is seen: (height, width).
+    """Rays from the panorama's centre to the points that a view's pixels show: (height, width).
 
-    Rightward, upward and forward components, of any length. A shifted camera's rays are followed
-    to the ground or to the walls, whichever comes first.
+    Rightward, upward and forward components, of any length. Rays of a shifted camera are traced to
+    the ground or the walls, whichever is closer.
     """
     right, up, ahead = _rays(yaw_deg, view.pitch_deg, *_pixel_grid(view))
     if not (view.ahead_m or view.aside_m):
@@ -196,7 +200,7 @@ def seen_from_centre(yaw_deg: float, view: ViewConfig) -> Rays:
 
 
 def _pixel_grid(view: ViewConfig) -> tuple[Floats, Floats]:
-    """Rightward (1, width) and upward (height, 1) place of the pixels at unit depth."""
+    """Rightward (1, width) and upward (height, 1) coordinates of the pixels at unit depth."""
     right = (np.arange(view.width_px) + 0.5 - view.width_px / 2.0) / view.focal_px
     up = (view.height_px / 2.0 - np.arange(view.height_px) - 0.5) / view.focal_px
     return right.astype(np.float32)[None], up.astype(np.float32)[:, None]
@@ -213,7 +217,7 @@ def _rays(yaw_deg: float, pitch_deg: float, right: Floats, up: Floats) -> Rays:
 
 
 def _on_sides(right: Floats, up: Floats, ahead: Floats) -> tuple[NDArray[np.int8], Floats, Floats]:
-    """Side 0 .. 3 of each ray, and its place there: rightward and upward, -1 .. 1 inside."""
+    """Side 0 .. 3 of each ray, and its rightward and upward position there, -1 .. 1 inside."""
     is_across = np.abs(right) > np.abs(ahead)
     side = np.where(is_across, np.int8(2) - np.sign(right), np.int8(1) - np.sign(ahead))
     depth = np.where(is_across, right, ahead)
@@ -227,7 +231,7 @@ def _on_sphere(right: Floats, up: Floats, ahead: Floats) -> tuple[Floats, Floats
 
 
 def _sides_touched(side: NDArray[np.int8], along: Floats, side_px: int) -> tuple[int, ...]:
-    """The sides in the view, with neighbours whose pixels are mixed at the border."""
+    """The sides in the view, including neighbours needed for interpolation at the border."""
     last = 1.0 - 1.0 / side_px + 1.0 / (_FRACTION * side_px)
     found = [side, side[along > last] + 1, side[along < -last] - 1]
     counts = np.bincount(np.concatenate([each.ravel() % 4 for each in found]), minlength=4)
@@ -255,7 +259,7 @@ def _check_inside(
 
 
 def _widest(place: Callable[..., Floats], yaw_deg: float, view: ViewConfig) -> float:
-    """The widest view whose edges and middle all lie within -1 .. 1, by halving the interval."""
+    """The widest view whose edges and middle are within -1 .. 1, by bisection."""
     from_to = np.linspace(-1.0, 1.0, _EDGE_POINTS)
     one = np.ones(_EDGE_POINTS)
     right = np.concatenate([from_to, from_to, one, -one, [0.0]])

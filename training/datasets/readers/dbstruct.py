@@ -1,4 +1,4 @@
-"""The MATLAB structs `dbStruct` that come with NetVLAD: Pitts30k and 250k, Tokyo 24/7, TokyoTM."""
+"""Reader of NetVLAD's MATLAB structs `dbStruct`: Pitts30k and 250k, Tokyo 24/7, TokyoTM."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def dbstruct_place_set(config: DataConfig) -> PlaceSet:
     """The set of a `.mat` file.
 
     Raises:
-        SourceError: missing, unreadable, a field is missing, or counts that do not agree.
-        ConfigError: the split is not that of the file.
+        SourceError: missing, unreadable, a field is missing, or inconsistent counts.
+        ConfigError: the file has another split.
     """
     config.refuse('dbstruct', 'where', 'queries_where', 'database_where', 'queries_path')
     path = config.only_path('dbstruct')
@@ -37,10 +37,10 @@ def dbstruct_place_set(config: DataConfig) -> PlaceSet:
 
 
 def read_dbstruct(path: Path) -> ImageLists:
-    """The lists of a `.mat` file, whose counts agree.
+    """The lists of a `.mat` file, checked for consistent counts.
 
     Raises:
-        SourceError: missing, unreadable, a field is missing, or counts that do not agree.
+        SourceError: missing, unreadable, a field is missing, or inconsistent counts.
     """
     fields = _fields(path)
     missing = [name for name in _REQUIRED if name not in fields]
@@ -77,7 +77,7 @@ def _fields(path: Path) -> dict[str, Any]:
     """The struct's fields by name, without dimensions of length 1."""
     if not path.is_file():
         raise SourceError(f'{path}: no such file; expected a MATLAB file with {VARIABLE}')
-    # Damaged bytes provoke whatever the reader happens to do with them, IndexError included.
+    # Damaged files raise errors of many types in the reader, including IndexError.
     try:
         content = loadmat(path, squeeze_me=True, variable_names=[VARIABLE])
     except NotImplementedError as error:
@@ -102,7 +102,7 @@ def _entries(value: Any) -> list[Any]:
 
 
 def _names(path: Path, name: str, value: Any) -> list[str]:
-    """The texts of a cell array, without the blanks that MATLAB pads them with."""
+    """The texts of a cell array, without MATLAB's padding."""
     entries = _entries(value)
     bad = next((number for number, e in enumerate(entries) if not isinstance(e, str)), None)
     if bad is not None:

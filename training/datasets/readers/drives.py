@@ -16,9 +16,9 @@ def drive_place_set(config: DataConfig) -> PlaceSet:
     the database; else every drive does both.
 
     Raises:
-        BagError: a bag that is damaged or lacks a topic.
-        SourceError: a drive without positions, or drives whose positions are in other frames.
-        ConfigError: a drive is named twice.
+        BagError: a bag is damaged or lacks a topic.
+        SourceError: a drive without positions, or drives with positions in different frames.
+        ConfigError: a drive is given twice.
     """
     config.refuse('drives', 'split', 'images', 'queries_where', 'database_where')
     paths = [*config.paths, *([expanded(config.queries_path)] if config.queries_path else [])]

@@ -1,7 +1,7 @@
-"""Patch-NetVLAD's ground truth: an `.npz` with UTM coordinates beside text lists of image names.
+"""Reader of Patch-NetVLAD's ground truth: an `.npz` with UTM coordinates, and text lists of names.
 
-`pitts30k_test.npz` goes with `pitts30k_imageNames_index.txt` (database) and
-`pitts30k_imageNames_query.txt`; the longest beginning of the name that has lists counts.
+`pitts30k_test.npz` belongs to `pitts30k_imageNames_index.txt` (database) and
+`pitts30k_imageNames_query.txt`; the longest prefix of the name that has lists is used.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def image_list_place_set(config: DataConfig) -> PlaceSet:
     """The set of an `.npz` file and its lists.
 
     Raises:
-        SourceError: missing, unreadable, or lists that do not belong together.
+        SourceError: missing, unreadable, or inconsistent lists.
     """
     config.refuse('lists', 'split', 'where', 'queries_where', 'database_where', 'queries_path')
     path = config.only_path('lists')
@@ -36,14 +36,14 @@ def image_list_place_set(config: DataConfig) -> PlaceSet:
 
 
 def read_image_lists(path: Path, *, all_names: bool = True) -> ImageLists:
-    """The coordinates of an `.npz` file and the names beside it, whose counts agree.
+    """The coordinates of an `.npz` file and its lists of names, checked for consistent counts.
 
     Args:
         path: the `.npz` file.
-        all_names: whether both lists of names must be there; images are numbered otherwise.
+        all_names: whether both lists of names must exist; otherwise images are numbered.
 
     Raises:
-        SourceError: missing, unreadable, or lists that do not belong together.
+        SourceError: missing, unreadable, or inconsistent lists.
     """
     arrays = _arrays(path)
     facts: dict[str, Any] = {'format': 'lists'}
@@ -99,16 +99,15 @@ def _number(path: Path, name: str, arrays: dict[str, NDArray[Any]]) -> float:
 
 
 def _names(path: Path, role: str, is_required: bool) -> list[str] | None:
-    """The names of one role, or None where they are not listed and need not be."""
+    """The names of one role, or None if they are not listed and not required."""
     parts = path.stem.split('_')
     stems = ['_'.join(parts[:count]) for count in range(len(parts), 0, -1)]
     files = [path.with_name(f'{stem}_imageNames_{_ROLE_NAMES[role]}.txt') for stem in stems]
     file = next((file for file in files if file.is_file()), None)
     if file is None and is_required:
         raise SourceError(
-            f'{path}: expected the names of its {role} images in {files[-1].name} beside it, '
-            'found no such file; add it, or set `check_images: false` where only positions are '
-            'wanted'
+            f'{path}: expected the names of its {role} images in {files[-1].name} next to it, '
+            'found no such file; add it, or set `check_images: false` if only positions are needed'
         )
     if file is None:
         return None

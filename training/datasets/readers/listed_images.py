@@ -1,7 +1,7 @@
 """Data sets given as lists of image names with UTM coordinates, as in `.mat` and `.npz` files.
 
-The images themselves may lie elsewhere, or be absent where only the ground truth is wanted: lists
-are read, checked against each other, and joined to files in three separate steps.
+The images may be in another folder, or absent if only the ground truth is needed: reading the
+lists, checking them, and locating the files are separate steps.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from training.datasets.readers.time_machine import visits_of
 
 DATABASE_FOLDERS = ('', 'images', 'database')
 QUERY_FOLDERS = ('', 'queries', 'query', 'queries_real', 'images')
-"""Where names begin, below the folder of images; the first one that holds the first name counts.
-Pitts has `images` and `queries`, Tokyo 24/7 `images` and `query`, TokyoTM `images` for both."""
+"""Subfolders of the image folder that names may be relative to; the first one with the first name
+is used. Pitts has `images` and `queries`, Tokyo 24/7 `images` and `query`, TokyoTM `images`."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class ImageLists:
         database: M names.
         queries: Q names.
         utm_database: (M, 2) float64 easting and northing, metres.
-        utm_queries: (Q, 2) float64.
+        utm_queries: (Q, 2) float64 easting and northing, metres.
         database_stamps: M time stamps in the notation of the file, or none.
-        queries_stamps: Q of the queries.
+        queries_stamps: Q time stamps, or none.
         facts: other metadata of the file: thresholds, counts, the name of the set.
     """
 
@@ -54,7 +54,7 @@ class ImageLists:
     facts: dict[str, Any] = field(default_factory=dict)
 
     def check(self) -> None:
-        """Refuse lists that do not belong together.
+        """Refuse inconsistent lists.
 
         Raises:
             SourceError: counts that differ, or a coordinate that is not a number.
@@ -77,21 +77,21 @@ class ImageLists:
         if count != found:
             raise SourceError(
                 f'{self.path}: expected as many {other} as {what}, found {found} and {count}; '
-                'these lists do not belong together'
+                'these lists do not match'
             )
 
 
 def listed_place_set(lists: ImageLists, name: str, images: Path, check_images: bool) -> PlaceSet:
-    """The set of such lists; a photo that is query and database item is one row.
+    """The set of such lists; a photo that is both query and database image is one row.
 
     Args:
         lists: names and coordinates.
-        name: what reports call the set.
-        images: folder in which the names begin.
+        name: for reports.
+        images: folder that the names are relative to.
         check_images: whether all files must exist.
 
     Raises:
-        SourceError: lists that do not belong together, or images that are missing.
+        SourceError: inconsistent lists, or missing images.
     """
     lists.check()
     database = [_plain(text) for text in lists.database]
@@ -123,7 +123,7 @@ def listed_place_set(lists: ImageLists, name: str, images: Path, check_images: b
 def _collect(
     collected: Collected, frames: Sequence[Frame], files: Sequence[Path], num_database: int
 ) -> NDArray[np.int64]:
-    """Add the images; returns (N,) which frame became each row."""
+    """Add the images; returns (N,) the number of each row's frame."""
     row_of: dict[Path, int] = {}
     chosen = []
     for number, (frame, file) in enumerate(zip(frames, files, strict=True)):
@@ -139,12 +139,12 @@ def _collect(
 
 
 def _plain(name: str) -> str:
-    """`./a/b.jpg`, also written with backslashes, as `a/b.jpg`."""
+    """The normalised name: `./a/b.jpg`, also with backslashes, becomes `a/b.jpg`."""
     return posixpath.normpath(name.replace('\\', '/'))
 
 
 def _files(images: Path, names: Sequence[str], folders: Sequence[str]) -> list[Path]:
-    """The file of each name, whether it exists or not."""
+    """The file of each name, which need not exist."""
     bases = [images / folder for folder in folders]
     base = next((b for b in bases if names and (b / names[0]).is_file()), images)
     return [base / name for name in names]
@@ -155,15 +155,15 @@ def _check_files(files: Sequence[Path], images: Path, path: Path) -> None:
     if missing:
         raise SourceError(
             f'{path}: {len(missing)} of {len(files)} images are missing, the first is '
-            f'{missing[0]}; set `images` to the folder in which the names begin (now {images}), '
-            'or `check_images: false` where only positions are wanted'
+            f'{missing[0]}; set `images` to the folder that the names are relative to (now '
+            f'{images}), or `check_images: false` if only positions are needed'
         )
 
 
 def _panoramas(utm: NDArray[np.float64], visit: NDArray[np.int64]) -> list[str]:
-    """A label for each database image: neighbours of one position and time are one panorama.
+    """A label for each database image: successive images of one position and time are a panorama.
 
-    The views of a panorama follow each other in all lists of this kind, 12 or 24 of them.
+    All lists of this kind have the 12 or 24 views of a panorama in succession.
     """
     moved = (np.diff(utm, axis=0) != 0).any(axis=1) | (np.diff(visit[: len(utm)]) != 0)
     return [str(number) for number in np.concatenate([[0], np.cumsum(moved)])[: len(utm)]]

@@ -1,11 +1,11 @@
-"""Data sets of one folder for each place, as TJU-Location has them; positions may be absent.
+"""Reader of data sets with one folder per place and no positions, such as TJU-Location.
 
-Images of one folder show one place. Places get made-up positions, far apart on a line, so that
-all that works by distance works by place, too: within any radius an image's positives are the
-other images of its folder. The facts of the set say so.
+Images in one folder show one place. The places get artificial positions, far apart on a line: the
+positives of an image are then the other images of its folder, within any radius. The facts of the
+set state this.
 
-The two pitches that TJU-Location has of each shot show nearly the same: an image would find its
-twin and prove nothing. `same_shot` tells them, and they are not each other's positives.
+TJU-Location has two nearly identical pitches of each shot, which would match trivially.
+`same_shot` identifies them, so that they are not positives of each other.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from training.datasets.readers.role_folders import DATABASE_FOLDERS, QUERY_FOLDE
 def place_folder_set(config: DataConfig) -> PlaceSet:
     """The set of a folder of places.
 
-    Below it may lie folders train, val and test, and in these database and queries; without the
-    latter every image is both. Where the places are not divided but a split is requested, the
-    first third of them (in natural order) is `train`, the second `val` and the last `test`.
+    It may have subfolders train, val and test, and these may have database and queries; without
+    the latter every image is both. If a split of undivided places is requested, the first third
+    (in natural order) is `train`, the second `val` and the last `test`.
 
     # Deviation: Ghost-dil-NetVLAD (Section 4.1) divides TJU-Location into three roughly equal
     parts but does not list their places.
@@ -64,7 +64,7 @@ def place_folder_set(config: DataConfig) -> PlaceSet:
 def _collect(
     collected: Collected, base: Path, roles: list[Path], places: list[str], same_shot: str
 ) -> list[int]:
-    """Add the images of these places; returns the number of the place of each."""
+    """Add the images of these places; returns the place number of each image."""
     spots = []
     for role in roles:
         is_query = role == base or role.name in QUERY_FOLDERS
@@ -87,10 +87,10 @@ def _collect(
 
 
 def _shot(name: str, same_shot: str) -> str | None:
-    """What the images of one shot have in common, without the folders of their roles.
+    """The common name of images of one shot, without the folders of their roles.
 
     Raises:
-        ConfigError: no regular expression.
+        ConfigError: not a regular expression.
     """
     if not same_shot:
         return None

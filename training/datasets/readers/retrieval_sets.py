@@ -1,7 +1,7 @@
-"""Benchmarks of image retrieval: queries, right answers, and images that do not count.
+"""Readers of image-retrieval benchmarks: queries, positives, and junk images.
 
-Formats: Oxford 5k and Paris 6k (four text files for each query), and INRIA Holidays (the numbers
-in the names of the images).
+Formats: Oxford 5k and Paris 6k (four text files per query), and INRIA Holidays (numbers in the
+image names).
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class RetrievalQuery:
 
     Attributes:
         frame: the query image, cropped to its box on request.
-        positives: rows that are right.
-        junk: rows that are skipped in the ranking.
+        positives: rows of the positives.
+        junk: rows that rankings skip.
     """
 
     frame: Frame
@@ -47,7 +47,7 @@ class RetrievalSet:
     """A benchmark.
 
     Attributes:
-        name: with the way the queries are cut.
+        name: of the set, and whether queries are cropped.
         database: all images.
         queries: in the order of their names.
     """
@@ -59,11 +59,11 @@ class RetrievalSet:
     @property
     def identity(self) -> str:
         """Name and 8 digits of a hash of the protocol: equal ids mean comparable figures."""
-        said = [
+        content = [
             [frame.name for frame in self.database],
             [[each.frame.name, each.positives, each.junk] for each in self.queries],
         ]
-        return f'{self.name}#{hashlib.sha256(json.dumps(said).encode()).hexdigest()[:8]}'
+        return f'{self.name}#{hashlib.sha256(json.dumps(content).encode()).hexdigest()[:8]}'
 
 
 def open_retrieval_set(format: str, images: Path, truth: Path | None, crop: bool) -> RetrievalSet:
@@ -72,11 +72,11 @@ def open_retrieval_set(format: str, images: Path, truth: Path | None, crop: bool
     Args:
         format: one of `RETRIEVAL_FORMATS`.
         images: folder of the images.
-        truth: folder of the text files of Oxford and Paris; None: where the images are.
-        crop: query with the box around the object only (Oxford and Paris).
+        truth: folder of the text files of Oxford and Paris; None: the folder of the images.
+        crop: crop queries to the box around the object (Oxford and Paris).
 
     Raises:
-        SourceError: nothing of this format is found, or a file names a missing image.
+        SourceError: no benchmark of this format, or a file refers to a missing image.
     """
     files = list_images(images)
     if not files:
@@ -91,7 +91,7 @@ def open_retrieval_set(format: str, images: Path, truth: Path | None, crop: bool
 
 
 def _oxford_queries(truth: Path, frames: Sequence[Frame], crop: bool) -> list[RetrievalQuery]:
-    """Positives are `good` and `ok`; the query's own image is one of them and stays in.
+    """Queries whose positives are `good` and `ok`, including the query's own image.
 
     Raises:
         SourceError: no query files, a damaged one, or an image that is missing.
@@ -134,13 +134,13 @@ def _rows(file: Path, row_of: dict[str, int]) -> tuple[int, ...]:
         names = file.read_text().split()
     except OSError as error:
         raise SourceError(
-            f'{file}: not readable ({error.strerror}); it belongs to a query'
+            f'{file}: not readable ({error.strerror}); a query needs this file'
         ) from error
     missing = [name for name in names if name not in row_of]
     if missing:
         raise SourceError(
             f'{file}: expected the image {missing[0]}, found none of that name ({len(missing)} of '
-            f'{len(names)} are missing); a benchmark is evaluated whole'
+            f'{len(names)} are missing); a benchmark needs all of its images'
         )
     return tuple(row_of[name] for name in names)
 
@@ -154,10 +154,10 @@ def _cut(frame: Frame, box: tuple[float, float, float, float]) -> NDArray[np.uin
 
 
 def _holidays_queries(images: Path, frames: Sequence[Frame]) -> list[RetrievalQuery]:
-    """The first image of each group is the query for the others; it is junk itself.
+    """One query per group: the first image searches for the others, and is junk itself.
 
     Raises:
-        SourceError: a name is not a number, or a group has no other image.
+        SourceError: a name is not a number, or a group has a single image.
     """
     numbers = []
     for frame in frames:

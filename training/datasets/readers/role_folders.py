@@ -1,7 +1,7 @@
-"""Folders `{train,val,test}/{database,queries}` of images whose names carry `@UTM@` positions.
+"""Reader of folders `{train,val,test}/{database,queries}` of images with `@UTM@` names.
 
-The layout of the deep visual geo-localisation benchmark. Photos with EXIF GPS and folders with a
-manifest are read in the same way, wherever the two folders are.
+This is the layout of the deep visual geo-localisation benchmark. Photos with EXIF GPS and folders
+with a manifest are accepted as well.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def role_folder_place_set(config: DataConfig) -> PlaceSet:
     """The set of one split.
 
     Raises:
-        SourceError: a folder is missing, or holds images without positions.
-        ConfigError: no split is named where there are several.
+        SourceError: a folder is missing, or has images without positions.
+        ConfigError: no split is given, and there are several.
     """
     config.refuse('utm', 'images', 'where', 'queries_where', 'database_where', 'queries_path')
     path = config.only_path('utm')
@@ -44,13 +44,13 @@ def role_folder_place_set(config: DataConfig) -> PlaceSet:
 
 
 def has_role_folders(path: Path) -> bool:
-    """Whether this folder, or a split in it, has folders for database and queries."""
+    """Whether this folder or one of its splits has folders for database and queries."""
     bases = [path / between / split for between in ('', 'images') for split in ('', *SPLITS)]
     return any(len(_found(base)) == 2 for base in bases)
 
 
 def _found(base: Path) -> list[Path]:
-    """The folder of the database and that of the queries, as far as they exist."""
+    """The existing ones of the folders of database and queries."""
     both = [
         next((base / name for name in names if (base / name).is_dir()), None)
         for names in (DATABASE_FOLDERS, QUERY_FOLDERS)

@@ -1,8 +1,8 @@
-"""Folders of labelled scenes as Places-365 has them: one a class, training separate from val.
+"""Reader of labelled scenes, one folder per class as in Places-365, with a held-out part.
 
 Layouts: `ROOT/train/CLASS/*.jpg` with `ROOT/val/CLASS` (or `validation`, or `test`), or
-`ROOT/CLASS/*.jpg`, of which a share is held out. A class may lie deeper (`a/abbey`). Several roots
-become one set: classes of the same name, compared in lower case, are one class.
+`ROOT/CLASS/*.jpg`, of which a share is held out. Classes may be nested (`a/abbey`). Several roots
+are merged: classes with the same name, ignoring case, are one class.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ghost_vpr_ros.core.image import IMAGE_SUFFIXES, natural_key
 
 TRAIN_NAME = 'train'
 VAL_NAMES = ('val', 'validation', 'test')
-"""Folders that images are held out in, the first that exists; Places-365's test has no labels."""
+"""Folders of held-out images, the first that exists is used; Places-365's test has no labels."""
 
 Classes = Mapping[str, Sequence[Path]]
 
@@ -63,12 +63,12 @@ def read_scenes(roots: Sequence[Path], val_share: float, seed: int) -> SceneSet:
 
     Args:
         roots: one or more folders.
-        val_share: share of each class that is held out where a root has no folder for it, at
+        val_share: share of each class to hold out if a root has no folder of held-out images, at
             least one image.
-        seed: decides which.
+        seed: of the choice.
 
     Raises:
-        SourceError: a root is missing, named twice or without classes, a class folder holds no
+        SourceError: a root is missing, given twice or without classes, a class folder has no
             image, a held-out class is not trained, or there is only one class.
     """
     train: dict[str, list[Path]] = {}
@@ -93,19 +93,19 @@ def read_scenes(roots: Sequence[Path], val_share: float, seed: int) -> SceneSet:
 
 def _distinct(roots: Sequence[Path]) -> Sequence[Path]:
     if not roots:
-        raise SourceError('scenes: expected a folder or more, found none; name it in the config')
+        raise SourceError('scenes: expected a folder or more, found none; add it to the config')
     seen: set[Path] = set()
     for root in roots:
         if not root.is_dir():
             raise SourceError(f'{root}: no such folder; expected one with a folder for each class')
         if root.resolve() in seen:
-            raise SourceError(f'{root}: named twice; name each folder of scenes once')
+            raise SourceError(f'{root}: given twice; give each folder of scenes once')
         seen.add(root.resolve())
     return roots
 
 
 def _read_root(root: Path, val_share: float, seed: int) -> tuple[Classes, Classes]:
-    """Files of each class to train on, and to hold out."""
+    """Training files and held-out files of each class."""
     train = root / TRAIN_NAME
     if not train.is_dir() or _images_directly_in(train):
         return _split(_classes_of(root), val_share, seed)
@@ -116,11 +116,11 @@ def _read_root(root: Path, val_share: float, seed: int) -> tuple[Classes, Classe
 
 
 def _classes_of(folder: Path) -> dict[str, list[Path]]:
-    """Files of each class by its name, the folder's path below `folder` in lower case."""
+    """Files by class; a class is named by its path below `folder`, in lower case."""
     if _images_directly_in(folder):
         raise SourceError(
-            f'{folder}: expected a folder for each class, found images beside them; move them '
-            'into the folder of their class'
+            f'{folder}: expected only folders of classes, found images; move them into the folder '
+            'of their class'
         )
     classes: dict[str, list[Path]] = {}
     for place, folders, _ in os.walk(folder, followlinks=True):
@@ -146,7 +146,7 @@ def _images_directly_in(folder: Path) -> list[Path]:
 
 
 def _split(classes: Classes, val_share: float, seed: int) -> tuple[Classes, Classes]:
-    """A share of each class held out; which, follows from the seed and the name of the class."""
+    """Hold out a share of each class, chosen by the seed and the name of the class."""
     train: dict[str, Sequence[Path]] = {}
     val: dict[str, Sequence[Path]] = {}
     for name, paths in classes.items():

@@ -1,4 +1,4 @@
-"""Data sets from what the commands read: CSV manifests, photos with EXIF GPS, `@UTM@` names.
+"""Reader of the sources that commands accept: CSV manifests, photos with EXIF GPS, `@UTM@` names.
 
 Roles come from a column `role`, from conditions (`queries_where`, `database_where`) or from a
 second source, see `ghost_vpr_ros.replay.places.images`.
@@ -20,8 +20,8 @@ def source_place_set(config: DataConfig) -> PlaceSet:
     """The set of a manifest, of a folder of images with positions, or of two of them.
 
     Raises:
-        SourceError: as `open_source`; no positions; a word for a role that is not known.
-        ConfigError: conditions that contradict each other, or a split that does not exist.
+        SourceError: as `open_source`; no positions; an unknown role.
+        ConfigError: contradictory conditions, or a split that does not exist.
     """
     config.refuse('source', 'images')
     path = config.only_path('source')
@@ -35,7 +35,7 @@ def source_place_set(config: DataConfig) -> PlaceSet:
 
 
 def _open(config: DataConfig, path: Path, extra: tuple[str, ...]) -> ImageSource:
-    """The source at `path`, of the requested split and rows."""
+    """The source at `path`, with the requested split and rows."""
     manifest = path / MANIFEST_NAME if path.is_dir() else path
     where = conditions(config.where, extra)
     if config.split and manifest.is_file() and manifest.suffix == '.csv':

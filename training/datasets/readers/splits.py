@@ -1,4 +1,4 @@
-"""The parts that a data set has: train, val and test."""
+"""The splits of a data set: train, val and test."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from training.datasets.readers.role_folders import SPLITS
 
 
 def splits_of(config: DataConfig) -> list[str]:
-    """Parts of the data set at the configured path; one empty text where it is a whole.
+    """Splits of the data set at the configured path; one empty text if it has none.
 
-    A configured split is used unchanged. Parts of a manifest are found in its column `split`,
-    parts of a folder by the names of its subfolders; other parts, such as margins, are left out.
+    A configured split is returned unchanged. Splits of a manifest are the values of its column
+    `split`, splits of a folder are its subfolders; other values, such as margins, are ignored.
 
     Raises:
         ConfigError: no path.
@@ -29,7 +29,7 @@ def splits_of(config: DataConfig) -> list[str]:
 
 
 def manifest_of(config: DataConfig) -> Path | None:
-    """The CSV manifest at the configured path, or None where it is of another kind.
+    """The CSV manifest at the configured path, or None if the data set has another format.
 
     Raises:
         ConfigError: no path.

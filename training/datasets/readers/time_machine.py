@@ -1,8 +1,8 @@
-"""Time stamps of Time Machine sets become visits: a query and its places are a month apart.
+"""Visits from the time stamps of Time Machine sets: images of one visit are under a month apart.
 
-Source: NetVLAD (journal version), Section 4, learns from Street View of several times. That a
-month has to lie between, and that results of the query's own time stamp are left out, is from the
-code of its authors. Street View knows the month of a panorama.
+Source: NetVLAD (journal version), Section 4, learns from Street View of several times. The limit
+of one month, and the exclusion of results with the query's time stamp, are from its authors' code.
+Street View gives the month of each panorama.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS
 from ghost_vpr_ros.replay.places.place_set import NO_PLACE
 
 DAYS_A_MONTH = 31
-"""A visit is numbered by 31 for each month plus the day: a month later is 31 or more."""
+"""Visits are numbered 31 * months + day, so visits a month apart differ by at least 31."""
 
 _EPOCH = datetime.date(1970, 1, 1)
 _MATLAB_EPOCH = 366
@@ -33,12 +33,12 @@ _UNKNOWN = ('', '0', 'nan', '[]', 'none')
 
 @dataclass(frozen=True)
 class Visits:
-    """When images were taken, as `PlaceSet` has it.
+    """Capture times of N images, in the form of `PlaceSet`.
 
     Attributes:
-        numbers: (N,) int64; `NO_PLACE` where unknown.
+        numbers: (N,) int64; `NO_PLACE` if unknown.
         gap: images whose numbers differ by less are of one visit.
-        stamp_ns: (N,) int64; `UNKNOWN_STAMP_NS` where unknown.
+        stamp_ns: (N,) int64; `UNKNOWN_STAMP_NS` if unknown.
         notation: the interpretation of the stamps.
     """
 
@@ -49,10 +49,10 @@ class Visits:
 
 
 def visits_of(stamps: Sequence[Any]) -> Visits:
-    """Visits of time stamps: MATLAB day numbers, YYYYMM or YYYYMMDD, or texts like 2014-08.
+    """Visits from time stamps: MATLAB day numbers, YYYYMM, YYYYMMDD, or texts like 2014-08.
 
-    Where any stamp is in none of these notations, images are of one visit where their stamps are
-    equal, which is how the authors' own code compares them.
+    If any stamp has another notation, images with equal stamps are one visit, as in the authors'
+    code.
     """
     texts = [_text(stamp) for stamp in stamps]
     dates = [None if text in _UNKNOWN else _date(text) for text in texts]
@@ -76,7 +76,7 @@ def _text(stamp: Any) -> str:
 
 
 def _date(text: str) -> datetime.date | None:
-    """The date of a stamp (the first of a month where it has no day), or None."""
+    """The date of a stamp (without a day: the first of the month), or None."""
     parts = re.fullmatch(r'(\d{4})[-_/.]?(\d{2})(?:[-_/.]?(\d{2}))?', text)
     if parts is not None:
         year, month, day = int(parts[1]), int(parts[2]), int(parts[3] or 1)

@@ -167,11 +167,11 @@ def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture) -
     arguments = ['build', str(old), '--out', str(new)]
     assert main(arguments) == 0
     assert main([*arguments, '--layout', 'utm']) == 1
-    assert 'built otherwise (layout)' in capsys.readouterr().err
+    assert 'other settings (layout)' in capsys.readouterr().err
     photo = new / 'images/test/a/photo 0.png'
     photo.write_bytes(b'mine')
     assert main(arguments) == 1
-    assert 'expected the bytes of' in capsys.readouterr().err
+    assert 'exists already with other bytes' in capsys.readouterr().err
     assert photo.read_bytes() == b'mine'
     photo.unlink()
     assert main(arguments) == 0
@@ -189,7 +189,7 @@ def test_the_source_is_no_place_to_write_to(tmp_path: Path, capsys: pytest.Captu
     old = source(tmp_path / 'old')
     before = snapshot(old)
     assert main(['build', str(old), '--out', str(old / 'built')]) == 1
-    assert 'lies in the source' in capsys.readouterr().err
+    assert 'inside the source' in capsys.readouterr().err
     assert snapshot(old) == before
 
 
@@ -225,7 +225,7 @@ def test_images_that_are_no_files_are_encoded(tmp_path: Path, layout: str) -> No
 
 
 def test_modes_that_cannot_be_had() -> None:
-    with pytest.raises(ConfigError, match='take the layout csv, or the mode link'):
+    with pytest.raises(ConfigError, match='use the layout csv, or the mode link'):
         BuildConfig(layout='utm', mode='index')
     with pytest.raises(ConfigError, match='index needs image files'):
         build_sets({'': shown(3)}, Path('new'), BuildConfig(mode='index'), {}, len_one)

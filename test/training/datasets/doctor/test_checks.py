@@ -223,7 +223,7 @@ def test_a_shuffled_list_is_noted() -> None:
     order = rng.permutation(400)
     found = list(check_order(replace(shuffled, positions_m=shuffled.positions_m[order])))
     assert [finding.severity for finding in found] == [Severity.NOTE] * 2
-    assert 'as after a shuffle' in found[0].sentence
+    assert 'may be shuffled' in found[0].sentence
 
 
 def with_files(folder: Path, contents: list[bytes], **changes: object) -> PlaceSet:

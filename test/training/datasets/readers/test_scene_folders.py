@@ -118,7 +118,7 @@ def test_a_class_that_is_never_trained_is_refused(tmp_path: Path) -> None:
         ({}, 'expected images of a class .* found none'),
         ({'street': 3}, "expected at least 2 classes, found only 'street'"),
         ({'street': 3, 'forest': 1}, r'forest: expected enough images to hold out 0\.25'),
-        ({'street': 3, '.': 1}, 'expected a folder for each class, found images beside them'),
+        ({'street': 3, '.': 1}, 'expected only folders of classes, found images'),
     ],
 )
 def test_folders_of_another_kind_are_refused(
@@ -140,7 +140,7 @@ def test_missing_absent_and_repeated_roots_are_refused(tmp_path: Path) -> None:
         read_scenes([], SHARE, seed=0)
     with pytest.raises(SourceError, match='absent: no such folder'):
         read_scenes([tmp_path / 'absent'], SHARE, seed=0)
-    with pytest.raises(SourceError, match='named twice'):
+    with pytest.raises(SourceError, match='given twice'):
         read_scenes([tmp_path / 'root', tmp_path / 'root' / '..' / 'root'], SHARE, seed=0)
 
 
