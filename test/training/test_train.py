@@ -80,7 +80,7 @@ def test_a_run_is_neither_overwritten_nor_resumed_under_another_configuration(
 ) -> None:
     RunFolder(tmp_path, experiment_of(folder).to_dict(), resume=False)
     assert train(folder, tmp_path) == 1
-    assert 'holds a run already' in capsys.readouterr().err
+    assert 'already has a run' in capsys.readouterr().err
     assert train(folder, tmp_path, 'seed=9', more=('--resume',)) == 1
     assert 'expected the configuration of this run' in capsys.readouterr().err
     assert main(['--out', str(tmp_path / 'other')]) == 1

@@ -1,1 +1,1 @@
-"""The part behind the trunk: starting values, whitening, semantics."""
+"""The layers after the trunk: initialisation, whitening, label maps."""

@@ -1,11 +1,12 @@
-"""Directions in which descriptors shift as a whole, for example from day to night.
+"""Directions of the mean shift of descriptors between conditions, for example day and night.
 
 Photos of the same places under two conditions show the same content on average, so the difference
-of their mean descriptors is due to the condition alone. A projection without these directions no
-longer separates drives by their light.
+of their mean descriptors is due to the condition. A projection without these directions no longer
+separates drives by their light.
 
 Source: nuisance attribute projection (Solomonoff et al. 2005, "Advances in channel compensation
-for SVM speaker recognition"). No paper of place recognition that this package follows has it.
+for SVM speaker recognition"). None of the place recognition papers that this package follows uses
+it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from ghost_vpr_ros.core.errors import SourceError
 from ghost_vpr_ros.core.model.principal_components import Rows
 
 _LEAST_SHIFT = 1e-6
-"""Shifts below this share of the largest one are rounding errors of another."""
+"""Shifts below this share of the largest one are treated as rounding errors."""
 
 
 def shift_directions(conditions: Sequence[ArrayLike]) -> NDArray[np.float32]:
@@ -46,7 +47,7 @@ class WithoutDirections:
     """Rows from which their components along some directions are subtracted as they are read."""
 
     def __init__(self, rows: Rows, directions: NDArray[np.float32]) -> None:
-        """Keep the rows (N, M) and orthonormal directions (k, M); nothing is computed yet."""
+        """Keep the rows (N, M) and orthonormal directions (k, M)."""
         self._rows, self._directions = rows, directions
 
     @property

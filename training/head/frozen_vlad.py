@@ -1,6 +1,7 @@
-"""A pooling that learns no label and no gradient: joined maps -> components -> hard VLAD.
+"""A pooling without gradient training: joined maps -> principal components -> hard VLAD.
 
-It reads a network that was never trained for places at the layers that a student would learn.
+It describes images by a network that was not trained for places, at the layers that a student
+learns from.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ CELLS_OF_AN_IMAGE = 100
 
 
 def joined(maps: Sequence[Tensor]) -> Tensor:
-    """(B, sum C_i, h, w) of maps (B, C_i, h_i, w_i), size of the first, unit norm in each cell."""
+    """(B, sum C_i, h, w) from maps (B, C_i, h_i, w_i), in the first map's size.
+
+    Each map has unit norm in every cell.
+    """
     size = maps[0].shape[2:]
     units = [nn.functional.normalize(each, dim=1) for each in maps]
     return torch.cat([nn.functional.interpolate(each, size=size) for each in units], dim=1)
@@ -41,14 +45,14 @@ class FrozenVlad(nn.Module):
         """Descriptors of feature maps.
 
         Raises:
-            WeightsError: nothing was learned yet.
+            WeightsError: `learn` was not called.
         """
         found: Tensor = self.pooling(self.reduction(feature_map))
         return found
 
     @torch.no_grad()
     def learn(self, frames: Sequence[Frame], feature_map: Callable[[Frame], Tensor]) -> None:
-        """Learn components and clusters from 100 cells of each of at most 500 of the frames.
+        """Learn components and clusters on 100 cells of each of at most 500 frames.
 
         Args:
             frames: training images.
@@ -67,7 +71,7 @@ class FrozenVlad(nn.Module):
         sample = torch.cat(cells)
         self.reduction.initialise(sample)
         reduced = self.reduction(sample.T[None, :, :, None])[0, :, :, 0].T
-        # The pooling normalises what it is given.
+        # The pooling normalises its inputs in the same way.
         reduced = nn.functional.normalize(reduced, dim=1).contiguous()
         self.pooling.centres.copy_(kmeans_centres(reduced, len(self.pooling.centres), seed=0))
         self.pooling.initialised = True

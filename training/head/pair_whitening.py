@@ -1,12 +1,12 @@
-"""Whitening of what changes between two images of the same view, rather than of all that varies.
+"""Whitening of the differences between two images of a view, instead of all variance.
 
 Source: Mikolajczyk and Matas, "Improving descriptors for fast tree matching by optimal linear
 projection" (2007), as used for retrieval by Radenovic et al. (2018): the differences inside pairs
 are whitened, then the directions of the largest remaining variance are kept.
 
-Deviation: the pairs are not found by geometry, but made: an image and itself under other light.
-    What light changes is suppressed, so places look more alike by day and night. Measured against
-    plain PCA whitening (NetVLAD, Section 6.2) in docs/training.md.
+Deviation: the pairs are not found by geometry: each is an image and itself under other light, so
+    that the effect of light is suppressed. Measured against plain PCA whitening (NetVLAD, Section
+    6.2) in docs/training.md.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _BLOCK_ROWS = 256
 
 
 class Stacked:
-    """The rows of two sets, one after the other, as `principal_components` reads them."""
+    """The concatenated rows of two sets, in the form that `principal_components` reads."""
 
     def __init__(self, first: Rows, second: Rows) -> None:
         self._first = first
@@ -63,9 +63,9 @@ def pair_projection(
         descriptors: (N, M) of N images.
         changed: (N, M) of the same images under other light, row by row.
         dim: D.
-        subspace: directions of largest variance of both sets in which pairs are compared; fewer
-            where these do not span as many.
-        shrinkage: share of the identity in the covariance of the differences, 0 .. 1; at 1 the
+        subspace: number of directions of largest variance in which pairs are compared; fewer if
+            the descriptors do not span as many.
+        shrinkage: share of the identity in the covariance of the differences, 0 .. 1; with 1 the
             result is PCA without whitening.
         pca: method and memory.
         seed: of the randomised method.
@@ -96,13 +96,13 @@ def _blocks(rows: Rows) -> Iterator[Tensor]:
 
 
 def _covariance(vectors: Tensor) -> Tensor:
-    """(M, M) float64 second moment of (N, M) vectors about 0."""
+    """(M, M) float64 second moment about 0 of (N, M) vectors."""
     wide = vectors.double()
     return wide.T @ wide / len(wide)
 
 
 def _shrunk(covariance: Tensor, share: float) -> Tensor:
-    """The covariance, drawn towards the multiple of the identity that has its trace."""
+    """The covariance, shrunk towards the multiple of the identity with the same trace."""
     mean = covariance.trace() / len(covariance)
     return (1.0 - share) * covariance + share * mean * torch.eye(len(covariance)).double()
 

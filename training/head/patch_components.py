@@ -1,6 +1,6 @@
-"""Principal components of patches: what Patch-NetVLAD can use in place of a network's whitening.
+"""Principal components of patches, for Patch-NetVLAD in place of the network's whitening.
 
-Patches show less than whole images do, and vary in other directions.
+Patches vary in other directions than whole images.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ def patch_components(
     config: PatchNetVladConfig,
     frames: Sequence[Frame],
 ) -> Whitening:
-    """A whitening to `patch_dim` numbers, learned on patches of all sizes of training images.
+    """A whitening to `patch_dim` dimensions, learned on patches of all sizes of training images.
 
     Args:
         model: the network whose pooling describes patches.
-        engine: runs it; its owner closes it.
+        engine: runs the network; closed by the caller.
         config: sizes of the patches, and `patch_dim`.
         frames: training images; at most 500, spread evenly, with 20 patches each.
 
@@ -46,8 +46,8 @@ def patch_components(
     """
     if not config.patch_dim:
         raise ConfigError(
-            'patch_dim: expected the size of the descriptors for principal components of patches, '
-            'found 0; name one, 128 in the storage mode of Patch-NetVLAD'
+            'patch_dim: expected the descriptor size for principal components of patches, found '
+            '0; set it, to 128 for the storage mode of Patch-NetVLAD'
         )
     describe = PatchDescriber(model, engine, replace(config, patch_whitening=False, patch_dim=0))
     rng = np.random.default_rng(0)
@@ -63,7 +63,7 @@ def patch_components(
 
 
 def _drawn(patches: ImagePatches, rng: np.random.Generator) -> NDArray[np.float32]:
-    """(n, K * C) patches of one image, from each size that counts the same number."""
+    """(n, K * C) random patches of one image, equally many of each size in use."""
     grids = [grid for grid in patches.grids if grid.counts]
     share = max(PATCHES_PER_IMAGE // len(grids), 1)
     return np.concatenate(

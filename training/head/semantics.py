@@ -1,8 +1,8 @@
-"""Images with label maps, from which poolings start whose names end in -sc; `semantics` in YAML.
+"""Images with label maps, to initialise the poolings whose names end in -sc; `semantics` in YAML.
 
-Labels come from a folder of label images (CamVid has such), or from any segmenter as a function:
-of class numbers, or of class scores, which are then brought to the cells of the feature map as
-SRALNet does.
+Labels come from a folder of label images (for example CamVid), or from a segmenter function that
+returns class numbers or class scores; scores are max-pooled to the cells of the feature map, as in
+SRALNet.
 
 Source: SRALNet, Section III-E: DeepLabV3 with the classes of Cityscapes; buildings, roads, signs
 and vegetation are static, sky, people and vehicles dynamic.
@@ -45,26 +45,26 @@ CLASSES: Mapping[str, Mapping[int, range | tuple[int, ...]]] = {
     # 0 road, 1 sidewalk, 2 building, 3 wall, 4 fence, 5 pole, 6 traffic light, 7 traffic sign,
     # 8 vegetation, 9 terrain, 10 sky, 11 person, 12 rider, 13-18 vehicles; its training numbers.
     'cityscapes': {STATIC: range(10), DYNAMIC: range(10, 19)},
-    # 0 everything else, 16 potted plants; 1-4, 6, 7, 14, 19 vehicles, 8, 10, 12, 13, 17 animals,
-    # 15 people: those of torchvision's weights. Sky has no class of its own, so it is static.
+    # Classes of torchvision's weights: 0 everything else, 16 potted plants; 1-4, 6, 7, 14, 19
+    # vehicles, 8, 10, 12, 13, 17 animals, 15 people. Sky is part of class 0, so it is static.
     'voc': {STATIC: (0, 16), DYNAMIC: (1, 2, 3, 4, 6, 7, 8, 10, 12, 13, 14, 15, 17, 19)},
 }
-"""Role -> class numbers, by the name of the set of classes; other numbers are void."""
+"""Set of classes -> role -> class numbers; other numbers are void."""
 
 
 @dataclass(frozen=True)
 class SemanticsConfig(Config):
-    """Where label maps come from; `semantics` in an experiment's YAML file."""
+    """Source of the label maps; `semantics` in an experiment's YAML file."""
 
     images: str = setting('', 'folder of the labelled images; empty: the training images')
-    labels: str = setting('', 'folder of label images that have the same names as the images')
+    labels: str = setting('', 'folder of label images, named like the images')
     segmenter: str = setting(
         '',
-        'in place of label images: MODULE:FUNCTION from an RGB image to class numbers or scores, '
-        'or torchvision:NAME of one of its segmenters',
+        'instead of label images: MODULE:FUNCTION from an RGB image to class numbers or scores, '
+        'or torchvision:NAME of a torchvision segmenter',
     )
     segmenter_weights: str = setting('', "state dict of torchvision's segmenter")
-    classes: str = setting('camvid', 'what the class numbers mean', choices=tuple(CLASSES))
+    classes: str = setting('camvid', 'meaning of the class numbers', choices=tuple(CLASSES))
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class LabelledFrames:
 
     Attributes:
         frames: the images.
-        name: what they are, for provenance.
+        name: description, for provenance.
         roles: (h, w) label map of a frame at the size of the network's input, or (3, H, W) scores
             of the roles.
     """
@@ -86,15 +86,15 @@ class LabelledFrames:
 def labelled_frames(
     config: SemanticsConfig, preprocessing: PreprocessingConfig, training: Sequence[Frame]
 ) -> LabelledFrames:
-    """The images that the configuration names, with their label maps.
+    """The configured images with their label maps.
 
     Args:
-        config: where both come from.
+        config: source of images and labels.
         preprocessing: size of the network's input.
-        training: images where the configuration names none.
+        training: images to use if none are configured.
 
     Raises:
-        ConfigError: neither labels nor a segmenter, both of them, or one that cannot be imported.
+        ConfigError: neither labels nor a segmenter, both, or one that cannot be imported.
         SourceError: a folder is missing, or an image has no label image.
     """
     if bool(config.labels) == bool(config.segmenter):
@@ -105,8 +105,8 @@ def labelled_frames(
         )
     if config.labels and not config.images:
         raise ConfigError(
-            f'semantics.images: expected the folder of the images that {config.labels} labels, '
-            'found nothing; name it'
+            f'semantics.images: expected the folder of the images for the labels in '
+            f'{config.labels}, found nothing; set it'
         )
     frames, name = training, 'the training images'
     if config.images:
@@ -121,7 +121,7 @@ def labelled_frames(
 
 
 def roles_of(class_numbers: NDArray[np.integer], classes: str) -> NDArray[np.uint8]:
-    """(H, W) of VOID, STATIC and DYNAMIC, of class numbers (H, W)."""
+    """Roles VOID, STATIC and DYNAMIC (H, W) from class numbers (H, W)."""
     roles = np.full(class_numbers.shape, VOID, np.uint8)
     for role, numbers in CLASSES[classes].items():
         roles[np.isin(class_numbers, list(numbers))] = role
@@ -129,7 +129,7 @@ def roles_of(class_numbers: NDArray[np.integer], classes: str) -> NDArray[np.uin
 
 
 def role_scores(scores: NDArray[np.floating], classes: str) -> NDArray[np.float32]:
-    """(3, H, W) of class scores (C, H, W): the best of the classes of each role."""
+    """Scores (3, H, W) of the roles: the largest score of each role's classes (C, H, W)."""
     numbers = np.arange(len(scores))
     found = np.full((ROLES, *scores.shape[1:]), -np.inf, np.float32)
     known = {role: list(each) for role, each in CLASSES[classes].items()}
@@ -146,7 +146,7 @@ def _in_roles(
     classes: str,
     size: tuple[int, int],
 ) -> Callable[[Frame], NDArray[np.number]]:
-    """What a frame shows, stretched to the network's input as the image itself is."""
+    """Label maps or role scores of frames, stretched to the network's input like the images."""
 
     def roles(frame: Frame) -> NDArray[np.number]:
         image = frame.load()
@@ -166,7 +166,7 @@ def _in_roles(
 
 
 def resized_scores(scores: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-    """(R, h, w) of (R, H, W), stretched as the image is, by nearest neighbours."""
+    """(R, h, w) from (R, H, W), stretched like the image, by nearest neighbours."""
     found = [cv2.resize(each, size[::-1], interpolation=cv2.INTER_NEAREST) for each in scores]
     return np.stack([np.asarray(each, np.float32) for each in found])
 
@@ -180,7 +180,7 @@ def _by_segmenter(
 def _by_files(
     frames: Sequence[Frame], folder: Path
 ) -> Callable[[Frame, NDArray[np.uint8]], NDArray[np.number]]:
-    """Label images by the name of the image, whatever its suffix.
+    """Label images by the name of the image, ignoring suffixes.
 
     Raises:
         SourceError: no such folder, or an image without a label image.
@@ -193,13 +193,17 @@ def _by_files(
     if missing:
         raise SourceError(
             f'{folder}: expected a label image for each of {len(frames)} images, found none for '
-            f'{len(missing)}, first {missing[0]}; they have the name of the image'
+            f'{len(missing)}, first {missing[0]}; name label images like the images'
         )
     return lambda frame, _: _read(files[names[frame.name]])
 
 
 def _read(path: Path) -> NDArray[np.integer]:
-    """Raises SourceError where the file is not an image."""
+    """The label image of a file.
+
+    Raises:
+        SourceError: the file is not an image.
+    """
     found = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if found is None:
         raise SourceError(f'{path}: expected a label image, found something else; check the file')
@@ -207,19 +211,19 @@ def _read(path: Path) -> NDArray[np.integer]:
 
 
 def _segmenter(config: SemanticsConfig) -> Segmenter:
-    """The function that the configuration names.
+    """The configured function.
 
     Raises:
-        ConfigError: it cannot be imported, or weights are missing or of no use.
-        WeightsError: weights that are not those of torchvision's segmenter.
+        ConfigError: it cannot be imported, or weights are missing or not applicable.
+        WeightsError: the weights are not of torchvision's segmenter.
     """
     name = config.segmenter.removeprefix(PREFIX)
     is_torchvisions = name != config.segmenter
     if is_torchvisions != bool(config.segmenter_weights):
         found = config.segmenter_weights or 'none'
         raise ConfigError(
-            f'semantics.segmenter_weights: expected a state dict with {PREFIX}NAME and with '
-            f'nothing else, found {found} with {config.segmenter}; nothing is downloaded'
+            f'semantics.segmenter_weights: expected a state dict for {PREFIX}NAME and none for '
+            f'other segmenters, found {found} for {config.segmenter}; nothing is downloaded'
         )
     if is_torchvisions:
         return TorchvisionSegmenter(name, expanded(config.segmenter_weights))
@@ -227,7 +231,7 @@ def _segmenter(config: SemanticsConfig) -> Segmenter:
 
 
 def _imported(text: str) -> Segmenter:
-    """The function that MODULE:FUNCTION names.
+    """Import the function of `MODULE:FUNCTION`.
 
     Raises:
         ConfigError: no such module or function.

@@ -1,4 +1,4 @@
-"""The network that a training starts from: given weights, or an untrained trunk."""
+"""The network at the start of training: from given weights, or with an untrained trunk."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ from training.loop.trunk_memory import remember_trunk
 from training.trunk.backbone_weights import take_backbone_weights
 
 OF_TENSORS = ('backbone', 'squeeze_excite')
-"""What must agree for a trunk that is trained further: it adapts to other rates of dilation."""
+"""Settings that must agree for a trunk that is trained further; it adapts to other dilations."""
 
 TRUNK_SETTINGS = (*OF_TENSORS, 'dilation', 'dilate')
-"""What must agree although tensors of the same shapes would fit."""
+"""Settings that must agree, some of which do not affect the shapes of tensors."""
 
 _REDUCTION_SETTINGS = ('crop_channels', 'reduced_channels', 'rows', 'join')
-"""What must agree for the reduction to be taken over, too."""
+"""Settings that must agree to copy the reduction as well."""
 
 
 def starting_model(
@@ -54,27 +54,27 @@ def starting_model(
     source: str = 'the training set',
     anew: bool = False,
 ) -> VprModel:
-    """The experiment's network with weights, and with a pooling that is initialised.
+    """The experiment's network with weights and an initialised pooling.
 
-    The tensors of the weights file `init` are taken over by name, or the trunk alone from the
-    torchvision file `backbone_weights`; without either the trunk is untrained. Clusters, and what
-    else a pooling starts from, are set from training images where `init` has none that fit, or
-    with `anew` or `schedule.initialise_clusters`. Poolings that start from label maps take the
-    images of the section `semantics`. The whitening of `init` is left behind. The provenance
-    speaks of the parts that are there and of how each was made.
+    Tensors are copied by name from the weights file `init`, or the trunk from the torchvision file
+    `backbone_weights`; without either the trunk is untrained. The pooling is initialised on
+    training images if `init` has no matching one, or with `anew` or
+    `schedule.initialise_clusters`. Poolings that start from label maps use the images of the
+    section `semantics`. The whitening of `init` is dropped. The provenance lists the parts and
+    their origins.
 
     Args:
         experiment: architecture, seed, weights to start from, schedule, label maps.
-        database: training images; at most 500, spread evenly, set the clusters.
-        maps: folder to keep the maps of a given trunk in, if it is not trained; None: not kept.
-        source: where the images come from, for the provenance.
-        anew: set the pooling from the images even where `init` has one that fits.
+        database: training images; at most 500, spread evenly, initialise the clusters.
+        maps: folder to cache the maps of a given, frozen trunk in; None: no cache.
+        source: name of the images, for the provenance.
+        anew: initialise the pooling even if `init` has a matching one.
 
     Raises:
-        ConfigError: the network is to have whitening, or no label maps are named for it.
+        ConfigError: `model.descriptor_dim` is set, or no label maps are configured.
         WeightsError: the file is missing, damaged, or of another architecture.
         ImageError: an image cannot be read.
-        SourceError: too few local features for K clusters, or label maps that do not fit.
+        SourceError: too few local features for K clusters, or label maps that do not match.
     """
     _check_whitening(experiment)
     if experiment.init:
@@ -89,7 +89,7 @@ def starting_model(
         _set_pooling(model, experiment, database)
     else:
         model = _untrained(experiment, database)
-    _tell_clusters(model, experiment, len(database), source)
+    _add_clusters_to_provenance(model, experiment, len(database), source)
     return model
 
 
@@ -103,7 +103,7 @@ def _untrained(experiment: Experiment, database: Sequence[Frame]) -> VprModel:
 
 
 def _from_weights(experiment: Experiment, maps: Path | None) -> tuple[VprModel, bool]:
-    """The network with the trunk of `init`, and whether its pooling fitted, too."""
+    """The network with the trunk of `init`, and whether its pooling was copied as well."""
     path = expanded(experiment.init)
     given = load_model(path)
     model = _bare_model(experiment)
@@ -113,8 +113,10 @@ def _from_weights(experiment: Experiment, maps: Path | None) -> tuple[VprModel, 
     return model, _take_pooling(model, given)
 
 
-def _tell_clusters(model: VprModel, experiment: Experiment, images: int, source: str) -> None:
-    """Add to the provenance what the pooling was set from, if it has clusters."""
+def _add_clusters_to_provenance(
+    model: VprModel, experiment: Experiment, images: int, source: str
+) -> None:
+    """Add the images that the clusters were initialised on, if the pooling has clusters."""
     if model.pooling.needs_roles:
         labelled = experiment.section(SemanticsConfig).images or source
         model.provenance += clusters_sentence(f'label maps of {labelled}')
@@ -124,7 +126,7 @@ def _tell_clusters(model: VprModel, experiment: Experiment, images: int, source:
 
 
 def _set_pooling(model: VprModel, experiment: Experiment, database: Sequence[Frame]) -> None:
-    """Initialise the pooling; images are read only where it needs some."""
+    """Initialise the pooling; images are read only if it needs them."""
     inputs, label_maps = torch.empty(0), None
     if needs_local_features(model):
         images, label_maps = _first_images(experiment, database)
@@ -137,7 +139,7 @@ def interrupted_model(experiment: Experiment) -> VprModel:
     """The experiment's network with arbitrary weights, to be replaced by a checkpoint.
 
     Raises:
-        ConfigError: the network is to have whitening.
+        ConfigError: `model.descriptor_dim` is set.
     """
     _check_whitening(experiment)
     model = _bare_model(experiment)
@@ -156,15 +158,15 @@ def _check_whitening(experiment: Experiment) -> None:
     if experiment.model.descriptor_dim:
         raise ConfigError(
             f'model.descriptor_dim: expected 0 in training, found '
-            f'{experiment.model.descriptor_dim}; whitening is fitted to the trained network '
-            'afterwards, by `python -m training.whiten`'
+            f'{experiment.model.descriptor_dim}; learn the whitening after training, with `python '
+            '-m training.whiten`'
         )
 
 
 def _take_trunk(model: VprModel, given: VprModel, where: Path) -> None:
-    """Load the trunk; of a longer one, the part that is needed.
+    """Load the trunk, or the needed first part of a longer one.
 
-    What joins several rows is taken over with the same rows, and stays the identity with others.
+    The projections that join several rows are copied if the rows agree, and otherwise unchanged.
 
     Raises:
         WeightsError: another architecture.
@@ -188,11 +190,11 @@ def _take_trunk(model: VprModel, given: VprModel, where: Path) -> None:
 def check_same_trunk(
     config: ModelConfig, given: VprModel, where: Path, names: Sequence[str] = TRUNK_SETTINGS
 ) -> None:
-    """Check what must agree although tensors of the same shapes would fit.
+    """Check settings that must agree, beyond the shapes of the tensors.
 
     Args:
-        config: the wanted architecture.
-        given: the weights that are to be taken over.
+        config: the required architecture.
+        given: the weights to copy.
         where: their file.
         names: settings of the architecture that must be equal.
 
@@ -209,7 +211,7 @@ def check_same_trunk(
 
 
 def _take_pooling(model: VprModel, given: VprModel) -> bool:
-    """Take over the reduction, and the pooling; False where it is not set, or another one."""
+    """Copy the reduction and the pooling; False if the pooling differs or is not initialised."""
     if not _same(model, given, _REDUCTION_SETTINGS):
         return False
     if isinstance(given.reduction, Reduction) and given.reduction.initialised:
@@ -232,7 +234,7 @@ def _same(model: VprModel, given: VprModel, names: Sequence[str]) -> bool:
 def _first_images(
     experiment: Experiment, database: Sequence[Frame]
 ) -> tuple[Iterator[NDArray[np.uint8]], Iterator[NDArray[np.number]] | None]:
-    """What a pooling starts from: images, and their label maps where it uses them, too."""
+    """Images to initialise a pooling on, with their label maps if it uses them."""
     if not experiment.model.pooling.endswith(SEMANTIC):
         return _images(_spread(database)), None
     config = experiment.section(SemanticsConfig)
@@ -242,7 +244,7 @@ def _first_images(
 
 
 def _spread(frames: Sequence[Frame]) -> list[Frame]:
-    """At most 500 of them, spread evenly."""
+    """At most `MAX_INITIALISATION_IMAGES` frames, spread evenly."""
     return [frames[i] for i in evenly_spaced(len(frames), MAX_INITIALISATION_IMAGES)]
 
 

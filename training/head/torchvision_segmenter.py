@@ -1,7 +1,7 @@
-"""Any segmenter of torchvision as a function from an image to class scores; nothing is downloaded.
+"""Torchvision's segmenters as functions from an image to class scores; nothing is downloaded.
 
-`semantics.segmenter: torchvision:deeplabv3_resnet50` with `semantics.segmenter_weights`, the state
-dict that `torch.save(network.state_dict(), FILE)` wrote.
+`semantics.segmenter: torchvision:deeplabv3_resnet50` with `semantics.segmenter_weights`, a state
+dict written by `torch.save(network.state_dict(), FILE)`.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from training.trunk.backbone_weights import read_state_dict
 PREFIX = 'torchvision:'
 
 _LAST_LAYERS = ('classifier.4.weight', 'classifier.low_classifier.weight')
-"""Whose rows are the classes: of DeepLabV3 and FCN, and of LR-ASPP."""
+"""Last layers of DeepLabV3 and FCN, and of LR-ASPP; their rows are the classes."""
 
 
 class TorchvisionSegmenter:
     """From RGB uint8 (H, W, 3) to float32 scores (C, H, W) of C classes."""
 
     def __init__(self, name: str, weights: Path) -> None:
-        """Build the network of this name, as many classes as the weights have.
+        """Build the network with the number of classes of the weights.
 
         Raises:
             ConfigError: torchvision is missing, or has no such segmenter.
-            WeightsError: the file is no state dict of it.
+            WeightsError: the file is not a state dict of this segmenter.
         """
         tensors = read_state_dict(weights)
         self._network = _network(name, tensors, weights).eval()
@@ -76,7 +76,7 @@ def _network(name: str, tensors: Mapping[str, Tensor], weights: Path) -> nn.Modu
     except RuntimeError as error:
         reason = str(error).splitlines()[1].strip() if '\n' in str(error) else str(error)
         raise WeightsError(
-            f'{weights}: expected the state dict of {name}, found another one ({reason}); name '
-            'the segmenter that it was saved from'
+            f'{weights}: expected the state dict of {name}, found another one ({reason}); set the '
+            'segmenter that it was saved from'
         ) from error
     return network

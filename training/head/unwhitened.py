@@ -1,4 +1,4 @@
-"""Descriptors of many images before the whitening, in a file that survives an interruption."""
+"""Unwhitened descriptors of many images, in a file that can be continued after an interruption."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from training.loop.schedule import ScheduleConfig
 from training.places.descriptor_cache import DescriptorCache
 
 _BATCHES_PER_CALL = 8
-"""Described, then written: what an interruption loses."""
+"""Batches between writes; an interruption loses at most these."""
 
 
 def unwhitened_descriptors(
@@ -36,8 +36,8 @@ def unwhitened_descriptors(
     Args:
         model: moved to the device.
         frames: N frames.
-        source: where they come from; distinguishes frames of the same names.
-        folder: of the file; descriptors of the same network and frames are read from it.
+        source: name of their source; distinguishes frames with the same names.
+        folder: of the file, which is reused for the same network and frames.
         schedule: batch size and threads.
         device: cpu, cuda, cuda:N, or auto.
 

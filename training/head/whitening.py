@@ -25,31 +25,32 @@ from training.head.pair_whitening import pair_projection
 
 @dataclass(frozen=True)
 class DeploymentConfig(PreprocessingConfig):
-    """The input of the finished network where it differs from the training's; `deployment`."""
+    """Input of the finished network, if it differs from training; `deployment` in YAML."""
 
 
 @dataclass(frozen=True)
 class WhiteningConfig(PcaConfig):
-    """How and on what the whitening is learned; `whitening` in an experiment's YAML file."""
+    """Settings and images of the whitening; `whitening` in an experiment's YAML file."""
 
     dim: int = setting(512, 'size D of the whitened descriptor', low=1, high=65536)
     power: float = setting(
         1.0,
-        'exponent of the deviations that are divided by; 1: whitening, 0: PCA alone',
+        'exponent of the deviations in the division; 1: whitening, 0: PCA only',
         low=0.0,
         high=1.0,
     )
     shrinkage: float = setting(
         0.0,
-        'share of their mean in the variances of the D directions: those that training images '
-        'hardly vary in are not blown up',
+        'share of the mean variance in the variances of the D directions, which keeps directions '
+        'of low variance from being amplified',
         low=0.0,
         high=1.0,
     )
     light_pairs: bool = setting(
         False,
-        'suppress what changes between an image and itself under other light (section '
-        'augmentation), and keep what varies most besides; power and shrinkage do nothing then',
+        'whiten the differences between an image and itself under other light (section '
+        'augmentation), and keep the directions of largest remaining variance; power and '
+        'shrinkage are then unused',
     )
     pair_subspace: int = setting(
         1024, 'directions of largest variance in which pairs are compared', low=1, high=65536
@@ -58,7 +59,7 @@ class WhiteningConfig(PcaConfig):
         0.4, 'share of the identity in the covariance of the differences', low=0.0, high=1.0
     )
     images: tuple[str, ...] = setting(
-        (), 'sources to learn from, each PATH [COLUMN=VALUE ...]; none: the database of data.train'
+        (), 'training images, each PATH [COLUMN=VALUE ...]; empty: the database of data.train'
     )
     conditions: tuple[str, ...] = setting(
         (),
@@ -67,7 +68,7 @@ class WhiteningConfig(PcaConfig):
         'removed',
     )
     max_images: int = setting(
-        20_000, 'most images that are described; more are thinned out evenly', low=2, high=10**7
+        20_000, 'largest number of images; of more, an even sample is used', low=2, high=10**7
     )
 
 
@@ -80,13 +81,13 @@ def whitened(
     changed: Rows | None = None,
     removed: NDArray[np.float32] | None = None,
 ) -> VprModel:
-    """A copy of the model with a whitening of its own; the model is not changed.
+    """A copy of the model with a new whitening; the model is not changed.
 
     Args:
-        model: with or without a whitening, which is not used.
-        descriptors: (N, K * C) of training images, before any whitening.
+        model: with or without a whitening, which is replaced.
+        descriptors: (N, K * C) of training images, unwhitened.
         dim: D.
-        config: how.
+        config: settings of the whitening.
         seed: of the randomised method.
         changed: (N, K * C) of the same images under other light; None: plain PCA whitening.
         removed: (k, K * C) orthonormal directions that the projection ignores; None: none.

@@ -1,1 +1,1 @@
-"""What every training loop needs: batches, optimiser, checkpoints, processes."""
+"""Shared by all training loops: batches, optimiser, checkpoints, processes."""

@@ -1,7 +1,7 @@
-"""Photometric augmentation and random views: a place at another time of day.
+"""Photometric augmentation and random views, to simulate other times of day.
 
-The papers do not augment; Ghost-dil-NetVLAD names night as its weakness and as future work. Each
-effect has a probability of its own and is measured separately in docs/training.md.
+The papers do not augment; Ghost-dil-NetVLAD mentions night as its weakness and as future work.
+Each effect has a separate probability.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from ghost_vpr_ros.core.config.settings import Config, setting
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 
 _LINEAR = ((np.arange(256) / 255.0) ** 2.2).astype(np.float32)
-"""Light of each grey level."""
+"""Linear intensity of each grey level."""
 
 _STEPS = 4096
 _LEVELS = np.round(255.0 * (np.arange(_STEPS) / (_STEPS - 1.0)) ** (1.0 / 2.2)).astype(np.uint8)
-"""Grey level of each amount of light, in steps."""
+"""Grey level of each linear intensity, in steps."""
 
 _NOISE = np.random.default_rng(0).standard_normal(1 << 21, dtype=np.float32)
-"""Normal numbers that every image takes a part of: drawing new ones takes most of the time."""
+"""Normal random numbers that all images share, because drawing new ones dominates the time."""
 
 _COARSE = 28
-"""Cells along a side of the field of light, which is smooth."""
+"""Cells per side of the illumination field, which is smooth."""
 
 _LAMPS = 56
-"""Cells along a side of what lamps draw into the image."""
+"""Cells per side of the image of lamps."""
 
 
 @dataclass(frozen=True)
 class AugmentationConfig(Config):
-    """How often each effect happens, and how strong it gets."""
+    """Probability and strength of each effect; `augmentation` in an experiment's YAML file."""
 
     photometric: float = setting(
         0.8, 'probability of brightness, contrast and colour changes', low=0.0, high=1.0
@@ -44,29 +44,24 @@ class AugmentationConfig(Config):
         0.35, 'probability of strong darkening, lamps and sensor noise', low=0.0, high=1.0
     )
     darkest: float = setting(
-        0.06, 'least share of the light that the darkening leaves', low=0.005, high=1.0
+        0.06, 'smallest share of the light left after darkening', low=0.005, high=1.0
     )
     blur: float = setting(0.2, 'probability of a Gaussian or motion blur', low=0.0, high=1.0)
-    grey: float = setting(0.05, 'probability of losing all colour', low=0.0, high=1.0)
+    grey: float = setting(0.05, 'probability of conversion to grey', low=0.0, high=1.0)
     rain: float = setting(0.0, 'probability of streaks of rain and haze', low=0.0, high=1.0)
     noise: float = setting(
-        0.0, 'probability of sensor noise by day, where it is not made night', low=0.0, high=1.0
+        0.0, 'probability of sensor noise in images without `night`', low=0.0, high=1.0
     )
-    largest_zoom: float = setting(
-        2.0,
-        'most that a random view is enlarged by',
-        low=1.0,
-        high=8.0,
-    )
+    largest_zoom: float = setting(2.0, 'largest magnification of a random view', low=1.0, high=8.0)
     stretch: float = setting(
-        1.33, 'largest ratio of width to height that a view is squeezed by', low=1.0, high=3.0
+        1.33, 'largest change of the aspect ratio of a random view', low=1.0, high=3.0
     )
 
 
 def augment(
     image: NDArray[np.uint8], rng: np.random.Generator, config: AugmentationConfig
 ) -> NDArray[np.uint8]:
-    """An RGB uint8 (H, W, 3) image under other light: same content, other pixels."""
+    """An RGB uint8 (H, W, 3) image with random photometric changes; its geometry is unchanged."""
     if rng.random() < config.photometric:
         image = _other_exposure(image, rng)
     if rng.random() < config.grey:
@@ -89,15 +84,15 @@ def random_view(
     config: AugmentationConfig,
     source_px: int,
 ) -> NDArray[np.uint8]:
-    """A random window, resized to (size_px, size_px, 3) and mirrored half of the time.
+    """A random window, resized to (size_px, size_px, 3) and mirrored with probability 0.5.
 
     Args:
         image: RGB uint8 (H, W, 3).
         size_px: side of the result.
-        rng: decides everything.
-        config: how much a window may be enlarged and squeezed.
-        source_px: side that the whole image has at the network's input; a window keeps about the
-            scale it would have there, within what `largest_zoom` allows.
+        rng: source of all random numbers.
+        config: limits of magnification and aspect ratio.
+        source_px: side of the whole image at the network's input; a window keeps about that
+            scale, within the limit `largest_zoom`.
     """
     height, width = image.shape[:2]
     share = size_px / source_px * float(np.exp(rng.uniform(-0.45, 0.45)))
@@ -146,7 +141,7 @@ def _blurred(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.u
 
 
 def _rainy(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Bright streaks, all in one direction, before a grey haze."""
+    """Bright parallel streaks in front of a grey haze."""
     height, width = image.shape[:2]
     streaks = np.zeros((height, width), np.uint8)
     length, slant = int(rng.integers(6, 25)), rng.uniform(-0.4, 0.4)
@@ -167,7 +162,7 @@ def _noisy(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uin
 
 
 def _normal(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Standard normal numbers of this shape: a random part of those that are there."""
+    """Standard normal numbers of this shape: a random part of `_NOISE`."""
     count = int(np.prod(shape))
     if count >= len(_NOISE):
         return rng.standard_normal(shape, dtype=np.float32)
@@ -178,11 +173,11 @@ def _normal(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.floa
 def _at_night(
     image: NDArray[np.uint8], rng: np.random.Generator, darkest: float
 ) -> NDArray[np.uint8]:
-    """Little light, warm lamps with their falloff, a black sky, shot and read noise."""
+    """Low light, warm lamps with falloff, dark sky, shot and read noise."""
     size = (image.shape[1], image.shape[0])
     field = _field_of_light(rng, darkest)
     tint = np.array([1.0, rng.uniform(0.7, 1.0), rng.uniform(0.35, 1.0)], np.float32)
-    # A camera answers darkness with gain, and gain with noise.
+    # Cameras raise the gain in the dark, which amplifies noise.
     gain = np.float32(np.exp(rng.uniform(0.0, np.log(4.0))))
     photons = np.float32(np.exp(rng.uniform(np.log(60.0), np.log(1500.0))))
     linear = _LINEAR[image]
@@ -197,7 +192,7 @@ def _at_night(
 
 
 def _field_of_light(rng: np.random.Generator, darkest: float) -> NDArray[np.float32]:
-    """(_COARSE, _COARSE) share of the light: dark sky above, lamps that fall off."""
+    """(_COARSE, _COARSE) share of the light: dark sky above, lamps with falloff."""
     exposure = np.exp(rng.uniform(np.log(darkest), np.log(0.6)))
     field = np.full((_COARSE, _COARSE), exposure, np.float32)
     if rng.random() < 0.6:
@@ -214,7 +209,7 @@ def _field_of_light(rng: np.random.Generator, darkest: float) -> NDArray[np.floa
 
 
 def _glare(rng: np.random.Generator) -> NDArray[np.float32]:
-    """(_LAMPS, _LAMPS) lamps that look into the camera: saturated points with a halo."""
+    """(_LAMPS, _LAMPS) lamps facing the camera: saturated points with a halo."""
     glare = np.zeros((_LAMPS, _LAMPS), np.float32)
     for _ in range(int(rng.integers(1, 6))):
         size = rng.uniform(0.01, 0.03) * _LAMPS

@@ -1,4 +1,4 @@
-"""Checkpoints: one safetensors file of tensors and JSON state, complete or not there at all."""
+"""Checkpoints: one safetensors file with tensors and JSON state, written atomically."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _SLOT = '.slot.'
 
 
 def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
-    """Replace the checkpoint at `path`; a process killed meanwhile leaves the earlier one.
+    """Replace the checkpoint at `path`; if the process is killed meanwhile, the old one remains.
 
     Args:
         path: file to write.
         tensors: by name, any dtype.
-        state: what JSON can hold.
+        state: JSON values.
 
     Raises:
         OutputError: it cannot be written; the earlier checkpoint, if any, is untouched.
@@ -40,13 +40,13 @@ def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], state: Mapping[st
     except OSError as error:
         kept = 'the one before it is intact' if path.exists() else 'none was written before'
         raise OutputError(
-            f'{path}: the checkpoint cannot be written ({error.strerror}), {kept}; make room and '
-            'start again with --resume'
+            f'{path}: the checkpoint cannot be written ({error.strerror}), {kept}; free some '
+            'space and start again with --resume'
         ) from error
 
 
 def is_checkpoint(path: Path) -> bool:
-    """Whether a file is a checkpoint of any version, or anything but one that can be read."""
+    """Whether a file is a checkpoint of any version, or unreadable."""
     try:
         with safe_open(path, framework='pt') as file:
             return 'state' in (file.metadata() or {})
@@ -72,11 +72,11 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         # Checkpoints of earlier versions have no digest.
         if metadata.get('sha256', '') not in ('', _digest(tensors, metadata['state'])):
             raise WeightsError(
-                f'{path}: damaged: its content is not as it was written; start the run again in '
-                'another folder'
+                f'{path}: damaged: its content does not match its checksum; start the run again '
+                'in another folder'
             )
         state = json.loads(metadata['state'])
-    # RuntimeError: PyTorch's, where the disk fails while it maps the file.
+    # RuntimeError: raised by PyTorch if the disk fails while it maps the file.
     except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
         raise WeightsError(
             f'{path}: not readable as a checkpoint ({error}); restart in another folder'
@@ -112,7 +112,7 @@ def load_into(module: torch.nn.Module, tensors: Mapping[str, Tensor], where: Pat
 
 
 def named(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors with `prefix.` before each name."""
+    """The tensors with `prefix.` added to each name."""
     return {f'{prefix}.{name}': tensor for name, tensor in tensors.items()}
 
 
@@ -123,7 +123,7 @@ def unnamed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def tensors_of(optimiser: torch.optim.Optimizer, **modules: torch.nn.Module) -> dict[str, Tensor]:
-    """The tensors of an optimiser and of modules, `optimiser.` and their names before each."""
+    """The tensors of an optimiser and of modules, prefixed with `optimiser.` and their names."""
     found = named('optimiser', _flattened(optimiser))
     for name, module in modules.items():
         found |= named(name, module.state_dict())
@@ -157,7 +157,7 @@ def _flattened(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def _restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Set the state of an optimiser that was built as the saved one was."""
+    """Set the state of an optimiser that was built like the saved one."""
     slots: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         number, name = key.split(_SLOT)

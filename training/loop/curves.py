@@ -1,4 +1,4 @@
-"""Learning curves of a run as a picture, drawn from its log.csv."""
+"""Plot the learning curves of a run from its log.csv."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ghost_vpr_ros.replay.output_files import write_file
 
 PANELS = (
     ('loss', ('loss',)),
-    ('share that is active', ('active_tuples', 'active_negatives')),
+    ('active share', ('active_tuples', 'active_negatives')),
     ('validation recall (%)', ('val_recall_1', 'val_recall_5', 'val_recall_10')),
     ('learning rate', ('learning_rate',)),
 )
-"""Title of each panel, and the columns of the log that it shows."""
+"""Title and log columns of each panel."""
 
 Curve = tuple[list[int], list[float]]
 
@@ -41,7 +41,7 @@ def draw_curves(log: Path, picture: Path) -> None:
 
 
 def read_curves(log: Path) -> dict[str, Curve]:
-    """Steps and values of each column; of a step that was logged twice the later row counts.
+    """Steps and values of each column; if a step was logged twice, the later row counts.
 
     Raises:
         SourceError: the log cannot be read.

@@ -1,4 +1,4 @@
-"""Images read in threads, a few batches ahead of the network, and made its input on the device."""
+"""Read images in threads, ahead of the network, and make network inputs of them on the device."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def load_ahead(
     """Pixels (B, h, w, 3) uint8 of each batch, in order.
 
     Args:
-        batches: what to load, B items each, B at least 1.
+        batches: items to load, B in each, B at least 1.
         load: RGB uint8 (h, w, 3) of an item; called in threads.
         pool: the threads.
 
@@ -59,7 +59,7 @@ def _pixels(futures: Sequence[Future[NDArray[np.uint8]]]) -> Tensor:
 
 
 class InputMaker:
-    """Pixels become network inputs on the device, as `core.preprocessing` has them."""
+    """Converts pixels to network inputs on the device, like `core.preprocessing`."""
 
     def __init__(self, preprocessing: PreprocessingConfig, device: torch.device) -> None:
         """Put the factors on the device."""
@@ -77,7 +77,7 @@ class InputMaker:
 
 
 class ImageStore:
-    """Pixels of a set's images at the network's size, kept on the device where they fit."""
+    """Pixels of a set's images at the network's size, kept on the device if they fit."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class ImageStore:
         limit_gb: float,
         pool: ThreadPoolExecutor,
     ) -> None:
-        """Reserve memory for all the frames, or for none where they exceed the limit."""
+        """Reserve memory for all frames, or for none if they exceed the limit."""
         self._frames = frames
         self._preprocessing = preprocessing
         self._pool = pool

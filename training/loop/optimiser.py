@@ -1,4 +1,4 @@
-"""The optimiser, its learning rate over time, and down to which layer gradients go.
+"""The optimiser, its learning-rate schedule, and the first trained layer.
 
 Source: NetVLAD (journal version), Section 6.1 (SGD, halved every 5 epochs) and Table 2 (partial
 training: back-propagation down to a named layer).
@@ -20,46 +20,48 @@ from ghost_vpr_ros.core.model.vpr_model import VprModel
 
 _OF_TRUNKS = dict.fromkeys(name for each in BACKBONES.values() for name in each.layers)
 LAYERS = ('all', *_OF_TRUNKS, 'pooling')
-"""Where training can begin: everything, a layer of the trunk, or only what follows the trunk
-(reduction, pooling). `BACKBONES` lists the layers of a trunk: GhostCNN the stages and rows of
-Table 1, and the last convolution behind them."""
+"""First trained layers: `all`, a layer of the trunk, or only the layers after the trunk
+(reduction, pooling). `BACKBONES` lists the layers of a trunk: for GhostCNN the stages and rows of
+Table 1, and the last convolution."""
 
 
 @dataclass(frozen=True)
 class OptimiserConfig(Config):
-    """What turns gradients into steps; `optimiser` in an experiment's YAML file."""
+    """Optimiser and learning rate; `optimiser` in an experiment's YAML file."""
 
-    kind: str = setting('sgd', 'method', choices=('sgd', 'adamw'))
-    learning_rate: float = setting(1e-3, 'at the start', low=0.0, high=10.0)
-    momentum: float = setting(0.9, 'of sgd', low=0.0, high=0.9999)
-    weight_decay: float = setting(1e-3, 'pull of the weights towards 0', low=0.0, high=1.0)
+    kind: str = setting('sgd', 'optimiser', choices=('sgd', 'adamw'))
+    learning_rate: float = setting(1e-3, 'learning rate at the start', low=0.0, high=10.0)
+    momentum: float = setting(0.9, 'momentum of sgd', low=0.0, high=0.9999)
+    weight_decay: float = setting(1e-3, 'weight decay', low=0.0, high=1.0)
     schedule: str = setting(
         'halve',
-        'learning rate over time: halve (NetVLAD), cosine (down to 0 at the last epoch), constant',
+        'learning-rate schedule: halve (NetVLAD), cosine (to 0 at the last epoch), constant',
         choices=('halve', 'cosine', 'constant'),
     )
-    halve_every_epochs: int = setting(5, 'of the schedule halve', low=1, high=10_000)
+    halve_every_epochs: int = setting(
+        5, 'epochs between halvings of the schedule halve', low=1, high=10_000
+    )
     warm_up_epochs: float = setting(
-        0.0, 'part of training in which the rate rises from 0 in a line', low=0.0, high=1000.0
+        0.0, 'epochs of linear warm-up of the learning rate', low=0.0, high=1000.0
     )
     train_from: str = setting(
-        'all', 'layer down to which gradients are back-propagated', choices=LAYERS
+        'all', 'first trained layer; gradients are back-propagated down to it', choices=LAYERS
     )
     freeze_batch_norm: bool = setting(
-        True, 'batch norm keeps the statistics it has: batches of tuples are small and alike'
+        True, 'do not update batch-norm statistics, since batches of tuples are small and similar'
     )
     largest_gradient: float = setting(
-        0.0, 'norm to which longer gradients are cut; 0: never', low=0.0, high=1e6
+        0.0, 'clip the gradient norm to this; 0: no clipping', low=0.0, high=1e6
     )
 
 
 def half_cosine(progress: float) -> float:
-    """The share of the highest rate after a share of the way: from 1 down to 0."""
+    """Half a cosine: the share of the highest rate at `progress` 0 to 1, from 1 down to 0."""
     return 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0)))
 
 
 def warm_half_cosine(step: int, steps: int, warm_up_share: float) -> float:
-    """The share of the highest rate at a step: up in a line, then half a cosine down to 0."""
+    """The share of the highest rate at a step: linear warm-up, then half a cosine down to 0."""
     warm_up = max(1, round(warm_up_share * steps))
     if step < warm_up:
         return (step + 1) / warm_up
@@ -67,7 +69,7 @@ def warm_half_cosine(step: int, steps: int, warm_up_share: float) -> float:
 
 
 def learning_rate_at(config: OptimiserConfig, progress: float, epochs: int) -> float:
-    """The learning rate after `progress` epochs (a fraction counts) of `epochs`."""
+    """The learning rate after `progress` epochs (may be fractional) of `epochs`."""
     rate = config.learning_rate
     if config.schedule == 'halve':
         rate *= 0.5 ** (int(progress) // config.halve_every_epochs)
@@ -79,16 +81,16 @@ def learning_rate_at(config: OptimiserConfig, progress: float, epochs: int) -> f
 
 
 def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
-    """Give every group of parameters this rate."""
+    """Set the learning rate of every parameter group."""
     for group in optimiser.param_groups:
         group['lr'] = rate
 
 
 def build_optimiser(module: nn.Module, config: OptimiserConfig) -> torch.optim.Optimizer:
-    """The optimiser of all parameters that are trained, in the module's order.
+    """The optimiser of all trainable parameters, in the module's order.
 
     Raises:
-        ConfigError: no parameter is trained.
+        ConfigError: no parameter is trainable.
     """
     trained = [p for p in module.parameters() if p.requires_grad]
     if not trained:
@@ -104,10 +106,9 @@ def build_optimiser(module: nn.Module, config: OptimiserConfig) -> torch.optim.O
 
 
 def freeze_below(model: VprModel, layer: str) -> int:
-    """Train only from a layer of the network on; return how many parameters that leaves.
+    """Freeze all layers before `layer`, and the whitening; returns the number of parameters left.
 
-    Whitening is never trained: it is fitted afterwards. What lies below the first trained layer
-    needs no gradient, so its activations are not kept in memory either.
+    Activations of frozen layers are not kept in memory.
 
     Raises:
         ConfigError: this network has no such layer.
@@ -121,7 +122,7 @@ def freeze_below(model: VprModel, layer: str) -> int:
 
 
 def training_mode(model: VprModel, config: OptimiserConfig) -> None:
-    """Training mode, but evaluation mode for batch norm that is frozen."""
+    """Set training mode, but evaluation mode for frozen batch norm."""
     model.train()
     for norm in _batch_norms(model):
         if config.freeze_batch_norm or not norm.weight.requires_grad:
@@ -129,7 +130,7 @@ def training_mode(model: VprModel, config: OptimiserConfig) -> None:
 
 
 def trunk_position(model: VprModel, layer: str) -> int:
-    """How many parts of the trunk lie below a layer; in GhostCNN row r is part r, the stem part 0.
+    """Number of trunk parts before a layer; in GhostCNN row r is part r and the stem is part 0.
 
     Raises:
         ConfigError: this network has no such layer.

@@ -1,8 +1,8 @@
-"""One process or several started by torchrun: the rank, its share, and gathered results.
+"""Single-process and distributed (torchrun) training: rank, share of the work, gathering.
 
     torchrun --nproc-per-node 2 -m training.train --config ... --out ...
 
-Every process mines the same tuples from the same descriptors; describing and training are shared.
+Every process mines the same tuples from the same descriptors; describing and training are split.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from torch import Tensor, nn
 from ghost_vpr_ros.core.engine.torch_engine import checked_device
 
 PATIENCE = timedelta(hours=2)
-"""How long a process waits for the others: as long as the first may take to initialise."""
+"""Time-out of a process that waits for the others; the first may take long to initialise."""
 
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among those that train together.
+    """This process in a group of training processes.
 
     Attributes:
         rank: number of this process; 0 writes.
-        world: how many there are.
-        device: where this one computes.
+        world: number of processes.
+        device: of this process.
     """
 
     rank: int
@@ -39,10 +39,10 @@ class Processes:
 
     @classmethod
     def start(cls, device: str) -> Processes:
-        """Join the others where torchrun started several, else stay alone.
+        """Join the process group of torchrun, if there is one.
 
         Args:
-            device: cpu, cuda, cuda:N, or auto (a GPU where there is one).
+            device: cpu, cuda, cuda:N, or auto (a GPU if available).
 
         Raises:
             DeviceError: no such device on this machine.
@@ -62,34 +62,34 @@ class Processes:
 
     @property
     def writes(self) -> bool:
-        """Whether this process writes files and talks."""
+        """Whether this process writes files and messages."""
         return self.rank == 0
 
     @property
     def own(self) -> slice:
-        """This process's share of any list: every world-th item."""
+        """Slice of this process's share of a list: every world-th item."""
         return slice(self.rank, None, self.world)
 
     @property
     def loaders(self) -> int:
-        """Processes that make this one's batches: one beside a CPU, all cores' share for a GPU."""
+        """Data-loading processes: one when training on a CPU, this process's cores on a GPU."""
         if self.device.type == 'cpu':
             return 1
         return max(1, (os.cpu_count() or 1) // self.world - 1)
 
     def wrap(self, module: nn.Module, *, same_buffers: bool) -> nn.Module:
-        """The module with gradients averaged over all processes; itself where there is one.
+        """The module with gradients averaged over all processes; unchanged for one process.
 
         Args:
-            module: the network; parameters of rank 0 go to all.
-            same_buffers: whether buffers never change, so that they need not be sent.
+            module: the network; parameters of rank 0 are sent to all.
+            same_buffers: whether buffers never change, so that they are not broadcast.
         """
         if self.world == 1:
             return module
         return nn.parallel.DistributedDataParallel(module, broadcast_buffers=not same_buffers)
 
     def gather(self, part: Tensor, total: int) -> Tensor:
-        """All rows (total, ...) in order, of the parts that each process had as its `own`."""
+        """All rows (total, ...) in order, from each process's part of its `own` rows."""
         if self.world == 1:
             return part
         largest = -(-total // self.world)
@@ -108,18 +108,18 @@ class Processes:
         return [float(value) for value in sums]
 
     def wait(self) -> None:
-        """Wait until every process has come here."""
+        """Wait for all processes."""
         if self.world > 1:
             dist.barrier()
 
     def leave(self) -> None:
-        """Part from the others; nothing where this process is alone."""
+        """Leave the process group, if there is one."""
         if dist.is_initialized():
             dist.destroy_process_group()
 
 
 def without_exchange(network: nn.Module, last: bool) -> AbstractContextManager[None]:
-    """Keep gradients to this process for all but the last part of a step."""
+    """Skip the gradient exchange for all but the last part of a step."""
     if last or not isinstance(network, nn.parallel.DistributedDataParallel):
         return nullcontext()
     kept: AbstractContextManager[None] = network.no_sync()

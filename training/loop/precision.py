@@ -1,7 +1,7 @@
-"""Half precision where it pays: in the trunk; pooling and loss keep float32.
+"""Half precision in the trunk; pooling and loss use float32.
 
-The soft assignment multiplies by a large alpha, and the loss compares distances near the margin:
-half precision would round both away.
+The soft assignment multiplies by a large alpha, and the loss compares distances near the margin;
+half precision is too coarse for both.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def chosen_precision(name: str, device: torch.device) -> str:
 
 
 def run_trunk_in(precision: str, model: VprModel, device: torch.device) -> None:
-    """Let the trunk compute in this precision from now on; its weights stay float32."""
+    """Make the trunk compute in this precision; its weights stay float32."""
     if precision == 'float32':
         return
     exact = model.backbone.forward
@@ -39,5 +39,5 @@ def run_trunk_in(precision: str, model: VprModel, device: torch.device) -> None:
 
 
 def make_scaler(precision: str, device: torch.device) -> torch.amp.GradScaler:
-    """Scales the loss where float16 gradients would vanish, and does nothing otherwise."""
+    """A scaler of the loss against vanishing float16 gradients, disabled in other precisions."""
     return torch.amp.GradScaler(device.type, enabled=precision == 'float16')

@@ -28,14 +28,14 @@ BANK_STATE_NAME = 'bank.json'
 
 
 class RunFolder:
-    """Where a run writes; made new, or opened again under the same configuration.
+    """Output folder of a run, created, or reopened with the same configuration.
 
-    As a context it closes the log; work that fails before anything is worth resuming leaves the
-    folder as it was found.
+    As a context manager it closes the log. If the run fails before it has results to resume from,
+    the files of its start are removed.
 
     Attributes:
         path: the folder.
-        checkpoint: path of the checkpoint, whether it exists or not.
+        checkpoint: path of the checkpoint, which need not exist.
         weights: path of the result.
     """
 
@@ -43,8 +43,8 @@ class RunFolder:
         """Create the folder, or open the one of an interrupted run.
 
         Raises:
-            OutputError: the folder exists and `resume` is not set, or cannot be written.
-            ConfigError: the folder belongs to a run with another configuration.
+            OutputError: the folder has a run and `resume` is not set, or cannot be written.
+            ConfigError: the folder has a run with another configuration.
         """
         self.path = path
         self.checkpoint = path / CHECKPOINT_NAME
@@ -70,7 +70,7 @@ class RunFolder:
             return
         if not resume:
             raise OutputError(
-                f'{self.path}: holds a run already; continue it with --resume, or name another '
+                f'{self.path}: already has a run; continue it with --resume, or name another '
                 'folder'
             )
         if file.read_text(errors='replace') != text:
@@ -88,7 +88,7 @@ class RunFolder:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Close, and withdraw a start that failed.
+        """Close the log; remove the files of a failed start.
 
         Raises:
             OutputError: as `close`.
@@ -97,16 +97,16 @@ class RunFolder:
             self.close()
         finally:
             if kind is not None and self._is_claimed and not self._has_results():
-                self._withdraw()
+                self._remove_start()
 
     def _has_results(self) -> bool:
-        """Whether anything is there that a resumed run continues from."""
+        """Whether there is anything to resume from."""
         names = (LOG_NAME, CHECKPOINT_NAME, WEIGHTS_NAME, CACHE_NAME)
         results = (*names, f'{BANK_NAME}/{BANK_STATE_NAME}')
         return any((self.path / name).exists() for name in results)
 
-    def _withdraw(self) -> None:
-        """Remove what the start of a run writes, and folders that were made for it."""
+    def _remove_start(self) -> None:
+        """Remove the files and folders that the start of the run created."""
         shutil.rmtree(self.path / BANK_NAME, ignore_errors=True)
         with contextlib.suppress(OSError):
             (self.path / CONFIG_NAME).unlink()
@@ -125,12 +125,12 @@ class RunFolder:
             self._append({'step': step, 'time_s': round(time.time(), 1), **values})
             self._write_events(step, values)
         except OSError as error:
-            raise self._log_refused(error) from error
+            raise self._log_error(error) from error
 
-    def _log_refused(self, error: OSError) -> OutputError:
+    def _log_error(self, error: OSError) -> OutputError:
         return OutputError(
             f'{self.path / LOG_NAME}: the log cannot be written ({error.strerror}); the last '
-            'checkpoint is intact: make room and start again with --resume'
+            'checkpoint is intact: free some space and start again with --resume'
         )
 
     def _append(self, row: Mapping[str, Any]) -> None:
@@ -149,7 +149,7 @@ class RunFolder:
             writer.writerow(row)
 
     def _rewrite(self, file: Path) -> None:
-        """Widen the table to the columns known now."""
+        """Rewrite the log with the current columns."""
         with file.open(newline='') as stream:
             rows = list(csv.DictReader(stream))
         text = io.StringIO(newline='')
@@ -177,4 +177,4 @@ class RunFolder:
             if writer is not None:
                 writer.close()
         except OSError as error:
-            raise self._log_refused(error) from error
+            raise self._log_error(error) from error

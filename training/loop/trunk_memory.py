@@ -1,7 +1,7 @@
-"""Feature maps of a frozen trunk, computed once for each image and kept in a file.
+"""Cache of a frozen trunk's feature maps: computed once per image and kept in a file.
 
-Many poolings on one trunk differ in nothing before the feature map. With a memory, describing an
-image again costs a look-up instead of the trunk. The maps are float32, as the trunk made them.
+Poolings that are compared on one trunk share its feature maps. With the cache, describing an image
+again costs a look-up instead of a run of the trunk. The maps are float32, unchanged.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from ghost_vpr_ros.core.model.description import content_hash
 from ghost_vpr_ros.core.model.vpr_model import VprModel, arrays_of
 
 _WAIT_S = 60.0
-"""How long a process waits for another that writes the same file."""
+"""Time-out while another process writes the same file."""
 
 
 class TrunkMemory:
-    """A file of feature maps of one trunk, float32, by the bits of the network's input."""
+    """A file of feature maps of one trunk, float32, keyed by a hash of the network's input."""
 
     def __init__(self, folder: Path, model: VprModel) -> None:
-        """Open the file of the model's trunk, or make an empty one.
+        """Open or create the file of the model's trunk, and make the trunk use it.
 
         Raises:
             OutputError: the folder cannot be written.
@@ -53,7 +53,7 @@ class TrunkMemory:
         model.backbone.forward = self._maps  # type: ignore[method-assign]
 
     def __deepcopy__(self, memo: dict[int, object]) -> TrunkMemory:
-        """The same: a copy of a network whose trunk is frozen has the same maps."""
+        """This object: copies of a network with a frozen trunk share its maps."""
         return self
 
     def _maps(self, batch: Tensor) -> Tensor:
@@ -92,12 +92,12 @@ class TrunkMemory:
 def add_maps_option(parser: argparse.ArgumentParser) -> None:
     """Add `--maps`."""
     parser.add_argument(
-        '--maps', type=Path, help='folder to keep the feature maps of a frozen trunk in'
+        '--maps', type=Path, help='folder to cache the feature maps of a frozen trunk in'
     )
 
 
 def check_frozen(train_from: str, folder: Path | None) -> None:
-    """Refuse to keep the maps of a trunk that is trained.
+    """Refuse to cache the maps of a trainable trunk.
 
     Raises:
         ConfigError: the training changes the trunk.
@@ -110,7 +110,7 @@ def check_frozen(train_from: str, folder: Path | None) -> None:
 
 
 def remember_trunk(model: VprModel, folder: Path | None) -> None:
-    """Let the model's trunk look its maps up from now on; nothing where no folder is named.
+    """Make the model's trunk use a cache in `folder`; None: no cache.
 
     Raises:
         OutputError: the folder cannot be written.

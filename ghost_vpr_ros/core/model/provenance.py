@@ -1,4 +1,4 @@
-"""Sentences on where weights come from: what a network that takes a part over still owes to it."""
+"""Edit the provenance of weights when parts of a network are replaced."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ _PARTS = {
     'whitening': r'; whitening to .*?(?=; |$)',
     'projection': r'; projection trained on .*?(?=; |$)',
 }
-"""Part of a network -> what a provenance states about it."""
+"""Part of a network -> pattern of its sentence in a provenance."""
 
 
 def without(provenance: str, *parts: str) -> str:
-    """The provenance of a network whose parts (see `_PARTS`) were left behind or made anew."""
+    """The provenance without the sentences of these parts (keys of `_PARTS`)."""
     for part in parts:
         provenance = re.sub(_PARTS[part], '', provenance)
     return provenance
 
 
 def clusters_sentence(where: str) -> str:
-    """How a provenance goes on after the clusters were set."""
+    """The sentence to append to a provenance after initialising the clusters."""
     return f', clusters initialised on {where}'

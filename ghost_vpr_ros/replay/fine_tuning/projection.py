@@ -1,8 +1,8 @@
-"""The projection trained on places: the whitening as the first value of a layer that learns.
+"""Train the projection on places: a linear layer that is initialised as the whitening.
 
-Source: NetVLAD (journal version), Section 6.2, puts a linear layer behind NetVLAD; here it starts
-as the whitening. Trunk and clusters stay, so every image is described once, and a step costs two
-matrix products.
+Source: NetVLAD (journal version), Section 6.2, adds a linear layer after NetVLAD; here it starts
+as the whitening. Trunk and clusters are frozen, so every image is described once, and a step costs
+two matrix products.
 
 # Deviation: the ranking loss over hard negatives is replaced by its smooth form over all definite
 negatives in memory: log(1 + sum_n exp((s(q, n) - s(q, p*)) / t)), with the best potential positive
@@ -35,11 +35,11 @@ def train_projection(
     """A copy of the whitening whose projection is trained to separate the places.
 
     Args:
-        whitening: where it starts.
-        descriptors: (N, K * C) unit norm, before any whitening, of the images of `labels.places`.
+        whitening: to start from.
+        descriptors: (N, K * C) unit norm, unwhitened, of the images of `labels.places`.
         labels: potential positives and definite negatives.
-        config: how.
-        seed: of queries and database images of each step.
+        config: settings of the training.
+        seed: of the choice of queries and database images.
         progress: called with 1 after each step.
 
     Raises:
@@ -95,7 +95,7 @@ def ranking_loss(
 def _drawn(
     labels: WeakLabels, config: ProjectionConfig, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows of the queries of a step, and of the database images: theirs, and others at random."""
+    """Rows of a step's queries, and of its database images: their positives and random ones."""
     count = min(config.queries_per_step, len(labels.queries))
     queries = np.sort(rng.choice(labels.queries, count, replace=False))
     own = np.concatenate([labels.positives(int(query)) for query in queries])

@@ -38,5 +38,5 @@ def test_components_whiten_the_patches_they_were_learnt_from(model):
 
 
 def test_their_number_has_to_be_named(model):
-    with pytest.raises(ConfigError, match='patch_dim: expected the size'):
+    with pytest.raises(ConfigError, match='patch_dim: expected the descriptor size'):
         patch_components(model, create_engine(model), PatchNetVladConfig(), frames(2))

@@ -21,7 +21,7 @@ def rows_of(folder: RunFolder) -> list[dict[str, str]]:
 
 def test_a_folder_is_not_used_twice_without_resume(tmp_path: Path) -> None:
     RunFolder(tmp_path / 'run', {'seed': 1}, resume=False)
-    with pytest.raises(OutputError, match='holds a run already; continue it with --resume'):
+    with pytest.raises(OutputError, match='already has a run; continue it with --resume'):
         RunFolder(tmp_path / 'run', {'seed': 1}, resume=False)
     RunFolder(tmp_path / 'run', {'seed': 1}, resume=True)
 
