@@ -1,1 +1,1 @@
-"""Training for places with tuples of query, positive and negatives."""
+"""Training for place recognition on tuples of query, positive and negatives."""

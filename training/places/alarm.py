@@ -1,4 +1,4 @@
-"""Watches a training: a loss that is not finite, stays at the margin, or has no active triplet."""
+"""Detect failed training: a loss that is not finite, a collapsed network, no active triplets."""
 
 from __future__ import annotations
 
@@ -12,34 +12,35 @@ from training.places.step import StepSums
 
 @dataclass(frozen=True)
 class AlarmConfig(Config):
-    """When training is called off; `alarm` in an experiment's YAML file."""
+    """Limits of failed training; `alarm` in an experiment's YAML file."""
 
     collapsed_distance: float = setting(
         0.01,
-        'mean squared distance from query to negative below which all images look alike (0 to 4)',
+        'mean squared distance from query to negative (0 to 4) below which the network has '
+        'collapsed',
         low=0.0,
         high=4.0,
     )
     idle_blocks: int = setting(
-        0, 'blocks in a row without an active tuple after which training ends; 0: an epoch', low=0
+        0, 'successive blocks without an active tuple that end training; 0: an epoch', low=0
     )
 
 
 class Alarm:
-    """Raises when training cannot continue, and warns when it makes no progress.
+    """Raises an error if training has failed, and ends it if it makes no progress.
 
     Attributes:
-        idle: blocks in a row without an active tuple.
+        idle: number of successive blocks without an active tuple.
     """
 
     def __init__(self, config: AlarmConfig, checkpoint: str, idle: int = 0) -> None:
-        """Watch a training whose checkpoints go to `checkpoint`."""
+        """Start with `idle` blocks; `checkpoint` is the path for messages."""
         self._config = config
         self._checkpoint = checkpoint
         self.idle = idle
 
     def check_number(self, what: str, value: float, where: str) -> None:
-        """Refuse a loss or gradient that is not finite, before it reaches the weights.
+        """Check that a loss or gradient is finite, before it changes the weights.
 
         Raises:
             TrainingError: NaN or infinite.
@@ -51,10 +52,10 @@ class Alarm:
             )
 
     def check_block(self, sums: StepSums, where: str) -> None:
-        """Look at what a block of training came to.
+        """Check the results of a block.
 
         Raises:
-            TrainingError: all descriptors have become alike.
+            TrainingError: all descriptors have become similar.
         """
         distance2 = sums.mean('negative_distance2')
         if distance2 < self._config.collapsed_distance:
@@ -67,7 +68,7 @@ class Alarm:
         self.idle = 0 if sums.active_tuples else self.idle + 1
 
     def why_end(self, blocks_in_epoch: int) -> str:
-        """Why training ends early: nothing was left to learn from for long; else empty."""
+        """The reason to end training early, if there were no active tuples for too long."""
         if self.idle < (self._config.idle_blocks or blocks_in_epoch):
             return ''
         return (

@@ -1,7 +1,7 @@
-"""The images of a batch of training tuples: read, augmented and resized in threads.
+"""Batches of training tuples, whose images are read, augmented and resized in threads.
 
-What happens to an image follows from the seed, the epoch and its place in its tuple alone, so a
-resumed training sees what an undisturbed one saw.
+The augmentation of an image depends only on the seed, the epoch and its position in its tuple, so
+a resumed run gets the same images as an uninterrupted one.
 
 A tuple is a query, its best positive and its hard negatives.
 
@@ -29,12 +29,12 @@ from training.loop.augmentation import AugmentationConfig, augment
 from training.loop.image_batches import load_ahead
 
 NO_ROW = -1
-"""Fills the places of tuples that have fewer negatives than others."""
+"""Padding of tuples with fewer negatives than others."""
 
 
 @dataclass(frozen=True)
 class TrainingTuple:
-    """Rows of the images that one term of the loss compares.
+    """Rows of the images of one training tuple.
 
     Attributes:
         query: row of the query.
@@ -54,9 +54,9 @@ class TrainingTuple:
 
 
 def pack_tuples(tuples: Sequence[TrainingTuple], negatives: int) -> NDArray[np.int64]:
-    """(T, 2 + negatives) int64 rows: query, best positive, negatives, `NO_ROW` where fewer.
+    """(T, 2 + negatives) int64 rows: query, best positive, negatives, padded with `NO_ROW`.
 
-    The form in which the network's batch and the checkpoint take tuples.
+    The form of tuples in batches and checkpoints.
     """
     packed = np.full((len(tuples), 2 + negatives), NO_ROW, np.int64)
     for place, each in enumerate(tuples):
@@ -73,15 +73,15 @@ def unpack_tuples(packed: NDArray[np.int64]) -> list[TrainingTuple]:
 
 
 def batch_negatives(packed: NDArray[np.int64], labels: WeakLabels) -> NDArray[np.bool_]:
-    """Which images of a batch are definite negatives of which query, besides its own.
+    """Which images of other tuples in a batch are definite negatives of each query.
 
     Args:
-        packed: (T, 2 + J) int64 as `pack_tuples` gives them.
-        labels: of the set that the rows belong to.
+        packed: (T, 2 + J) int64 from `pack_tuples`.
+        labels: of the set of the rows.
 
     Returns:
         (T, T * (2 + J)) bool: `[t, i]` for query t and image i of the flattened batch; False for
-        the images of tuple t itself and for places without an image.
+        the images of tuple t and for padding.
     """
     size, width = packed.shape
     images = packed.reshape(-1)
@@ -92,16 +92,16 @@ def batch_negatives(packed: NDArray[np.int64], labels: WeakLabels) -> NDArray[np
 
 
 BEFORE_NEGATIVES = 2
-"""Query and best positive stand before the negatives of a packed tuple."""
+"""Number of images before the negatives in a packed tuple: query and best positive."""
 
 
 @dataclass(frozen=True)
 class TupleBatch:
-    """T tuples that go through the network at once.
+    """T tuples of one forward pass.
 
     Attributes:
-        packed: (T, 2 + J) int64 rows: query, best positive, negatives, `NO_ROW` where fewer.
-        pixels: (n, h, w, 3) uint8 of the n images that are there, in the order of `packed`.
+        packed: (T, 2 + J) int64 rows: query, best positive, negatives, padded with `NO_ROW`.
+        pixels: (n, h, w, 3) uint8 of the n images, in the order of `packed`, without padding.
     """
 
     packed: NDArray[np.int64]
@@ -109,12 +109,12 @@ class TupleBatch:
 
     @property
     def mask(self) -> Tensor:
-        """(T, 2 + J) bool: whether an image stands there."""
+        """(T, 2 + J) bool, False for padding."""
         return torch.from_numpy(self.packed != NO_ROW)
 
 
 class _Place(NamedTuple):
-    """One image of a tuple: its row, the tuple's query, and its place in the tuple."""
+    """One image of a tuple: its row, the tuple's query, and its position in the tuple."""
 
     row: int
     query: int
@@ -122,7 +122,7 @@ class _Place(NamedTuple):
 
 
 class TupleLoader:
-    """Makes batches of the tuples of an epoch."""
+    """Loads batches of tuples."""
 
     def __init__(
         self,
@@ -137,9 +137,9 @@ class TupleLoader:
         Args:
             frames: of the training set.
             preprocessing: the network's input.
-            augmentation: what is done to every image; None: nothing.
+            augmentation: of every image; None: no augmentation.
             seed: of the augmentation.
-            pool: threads that load.
+            pool: threads that load the images.
         """
         self._frames = frames
         self._preprocessing = preprocessing

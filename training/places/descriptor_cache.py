@@ -1,4 +1,4 @@
-"""The descriptors of all training images on disk, each valid for the network it came from.
+"""Cache of the descriptors of all training images on disk, each valid for one network state.
 
 Source: NetVLAD (journal version), Section 5.1, "Caching".
 """
@@ -20,19 +20,19 @@ from ghost_vpr_ros.core.whole_file import reserve
 _Array = np.memmap[Any, Any]
 
 _HEADER_BYTES = 128
-"""Of an .npy file with a shape of two numbers."""
+"""Header of an .npy file with a two-dimensional shape."""
 
 _NEVER = np.uint64(0)
 """Mark of a row that was never filled."""
 
 _CRC_BITS = np.uint64(32)
-"""Lower bits of a mark: the CRC-32 of the row; above them stands the refresh."""
+"""The lower bits of a mark are the CRC-32 of the row, the upper bits a digest of the refresh."""
 
 _ROWS_AT_ONCE = 4096
 
 
 def cache_bytes(size: int, dim: int) -> int:
-    """Most bytes that the cache of N descriptors takes on disk.
+    """Size on disk of a cache of N descriptors, at most.
 
     2 N D for the float16 descriptors, 8 N for the marks of validity, and two headers.
     """
@@ -40,25 +40,24 @@ def cache_bytes(size: int, dim: int) -> int:
 
 
 class DescriptorCache:
-    """(N, D) float16 in a folder, memory-mapped, with the mark of a refresh for each row.
+    """(N, D) float16 in a folder, memory-mapped, with a validity mark for each row.
 
-    A row is valid only under the refresh (the text that names the network's state) that it was
-    filled in, and as long as its bits are those that were filled in. Descriptors reach the disk
-    before their marks do, so a process that is killed at any moment leaves valid rows valid, and
-    no others. Damaged files, and files of another shape, are made again: everything in a cache can
-    be computed again.
+    A row is valid only for the refresh (a text that identifies the network's state) in which it
+    was filled, and only if its checksum matches. Descriptors are written to disk before their
+    marks, so a killed process leaves no invalid row marked as valid. Damaged files, and files of
+    another shape, are replaced by empty ones.
     """
 
     def __init__(self, path: Path, size: int, dim: int) -> None:
-        """Open the folder's cache, or make an empty one.
+        """Open or create the cache of a folder.
 
         Args:
             path: folder.
-            size: N, images.
+            size: N, number of images.
             dim: D.
 
         Raises:
-            OutputError: the disk has not enough free space, or the folder cannot be written.
+            OutputError: too little free disk space, or the folder cannot be written.
         """
         self.path = path
         self._mark = _NEVER
@@ -72,9 +71,9 @@ class DescriptorCache:
             ) from error
 
     def start_refresh(self, refresh: str) -> None:
-        """Rows are valid from now on only if they were, or are, filled under the same text.
+        """Set the current refresh: only rows filled under the same text are valid.
 
-        Those that were have to be as they were filled: a changed bit makes them missing.
+        Rows filled earlier are checked against their checksums; damaged ones become missing.
         """
         digest = hashlib.blake2b(refresh.encode(), digest_size=4).digest()
         self._mark = np.uint64(int.from_bytes(digest, 'little') or 1)
@@ -85,11 +84,11 @@ class DescriptorCache:
             self._marks[damaged] = _NEVER
 
     def missing(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Those of the rows that are not valid in this refresh, in their order."""
+        """The given rows that are not valid in this refresh, in order."""
         return rows[~self._are_valid(rows)]
 
     def fill(self, rows: NDArray[np.int64], descriptors: NDArray[np.float32]) -> None:
-        """Store the (n, D) descriptors of (n,) rows; they are on the disk afterwards.
+        """Store the (n, D) descriptors of (n,) rows, durably.
 
         Raises:
             ValueError: no refresh was started.
@@ -114,7 +113,7 @@ class DescriptorCache:
         return np.asarray(self._descriptors[rows], np.float32)
 
     def array(self) -> NDArray[np.float16]:
-        """(N, D) float16 descriptors of all rows, read-only, on the disk.
+        """(N, D) float16 descriptors of all rows, read-only, memory-mapped.
 
         Raises:
             ValueError: a row is not valid in this refresh.
@@ -130,16 +129,16 @@ class DescriptorCache:
         return valid & (self._mark != _NEVER)
 
     def _marks_of(self, descriptors: NDArray[np.float16]) -> NDArray[np.uint64]:
-        """(n,) of this refresh for (n, D) rows."""
+        """(n,) marks of (n, D) rows in this refresh."""
         checksums = [zlib.crc32(row.tobytes()) for row in descriptors]
         return np.array(checksums, np.uint64) | (self._mark << _CRC_BITS)
 
 
 def _opened(path: Path, size: int, dim: int) -> tuple[_Array, _Array]:
-    """The two arrays of the folder, kept where both are whole and of these shapes, else zeros.
+    """The two arrays of the folder, or new zeros if one is damaged or has another shape.
 
-    Their blocks are reserved at once: a disk that fills up later would otherwise end the process
-    with a signal when an array is written.
+    Their disk blocks are reserved at once: if the disk filled up later, writing to a mapped array
+    would end the process with a signal.
     """
     files = {
         path / 'descriptors.npy': ((size, dim), np.float16),
@@ -175,5 +174,6 @@ def _check_space(path: Path, size: int) -> None:
     if size > free:
         raise OutputError(
             f'{path}: expected {size / 1e9:.3g} GB of free space for the descriptor cache, found '
-            f'{free / 1e9:.3g} GB; free some, name another folder, or choose a smaller descriptor'
+            f'{free / 1e9:.3g} GB; free some space, name another folder, or choose a smaller '
+            'descriptor'
         )

@@ -16,16 +16,16 @@ from ghost_vpr_ros.core.config.settings import Config, setting
 
 @dataclass(frozen=True)
 class LossConfig(Config):
-    """The weakly supervised ranking loss."""
+    """The weakly supervised ranking loss; `loss` in an experiment's YAML file."""
 
     margin: float = setting(0.1, 'margin between squared distances', low=0.0, high=4.0)
     reduction: str = setting(
         'sum',
-        'over the negatives of a tuple; sum: NetVLAD, mean: SRALNet',
+        'reduction over the negatives of a tuple; sum: NetVLAD, mean: SRALNet',
         choices=('sum', 'mean'),
     )
     negatives_from_batch: bool = setting(
-        False, 'definite negatives among the images of the other tuples of a batch count too'
+        False, 'also use definite negatives among the images of the other tuples of a batch'
     )
 
 
@@ -35,7 +35,7 @@ class RankingLoss:
 
     Attributes:
         per_tuple: (T,) float32, with gradients.
-        active_share: of the negatives that violate the margin, 0 to 1; 0 without negatives.
+        active_share: share of negatives that violate the margin, 0 to 1; 0 without negatives.
     """
 
     per_tuple: Tensor
@@ -52,21 +52,20 @@ def ranking_loss(
 ) -> RankingLoss:
     """The loss of T tuples: l_j = max(0, d^2(q, p) + m - d^2(q, n_j)), summed or averaged over j.
 
-    The least distance over the potential positives (min_i of Eq. 7) was taken in mining.
+    The best positive (min_i of Eq. 7) was chosen in mining.
 
-    # Deviation: with `negatives_from_batch` a query is compared with the images of the batch's
-    other tuples too, where these are definite negatives: their descriptors are there anyway. The
-    papers use the mined negatives only, the default.
+    # Deviation: with `negatives_from_batch` a query is also compared with the images of the
+    batch's other tuples that are definite negatives, whose descriptors are available anyway. The
+    papers, and the default, use only the mined negatives.
 
     Args:
         queries: (T, D) descriptors, unit norm.
         positives: (T, D) descriptors of the best positives.
         negatives: (T, J, D) descriptors; any finite values where `mask` is False.
-        mask: (T, J) bool, False where a tuple has fewer than J negatives.
+        mask: (T, J) bool, False for padding.
         config: margin and reduction.
-        batch_mask: (T, T * (2 + J)) bool, which images of the batch, in the order query, positive,
-            negatives of each tuple, are negatives of which query (`tuples.batch_negatives`);
-            needed for `negatives_from_batch`.
+        batch_mask: (T, T * (2 + J)) bool, which images of the batch are negatives of which query
+            (`batch.batch_negatives`); required for `negatives_from_batch`.
 
     Raises:
         ValueError: `batch_mask` is missing.
@@ -89,14 +88,14 @@ def ranking_loss(
 
 
 def _at_least_float32(descriptors: Tensor) -> Tensor:
-    """Squared distances are near the margin: half precision would round it away."""
+    """The descriptors in float32 or float64: half precision is too coarse near the margin."""
     return descriptors if descriptors.dtype == torch.float64 else descriptors.float()
 
 
 def _squared_distances(queries: Tensor, images: Tensor) -> Tensor:
     """(T, B) squared distances of (T, D) and (B, D), without a (T, B, D) array.
 
-    Mixed precision is switched off here: it would make the product a half-precision one.
+    Autocast is disabled, because it would compute the product in half precision.
     """
     with torch.autocast(queries.device.type, enabled=False):
         lengths = queries.square().sum(dim=1)[:, None] + images.square().sum(dim=1)

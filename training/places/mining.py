@@ -2,13 +2,12 @@
 
 Source: NetVLAD (journal version), Section 5, three schemes:
 
-- hard+nocache: what a query needs is described when it is needed, with the current network.
+- hard+nocache: the images of each query are described with the current network.
 - hard+cache: all images are described every N_r queries (Section 5.1).
-- hard+cache+query: for N_r queries of one area, only what these need (Section 5.2).
+- hard+cache+query: only the images needed for the next N_r queries, of one area (Section 5.2).
 
-Sections 5.1 and 5.2: queries are mined in blocks; a block is what lies between two computations
-of the cache: N_r queries. Eqs. 8 to 11: the cost of a scheme is how often an image passes through
-the network, forward or backward.
+Queries are mined in blocks of N_r queries; the cache is refreshed for each block. Eqs. 8 to 11:
+the cost of a scheme is the number of forward and backward passes of images.
 """
 
 from __future__ import annotations
@@ -29,11 +28,8 @@ from training.places.batch import NO_ROW, TrainingTuple
 from training.places.descriptor_cache import DescriptorCache
 
 HARD_NOCACHE = 'hard+nocache'
-
 HARD_CACHE = 'hard+cache'
-
 HARD_CACHE_QUERY = 'hard+cache+query'
-
 SCHEMES = (HARD_NOCACHE, HARD_CACHE, HARD_CACHE_QUERY)
 
 _ITERATIONS = 20
@@ -42,21 +38,21 @@ Describe = Callable[[NDArray[np.int64]], NDArray[np.float32]]
 """Runs the network: (n,) int64 image rows to (n, D) float32 descriptors."""
 
 _IMAGES_PER_CALL = 1024
-"""Bounds the descriptors in memory while the cache is filled (61,440-D: 250 MB)."""
+"""Limits the memory of descriptors while the cache is filled (61,440-D: 250 MB)."""
 
 
 @dataclass
 class PassCounter:
-    """Images that went through the network.
+    """Number of passes of images through the network.
 
-    # Deviation: Eqs. 9 and 11 count no forward pass of the tuples, as if the pass that mined them
-    could be differentiated. Mining is without gradients here, because the graph of 1,061 images
-    fits no memory: 1 % more passes with hard+nocache, 40 % more with hard+cache+query.
+    # Deviation: Eqs. 9 and 11 count no forward pass of the tuples, as if the mining pass were
+    differentiated. Here mining computes no gradients, because the graph of 1,061 images does not
+    fit in memory: 1 % more passes with hard+nocache, 40 % more with hard+cache+query.
 
     Attributes:
         mining_forward: without gradients, to mine or to fill the cache.
-        training_forward: with gradients, as members of a training tuple.
-        backward: members of a training tuple.
+        training_forward: with gradients, of images in training tuples.
+        backward: of images in training tuples.
     """
 
     mining_forward: int = 0
@@ -64,22 +60,22 @@ class PassCounter:
     backward: int = 0
 
     def count_mining(self, images: int) -> None:
-        """Images were described for mining."""
+        """Count images described for mining."""
         self.mining_forward += images
 
     def count_training(self, images: int) -> None:
-        """Images of training tuples went forward and backward."""
+        """Count images of training tuples, forward and backward."""
         self.training_forward += images
         self.backward += images
 
     def to_dict(self) -> dict[str, int]:
-        """Plain values, as `PassCounter(**values)` takes them."""
+        """Plain values for `PassCounter(**values)`."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class Block:
-    """Queries that are mined at once, before any of them is trained on.
+    """Queries that are mined together before training on them.
 
     Attributes:
         epoch: from 0.
@@ -93,7 +89,7 @@ class Block:
 
 
 def cut_blocks(epoch: int, queries: NDArray[np.int64], size: int) -> list[Block]:
-    """Blocks of `size` queries in the given order; the last one may be smaller."""
+    """Blocks of `size` queries, in order; the last one may be smaller."""
     starts = range(0, len(queries), size)
     return [
         Block(epoch, number, queries[start : start + size]) for number, start in enumerate(starts)
@@ -103,13 +99,13 @@ def cut_blocks(epoch: int, queries: NDArray[np.int64], size: int) -> list[Block]
 def clustered_order(
     points_m: NDArray[np.float64], clusters: int, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Query numbers in the order of their cluster (Section 5.2).
+    """Query numbers, ordered by spatial cluster (Section 5.2).
 
-    Queries near each other share potential positives, so a block of them needs few images. To
-    emulate stochastic descent the clusters are new for each `rng`, and the order of the clusters
-    and of the queries inside each is random.
+    Nearby queries share potential positives, so a block of them needs few images. To emulate
+    stochastic descent, clusters depend on `rng`, and clusters and the queries in them are in
+    random order.
 
-    The paper does not state the number of clusters: ours is that of the blocks.
+    The paper does not state the number of clusters; here it is the number of blocks.
 
     Args:
         points_m: (Q, 2) metres.
@@ -126,7 +122,7 @@ def clustered_order(
 
 
 def _clusters(points_m: NDArray[np.float64], clusters: int, seed: int) -> NDArray[np.int64]:
-    """(Q,) k-means cluster of each point; positions are centred, float32 holds no UTM."""
+    """(Q,) k-means cluster of each point; centred, because UTM exceeds float32 precision."""
     centred = np.ascontiguousarray(points_m - points_m.mean(axis=0), np.float32)
     kmeans = faiss.Kmeans(
         2,
@@ -147,19 +143,19 @@ _ORDER, _OWN_POOL, _SHARED_POOL = range(3)
 
 @dataclass(frozen=True)
 class MiningConfig(Config):
-    """How negatives are found, and how often the cache is computed again."""
+    """Hard-negative mining; `mining` in an experiment's YAML file."""
 
-    scheme: str = setting('hard+cache', 'what is cached', choices=SCHEMES)
+    scheme: str = setting('hard+cache', 'caching scheme', choices=SCHEMES)
     random_negatives: int = setting(
-        1000, 'random negatives to choose from for each query', low=1, high=10**6
+        1000, 'size of the pool of random negatives of a query', low=1, high=10**6
     )
-    hard_negatives: int = setting(10, 'hardest negatives of a query', low=1, high=1000)
+    hard_negatives: int = setting(10, 'number of hard negatives of a query', low=1, high=1000)
     refresh_queries: int = setting(
-        1000, 'queries until the cache is computed again', low=1, high=10**7
+        1000, 'queries between refreshes of the cache', low=1, high=10**7
     )
 
     def interval(self, epoch: int, halve_every: int) -> int:
-        """Queries between two computations of the cache; doubles when the learning rate halves.
+        """Queries between refreshes of the cache; doubles when the learning rate halves.
 
         Args:
             epoch: from 0.
@@ -169,13 +165,13 @@ class MiningConfig(Config):
 
 
 class Miner:
-    """Makes the training tuples of an epoch, block by block.
+    """Mines the training tuples of an epoch, block by block.
 
-    What is random follows from (seed, epoch, block or query) alone: an interrupted run that
+    Random choices depend only on (seed, epoch, block or query), so an interrupted run that
     restores `state()` mines the same tuples from the same descriptors.
 
     Attributes:
-        counter: passes so far; the caller adds those of its training steps.
+        counter: passes so far; the caller adds those of training steps.
     """
 
     def __init__(
@@ -195,11 +191,11 @@ class Miner:
             labels: potential positives and definite negatives.
             config: scheme and numbers.
             margin: m of the loss.
-            seed: of everything random here.
+            seed: of all random choices.
             halve_every: epochs after which the learning rate halves; 0: never.
-            tuples_per_batch: queries of a block of hard+nocache: the network changes after each
-                batch, and stale descriptors are what this scheme does without.
-            cache: of as many rows as there are images; None for hard+nocache only.
+            tuples_per_batch: block size of hard+nocache, which needs current descriptors, and the
+                network changes after each batch.
+            cache: one row for each image; None only for hard+nocache.
 
         Raises:
             ValueError: the scheme needs a cache.
@@ -217,11 +213,11 @@ class Miner:
         self._tracked = np.full((len(labels.queries), config.hard_negatives), NO_ROW, np.int64)
 
     def blocks(self, epoch: int) -> list[Block]:
-        """The epoch's queries, each once, in their order.
+        """The blocks of the epoch's queries; each query occurs once.
 
-        # Deviation: the cache is computed again with each block, so at least once an epoch however
-        long the interval has become (the paper's 500 of 8,000 queries exceed an epoch from epoch
-        25 on, where 16,000 would skip every other one).
+        # Deviation: the cache is refreshed for each block, so at least once per epoch, however
+        long the interval (the paper's 500 of 8,000 queries grows to 16,000 from epoch 25 on, which
+        would skip every other epoch).
         """
         queries = self._labels.queries
         rng = np.random.default_rng((self._seed, epoch, _ORDER))
@@ -237,16 +233,16 @@ class Miner:
     def mine(
         self, block: Block, describe: Describe, model_hash: str | None = None
     ) -> list[TrainingTuple]:
-        """The tuples of a block in the order of its queries, and new tracked negatives for each.
+        """The tuples of a block, in the order of its queries; updates the tracked negatives.
 
-        Queries without a negative that violates the margin are skipped: their loss is zero.
-        `len(tuples) / len(block.queries)` is the share of active tuples.
+        Queries without a negative that violates the margin are skipped, because their loss is
+        zero. `len(tuples) / len(block.queries)` is the share of active tuples.
 
         Args:
             block: of `blocks`.
             describe: runs the network.
-            model_hash: names the network's state; images that an interrupted call described with
-                the same network are not described again. None: all are.
+            model_hash: identifies the network's state; images described with it by an interrupted
+                call are reused. None: all images are described.
 
         Raises:
             TrainingError: a descriptor is not finite.
@@ -257,31 +253,31 @@ class Miner:
         return [each for each in found if each.negatives]
 
     def state(self) -> dict[str, NDArray[np.int64]]:
-        """What a checkpoint keeps, beside the tuples of the block that is trained on.
+        """State for a checkpoint, without the tuples of the current block.
 
-        `hard_negatives`: (Q, hard_negatives) int64 rows, hardest first, `NO_ROW` where fewer.
+        `hard_negatives`: (Q, hard_negatives) int64 rows, hardest first, padded with `NO_ROW`.
         """
         return {'hard_negatives': self._tracked.copy()}
 
     def restore(self, state: Mapping[str, NDArray[np.int64]]) -> None:
-        """Go on from `state()`.
+        """Restore the result of `state()`.
 
         Raises:
-            TrainingError: the state belongs to another data set or configuration.
+            TrainingError: the state is of another data set or configuration.
         """
         tracked = np.asarray(state['hard_negatives'], np.int64)
         if tracked.shape != self._tracked.shape:
             raise TrainingError(
                 f'checkpoint: expected hard negatives of shape {self._tracked.shape} (queries, '
                 f'hard_negatives), found {tracked.shape}; resume with the data set and the '
-                'configuration that the run was started with'
+                'configuration of the start of the run'
             )
         self._tracked = tracked.copy()
 
     def _tuple(
         self, epoch: int, query: int, shared: NDArray[np.int64] | None, look_up: Describe
     ) -> TrainingTuple:
-        """One query's tuple; its negatives are tracked for the next epoch."""
+        """The tuple of one query; its negatives are tracked for the next epoch."""
         number = self._labels.number_of(query)
         positives = self._labels.positives(query)
         negatives = self._pool(epoch, query, shared)
@@ -297,7 +293,7 @@ class Miner:
         return TrainingTuple(query, int(positives[best]), tuple(hardest[violates].tolist()))
 
     def _pool(self, epoch: int, query: int, shared: NDArray[np.int64] | None) -> NDArray[np.int64]:
-        """The hardest of the last epoch, and random negatives: each row once."""
+        """The hardest negatives of the last epoch and random ones, each row once."""
         tracked = self._tracked_rows(np.array([query], np.int64))
         rows = shared
         if rows is None:
@@ -307,14 +303,14 @@ class Miner:
         return np.concatenate([tracked, rows[: self._config.random_negatives]])
 
     def _shared_pool(self, block: Block) -> NDArray[np.int64] | None:
-        """Random database rows that all queries of a block choose from; None: each its own."""
+        """Random database rows shared by all queries of a block; None: not shared."""
         if self._config.scheme != HARD_CACHE_QUERY:
             return None
         rng = np.random.default_rng((self._seed, block.epoch, _SHARED_POOL, block.number))
         return rng.permutation(self._labels.database)[: self._config.random_negatives]
 
     def _tracked_rows(self, queries: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Tracked negatives of some queries, without the empty places."""
+        """Tracked negatives of some queries, without padding."""
         numbers = np.searchsorted(self._labels.queries, queries)
         rows = self._tracked[numbers].reshape(-1)
         return rows[rows != NO_ROW]
@@ -326,7 +322,7 @@ class Miner:
         describe: Describe,
         model_hash: str | None,
     ) -> Describe:
-        """From rows to descriptors: the network itself, or the refreshed cache."""
+        """Returns descriptors of rows, from the network or from the refreshed cache."""
         if self._cache is None or self._config.scheme == HARD_NOCACHE:
             return lambda rows: self._described(rows, describe)
         rows = np.union1d(self._labels.queries, self._labels.database)
@@ -347,8 +343,8 @@ class Miner:
         self.counter.count_mining(len(rows))
         if not np.isfinite(descriptors).all():
             raise TrainingError(
-                f'{self._labels.places.name}: the network gives descriptors that are not finite; '
-                'lower the learning rate and resume from the last checkpoint'
+                f'{self._labels.places.name}: descriptors of the network are not finite; lower '
+                'the learning rate and resume from the last checkpoint'
             )
         return descriptors
 

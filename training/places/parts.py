@@ -1,4 +1,4 @@
-"""What a training is made of, put together from its experiment."""
+"""Assemble the parts of a training run from its experiment."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ from training.places.step import TupleStep
 
 @dataclass
 class TrainingParts:
-    """Everything that a training uses.
+    """The parts of a training run.
 
     Attributes:
         experiment: the configuration.
-        processes: this one among others.
-        model: being trained, on its device.
-        optimiser: of the parameters that are trained.
+        processes: rank and device of this process.
+        model: in training, on its device.
+        optimiser: of the trainable parameters.
         scaler: of the loss in float16.
-        miner: makes tuples.
-        loader: makes batches of them.
-        step: moves the weights.
-        describe: training images by the current network.
-        validate: recall of the current network.
+        miner: mines tuples.
+        loader: loads batches of tuples.
+        step: performs optimiser steps.
+        describe: describes training images with the current network.
+        validate: measures the recall of the current network.
         selection: the best recall so far.
         pool: threads that read images.
-        sentence: the data and how much of the network is trained, for the provenance.
+        sentence: data and number of trained parameters, for the provenance.
     """
 
     experiment: Experiment
@@ -63,7 +63,7 @@ class TrainingParts:
     sentence: str
 
     def close(self) -> None:
-        """End the threads; pending images are not read."""
+        """Stop the threads; pending images are not read."""
         self.pool.shutdown(cancel_futures=True)
 
 
@@ -75,18 +75,18 @@ def assemble(
     model: VprModel,
     cache: Path,
 ) -> TrainingParts:
-    """The parts of a training that starts from `model`.
+    """The parts of a training run that starts from `model`.
 
     Args:
-        experiment: every setting.
-        processes: this one among others.
-        train_set: to learn from.
-        val_set: to choose the best weights by.
+        experiment: all settings.
+        processes: rank and device of this process.
+        train_set: to train on.
+        val_set: to select the best weights on.
         model: with clusters, without whitening; moved to the device.
-        cache: folder for the descriptors of the training set, this process's own.
+        cache: this process's folder for the descriptors of the training set.
 
     Raises:
-        SourceError: queries without positives, in training or validation.
+        SourceError: no query has positives, in training or validation.
         OutputError: no space for the cache.
     """
     labels = weak_labels(train_set, experiment.section(TupleConfig))
@@ -99,7 +99,7 @@ def assemble(
     selection = experiment.section(SelectionConfig)
     validate = Validation(val_set, describe_val, selection)
     sentence = f'{len(labels.queries)} queries of {train_set.name}, {trained} trained parameters'
-    # The cache comes last: it tells that the run has begun.
+    # The cache is created last, because its folder marks a run that has begun.
     return TrainingParts(
         experiment=experiment,
         processes=processes,
@@ -120,7 +120,7 @@ def assemble(
 def _prepared(
     experiment: Experiment, model: VprModel, device: torch.device
 ) -> tuple[int, torch.optim.Optimizer, torch.amp.GradScaler]:
-    """Number of trained parameters, optimiser and scaler of the model, which is on the device."""
+    """Number of trained parameters, optimiser and scaler; moves the model to the device."""
     config = experiment.section(OptimiserConfig)
     model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     trained = freeze_below(model, config.train_from)
@@ -162,7 +162,7 @@ def _miner(experiment: Experiment, labels: WeakLabels, cache: Path, descriptor_d
 
 
 def _loader(experiment: Experiment, train_set: PlaceSet, pool: ThreadPoolExecutor) -> TupleLoader:
-    """Images are augmented only where the experiment has that section: the papers do not."""
+    """The loader; images are augmented only if the experiment has the section `augmentation`."""
     wanted = 'augmentation' in experiment.sections
     return TupleLoader(
         train_set.frames,

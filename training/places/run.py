@@ -1,4 +1,4 @@
-"""The weakly supervised training of one network: mine, train, validate, keep the best.
+"""The weakly supervised training loop: mine, train, validate, keep the best weights.
 
 Source: NetVLAD (journal version), Section 5.1 (mining and caching) and Section 6.1 (the rest).
 """
@@ -35,14 +35,14 @@ from training.places.step import StepSums
 
 
 class TrainingRun:
-    """A training and its folder; every process has one, the first of them writes.
+    """A training run and its folder, in each process; only the first process writes.
 
     Attributes:
-        state: where it stands.
+        state: progress of the run.
     """
 
     def __init__(self, parts: TrainingParts, folder: RunFolder) -> None:
-        """Begin, or go on from the folder's checkpoint where it has one.
+        """Begin, or resume from the folder's checkpoint if there is one.
 
         Raises:
             WeightsError: the checkpoint is damaged or of another architecture.
@@ -64,7 +64,7 @@ class TrainingRun:
         )
 
     def run(self) -> str:
-        """Train to the end, and return the reason of the end in a few words.
+        """Train to the end, and return the reason of the end.
 
         Raises:
             TrainingError: the loss is not finite, or the network has collapsed.
@@ -79,7 +79,7 @@ class TrainingRun:
         return self.state.ended
 
     def _epoch(self) -> None:
-        """The blocks of the epoch that are left."""
+        """Train on the remaining blocks of the epoch."""
         blocks = self._parts.miner.blocks(self.state.epoch)
         for block in blocks[self.state.block :]:
             self._block(block, len(blocks))
@@ -91,7 +91,7 @@ class TrainingRun:
                 self._validate(block.epoch + (block.number + 1) / len(blocks))
             self.state.next_block(len(blocks))
             self.state.ended = self._alarm.why_end(len(blocks)) or self._why_end(is_last)
-            # Blocks of hard+nocache are as small as a step; others cost too much to mine again.
+            # Other blocks than those of hard+nocache, which are single steps, are slow to mine.
             if is_last or self.state.ended or len(block.queries) > self._schedule.tuples_per_batch:
                 self._save()
             if self.state.ended:
@@ -106,7 +106,7 @@ class TrainingRun:
         return ''
 
     def _block(self, block: Block, count: int) -> None:
-        """Mine where it is not done yet, and train on the tuples that are left."""
+        """Mine the block if not done yet, and train on its remaining tuples."""
         state = self.state
         if state.tuples is None:
             state.tuples = self._mine(block)
@@ -148,7 +148,7 @@ class TrainingRun:
     def _loaded(
         self, batches: Sequence[Sequence[TrainingTuple]], epoch: int
     ) -> Iterator[list[TupleBatch]]:
-        """Of each batch, this process's tuples in parts that fit into memory."""
+        """This process's tuples of each batch, in parts of `tuples_per_forward`."""
         size = self._schedule.tuples_per_forward
         cut = []
         for batch in batches:
@@ -159,7 +159,7 @@ class TrainingRun:
             yield list(itertools.islice(loaded, len(parts)))
 
     def _mine(self, block: Block) -> list[TrainingTuple]:
-        """The tuples of a block; the time it takes does not count as training's."""
+        """Mine the tuples of a block; the time is not counted in `images_per_s`."""
         model, started_s = self._parts.model, time.monotonic()
         tuples = self._parts.miner.mine(block, self._parts.describe, model.model_hash)
         self._mined_tuples += len(tuples)
@@ -168,7 +168,7 @@ class TrainingRun:
         return tuples
 
     def _validate(self, epoch: float) -> None:
-        """Measure the recall, and keep the weights if it is the best so far."""
+        """Measure the recall, and save the weights if it is the best so far."""
         started_s = time.monotonic()
         recall = self._parts.validate()
         is_best = self._parts.selection.is_best(recall, epoch)
@@ -185,13 +185,13 @@ class TrainingRun:
             save_model(model, self._folder.weights)
 
     def _history(self, epoch: float, recall: str) -> str:
-        """The training of the weights, in words."""
+        """The training of the weights, for the provenance."""
         done = 'not trained further' if not epoch else f'trained {epoch:g} epochs'
         seed = self._parts.experiment.seed
         return f'{done} on {self._parts.sentence}, seed {seed}, val r@1/5/10 {recall}'
 
     def _log_steps(self, rate: float, gradient: float) -> None:
-        """One line for the steps since the last one."""
+        """Log the averages of the steps since the last line."""
         sums, now_s = self._unlogged, time.monotonic()
         self._log(
             {
@@ -205,7 +205,7 @@ class TrainingRun:
         self._unlogged, self._unlogged_since_s = StepSums(), now_s
 
     def _log(self, values: dict[str, float]) -> None:
-        """Write a line, with the share of queries mined since the last line that had a tuple."""
+        """Log a line, with the share of queries since the last line that had an active tuple."""
         if self._mined_queries:
             values = {**values, 'active_tuples': self._mined_tuples / self._mined_queries}
             self._mined_tuples, self._mined_queries = 0, 0
@@ -250,7 +250,7 @@ class TrainingRun:
 
 
 def _shown(sums: StepSums) -> dict[str, str]:
-    """What the progress bar shows of a block."""
+    """Values of a block for the progress bar."""
     return {
         'loss': f'{sums.mean("loss"):.4f}',
         'active': f'{100.0 * sums.mean("active_negatives"):.0f}%',

@@ -1,4 +1,4 @@
-"""Which weights are kept: those with the best recall on the validation set; and when to stop.
+"""Selection of the weights with the best validation recall, and early stopping.
 
 Source: NetVLAD (journal version), Section 6.1 (best validation recall@5); SRALNet (early stop
 after 10 epochs without improvement).
@@ -27,24 +27,24 @@ VALIDATION_RANKS = (1, 5, 10)
 
 @dataclass(frozen=True)
 class SelectionConfig(Config):
-    """How weights are chosen; `selection` in an experiment's YAML file."""
+    """Selection of weights; `selection` in an experiment's YAML file."""
 
-    rank: int = setting(5, 'N of the recall@N that decides', choices=VALIDATION_RANKS)
+    rank: int = setting(5, 'N of the recall@N to select by', choices=VALIDATION_RANKS)
     patience_epochs: int = setting(
-        10, 'epochs without a better recall after which training stops; 0: never', low=0
+        10, 'epochs without a better recall that stop training; 0: never', low=0
     )
     positive_distance_m: float = setting(
-        25.0, 'images this near show the same place', unit='m', low=0.0, high=1e5
+        25.0, 'largest distance of positives', unit='m', low=0.0, high=1e5
     )
 
 
 @dataclass
 class Selection:
-    """The best recall so far, and where it was found.
+    """The best recall so far, and its epoch.
 
     Attributes:
         best: recall in percent by N; empty before the first validation.
-        best_epoch: epochs done when it was found.
+        best_epoch: number of epochs at that validation.
     """
 
     config: SelectionConfig
@@ -53,7 +53,7 @@ class Selection:
 
     @classmethod
     def from_state(cls, config: SelectionConfig, state: Mapping[str, Any]) -> Selection:
-        """Go on from what `state` returned, or begin with an empty mapping."""
+        """The selection of a `state()`; an empty mapping is the initial state."""
         best = {int(n): float(value) for n, value in state.get('best', {}).items()}
         return cls(config, best, float(state.get('best_epoch', 0.0)))
 
@@ -62,10 +62,10 @@ class Selection:
         return {'best': {str(n): v for n, v in self.best.items()}, 'best_epoch': self.best_epoch}
 
     def is_best(self, recall: Mapping[int, float], epoch: float) -> bool:
-        """Take note of a validation; True where its weights are to be kept.
+        """Record a validation; returns whether it is the best so far.
 
-        Equal recall@N is decided by the other ranks, the smallest first; equal everywhere, the
-        earlier weights stay.
+        Ties in recall@N are resolved by the other ranks, smallest first; if all are equal, the
+        earlier weights are kept.
         """
         if self.best and self._order(recall) <= self._order(self.best):
             return False
@@ -90,8 +90,8 @@ def recall_of(
     """recall@1/5/10 in percent of the queries with positives.
 
     Args:
-        queries: (Q, D) unit-norm descriptors.
-        database: (M, D) of the database.
+        queries: (Q, D) unit-norm descriptors of the queries.
+        database: (M, D) unit-norm descriptors of the database.
         truth: of these queries and this database.
     """
     rows, _ = rank_database(queries, database, truth)
@@ -100,10 +100,10 @@ def recall_of(
 
 
 class Validation:
-    """Calls of it give recall@1/5/10."""
+    """Callable that measures recall@1/5/10 of the current network."""
 
     def __init__(self, places: PlaceSet, describe: Describer, config: SelectionConfig) -> None:
-        """Judge by the positions of this set.
+        """Compute the ground truth of the set.
 
         Raises:
             SourceError: no query has a positive.

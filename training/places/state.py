@@ -1,4 +1,4 @@
-"""Where a training stands, as it goes into its checkpoint and comes back from it."""
+"""Progress of a training run, and its form in checkpoints."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from training.places.step import StepSums
 
 @dataclass
 class TrainingState:
-    """The next thing to do, and what has come to pass.
+    """Progress of a training run.
 
     Attributes:
-        epoch: being trained, from 0.
-        block: being trained, from 0.
-        tuples: mined for that block; None before it is mined.
-        done: how many of them were trained on.
-        step: steps of the optimiser so far.
+        epoch: current epoch, from 0.
+        block: current block, from 0.
+        tuples: of that block; None before it is mined.
+        done: number of its tuples that were trained on.
+        step: optimiser steps so far.
         block_sums: of the steps of this block.
-        idle_blocks: blocks in a row without an active tuple.
-        elapsed_s: time spent so far, all attempts together.
-        ended: why training came to its end; empty while it goes on.
+        idle_blocks: successive blocks without an active tuple.
+        elapsed_s: time spent so far, including interrupted runs.
+        ended: reason of the end of training; empty before.
     """
 
     epoch: int = 0
@@ -41,14 +41,14 @@ class TrainingState:
     ended: str = ''
 
     def next_block(self, blocks_in_epoch: int) -> None:
-        """Go to the following block, in the next epoch where this was the last one."""
+        """Advance to the next block, and to the next epoch after the last block."""
         self.block += 1
         if self.block == blocks_in_epoch:
             self.epoch, self.block = self.epoch + 1, 0
         self.tuples, self.done, self.block_sums = None, 0, StepSums()
 
     def tensors(self) -> dict[str, Tensor]:
-        """The tuples as one tensor, where they are mined."""
+        """The tuples as one tensor, if they are mined."""
         if self.tuples is None:
             return {}
         width = max((len(each.negatives) for each in self.tuples), default=0)
@@ -62,7 +62,7 @@ class TrainingState:
 
     @classmethod
     def restored(cls, values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> TrainingState:
-        """The state that `values()` and `tensors()` describe."""
+        """The state of these `values()` and `tensors()`."""
         plain = dict(values)
         plain['block_sums'] = StepSums(**plain['block_sums'])
         packed = tensors.get('tuples')

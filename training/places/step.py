@@ -1,4 +1,4 @@
-"""One step of the optimiser: a batch of tuples forward, backward, and the weights moved."""
+"""One optimiser step: forward and backward pass of a batch of tuples, and the update."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from training.places.loss import LossConfig, RankingLoss, ranking_loss
 
 @dataclass(frozen=True)
 class StepSums:
-    """Sums over the tuples of one or more steps, all processes together.
+    """Sums over the tuples of one or more steps, over all processes.
 
     Attributes:
-        loss: over tuples.
-        tuples: how many.
-        active_tuples: those with a loss.
+        loss: sum over tuples.
+        tuples: number of tuples.
+        active_tuples: number of tuples with a loss above 0.
         active_negatives: share of active negatives, summed over tuples.
         negative_distance2: mean squared distance to the negatives, summed over tuples.
-        images: that went through the network.
+        images: number of images.
     """
 
     loss: float = 0.0
@@ -49,7 +49,7 @@ class StepSums:
 
 
 class TupleStep:
-    """Moves the weights of a model by batches of tuples."""
+    """Performs optimiser steps on batches of tuples."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class TupleStep:
         config: OptimiserConfig,
         processes: Processes,
     ) -> None:
-        """Work on this model; processes agree on the weights of rank 0."""
+        """Wrap the model for all processes, which start with the weights of rank 0."""
         self._model = model
         self._network = processes.wrap(model, same_buffers=config.freeze_batch_norm)
         self._optimiser = optimiser
@@ -76,8 +76,8 @@ class TupleStep:
         """Gradients of the mean loss of a batch of tuples, averaged over all processes.
 
         Args:
-            parts: this process's tuples, as many at a time as memory allows; may be none.
-            batch_size: tuples of the whole batch, of all processes.
+            parts: this process's tuples, in parts that fit in memory; may be empty.
+            batch_size: number of tuples in the batch, over all processes.
         """
         training_mode(self._model, self._config)
         self._optimiser.zero_grad(set_to_none=True)
@@ -90,9 +90,9 @@ class TupleStep:
         return StepSums(*self._processes.total(astuple(sums)))
 
     def gradient_norm(self) -> float:
-        """Norm of all gradients, which are cut afterwards where they are too long.
+        """Norm of all gradients; clips them to `largest_gradient`.
 
-        0 where float16 gradients have overflowed: the scaler leaves that step out and goes lower.
+        0 if float16 gradients have overflowed: the scaler skips that step and reduces the scale.
         """
         self._scaler.unscale_(self._optimiser)
         largest = self._config.largest_gradient or float('inf')
@@ -100,7 +100,7 @@ class TupleStep:
         return 0.0 if self._scaler.is_enabled() and not math.isfinite(norm) else norm
 
     def apply(self) -> None:
-        """Move the weights along the gradients; `gradient_norm` comes before it."""
+        """Update the weights; call `gradient_norm` first."""
         self._scaler.step(self._optimiser)
         self._scaler.update()
 
@@ -108,7 +108,7 @@ class TupleStep:
         descriptors = self._network(self._inputs(part.pixels))
         arranged = _arranged(descriptors, part.mask)
         found = self._ranking_loss(part, arranged)
-        # Processes average their gradients; each tuple is to count 1 / batch_size in the end.
+        # Gradients are averaged over processes; each tuple must have the weight 1 / batch_size.
         share = found.per_tuple.sum() * (self._processes.world / batch_size)
         self._scaler.scale(share).backward()
         return _sums(part, arranged.detach(), found)
@@ -128,7 +128,7 @@ class TupleStep:
         )
 
     def _backward_nothing(self) -> None:
-        """Take part in the exchange of gradients without any of its own."""
+        """Take part in the gradient exchange with zero gradients."""
         if self._processes.world == 1:
             return
         config = self._model.preprocessing
@@ -138,7 +138,7 @@ class TupleStep:
 
 
 def _arranged(descriptors: Tensor, mask: Tensor) -> Tensor:
-    """(T, 2 + J, D) of the (n, D) descriptors of the images that are there, zeros elsewhere."""
+    """(T, 2 + J, D) from the (n, D) descriptors of all images, with zeros for padding."""
     if bool(mask.all()):
         return descriptors.unflatten(0, tuple(mask.shape))
     places = mask.flatten().nonzero()[:, 0].to(descriptors.device)

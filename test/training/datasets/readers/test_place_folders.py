@@ -91,7 +91,7 @@ def test_the_format_is_taken_for_images_without_positions_only(tmp_path):
         (['1.jpg', '2.jpg'], {}, SourceError, 'a folder for each place, found 0 folders'),
         (['a/1.jpg', 'b/1.txt.jpg'], {'split': 'tests'}, SourceError, "found 'tests'"),
         (['val/a/1.jpg', 'val/b/1.jpg'], {'split': 'train'}, SourceError, 'train: no such folder'),
-        (['a/1.jpg', 'b/1.jpg'], {'where': 'a=1'}, ConfigError, 'where: not known'),
+        (['a/1.jpg', 'b/1.jpg'], {'where': 'a=1'}, ConfigError, 'where: not used'),
     ],
 )
 def test_mistakes_are_named(tmp_path, names, settings, error, message):
