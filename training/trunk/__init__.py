@@ -1,1 +1,1 @@
-"""Training the trunk: distillation and scene classification."""
+"""Training of the trunk: distillation and scene classification."""

@@ -1,7 +1,7 @@
-"""A trunk that starts from a torchvision state dict: `backbone_weights` in an experiment's YAML.
+"""Load a trunk from a torchvision state dict: `backbone_weights` in an experiment's YAML file.
 
-The file is the user's: what `torch.save(network.state_dict())` or safetensors wrote, or a
-checkpoint that holds such a dict as `state_dict`, as Places-365 publishes them.
+The user's file is written by `torch.save(network.state_dict())` or safetensors, or is a checkpoint
+with the key `state_dict`, like those of Places-365.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from training.trunk.torchvision_weights import load_torchvision_weights
 
 
 def take_backbone_weights(trunk: RowsTrunk, experiment: Experiment) -> str:
-    """Load the trunk from the experiment's `backbone_weights`; one phrase on where they are from.
+    """Load the trunk from the experiment's `backbone_weights`; returns a phrase for provenance.
 
     Without that setting the trunk is not changed, and the phrase is empty.
 
@@ -50,7 +50,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         content = torch.load(path, map_location='cpu', weights_only=True)
     except OSError as error:
         raise WeightsError(f'{path}: cannot be read ({error}); check the path') from error
-    except Exception as error:  # Damage shows as almost any error, in either format.
+    except Exception as error:  # Damaged files raise errors of many types, in either format.
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise WeightsError(
             f'{path}: expected a state dict of torch or safetensors, found something else '

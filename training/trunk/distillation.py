@@ -1,9 +1,9 @@
-"""Distillation: the trunk learns the feature maps of a trained network, without any label.
+"""Distillation: the trunk learns the feature maps of a trained network, without labels.
 
-Each map of the student goes through a 1x1 projection to the teacher's channels; the loss is one
-minus the cosine, averaged over all cells and summed over the maps: the last map alone, or rows of
-the student and blocks of the teacher in pairs. Only the student sees the augmented view, so it
-learns to answer by night what the teacher answers by day.
+Each map of the student is projected to the teacher's channels by a 1x1 convolution; the loss is
+one minus the cosine, averaged over all cells and over the maps: only the last map, or pairs of
+student rows and teacher blocks. Only the student's view is augmented, so by night it learns to
+match the teacher's maps of the day.
 
 Deviation: the papers pre-train on Places-365 labels. Measured against that and against no
     pre-training in docs/training.md.
@@ -50,7 +50,7 @@ from training.trunk.teacher import STRIDE, Teacher, Teachers, open_teacher
 
 @dataclass(frozen=True)
 class Lesson:
-    """A row of the student and the block of the teacher whose map it learns."""
+    """A row of the student, and the teacher and block whose map it learns."""
 
     row: int
     block: int
@@ -59,45 +59,47 @@ class Lesson:
 
 @dataclass(frozen=True)
 class DistillationConfig(Config):
-    """Which photos; how long, how large, how fast."""
+    """Photos and settings of a distillation; `distillation` in an experiment's YAML file."""
 
     photos: tuple[str, ...] = setting(
         (), 'sources, each `WEIGHT PATH [COLUMN=VALUE ...]`; $VARIABLES are expanded'
     )
-    teacher: str = setting('efficientnet-lite0', 'whose feature maps are learned')
+    teacher: str = setting('efficientnet-lite0', 'network to learn the feature maps of')
     maps: tuple[str, ...] = setting(
         (),
-        'rows of the student and the blocks of the teacher that they learn, each `ROW-BLOCK`, '
-        'or `ROW-BLOCK@NAME` for another teacher beside it; none: last map by last map',
+        'student rows and the teacher blocks that they learn, each `ROW-BLOCK`, or '
+        '`ROW-BLOCK@NAME` for an additional teacher; empty: the last maps',
     )
     bank_views: int = setting(
         0,
-        'views that are cut once, with the maps that the teacher has of them, and seen again and '
-        'again under other light; 0: every view is new, and the teacher runs at every step',
+        "number of views to store with the teacher's maps and reuse under other light; 0: every "
+        'view is new, and the teacher runs at every step',
         low=0,
         high=10_000_000,
     )
     continue_from: str = setting(
         '',
-        'checkpoint of an earlier distillation whose student goes on with these settings, or '
-        'weights whose trunk does, at whichever rates of dilation',
+        'start from the student of this checkpoint of an earlier distillation, or from the trunk '
+        'of these weights, at any dilation',
     )
     steps: int = setting(3000, 'optimiser steps', low=1, high=10_000_000)
-    batch_size: int = setting(32, 'views in a step', low=2, high=4096)
+    batch_size: int = setting(32, 'views per step', low=2, high=4096)
     view_px: int = setting(128, 'side of a view', unit='px', low=64, high=1024)
     late_view_px: int = setting(
-        192, 'side of a view in the last part, where context counts', unit='px', low=64, high=1024
+        192, 'side of a view in the last part, with more context', unit='px', low=64, high=1024
     )
-    late_share: float = setting(0.35, 'share of the steps with late views', low=0.0, high=1.0)
-    learning_rate: float = setting(2e-3, 'highest rate of AdamW', low=0.0, high=1.0)
-    weight_decay: float = setting(0.02, 'decay of AdamW', low=0.0, high=1.0)
-    warm_up_share: float = setting(0.04, 'share of the steps until that rate', low=0.0, high=1.0)
+    late_share: float = setting(
+        0.35, 'share of the steps with views of late_view_px', low=0.0, high=1.0
+    )
+    learning_rate: float = setting(2e-3, 'highest learning rate of AdamW', low=0.0, high=1.0)
+    weight_decay: float = setting(0.02, 'weight decay of AdamW', low=0.0, high=1.0)
+    warm_up_share: float = setting(0.04, 'share of the steps spent in warm-up', low=0.0, high=1.0)
     average_decay: float = setting(
-        0.998, 'decay of the running average of weights that is the result', low=0.0, high=1.0
+        0.998, 'decay of the running average of weights, which is the result', low=0.0, high=1.0
     )
     precision: str = setting(
         'float32',
-        "of the student's trunk; its weights, and what is kept of them, stay float32",
+        "of the student's trunk; its weights stay float32",
         choices=('float32', 'bfloat16'),
     )
     checkpoint_every: int = setting(200, 'steps between checkpoints', low=1, high=1_000_000)
@@ -108,19 +110,20 @@ class DistillationConfig(Config):
         if self.bank_views and self.late_view_px != self.view_px and self.late_share:
             raise ConfigError(
                 f'distillation: views of a bank have one size, found view_px {self.view_px} and '
-                f'late_view_px {self.late_view_px}; set both alike, or late_share to 0'
+                f'late_view_px {self.late_view_px}; set both equal, or late_share to 0'
             )
         for size in (self.view_px, self.late_view_px):
             if size % STRIDE:
                 raise ConfigError(
-                    f'distillation: views have whole cells of {STRIDE} px, found {size} px'
+                    f'distillation: expected views of a multiple of {STRIDE} px, found {size} px; '
+                    'change view_px or late_view_px'
                 )
 
     def lessons(self) -> list[Lesson]:
-        """What each map of the student learns, one teacher after the other; empty: the last map.
+        """The pairs of student rows and teacher blocks, by teacher; empty: the last map.
 
         Raises:
-            ConfigError: a text of another form, or rows or blocks that do not ascend.
+            ConfigError: a malformed text, or rows or blocks that do not ascend.
         """
         found: dict[str, list[Lesson]] = {}
         for text in self.maps:
@@ -143,7 +146,7 @@ class DistillationConfig(Config):
         return [each for lessons in found.values() for each in lessons]
 
     def view_sizes(self) -> list[int]:
-        """Side of the views of each step, px."""
+        """Side of the views in each step, px."""
         early = self.steps - round(self.late_share * self.steps)
         return [self.view_px] * early + [self.late_view_px] * (self.steps - early)
 
@@ -153,7 +156,7 @@ class DistillationConfig(Config):
 
 
 def open_teachers(config: DistillationConfig) -> list[Teacher]:
-    """Whom the maps are learned from, each with the blocks that it teaches.
+    """The teachers, each with the blocks of its maps to learn.
 
     Raises:
         ConfigError: no such teacher, or it has no such block.
@@ -168,7 +171,7 @@ def open_teachers(config: DistillationConfig) -> list[Teacher]:
 
 
 class Distillation:
-    """One run: built from its experiment, advanced step by step, saved and restored."""
+    """One distillation run: advanced step by step, saved and restored."""
 
     def __init__(
         self, experiment: Experiment, teacher: Teacher | Teachers, processes: Processes
@@ -189,12 +192,12 @@ class Distillation:
         self.student = student
         averaging = get_ema_multi_avg_fn(self.config.average_decay)
         self.average = AveragedModel(self.student, multi_avg_fn=averaging, use_buffers=True)
-        # After the copy for the average, which would otherwise run the trunk of this one.
+        # Set after the copy for the average, which is not run.
         student.precision = self.config.precision
         self.optimiser = torch.optim.AdamW(
             self.student.parameters(), weight_decay=self.config.weight_decay
         )
-        # Each process has batch statistics of its own; those of the first one are kept.
+        # Batch statistics differ between processes; those of the first one are saved.
         self.network = processes.wrap(self.student, same_buffers=True)
         self.step = 0
         self.views = 0
@@ -203,7 +206,7 @@ class Distillation:
             self._continue_from(expanded(self.config.continue_from))
 
     def _trunk_of(self, model: VprModel) -> RowsTrunk:
-        """The model's own trunk; where rows are joined, one that ends at the last row learned.
+        """The model's trunk; with `maps`, a trunk that ends at the last row learned.
 
         Raises:
             ConfigError: the model joins a row that learns no map, or a row is unknown.
@@ -213,7 +216,7 @@ class Distillation:
         if strange:
             raise ConfigError(
                 f'model.rows: expected rows of distillation.maps, {rows}, found {strange[0]}; '
-                'add it there with the block that it learns'
+                'add it to distillation.maps with a block to learn'
             )
         unknown = sorted(set(rows).difference(ROW_CHANNELS[model.config.backbone]))
         if unknown:
@@ -233,7 +236,7 @@ class Distillation:
         return Student(trunk, rows, list(zip(own, self.teacher.channels, strict=True)))
 
     def _continue_from(self, path: Path) -> None:
-        """Start at the averaged student of an earlier run, or at the trunk of some weights.
+        """Start from the averaged student of an earlier run, or from the trunk of a weights file.
 
         Raises:
             WeightsError: it is missing, damaged or of another architecture.
@@ -257,17 +260,17 @@ class Distillation:
 
     @property
     def _taught(self) -> str:
-        """The teacher, and which of its maps were learned where that is not the last."""
+        """The teacher and the maps learned, for the provenance."""
         maps = ', '.join(self.config.maps)
         return f'{self.teacher.name} (rows-blocks {maps})' if maps else self.teacher.name
 
     @property
     def rate(self) -> float:
-        """Learning rate of the step before."""
+        """Learning rate of the last step."""
         return self.config.rate_at(self.step - 1)
 
     def is_due(self, interval: int) -> bool:
-        """Whether something periodic, which also happens after the last step, happens now."""
+        """Whether an action is due that happens every `interval` steps and after the last one."""
         return self.step % interval == 0 or self.step == self.config.steps
 
     def targets(self, clean: Tensor) -> list[Tensor]:
@@ -276,11 +279,11 @@ class Distillation:
         return found
 
     def advance(self, targets: Sequence[Tensor], changed: Tensor) -> float:
-        """One optimiser step; the loss before it, the mean over the maps.
+        """Perform an optimiser step; returns the loss before it, the mean over the maps.
 
         Args:
             targets: the teacher's maps of the clean views.
-            changed: (B, 3, h, w) the same views as the student sees them.
+            changed: (B, 3, h, w) the augmented views for the student.
         """
         set_learning_rate(self.optimiser, self.config.rate_at(self.step))
         device = self.processes.device
@@ -317,13 +320,12 @@ class Distillation:
     def result(self, views: Iterable[Tensor]) -> VprModel:
         """The network with the averaged trunk; its clusters are not initialised.
 
-        Of joined rows each gets its projection to the teacher's channels; `training.initialise`
+        Each of joined rows gets its projection to the teacher's channels; `training.initialise`
         sets reduction and clusters. Otherwise a reduction becomes the projection followed by PCA
-        of what it returns: the R directions in which the student's maps differ most, as the
-        teacher sees it.
+        of its output: the R directions of largest variance in the teacher's feature space.
 
         Args:
-            views: batches (B, 3, h, w) that the PCA is learned on.
+            views: batches (B, 3, h, w) to learn the PCA on.
 
         Raises:
             SourceError: the views span fewer than R directions.

@@ -1,4 +1,4 @@
-"""Batches of random views from many photos; a batch follows from seed and step alone."""
+"""Batches of random views of photos; a batch depends only on seed and step."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from training.datasets.open_place_set import open_place_set
 from training.loop.augmentation import AugmentationConfig, augment, random_view
 
 _OF_A_BANK = 1 << 20
-"""The number of a bank in the seed of its views, instead of a process's."""
+"""Used in place of the rank in the seed of a bank's views."""
 
 
 @dataclass(frozen=True)
 class Photos:
-    """Frames of several sources, and how likely each is drawn.
+    """Frames of several sources, and their sampling probabilities.
 
     Attributes:
         frames: N photos.
@@ -41,11 +41,11 @@ class Photos:
 def open_photos(sources: Sequence[str]) -> Photos:
     """All photos of the sources, each `WEIGHT PATH [COLUMN=VALUE ...]`.
 
-    `views=N` among the conditions gives N views of each panorama instead of its images.
+    The condition `views=N` selects N views of each panorama instead of its images.
 
     Raises:
         SourceError: a source cannot be read.
-        ConfigError: no source, no weight above 0, or a text of another form.
+        ConfigError: no source, no weight above 0, or a malformed text.
     """
     frames: list[Frame] = []
     weights: list[NDArray[np.float64]] = []
@@ -84,7 +84,7 @@ def open_unweighted(sources: Sequence[str]) -> list[Frame]:
 
     Raises:
         SourceError: a source cannot be read.
-        ConfigError: a text of another form.
+        ConfigError: a malformed text.
     """
     return list(open_photos([f'1 {text}' for text in sources]).frames)
 
@@ -122,16 +122,16 @@ class ViewBatches(Dataset[tuple[Tensor, Tensor]]):
         preprocessing: PreprocessingConfig,
         rank: int = 0,
     ) -> None:
-        """Remember what batches are made of; nothing is read yet.
+        """Set the parameters of the batches; no photo is read.
 
         Args:
-            photos: where views come from.
-            sizes_px: side of the views of each step; its length is the number of steps.
+            photos: to cut views from.
+            sizes_px: side of the views in each step; its length is the number of steps.
             batch_size: B.
-            seed: decides everything, together with the step.
-            augmentation: how views are cut and how the student's are changed.
-            preprocessing: mean, deviation and the scale at which photos are seen.
-            rank: number of this process; each has views of its own.
+            seed: of all random choices, with step and rank.
+            augmentation: cutting of views, and changes of the student's views.
+            preprocessing: mean, deviation and scale of the photos.
+            rank: number of this process.
         """
         self._photos = photos
         self._sizes_px = sizes_px
@@ -153,13 +153,13 @@ class ViewBatches(Dataset[tuple[Tensor, Tensor]]):
 
     @property
     def identity(self) -> list[object]:
-        """What decides the clean views, as JSON has it."""
+        """All parameters of the clean views, as JSON values."""
         names = [frame.name for frame in self._photos.frames]
         cut = [self._augmentation.largest_zoom, self._augmentation.stretch, self._source_px]
         return [names, self._photos.probability.tolist(), self._sizes_px[0], self._seed, cut]
 
     def clean_views(self, block: int, count: int) -> NDArray[np.uint8]:
-        """(count, size, size, 3) RGB uint8: views of a block of a bank, of the first size."""
+        """(count, size, size, 3) RGB uint8 views of a block of a bank, in the first size."""
         rng = np.random.default_rng((self._seed, block, _OF_A_BANK))
         return np.stack(self._views(rng, count, self._sizes_px[0]))
 
@@ -171,7 +171,7 @@ class ViewBatches(Dataset[tuple[Tensor, Tensor]]):
 
     @property
     def _source_px(self) -> int:
-        """Side that a photo has at the network's input."""
+        """Side of a photo at the network's input, px."""
         return round((self._preprocessing.width_px * self._preprocessing.height_px) ** 0.5)
 
     def _views(

@@ -1,4 +1,4 @@
-"""One run of pre-training by classification: advanced step by step, validated, saved, restored."""
+"""A run of pre-training by classification: advanced step by step, validated, saved, restored."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class Pretraining:
     """Network, optimiser and counters of one run.
 
     Attributes:
-        experiment: what is trained, and how.
-        config: its section of classification.
+        experiment: all settings.
+        config: its section `classification`.
         step: optimiser steps so far.
-        minutes: time spent so far, in this process and in those before it.
+        minutes: time spent so far, including interrupted runs.
         val: figures of the last validation: `val_loss`, `val_top1`, `val_top5` (shares, 0 to 1).
         unreadable: one sentence for each image that was skipped.
     """
@@ -49,10 +49,10 @@ class Pretraining:
         """Build the classifier, its trunk untrained or with torchvision's weights.
 
         Args:
-            experiment: what is trained, and how.
-            scenes: whose classes are learned.
-            steps: of the whole training.
-            device: where it runs.
+            experiment: all settings.
+            scenes: with the classes to learn.
+            steps: number of steps of the training.
+            device: to train on.
         """
         self.experiment = experiment
         self.config = experiment.section(ClassificationConfig)
@@ -81,15 +81,15 @@ class Pretraining:
 
     @property
     def finished(self) -> bool:
-        """Whether the steps or the time are used up."""
+        """Whether the limit of steps or time is reached."""
         return self.progress >= 1.0
 
     def advance(self, batch: SceneBatch) -> None:
         """One step of the optimiser.
 
         Raises:
-            ImageError: an image is unreadable and must not be skipped, or fewer than two are left.
-            TrainingError: loss or gradients are not finite; nothing of it is saved.
+            ImageError: an image is unreadable and not skipped, or fewer than two are left.
+            TrainingError: loss or gradients are not finite; the weights are not changed.
         """
         self._note_unreadable(batch)
         if len(batch.labels) < 2:
@@ -110,10 +110,10 @@ class Pretraining:
 
     @torch.no_grad()
     def validate(self, batches: Iterable[SceneBatch]) -> None:
-        """Set `val`: loss without smoothing, and how often the label is among the first 1 and 5.
+        """Set `val`: loss without label smoothing, and top-1 and top-5 accuracy.
 
         Raises:
-            ImageError: an image is unreadable and must not be skipped, or all are.
+            ImageError: an image is unreadable and not skipped, or all are.
         """
         self.network.eval()
         loss, count, hits = 0.0, 0, [0, 0]
@@ -135,7 +135,7 @@ class Pretraining:
         }
 
     def take_figures(self) -> dict[str, float]:
-        """Mean loss since the last call, and the learning rate now."""
+        """Mean loss since the last call, and the current learning rate."""
         mean = math.fsum(self._losses) / len(self._losses)
         self._losses.clear()
         return {'loss': mean, 'learning_rate': self.optimiser.param_groups[0]['lr']}
@@ -158,7 +158,7 @@ class Pretraining:
 
         Raises:
             WeightsError: it is damaged or of another architecture.
-            SourceError: the scenes are not those that it was trained on.
+            SourceError: the scenes have changed.
         """
         tensors, state = load_checkpoint(path)
         if state['data'] != self._data:
@@ -166,7 +166,7 @@ class Pretraining:
             raise SourceError(
                 f'{path}: expected the scenes of this run, {len(classes)} classes with {images} '
                 f'images (train, val), found {len(self._data["classes"])} classes with '
-                f'{self._data["images"]}; bring the folders back, or start in another folder'
+                f'{self._data["images"]}; restore the folders, or start in another folder'
             )
         restore_tensors(path, tensors, self.optimiser, network=self.network)
         self.step, self.minutes, self.val = int(state['step']), state['minutes'], state['val']
@@ -174,7 +174,7 @@ class Pretraining:
         self._saved_step = self.step
 
     def result(self) -> VprModel:
-        """The network with this trunk; its clusters, and what else follows it, are not set."""
+        """The network with this trunk; the layers after the trunk are not initialised."""
         with torch.random.fork_rng(devices=[]):
             model = VprModel(self.experiment.model, self.experiment.preprocessing)
         with torch.no_grad():
@@ -185,7 +185,7 @@ class Pretraining:
         return model.eval()
 
     def metrics(self) -> dict[str, Any]:
-        """What the run came to, for a file."""
+        """The results of the run, for metrics.json."""
         return {
             **self.val,
             'steps': self.step,
@@ -195,7 +195,7 @@ class Pretraining:
         }
 
     def provenance(self) -> str:
-        """One sentence on where the weights come from."""
+        """The provenance of the weights."""
         start = f', started from {self._start}' if self._start else ''
         return (
             f'trunk trained to classify {len(self._data["classes"])} kinds of scenes in '
@@ -232,7 +232,6 @@ class Pretraining:
     def _note_unreadable(self, batch: SceneBatch) -> None:
         if batch.unreadable and not self.config.skip_unreadable:
             raise ImageError(
-                f'{batch.unreadable[0]}; or set classification.skip_unreadable to leave such '
-                'images out'
+                f'{batch.unreadable[0]}; or set classification.skip_unreadable to skip such images'
             )
         self.unreadable.update(batch.unreadable)

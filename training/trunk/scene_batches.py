@@ -1,4 +1,4 @@
-"""Batches of labelled scenes: random views to learn from, whole images to be held out."""
+"""Batches of labelled scenes: random views for training, whole images for validation."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from training.experiment import Experiment
 from training.loop.augmentation import AugmentationConfig, augment, random_view
 from training.trunk.classification import ClassificationConfig
 
-# Keep the generators of orders and of views separate.
+# Separate random streams of orders and views.
 _ORDER, _VIEW = 1, 2
 
 
 @dataclass(frozen=True)
 class SceneBatch:
-    """What one step sees.
+    """The images of one step.
 
     Attributes:
-        inputs: (B, 3, size, size) float32 network inputs of the images that can be read.
+        inputs: (B, 3, size, size) float32 network inputs of the readable images.
         labels: (B,) int64 numbers of their classes.
-        unreadable: one sentence for each image that cannot.
+        unreadable: an error message for each unreadable image.
     """
 
     inputs: Tensor
@@ -41,10 +41,9 @@ class SceneBatch:
 
 
 class TrainingViews(Dataset[SceneBatch]):
-    """Item `step` is that step's batch; it follows from seed and step alone.
+    """Item `step` is that step's batch, which depends only on seed and step.
 
-    Each epoch goes through the images in an order of its own; those that fill no whole batch are
-    left out of that epoch.
+    Each epoch has a different order; images that do not fill a batch are left out of that epoch.
 
     Attributes:
         steps_in_epoch: whole batches in one pass over the images, at least one.
@@ -60,12 +59,12 @@ class TrainingViews(Dataset[SceneBatch]):
         self.steps_in_epoch = len(images) // self._size
 
     def __len__(self) -> int:
-        """Steps of the whole training, if no time limit ends it."""
+        """Steps of the training without a time limit."""
         steps = self._config.epochs * self.steps_in_epoch
         return min(steps, self._config.max_steps or steps)
 
     def __getitem__(self, step: int) -> SceneBatch:
-        """Views of the step's images, each under other light."""
+        """Augmented views of the step's images."""
 
         def change(image: NDArray[np.uint8], place: int) -> NDArray[np.uint8]:
             rng = np.random.default_rng((self._seed, _VIEW, step, place))
@@ -101,7 +100,7 @@ class WholeImages(Dataset[SceneBatch]):
 
 
 def load_batches(dataset: Dataset[SceneBatch], numbers: range, workers: int) -> DataLoader:
-    """The batches of these numbers in their order, made by this process or by others."""
+    """The batches of these numbers in order, loaded in this process or in `workers` processes."""
     return DataLoader(Subset(dataset, numbers), batch_size=None, num_workers=workers)
 
 
@@ -111,7 +110,7 @@ def _read_batch(
     change: Callable[[NDArray[np.uint8], int], NDArray[np.uint8]],
     config: PreprocessingConfig,
 ) -> SceneBatch:
-    """Errors travel as text: a worker's exception would lose its class and its single line."""
+    """Read a batch; errors are returned as text, since workers do not preserve exceptions."""
     inputs: list[NDArray[np.float32]] = [np.empty((0, 3, config.height_px, config.width_px), 'f4')]
     labels: list[int] = []
     unreadable: list[str] = []

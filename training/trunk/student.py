@@ -1,4 +1,4 @@
-"""The network that learns a teacher's maps, and how far it is from them."""
+"""The student network of a distillation, and the loss between its maps and the teacher's."""
 
 from __future__ import annotations
 
@@ -14,11 +14,9 @@ from training.loop.precision import TYPES
 class Student(nn.Module):
     """Trunk and 1x1 projections: inputs (B, 3, h, w) to maps (B, C_teacher, h_i, w_i).
 
-    A map whose cells are smaller than the teacher's has them averaged to these.
-
     Attributes:
-        rows: of the trunk, for each map; empty: its last map alone.
-        precision: that the trunk computes in; projections and maps are float32.
+        rows: row of the trunk for each map; empty: only its last map.
+        precision: of the trunk; projections and maps are float32.
     """
 
     precision = 'float32'
@@ -26,12 +24,12 @@ class Student(nn.Module):
     def __init__(
         self, trunk: RowsTrunk, rows: Sequence[int], channels: Sequence[tuple[int, int]]
     ) -> None:
-        """Join trunk and projections.
+        """Add projections to a trunk.
 
         Args:
             trunk: without joined rows.
-            rows: of each map; a row may have several.
-            channels: of the student and of the teacher, for each map.
+            rows: row of each map; a row may have several maps.
+            channels: numbers of channels of student and teacher, for each map.
         """
         super().__init__()
         self.trunk = trunk
@@ -57,8 +55,7 @@ class Student(nn.Module):
     def taught(self, row: int) -> tuple[Tensor, Tensor]:
         """Weight (T, C) and bias (T,) of a row's projection.
 
-        Those to several teachers are stacked, of equal norm, so that an inner product is the sum
-        of theirs.
+        Projections to several teachers are stacked with equal norms, so that inner products add.
         """
         found = [
             (each.weight.flatten(1), each.bias)

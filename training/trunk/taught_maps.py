@@ -1,4 +1,4 @@
-"""What a student has learned of its teacher's maps, put into the network that is trained next."""
+"""Transfer a student's trunk and projections to the network to be trained next."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from training.trunk.student import Student
 
 @torch.no_grad()
 def take_rows(model: VprModel, student: Student) -> None:
-    """Give a network of joined rows the student's trunk, and its projection of each row.
+    """Copy the student's trunk, and its projection of each joined row, to a network.
 
-    A projection to more channels than the row has keeps its directions and drops the coordinates:
-    cosines within the map do not change.
+    A projection to more channels than the row has is reduced to the row's channels by a rotation,
+    which does not change cosines within the map.
 
     Args:
-        model: joins some of the rows that the student gives.
-        student: trunk without joined rows.
+        model: joins some of the student's rows.
+        student: with a trunk without joined rows.
     """
     own = model.backbone.state_dict()
     learned = student.trunk.state_dict()
@@ -38,9 +38,9 @@ def take_rows(model: VprModel, student: Student) -> None:
 
 
 def square(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """A projection (T, C), (T,) as one to C channels, in which inner products are the same.
+    """A projection (T, C), (T,) as one to C channels that preserves inner products.
 
-    Of the C + 1 directions that weight and bias span, the weakest is lost where T > C.
+    For T > C, the weakest of the C + 1 directions of weight and bias is lost.
     """
     taught, channels = weight.shape
     if taught > channels:
@@ -51,12 +51,12 @@ def square(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def reduce_as_taught(reduction: Reduction, student: Student, views: Iterable[Tensor]) -> None:
-    """Set a reduction to the student's only projection followed by PCA of what it returns.
+    """Set a reduction to the student's only projection, followed by PCA of its output.
 
     Args:
         reduction: of the student's last map.
-        student: gives its last map alone.
-        views: batches (B, 3, h, w) that the PCA is learned on.
+        student: with a single map, its last one.
+        views: batches (B, 3, h, w) to learn the PCA on.
 
     Raises:
         SourceError: the views span fewer than R directions.
@@ -93,7 +93,7 @@ class _Projection:
     def then_components(self, projected: Tensor, reduction: Reduction) -> None:
         """Set the reduction to this projection followed by PCA of (N, C_teacher) features.
 
-        The mean stays: it is a part of every unit-norm feature, and clusters take it off.
+        The mean is not subtracted: it is part of every unit-norm feature, as for the clusters.
 
         Raises:
             SourceError: the features span fewer than R directions.

@@ -1,8 +1,8 @@
-"""Trained networks of others whose feature maps a student learns: never part of our weights.
+"""Trained third-party networks whose feature maps a student learns; not part of our weights.
 
 Names: `efficientnet-lite0`, `-lite1`, `-lite2` (ImageNet weights from their Python packages),
-`torchvision:NAME` (its default weights) and `timm:NAME` (pretrained), both only where the user has
-them installed and cached or allows their download.
+`torchvision:NAME` (default weights) and `timm:NAME` (pretrained). The latter two packages must be
+installed; they download weights that are not cached.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from torch import Tensor, nn
 from ghost_vpr_ros.core.errors import ConfigError, WeightsError
 
 STRIDE = 32
-"""Input pixels for each cell of a teacher's and the student's last feature map."""
+"""Input pixels per cell of the last feature map of a teacher and the student."""
 
 
 class Teacher(nn.Module):
-    """A frozen network in evaluation mode, in parts whose maps are learned.
+    """A frozen network in evaluation mode, which returns the maps of some of its parts.
 
     Attributes:
-        name: as it stands in the configuration.
-        blocks: numbers of the parts whose maps are given, ascending; empty: the last map alone.
+        name: as in the configuration.
+        blocks: numbers of the parts whose maps are returned, ascending; empty: only the last map.
         channels: C of each of these maps.
     """
 
@@ -34,11 +34,11 @@ class Teacher(nn.Module):
 
         Args:
             name: of the teacher.
-            trunk: an `nn.Sequential` where blocks are named.
+            trunk: an `nn.Sequential` if blocks are given.
             blocks: numbers of its parts.
 
         Raises:
-            ConfigError: it has no such block.
+            ConfigError: no such block.
         """
         super().__init__()
         self.name = name
@@ -62,7 +62,7 @@ class Teacher(nn.Module):
     def forward(self, batch: Tensor) -> list[Tensor]:
         """Feature maps (B, C_i, h_i, w_i) float32 of ImageNet-normalised inputs (B, 3, h, w).
 
-        Computed in bfloat16 on a CPU, which halves its time and changes the cosine by 1e-4.
+        Computed in bfloat16, which on a CPU halves the time and changes the cosine by 1e-4.
         """
         x = batch.contiguous(memory_format=torch.channels_last)
         with torch.autocast(batch.device.type, torch.bfloat16):
@@ -79,17 +79,17 @@ class Teacher(nn.Module):
         return found
 
     def train(self, mode: bool = True) -> Teacher:
-        """Nothing: a teacher stays in evaluation mode."""
+        """Do nothing: a teacher stays in evaluation mode."""
         del mode
         return self
 
 
 class Teachers(nn.Module):
-    """Several teachers as one, which gives the maps of all.
+    """Several teachers as one, which returns the maps of all.
 
     Attributes:
-        name: their names.
-        blocks: of each of them, one teacher after the other.
+        name: their names, joined.
+        blocks: of all teachers, in order.
         channels: C of each map.
     """
 
@@ -101,21 +101,21 @@ class Teachers(nn.Module):
         self.channels = [count for each in teachers for count in each.channels]
 
     def forward(self, batch: Tensor) -> list[Tensor]:
-        """As `Teacher.forward`, one teacher after the other."""
+        """As `Teacher.forward`, for all teachers in order."""
         return [found for each in self.teachers for found in each(batch)]
 
 
 def open_teacher(name: str, blocks: Sequence[int] = ()) -> Teacher:
-    """The teacher of that name.
+    """The teacher with this name.
 
     Args:
         name: see the top of this file.
-        blocks: whose maps it gives; empty: its last map. Blocks of EfficientNet-Lite count from 0
-            without the stem (Lite0: 7, 10 and 14 end the stages of 80, 112 and 192 channels), the
-            last is its head; those of torchvision are the parts of its `features`.
+        blocks: to return the maps of; empty: the last map. Blocks of EfficientNet-Lite count from
+            0 without the stem (Lite0: 7, 10 and 14 end the stages of 80, 112 and 192 channels),
+            and the last is its head; those of torchvision are the parts of its `features`.
 
     Raises:
-        ConfigError: no such teacher, or it has no such block.
+        ConfigError: no such teacher, or no such block.
         WeightsError: its package is not installed.
     """
     source, _, model = name.partition(':')
@@ -143,7 +143,7 @@ def _efficientnet_trunk(name: str) -> nn.Sequential:
     folder = Path(str(importlib.import_module(package).__file__)).parent / 'models'
     file = next(folder.glob('*.pth'))
     model = network.from_name(name)
-    # Only tensors are read from the file: `weights_only` refuses anything else.
+    # `weights_only` refuses anything but tensors.
     model.load_state_dict(torch.load(file, map_location='cpu', weights_only=True))
     stem = nn.Sequential(model._conv_stem, model._bn0, model._swish)
     first, *others = model._blocks

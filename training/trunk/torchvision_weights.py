@@ -1,7 +1,6 @@
-"""Trunks with weights in torchvision's names: of torchvision itself, of Places-365, of a user.
+"""Load trunks from state dicts with torchvision's names: torchvision's, Places-365's, a user's.
 
-Nothing is downloaded; a user brings the state dict. What follows the trunk in the network that it
-was taken from is left behind.
+Nothing is downloaded; the user provides the state dict. Layers after the trunk are ignored.
 """
 
 from __future__ import annotations
@@ -21,27 +20,26 @@ _SOURCES = {
     'mobilenet_v3_large': ('features.', ('classifier.',)),
     'resnet18': ('', ('layer4.', 'fc.')),
 }
-"""Trunk -> what stands before its names in torchvision's network, and how the names of the parts
-behind the trunk start."""
+"""Trunk -> prefix of its names in torchvision's network, and prefixes of the layers after it."""
 
 _COUNTER = 'num_batches_tracked'
-"""Of batch norm: absent from files of early versions of torch, and of no use here."""
+"""Counter of batch norm, absent from files of early versions of torch and not needed."""
 
 
 def load_torchvision_weights(
     trunk: RowsTrunk, backbone: str, tensors: Mapping[str, Tensor], where: str
 ) -> None:
-    """Set every number of a trunk from torchvision's state dict of the whole network.
+    """Load a trunk from torchvision's state dict of the whole network.
 
     Args:
         trunk: built by `build_backbone`.
         backbone: its name.
-        tensors: by torchvision's names, with or without `module.` before them.
+        tensors: by torchvision's names, with or without the prefix `module.`.
         where: the file, for messages.
 
     Raises:
-        WeightsError: the trunk is not torchvision's, or a tensor of it is missing, of another
-            shape or not finite, or one belongs to no part of that network.
+        WeightsError: the trunk is not torchvision's, or a tensor is missing, unknown, of another
+            shape or not finite.
     """
     if backbone not in _SOURCES:
         raise WeightsError(

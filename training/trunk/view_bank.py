@@ -1,7 +1,7 @@
-"""Fixed views of many photos with the maps that a teacher has of them, made once and kept.
+"""A bank of views of photos with a teacher's maps of them, computed once and kept on disk.
 
-The teacher costs as much as the student's forward pass, reading and cutting a photo half of it. A
-view is worth seeing often, under other light each time, so both are done once: the bank holds the
+The teacher costs as much time as the student's forward pass, and reading and cutting a photo half
+of it. Views can be reused with different augmentation, so both are done once: the bank has the
 pixels and the teacher's maps in float16 (14 x 14 x 112 numbers: 44 KB), memory-mapped.
 """
 
@@ -29,19 +29,19 @@ from training.loop.run_folder import BANK_STATE_NAME
 from training.trunk.photo_views import ViewBatches
 
 BLOCK = 32
-"""Views that are cut, shown to the teacher and written together."""
+"""Views that are cut, described and written together."""
 
 _BLOCKS_AT_ONCE = 16
-"""Blocks after which the disk is waited for: what an interruption loses."""
+"""Blocks between flushes to disk; an interruption loses at most these."""
 
 _MADE = 'made'
 
 
 class BankViews(Protocol):
-    """What a bank is filled with.
+    """Views to fill a bank with.
 
     Attributes:
-        identity: what decides the views, as JSON has it.
+        identity: all parameters of the views, as JSON values.
     """
 
     @property
@@ -50,7 +50,7 @@ class BankViews(Protocol):
         ...
 
     def clean_views(self, block: int, count: int) -> NDArray[np.uint8]:
-        """(count, size, size, 3) RGB uint8: the views of a block."""
+        """(count, size, size, 3) RGB uint8 views of a block."""
         ...
 
     def inputs(self, views: NDArray[np.uint8]) -> Tensor:
@@ -59,11 +59,11 @@ class BankViews(Protocol):
 
 
 class MapsOf(Protocol):
-    """Whose maps are kept: a teacher, or the network as it was.
+    """The network whose maps are stored: a teacher, or the network before refinement.
 
     Attributes:
-        name: which network it is.
-        blocks: whose maps it gives.
+        name: of the network.
+        blocks: whose maps it returns.
     """
 
     @property
@@ -82,11 +82,11 @@ class MapsOf(Protocol):
 
 
 class ViewBank:
-    """N views and the teacher's maps of them; a bank that was interrupted is completed.
+    """N views and the teacher's maps of them; an incomplete bank is completed.
 
     Attributes:
         views: (N, size, size, 3) uint8 RGB.
-        maps: of each block of the teacher (N, h_i, w_i, C_i) float16.
+        maps: (N, h_i, w_i, C_i) float16 for each block of the teacher.
     """
 
     def __init__(
@@ -97,17 +97,17 @@ class ViewBank:
         count: int,
         processes: Processes | None = None,
     ) -> None:
-        """Open the bank in a folder, and make what is missing of it.
+        """Open the bank of a folder, and compute its missing parts.
 
         Args:
-            folder: of the bank; made where it is missing.
-            batches: cuts the views: item `block` is a block of views.
-            teacher: whose maps are kept.
+            folder: of the bank; created if missing.
+            batches: cuts the views.
+            teacher: network whose maps are stored.
             count: N.
-            processes: that share the work, every one of which opens the bank; None: this alone.
+            processes: that share the work; all of them open the bank. None: only this process.
 
         Raises:
-            OutputError: the folder cannot be written, or holds the bank of other settings.
+            OutputError: the folder cannot be written, or has a bank with other settings.
             ImageError: photos cannot be read.
         """
         self._folder = folder
@@ -124,7 +124,7 @@ class ViewBank:
         self._processes.wait()
 
     def _begin(self, key: str) -> bool:
-        """Whether the bank is still to be made; its key is checked where it is there."""
+        """Whether there is no bank yet; checks the key of an existing one."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -139,7 +139,7 @@ class ViewBank:
         return False
 
     def _state(self) -> dict[str, Any]:
-        """The key of the bank, and how many maps each view has.
+        """The key of the bank, and its number of maps per view.
 
         Raises:
             OutputError: damaged.
@@ -155,11 +155,11 @@ class ViewBank:
 
     def _refused(self, path: Path, error: OSError) -> OutputError:
         return OutputError(
-            f'{path}: cannot be written ({error.strerror}); make room, or name another folder'
+            f'{path}: cannot be written ({error.strerror}); free space, or name another folder'
         )
 
     def _make_arrays(self, batches: BankViews, teacher: MapsOf) -> None:
-        """Empty arrays, and last the key, which tells that they are there."""
+        """Write empty arrays and then the key, which marks them as complete."""
         example = batches.clean_views(0, BLOCK)[:1]
         maps = teacher(batches.inputs(example))
         self._make('views', (self._count, *example.shape[1:]), np.uint8)
@@ -192,7 +192,7 @@ class ViewBank:
             ) from error
 
     def _complete(self, batches: BankViews, teacher: MapsOf) -> None:
-        """Make this process's share of the blocks that are missing."""
+        """Compute this process's share of the missing blocks."""
         missing = np.flatnonzero(~self._made)[self._processes.own]
         quiet = None if self._processes.writes else True
         with tqdm(total=len(missing) * BLOCK, desc='views', disable=quiet) as bar:
@@ -203,7 +203,7 @@ class ViewBank:
                     bar.update(BLOCK)
                 for array in (self.views, *self.maps):
                     array.flush()
-                # Only now: a power cut must not leave a block that counts and is not there.
+                # Marked after the flush, so that a power cut leaves no marked block without data.
                 self._made[numbers] = True
                 self._made.flush()
 
@@ -217,13 +217,13 @@ class ViewBank:
 
 
 def _key(batches: BankViews, teacher: MapsOf, count: int) -> str:
-    """Digits of everything that decides what a bank holds."""
-    said = [batches.identity, teacher.name, list(teacher.blocks), count]
-    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+    """A digest of all parameters of a bank."""
+    content = [batches.identity, teacher.name, list(teacher.blocks), count]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 class BankBatches(Dataset[tuple[list[Tensor], Tensor]]):
-    """Item `step` is that step's batch: the teacher's maps, and the views under other light."""
+    """Item `step` is that step's batch: the teacher's maps, and the augmented views."""
 
     def __init__(
         self,
@@ -232,13 +232,13 @@ class BankBatches(Dataset[tuple[list[Tensor], Tensor]]):
         augmentation: AugmentationConfig,
         seed: Sequence[int],
     ) -> None:
-        """Draw from a bank.
+        """Set the parameters of the batches.
 
         Args:
             bank: views and maps.
-            batches: turns views into network inputs; its length is the number of steps.
-            augmentation: how the student's views are changed.
-            seed: decides everything, together with the step.
+            batches: converts views to network inputs; its length is the number of steps.
+            augmentation: of the student's views.
+            seed: of all random choices, with the step.
         """
         self._bank = bank
         self._batches = batches

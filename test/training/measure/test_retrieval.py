@@ -109,9 +109,9 @@ def test_light_needs_three_queries_of_each_place(tmp_path: Path) -> None:
 def test_what_ground_truth_by_index_cannot_do_is_refused(tmp_path: Path) -> None:
     write_images(tmp_path, ['1.jpg', '2.jpg'])
     walk = {'ground_truth': 'index', 'queries_path': str(tmp_path)}
-    with pytest.raises(ConfigError, match='light: not known to ground truth by index'):
+    with pytest.raises(ConfigError, match='light: not used by ground truth by index'):
         opened(tmp_path, light='day', **walk)
-    with pytest.raises(ConfigError, match='best_view_of_panorama: not known'):
+    with pytest.raises(ConfigError, match='best_view_of_panorama: not used'):
         opened(tmp_path, best_view_of_panorama=True, **walk)
 
 

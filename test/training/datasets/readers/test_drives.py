@@ -119,7 +119,7 @@ def test_mistakes_are_named(tmp_path):
         opened([str(bag), str(bag)])
     with pytest.raises(SourceError, match='nowhere: no such file or folder'):
         opened([str(bag), str(tmp_path / 'nowhere')])
-    with pytest.raises(ConfigError, match='split: not known'):
+    with pytest.raises(ConfigError, match='split: not used'):
         opened(bag, split='train')
     with pytest.raises(BagError, match='there is no topic /image'):
         opened(bag, image_topic='/image')

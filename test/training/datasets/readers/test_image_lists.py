@@ -91,7 +91,7 @@ def test_pickled_objects_are_not_loaded(tmp_path):
 
 
 def test_a_split_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match='split: not known to the format'):
+    with pytest.raises(ConfigError, match='split: not used by the format'):
         opened(written(tmp_path), split='test')
 
 

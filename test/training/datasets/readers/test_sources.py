@@ -121,7 +121,7 @@ def test_a_split_may_be_a_folder_of_utm_names(tmp_path):
             ConfigError,
             'given twice',
         ),
-        ('image,x,y\na.png,0,0\n', {'images': 'b'}, ConfigError, "images: not known .* 'source'"),
+        ('image,x,y\na.png,0,0\n', {'images': 'b'}, ConfigError, "images: not used .* 'source'"),
         ('image,x,y\nnone.png,0,0\n', {}, SourceError, 'row 2: there is no image .*none.png'),
         ('image,x,y\na.png,0,0\n', {'path': ['.', '..'], 'format': 'source'}, ConfigError, 'one'),
     ],
