@@ -115,7 +115,7 @@ def test_drives_may_be_folders_with_a_manifest(tmp_path):
 
 def test_mistakes_are_named(tmp_path):
     bag = drive(tmp_path / 'bag', [0, 5])
-    with pytest.raises(ConfigError, match='is given twice'):
+    with pytest.raises(ConfigError, match='is named twice'):
         opened([str(bag), str(bag)])
     with pytest.raises(SourceError, match='nowhere: no such file or folder'):
         opened([str(bag), str(tmp_path / 'nowhere')])
