@@ -1,1 +1,1 @@
-"""Measuring a network by a protocol."""
+"""Measurement of networks by evaluation protocols."""

@@ -1,7 +1,7 @@
-"""Average precision as the benchmarks of image retrieval define it, junk images left out.
+"""Average precision as in image-retrieval benchmarks, without junk images.
 
-Source: the evaluation programs of Oxford Buildings (Philbin et al. 2007) and of Holidays (Jégou et
-al. 2008), which agree: the area below the precision-recall curve by trapezoids.
+Source: the evaluation programs of Oxford Buildings (Philbin et al. 2007) and Holidays (Jégou et
+al. 2008), which agree: the area under the precision-recall curve by the trapezoidal rule.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ def average_precision(
 ) -> float:
     """Average precision of one query, 0 to 1.
 
-    At the i-th positive, found after s images that are not junk, the trapezoid between the
-    precisions (i - 1) / (s - 1), 1 where s = 1, and i / s is added, over a step of recall.
+    The i-th positive at rank s (without junk) adds the trapezoid between the precisions
+    (i - 1) / (s - 1), or 1 if s = 1, and i / s, over one step of recall.
 
     Args:
         ranking: database rows, best first.
         positives: rows that show the query's object; at least one.
-        junk: rows that are skipped as if they were not there.
+        junk: rows to skip.
 
     Raises:
         ValueError: no positive.
@@ -43,6 +43,6 @@ def average_precision(
 
 
 def mean_average_precision(values: Iterable[float]) -> float:
-    """Mean over the queries in percent; NaN without queries."""
+    """Mean over the queries, in percent; NaN without queries."""
     all_values = list(values)
     return 100.0 * float(np.mean(all_values)) if all_values else float('nan')

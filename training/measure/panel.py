@@ -1,8 +1,8 @@
-"""The panel: the mean recall@1 of dissimilar parts, one number for a network.
+"""The panel: mean recall@1 over dissimilar data sets, a single number for a network.
 
-A single set cannot choose a network: its standard error is larger than what a step of the recipe
-brings, and a network that fits it may have forgotten places of another kind. The panel weighs
-every part alike, however many queries it has, and two networks are compared query by query.
+A single set does not suffice to choose a network: its standard error is larger than the gain of a
+step of the recipe, and a network that fits it may be worse on other kinds of places. All parts
+have equal weight, whatever their number of queries, and networks are compared query by query.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from training.measure.protocols import Protocol, open_protocol, read_protocol
 PANEL = Path(__file__).parents[1] / 'configs' / 'panel.yaml'
 BOOTSTRAP_DRAWS = 10_000
 INTERVAL = (2.5, 97.5)
-"""Percentiles of the bootstrap that bound the 95 % interval of a difference."""
+"""Bootstrap percentiles of the 95 % interval of a difference."""
 
 
 @dataclass(frozen=True)
 class Panel:
-    """What is measured.
+    """The parts of the panel.
 
     Attributes:
         parts: protocols, with images, by name of the part.
-        missing: reason by name of each part that cannot be measured here.
+        missing: error message of each part that cannot be measured, by name.
     """
 
     parts: Mapping[str, Sequence[Protocol]]
@@ -38,21 +38,21 @@ class Panel:
 
     @property
     def protocols(self) -> list[Protocol]:
-        """The scores of all parts."""
+        """The protocols of all parts."""
         return [protocol for part in self.parts.values() for protocol in part]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One network against another, on the same queries.
+    """Comparison of two networks on the same queries.
 
     Attributes:
         difference: of recall@1, in points.
-        low: lower bound of its 95 % interval, paired bootstrap over queries.
+        low: lower bound of its 95 % interval, by paired bootstrap over queries.
         high: upper bound.
-        gained: queries that only the first network answers rightly.
-        lost: queries that only the second one does.
-        p: McNemar's exact test of these two counts, two-sided.
+        gained: number of queries that only the first network answers correctly.
+        lost: number of queries that only the second network answers correctly.
+        p: of McNemar's exact test of these counts, two-sided.
     """
 
     difference: float
@@ -96,8 +96,8 @@ def part_scores(panel: Panel, right: Mapping[str, Sequence[int]]) -> dict[str, f
     """Recall@1 of each part in percent.
 
     Args:
-        panel: its parts.
-        right: names of protocols -> 1 or 0 for each answerable query.
+        panel: with the parts.
+        right: protocol -> 1 or 0 for each query with a positive.
     """
     return {
         part: float(np.mean([100.0 * np.mean(right[each.name]) for each in protocols]))
@@ -110,12 +110,12 @@ def compare_parts(
     right: Mapping[str, Sequence[int]],
     other: Mapping[str, Sequence[int]],
 ) -> dict[str, Comparison]:
-    """The first network against the second: each part, and `panel` for the mean over the parts.
+    """Compare two networks on each part, and under `panel` on the mean over the parts.
 
     Args:
-        panel: its parts.
-        right: names of protocols -> 1 or 0 for each answerable query, of the first network.
-        other: of the second one, the same queries in the same order.
+        panel: with the parts.
+        right: protocol -> 1 or 0 for each query with a positive, of the first network.
+        other: of the second network, for the same queries in the same order.
     """
     rng = np.random.default_rng(0)
     found, drawn, observed = {}, [], []
@@ -157,7 +157,7 @@ def _comparison(
 def panel_table(
     panel: Panel, scores: Mapping[str, float], comparisons: Mapping[str, Comparison]
 ) -> str:
-    """Parts, the mean over them, and the comparison where there is one, as a Markdown table."""
+    """Markdown table of the parts, their mean, and the comparison if there is one."""
     compared = ' difference (95 %) | gained / lost | p |' if comparisons else ''
     lines = [f'| part | queries | r@1 |{compared}', '|---|--:|--:|' + '--:|' * compared.count('|')]
     for part, score in scores.items():
@@ -165,7 +165,7 @@ def panel_table(
     for part in panel.missing:
         lines.append(f'| {part} | not measured | |' + ' |' * compared.count('|'))
     if panel.missing:
-        # A mean over fewer parts is not comparable, so it is not called the panel.
+        # A mean over fewer parts is not comparable, so it is not reported as the panel.
         mean = float(np.mean(list(scores.values())))
         whole = f'of {len(scores)} of {len(scores) + len(panel.missing)} parts: {mean:.1f}'
         lines.append('| panel | - | - |' + ' |' * compared.count('|'))
@@ -178,7 +178,7 @@ def panel_table(
 
 
 def _queries(panel: Panel, part: str) -> int:
-    """How many queries of a part have a positive."""
+    """Number of queries of a part that have a positive."""
     return sum(int((each.truth.positives.counts() > 0).sum()) for each in panel.parts[part])
 
 

@@ -34,24 +34,23 @@ PROTOCOLS = Path(__file__).parents[1] / 'configs' / 'protocols.yaml'
 
 @dataclass(frozen=True)
 class ImageSizeConfig(Config):
-    """Image size of a benchmark, if it differs from the network's."""
+    """Input size of a benchmark, if it differs from the network's."""
 
     fit: str = setting(
         '',
-        'how an image gets to its size: stretch, pad, inside or own, as in `preprocessing`; '
-        "empty: the network's own way",
+        "how images are resized, as in `preprocessing`; empty: the network's own setting",
         choices=('', *FITS),
     )
     largest_side_px: int = setting(
         0,
-        "with fit: both sides of the box; 0: the network's width and height",
+        "side of the box for fit; 0: the network's width and height",
         unit='px',
         low=0,
         high=4096,
     )
 
     def applied(self, own: PreprocessingConfig) -> PreprocessingConfig:
-        """The network's preprocessing at the size of the benchmark."""
+        """The network's preprocessing at this size."""
         side = self.largest_side_px
         return replace(
             own,
@@ -63,21 +62,21 @@ class ImageSizeConfig(Config):
 
 @dataclass(frozen=True)
 class ProtocolConfig(ImageSizeConfig, DataConfig):
-    """A data set and how answers are judged."""
+    """A data set and its ground truth."""
 
     ground_truth: str = setting(
         'position',
-        'same place: near enough, or same number in both',
+        'positives by position, or by equal numbers in both sequences (index)',
         choices=('position', 'index'),
     )
     positive_distance_m: float = same_setting(EvaluationConfig, 'positive_distance_m')
     tolerance: int = same_setting(EvaluationConfig, 'tolerance')
     best_view_of_panorama: bool = setting(
-        False, 'rankings keep the best view of each panorama (NetVLAD on Tokyo 24/7)'
+        False, 'keep only the best view of each panorama in rankings (NetVLAD on Tokyo 24/7)'
     )
     light: str = setting(
         '',
-        'of queries that are listed place by place as day, sunset, night (Tokyo 24/7): only those',
+        'use only these of queries listed as day, sunset, night for each place (Tokyo 24/7)',
         choices=('', *LIGHTS),
     )
 
@@ -91,10 +90,11 @@ class Protocol:
         database: N frames.
         queries: Q frames.
         truth: of these two.
-        roots: where the names of the database's and of the queries' frames begin.
-        panorama: (N,) int64 number of the panorama of each database image where only the best
-            view of a panorama is kept (non-maximum suppression); None: all views are.
-        size: how images become the network's input.
+        roots: folders that the names of the database frames and of the query frames are relative
+            to.
+        panorama: (N,) int64 panorama number of each database image, to keep only the best view of
+            a panorama in rankings (non-maximum suppression); None: keep all views.
+        size: of the network's input.
     """
 
     name: str
@@ -109,11 +109,10 @@ class Protocol:
     def identity(self) -> str:
         """Name and 8 digits of a hash of the protocol: equal ids mean comparable figures.
 
-        The digits follow from the names of all images, from what counts as right, from what is
-        left out of rankings and from what is done to the images' size, not from where the data
-        lies.
+        The hash covers the names of all images, the positives, the pairs excluded from rankings
+        and the input size, but not the location of the data.
         """
-        said = [
+        content = [
             [frame.name for frame in self.database],
             [frame.name for frame in self.queries],
             self.truth.positives.keys.tolist(),
@@ -121,8 +120,8 @@ class Protocol:
             None if self.panorama is None else self.panorama.tolist(),
         ]
         if self.size != ImageSizeConfig():
-            said.append([self.size.fit, self.size.largest_side_px])
-        return f'{self.name}#{hashlib.sha256(json.dumps(said).encode()).hexdigest()[:8]}'
+            content.append([self.size.fit, self.size.largest_side_px])
+        return f'{self.name}#{hashlib.sha256(json.dumps(content).encode()).hexdigest()[:8]}'
 
 
 def panel_parts(path: Path) -> dict[str, list[str]] | None:
@@ -144,9 +143,9 @@ def panel_parts(path: Path) -> dict[str, list[str]] | None:
 
 
 def read_protocols(path: Path, names: Sequence[str] = ()) -> dict[str, ProtocolConfig]:
-    """The protocols of a YAML file by name: all, or the requested ones in their order.
+    """The protocols of a YAML file by name: all, or the requested ones, in order.
 
-    Of a panel's file, those of all its parts.
+    The file of a panel has the protocols of all its parts.
 
     Raises:
         ConfigError: the file cannot be read, has a bad value, or lacks a name.
@@ -168,7 +167,7 @@ def read_protocol(path: Path, name: str, values: Any) -> ProtocolConfig:
     """One protocol of a YAML file.
 
     Raises:
-        ConfigError: a bad value; file and protocol are named.
+        ConfigError: a bad value; the message names file and protocol.
     """
     if not isinstance(values, Mapping):
         found = 'nothing' if values is None else repr(values)
@@ -184,7 +183,7 @@ def open_protocol(name: str, config: ProtocolConfig) -> Protocol:
 
     Raises:
         SourceError: images are missing, or no query has a positive.
-        ConfigError: settings that contradict each other.
+        ConfigError: contradictory settings.
     """
     if config.ground_truth == 'index':
         return _by_index(name, config)
@@ -206,7 +205,7 @@ def _size_of(config: ProtocolConfig) -> ImageSizeConfig:
 
 
 def _of_one_light(name: str, places: PlaceSet, light: str) -> PlaceSet:
-    """The set with every third query only; unchanged if no light is named.
+    """The set with the queries of one light only; unchanged if `light` is empty.
 
     Raises:
         SourceError: the queries are not triples.
@@ -229,7 +228,7 @@ def _by_index(name: str, config: ProtocolConfig) -> Protocol:
     for setting_name in ('best_view_of_panorama', 'light'):
         if getattr(config, setting_name):
             raise ConfigError(
-                f'{name}: {setting_name}: not known to ground truth by index, found '
+                f'{name}: {setting_name}: not used by ground truth by index, found '
                 f'{getattr(config, setting_name)!r}; remove it'
             )
     truth = by_index(queries, database, config.tolerance)

@@ -1,4 +1,4 @@
-"""Rankings judged by a protocol: which of the first answers of each query are right."""
+"""Rank the database for the queries of a protocol, and compare with the ground truth."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from training.measure.protocols import Protocol
 
 @dataclass(frozen=True)
 class Judged:
-    """The first answers of the queries that have a positive.
+    """Correctness of the best answers to the queries with a positive.
 
     Attributes:
         correct: (Q, k) bool, best first.
@@ -37,13 +37,13 @@ def judge(
     protocol: Protocol,
     reranker: PatchReranker | None = None,
 ) -> Judged:
-    """Rank the database for every query and look the answers up in the ground truth.
+    """Rank the database for every query and compare the answers with the ground truth.
 
     Args:
-        queries: (Q, D) unit-norm descriptors.
-        database: (M, D) of the database.
+        queries: (Q, D) unit-norm descriptors of the queries.
+        database: (M, D) unit-norm descriptors of the database.
         protocol: of these queries and this database.
-        reranker: puts the first rows of each query into another order; None: they stay.
+        reranker: re-ranks the best rows of each query; None: no re-ranking.
 
     Raises:
         ImageError: an image cannot be read for re-ranking.
@@ -67,7 +67,7 @@ def _ranked_panoramas(
     panorama: NDArray[np.int64],
     width: int,
 ) -> NDArray[np.int64]:
-    """(Q, width) database rows, the best view of each panorama."""
+    """(Q, width) database rows, only the best view of each panorama."""
     views = int(np.unique(panorama, return_counts=True)[1].max())
     excluded = int(protocol.truth.excluded.counts().max(initial=0))
     index = SearchIndex(database.shape[1])
@@ -78,14 +78,14 @@ def _ranked_panoramas(
 
 
 def best_views(rows: NDArray[np.int64], panorama: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Rankings that keep the first row of each panorama, gaps closed, `NO_ROW` at the end.
+    """Rankings with only the first row of each panorama, padded with `NO_ROW` at the end.
 
     Source: NetVLAD (journal version), Section 6.1, after Torii et al., 24/7 place recognition:
     spatial non-maximum suppression of the ranked database images.
 
     Args:
-        rows: (Q, k) int64 database rows, best first, `NO_ROW` where there is none.
-        panorama: (N,) int64 number of each row's panorama; negative: of none, so always kept.
+        rows: (Q, k) int64 database rows, best first, padded with `NO_ROW`.
+        panorama: (N,) int64 panorama number of each row; negative: no panorama, always kept.
     """
     kept = np.full_like(rows, NO_ROW)
     for number, ranking in enumerate(rows):

@@ -1,7 +1,7 @@
-"""Storage formats of descriptors, from 4 bytes per number down to 1 bit.
+"""Storage formats of descriptors, from 4 bytes down to 1 bit per number.
 
-Queries are stored in the same way before they are compared, as a robot would that has no room for
-more. Similarity is the cosine after rounding; the length is not stored.
+Queries are rounded in the same way before the comparison. Similarity is the cosine after rounding;
+the norm is not stored.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class StorageFormat:
 
     Attributes:
         name: in tables.
-        bits: for each number.
-        encode: (N, D) float32 -> (N, ...) of bytes in any type: what is stored.
-        decode: what is stored, and D -> (N, D) float32, not yet of unit norm.
+        bits: per number.
+        encode: (N, D) float32 -> stored array (N, ...).
+        decode: stored array, and D -> (N, D) float32, not normalised.
     """
 
     name: str
@@ -33,25 +33,25 @@ class StorageFormat:
     decode: Callable[[NDArray[Any], int], NDArray[np.float32]]
 
     def bytes_per_place(self, dim: int) -> int:
-        """Bytes that one descriptor of D numbers takes."""
+        """Bytes of one descriptor of D numbers."""
         return -(-dim * self.bits // 8)
 
     def stored(self, descriptors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(N, D) float32 unit-norm: the descriptors as they come back from storage."""
+        """(N, D) float32 unit-norm descriptors after storage in this format."""
         decoded = self.decode(self.encode(descriptors), descriptors.shape[1])
         norms = np.linalg.norm(decoded, axis=1, keepdims=True)
         return np.asarray(decoded / np.maximum(norms, np.finfo(np.float32).tiny), np.float32)
 
 
 def _to_int8(descriptors: NDArray[np.float32]) -> NDArray[np.int8]:
-    """The largest number of each descriptor becomes 127 or -127; the scale is not kept."""
+    """Scale each descriptor to a largest absolute value of 127; the scale is not stored."""
     largest = np.abs(descriptors).max(axis=1, keepdims=True)
     scale = _LARGEST_INT8 / np.where(largest > 0.0, largest, 1.0)
     return np.rint(descriptors * scale).astype(np.int8)
 
 
 def _to_bits(descriptors: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """One bit per number: whether it is positive."""
+    """One sign bit per number."""
     return np.packbits(descriptors > 0.0, axis=1)
 
 

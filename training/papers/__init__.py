@@ -1,1 +1,1 @@
-"""Figures published in the papers, for comparison only."""
+"""Figures published in the papers, for comparison."""

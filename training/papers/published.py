@@ -1,4 +1,4 @@
-"""The papers' tables as data, read from the YAML files beside this module."""
+"""The papers' tables as data, read from the YAML files in this folder."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class PublishedTable:
     Attributes:
         paper: stem of its file.
         name: of the table.
-        what: what it measures, one sentence.
+        what: description of its figures, one sentence.
         columns: N of recall@N, or names of other quantities.
-        decimals: that recalls are printed with; 0: the figures are not recalls.
-        sets: data set -> row -> one figure a column, None where it is not known.
+        decimals: of printed recalls; 0: the figures are not recalls.
+        sets: data set -> row -> one figure per column, None if unknown.
     """
 
     paper: str
@@ -50,10 +50,10 @@ class PublishedTable:
 
 
 def _named(items: Mapping[str, ItemT], name: str, where: str) -> ItemT:
-    """The item of that name.
+    """The item with this name.
 
     Raises:
-        ConfigError: there is none; the nearest name is given.
+        ConfigError: there is none; the message suggests the nearest name.
     """
     if name not in items:
         raise ConfigError(f'{where}: unknown {name!r}{nearest_hint(name, list(items))}')
@@ -92,7 +92,7 @@ def published_tables(paper: str) -> dict[str, PublishedTable]:
 
 
 def published_table(reference: str) -> PublishedTable:
-    """The table that `PAPER/TABLE` names.
+    """The table `PAPER/TABLE`.
 
     Raises:
         ConfigError: no such paper or table.

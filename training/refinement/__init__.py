@@ -1,1 +1,1 @@
-"""Refinement on places: batches with several views of each place."""
+"""Refinement on places, with several views of each place per batch."""

@@ -15,28 +15,30 @@ _CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
 
 @dataclass(frozen=True)
 class MotionConfig(Config):
-    """How much two views of one place differ; `motion` in an experiment's YAML file."""
+    """Differences between views of one place; `motion` in an experiment's YAML file."""
 
     smallest_part: float = setting(
-        0.6, 'least share of the width and height of a photo that a view shows', low=0.1, high=1.0
+        0.6, 'smallest share of the width and height of a photo in a view', low=0.1, high=1.0
     )
     tilt: float = setting(
-        0.1, 'most that a corner of a view moves, as a share of its sides', low=0.0, high=0.3
+        0.1, 'largest shift of the corners of a view, as a share of its sides', low=0.0, high=0.3
     )
     yaw_deg: float = setting(
         10.0,
-        'most that a view of a panorama looks past the facade',
+        'largest yaw of a rendered view relative to the facade',
         unit='deg',
         low=0.0,
         high=45.0,
     )
     pitch_deg: float = setting(
-        5.0, 'most that it looks up or down', unit='deg', low=0.0, high=30.0
+        5.0, 'largest pitch of a rendered view, up or down', unit='deg', low=0.0, high=30.0
     )
     narrowest_deg: float = setting(
-        65.0, 'narrowest field of view', unit='deg', low=20.0, high=120.0
+        65.0, 'smallest field of view of a rendered view', unit='deg', low=20.0, high=120.0
     )
-    widest_deg: float = setting(90.0, 'widest field of view', unit='deg', low=20.0, high=120.0)
+    widest_deg: float = setting(
+        90.0, 'largest field of view of a rendered view', unit='deg', low=20.0, high=120.0
+    )
 
 
 def moved_view(
@@ -44,7 +46,7 @@ def moved_view(
 ) -> NDArray[np.uint8]:
     """A part of the photo (H, W, 3) under a homography, as RGB uint8 (size_px, size_px, 3).
 
-    Never mirrored: two views show the same place.
+    Never mirrored, since a mirrored view would not show the same place.
     """
     share = rng.uniform(config.smallest_part, 1.0, 2)
     corner = rng.uniform(0.0, 1.0, 2) * (1.0 - share)

@@ -1,12 +1,12 @@
-"""Places and their views: facades of panoramas, photos, cameras, pairs by position.
+"""Sources of places and their views: facades of panoramas, photos, cameras, pairs by position.
 
 A source of places is written `WEIGHT KIND PATH [COLUMN=VALUE ...]`:
 
-- `facades`: a stretch of facade beside a panorama, seen from the panoramas around it;
+- `facades`: a place is a stretch of facade near a panorama, seen from the surrounding panoramas;
 - `photos`: every photo is a place; its views are parts of it under homographies;
-- `same:COLUMN`: photos with the same value in a column, for example those of a fixed camera;
+- `same:COLUMN`: photos with the same value in a column, for example of a fixed camera;
 - `pairs`: a query and a database image within reach that are each other's most similar; conditions
-  that begin with `queries:` and `database:` select them.
+  with the prefixes `queries:` and `database:` select them.
 """
 
 from __future__ import annotations
@@ -33,26 +33,26 @@ Pixels: TypeAlias = NDArray[np.uint8]
 Describe: TypeAlias = Callable[[Sequence[Frame]], NDArray[np.float32]]
 
 HEADINGS = 8
-"""Facades around a panorama."""
+"""Number of facades around a panorama."""
 
 FACADE_M = (9.0, 20.0)
-"""Distance of a facade from its panorama."""
+"""Range of distances of a facade from its panorama."""
 
 SPREAD_DEG = 20.0
-"""Most that a facade lies off its heading."""
+"""Largest deviation of a facade from its nominal heading."""
 
 AROUND_M = 12.0
-"""Panoramas so close to a facade's own show it, too."""
+"""Panoramas within this distance of a facade's own panorama also show the facade."""
 
 NEAREST_M = 5.0
-"""A panorama nearer to the facade than this sees too little of it."""
+"""Panoramas closer to the facade than this are not used, because they show too little of it."""
 
 
 class PlaceSource(Protocol):
     """Places for batches.
 
     Attributes:
-        positions_m: (N, 2) float64 metres in a frame of the source's own, NaN where unknown.
+        positions_m: (N, 2) float64 metres in the source's own frame, NaN if unknown.
     """
 
     positions_m: NDArray[np.float64]
@@ -75,12 +75,12 @@ def open_source_of_places(
 
     Args:
         text: `WEIGHT KIND PATH [COLUMN=VALUE ...]`.
-        motion: how far views are apart.
-        pairs: which photos are pairs.
-        describe: descriptors (N, D) of frames, for `pairs`.
+        motion: differences between views.
+        pairs: limits of pairs.
+        describe: returns descriptors (N, D) of frames, for `pairs`.
 
     Raises:
-        ConfigError: a text of another form.
+        ConfigError: a malformed text.
         SourceError: the source cannot be read, or has no place with two views.
     """
     weight, kind, path, where = _parse(text)
@@ -117,7 +117,7 @@ def _parse(text: str) -> tuple[float, str, str, list[str]]:
 
 
 def _place_set(path: str, where: list[str]) -> PlaceSet:
-    """The images under the conditions, those of queries and of the database apart."""
+    """The set of images selected by the conditions, with those of queries and database."""
     prefixes = ('queries:', 'database:')
     queries, database = (
         tuple(each.removeprefix(prefix) for each in where if each.startswith(prefix))
@@ -135,7 +135,7 @@ def _place_set(path: str, where: list[str]) -> PlaceSet:
 
 
 def _by_column(path: str, frames: Sequence[Frame], column: str) -> list[list[Frame]]:
-    """Frames of each value of a column.
+    """The frames grouped by their value in a column, in groups of at least two.
 
     Raises:
         SourceError: no frame has the column, or no value has two frames.
@@ -147,7 +147,7 @@ def _by_column(path: str, frames: Sequence[Frame], column: str) -> list[list[Fra
     found = [group for group in groups.values() if len(group) > 1]
     if not found:
         raise SourceError(
-            f'{path}: expected a column {column!r} with values that several photos share, found '
+            f'{path}: expected a column {column!r} with values shared by several photos, found '
             'none; name a column of the manifest'
         )
     return found
@@ -162,7 +162,7 @@ class SameView:
         motion: MotionConfig,
         positions_m: NDArray[np.float64] | None = None,
     ) -> None:
-        """Places of these groups of photos, at these positions where they are known."""
+        """One place for each group of photos, at these positions if known."""
         self._groups = groups
         self._motion = motion
         unknown = np.full((len(groups), 2), np.nan)
@@ -171,7 +171,7 @@ class SameView:
     def views(
         self, place: int, rng: np.random.Generator, count: int, size_px: int
     ) -> list[Pixels]:
-        """Different photos as far as possible, each under a homography."""
+        """Views of different photos as far as possible, each under a homography."""
         group = self._groups[place]
         rounds = -(-count // len(group))
         order = np.concatenate([rng.permutation(len(group)) for _ in range(rounds)])[:count]
@@ -179,13 +179,13 @@ class SameView:
 
 
 class Facades:
-    """Stretches of facade around panoramas: `HEADINGS` of each."""
+    """Stretches of facade around panoramas, `HEADINGS` per panorama."""
 
     def __init__(self, places: PlaceSet, motion: MotionConfig) -> None:
         """Facades of a set of panoramas.
 
         Raises:
-            SourceError: its images are no panoramas.
+            SourceError: its images are not panoramas.
         """
         self._panoramas = PanoramaSet(places)
         self._motion = motion
@@ -196,7 +196,7 @@ class Facades:
     def views(
         self, place: int, rng: np.random.Generator, count: int, size_px: int
     ) -> list[Pixels]:
-        """The facade from its own panorama and from others around it, in turn."""
+        """Views of the facade from its own panorama and surrounding ones, in turn."""
         own, number = divmod(place, HEADINGS)
         heading = np.radians(number * 360.0 / HEADINGS + rng.uniform(-SPREAD_DEG, SPREAD_DEG))
         direction = np.array([np.sin(heading), np.cos(heading)])
@@ -208,7 +208,7 @@ class Facades:
         ]
 
     def _stands_of(self, own: int, facade_m: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Other panoramas that show the facade from a similar direction."""
+        """Other panoramas that see the facade from a similar direction."""
         near = np.linalg.norm(self._stands_m - self._stands_m[own], axis=1) <= AROUND_M
         to_facade = facade_m - self._stands_m
         distance = np.linalg.norm(to_facade, axis=1)

@@ -1,4 +1,4 @@
-"""Groups of views of one place, and which two groups certainly show different places."""
+"""Groups of views of one place, and which groups certainly show different places."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from training.refinement.place_sources import PlaceSource
 from training.trunk.view_bank import ViewBank
 
 _DRAWN, _SEEN = 1, 2
-"""Keep the generators of places and of views apart."""
+"""Separate random streams of places and views."""
 
 
 class PlaceViews:
@@ -26,7 +26,7 @@ class PlaceViews:
     Attributes:
         place: (G,) int64 number of the place over all sources.
         source: (G,) int64 number of its source.
-        positions_m: (G, 2) float64, NaN where unknown.
+        positions_m: (G, 2) float64, NaN if unknown.
         views_per_place: K.
     """
 
@@ -39,15 +39,15 @@ class PlaceViews:
         seed: int,
         identity: object,
     ) -> None:
-        """Choose the places; no image is read yet.
+        """Choose the places; no image is read.
 
         Args:
-            sources: how likely each is drawn, and its places.
+            sources: sampling weight and places of each source.
             groups: G.
             views_per_place: K.
             preprocessing: the network's input, a square.
-            seed: decides everything.
-            identity: what the sources follow from, as JSON has it.
+            seed: of all random choices.
+            identity: all parameters of the sources, as JSON values.
         """
         self.views_per_place = views_per_place
         self._sources = [source for _, source in sources]
@@ -65,7 +65,7 @@ class PlaceViews:
         )
 
     def clean_views(self, block: int, count: int) -> NDArray[np.uint8]:
-        """(count, size, size, 3) RGB uint8: views of a block of a bank, which may split a group.
+        """(count, size, size, 3) RGB uint8 views of a block of a bank, which may split groups.
 
         Raises:
             ImageError: an image cannot be read; the message names it.
@@ -85,9 +85,9 @@ class PlaceViews:
     def different(
         self, groups: NDArray[np.int64], others: NDArray[np.int64], distance_m: float
     ) -> NDArray[np.bool_]:
-        """(n, m) whether a group and another certainly show different places.
+        """(n, m) whether two groups certainly show different places.
 
-        Places of one source that are closer than the distance may be one place.
+        Places of one source that are closer than `distance_m` may be the same place.
         """
         a, b = groups[:, None], others[None]
         apart_m = np.linalg.norm(self.positions_m[a] - self.positions_m[b], axis=2)
@@ -103,7 +103,7 @@ class PlaceViews:
 
 
 class PlaceBatches(Dataset[tuple[Tensor, Tensor, Tensor]]):
-    """Item `step` is that step's batch: altered views, their anchors and groups."""
+    """Item `step` is that step's batch: augmented views, their anchors and groups."""
 
     def __init__(
         self,
@@ -113,14 +113,14 @@ class PlaceBatches(Dataset[tuple[Tensor, Tensor, Tensor]]):
         batch: tuple[int, int],
         seed: Sequence[int],
     ) -> None:
-        """Draw from a bank.
+        """Set the parameters of the batches.
 
         Args:
-            bank: views, and the maps that the network had of them before.
-            views: which place each group shows.
-            augmentation: how views are changed.
-            batch: steps, and places in a batch.
-            seed: decides everything, together with the step.
+            bank: views, and their maps by the network before refinement.
+            views: places of the groups.
+            augmentation: of the views.
+            batch: number of steps, and places per batch.
+            seed: of all random choices, with the step.
         """
         self._bank = bank
         self._views = views

@@ -1,11 +1,11 @@
-"""Refinement of a network: batches of places, an anchor to its start, averaged weights.
+"""Refinement of a network: batches of places, an anchor to the start, averaged weights.
 
-The network starts distilled and whitened. Its descriptors, whitening included, are trained to
-tell places apart; its map of an altered view stays close to the map that the network had of the
-clean view before (`anchor`), so that it forgets nothing, and answers by night what it answered by
-day. The result is the running average of its weights, mixed with the start (`keep`).
+The network starts distilled and whitened. Its descriptors, including the whitening, are trained to
+distinguish places; its map of an augmented view is kept close to the original network's map of the
+clean view (`anchor`), which prevents forgetting and transfers the daytime maps to the night. The
+result is the running average of the weights, mixed with the start (`keep`).
 
-Source: NetVLAD (journal version), Section 6.2, trains a projection behind NetVLAD with it.
+Source: NetVLAD (journal version), Section 6.2, trains a projection after NetVLAD with it.
 Deviation: views of a place are rendered or cut, and the loss is multi-similarity in place of the
     ranking loss over tuples; the mixture with the start follows M. Wortsman et al., Robust
     Fine-Tuning of Zero-Shot Models, CVPR 2022.
@@ -55,58 +55,60 @@ class RefinementConfig(Config):
         'sources, each `WEIGHT KIND PATH [COLUMN=VALUE ...]` with the kind facades, photos, '
         'same:COLUMN or pairs',
     )
-    groups: int = setting(3000, 'groups of views that are made once', low=2, high=10_000_000)
-    views_per_place: int = setting(4, 'views in a group', low=2, high=32)
+    groups: int = setting(3000, 'groups of views in the bank', low=2, high=10_000_000)
+    views_per_place: int = setting(4, 'views per group', low=2, high=32)
     view_px: int = setting(0, 'side of a view; 0: width of the input', unit='px', low=0, high=4096)
-    places_per_batch: int = setting(16, 'groups in a step, for each process', low=2, high=4096)
+    places_per_batch: int = setting(16, 'groups per step and process', low=2, high=4096)
     different_m: float = setting(
         40.0,
-        'places of one source that are closer may be one place',
+        'least distance of different places of one source; closer ones may be the same place',
         unit='m',
         low=0.0,
         high=1e5,
     )
     memory: int = setting(
         4096,
-        'descriptors of the steps before that each view is compared with, too',
+        'number of descriptors of earlier steps to compare each view with',
         low=0,
         high=10_000_000,
     )
     steps: int = setting(800, 'optimiser steps', low=1, high=10_000_000)
     learning_rate: float = setting(
-        1e-4, 'highest rate of AdamW for the trunk and the clusters', low=0.0, high=1.0
+        1e-4, 'highest learning rate of AdamW for trunk and clusters', low=0.0, high=1.0
     )
     projection_rate: float = setting(
         1e-3,
-        'the same for the whitening, as a share of the root mean square of its numbers',
+        'the same for the whitening, relative to its root mean square',
         low=0.0,
         high=1.0,
     )
-    warm_up_share: float = setting(0.05, 'share of the steps until these rates', low=0.0, high=1.0)
-    train_from: str = setting('stage4', 'layer down to which the trunk is trained', choices=LAYERS)
-    anchor: float = setting(1.0, 'weight of the distance from the maps before', low=0.0, high=1e3)
+    warm_up_share: float = setting(0.05, 'share of the steps spent in warm-up', low=0.0, high=1.0)
+    train_from: str = setting('stage4', 'first trained layer of the trunk', choices=LAYERS)
+    anchor: float = setting(
+        1.0, 'weight of the distance from the original maps', low=0.0, high=1e3
+    )
     average_decay: float = setting(
-        0.99, 'decay of the running average of weights that is the result', low=0.0, high=1.0
+        0.99, 'decay of the running average of weights, which is the result', low=0.0, high=1.0
     )
     keep: float = setting(0.0, 'share of the start in the result', low=0.0, high=1.0)
-    half: bool = setting(False, 'round the result, as `training.whiten --half` does')
+    half: bool = setting(False, 'round the result like `training.whiten --half`')
     checkpoint_every: int = setting(50, 'steps between checkpoints', low=1, high=1_000_000)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.places_per_batch > self.groups:
             raise ConfigError(
-                f'refinement: expected at least as many groups as a batch holds, '
-                f'{self.places_per_batch}, found {self.groups}'
+                f'refinement: expected at least places_per_batch groups, {self.places_per_batch}, '
+                f'found {self.groups}; increase groups, or reduce places_per_batch'
             )
 
 
 class MapsBefore:
-    """The feature map of a network before refinement, stored in a bank as its anchor.
+    """The feature map of the network before refinement, stored in the bank as the anchor.
 
     Attributes:
         name: the network's hash.
-        blocks: none; there is one map.
+        blocks: empty, since there is one map.
     """
 
     def __init__(self, model: VprModel) -> None:
@@ -116,12 +118,12 @@ class MapsBefore:
 
     @torch.no_grad()
     def __call__(self, batch: Tensor) -> list[Tensor]:
-        """(B, R, h, w): what the pooling is given."""
+        """The input of the pooling, (B, R, h, w)."""
         return [self._model.feature_map(batch)]
 
 
 class _Refined(nn.Module):
-    """Feature map and descriptor of a batch in one forward pass, as the loss needs them."""
+    """Feature map and descriptor of a batch in one forward pass, for the loss."""
 
     def __init__(self, model: VprModel) -> None:
         super().__init__()
@@ -133,16 +135,16 @@ class _Refined(nn.Module):
 
 
 class DescriptorMemory:
-    """The latest descriptors, newest first: more places that a batch must be told apart from.
+    """The latest descriptors, newest first, as additional places to compare a batch with.
 
-    A batch of a few dozen places holds few that are easily confused. The network changes slowly,
-    so the descriptors that it gave a little earlier still stand for their images.
+    A batch of a few dozen places has few that are easily confused. The network changes slowly, so
+    recent descriptors are still valid for their images.
 
     Source: X. Wang et al., Cross-Batch Memory for Embedding Learning, CVPR 2020.
 
     Attributes:
         descriptors: (M, D) float32 unit norm.
-        groups: (M,) int64 group that each is a view of.
+        groups: (M,) int64 group of each descriptor's view.
     """
 
     def __init__(self, size: int, dim: int, device: torch.device) -> None:
@@ -152,13 +154,13 @@ class DescriptorMemory:
         self.groups = torch.empty(0, dtype=torch.int64, device=device)
 
     def add(self, descriptors: Tensor, groups: Tensor) -> None:
-        """Put (n, D) float32 rows without a gradient first and let the oldest go."""
+        """Add (n, D) float32 rows without gradient, and remove the oldest."""
         self.descriptors = torch.cat([descriptors, self.descriptors])[: self._size]
         self.groups = torch.cat([groups, self.groups])[: self._size]
 
 
 class Refinement:
-    """One run: built from its experiment, advanced step by step, saved and restored."""
+    """One refinement run: advanced step by step, saved and restored."""
 
     def __init__(
         self, experiment: Experiment, model: VprModel, places: PlaceViews, processes: Processes
@@ -166,10 +168,10 @@ class Refinement:
         """Begin with this network.
 
         Args:
-            experiment: its sections `refinement` and `similarity`.
-            model: the network; it is trained itself.
-            places: tells which groups show different places.
-            processes: who trains beside.
+            experiment: with the sections `refinement` and `similarity`.
+            model: trained in place.
+            places: the groups of views, and which of them show different places.
+            processes: rank and device of this process.
 
         Raises:
             WeightsError: it has no whitening.
@@ -198,7 +200,7 @@ class Refinement:
         self.network = processes.wrap(refined, same_buffers=True)
 
     def _parameters(self) -> list[dict[str, object]]:
-        """The trained parameters: trunk and clusters at one rate, the whitening at another."""
+        """Parameter groups: trunk and clusters at one rate, the whitening at another."""
         whitening = list(self.model.whitening.parameters())
         own = {id(each) for each in whitening}
         rest = [p for p in self.model.parameters() if p.requires_grad and id(p) not in own]
@@ -210,12 +212,12 @@ class Refinement:
         ]
 
     def advance(self, inputs: Tensor, maps: Tensor, groups: Tensor) -> tuple[float, float]:
-        """One optimiser step; both losses before it: of places, and of the anchor.
+        """Perform an optimiser step; returns the losses before it: of places, and of the anchor.
 
         Args:
-            inputs: (P * K, 3, h, w) altered views, those of a place together.
-            maps: (P * K, R, h', w') the maps before, of the clean views.
-            groups: (P,) int64 the places.
+            inputs: (P * K, 3, h, w) augmented views, those of a place adjacent.
+            maps: (P * K, R, h', w') the original network's maps of the clean views.
+            groups: (P,) int64 groups of the places.
 
         Raises:
             WeightsError: a loss is not finite.
@@ -245,14 +247,14 @@ class Refinement:
         return places.item(), anchor.item()
 
     def _places_loss(self, descriptors: Tensor, views: Tensor) -> Tensor:
-        """The loss of views (n, D) of these groups (n,), beside each other and the memory."""
+        """The loss of views (n, D) of groups (n,), compared with each other and the memory."""
         beside = torch.cat([descriptors, self.memory.descriptors])
         groups = torch.cat([views, self.memory.groups])
         other = self._places.different(
             views.cpu().numpy(), groups.cpu().numpy(), self.config.different_m
         )
         same = torch.zeros_like(views[:, None] == groups[None])
-        # A view of the same group in the memory is the same picture: too easy to learn from.
+        # Views of the same group in the memory are the same pictures, so they are not positives.
         same[:, : len(views)] = views[:, None] == views[None]
         same.fill_diagonal_(False)
         return multi_similarity(
@@ -263,7 +265,7 @@ class Refinement:
         )
 
     def _remember(self, descriptors: Tensor, views: Tensor) -> None:
-        """Put a step of all processes into the memory of each."""
+        """Add the descriptors of all processes to the memory."""
         total = len(views) * self.processes.world
         self.memory.add(
             self.processes.gather(descriptors, total), self.processes.gather(views, total)
@@ -288,7 +290,7 @@ class Refinement:
 
     @property
     def _views(self) -> int:
-        """Views in a step, of all processes."""
+        """Views per step, over all processes."""
         return self.config.places_per_batch * self.config.views_per_place * self.processes.world
 
     def save(self, path: Path) -> None:

@@ -19,14 +19,14 @@ from ghost_vpr_ros.core.config.settings import Config, setting
 class SimilarityConfig(Config):
     """Parameters of the loss; `similarity` in an experiment's YAML file."""
 
-    alpha: float = setting(1.0, 'sharpness towards views of one place', low=0.01, high=1000.0)
-    beta: float = setting(50.0, 'sharpness towards views of other places', low=0.01, high=1000.0)
+    alpha: float = setting(1.0, 'sharpness for views of the same place', low=0.01, high=1000.0)
+    beta: float = setting(50.0, 'sharpness for views of different places', low=0.01, high=1000.0)
     threshold: float = setting(
-        0.0, 'similarity that tells one place from another', low=-1.0, high=1.0
+        0.0, 'similarity threshold between same and different places', low=-1.0, high=1.0
     )
     margin: float = setting(
         0.1,
-        'how close to the hardest pair of the other kind a pair has to come',
+        'largest similarity gap of a mined pair to the hardest pair of the other kind',
         low=0.0,
         high=2.0,
     )
@@ -35,7 +35,7 @@ class SimilarityConfig(Config):
 def multi_similarity(
     similarity: Tensor, same: Tensor, other: Tensor, config: SimilarityConfig
 ) -> Tensor:
-    """The mean loss over the views that have a view of the same place; 0 where none has one.
+    """The mean loss over the views that have another view of their place; 0 if none has.
 
     Args:
         similarity: (n, m) cosines of n views with themselves and with m - n others.

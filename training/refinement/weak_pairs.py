@@ -1,8 +1,8 @@
 """Pairs of photos of one place, from positions and the descriptors of a trained network.
 
-Photos at nearby positions may show the same place (NetVLAD, Section 4). The most similar one
-within reach is the best potential positive (Eq. 5); if two photos are that for each other, they
-count as views of one place.
+Photos at nearby positions may show the same place (NetVLAD, Section 4). The most similar photo
+within reach is the best potential positive (Eq. 5); two photos that are each other's best
+potential positive count as views of one place.
 """
 
 from __future__ import annotations
@@ -21,15 +21,13 @@ from ghost_vpr_ros.replay.places.place_set import PlaceSet
 class PairConfig(Config):
     """Limits of the pairs; `pairs` in an experiment's YAML file."""
 
-    distance_m: float = setting(
-        10.0, 'they are at most this far apart', unit='m', low=0.0, high=1e4
-    )
+    distance_m: float = setting(10.0, 'largest distance of a pair', unit='m', low=0.0, high=1e4)
 
 
 def mutual_pairs(
     places: PlaceSet, descriptors: NDArray[np.float32], config: PairConfig
 ) -> NDArray[np.int64]:
-    """(P, 2) rows: a query and a database image that are each other's most alike within reach.
+    """(P, 2) rows of a query and a database image, each other's most similar within reach.
 
     Args:
         places: N photos with positions.

@@ -1,1 +1,1 @@
-"""Studies as tables of runs, and the pages written from them."""
+"""Studies as tables of training runs, and their reports."""

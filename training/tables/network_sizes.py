@@ -1,4 +1,4 @@
-"""Tables of what networks cost: parameters, and multiply-accumulates (MACs) for one image."""
+"""Tables of network costs: parameters, and multiply-accumulates (MACs) per image."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _BINARY_MEGA = 2**20
 
 
 def sizes_report(table: Table, command: str) -> dict[str, Any]:
-    """Rows of the table, and the same as Markdown with the published figures.
+    """Rows of the table, and their Markdown with the published figures.
 
     Raises:
-        ConfigError: a row's settings contradict each other.
+        ConfigError: contradictory settings of a row.
     """
     rows = [network_size(table, row) for row in table.rows]
     return {
@@ -33,11 +33,11 @@ def network_size(table: Table, row: PlanRow) -> dict[str, Any]:
     """The cost of a row's network at the table's input.
 
     Returns:
-        `parameters`, of all that is trained; `parameters_m` in 10^6 and `parameters_binary_m` in
-        2^20, the latter without centres, as Ghost-dil-NetVLAD counts; `gmacs` in 10^9.
+        `parameters` of all trained layers; `parameters_m` in 10^6 and `parameters_binary_m` in
+        2^20, the latter without centres, as in Ghost-dil-NetVLAD; `gmacs` in 10^9.
     """
     experiment = read_experiment(table.base, row.changes)
-    with blank_network():  # Nothing is computed, so no numbers are needed.
+    with blank_network():  # Nothing is computed, so no weights are needed.
         model = VprModel(experiment.model, experiment.preprocessing)
     model.pooling.initialised = True
     if isinstance(model.reduction, Reduction):

@@ -1,4 +1,4 @@
-"""The YAML file of a table, and the chain of commands that each of its rows is."""
+"""The YAML file of a table, and the chain of training stages of each row."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ CONFIGS = Path(__file__).parents[1] / 'configs'
 TABLES = CONFIGS / 'tables'
 
 STAGES = ('pretrain', 'distill', 'initialise', 'train', 'whiten', 'refine')
-"""Commands that make weights, in the only order in which they can follow each other."""
+"""Commands that produce weights, in the only possible order."""
 
 BASELINE = 'rootsift'
-"""The stage of the baseline without a network; it stands alone."""
+"""The only stage of the baseline without a network."""
 
 FULL_SIZE = '-full'
-"""Behind the name of a table at its published size."""
+"""Suffix of the name of a table at its published size."""
 
 SIZES = 'sizes'
-"""Kind of a table that counts parameters and multiply-accumulates and trains nothing."""
+"""Kind of a table that counts parameters and multiply-accumulates, without training."""
 
 _FULL_KEYS = ['stages', 'protocols', 'protocols_file', 'seeds']
 
@@ -37,17 +37,17 @@ class PlanRow:
     """One system of a table.
 
     Attributes:
-        name: as reports call it.
-        stages: some of `STAGES`, in their order, or `BASELINE`; none: it cannot be run here.
-        changes: `SECTION.KEY=VALUE` each, of the table's base.
-        published: its name in the published table; empty: the papers do not have it.
-        bring: data or weights that the row needs and that do not come with this project.
+        name: in reports.
+        stages: some of `STAGES`, in their order, or `BASELINE`; empty: it cannot be run here.
+        changes: changes of the table's base, each `SECTION.KEY=VALUE`.
+        published: its name in the published table; empty: not published.
+        bring: data or weights that the row needs and that are not part of this project.
         evaluate: further options of `training.evaluate`.
-        dims: sizes of prefixes of its descriptor, in place of the table's.
-        system: name of the configuration that it is at the published size; empty: it is left out.
-        full_stages: stages at that size, in place of the table's.
-        base: experiment in place of the table's; None: the table's.
-        start: row that it has to find more than for its claims to be tested, as its random start.
+        dims: sizes of prefixes of its descriptor, instead of the table's.
+        system: name of its configuration at the published size; empty: none.
+        full_stages: stages at that size, instead of the table's.
+        base: experiment instead of the table's; None: the table's.
+        start: row without training, which this row must exceed for its claims to be tested.
     """
 
     name: str
@@ -70,16 +70,16 @@ class Table:
     Attributes:
         name: of the table.
         kind: `recall`, or `SIZES`.
-        question: what it answers, one sentence.
-        published: `PAPER/TABLE` of the figures to print beside ours; empty: none.
-        base: experiment that all rows change: one recipe and one budget.
-        seeds: each row runs with each of them.
+        question: of the table, one sentence.
+        published: `PAPER/TABLE` of the published figures for comparison; empty: none.
+        base: experiment of all rows, with one recipe and one budget.
+        seeds: of every row.
         protocols: names of the evaluation protocols.
-        protocols_file: where they are.
+        protocols_file: YAML file of the protocols.
         dims: sizes of prefixes of the descriptor; empty: the whole descriptor.
-        claims: pairs of rows; the papers say that the first finds at least as much.
-        full_size: what a user must bring for the row as it is published.
-        not_tested: why its settings cannot show what is claimed; empty: they can.
+        claims: pairs of rows; according to the papers the first has at least equal recall.
+        full_size: what a user must provide for the published size.
+        not_tested: why its settings cannot test the claims; empty: they can.
         full: stages, protocols and seeds at the published size; empty: it has none.
         rows: in the table's order.
     """
@@ -106,7 +106,7 @@ class Table:
 
     @property
     def parts(self) -> dict[str, list[str]] | None:
-        """Part of the panel -> its protocols; None where the table has no panel, or not all of it.
+        """Part of the panel -> its protocols; None if the table does not use the whole panel.
 
         Raises:
             ConfigError: the file of the panel cannot be read.
@@ -117,7 +117,7 @@ class Table:
 
 
 def table_names() -> list[str]:
-    """Names of the tables that come with this project."""
+    """Names of this project's tables."""
     return sorted(path.stem for path in TABLES.glob('*.yaml') if 'rows' in read_mapping(path))
 
 
@@ -125,7 +125,7 @@ def find_table(name: str) -> Path:
     """The file of a table: a path, or a name of `table_names`.
 
     Raises:
-        ConfigError: no such table; the nearest name is given.
+        ConfigError: no such table; the message suggests the nearest name.
     """
     if name.endswith('.yaml'):
         return Path(name)
@@ -181,18 +181,18 @@ def read_table(path: Path) -> Table:
 
 
 def full_size(table: Table) -> Table:
-    """The table at its published size: each row is the configuration of its system.
+    """The table at its published size: each row uses the configuration of its system.
 
-    What a row changes at the small size is left behind; its further options of the evaluation
-    stay. Rows without a system are left out, and claims about them.
+    Changes of the small size are dropped; options of the evaluation are kept. Rows without a
+    system, and claims about them, are left out.
 
     Raises:
-        ConfigError: the table has no such size.
+        ConfigError: the table has no published size.
     """
     if not table.full:
         raise ConfigError(
             f'table {table.name}: expected the key `full` for --full-size, found none; '
-            f'{table.full_size or "it has one size"}'
+            f'{table.full_size or "run it without --full-size"}'
         )
     rows = tuple(
         replace(
@@ -221,10 +221,10 @@ def full_size(table: Table) -> Table:
 
 
 def _full(raw: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
-    """What changes at the published size.
+    """The settings of the published size, checked.
 
     Raises:
-        ConfigError: an unknown key, something is missing, or stages that cannot follow each other.
+        ConfigError: an unknown key, a missing key, or stages in a wrong order.
     """
     check_keys(raw, _FULL_KEYS, f'{path}: full')
     for key in ('stages', 'protocols', 'protocols_file') if raw else ():
@@ -269,13 +269,13 @@ def _row(name: str, raw: Mapping[str, Any], path: Path, kind: str) -> PlanRow:
 
 
 def _is_chain(stages: Sequence[str]) -> bool:
-    """Whether each stage can follow the one before it; at least one."""
+    """Whether there is at least one stage, and all are in the order of `STAGES`."""
     order = [STAGES.index(stage) for stage in stages if stage in STAGES]
     return bool(stages) and len(order) == len(stages) and order == sorted(order)
 
 
 def _checked_reference(reference: str, rows: tuple[PlanRow, ...], path: Path) -> str:
-    """The reference, after a look whether the rows' published names exist there."""
+    """The reference, after checking that it has the rows' published names."""
     named = [row.published for row in rows if row.published]
     if not reference and named:
         raise ConfigError(f'{path}: row {named[0]!r} is published, but `published` names no table')

@@ -19,12 +19,12 @@ from training.tables.verdicts import LEVEL, NOT_TESTED, Results, Verdict, verdic
 
 
 def table_report(table: Table, results: Results, command: str) -> dict[str, Any]:
-    """Rows of the table, and the same as Markdown.
+    """Rows of the table, and their Markdown.
 
     Args:
-        table: whose question and rows these are.
+        table: to report.
         results: of the rows that have been run.
-        command: that made them.
+        command: that produced them.
     """
     rows = [_row(name, found) for name, found in results.items()]
     found = verdicts(
@@ -82,12 +82,12 @@ def mean_and_spread(values: Sequence[float], digits: int = 2) -> dict[str, float
 def _our_table(rows: Sequence[Mapping[str, Any]], reference: PublishedTable | None) -> str:
     """Recall of each row and size at the paper's N, with the spread over several seeds."""
     if not rows:
-        return 'None of its rows has been run here.\n'
+        return 'No row has been run here.\n'
     protocols = list(rows[0]['recall'])
     ranks = _ranks(rows[0], reference)
-    said = ' / '.join(f'recall@{n}' for n in ranks)
+    names = ' / '.join(f'recall@{n}' for n in ranks)
     lines = [
-        f'Ours: mean ± sample deviation over seeds of {said} in percent.\n',
+        f'Ours: mean ± sample deviation over seeds of {names} in percent.\n',
         f'| row | D | {" | ".join(protocols)} | seeds | loss | CPU minutes |',
         '|---|--:' + '|---' * len(protocols) + '|--:|---|--:|',
     ]
@@ -108,28 +108,28 @@ def _our_table(rows: Sequence[Mapping[str, Any]], reference: PublishedTable | No
 
 
 def _ranks(row: Mapping[str, Any], reference: PublishedTable | None) -> list[str]:
-    """N of recall@N: those of the paper that were measured; 1 and 5 where it prints none."""
+    """N of recall@N: the paper's that were measured; 1 and 5 if there are none."""
     measured = next(iter(next(iter(row['recall'].values())).values()))
     wanted = [n for n in reference.columns if n in measured] if reference else []
     return wanted or ['1', '5']
 
 
 def _figure(value: Mapping[str, float], digits: int, several: bool) -> str:
-    """The mean, and the spread where there are several seeds."""
+    """The mean, with the spread if there are several seeds."""
     mean = f'{value["mean"]:.{digits}f}'
     return f'{mean} ± {value["spread"]:.{digits}f}' if several else mean
 
 
 def _protocol_lines(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Which protocols, by id, and how many queries with a positive each has."""
+    """The ids of the protocols, and their numbers of queries with a positive."""
     if not rows:
         return ''
-    said = [f'`{name}` ({count} queries)' for name, count in rows[0]['queries'].items()]
-    return f'Protocols: {", ".join(said)}.\n'
+    counts = [f'`{name}` ({count} queries)' for name, count in rows[0]['queries'].items()]
+    return f'Protocols: {", ".join(counts)}.\n'
 
 
 def _verdict_table(found: Sequence[Verdict]) -> str:
-    """The paper's claims and the verdicts of our rows, one line each."""
+    """The paper's claims and our verdicts, one line per claim."""
     if not found:
         return ''
     protocols = list(dict.fromkeys(each.protocol for each in found))
@@ -153,12 +153,12 @@ def _verdict_table(found: Sequence[Verdict]) -> str:
 
 def _verdict_cell(verdict: Verdict) -> str:
     interval = f'{verdict.low:+.1f} to {verdict.high:+.1f}'
-    said = verdict.text if verdict.reason else f'{verdict.text} (p {verdict.p:.2g})'
-    return f'{verdict.difference:+.1f} ({interval}), {said}'
+    text = verdict.text if verdict.reason else f'{verdict.text} (p {verdict.p:.2g})'
+    return f'{verdict.difference:+.1f} ({interval}), {text}'
 
 
 def _published(reference: PublishedTable | None, table: Table) -> str:
-    """The paper's figures under a heading of their own: other data, other training."""
+    """The paper's figures under a separate heading, since data and training differ."""
     if reference is None:
         return ''
     wanted = [row.published for row in table.rows if row.published]
@@ -184,11 +184,11 @@ def _printed(values: Sequence[float | None]) -> str:
 
 
 def _missing(table: Table) -> str:
-    """What a user must bring: for rows that cannot be run here, and for the published size."""
+    """What a user must provide: for rows that cannot be run here, and for the published size."""
     lines = [f'- {row.name}: {row.bring}' for row in table.rows if row.bring]
     if table.full_size:
         lines.append(f'- at the published size: {table.full_size}')
-    return '\n'.join(['To bring:\n', *lines, '']) if lines else ''
+    return '\n'.join(['To provide:\n', *lines, '']) if lines else ''
 
 
 BEGIN = '<!-- begin of what training.experiments writes -->'
@@ -223,7 +223,7 @@ def draw_table(rows: Sequence[Mapping[str, Any]]) -> bytes:
     """A PNG: one panel for each protocol, mean and spread of every row.
 
     Args:
-        rows: of `table_report.table_report`.
+        rows: of `table_report`.
     """
     protocols = list(rows[0]['recall'])
     size_in = (_WIDTH_IN * len(protocols), _HEIGHT_IN)
@@ -251,7 +251,7 @@ def _draw_curves(panel: Axes, rows: Sequence[Mapping[str, Any]], protocol: str) 
             label=row['row'],
         )
     panel.set_xscale('log', base=2)
-    panel.set_xlabel('numbers of the descriptor')
+    panel.set_xlabel('descriptor size D')
     panel.set_ylabel('recall@1 (%)')
     panel.legend(fontsize=7)
 

@@ -1,8 +1,8 @@
-"""A row of a table with one seed: its stages are run, or taken from where they lie already.
+"""Run the stages of a table's row with one seed, or reuse their results.
 
-A stage is computed once for each digest of what it depends on. Settings at their defaults are left
-out of it, so that a new setting changes no digest. Versions of code and defaults are distinguished
-by `RECIPE`: a change of what a command computes must raise it.
+A stage is computed once for each digest of its inputs. Settings at their defaults are not part of
+the digest, so that a new setting changes no digest. If the results of a command or its defaults
+change, `RECIPE` must be increased.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from training.measure.protocols import read_protocols
 from training.tables.plan import BASELINE, PlanRow, Table
 
 RECIPE = 2
-"""Version of what the stages compute."""
+"""Version of the computations of the stages."""
 
 _WHOLE_FILE_BYTES = 10**7
 """Files up to this size that are not images are identified by their content."""
@@ -68,13 +68,13 @@ DONE_NAME = 'done.json'
 MAPS_NAME = 'maps'
 
 _RUN_FOLDERS = ('pretrain', 'distill', 'train', 'refine')
-"""Stages that write a folder and can be resumed; the others write one file."""
+"""Stages that write a run folder and can be resumed; the others write one file."""
 
 _KEEPS_TRUNK = ('initialise', 'train', 'whiten')
-"""Stages that can look the maps of a frozen trunk up, besides the evaluation."""
+"""Stages that can use the cached maps of a frozen trunk, as the evaluation can."""
 
 _OF_BASELINE = {'path', 'split', 'where', 'queries_where', 'database_where'}
-"""Settings of data that the baseline can have; who is query does not matter to it."""
+"""Data settings that the baseline supports; it ignores the roles of queries."""
 
 
 def digest_of(values: object) -> str:
@@ -89,7 +89,7 @@ def stage_inputs(stage: str, experiment: Experiment, before: str) -> dict[str, A
     Args:
         stage: name of a stage.
         experiment: with the row's changes and its seed.
-        before: digest of the stage that made the weights it starts from; empty: none.
+        before: digest of the stage that produced its initial weights; empty: none.
     """
     values: dict[str, Any] = {
         'seed': experiment.seed,
@@ -112,14 +112,14 @@ def stage_inputs(stage: str, experiment: Experiment, before: str) -> dict[str, A
 
 
 def changed_settings(config: Config) -> dict[str, Any]:
-    """The settings that are not at their defaults, in plain values."""
+    """The settings that are not at their defaults, as plain values."""
     plain = config.to_dict()
     default = {item.name: item.default for item in settings_of(type(config))}
     return {name: value for name, value in plain.items() if getattr(config, name) != default[name]}
 
 
 def _files_of(values: Mapping[str, Any]) -> list[str]:
-    """Files and folders that these values name."""
+    """Files and folders in these values."""
     sets = [each for part in values.get('data', {}).values() for each in part]
     semantics, distillation = values.get('semantics', {}), values.get('distillation', {})
     photos = [text.split()[1] for text in distillation.get('photos', [])]
@@ -162,13 +162,13 @@ def _files_below(path: Path) -> Sequence[Path]:
 
 @dataclass(frozen=True)
 class Stage:
-    """One command, and where its result lies.
+    """One command and the location of its result.
 
     Attributes:
         name: of the stage.
         arguments: of the command `training.NAME`.
         folder: of its result, named by the digest of its inputs.
-        inputs: of its result.
+        inputs: that the digest covers.
     """
 
     name: str
@@ -178,10 +178,10 @@ class Stage:
 
 
 def stages_of(table: Table, row: PlanRow, seed: int, out: Path) -> list[Stage]:
-    """The stages of a row in order; the last one evaluates.
+    """The stages of a row in order; the last one is the evaluation.
 
     Raises:
-        ConfigError: the row's settings contradict each other.
+        ConfigError: contradictory settings of the row.
     """
     changes = (f'seed={seed}', *row.changes)
     base = row.base or table.base
@@ -205,10 +205,10 @@ def stages_of(table: Table, row: PlanRow, seed: int, out: Path) -> list[Stage]:
 
 
 def baseline_arguments(experiment: Experiment) -> list[str]:
-    """Of `training.rootsift`: the images, the input and the size of an experiment.
+    """Arguments of `training.rootsift` for the images, input size and D of an experiment.
 
     Raises:
-        ConfigError: the training data are chosen by other means than a split and conditions.
+        ConfigError: the training data have other settings than path, split and conditions.
     """
     images = []
     for each in experiment.data['train']:
@@ -240,7 +240,7 @@ def _start(stage: str, weights: str) -> tuple[str, ...]:
 
 
 def _maps_option(experiment: Experiment, row: PlanRow, out: Path) -> tuple[str, ...]:
-    """Maps are kept where given weights have a trunk that no stage changes."""
+    """The option `--maps`, if the trunk of given weights is not changed by any stage."""
     sections = experiment.to_dict()
     is_frozen = sections.get('optimiser', {}).get('train_from') == 'pooling'
     makes_trunk = 'distill' in row.stages or 'pretrain' in row.stages
@@ -273,10 +273,10 @@ def _evaluation(
 
 
 def run_stage(stage: Stage) -> float:
-    """Seconds of the processor that the stage took: now, or when it was run.
+    """Run the stage unless it is done; returns the CPU seconds that it took.
 
     Raises:
-        SourceError: the command failed; its log is named.
+        SourceError: the command failed; the message names its log.
     """
     done = stage.folder / DONE_NAME
     known = read_object(done).get('seconds')
@@ -298,18 +298,18 @@ def command_of(stage: str) -> Callable[[Sequence[str]], int]:
 
 
 def _processor_seconds() -> float:
-    """Of this process and the children that have ended: what other work does not lengthen."""
+    """CPU time of this process and its ended children, which other load does not affect."""
     return sum(os.times()[:4])
 
 
 def _run_command(stage: Stage) -> None:
-    """Run the command in this process, its output in `log.txt`; a broken run is resumed."""
+    """Run the command in this process, with its output in `log.txt`; resumes interrupted runs."""
     log, arguments = stage.folder / 'log.txt', list(stage.arguments)
     made = Path(arguments[-1])
     if stage.name in _RUN_FOLDERS and (made / CONFIG_NAME).exists():
         arguments.append('--resume')
     elif made.is_file():
-        made.unlink()  # Left by a command that was killed before it was done.
+        made.unlink()  # Left by a command that was killed.
     main = command_of(stage.name)
     with (
         log.open('w') as stream,
@@ -321,16 +321,16 @@ def _run_command(stage: Stage) -> None:
         return
     lines = log.read_text().strip().splitlines() or ['no output']
     raise SourceError(
-        f'{log}: stage {stage.name} failed ({lines[-1]}); mend it and start the table again, '
-        'finished stages are kept'
+        f'{log}: stage {stage.name} failed ({lines[-1]}); fix the cause and start the table '
+        'again, finished stages are kept'
     )
 
 
 def result_of(stages: Sequence[Stage], seed: int) -> dict[str, Any]:
-    """Run unfinished stages; recall by protocol and size, seconds, and the last loss.
+    """Run unfinished stages; returns recall by protocol and size, seconds, and the last loss.
 
     Raises:
-        SourceError: a command failed; its log is named.
+        SourceError: a command failed; the message names its log.
     """
     seconds = {stage.name: run_stage(stage) for stage in stages}
     rows = json.loads((stages[-1].folder / RESULT_NAME).read_text())[0]['rows']
@@ -338,7 +338,7 @@ def result_of(stages: Sequence[Stage], seed: int) -> dict[str, Any]:
 
 
 def _last_loss(stages: Sequence[Stage]) -> float | None:
-    """Mean loss of the last tenth of a row's last training; None where nothing was trained."""
+    """Mean loss of the last tenth of a row's last training; None without training."""
     logs = [stage.folder / 'run' / LOG_NAME for stage in stages]
     trained = [log for log in logs if log.exists()]
     if not trained:

@@ -1,7 +1,7 @@
-"""What our rows say to a paper's claim: paired bootstrap over queries and seeds, with Holm.
+"""Test a paper's claims on our rows: paired bootstrap over queries and seeds, Holm's correction.
 
-Both rows of a claim answer the same queries with the same seeds, so the difference is taken query
-by query and seed by seed before anything is drawn.
+Both rows of a claim are measured on the same queries with the same seeds, so differences are taken
+by query and seed before resampling.
 """
 
 from __future__ import annotations
@@ -18,34 +18,33 @@ CONFIRMED, REFUTED, OPEN = 'confirmed', 'refuted', 'not decided'
 NOT_TESTED = 'not tested'
 
 PANEL = 'panel'
-"""Stands for the mean over the parts of a panel, each part the mean of its protocols."""
+"""Name of the mean over the parts of a panel, each part being the mean of its protocols."""
 
 LEVEL = 0.05
-"""Chance of even one wrong verdict in a table where no claim holds or fails."""
+"""Family-wise error rate of the verdicts of a table."""
 
 INTERVAL = (2.5, 97.5)
-"""Percentiles of the draws that bound the 95 % interval, which is not corrected."""
+"""Bootstrap percentiles of the 95 % interval, which is not corrected."""
 
 DRAWS = 20_000
 
 Results = Mapping[str, Sequence[Mapping[str, Any]]]
-"""Row -> one result for each seed, as `row_runs.result_of` gives them."""
+"""Row -> one result for each seed, from `row_runs.result_of`."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One comparison by one protocol.
+    """One comparison of two rows by one protocol.
 
     Attributes:
-        better: row that the paper puts first.
-        worse: the other one.
+        better: row with the higher recall according to the paper.
+        worse: the other row.
         protocol: its name, or `PANEL`.
-        difference: of recall@1 in points, positive where the paper is right.
+        difference: of recall@1 in points, positive if it agrees with the paper.
         low: lower bound of its 95 % interval.
         high: upper bound.
-        p: two-sided, corrected for the other verdicts of the table; NaN where there is no test.
-        text: `confirmed`, `refuted`, `not decided`; or `not tested` where the setting could not
-            have shown it.
+        p: two-sided, corrected for the other verdicts of the table; NaN if not tested.
+        text: `confirmed`, `refuted`, `not decided` or `not tested`.
         reason: why it is not tested.
     """
 
@@ -62,11 +61,11 @@ class Verdict:
 
 @dataclass(frozen=True)
 class _Change:
-    """Differences of two rows under one protocol, or under a panel.
+    """Differences of two rows by one protocol, or by a panel.
 
     Attributes:
-        queries: (Q,) of each protocol, in points, means over the seeds.
-        seeds: (S,) in points, means over the queries.
+        queries: (Q,) differences in points for each protocol, means over the seeds.
+        seeds: (S,) differences in points, means over the queries.
         weights: of the protocols.
     """
 
@@ -76,14 +75,14 @@ class _Change:
 
     @property
     def residuals(self) -> NDArray[np.float64]:
-        """(S,) what the seeds add, with the variance of a sample; none with a single seed."""
+        """(S,) deviations of the seeds, with the sample variance; empty for a single seed."""
         count = len(self.seeds)
         if count < 2:
             return np.empty(0)
         return (self.seeds - self.seeds.mean()) * math.sqrt(count / (count - 1.0))
 
     def draws(self, residuals: NDArray[np.float64], rng: np.random.Generator) -> NDArray[Any]:
-        """(DRAWS,) differences of other queries and other seeds of the same kind."""
+        """(DRAWS,) differences of resampled queries and seeds."""
         total = rng.choice(residuals, (DRAWS, len(self.seeds))).mean(axis=1)
         for weight, change in zip(self.weights, self.queries, strict=True):
             values, counts = np.unique(change, return_counts=True)
@@ -102,15 +101,14 @@ def verdicts(
 ) -> list[Verdict]:
     """A verdict for each claim and protocol, or for each claim by a panel.
 
-    Two seeds say little about their spread, so a claim's seeds are drawn from those of all claims
-    of the protocol, unless its own vary more.
+    The spread over two seeds is poorly known, so a claim's seeds are resampled from the deviations
+    of all claims of the protocol, unless its own vary more.
 
     Args:
-        claims: pairs of rows, the better one first; those with a row that has not been run are
-            left out.
-        results: what has been run.
-        parts: part of the panel -> its protocols; None: each protocol by itself.
-        starts: row -> the row that it has to find more than, as its random start.
+        claims: pairs of rows, the better one first; pairs with a row without results are left out.
+        results: of the rows that have been run.
+        parts: part of the panel -> its protocols; None: each protocol separately.
+        starts: row -> row without training that it must exceed to be tested.
         not_tested: why no claim of the table can be tested; empty: they can.
     """
     rng = np.random.default_rng(0)
@@ -168,7 +166,7 @@ def _weights(protocol: str, parts: Mapping[str, Sequence[str]] | None) -> dict[s
 
 
 def _hits(results: Sequence[Mapping[str, Any]], protocol: str) -> dict[int, NDArray[np.float64]]:
-    """Seed -> (Q,) whether the first answer is right, at the largest size of descriptor."""
+    """Seed -> (Q,) whether the first answer is right, at the largest descriptor size."""
     hits = {}
     for result in results:
         rows = [row for row in result['rows'] if row['protocol'] == protocol]
@@ -182,7 +180,7 @@ def recall_at_1(
     protocol: str,
     parts: Mapping[str, Sequence[str]] | None = None,
 ) -> float:
-    """Mean over the seeds in percent; under `PANEL` the mean over the parts."""
+    """Recall@1 in percent, mean over the seeds; for `PANEL` the mean over the parts."""
     return 100.0 * sum(
         weight * float(np.mean(list(_hits(results, name).values())))
         for name, weight in _weights(protocol, parts).items()
@@ -196,7 +194,7 @@ def _untestable(
     parts: Mapping[str, Sequence[str]] | None,
     starts: Mapping[str, str] | None,
 ) -> str:
-    """Why a claim cannot be judged: a row has learned nothing; empty: it can."""
+    """Why a claim cannot be tested: a row is no better than its start; empty: it can."""
     for row in pair:
         start = (starts or {}).get(row)
         if start is None:
@@ -210,15 +208,15 @@ def _untestable(
 
 
 def _p_value(draws: NDArray[np.float64]) -> float:
-    """Two-sided: twice the share of draws on the rarer side of 0, one draw added to it."""
+    """Two-sided p-value: twice the share of draws on the rarer side of 0, plus one draw."""
     rarer = min(int((draws <= 0.0).sum()), int((draws >= 0.0).sum()))
     return min(2.0 * (rarer + 1) / (len(draws) + 1), 1.0)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values corrected after Holm (1979): the chance of one wrong rejection or more.
+    """P-values with Holm's correction (1979), which controls the family-wise error rate.
 
-    The smallest is multiplied by their number n, the next by n - 1, and so on, never falling.
+    The smallest of n is multiplied by n, the next by n - 1, and so on, monotonically.
     """
     corrected = [0.0] * len(p_values)
     largest = 0.0

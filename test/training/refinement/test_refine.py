@@ -147,7 +147,7 @@ def test_a_remembered_place_is_pushed_away_and_its_own_views_are_not(folder) -> 
     [
         ('init=', 'expected weights to refine'),
         ('refinement.places=[]', 'expected at least one source'),
-        ('refinement.groups=2', 'at least as many groups'),
+        ('refinement.groups=2', 'at least places_per_batch groups'),
     ],
 )
 def test_what_cannot_be_refined_is_refused(folder, tmp_path, capsys, change, sentence) -> None:
