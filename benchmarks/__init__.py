@@ -1,1 +1,1 @@
-"""Measurements of speed, scale and recall, beside the work of others; `make bench`."""
+"""Measurements of speed, scale and recall, compared with other methods; `make bench`."""

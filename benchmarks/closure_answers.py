@@ -1,4 +1,4 @@
-"""Queries of drives, judged answers and calibrations, for `benchmarks/closures.py`."""
+"""Answers to drives, judged, and calibrations, for `benchmarks/closures.py`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.closure_drives import Questions, Workshop
+from benchmarks.closure_drives import DriveQueries, Setup
 from benchmarks.closure_figures import Outcome, nees_per_dimension
 from benchmarks.closure_variants import POSITIVE_DISTANCE_M, VARIANTS
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
@@ -43,14 +43,14 @@ class WrongAnswer:
         drive: of the queries.
         query: name of the frame.
         answer: name of the keyframe.
-        distance: between the two, in `unit`; NaN where the frame is of another place altogether.
+        distance: between the two, in `unit`; NaN if the frame is of a place outside the map.
         unit: `m` or `frames`.
         probability: the final one.
-        by_itself: probability by the image alone.
+        by_itself: probability from the image alone.
         similarity: of the two descriptors.
-        margin: of it.
-        inliers: -1 where the verification did not run.
-        tiles: query, answer and, where there is one, the nearest right keyframe.
+        margin: of the similarity.
+        inliers: -1 if the verification did not run.
+        tiles: query, answer and, if there is one, the nearest right keyframe.
     """
 
     drive: str
@@ -72,31 +72,31 @@ def config_of(variant: str) -> RecognizerConfig:
 
 
 def answers_to(
-    workshop: Workshop, asked: Questions, variant: str, calibration: Calibration | None
+    setup: Setup, drive: DriveQueries, variant: str, calibration: Calibration | None
 ) -> tuple[Outcome, list[WrongAnswer]]:
-    """One drive through one variant, and a drive elsewhere where there is one."""
-    with workshop.recognizer(asked, config_of(variant)) as recognizer:
+    """Results of one drive with one variant, and of its drive elsewhere if it has one."""
+    with setup.recognizer(drive, config_of(variant)) as recognizer:
         recognizer.use_calibration(calibration)
-        answers = replay(asked.frames, recognizer, asked.odometry)
-        truth = asked.truth(recognizer.place_map)
+        answers = replay(drive.frames, recognizer, drive.odometry)
+        truth = drive.truth(recognizer.place_map)
         outcome = outcome_of(answers, truth, recognizer)
-        wrong = wrong_answers(asked.name, answers, outcome, truth, recognizer)
-        if asked.elsewhere is not None:
-            outcome = with_elsewhere(outcome, asked.elsewhere, recognizer)
+        wrong = wrong_answers(drive.name, answers, outcome, truth, recognizer)
+        if drive.elsewhere is not None:
+            outcome = with_elsewhere(outcome, drive.elsewhere, recognizer)
     return outcome, wrong
 
 
 def with_elsewhere(outcome: Outcome, elsewhere: Elsewhere, recognizer: PlaceRecognizer) -> Outcome:
-    """The outcome with that of a drive through places that the map lacks."""
+    """The outcome with the results of a drive through places that the map lacks."""
     answers = replay(elsewhere.frames, recognizer, elsewhere.odometry)
-    told = outcome_of(answers, None, recognizer)
-    return replace(outcome, unknown=told.probability, unknown_accepted=told.accepted)
+    there = outcome_of(answers, None, recognizer)
+    return replace(outcome, unknown=there.probability, unknown_accepted=there.accepted)
 
 
 def outcome_of(
     answers: Sequence[Answer], truth: GroundTruth | None, recognizer: PlaceRecognizer
 ) -> Outcome:
-    """The answers as arrays, judged."""
+    """The answers as arrays, compared with the ground truth."""
     hypotheses = [answer.hypothesis for answer in answers]
     rows = best_rows(hypotheses, recognizer)
     right, has_place = np.zeros(len(rows), bool), np.zeros(len(rows), bool)
@@ -113,7 +113,7 @@ def outcome_of(
 
 
 def best_rows(hypotheses: Sequence[Hypothesis], recognizer: PlaceRecognizer) -> NDArray[np.int64]:
-    """(Q,) rows of the map, of the best candidates; -1 where there is none."""
+    """(Q,) map rows of the best candidates; -1 if there is none."""
     ids = recognizer.place_map.keyframe_ids()
     row_of = {int(keyframe_id): row for row, keyframe_id in enumerate(ids)}
     return np.array(
@@ -122,7 +122,7 @@ def best_rows(hypotheses: Sequence[Hypothesis], recognizer: PlaceRecognizer) -> 
 
 
 def nees_of(hypothesis: Hypothesis, truth_m: NDArray[np.float64]) -> float:
-    """Of the horizontal position; NaN where none was published."""
+    """NEES of the horizontal position; NaN if none was published."""
     pose = hypothesis.pose
     if pose is None or pose.covariance is None:
         return float('nan')
@@ -136,7 +136,7 @@ def wrong_answers(
     truth: GroundTruth | None,
     recognizer: PlaceRecognizer,
 ) -> list[WrongAnswer]:
-    """The accepted ones that are wrong, the surest first."""
+    """The accepted answers that are wrong, the most probable first."""
     database = keyframes_as_frames(recognizer.place_map)
     rows = best_rows([answer.hypothesis for answer in answers], recognizer)
     numbers = np.flatnonzero(outcome.accepted & ~outcome.right).tolist()
@@ -152,7 +152,7 @@ def wrong_answer(
     truth: GroundTruth | None,
     database: Sequence[Frame],
 ) -> WrongAnswer:
-    """The wrong match of the frame of this number, with pictures."""
+    """The wrong answer to the frame with this number, with pictures."""
     frame, best = answers[number].frame, answers[number].hypothesis.candidates[0]
     distance = float('nan') if truth is None else truth.distance(number, row)
     unit = '' if truth is None else truth.unit
@@ -182,13 +182,13 @@ def wrong_answer(
 
 
 def learn(
-    workshop: Workshop, sources: Sequence[Questions], variant: str, config: CalibrationConfig
+    setup: Setup, sources: Sequence[DriveQueries], variant: str, config: CalibrationConfig
 ) -> Calibration:
-    """One calibration for a variant on all drives together."""
+    """Learn one calibration of a variant on all drives."""
     with ExitStack() as stack:
-        asked = []
+        searched = []
         for each in sources:
-            recognizer = stack.enter_context(workshop.recognizer(each, config_of(variant)))
+            recognizer = stack.enter_context(setup.recognizer(each, config_of(variant)))
             drive = judged_drive(
                 each.frames,
                 recognizer.place_map,
@@ -196,32 +196,32 @@ def learn(
                 odometry=each.odometry,
                 elsewhere=each.elsewhere,
             )
-            asked.append((drive, recognizer))
+            searched.append((drive, recognizer))
         name = ' '.join(each.name for each in sources)
-        return calibrate(asked, config, POSITIVE_DISTANCE_M, name).calibration
+        return calibrate(searched, config, POSITIVE_DISTANCE_M, name).calibration
 
 
-def costs(workshop: Workshop, asked: Questions) -> dict[str, float]:
-    """Medians over single images, in milliseconds: on the clock, and of CPU (all threads)."""
-    engine = create_engine(workshop.model)
-    frames = asked.frames[:TIMED_IMAGES]
+def costs(setup: Setup, drive: DriveQueries) -> dict[str, float]:
+    """Medians over single images, in ms: wall-clock time, and CPU time of all threads."""
+    engine = create_engine(setup.model)
+    frames = drive.frames[:TIMED_IMAGES]
     images = [frame.load() for frame in frames]
-    batches = [pixel_batch(image, workshop.model.preprocessing) for image in images]
+    batches = [pixel_batch(image, setup.model.preprocessing) for image in images]
     described = np.array([_timed_ms(partial(engine.describe, batch)) for batch in batches])
     engine.close()
     alone, checked = (
         replace(RecognizerConfig(), verify=verify, verify_from=0.0, min_probability=1.0)
         for verify in (False, True)
     )
-    with workshop.fresh_recognizer(asked, alone) as recognizer:
+    with setup.fresh_recognizer(drive, alone) as recognizer:
         passes = []
         for config in (alone, checked):
             recognizer.config = config
             recognizer.reset()
-            ask_one = recognizer.recognize
+            recognize = recognizer.recognize
             passes.append(
                 [
-                    _timed_ms(partial(ask_one, image, frame.stamp_ns))
+                    _timed_ms(partial(recognize, image, frame.stamp_ns))
                     for image, frame in zip(images, frames, strict=True)
                 ]
             )
@@ -232,7 +232,7 @@ def costs(workshop: Workshop, asked: Questions) -> dict[str, float]:
 
 
 def _timed_ms(call: Callable[[], object]) -> tuple[float, float]:
-    """Milliseconds of one call: on the clock, and of CPU, which other programs do not change."""
+    """Wall-clock and CPU milliseconds of one call; other load does not affect the latter."""
     started, cpu_before = time.perf_counter(), time.process_time()
     call()
     wall_s = time.perf_counter() - started

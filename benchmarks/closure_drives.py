@@ -1,4 +1,4 @@
-"""Drives and maps of `benchmarks/closures.py`, kept in a folder so that a second run is short."""
+"""Drives and maps of `benchmarks/closures.py`, cached in a folder for later runs."""
 
 from __future__ import annotations
 
@@ -55,16 +55,16 @@ Pair = tuple[bytes, int]
 
 
 @dataclass(frozen=True)
-class Questions:
-    """A drive that is searched in a map.
+class DriveQueries:
+    """The query frames of a drive, and the map to search.
 
     Attributes:
         name: for reports and file names.
-        map_name: drives of one name are searched in one map.
+        map_name: drives with equal names share a map.
         mapped: frames of the map, with positions.
-        frames: Q frames, with stamps where the filter is to join them.
+        frames: Q query frames, with stamps if the temporal filter is to be used.
         odometry: of the drive; None without any.
-        is_by_index: judged by frame numbers instead of positions.
+        is_by_index: whether answers are judged by frame numbers instead of positions.
         elsewhere: a drive through places that the map lacks, in images of the same kind.
     """
 
@@ -77,7 +77,7 @@ class Questions:
     elsewhere: Elsewhere | None = None
 
     def truth(self, place_map: MapReader) -> GroundTruth | None:
-        """Which keyframes are right; None where none is, for lack of positions to compare."""
+        """The right keyframes; None if the frames have no positions, so that none is right."""
         database = keyframes_as_frames(place_map)
         if self.is_by_index:
             return by_index(self.frames, database, TOLERANCE)
@@ -86,25 +86,25 @@ class Questions:
         return by_position(self.frames, database, POSITIVE_DISTANCE_M)
 
 
-def town_questions(work: Path, seed: int, other_seed: int) -> Questions:
+def town_queries(work: Path, seed: int, other_seed: int) -> DriveQueries:
     """Drive 1 of a town searched in drive 0, with exact positions in one frame.
 
-    Drive 1 of another town gives unknown places: this one is so small that what is left beside
-    a hidden place shows the same street.
+    Drive 1 of another town gives the unknown places: this town is so small that the keyframes
+    around a hidden place still show the same street.
     """
-    mapped, (asked, odometry) = town_drive(work, seed, 0), town_drive(work, seed, 1)
-    return Questions(
+    mapped, (queries, odometry) = town_drive(work, seed, 0), town_drive(work, seed, 1)
+    return DriveQueries(
         f'town{seed}',
         f'town{seed}',
         mapped[0],
-        asked,
+        queries,
         odometry,
         elsewhere=Elsewhere(*town_drive(work, other_seed, 1)),
     )
 
 
 def town_drive(work: Path, seed: int, number: int) -> tuple[Sequence[Frame], StampedMemory[Pose]]:
-    """Frames with exact positions, and their odometry; makes the town where it is missing."""
+    """Frames with exact positions, and their odometry; renders the town if it is missing."""
     town, config = work / f'town{seed}', TownConfig(seed=seed)
     if not is_complete(town, config):
         make_town(town, config, storage=['mcap'])
@@ -113,30 +113,32 @@ def town_drive(work: Path, seed: int, number: int) -> tuple[Sequence[Frame], Sta
     return frames, remembered_odometry(bag, ODOMETRY_TOPIC)[0]
 
 
-def towns_questions(work: Path, seeds: Sequence[int]) -> list[Questions]:
-    """Each town, with the next one of them as the places that its map lacks."""
+def towns_queries(work: Path, seeds: Sequence[int]) -> list[DriveQueries]:
+    """Each town, with the next one as the places that its map lacks."""
     others = [*seeds[1:], seeds[0]]
-    return [town_questions(work, *pair) for pair in zip(seeds, others, strict=True)]
+    return [town_queries(work, *pair) for pair in zip(seeds, others, strict=True)]
 
 
-def gsv_val_questions(data: Path) -> Questions:
-    """The validation split of gsv_cambridge; photos without order, so without stamps."""
-    mapped, asked = (
+def gsv_val_queries(data: Path) -> DriveQueries:
+    """The validation split of gsv_cambridge, whose photos are unordered and have no stamps."""
+    mapped, queries = (
         open_source(data / 'gsv_cambridge', where={'split': 'val', 'role': role}).frames
         for role in ('database', 'query')
     )
-    return Questions('gsv_val', 'gsv_val', mapped, asked)
+    return DriveQueries('gsv_val', 'gsv_val', mapped, queries)
 
 
-def gardens_questions(data: Path) -> Questions:
+def gardens_queries(data: Path) -> DriveQueries:
     """The walk on the right side searched in the one on the left."""
-    mapped, asked = (
+    mapped, queries = (
         open_source(data / 'gardens_point' / side).frames for side in ('day_left', 'day_right')
     )
-    return Questions('gardens', 'gardens', along_a_line(mapped), stamped(asked), is_by_index=True)
+    return DriveQueries(
+        'gardens', 'gardens', along_a_line(mapped), stamped(queries), is_by_index=True
+    )
 
 
-def elsewhere_questions(data: Path, name: str) -> Questions:
+def elsewhere_queries(data: Path, name: str) -> DriveQueries:
     """Images of other places searched in the training split of gsv_cambridge."""
     mapped = open_source(data / 'gsv_cambridge', where={'split': 'train'}).frames
     sources = [open_source(data / folder) for folder in SETS_ELSEWHERE[name]]
@@ -145,7 +147,7 @@ def elsewhere_questions(data: Path, name: str) -> Questions:
         for source in sources
         for frame in source.frames
     ]
-    return Questions(f'elsewhere_{name}', 'gsv_train', mapped, stamped(frames))
+    return DriveQueries(f'elsewhere_{name}', 'gsv_train', mapped, stamped(frames))
 
 
 def along_a_line(frames: Sequence[Frame]) -> list[Frame]:
@@ -165,19 +167,19 @@ def stamped(frames: Sequence[Frame]) -> list[Frame]:
 
 
 def descriptor_file(folder: Path, source: str, model_hash: str) -> Path:
-    """Where the descriptors of one source by one network are kept."""
+    """The file of the cached descriptors of one source by one network."""
     return folder / 'descriptors' / f'{source}_{model_hash[:12]}.npz'
 
 
 class RememberingVerifier:
-    """Verifies each pair of image and keyframe once, for variants with the same pairs."""
+    """Caches the verification of each pair of image and keyframe, for all variants."""
 
     def __init__(self, verifier: GeometricVerifier, known: dict[Pair, VerifiedCandidate]) -> None:
         self._verifier = verifier
         self._known = known
 
     def expect(self, image: NDArray[np.uint8]) -> None:
-        """Nothing is done in advance: most of it is known."""
+        """Do nothing in advance, because most results are cached."""
 
     def close(self) -> None:
         """As `GeometricVerifier.close`."""
@@ -206,16 +208,16 @@ class RememberingVerifier:
         ]
 
     def _remembered(self, candidate: Candidate, pair: Pair) -> VerifiedCandidate:
-        """The result of the pair, with the candidate's own probability."""
+        """The cached result of the pair, with the candidate's own probability."""
         item = self._known[pair]
         return replace(item, candidate=replace(candidate, inliers=item.candidate.inliers))
 
 
-class Workshop:
-    """The shipped network, with maps and descriptors of earlier runs.
+class Setup:
+    """The shipped network, with cached maps and descriptors of earlier runs.
 
     Attributes:
-        work: folder of all that is kept.
+        work: folder of the caches.
         model: the shipped network.
     """
 
@@ -225,48 +227,50 @@ class Workshop:
         self._verified: dict[str, dict[Pair, VerifiedCandidate]] = {}
 
     @contextmanager
-    def recognizer(self, asked: Questions, config: RecognizerConfig) -> Iterator[PlaceRecognizer]:
-        """As `fresh_recognizer`; each pair of images is compared by local features only once."""
-        known = self._verified.setdefault(asked.name, {})
-        with self.fresh_recognizer(asked, config) as recognizer:
-            # No public interface: only this benchmark verifies the same pairs repeatedly.
+    def recognizer(
+        self, drive: DriveQueries, config: RecognizerConfig
+    ) -> Iterator[PlaceRecognizer]:
+        """As `fresh_recognizer`, but each pair of images is verified only once."""
+        known = self._verified.setdefault(drive.name, {})
+        with self.fresh_recognizer(drive, config) as recognizer:
+            # There is no public interface, since only this benchmark repeats verifications.
             verifier = RememberingVerifier(recognizer._verifier, known)
             recognizer._verifier = verifier  # type: ignore[assignment]
             yield recognizer
 
     @contextmanager
     def fresh_recognizer(
-        self, asked: Questions, config: RecognizerConfig
+        self, drive: DriveQueries, config: RecognizerConfig
     ) -> Iterator[PlaceRecognizer]:
-        """A recogniser of the questions' map whose network runs once for each image."""
+        """A recogniser of the map of `drive` whose network runs once for each image."""
         engine = RememberingEngine(create_engine(self.model))
-        own = descriptor_file(self.work, asked.name, self.model.model_hash)
+        own = descriptor_file(self.work, drive.name, self.model.model_hash)
         # A town's drive is also searched in another town's map.
         for path in own.parent.glob(descriptor_file(self.work, '*', self.model.model_hash).name):
             engine.known.update(kept_descriptors(path))
         before = set(engine.known)
-        place_map = self._map(asked, engine)
+        place_map = self._map(drive, engine)
         with PlaceRecognizer(self.model, engine, place_map, config) as recognizer:
             yield recognizer
             new = {key: row for key, row in engine.known.items() if key not in before}
             if new:
                 keep_descriptors(own, new)
 
-    def _map(self, asked: Questions, engine: RememberingEngine) -> PlaceMap:
+    def _map(self, drive: DriveQueries, engine: RememberingEngine) -> PlaceMap:
         """The map of an earlier run of the same network, or a new one."""
         model = self.model
-        path = self.work / 'maps' / f'{asked.map_name}_{model.model_hash[:12]}.map'
+        path = self.work / 'maps' / f'{drive.map_name}_{model.model_hash[:12]}.map'
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             create_map(path, model).close()
         with PlaceMap.open(path, writable=True) as place_map:
-            if len(place_map) < len(asked.mapped):
-                add_frames(place_map, 'map', asked.mapped, model, engine, MapConfig())
+            if len(place_map) < len(drive.mapped):
+                add_frames(place_map, 'map', drive.mapped, model, engine, MapConfig())
         return PlaceMap.open(path)
 
 
 def kept_descriptors(path: Path) -> dict[bytes, NDArray[np.float32]]:
-    """(1, D) descriptors by network input, of earlier runs; empty where there was none."""
+    """(1, D) descriptors of earlier runs by network input; empty without earlier runs."""
     if not path.exists():
         return {}
     with np.load(path) as kept:
@@ -275,7 +279,7 @@ def kept_descriptors(path: Path) -> dict[bytes, NDArray[np.float32]]:
 
 
 def keep_descriptors(path: Path, new: dict[bytes, NDArray[np.float32]]) -> None:
-    """Add descriptors to those of earlier runs."""
+    """Add descriptors to the cache."""
     path.parent.mkdir(parents=True, exist_ok=True)
     every = {**kept_descriptors(path), **new}
     inputs = np.array([np.frombuffer(key, np.uint8) for key in every])

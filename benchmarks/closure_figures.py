@@ -1,4 +1,4 @@
-"""Figures of `benchmarks/closures.py`, from arrays alone."""
+"""Figures of `benchmarks/closures.py`, computed from arrays."""
 
 from __future__ import annotations
 
@@ -16,23 +16,22 @@ from ghost_vpr_ros.replay.evaluation.calibration_fit import (
 )
 
 CHAIN = ('search', 'decide')
-"""Stages between descriptor and answer, without the verification."""
+"""Stages from descriptor to answer, without verification."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of the Q frames of one drive, or of several joined.
+    """Results of the Q frames of one drive, or of several joined drives.
 
     Attributes:
-        accepted: (Q,) bool.
+        accepted: (Q,) bool whether the answer was accepted.
         right: (Q,) bool whether the best candidate is the frame's place.
-        has_place: (Q,) bool whether the map holds the frame's place.
+        has_place: (Q,) bool whether the map has the frame's place.
         probability: (Q,) of the best candidate; NaN without one.
-        nees: (Q,) of the published position, for each dimension; NaN where it is not accepted or
-            not known.
+        nees: (Q,) of the published position, per dimension; NaN if not accepted or unknown.
         stage_ms: milliseconds by stage, of the frames in which it ran.
         unknown: (U,) probabilities of the best candidates of a drive elsewhere.
-        unknown_accepted: (U,) bool whether they were accepted all the same.
+        unknown_accepted: (U,) bool whether these were accepted.
     """
 
     accepted: NDArray[np.bool_]
@@ -46,7 +45,7 @@ class Outcome:
 
 
 def joined(parts: Sequence[Outcome]) -> Outcome:
-    """The frames of several drives as if they were one."""
+    """The results of several drives joined into one."""
     columns = {
         each.name: np.concatenate([getattr(part, each.name) for part in parts])
         for each in fields(Outcome)
@@ -58,7 +57,7 @@ def joined(parts: Sequence[Outcome]) -> Outcome:
 
 
 def nees_per_dimension(error_m: NDArray[np.float64], covariance: NDArray[np.float64]) -> float:
-    """Normalised estimation error squared e^T C^-1 e / d of an error (d,); 1 on average."""
+    """Normalised estimation error squared e^T C^-1 e / d of an error (d,); expected value 1."""
     return float(error_m @ np.linalg.solve(covariance, error_m)) / len(error_m)
 
 
@@ -70,7 +69,7 @@ def precision_and_bound(right: int, accepted: int) -> tuple[float, float]:
 
 
 def figures(outcome: Outcome, unknown_share: float) -> dict[str, Any]:
-    """All figures of one variant; shares from 0 to 1, times in milliseconds, NaN where unknown."""
+    """All figures of one variant; shares from 0 to 1, times in milliseconds, NaN if unknown."""
     accepted, good = outcome.accepted, outcome.accepted & outcome.right
     precision, bound = precision_and_bound(int(good.sum()), int(accepted.sum()))
     nees = outcome.nees[np.isfinite(outcome.nees)]
@@ -97,7 +96,7 @@ def figures(outcome: Outcome, unknown_share: float) -> dict[str, Any]:
 
 
 def calibration_errors(outcome: Outcome, unknown_share: float) -> dict[str, float]:
-    """ECE as driven, and with a drive elsewhere weighted to a share of unknown places."""
+    """ECE of the drive, and with a drive elsewhere weighted to `unknown_share`."""
     stated, right, weights = reliability_examples(outcome, unknown_share)
     known = np.isfinite(outcome.probability)
     if not known.any():
@@ -112,7 +111,7 @@ def calibration_errors(outcome: Outcome, unknown_share: float) -> dict[str, floa
 def reliability_examples(
     outcome: Outcome, unknown_share: float
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
-    """Probability, verdict and weight of each frame, and of each one elsewhere."""
+    """Probability, correctness and weight of each frame, including frames elsewhere."""
     seen, unknown = len(outcome.right), len(outcome.unknown)
     weight = unknown_share / (1.0 - unknown_share) * seen / max(1, unknown)
     return (
@@ -123,7 +122,7 @@ def reliability_examples(
 
 
 def _chain_ms(stage_ms: dict[str, list[float]]) -> NDArray[np.float64]:
-    """Of each frame; both stages ran in the same ones."""
+    """Milliseconds of the stages in `CHAIN`, which run in the same frames."""
     return np.sum([stage_ms.get(stage, []) for stage in CHAIN], axis=0)
 
 

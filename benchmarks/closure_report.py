@@ -1,4 +1,4 @@
-"""The files of `benchmarks/closures.py`: figures, tables, and pictures."""
+"""Write the files of `benchmarks/closures.py`: figures, tables and pictures."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Results:
         described: settings, calibrations and costs.
         outcomes: by part, then by calibration and variant, then by drive.
         wrong: accepted answers that are wrong, by part, calibration and variant.
-        figures: as they go to `closures.json`.
+        figures: for `closures.json`.
     """
 
     described: dict[str, Any]
@@ -65,11 +65,11 @@ class Results:
         wrong: dict[Key, list[WrongAnswer]],
         figures: dict[str, Any],
     ) -> None:
-        """The results of one part."""
+        """Add the results of one part."""
         self.outcomes[part], self.wrong[part], self.figures[part] = outcomes, wrong, figures
 
     def judged(self, part: str) -> dict[str, Any] | None:
-        """Figures of the variant and the calibration that the targets are checked for."""
+        """Figures of the variant and calibration that are checked against the targets."""
         rows = self.figures.get(part, {}).get(table.CALIBRATIONS[part][-1], {})
         return rows.get(table.HEADLINE)
 
@@ -85,7 +85,7 @@ class Target:
 
 
 def write_report(results: Results, unknown_share: float, folder: Path) -> str:
-    """Write all files; the table of targets as text."""
+    """Write all files; returns the table of targets as text."""
     targets = targets_of(results)
     wrong = [
         {'part': part, 'calibration': key[0], 'variant': key[1], **_plain(each)}
@@ -107,7 +107,7 @@ def write_report(results: Results, unknown_share: float, folder: Path) -> str:
 
 
 def targets_of(results: Results) -> list[Target]:
-    """Every target that the finished parts can decide."""
+    """All targets of the finished parts."""
     found: list[Target] = []
     for part in ('town', 'gardens'):
         rows = results.judged(part)
@@ -137,7 +137,7 @@ def _town_targets(every: dict[str, Any]) -> list[Target]:
 
 
 def _cost_targets(results: Results) -> list[Target]:
-    """An idle machine takes at most the time on the clock, and at most that of all its cores."""
+    """Targets of the cost: on an idle machine at most the smaller of wall-clock and CPU time."""
     cost, town = results.described['costs'], results.judged('town')
     verify_ms = min(cost['verify_ms'], cost['verify_cpu_ms'])
     describe_ms = min(cost['describe_ms'], cost['describe_cpu_ms'])
@@ -207,7 +207,7 @@ def _write_pictures(results: Results, unknown_share: float, folder: Path) -> Non
 
 
 def worst_of(wrong: Sequence[WrongAnswer]) -> list[WrongAnswer]:
-    """The surest, each query once, at most `SHEET_ROWS`."""
+    """The most probable wrong answers, each query once, at most `SHEET_ROWS`."""
     rising = sorted(wrong, key=lambda each: each.probability)
     once = {(each.drive, each.query): each for each in rising}
     return sorted(once.values(), key=lambda each: -each.probability)[:SHEET_ROWS]

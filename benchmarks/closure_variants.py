@@ -1,4 +1,4 @@
-"""What `benchmarks/closures.py` compares, and the targets that it checks: plain tables."""
+"""Variants and targets of `benchmarks/closures.py`."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
         'consistency': True,
     },
 }
-"""Fields of `RecognizerConfig` by the name of the variant; every other field has its default."""
+"""Variant -> changed fields of `RecognizerConfig`."""
 
 HEADLINE = 'filter, verification, consistency'
-"""The variant that the targets are checked for."""
+"""The variant that is checked against the targets."""
 
 MAP_ALONE = 'map alone'
 TOWNS = 'towns'
@@ -35,7 +35,7 @@ GSV_VAL = 'gsv val'
 TOWNS_AND_GSV_VAL = 'towns and gsv val'
 
 SOURCES = {TOWNS: ('towns',), GSV_VAL: ('gsv',), TOWNS_AND_GSV_VAL: ('towns', 'gsv')}
-"""Drives that a calibration is learned on; each variant learns its own."""
+"""Drives to learn a calibration on; each variant has its own."""
 
 CALIBRATIONS = {
     'town': (MAP_ALONE, TOWNS),
@@ -55,17 +55,17 @@ MOST_CHAIN_SHARE = 0.10
 MOST_VERIFY_MS = 60.0
 
 POSITIVE_DISTANCE_M = 25.0
-"""On the town and on gsv_cambridge an answer this near is right."""
+"""Largest distance of a right answer in the town and in gsv_cambridge."""
 
 TOLERANCE = 2
-"""On gardens_point an answer whose number differs by this is right."""
+"""Largest difference of frame numbers of a right answer in gardens_point."""
 
 GARDENS_STEP_M = 10.0
-"""Distance that is assumed between two frames of gardens_point, which has no positions.
+"""Assumed distance between two frames of gardens_point, which has no positions.
 
-So the radius within which candidates support each other, 25 m, is what the protocol calls one
-place: two frames to either side, not three.
+With it, the 25 m radius within which candidates support each other equals the protocol's place:
+two frames to either side.
 """
 
 STAMP_RATE_HZ = 1.0
-"""Rate that is assumed for images without stamps: each frame counts as new evidence."""
+"""Assumed rate of images without stamps, slow enough that each frame counts as new evidence."""

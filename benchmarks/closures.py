@@ -1,14 +1,13 @@
-"""Reliability of the answers: precision and recall of accepted ones, and the cost.
+"""Reliability of the answers: precision and recall of accepted answers, and their cost.
 
 Searches a second drive of each of several sample towns, the right side of gardens_point, and
-images of places that the map does not hold; with each stage off and on. What is learned is learned
-on other towns and on the validation split of gsv_cambridge, never on a drive that is judged.
-Writes `closures.json`, `closures.md`, a reliability diagram and pictures of the worst false
-answers.
+images of places outside the map, with each stage off and on. Calibrations are learned on other
+towns and on the validation split of gsv_cambridge, never on a drive that is judged. Writes
+`closures.json`, `closures.md`, a reliability diagram and pictures of the worst false answers.
 
     python -m benchmarks.closures --work WORK --data DATA --out OUT
 
-Towns, maps and descriptors stay in WORK, so a second run is short; the shipped weights are used.
+Towns, maps and descriptors are cached in WORK. Uses the shipped weights.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ import cv2
 
 from benchmarks import closure_drives as drives
 from benchmarks.closure_answers import WrongAnswer, answers_to, costs, learn
-from benchmarks.closure_drives import Questions, Workshop
+from benchmarks.closure_drives import DriveQueries, Setup
 from benchmarks.closure_figures import Outcome, figures, joined
 from benchmarks.closure_report import Results, write_report
 from benchmarks.closure_variants import CALIBRATIONS, MAP_ALONE, PARTS, SOURCES, VARIANTS
@@ -34,7 +33,7 @@ from ghost_vpr_ros.replay.config import CalibrationConfig
 from ghost_vpr_ros.replay.output_files import make_output_folder
 
 Calibrations = dict[tuple[str, str], Calibration | None]
-"""By name of the calibration and of the variant that it was learned for."""
+"""Names of calibration and variant -> calibration."""
 
 
 def options() -> argparse.Namespace:
@@ -51,60 +50,59 @@ def options() -> argparse.Namespace:
         '--precision',
         type=float,
         default=0.995,
-        help='stated precision that the calibrations aim at',
+        help='target precision of the calibrations',
     )
     chosen = parser.parse_args()
     if min(len(chosen.towns), len(chosen.calibration_towns)) < 2:
         parser.error(
-            '--towns and --calibration-towns: expected two or more: one is unknown to the other'
+            '--towns and --calibration-towns: expected two or more each, since every town is the '
+            'unknown place of another'
         )
     if set(chosen.towns) & set(chosen.calibration_towns):
-        parser.error('--towns and --calibration-towns: expected other towns to learn on')
+        parser.error('--towns and --calibration-towns: expected different towns')
     return chosen
 
 
-def questions_of(part: str, chosen: argparse.Namespace) -> list[Questions]:
-    """The drives that a part is judged by."""
+def queries_of(part: str, chosen: argparse.Namespace) -> list[DriveQueries]:
+    """The drives of a part."""
     if part == 'town':
-        return drives.towns_questions(chosen.work, chosen.towns)
+        return drives.towns_queries(chosen.work, chosen.towns)
     if part == 'gardens':
-        return [drives.gardens_questions(chosen.data)]
-    return [drives.elsewhere_questions(chosen.data, name) for name in drives.SETS_ELSEWHERE]
+        return [drives.gardens_queries(chosen.data)]
+    return [drives.elsewhere_queries(chosen.data, name) for name in drives.SETS_ELSEWHERE]
 
 
-def learned(
-    workshop: Workshop, chosen: argparse.Namespace, config: CalibrationConfig
-) -> Calibrations:
+def learned(setup: Setup, chosen: argparse.Namespace, config: CalibrationConfig) -> Calibrations:
     """Every calibration that the chosen parts need, for each variant."""
     names = {name for part in chosen.only for name in CALIBRATIONS[part]} - {MAP_ALONE}
     found: Calibrations = {(MAP_ALONE, variant): None for variant in chosen.variants}
     for name in sorted(names):
-        sources: list[Questions] = []
+        sources: list[DriveQueries] = []
         if 'towns' in SOURCES[name]:
-            sources += drives.towns_questions(chosen.work, chosen.calibration_towns)
+            sources += drives.towns_queries(chosen.work, chosen.calibration_towns)
         if 'gsv' in SOURCES[name]:
-            sources.append(drives.gsv_val_questions(chosen.data))
+            sources.append(drives.gsv_val_queries(chosen.data))
         for variant in chosen.variants:
-            found[name, variant] = learn(workshop, sources, variant, config)
+            found[name, variant] = learn(setup, sources, variant, config)
             print(f'learned: {name}, {variant}', flush=True)
     return found
 
 
-def asked(
-    workshop: Workshop,
+def searched(
+    setup: Setup,
     part: str,
-    questions: Sequence[Questions],
+    drives_of_part: Sequence[DriveQueries],
     calibrations: Calibrations,
     variants: Sequence[str],
 ) -> tuple[dict[tuple[str, str], dict[str, Outcome]], dict[tuple[str, str], list[WrongAnswer]]]:
     """Outcomes by drive, and wrong answers, by calibration and variant."""
     outcomes: dict[tuple[str, str], dict[str, Outcome]] = {}
     wrong: dict[tuple[str, str], list[WrongAnswer]] = {}
-    for each in questions:
+    for each in drives_of_part:
         for calibration in CALIBRATIONS[part]:
             for variant in variants:
                 key = calibration, variant
-                outcome, found = answers_to(workshop, each, variant, calibrations[key])
+                outcome, found = answers_to(setup, each, variant, calibrations[key])
                 outcomes.setdefault(key, {})[each.name] = outcome
                 wrong.setdefault(key, []).extend(found)
                 print(f'{each.name}, {calibration}, {variant}: {len(found)} wrong', flush=True)
@@ -128,11 +126,11 @@ def main() -> None:
     chosen = options()
     config = CalibrationConfig(precision=chosen.precision)
     make_output_folder(chosen.out)
-    workshop = Workshop(chosen.work)
-    calibrations = learned(workshop, chosen, config)
+    setup = Setup(chosen.work)
+    calibrations = learned(setup, chosen, config)
     results = Results(
         {
-            'weights': workshop.model.model_hash,
+            'weights': setup.model.model_hash,
             'towns': chosen.towns,
             'calibration_towns': chosen.calibration_towns,
             'stated_precision': config.precision,
@@ -145,17 +143,17 @@ def main() -> None:
             },
         }
     )
-    timed = drives.towns_questions(chosen.work, chosen.towns)[0]
+    timed = drives.towns_queries(chosen.work, chosen.towns)[0]
     results.described['costs'] = {
-        **costs(workshop, timed),
+        **costs(setup, timed),
         'threads_of_opencv': cv2.getNumThreads(),
         'load': os.getloadavg()[0],
     }
     for part in chosen.only:
-        questions = questions_of(part, chosen)
-        outcomes, wrong = asked(workshop, part, questions, calibrations, chosen.variants)
+        found_drives = queries_of(part, chosen)
+        outcomes, wrong = searched(setup, part, found_drives, calibrations, chosen.variants)
         results.add(part, outcomes, wrong, as_json(outcomes, config.unknown_share))
-        # After each part, so that no result is lost where a later one fails.
+        # Written after each part, so that no result is lost if a later part fails.
         print(write_report(results, config.unknown_share, chosen.out), flush=True)
 
 

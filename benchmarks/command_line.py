@@ -1,10 +1,11 @@
-"""Options and output that several benchmarks share."""
+"""Options and output shared by several benchmarks."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from benchmarks.machine import describe_machine
 
 
 def new_parser(description: str | None) -> argparse.ArgumentParser:
-    """The parser of a benchmark, whose description keeps its lines."""
+    """The parser of a benchmark; its description keeps its line breaks."""
     return argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -30,16 +31,21 @@ def add_data_option(parser: argparse.ArgumentParser) -> None:
 
 
 def new_report(
-    benchmark: str, figures: Mapping[str, Any], module: str, words: Sequence[str]
+    benchmark: str, figures: Mapping[str, Any], module: str, arguments: Sequence[str] | None
 ) -> dict[str, Any]:
-    """What `benchmarks.report` makes its page of: the figures, the machine and the command."""
-    command = ' '.join([f'python -m {module}', *words])
+    """A report for `benchmarks.report`: the figures, the machine and the command."""
+    command = ' '.join([f'python -m {module}', *words_of(arguments)])
     return {
         'benchmark': benchmark,
         'machine': describe_machine(),
         **figures,
         'command': command,
     }
+
+
+def words_of(arguments: Sequence[str] | None) -> list[str]:
+    """The given arguments, or those of the command line."""
+    return sys.argv[1:] if arguments is None else list(arguments)
 
 
 def write_report(path: Path, report: Mapping[str, Any]) -> None:

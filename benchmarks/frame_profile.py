@@ -1,11 +1,11 @@
-"""Where the time of one frame goes: from a compressed image message to the published hypothesis.
+"""Time of the stages of one frame, from a compressed image message to the published hypothesis.
 
     python -m benchmarks.frame_profile --out frame.json
     python -m benchmarks.frame_profile --map town.map --images town/drive_1/images --out frame.json
 
-The node's own frame processor answers 640x480 JPEG messages with real publishers in one process,
-without the transport of messages between processes. Before each frame the bare engine describes
-the same image, so that both run under the same load: the ratio shows the cost of the rest.
+The node's frame processor answers 640x480 JPEG messages with real publishers in one process,
+without transport between processes. Before each frame the bare engine describes the same image
+under the same load, so their ratio shows the cost of the other stages.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from numpy.typing import NDArray
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CompressedImage
 
-from benchmarks.command_line import new_parser, new_report, write_report
-from benchmarks.machine import begin_again_with, cores, load_average
+from benchmarks.command_line import new_parser, new_report, words_of, write_report
+from benchmarks.machine import cores, load_average, restart_with
 from benchmarks.node_inputs import SIZE_PX, add_inputs, make_inputs, parse_with_inputs
-from benchmarks.recall_over_time.other_work import OTHERS, look_and_tell
+from benchmarks.recall_over_time.other_work import OTHERS, measure_and_report
 from ghost_vpr_ros.core.datatypes import Hypothesis
 from ghost_vpr_ros.core.engine import create_engine, leaves_a_core
 from ghost_vpr_ros.core.image import encode_jpeg, read_image
@@ -54,7 +54,7 @@ WARM_UP_ROUNDS = 1
 
 @dataclass(frozen=True)
 class Variant:
-    """How frames are answered."""
+    """Parameters of the node."""
 
     name: str
     parameters: tuple[str, ...]
@@ -76,7 +76,7 @@ VARIANTS = tuple(
 
 
 class LocalRecognizer:
-    """The recogniser as the frame processor sees it, without a node's odometry and fixes."""
+    """The recogniser with the frame processor's interface, without odometry and fixes."""
 
     def __init__(self, recognizer: PlaceRecognizer) -> None:
         self._recognizer = recognizer
@@ -86,22 +86,22 @@ class LocalRecognizer:
         return self._recognizer.recognize(image, stamp_ns)
 
     def reset(self) -> None:
-        """Forget the answers before."""
+        """Reset the state of earlier answers."""
         self._recognizer.reset()
 
     @property
     def least_side_px(self) -> int:
-        """Of images."""
+        """Smallest useful side of images."""
         return self._recognizer.least_side_px
 
     @property
     def map_revision(self) -> int:
-        """Revision of the map that answers."""
+        """Revision of the map."""
         return self._recognizer.place_map.revision
 
 
 class Bench:
-    """One variant of the node's work, ready to be timed."""
+    """One variant of the node, ready to be timed."""
 
     def __init__(self, variant: Variant, number: int, place_map: Path) -> None:
         """Open map and network, activate the publishers."""
@@ -149,7 +149,7 @@ class Bench:
         }
 
     def close(self) -> None:
-        """Free the network and the node."""
+        """Close the recogniser and the node."""
         self.recognizer.close()
         self.node.destroy_node()
 
@@ -157,7 +157,7 @@ class Bench:
 def measure_variant(
     variant: Variant, number: int, place_map: Path, folder: Path, rounds: int
 ) -> dict[str, Any]:
-    """A row: medians over the frames of all rounds but the first."""
+    """A row of the report: medians over the frames of all rounds but the first."""
     bench = Bench(variant, number, place_map)
     images = [read_image(path) for path in list_images(str(folder))]
     jpegs = [encode_jpeg(image) for image in images]
@@ -181,7 +181,7 @@ def measure_variant(
 
 
 def summary(frames: Sequence[dict[str, float]]) -> dict[str, Any]:
-    """Medians of the stages, 0 where a frame did without one, and of the ratio frame by frame."""
+    """Medians of the stages (0 for frames without a stage), and of the ratio by frame."""
     names = list(dict.fromkeys(name for frame in frames for name in frame))
     medians = {n: float(np.median([frame.get(n, 0.0) for frame in frames])) for n in names}
     ratios = [frame['whole frame'] / frame['bare engine'] for frame in frames]
@@ -197,7 +197,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     """The command line."""
     parser = new_parser(__doc__)
     add_inputs(parser)
-    parser.add_argument('--rounds', type=int, default=5, help='over 60 images, after a first one')
+    parser.add_argument('--rounds', type=int, default=5, help='over 60 images, after a warm-up')
     parser.add_argument('--out', type=Path, required=True, help='JSON file for the results')
     parser.add_argument('--quick', action='store_true', help='the first variant, one round')
     options = parse_with_inputs(parser, arguments)
@@ -212,8 +212,8 @@ def measure(options: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
     further = tuple(f'{name}:={value}' for name, value in options.parameters)
     rows = []
     for number, variant in enumerate(options.variants):
-        asked = Variant(variant.name, (*variant.parameters, *further))
-        rows.append(measure_variant(asked, number, options.map, images, options.rounds))
+        changed = Variant(variant.name, (*variant.parameters, *further))
+        rows.append(measure_variant(changed, number, options.map, images, options.rounds))
         print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
     return rows
 
@@ -221,12 +221,11 @@ def measure(options: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and write the report."""
     options = parse_arguments(arguments)
-    words = sys.argv[1:] if arguments is None else list(arguments)
-    # As the node, which does not override variables that are set.
+    # Like the node, which does not override variables that are set.
     defaults = {name: os.environ.get(name, value) for name, value in OPENMP_DEFAULTS.items()}
-    begin_again_with(defaults, MODULE, words)
+    restart_with(defaults, MODULE, words_of(arguments))
     started_s = time.monotonic()
-    others = look_and_tell()
+    others = measure_and_report()
     rclpy.init(args=[])
     with tempfile.TemporaryDirectory() as name:
         rows = measure(options, Path(name))
@@ -237,7 +236,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         'seconds': round(time.monotonic() - started_s),
         'rows': rows,
     }
-    write_report(options.out, new_report('frame', figures, MODULE, words))
+    write_report(options.out, new_report('frame', figures, MODULE, arguments))
 
 
 if __name__ == '__main__':

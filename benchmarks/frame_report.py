@@ -1,4 +1,4 @@
-"""The page's section on one frame, from the figures of `benchmarks.frame_profile`."""
+"""The section of the page on the stages of a frame, from `benchmarks.frame_profile`."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def section(report: dict[str, Any]) -> list[str]:
         '',
         *machine_lines(report),
         *paragraph(
-            f'From a JPEG message of {report["size"]} to the published hypothesis, in one '
-            'process, so without transport between processes; milliseconds, medians over '
-            f'{rows[0]["frames"]} frames, the keyframes of which were met before. "Bare" is the '
-            'engine alone on the same image, just before the frame; "ratio" the median of whole '
-            'by bare. Verification begins during "describe" on its own thread, and "verify" '
-            'is its remaining time. Load average of each row in the last column.'
+            f'From a JPEG message of {report["size"]} to the published hypothesis, in one process '
+            'without transport between processes; milliseconds, medians over '
+            f'{rows[0]["frames"]} frames, with cached keyframe features. "Bare" is the engine '
+            'alone on the same image, just before the frame; "ratio" is the median of whole / '
+            'bare. Verification starts during "describe" on a separate thread; "verify" is its '
+            'remaining time. The last column is the load average of each row.'
         ),
         '',
         *table(

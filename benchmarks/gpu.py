@@ -1,12 +1,12 @@
-"""The shipped network on a GPU beside others: same answers, how fast, how far from the limit.
+"""The shipped network on a GPU compared with others: parity, speed, and hardware limits.
 
     python -m benchmarks.gpu --out gpu.json --page docs/gpu.md
     python -m benchmarks.gpu --device cpu --seconds 0.1 --out trial.json     # without a GPU
 
-At most five minutes on one GPU. Parity: each engine and precision that runs here against PyTorch
-in float32 on the CPU. Speed: one image, and the batch with the most images a second, beside the
-machine's own matrix product and copy. Training: one step of the trunk at several batch sizes.
-The node is measured by `python -m benchmarks.node_latency` with `device:=cuda`.
+Takes at most five minutes on one GPU. Parity: each available engine and precision against PyTorch
+in float32 on the CPU. Speed: one image, and the batch size with the most images per second,
+compared with a matrix product and a copy. Training: one step of the trunk at several batch sizes.
+`python -m benchmarks.node_latency` with `device:=cuda` measures the node.
 """
 
 from __future__ import annotations
@@ -46,21 +46,21 @@ WARM_UP = 3
 
 
 class Device:
-    """Where everything runs, with clocks that wait for it."""
+    """The measured device, with timing that waits for its work."""
 
     def __init__(self, name: str, seconds: float) -> None:
-        """Measure on this device, each figure for the given number of seconds.
+        """Set the device and the time of a measurement.
 
         Args:
             name: cuda, cuda:N or cpu.
-            seconds: that one figure may take.
+            seconds: of one measurement.
         """
         self.torch = torch.device(name)
         self.is_gpu = self.torch.type == 'cuda'
         self._seconds = seconds
 
     def wait(self) -> None:
-        """Until all work is done."""
+        """Wait until all work is done."""
         if self.is_gpu:
             torch.cuda.synchronize(self.torch)
 
@@ -79,7 +79,7 @@ class Device:
         return float(np.median(found))
 
     def peak_mib(self) -> float:
-        """Most memory of the device since the call before; NaN on a CPU."""
+        """Peak memory of the device since the last call; NaN on a CPU."""
         if not self.is_gpu:
             return float('nan')
         peak = torch.cuda.max_memory_allocated(self.torch) / 2**20
@@ -88,7 +88,7 @@ class Device:
 
 
 def parity(device: Device) -> Iterator[dict[str, Any]]:
-    """Least cosine of each engine to PyTorch in float32 on the CPU, and one image's time."""
+    """Least cosine of each engine to PyTorch in float32 on the CPU, and the time of one image."""
     pixels = _parity_pixels()
     with torch.inference_mode():
         network = build_network(SHIPPED, OTHER_SIZE, 'whole')
@@ -115,7 +115,7 @@ def parity(device: Device) -> Iterator[dict[str, Any]]:
 
 
 def _parity_pixels() -> NDArray[np.uint8]:
-    """(PARITY_IMAGES, h, w, 3) uint8 inputs of images of random blocks."""
+    """(PARITY_IMAGES, h, w, 3) uint8 inputs from images of random blocks."""
     config = load_default_model().preprocessing
     rng = np.random.default_rng(0)
     images = [make_image(640, 480, rng)[0] for _ in range(PARITY_IMAGES)]
@@ -123,7 +123,7 @@ def _parity_pixels() -> NDArray[np.uint8]:
 
 
 def speed(device: Device, name: str) -> dict[str, Any]:
-    """One image and the best batch of a network in half precision on a GPU, float32 on a CPU."""
+    """One image and several batch sizes, in half precision on a GPU and float32 on a CPU."""
     network = build_network(name, OTHER_SIZE, 'whole').to(device.torch)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     size = network.size
@@ -155,14 +155,14 @@ def speed(device: Device, name: str) -> dict[str, Any]:
 
 
 def _gflop(run: Callable[[], object]) -> float:
-    """Floating point operations of one run, in thousands of millions."""
+    """Floating-point operations of one run, in 10^9."""
     with FlopCounterMode(display=False) as counter:
         run()
     return float(counter.get_total_flops() / 1e9)
 
 
 def ceilings(device: Device) -> dict[str, float]:
-    """What the device does at most: a matrix product, and a copy of its memory."""
+    """Limits of the device: throughput of a matrix product and of a memory copy."""
     side = MATRIX if device.is_gpu else MATRIX // 8
     kind = torch.float16 if device.is_gpu else torch.float32
     matrix = torch.rand(side, side, device=device.torch).to(kind)
@@ -280,7 +280,7 @@ def _speed_row(row: dict[str, Any], ceiling: dict[str, float]) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure and write; 1 where the device is not there."""
+    """Measure and write the report; 1 without the device."""
     parser = new_parser(__doc__)
     parser.add_argument('--device', default='cuda')
     parser.add_argument('--seconds', type=float, default=2.0, help='for each figure')
@@ -293,8 +293,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             'without one\n'
         )
         return 1
-    words = sys.argv[1:] if arguments is None else arguments
-    report = new_report('gpu', measure(args.device, args.seconds), 'benchmarks.gpu', words)
+    report = new_report('gpu', measure(args.device, args.seconds), 'benchmarks.gpu', arguments)
     write_report(args.out, report)
     if args.page:
         args.page.write_text(page(report), encoding='utf-8')

@@ -1,4 +1,4 @@
-"""Kinds of faiss index side by side: built, written, loaded, added to and searched."""
+"""Compare kinds of faiss indexes: time to build, load, add and search, size, and recall."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WANTED = 16
 _TIMED, _ADDED = 300, 50
 _TRAINED_ON = 100_000
 _STRONG = 0.5
-"""Where the best match is as alike as this it is mostly right, see `docs/lab/scale.md`."""
+"""Least similarity of a strong match, which is mostly right, see `docs/lab/scale.md`."""
 
 _PAGE_BYTES = 4096
 _LISTED_CODES = 'IVF{lists},PQ128x4fs,Refine(SQ8)'
@@ -30,13 +30,13 @@ _ROUNDS = 8
 
 @dataclass(frozen=True)
 class Kind:
-    """One way to search.
+    """One kind of index.
 
     Attributes:
-        recipe: in faiss's words; `{lists}` becomes 2 sqrt(N), as a power of 2.
-        effort: lists that are looked into, as a share of all, or depth of the graph's search.
-        shortlist: rows that are compared by finer codes, as a share of N; 0: there are none.
-        most: rows of the largest map that it is built for here: graphs take too long.
+        recipe: faiss factory string; `{lists}` becomes 2 sqrt(N), as a power of 2.
+        effort: share of the lists to search, or depth of the graph search.
+        shortlist: share of rows to compare by finer codes; 0: there are none.
+        most: largest number of rows to measure; graphs take long to build.
     """
 
     name: str
@@ -60,22 +60,22 @@ KINDS = [
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Queries (Q, D), their exactly best rows (Q,) and similarities (Q,)."""
+class JudgedQueries:
+    """Queries (Q, D), with their best rows (Q,) and similarities (Q,) by exact search."""
 
     queries: Floats
     best: NDArray[np.int64]
     similarities: Floats
 
     @classmethod
-    def of(cls, rows: Floats, queries: Floats) -> Asked:
-        """By comparing all rows (N, D)."""
+    def of(cls, rows: Floats, queries: Floats) -> JudgedQueries:
+        """Search all rows (N, D) exactly."""
         similarities, best = faiss.knn(queries, rows, 1, metric=faiss.METRIC_INNER_PRODUCT)
         return cls(queries, best[:, 0], similarities[:, 0])
 
 
-def measured(kind: Kind, rows: Floats, asked: Asked, folder: Path) -> dict[str, Any]:
-    """Figures of one kind for one map."""
+def measured(kind: Kind, rows: Floats, judged: JudgedQueries, folder: Path) -> dict[str, Any]:
+    """Figures of one kind of index for one map."""
     lists = 2 ** round(np.log2(2 * np.sqrt(len(rows))))
     recipe = kind.recipe.format(lists=lists)
     index = faiss.index_factory(rows.shape[1], recipe, faiss.METRIC_INNER_PRODUCT)
@@ -105,8 +105,8 @@ def measured(kind: Kind, rows: Floats, asked: Asked, folder: Path) -> dict[str, 
         'load_s': loaded - loading,
         'bytes_written': file.stat().st_size / len(rows),
         'bytes_resident': memory / len(rows),
-        **_searched(index, _parameters(kind, lists, len(rows)), asked),
-        'add_one_ms': _added(index, asked.queries),
+        **_searched(index, _parameters(kind, lists, len(rows)), judged),
+        'add_one_ms': _added(index, judged.queries),
     }
     file.unlink()
     return figures
@@ -114,7 +114,7 @@ def measured(kind: Kind, rows: Floats, asked: Asked, folder: Path) -> dict[str, 
 
 def _parameters(kind: Kind, lists: int, count: int) -> Any:
     """The search parameters of faiss."""
-    library: Any = faiss  # Its own types lack some of these.
+    library: Any = faiss  # Its type stubs lack some of these.
     base = None
     if kind.recipe.startswith('IVF'):
         base = library.SearchParametersIVF(nprobe=max(1, round(kind.effort * lists)))
@@ -128,22 +128,22 @@ def _parameters(kind: Kind, lists: int, count: int) -> Any:
     )
 
 
-def _searched(index: faiss.Index, parameters: Any, asked: Asked) -> dict[str, float]:
-    """Time of one query; how often the exactly best row is among those compared exactly."""
+def _searched(index: faiss.Index, parameters: Any, judged: JudgedQueries) -> dict[str, float]:
+    """Time of one query, and recall of the exact best row in the results."""
 
     def search(queries: Floats) -> NDArray[np.int64]:
         return np.asarray(index.search(queries, _WANTED, params=parameters)[1])
 
-    found = np.concatenate([search(asked.queries[n : n + 1]) for n in range(len(asked.queries))])
-    is_found = (found == asked.best[:, np.newaxis]).any(axis=1)
-    queries = asked.queries
+    found = np.concatenate([search(judged.queries[n : n + 1]) for n in range(len(judged.queries))])
+    is_found = (found == judged.best[:, np.newaxis]).any(axis=1)
+    queries = judged.queries
     times = timed(lambda n: search(queries[n % len(queries) : n % len(queries) + 1]), _TIMED)
-    return {**times, **recalls(is_found, asked)}
+    return {**times, **recalls(is_found, judged)}
 
 
-def recalls(is_found: NDArray[np.bool_], asked: Asked) -> dict[str, float]:
+def recalls(is_found: NDArray[np.bool_], judged: JudgedQueries) -> dict[str, float]:
     """Share of queries whose best row was found: of all, and of those with a strong match."""
-    strong = asked.similarities >= _STRONG
+    strong = judged.similarities >= _STRONG
     return {
         'recall': float(is_found.mean()),
         'recall_strong': float(is_found[strong].mean()) if strong.any() else float('nan'),
@@ -152,7 +152,7 @@ def recalls(is_found: NDArray[np.bool_], asked: Asked) -> dict[str, float]:
 
 
 def timed(run: Callable[[int], object], count: int) -> dict[str, float]:
-    """Percentiles of the time of `run(0)` to `run(count - 1)`, and the processor's, ms."""
+    """Percentiles of the time of `run(0)` to `run(count - 1)`, and mean CPU time, ms."""
     wall = np.empty(count)
     processor = time.process_time()
     for number in range(count):
@@ -165,7 +165,7 @@ def timed(run: Callable[[int], object], count: int) -> dict[str, float]:
 
 
 def resident_bytes() -> int:
-    """Memory of this process that is in RAM."""
+    """Resident memory of this process."""
     gc.collect()
     return int(Path('/proc/self/statm').read_text().split()[1]) * _PAGE_BYTES
 

@@ -1,8 +1,10 @@
-"""The figures of `index_scale` as tables."""
+"""Markdown tables of the figures of `index_scale`."""
 
 from __future__ import annotations
 
 from typing import Any
+
+from benchmarks.markdown import table
 
 
 def as_markdown(results: dict[str, Any]) -> str:
@@ -17,10 +19,7 @@ def as_markdown(results: dict[str, Any]) -> str:
 
 
 def _table(header: list[str], rows: list[list[str]]) -> str:
-    if not rows:
-        return ''
-    lines = [header, ['---'] + ['--:'] * (len(header) - 1), *rows]
-    return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+    return '\n'.join(table(header, rows)) if rows else ''
 
 
 def _kinds(found: list[dict[str, Any]]) -> str:
@@ -47,12 +46,12 @@ def _maps(found: list[dict[str, Any]]) -> str:
         ['recall@1 of the exact best, %', *(_percent(e['search']['recall']) for e in found)],
         ['the same, strong matches', *(_percent(e['search']['recall_strong']) for e in found)],
         ['open the file and check it, s', *(f'{e["check_s"]:.2f}' for e in found)],
-        ['index and places, from the cache where there is one, s',
+        ['index and places, from the cache if there is one, s',
          *(f'{e["open_s"]:.2f}' for e in found)],
-        ['the first time, with the file, s', *(f'{e["first_open_s"]:.1f}' for e in found)],
+        ['first opening, without a cache, s', *(f'{e["first_open_s"]:.1f}' for e in found)],
         ['learn the margins, s', *(f'{e["learn_s"]:.2f}' for e in found)],
-        ['bytes a place in RAM', *(f'{e["bytes_resident"]:.0f}' for e in found)],
-        ['bytes a place beside the map', *(f'{e["bytes_beside"]:.0f}' for e in found)],
+        ['bytes per place in RAM', *(f'{e["bytes_resident"]:.0f}' for e in found)],
+        ['bytes per place in cache files', *(f'{e["bytes_beside"]:.0f}' for e in found)],
     ]  # fmt: skip
     stages = {
         'search': 'search, top 10', 'retrieve': 'search until one is elsewhere',

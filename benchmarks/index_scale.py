@@ -1,14 +1,13 @@
-"""How search, map and filter behave from a thousand places to a million: figures of one run.
+"""Scaling of search, map and filter from a thousand places to a million.
 
-Maps of any size are grown out of real images (by `map_of_size.py`; the report shows how
-like they are to real ones). Every kind of index gets the same queries, and then whole maps are
+Maps of any size are generated from the descriptors of real images (by `map_of_size.py`; the report
+compares their similarities). Every kind of index gets the same queries, and then whole maps are
 opened, searched and extended. Writes `index_scale.json` and `index_scale.md`.
 
     python -m benchmarks.index_scale --data DATA --descriptors FILE --out OUT
 
-The descriptors of the real images are made once, with the shipped weights, and kept in FILE. With
-`--keep FOLDER` the grown maps, their queries and their indexes stay there, and a second run opens
-and searches them at once.
+The descriptors of the real images are computed once, with the shipped weights, and cached in FILE.
+With `--keep FOLDER` the generated maps, queries and indexes are kept for later runs.
 """
 
 from __future__ import annotations
@@ -27,8 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import index_kinds, map_scale
-from benchmarks.command_line import add_data_option
-from benchmarks.index_kinds import KINDS, Asked, Kind
+from benchmarks.command_line import add_data_option, new_parser
+from benchmarks.index_kinds import KINDS, JudgedQueries, Kind
 from benchmarks.index_report import as_markdown
 from benchmarks.map_of_size import Grower
 from benchmarks.map_scale import Prepared
@@ -39,68 +38,70 @@ _PERCENTILES = [5, 25, 50, 75, 95]
 
 def options() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(__doc__)
     add_data_option(parser)
     parser.add_argument('--descriptors', type=Path, required=True, help='.npz of real images')
     parser.add_argument('--out', type=Path, required=True, help='folder for the results')
     parser.add_argument('--sizes', type=int, nargs='+', default=[10**n for n in (3, 4, 5, 6)])
     parser.add_argument('--queries', type=int, default=1000)
-    parser.add_argument('--threads', type=int, default=1, help='of faiss, while it searches')
-    parser.add_argument('--keep', type=Path, help='folder of the grown maps; default: none stay')
-    parser.add_argument('--kinds', nargs='+', help='of index: those whose names contain a word')
-    parser.add_argument('--only', choices=('kinds', 'maps'), help='one half of the figures')
+    parser.add_argument('--threads', type=int, default=1, help='of faiss')
+    parser.add_argument('--keep', type=Path, help='folder to keep the maps in; default: not kept')
+    parser.add_argument(
+        '--kinds', nargs='+', help='only kinds of index whose name contains one of these words'
+    )
+    parser.add_argument('--only', choices=('kinds', 'maps'), help='only one half of the figures')
     return parser.parse_args()
 
 
 @dataclass(frozen=True)
 class Grown:
-    """Descriptors (N, D) of a map, its queries, and how like real ones they are."""
+    """Descriptors (N, D) of a map, its queries, and statistics of their similarities."""
 
     rows: NDArray[np.float32]
-    asked: Asked
+    judged: JudgedQueries
     likeness: dict[str, list[float]]
 
     @classmethod
     def of(cls, chosen: argparse.Namespace, size: int) -> Grown:
-        """A map of the given number of rows, grown from the real images."""
+        """A map with `size` rows, generated from the real images."""
         grower = Grower(real_images(chosen.descriptors, chosen.data, _say))
         rows = grower.grown(size)
-        asked = Asked.of(rows, grower.asked(rows, chosen.queries))
-        return cls(rows, asked, _likeness(grower, rows, asked))
+        judged = JudgedQueries.of(rows, grower.queries_for(rows, chosen.queries))
+        return cls(rows, judged, _likeness(grower, rows, judged))
 
 
-def _likeness(grower: Grower, rows: NDArray[np.float32], asked: Asked) -> dict[str, list[float]]:
-    """Percentiles of similarities, of real images and of the grown map."""
+def _likeness(
+    grower: Grower, rows: NDArray[np.float32], judged: JudgedQueries
+) -> dict[str, list[float]]:
+    """Percentiles of similarities of real images and of the generated map."""
     rng = np.random.default_rng(3)
     places = rows[rng.integers(len(rows), size=500)]
     own = faiss.knn(places, rows, 2, metric=faiss.METRIC_INNER_PRODUCT)[0][:, 1]
-    half = len(asked.queries) // 2
+    half = len(judged.queries) // 2
     found = {
         'real map: image to its nearest neighbour': grower.between_places.similarities,
         'grown map: row to its nearest neighbour': own,
         'real pictures of one place': grower.between_visits.similarities,
-        'real queries: best match in the grown map': asked.similarities[:half],
-        'second visits: best match in the grown map': asked.similarities[half:],
+        'real queries: best match in the grown map': judged.similarities[:half],
+        'second visits: best match in the grown map': judged.similarities[half:],
     }
     return {name: np.percentile(each, _PERCENTILES).tolist() for name, each in found.items()}
 
 
 def measure(chosen: argparse.Namespace, size: int, results: dict[str, Any], folder: Path) -> None:
-    """Add the figures of one size to the results; what is made is below `folder`."""
+    """Add the figures of one size to the results; files are written to `folder`."""
     path = folder / f'{size}.map'
     prepared = Prepared.read(path)
     if prepared is None or chosen.only != 'maps':
         grown = Grown.of(chosen, size)
         results['likeness'][size] = grown.likeness
         for kind in _kinds(chosen, size):
-            found = index_kinds.measured(kind, grown.rows, grown.asked, folder)
+            found = index_kinds.measured(kind, grown.rows, grown.judged, folder)
             results['kinds'].append(found)
             _say(kind.name, size)
         if prepared is None and chosen.only != 'kinds':
             facts = {'likeness': grown.likeness}
-            prepared = Prepared.of(path, grown.rows, grown.asked, facts)
+            prepared = Prepared.of(path, grown.rows, grown.judged, facts)
             _say('prepared', size)
     if prepared is not None and chosen.only != 'kinds':
         results['likeness'][size] = prepared.facts['likeness']
@@ -108,7 +109,7 @@ def measure(chosen: argparse.Namespace, size: int, results: dict[str, Any], fold
 
 
 def _kinds(chosen: argparse.Namespace, size: int) -> list[Kind]:
-    """Those to measure for maps of this size."""
+    """The kinds of index to measure for maps of this size."""
     words = chosen.kinds or ['']
     return [
         kind
@@ -118,7 +119,7 @@ def _kinds(chosen: argparse.Namespace, size: int) -> list[Kind]:
 
 
 def main() -> None:
-    """Grow, search, write after each size, so that no result is lost where a later one fails."""
+    """Measure every size; results are written after each, in case a later one fails."""
     chosen = options()
     faiss.omp_set_num_threads(chosen.threads)
     chosen.out.mkdir(parents=True, exist_ok=True)

@@ -1,16 +1,15 @@
-"""The time of an engine by kinds of layers, compared with the limits of the machine.
+"""Time of an engine by kind of layer, compared with the limits of the machine.
 
     python -m benchmarks.layer_profile --out layers.json
 
-OpenVINO's counters of every layer, one thread, one image at a time; the networks take turns. The
-ceilings are measured in the same rounds: multiply-accumulates a second of a large matrix product,
-and bytes a second of a copy that no cache holds. A layer that is far from both has too little
-work for each byte, or a shape that the engine's kernels do not fit.
+Uses OpenVINO's counters of every layer, one thread and one image at a time; the networks take
+turns. The limits are measured in the same rounds: multiply-accumulates per second of a large
+matrix product, and bytes per second of a copy larger than the caches. A layer far from both limits
+has little work per byte, or a shape that does not suit the engine's kernels.
 """
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -21,9 +20,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.command_line import new_parser, new_report, write_report
-from benchmarks.machine import begin_again_with, load_average
-from benchmarks.recall_over_time.other_work import OTHERS, look_and_tell
+from benchmarks.command_line import new_parser, new_report, words_of, write_report
+from benchmarks.machine import load_average, restart_with
+from benchmarks.recall_over_time.other_work import OTHERS, measure_and_report
 from benchmarks.speed_graphs import write_graphs
 from benchmarks.speed_networks import OUR_NETWORK, SHIPPED, Size, build_network
 from benchmarks.speed_worker import make_image
@@ -40,11 +39,11 @@ WARM_UP = 3
 
 
 class Work(NamedTuple):
-    """What a layer has to do.
+    """The work of a layer.
 
     Attributes:
         kind: of layer.
-        macs: multiply-accumulates for one image.
+        macs: multiply-accumulates per image.
         moved_bytes: inputs, weights and outputs, each once, as float32.
     """
 
@@ -54,7 +53,7 @@ class Work(NamedTuple):
 
 
 class Profiled:
-    """A network that counts the time of its layers."""
+    """A network with timing of its layers."""
 
     def __init__(self, name: str, precision: str, graph: Path) -> None:
         """Compile the graph for one thread."""
@@ -77,7 +76,7 @@ class Profiled:
             self._request.infer({0: self.image})
 
     def run(self) -> tuple[float, dict[str, float]]:
-        """Milliseconds of one image, and of each of its layers."""
+        """Milliseconds of one image, and of each layer."""
         started = time.perf_counter()
         self._request.infer({0: self.image})
         whole_ms = (time.perf_counter() - started) * 1000.0
@@ -88,12 +87,12 @@ class Profiled:
         return whole_ms, {name: ms for name, ms in found.items() if ms > 0.0}
 
     def work(self, layer: str) -> Work:
-        """Of a layer; what the engine itself put between layers moves data only."""
+        """The work of a layer; layers that the engine inserted only move data."""
         return self._work.get(layer, Work('copies and reorders', 0, 0))
 
 
 def work_of(op: Any) -> Work:
-    """Kind and work of a layer of the graph, before the engine fuses it with others."""
+    """Kind and work of a layer of the graph, before fusion by the engine."""
     kind = op.get_type_name()
     shapes = [tuple(each.get_shape()) for each in (*op.inputs(), *op.outputs())]
     moved = FLOAT_BYTES * sum(int(np.prod(shape)) for shape in shapes)
@@ -102,7 +101,7 @@ def work_of(op: Any) -> Work:
     weights, result = shapes[1], shapes[-1]
     if kind == 'MatMul':
         return Work('matrix products', int(np.prod(result)) * shapes[0][-1], moved)
-    # Of each output: the weights that lead to it.
+    # Per output: the weights that it depends on.
     group = 2 if kind == 'GroupConvolution' else 1
     macs = int(np.prod(result)) * int(np.prod(weights[group:]))
     if kind == 'GroupConvolution':
@@ -112,21 +111,21 @@ def work_of(op: Any) -> Work:
 
 
 def product_rate(matrix: NDArray[np.float32]) -> float:
-    """Multiply-accumulates a second of a matrix product in float32."""
+    """Multiply-accumulates per second of a float32 matrix product."""
     started = time.perf_counter()
     matrix @ matrix
     return float(len(matrix)) ** 3 / (time.perf_counter() - started)
 
 
 def copy_rate(source: NDArray[np.uint8], target: NDArray[np.uint8]) -> float:
-    """Bytes a second that are read and written by a copy."""
+    """Bytes per second read and written by a copy."""
     started = time.perf_counter()
     np.copyto(target, source)
     return 2.0 * source.nbytes / (time.perf_counter() - started)
 
 
 def measure(rounds: int, names: Sequence[str], folder: Path) -> dict[str, Any]:
-    """Medians over the rounds, and the best that the machine did in them."""
+    """Medians of the networks, and the largest rates of product and copy, over the rounds."""
     networks = []
     for number, name in enumerate(names):
         graph = folder / f'{number}.onnx'
@@ -185,14 +184,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument('--quick', action='store_true', help='one network, two rounds')
     parser.add_argument('--out', type=Path, required=True, help='JSON file for the results')
     options = parser.parse_args(arguments)
-    words = sys.argv[1:] if arguments is None else list(arguments)
-    # One thread for numpy's product, too.
-    begin_again_with({'OMP_NUM_THREADS': '1'}, MODULE, words)
-    others = look_and_tell()
+    # One thread for numpy's product as well.
+    restart_with({'OMP_NUM_THREADS': '1'}, MODULE, words_of(arguments))
+    others = measure_and_report()
     names = NETWORKS[1:2] if options.quick else NETWORKS
     with tempfile.TemporaryDirectory() as folder:
         found = measure(2 if options.quick else options.rounds, names, Path(folder))
-    write_report(options.out, new_report('layers', {OTHERS: others, **found}, MODULE, words))
+    write_report(options.out, new_report('layers', {OTHERS: others, **found}, MODULE, arguments))
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""The page's section on layers, from the figures of `benchmarks.layer_profile`."""
+"""The section of the page on kinds of layers, from `benchmarks.layer_profile`."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ def section(report: dict[str, Any]) -> list[str]:
         '',
         *machine_lines(report),
         *paragraph(
-            "OpenVINO's counters, one thread, one image at a time, medians; layers that the "
-            'engine fused into another one count with it. The machine itself, best of the same '
-            f'rounds, one thread: {report["macs_s"] / 1e9:.0f} G MACs a second in a matrix '
-            f'product (float32), {report["bytes_s"] / 1e9:.1f} GB a second in a copy. The shares '
-            'of these two that a kind of layer reaches are "of product" and "of copy"; bytes are '
-            'counted as float32, each tensor once, so that more than all of a copy means that '
-            f'caches held them. Load average {report["load"]:.1f} at the end.'
+            "OpenVINO's counters, one thread, one image at a time, medians; fused layers count as "
+            'one. Limits of the machine, best of the same rounds, one thread: '
+            f'{report["macs_s"] / 1e9:.0f} G MACs/s in a matrix product (float32), '
+            f'{report["bytes_s"] / 1e9:.1f} GB/s in a copy. "of product" and "of copy" are the '
+            'shares of these limits that a kind of layer reaches; bytes are counted as float32, '
+            'each tensor once, so shares above 100 % of a copy mean cached data. Load average '
+            f'{report["load"]:.1f} at the end.'
         ),
         '',
         *table(

@@ -1,4 +1,4 @@
-"""The machine and its software versions, printed with every figure."""
+"""The machine and its software versions, reported with every figure."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def describe_machine() -> dict[str, object]:
     }
 
 
-def begin_again_with(variables: Mapping[str, str], module: str, words: Sequence[str]) -> None:
-    """Restart the module where a variable has another value: libraries have read them."""
+def restart_with(variables: Mapping[str, str], module: str, words: Sequence[str]) -> None:
+    """Restart the module if a variable has another value; libraries read them on loading."""
     if any(os.environ.get(name) != value for name, value in variables.items()):
         environment = {**os.environ, **variables}
         os.execve(sys.executable, [sys.executable, '-m', module, *words], environment)
@@ -62,7 +62,7 @@ def _processor() -> str:
 
 
 def _commit() -> str:
-    """Of this checkout, with `+` where it has changes; empty outside a repository."""
+    """The commit of this checkout, with `+` if it has changes; empty outside a repository."""
     done = subprocess.run(
         ['git', 'describe', '--always', '--dirty=+', '--exclude=*'],
         capture_output=True,

@@ -1,14 +1,14 @@
-"""Descriptors of a map of any size, and queries to it, grown from those of real images.
+"""Generate descriptors of a map of any size, and of queries, from those of real images.
 
-The first rows are real images. The others are places between real ones: a place is a
-convex mix of two near neighbours, moved on by as much as real images differ from their nearest
-neighbour. A drive sees each place in a few keyframes, each moved on from the one before by as much
-as neighbouring frames of a real drive differ. A query moves on from a keyframe by as much as a
-second picture of the same place (another day, side or hour) differs from the first.
+The first rows are real images. The others are places between real ones: a convex mix of two near
+neighbours, displaced by the difference of a real image from its nearest neighbour. Each place is
+seen in a few keyframes, each displaced from the previous one by the difference of neighbouring
+frames of a real drive. A query is displaced from a keyframe by the difference between two real
+pictures of one place (on another day, side or hour).
 
-`moved on by as much` is meant literally: the similarity of a pair of real images is drawn, and the
-direction is that of differences of real pairs. So the similarities between frames, and from query
-to place, are those of real pairs, and the directions are those in which real images differ.
+For a displacement, the similarity of a random pair of real images is drawn, and the direction is a
+mix of differences of real pairs. So similarities and directions are distributed like those of real
+images.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ _DIRECTIONS_MIXED = 3
 _FRAME_M = 3.0
 _SAME_PLACE_M = 10.0
 _LEAST_SIMILARITY = 0.05
-"""Less similar pairs show something else, whatever their positions."""
+"""Less similar pairs do not show the same place, whatever their positions."""
 
 
 @dataclass(frozen=True)
 class Changes:
-    """How pairs of real images differ: (n, D) differences, and (n,) similarities."""
+    """Differences (n, D) and similarities (n,) of pairs of real images."""
 
     differences: Floats
     similarities: Floats
 
     @classmethod
     def of(cls, one: Floats, other: Floats) -> Changes:
-        """The changes from each row (n, D) of one to that of the other."""
+        """The changes from each row (n, D) of `one` to the same row of `other`."""
         similarity = np.einsum('nd,nd->n', one, other)
         kept = similarity > _LEAST_SIMILARITY
         return cls((other - one)[kept], similarity[kept])
 
     def applied(self, start: Floats, rng: np.random.Generator) -> Floats:
-        """(n, D) descriptors, each as far from its start (n, D) as a real pair is."""
+        """(n, D) descriptors, displaced from their starts (n, D) like real pairs."""
         count = len(start)
         direction = np.zeros_like(start)
         for _ in range(_DIRECTIONS_MIXED):
@@ -60,7 +60,7 @@ class Changes:
 
 
 class Grower:
-    """Makes maps and queries of any size out of real images.
+    """Generates maps and queries of any size from real images.
 
     Attributes:
         between_frames: changes between neighbouring frames of a drive.
@@ -78,7 +78,7 @@ class Grower:
         self.between_places = Changes.of(self._map, self._map[self._neighbour])
 
     def grown(self, count: int) -> Floats:
-        """(count, D) float32 unit descriptors in the order of driving; real ones come first."""
+        """(count, D) float32 unit-norm descriptors in driving order; real ones come first."""
         rng = np.random.default_rng(0)
         rows = np.empty((count, self._map.shape[1]), np.float32)
         kept = min(count, len(self._map))
@@ -88,8 +88,8 @@ class Grower:
             rows[start:stop] = self._drive(stop - start, rng)
         return rows
 
-    def asked(self, rows: Floats, count: int, seed: int = 1) -> Floats:
-        """(count, D) queries: half of them real images, half second visits of the map's places."""
+    def queries_for(self, rows: Floats, count: int, seed: int = 1) -> Floats:
+        """(count, D) queries: half real images, half second visits of the map's places."""
         rng = np.random.default_rng(seed)
         real = self._queries[rng.permutation(len(self._queries))[: count // 2]]
         places = rows[rng.integers(len(rows), size=count - len(real))]
@@ -107,7 +107,7 @@ class Grower:
 
 
 def unit(rows: Floats) -> Floats:
-    """The rows (n, D) at length 1."""
+    """The rows (n, D), normalised."""
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
 
 
@@ -118,7 +118,7 @@ def _nearest(rows: Floats) -> NDArray[np.int64]:
 
 
 def _neighbouring(real: RealImages, radius_m: float, to: str) -> Changes:
-    """From every map image to all those of a role that are near, in its group."""
+    """Changes from every map image to all images of a role nearby, in the same group."""
     one: list[int] = []
     other: list[int] = []
     for group in np.unique(real.groups):

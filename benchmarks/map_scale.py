@@ -1,4 +1,4 @@
-"""A whole map of a given size: opened for the first time and again, searched, extended."""
+"""Measure a whole map of a given size: first and later openings, searches, extension."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.index_kinds import Asked, recalls, resident_bytes, timed
+from benchmarks.index_kinds import JudgedQueries, recalls, resident_bytes, timed
 from ghost_vpr_ros.core.config.map import MapConfig
 from ghost_vpr_ros.core.config.model import PreprocessingConfig
 from ghost_vpr_ros.core.config.recognizer import RecognizerConfig
@@ -39,27 +39,29 @@ _WRITTEN_AT_ONCE = 20_000
 
 
 def position_of(row: int) -> NDArray[np.float64]:
-    """(3,) parallel streets, 500 keyframes each."""
+    """(3,) position of a keyframe in parallel streets, 500 keyframes each."""
     return np.array([row % _DRIVE * _STEP_M, row // _DRIVE * _BETWEEN_DRIVES_M, 0.0])
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A map in a file, opened once already, with the queries for it.
+    """A map file that was opened once, with its queries.
 
     Attributes:
         path: the map.
-        asked: the queries.
-        facts: what was found while it was made: values for JSON.
+        judged: the queries.
+        facts: measurements of its creation, as JSON values.
     """
 
     path: Path
-    asked: Asked
+    judged: JudgedQueries
     facts: dict[str, Any]
 
     @classmethod
-    def of(cls, path: Path, rows: Floats, asked: Asked, facts: dict[str, Any]) -> Prepared:
-        """Write a map of these descriptors (N, D), and what `read` needs."""
+    def of(
+        cls, path: Path, rows: Floats, judged: JudgedQueries, facts: dict[str, Any]
+    ) -> Prepared:
+        """Write a map of these descriptors (N, D), and the file for `read`."""
         started = time.perf_counter()
         _write(path, rows)
         written_s = time.perf_counter() - started
@@ -68,18 +70,20 @@ class Prepared:
         with contextlib.closing(sqlite3.connect(path)) as connection:
             state = connection.execute('SELECT revision, revision_token FROM map').fetchone()
         facts['revision'], facts['revision_token'] = state
-        arrays = {**asdict(asked), 'facts': np.array(json.dumps(facts))}
+        arrays = {**asdict(judged), 'facts': np.array(json.dumps(facts))}
         np.savez(cls._beside(path), **arrays)
-        return cls(path, asked, facts)
+        return cls(path, judged, facts)
 
     @classmethod
     def read(cls, path: Path) -> Prepared | None:
-        """As an earlier run wrote it; None where none did."""
+        """The map of an earlier run; None if there is none."""
         if not cls._beside(path).exists():
             return None
         with np.load(cls._beside(path)) as found:
             arrays = dict(found)
-        return cls(path, facts=json.loads(str(arrays.pop('facts'))), asked=Asked(**arrays))
+        return cls(
+            path, facts=json.loads(str(arrays.pop('facts'))), judged=JudgedQueries(**arrays)
+        )
 
     @staticmethod
     def _beside(path: Path) -> Path:
@@ -87,7 +91,7 @@ class Prepared:
 
 
 def measured(prepared: Prepared) -> dict[str, Any]:
-    """Figures of a map."""
+    """The figures of a map."""
     path, rows = prepared.path, prepared.facts['rows']
     figures = {name: prepared.facts[name] for name in ('rows', 'write_s', 'first_open_s')}
     beside = [cache_path, columns_path]
@@ -101,13 +105,13 @@ def measured(prepared: Prepared) -> dict[str, Any]:
         figures['bytes_beside'] = (
             sum(f(place_map).stat().st_size for f in beside if f(place_map).exists()) / rows
         )
-        figures |= _asked(place_map, places, prepared.asked)
+        figures |= _costs(place_map, places, prepared.judged)
     _take_back(prepared)
     return figures
 
 
 def _take_back(prepared: Prepared) -> None:
-    """Remove the keyframes that were added, so that files beside the map belong to it again."""
+    """Remove the added keyframes, so that the map's cache files are valid again."""
     with contextlib.closing(sqlite3.connect(prepared.path)) as connection, connection:
         for table in ('row_checksums', 'descriptors', 'keyframes'):
             last = prepared.facts['rows']
@@ -138,9 +142,9 @@ def _opened(path: Path, *, only_check: bool = False) -> dict[str, float]:
     return {'open_s': time.perf_counter() - started}
 
 
-def _asked(place_map: PlaceMap, places: KnownPlaces, asked: Asked) -> dict[str, Any]:
-    """The cost of each frame, and of each added keyframe."""
-    queries, settings = asked.queries, RecognizerConfig()
+def _costs(place_map: PlaceMap, places: KnownPlaces, judged: JudgedQueries) -> dict[str, Any]:
+    """The cost per frame, and per added keyframe."""
+    queries, settings = judged.queries, RecognizerConfig()
     teacher = MapTeacher(place_map, places)
     started = time.perf_counter()
     teacher.learn(settings.group_radius_m)
@@ -169,7 +173,7 @@ def _asked(place_map: PlaceMap, places: KnownPlaces, asked: Asked) -> dict[str, 
     return {
         'learn_s': learned,
         'is_exact': places._index.is_exact,
-        'search': timed(search, _TIMED) | recalls(found[:, 0] == asked.best, asked),
+        'search': timed(search, _TIMED) | recalls(found[:, 0] == judged.best, judged),
         'retrieve': timed(retrieve, _TIMED),
         'prior': timed(near, _TIMED),
         'filter': timed(_filtered(places, teacher.likelihood, queries), _TIMED),
@@ -178,7 +182,7 @@ def _asked(place_map: PlaceMap, places: KnownPlaces, asked: Asked) -> dict[str, 
 
 
 def _filtered(places: KnownPlaces, likelihood: Likelihood | None, queries: Floats) -> Any:
-    """One frame of the Bayes filter; the candidates are those of a search."""
+    """A function that runs the Bayes filter on one frame, with the candidates of a search."""
     config = RecognizerConfig()
     belief = TemporalFilter(places.located)
     candidates = []

@@ -1,4 +1,4 @@
-"""Tables and sentences of Markdown, made from figures."""
+"""Markdown tables and paragraphs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ WIDTH = 115
 
 
 def paragraph(text: str) -> list[str]:
-    """The lines of a text."""
+    """The wrapped lines of a text."""
     return textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
@@ -24,7 +24,7 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def significant(value: float, digits: int = 3) -> str:
-    """A number with a given count of digits and no exponent: 0.0123, 1.23, 123, 1234."""
+    """A number with this many significant digits and no exponent: 0.0123, 1.23, 123, 1234."""
     if value == 0.0:
         return '0'
     text = f'{value:.{digits}g}'
@@ -32,7 +32,7 @@ def significant(value: float, digits: int = 3) -> str:
 
 
 def machine_lines(report: dict[str, Any]) -> list[str]:
-    """On what, with what and how a report was measured."""
+    """Machine, versions and command of a report."""
     machine = report['machine']
     versions = ', '.join(f'{name} {version}' for name, version in machine['versions'].items())
     return [

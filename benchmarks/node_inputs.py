@@ -1,4 +1,4 @@
-"""Map and images of the node's benchmarks: the user's, or those of the sample town."""
+"""Map and images for the node's benchmarks: the user's, or the sample town's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import cv2
 
-from benchmarks.node_processes import ROOT
+from benchmarks.machine import ROOT
 from ghost_vpr_ros.core.image import read_image
 from ghost_vpr_ros.core.image_stream import list_images
 
@@ -19,31 +19,31 @@ NUM_IMAGES = 60
 
 
 def add_inputs(parser: argparse.ArgumentParser) -> None:
-    """The options for the node's map and images."""
-    parser.add_argument('--map', type=Path, help='map file that answers; default: sample town')
-    parser.add_argument('--images', type=Path, help='folder of images to answer, with --map')
+    """Add the options for the node's map and images."""
+    parser.add_argument('--map', type=Path, help='map file; default: the sample town')
+    parser.add_argument('--images', type=Path, help='folder of query images, with --map')
     parser.add_argument(
         '--parameters',
         nargs='+',
         type=parameter,
         default=[],
         metavar='NAME:=VALUE',
-        help='further parameters of the node, as verify:=false',
+        help='further parameters of the node, such as verify:=false',
     )
 
 
 def parse_with_inputs(
     parser: argparse.ArgumentParser, arguments: Sequence[str] | None
 ) -> argparse.Namespace:
-    """The command line; a usage error where map and images are not both given, or neither."""
+    """The command line; a usage error if only one of map and images is given."""
     options = parser.parse_args(arguments)
     if (options.map is None) != (options.images is None):
-        parser.error('--map and --images belong together')
+        parser.error('--map and --images: give both, or neither')
     return options
 
 
 def make_inputs(options: argparse.Namespace, folder: Path) -> Path:
-    """The folder of images to answer; `options.map` is the map from then on."""
+    """The folder of query images; sets `options.map`."""
     if options.map is None:
         options.map, options.images = make_town(folder, 20 if options.quick else 150)
     options.map = options.map.resolve()
@@ -51,7 +51,7 @@ def make_inputs(options: argparse.Namespace, folder: Path) -> Path:
 
 
 def write_vga_images(source: Path, folder: Path) -> Path:
-    """The first images of `source` in 640x480 as PNG; returns the folder."""
+    """Write the first images of `source` as PNG files of 640x480 px; returns the folder."""
     folder.mkdir()
     for number, path in enumerate(list_images(str(source))[:NUM_IMAGES]):
         rgb = cv2.resize(read_image(path), SIZE_PX, interpolation=cv2.INTER_LINEAR)

@@ -1,17 +1,16 @@
-"""Latency and lost frames of the node: images of one process, answers in another, over Fast DDS.
+"""Latency and lost frames of the node: publisher, node and listener over Fast DDS.
 
     python -m benchmarks.node_latency --out node.json
     python -m benchmarks.node_latency --map town.map --images town/drive_1/images --out node.json
 
 Publishes 640x480 images, JPEG and raw, each with and without the shipped Fast DDS profile, at
-several rates, and reports the latency from an image's stamp to its hypothesis, how many frames
-were lost on the way or overtaken by a newer one, and what the node takes of CPU and memory;
-besides how long it takes from the start of the node to its first hypothesis. Without `--map` the
-map is made of the sample town. `python -m benchmarks.report` makes the page of it.
+several rates. Reports the latency from an image's stamp to its hypothesis, frames lost in
+transport or superseded by a newer one, CPU and memory of the node, and the time from the start of
+the node to its first hypothesis. Without `--map` the map is built from the sample town.
+`python -m benchmarks.report` writes the page.
 
-A run takes its seconds and about half a minute more: processes start, find each other, and the
-node sees all images once before. Runs that would begin after `--budget-s` are left out and named;
-those of raw images come last.
+A run takes its seconds and about half a minute more, for start, discovery, and one pass over all
+images. Runs that would begin after `--budget-s` are left out and listed; raw images come last.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ import numpy as np
 import rclpy
 
 from benchmarks.command_line import new_parser, new_report, write_report
-from benchmarks.machine import load_average
+from benchmarks.machine import ROOT, load_average
 from benchmarks.node_inputs import (
     NUM_IMAGES,
     SIZE_PX,
@@ -43,8 +42,8 @@ from benchmarks.node_inputs import (
     parse_with_inputs,
     repeated_images,
 )
-from benchmarks.node_processes import ROOT, Process, Watcher
-from benchmarks.recall_over_time.other_work import OTHERS, look_and_tell
+from benchmarks.node_processes import Process, Watcher
+from benchmarks.recall_over_time.other_work import OTHERS, measure_and_report
 from ghost_vpr_ros.core.config.engine import EngineConfig
 
 PROFILE = ROOT / 'config' / 'fastdds_large_images.xml'
@@ -52,14 +51,14 @@ PROFILE_VARIABLE = 'FASTRTPS_DEFAULT_PROFILES_FILE'
 RATES_HZ = (10.0, 30.0)
 START_RATE_HZ = 10.0
 WARM_UP_RATE_HZ = 10.0
-"""All images once before each run: the places of a drive come up for seconds, not for one frame,
-so that a node has the features of nearly all candidates already."""
+"""Rate of one pass over all images before each run: on a real drive, places stay in view for
+seconds, so the features of nearly all candidates are cached."""
 LAST_COUNTS_S = 3.0
-"""Diagnostics come every second."""
+"""Wait for the last diagnostics, which are published every second."""
 
 SLOW_PUBLISHER = 1.2
-"""Times its seconds, after which a publisher that cannot keep its rate is stopped: raw images over
-the default transport are sent in pieces, and a busy machine sends fewer than were requested."""
+"""A publisher that cannot keep its rate is stopped after this factor times its seconds: raw images
+over the default transport are fragmented, and a busy machine sends fewer than requested."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ class Variant:
     view_s: float = 0.0
 
     def environment(self) -> dict[str, str]:
-        """For all processes of a run."""
+        """The environment of all processes of a run."""
         found = {k: v for k, v in os.environ.items() if k != PROFILE_VARIABLE}
         return {**found, PROFILE_VARIABLE: str(PROFILE)} if self.with_profile else found
 
@@ -97,7 +96,7 @@ Start = Callable[..., Process]
 
 
 def starter(variant: Variant, folder: Path, stack: ExitStack) -> Start:
-    """What starts an executable with parameters; it is stopped when the stack is left."""
+    """A function that starts an executable with parameters; the stack stops it at its end."""
 
     def start(module: str, **parameters: Any) -> Process:
         output = folder / f'{module}.txt'
@@ -161,7 +160,7 @@ def measure_rate(
 
 
 def engine_of(printed: str) -> str:
-    """The engine, as the node logs it when it begins to answer."""
+    """The engine in the node's log."""
     found = re.search(r'answering images on \S+ \((.*)\)', printed)
     return found.group(1) if found else 'unknown'
 
@@ -169,7 +168,7 @@ def engine_of(printed: str) -> str:
 def measure_start(
     variant: Variant, images: Path, options: argparse.Namespace, folder: Path
 ) -> float:
-    """Seconds from the start of the node to its first hypothesis, while images are coming."""
+    """Seconds from the start of the node to its first hypothesis, while images are published."""
     with ExitStack() as stack:
         start = starter(variant, folder, stack)
         publisher = start(
@@ -180,7 +179,7 @@ def measure_start(
             repeat='true',
         )
         answers = folder / 'answers.jsonl'
-        # The one of an earlier run would let the node start before the printer.
+        # With the file of an earlier run, the node would start before the printer.
         answers.unlink(missing_ok=True)
         printer = start('tools.answer_printer', json_out=answers, count=1)
         printer.wait_until(answers.exists, 'the printer does not start')
@@ -192,7 +191,7 @@ def measure_start(
 
 
 def read_lines(file: Path) -> list[dict[str, Any]]:
-    """The whole JSON lines that a tool has written; the last one may be cut off."""
+    """The complete JSON lines of a tool; an incomplete last line is ignored."""
     text = file.read_text()
     return [json.loads(line) for line in text[: text.rfind('\n') + 1].splitlines()]
 
@@ -201,7 +200,7 @@ COUNTED = ('frames received', 'frames lost in transport')
 
 
 def since(before: dict[str, str], after: dict[str, str]) -> dict[str, str]:
-    """The node's diagnostics, with counts since the earlier ones."""
+    """The node's diagnostics, with counts relative to `before`."""
     counted = {key: str(int(after[key]) - int(before[key])) for key in COUNTED}
     return {**after, **counted}
 
@@ -211,8 +210,8 @@ def figures(
 ) -> dict[str, float]:
     """Counts and latencies of one run.
 
-    Lost is what DDS misses. The rest gave way to a newer frame, in the reader's queue of one or in
-    the node.
+    Frames missed by DDS are lost. Overtaken frames were replaced by a newer one, in the reader's
+    queue of length 1 or in the node.
     """
     latency_ms = [float(answer['received_after_ms']) for answer in answers]
     lost = int(counts['frames lost in transport'])
@@ -235,9 +234,9 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument('--rates', type=float, nargs='+', help='images per second')
     parser.add_argument('--seconds', type=float, default=15.0, help='of each run')
     parser.add_argument('--starts', type=int, default=3, help='starts of the node that are timed')
-    parser.add_argument('--budget-s', type=float, default=480.0, help='no run begins after this')
-    parser.add_argument('--engine', default=EngineConfig.engine, help='what runs the network')
-    parser.add_argument('--device', default=EngineConfig.device, help='where it runs')
+    parser.add_argument('--budget-s', type=float, default=480.0, help='start no run after this')
+    parser.add_argument('--engine', default=EngineConfig.engine, help='engine of the node')
+    parser.add_argument('--device', default=EngineConfig.device, help='device of the node')
     parser.add_argument('--out', type=Path, required=True, help='JSON file for the results')
     parser.add_argument('--quick', action='store_true', help='one variant and rate, 3 seconds')
     options = parse_with_inputs(parser, arguments)
@@ -274,8 +273,7 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure all variants at all rates and write the report."""
     options = parse_arguments(arguments)
-    words = sys.argv[1:] if arguments is None else list(arguments)
-    others = look_and_tell()
+    others = measure_and_report()
     rclpy.init(args=[])
     with tempfile.TemporaryDirectory() as name:
         found = measure(options, Path(name))
@@ -289,7 +287,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         'parameters': dict(options.parameters),
         **found,
     }
-    write_report(options.out, new_report('node', figures, 'benchmarks.node_latency', words))
+    write_report(options.out, new_report('node', figures, 'benchmarks.node_latency', arguments))
 
 
 if __name__ == '__main__':

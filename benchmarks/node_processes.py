@@ -1,4 +1,4 @@
-"""Processes of this package, and a node that watches one of them: for the node's benchmark."""
+"""Processes of this package, and a node that monitors one of them, for the node's benchmarks."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 
-ROOT = Path(__file__).parents[1]
+from benchmarks.machine import ROOT
+
 START_S = 120.0
 STOP_S = 15.0
-"""Fast DDS takes part of a second to leave; a process that takes longer is killed."""
+"""A process that takes longer to stop is killed; Fast DDS needs part of a second."""
 
 
 class Process:
-    """An executable of this package; `output` is a file that collects what it prints."""
+    """An executable of this package; `output` is the file of its stdout and stderr."""
 
     def __init__(
         self,
@@ -42,14 +43,14 @@ class Process:
         self.usage = psutil.Process(self._process.pid)
 
     def wait_for(self, words: str) -> None:
-        """Return when the words were printed."""
+        """Wait until the words are printed."""
         self.wait_until(lambda: words in self.output.read_text(), f'no {words!r}')
 
     def wait_until(self, condition: Any, complaint: str) -> None:
-        """Return when the condition holds.
+        """Wait until the condition holds.
 
         Raises:
-            RuntimeError: the process ended before, or it takes too long.
+            RuntimeError: the process has ended, or the wait timed out.
         """
         deadline = time.monotonic() + START_S
         while not condition():
@@ -58,16 +59,16 @@ class Process:
             time.sleep(0.05)
 
     def is_running(self) -> bool:
-        """Whether it has not ended yet."""
+        """Whether it is running."""
         return self._process.poll() is None
 
     def cpu_seconds(self) -> float:
-        """CPU time so far, all its threads."""
+        """CPU time so far, of all threads."""
         times = self.usage.cpu_times()
         return float(times.user + times.system)
 
     def stop(self) -> None:
-        """Ctrl-C; where that does not end it, killed."""
+        """Send SIGINT; kill the process if that does not end it."""
         if not self.is_running():
             return
         self._process.send_signal(signal.SIGINT)
@@ -79,7 +80,7 @@ class Process:
 
 
 class Watcher(Node):
-    """Keeps the node's latest `/diagnostics` and samples the resources of its process."""
+    """Records the node's latest `/diagnostics` and samples the resources of its process."""
 
     def __init__(self) -> None:
         super().__init__('latency_benchmark')
@@ -92,13 +93,13 @@ class Watcher(Node):
     def watch(
         self, node: Process, publisher: Process, published: Path, longest_s: float
     ) -> dict[str, float]:
-        """CPU, in percent of one core, and memory of the node while images are coming.
+        """CPU, in percent of one core, and memory of the node while images are published.
 
         Args:
-            node: whose resources are sampled.
-            publisher: of the images; it is stopped where it cannot keep its rate.
-            published: file of the publisher, a line for each image; not empty once they come.
-            longest_s: from the first image on, after which the publisher is stopped.
+            node: to sample.
+            publisher: of the images; stopped after `longest_s`.
+            published: the publisher's file, with a line for each image.
+            longest_s: time limit from the first image on.
         """
         publisher.wait_until(lambda: self._has_heard(published), 'no image is published')
         started, cpu_before = time.monotonic(), node.cpu_seconds()
@@ -112,7 +113,7 @@ class Watcher(Node):
         return {'node_cpu_percent': cpu_percent, 'node_memory_mib': peak_bytes / 2**20}
 
     def _has_heard(self, published: Path) -> bool:
-        """Listen for a moment; whether the first image was published."""
+        """Listen briefly; returns whether the first image was published."""
         self._listen()
         return published.exists() and published.stat().st_size > 0
 
@@ -120,7 +121,7 @@ class Watcher(Node):
         rclpy.spin_once(self, timeout_sec=0.1)
 
     def settle(self, seconds: float) -> None:
-        """Listen on, so that the last counts arrive."""
+        """Listen for some time, to receive the last counts."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             self._listen()

@@ -1,4 +1,4 @@
-"""The page's section on the node, from the figures of `benchmarks.node_latency`."""
+"""The section of the page on the node, from `benchmarks.node_latency`."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def section(report: dict[str, Any]) -> list[str]:
         '',
         *machine_lines(report),
         *paragraph(
-            f'Images of {report["size"]} from one process, the node in a second, a listener in a '
-            f'third, all on the same machine; {report["seconds"]:g} s for each row, after all '
-            f'{report["num_images"]} images once; {engines}, `OMP_NUM_THREADS` '
-            f'{report["threads"]}. Latency is from the stamp of the image to the arrival of the '
-            'hypothesis in the listener. "Lost" is what DDS missed, '
-            '"overtaken" gave way to a newer image, in the queue of one of the reader or in the '
-            f'node. CPU in percent of one core{_span_of_cpu(report)}; load is the average of the '
-            f'last minute.{_left_out(report)}'
+            f'Publisher of {report["size"]} images, node and listener are three processes on one '
+            f'machine; {report["seconds"]:g} s for each row, after one pass over all '
+            f'{report["num_images"]} images; {engines}, `OMP_NUM_THREADS` {report["threads"]}. '
+            'Latency is from the stamp of the image to the arrival of the hypothesis in the '
+            'listener. "Lost" frames were missed by DDS; "overtaken" frames were replaced by a '
+            "newer one, in the reader's queue of length 1 or in the node. CPU is in percent of "
+            f'one core{_span_of_cpu(report)}; load is the average of the last minute.'
+            f'{_left_out(report)}'
         ),
         '',
         *table(
@@ -49,21 +49,23 @@ def section(report: dict[str, Any]) -> list[str]:
         '',
         *paragraph(
             f'From the start of the node to its first hypothesis ({report["start_variant"]}, '
-            f'images are coming already): median {np.median(starts_s):.1f} s, longest '
+            f'while images are published): median {np.median(starts_s):.1f} s, longest '
             f'{max(starts_s):.1f} s of {len(starts_s)} starts.'
         ),
     ]
 
 
 def _span_of_cpu(report: dict[str, Any]) -> str:
-    """Earlier reports, which name no runs that were left out, counted the waiting before, too."""
+    """The time span of the CPU figures; reports without `left_out` include the start-up."""
     return (
-        ', while images come' if 'left_out' in report else ', the start of the publisher included'
+        ', while images are published'
+        if 'left_out' in report
+        else ', including the start of the publisher'
     )
 
 
 def _left_out(report: dict[str, Any]) -> str:
-    """A sentence on the runs that there was no time for."""
+    """A sentence on the runs that were left out for time."""
     names = report.get('left_out', [])
     return f' Left out for time: {", ".join(names)}.' if names else ''
 

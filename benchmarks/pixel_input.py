@@ -1,4 +1,4 @@
-"""The first layer of a timed network: pixels as a camera gives them -> network inputs."""
+"""The first layer of a timed network: camera pixels -> network inputs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ghost_vpr_ros.core.preprocessing import scale_and_offset
 
 
 class PixelInput(nn.Module):
-    """RGB uint8 (B, h, w, 3) -> float32 (B, 3, h, w), normalised as ImageNet's networks expect."""
+    """RGB uint8 (B, h, w, 3) -> float32 (B, 3, h, w), normalised for ImageNet networks."""
 
     def __init__(self) -> None:
         super().__init__()

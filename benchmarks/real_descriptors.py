@@ -1,7 +1,7 @@
 """Descriptors of real street images, with the ground truth of places.
 
-They are made once with the shipped weights and kept in a file; `index_scale` makes maps of any
-size of them.
+They are computed once with the shipped weights and cached in a file; `index_scale` generates maps
+of any size from them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ghost_vpr_ros.replay.descriptors.extraction import extract_descriptors
 
 _METRES_PER_DEGREE = 111_320.0
 _WALK_STEP_M = 2.0
-"""Distance of frames of a walk without positions: about two steps."""
+"""Assumed distance between frames of a walk without positions."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class RealImages:
 
     Attributes:
         descriptors: (n, D) float32, unit norm.
-        groups: (n,) text: images of one group look the same way; others are never compared.
-        positions: (n, 2) float64 metres, within the group's own frame.
-        roles: (n,) text: 'map' or 'query'; only these two ever show a place to each other.
+        groups: (n,) text; images of one group face the same direction, others are not compared.
+        positions: (n, 2) float64 metres, in the group's frame.
+        roles: (n,) text, 'map' or 'query'.
     """
 
     descriptors: NDArray[np.float32]
@@ -56,12 +56,12 @@ class _Listed:
 def real_images(
     file: Path, data: Path, progress: Callable[[int, int], object] | None
 ) -> RealImages:
-    """The images below `data`, described with the shipped weights, or as an earlier run left them.
+    """The images below `data`, described with the shipped weights, or cached by an earlier run.
 
     Args:
-        file: an .npz file; made where there is none.
+        file: an .npz file; created if missing.
         data: folder of the data sets.
-        progress: called with the number of images that are described, and of all.
+        progress: called with the number of described images, and of all images.
     """
     if not file.exists():
         _describe(file, list(_listed(data)), progress)
@@ -110,7 +110,7 @@ def _walk(folder: Path, group: str, role: str) -> Iterator[_Listed]:
 
 
 def _street_views(folder: Path) -> Iterator[_Listed]:
-    """Every second panorama is a query: its neighbours show the same place in another picture."""
+    """Every second panorama is a query, whose neighbours show the same place."""
     for row in _rows(folder):
         x_m, y_m = _metres(row['latitude'], row['longitude'])
         role = 'query' if int(row['panorama']) % 2 else 'map'

@@ -1,4 +1,4 @@
-"""The page of all benchmarks, from the JSON files that they left.
+"""Write the page of all benchmarks from their JSON files.
 
 python -m benchmarks.report results/speed.json results/node.json --out docs/lab/benchmarks.md
 """
@@ -21,7 +21,7 @@ SECTIONS = {
     'verifiers': verifiers_report.section,
     'node': node_report.section,
 }
-"""Kind of a results file -> its section; in the order of the page."""
+"""Kind of report -> its section, in the order of the page."""
 
 HEAD = [
     '# Benchmarks',
@@ -32,7 +32,7 @@ HEAD = [
 
 
 def page(reports: Sequence[dict[str, Any]]) -> str:
-    """The text of the page; a section that was measured on a busy machine begins with that."""
+    """The text of the page; sections measured on a busy machine begin with a warning."""
     lines = list(HEAD)
     for kind, section in SECTIONS.items():
         for report in reports:
@@ -53,18 +53,18 @@ def is_busy(report: dict[str, Any]) -> bool:
 
 
 def check_quiet(reports: Mapping[Path, dict[str, Any]]) -> None:
-    """End the program where a report was measured on a busy machine."""
+    """End the program if a report was measured on a busy machine."""
     busy = [str(path) for path, report in reports.items() if is_busy(report)]
     if busy:
         raise SystemExit(
             f'{", ".join(busy)}: measured while other processes took more than {BUSY_SHARE:.0%} '
-            'of the machine; the page is not written. Measure again on a quiet machine, or give '
+            'of the machine; the page is not written. Measure again on an idle machine, or give '
             '--even-if-busy'
         )
 
 
 def read_report(path: Path) -> dict[str, Any]:
-    """A report; ends the program where the file is none."""
+    """A report; ends the program if the file is not a report."""
     report: dict[str, Any] = json.loads(path.read_text())
     if report.get('benchmark') not in SECTIONS:
         found = report.get('benchmark', 'something else')
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument('reports', type=Path, nargs='+', help='JSON files of benchmarks')
     parser.add_argument('--out', type=Path, required=True, help='Markdown file to write')
     parser.add_argument(
-        '--even-if-busy', action='store_true', help='write it from runs beside others, too'
+        '--even-if-busy', action='store_true', help='accept reports from a busy machine'
     )
     options = parser.parse_args(arguments)
     reports = {path: read_report(path) for path in options.reports}

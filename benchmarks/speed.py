@@ -1,12 +1,12 @@
-"""How fast networks turn an image into a descriptor: ours and others, side by side in one run.
+"""Time of networks from an image to its descriptor: ours and others, in one run.
 
     python -m benchmarks.speed --out speed.json
     python -m benchmarks.speed --out quick.json --quick
 
-For each engine every network gets a process of its own. They run in turn, a block of
-repetitions each, round after round, so that whatever else the machine does hits all alike; a pass
-over the trunks alone, in the same rounds, shows what the head costs. One image at a time, from its
-bytes to the descriptor. `python -m benchmarks.report` makes the page of it.
+For each engine every network runs in a separate process. The processes take turns, a block of
+repetitions each, round after round, so that other load affects all equally; the trunks alone are
+timed in the same rounds, to show the cost of the head. One image at a time, from its bytes to the
+descriptor. `python -m benchmarks.report` writes the page.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from torch import nn
 
 from benchmarks.command_line import new_parser, new_report, write_report
 from benchmarks.machine import cores, load_average
-from benchmarks.recall_over_time.other_work import OTHERS, look_and_tell
+from benchmarks.recall_over_time.other_work import OTHERS, measure_and_report
 from benchmarks.speed_graphs import int8_path, write_graphs, write_int8_graph
 from benchmarks.speed_networks import NETWORKS, OUR_NETWORK, Size, build_network
 from benchmarks.speed_processes import Worker, WorkerError
@@ -37,13 +37,13 @@ from ghost_vpr_ros.core.model.complexity import count_macs, count_parameters
 PARTS = ('whole', 'trunk')
 BLOCK_S = 2.0
 PAUSE_S = 0.1
-"""Before each block: threads of the process before it stop to spin."""
+"""Pause before each block, until the threads of the previous process stop spinning."""
 
 QUICK_NETWORKS = (OUR_NETWORK, 'MobileNetV3-NetVLAD')
 
 
 def engine_problem(engine: str) -> str:
-    """Why this machine cannot run an engine; empty where it can."""
+    """Why this machine cannot run an engine; empty if it can."""
     try:
         if engine == 'torch-compile' and not any(map(shutil.which, ('c++', 'g++', 'clang++'))):
             return 'no C++ compiler'
@@ -61,7 +61,7 @@ def engine_problem(engine: str) -> str:
 
 
 def describe(name: str, size: Size, folder: Path, engines: Sequence[str]) -> dict[str, Any]:
-    """What does not depend on an engine: size, parameters, MACs; writes the graphs."""
+    """Input size, parameters and MACs of a network; writes its graphs."""
     network = build_network(name, size, 'whole')
     paths = [graph_path(folder, name, part) for part in PARTS]
     if any(not engine.startswith('torch') for engine in engines):
@@ -75,8 +75,8 @@ def describe(name: str, size: Size, folder: Path, engines: Sequence[str]) -> dic
         'height_px': network.size.height_px,
         'parameters': count_parameters(network),
         'trunk_parameters': count_parameters(network.trunk),
-        'macs': normalised_macs(nn.Sequential(network.trunk, network.head), network.size),
-        'trunk_macs': normalised_macs(network.trunk, network.size),
+        'macs': _macs(nn.Sequential(network.trunk, network.head), network.size),
+        'trunk_macs': _macs(network.trunk, network.size),
     }
 
 
@@ -85,20 +85,19 @@ def is_int8(engine: str) -> bool:
     return engine.endswith('-int8')
 
 
-def normalised_macs(layers: nn.Module, size: Size) -> int:
-    """MACs of one normalised input."""
+def _macs(layers: nn.Module, size: Size) -> int:
     return count_macs(layers, size.height_px, size.width_px)
 
 
 def graph_path(folder: Path, name: str, part: str) -> Path:
-    """Where the graph of a network is."""
+    """The file of a network's graph."""
     return folder / f'{list(NETWORKS).index(name)}_{part}.onnx'
 
 
 def measure_engine(
     engine: str, networks: Sequence[dict[str, Any]], options: argparse.Namespace, folder: Path
 ) -> list[dict[str, Any]]:
-    """One row for each network under this engine."""
+    """One row for each network with this engine."""
     problem = engine_problem(engine)
     if problem:
         return [
@@ -188,14 +187,14 @@ def figures(round_ms: Sequence[Sequence[float]]) -> dict[str, float]:
 
 
 def ratio(round_ms: Sequence[Sequence[float]], reference_ms: Sequence[Sequence[float]]) -> float:
-    """How many times as long as the reference: the median over rounds of the ratio of medians."""
+    """Time relative to the reference: the median over rounds of the ratio of medians."""
     medians = [np.median(each) for each in round_ms]
     others = [np.median(each) for each in reference_ms]
     return float(np.median(np.divide(medians, others)))
 
 
 def compare_descriptors(rows: list[dict[str, Any]]) -> None:
-    """Replace each descriptor by its cosine to the first engine's of the same network."""
+    """Replace each descriptor by its cosine to that of the network's first engine."""
     first: dict[str, np.ndarray] = {}
     for row in rows:
         if 'descriptor' in row:
@@ -212,10 +211,10 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--size', type=Size.parse, default=Size(640, 480), help='of the input')
     parser.add_argument('--networks', nargs='+', choices=NETWORKS, help='default: all')
     parser.add_argument('--engines', nargs='+', choices=RUNNERS, help='default: all but compile')
-    parser.add_argument('--compile', action='store_true', help='torch.compile, too')
-    parser.add_argument('--rounds', type=int, default=15, help='blocks of each network')
-    parser.add_argument('--repetitions', type=int, default=10, help='of a block')
-    parser.add_argument('--threads', type=int, default=cores(), help='of each engine')
+    parser.add_argument('--compile', action='store_true', help='include torch.compile')
+    parser.add_argument('--rounds', type=int, default=15, help='blocks per network')
+    parser.add_argument('--repetitions', type=int, default=10, help='per block')
+    parser.add_argument('--threads', type=int, default=cores(), help='per engine')
     parser.add_argument('--quick', action='store_true', help='two networks, few repetitions')
     options = parser.parse_args(arguments)
     if options.quick:
@@ -230,7 +229,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """The figures of the report."""
-    load_before, others = load_average(), look_and_tell()
+    load_before, others = load_average(), measure_and_report()
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -255,8 +254,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and write."""
     options = parse_arguments(arguments)
-    words = sys.argv[1:] if arguments is None else arguments
-    report = new_report('speed', measure(options), 'benchmarks.speed', words)
+    report = new_report('speed', measure(options), 'benchmarks.speed', arguments)
     write_report(options.out, report)
 
 

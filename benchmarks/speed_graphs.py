@@ -1,7 +1,7 @@
-"""The networks as files for the engines other than PyTorch: `pixels` in, `descriptor` out.
+"""Graphs of the networks for the engines other than PyTorch: `pixels` -> `descriptor`.
 
-Ours are exported by the package itself; those of others in the same way, so that all have the same
-input and the same normalisation inside the graph.
+Ours are exported by the package, and the others in the same way, so that all have the same input
+and the same normalisation in the graph.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ghost_vpr_ros.core.engine.graph_export import PixelNetwork, export_graph, e
 from ghost_vpr_ros.core.engine.quantisation import quantised_graph
 
 _CALIBRATION_IMAGES = 4
-"""Enough for the ranges of random images: the time does not depend on the numbers."""
+"""Few random images suffice, because the time does not depend on the ranges."""
 
 
 def write_graphs(network: TimedNetwork, whole: Path, trunk: Path) -> None:
@@ -36,7 +36,7 @@ def write_graphs(network: TimedNetwork, whole: Path, trunk: Path) -> None:
 
 
 def write_int8_graph(path: Path, network: TimedNetwork) -> Path:
-    """An int8 copy of a graph, beside it, as `ghost-vpr export --precision int8` makes it."""
+    """Write an int8 copy of a graph next to it, as `ghost-vpr export --precision int8` does."""
     size = network.size
     rng = np.random.default_rng(0)
     images = [make_image(*size, rng)[0] for _ in range(_CALIBRATION_IMAGES)]
@@ -48,7 +48,7 @@ def write_int8_graph(path: Path, network: TimedNetwork) -> Path:
 
 
 def int8_path(path: Path) -> Path:
-    """Where the int8 copy of a graph is."""
+    """The file of the int8 copy of a graph."""
     return path.with_suffix('.int8.onnx')
 
 

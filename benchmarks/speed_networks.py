@@ -1,8 +1,8 @@
-"""The networks that are timed side by side: ours, the papers', and two others of today.
+"""The timed networks: ours, the papers', CosPlace and EigenPlaces.
 
-All have the numbers of a seed, not trained ones: time does not depend on them, as long as signals
-keep their size from layer to layer. Each takes the bytes of an image, so that every engine does
-the same work, and ends with a descriptor of unit norm.
+All but the shipped one have random weights, which do not affect the time as long as activations
+keep their magnitude from layer to layer. Each takes the pixels of an image, so that every engine
+does the same work, and returns a descriptor of unit norm.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _GEM_FLOOR = 1e-6
 
 
 class Size(NamedTuple):
-    """Of a network's input, px."""
+    """Size of a network's input, px."""
 
     width_px: int
     height_px: int
 
     @classmethod
     def parse(cls, text: str) -> Size:
-        """The size in `640x480`."""
+        """The size of a text such as `640x480`."""
         width, _, height = text.partition('x')
         return cls(int(width), int(height))
 
@@ -46,20 +46,20 @@ class Size(NamedTuple):
 
 
 class TimedNetwork(nn.Module):
-    """RGB uint8 (B, h, w, 3) -> descriptors (B, D); or up to the feature map alone.
+    """RGB uint8 (B, h, w, 3) -> descriptors (B, D), or only the feature map.
 
     Attributes:
         trunk: normalised inputs (B, 3, h, w) -> feature map (B, C, h', w').
         head: feature map -> descriptors.
         size: of the input.
-        model: whose parts these are, where it is a network of this package.
+        model: the network of this package with these parts; None for other networks.
     """
 
     def __init__(
         self, trunk: nn.Module, head: nn.Module, size: Size, model: VprModel | None = None
     ) -> None:
         super().__init__()
-        # Its parts are registered already: not a module of this one again.
+        # Not registered as a submodule, since its parts are registered already.
         object.__setattr__(self, 'model', model)
         self.model: VprModel | None
         self.trunk = trunk
@@ -74,12 +74,12 @@ class TimedNetwork(nn.Module):
         return found
 
     def without_head(self) -> TimedNetwork:
-        """The same up to the feature map."""
+        """The network up to the feature map."""
         return TimedNetwork(self.trunk, nn.Identity(), self.size)
 
 
 class GeM(nn.Module):
-    """CosPlace's and EigenPlaces's head: normalise, generalised mean, linear layer, normalise."""
+    """Head of CosPlace and EigenPlaces: normalise, generalised mean, linear layer, normalise."""
 
     def __init__(self, channels: int, descriptor_dim: int) -> None:
         super().__init__()
@@ -106,7 +106,7 @@ def _netvlad(**config: Any) -> Callable[[Size], TimedNetwork]:
 
 
 def _gem(name: str, channels: int, descriptor_dim: int) -> Callable[[Size], TimedNetwork]:
-    """A whole ResNet of torchvision with GeM and a linear layer."""
+    """A ResNet of torchvision with GeM and a linear layer."""
 
     def build(size: Size) -> TimedNetwork:
         from torchvision import models
@@ -118,9 +118,9 @@ def _gem(name: str, channels: int, descriptor_dim: int) -> Callable[[Size], Time
     return build
 
 
-def _shipped(asked: Size) -> TimedNetwork:
-    """The weights of this package, at their own input size: a larger image is shrunk to it."""
-    del asked
+def _shipped(requested: Size) -> TimedNetwork:
+    """The shipped weights, at their own input size."""
+    del requested
     model = load_default_model()
     return _of_model(model, Size(model.preprocessing.width_px, model.preprocessing.height_px))
 
@@ -131,7 +131,7 @@ def _of_model(model: VprModel, size: Size) -> TimedNetwork:
 
 
 def _with_numbers(module: Any) -> Any:
-    """The module with numbers that keep the size of signals (He), all of one seed."""
+    """The module with random weights (He initialisation) from a fixed seed."""
     generator = torch.Generator().manual_seed(SEED)
     for part in module.modules():
         if isinstance(part, nn.Conv2d):
@@ -159,12 +159,12 @@ NETWORKS: dict[str, Callable[[Size], TimedNetwork]] = {
     'CosPlace-R50-512': _gem('resnet50', 2048, 512),
     'EigenPlaces-R50-2048': _gem('resnet50', 2048, 2048),
 }
-"""Row of the tables -> what builds it for an input size."""
+"""Name in the tables -> function that builds the network for an input size."""
 
 
 def build_network(name: str, size: Size, part: str) -> TimedNetwork:
-    """A network in evaluation mode, `whole` or its `trunk` alone."""
-    # Parts without trained weights draw random ones as they are built.
+    """A network in evaluation mode, `whole` or only its `trunk`."""
+    # Layers without trained weights are initialised randomly when they are built.
     torch.manual_seed(SEED)
     network = NETWORKS[name](size).eval().requires_grad_(False)
     return network.without_head() if part == 'trunk' else network

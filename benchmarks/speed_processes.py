@@ -1,4 +1,4 @@
-"""The processes of the speed benchmark: started, run in turn, ended."""
+"""The worker processes of the speed benchmark."""
 
 from __future__ import annotations
 
@@ -7,28 +7,27 @@ import os
 import subprocess
 import sys
 import tempfile
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
+from benchmarks.machine import ROOT
 
 
 class WorkerError(Exception):
-    """A worker has ended before its time; the message is its last words."""
+    """A worker has ended early; the message is the last line of its output."""
 
 
 class Worker:
     """A process of `benchmarks.speed_worker`.
 
     Attributes:
-        job: that it runs.
+        job: of the worker.
         ready: its message when it was ready.
         round_ms: milliseconds of the repetitions, a list for each round.
-        memory: its memory report at the end.
+        memory: its final memory report.
     """
 
     def __init__(self, job: dict[str, Any]) -> None:
-        """Start it and wait until it is ready.
+        """Start the worker and wait until it is ready.
 
         Raises:
             WorkerError: it cannot run this job.
@@ -50,21 +49,21 @@ class Worker:
         self.ready: dict[str, Any] = self._answer()
 
     def run_round(self, repetitions: int, seconds: float) -> None:
-        """One block of repetitions."""
+        """Run one block of repetitions."""
         assert self._process.stdin is not None
         self._process.stdin.write(f'{repetitions} {seconds}\n')
         self._process.stdin.flush()
         self.round_ms.append(self._answer())
 
     def end(self) -> None:
-        """Request its memory report and end it."""
+        """Read the memory report and end the worker."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         self.memory = self._answer()
         self._process.wait()
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill the worker."""
         self._process.kill()
         self._process.wait()
         self._errors.close()

@@ -1,4 +1,4 @@
-"""The page's section on speed, from the figures of `benchmarks.speed`."""
+"""The section of the page on speed, from `benchmarks.speed`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def section(report: dict[str, Any]) -> list[str]:
         '',
         *_networks(report),
         '',
-        '### Milliseconds for an image',
+        '### Milliseconds per image',
         '',
         *_overview(report),
         '',
@@ -40,15 +40,15 @@ def section(report: dict[str, Any]) -> list[str]:
 def _how(report: dict[str, Any]) -> list[str]:
     before, after = report['load_average']
     return paragraph(
-        f'One image at a time, {report["threads"]} threads. The time is from the bytes of an '
-        "image, in the size of the network's input, to a descriptor of unit norm; resizing is not "
-        'part of it. Networks named NetVLAD have the same head: NetVLAD with 64 clusters and a '
-        'whitening to 512 dimensions. All but the shipped one have random numbers. Every network '
-        f'runs in a process of its own; they take turns, {report["rounds"]} rounds of blocks of '
-        f'up to {report["repetitions"]} repetitions. "Head" is the median minus that of the trunk '
+        f'One image at a time, {report["threads"]} threads. The time is from the pixels of an '
+        "image, in the network's input size, to a descriptor of unit norm, without resizing. "
+        'Networks named NetVLAD have the same head: NetVLAD with 64 clusters and a whitening to '
+        '512 dimensions. All but the shipped one have random weights. Every network runs in a '
+        f'separate process; they take turns, {report["rounds"]} rounds of blocks of up to '
+        f'{report["repetitions"]} repetitions. "Head" is the median minus the median of the trunk '
         'alone, measured in the same rounds. "Times" is the median over the rounds of the ratio '
-        f'to {_reference(report)}. Memory is the most that the process ever had resident. "Start" '
-        'is loading, compiling and the first image. "Cosine" compares the descriptor with that of '
+        f'to {_reference(report)}. Memory is the peak resident size of the process. "Start" is '
+        'loading, compiling and the first image. "Cosine" compares the descriptor with that of '
         f'the first engine. Load average {before:.1f} before, {after:.1f} after.'
     )
 
@@ -70,7 +70,7 @@ def _networks(report: dict[str, Any]) -> list[str]:
     columns = ['network', 'input', 'trunk, M parameters', 'all', 'trunk, G MACs', 'all']
     counted = paragraph(
         'A MAC is one multiply-accumulate of a convolution or a matrix product; norms, '
-        'activations, poolings, biases and sums are not counted '
+        'activations, poolings, biases and additions are not counted '
         '(`ghost_vpr_ros/core/model/complexity.py`).'
     )
     return [*table(columns, rows), '', *counted]

@@ -1,10 +1,9 @@
-"""One network under one engine, in a process of its own: its memory is the engine's alone.
+"""Run one network with one engine in a separate process, so that its memory can be measured.
 
     python -m benchmarks.speed_worker JOB      (JSON; started by benchmarks.speed)
 
-Reports in JSON lines when it is ready, then, for each line `REPETITIONS SECONDS` of its input,
-how long each repetition took, and at the end how much memory it needed. Engines other than PyTorch
-run here without PyTorch.
+Writes JSON lines: one when it is ready; for each input line `REPETITIONS SECONDS` the time of each
+repetition; and at the end its peak memory. Engines other than PyTorch run without PyTorch.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ def make_image(width_px: int, height_px: int, rng: np.random.Generator) -> Pixel
 
 
 def torch_runner(job: dict[str, Any]) -> Runner:
-    """PyTorch, channels last, without gradients; compiled where the engine requests it."""
+    """PyTorch, channels last, without gradients; compiled for the engine `torch-compile`."""
     import torch
 
     from benchmarks.speed_networks import Size, build_network
@@ -91,8 +90,8 @@ RUNNERS = {
 
 
 def timed(run: Runner, pixels: Pixels, repetitions: int, seconds: float) -> list[float]:
-    """Milliseconds of each repetition; fewer of them where they would take longer than that."""
-    run(pixels)  # After a pause the caches belong to others.
+    """Milliseconds of each repetition; stops early after `seconds`."""
+    run(pixels)  # Warm the caches after a pause.
     found: list[float] = []
     began = time.perf_counter()
     while len(found) < repetitions:
@@ -106,9 +105,9 @@ def timed(run: Runner, pixels: Pixels, repetitions: int, seconds: float) -> list
 
 
 def peak_memory_mib() -> float:
-    """The most that this process ever had resident.
+    """Peak resident memory of this process.
 
-    Not that of `getrusage`: a process inherits it from the one that started it.
+    `getrusage` is not used, since its peak is inherited from the parent process.
     """
     for line in Path('/proc/self/status').read_text().splitlines():
         if line.startswith('VmHWM:'):
@@ -119,7 +118,7 @@ def peak_memory_mib() -> float:
 def main() -> None:
     """Serve the job until stdin ends."""
     answers = os.fdopen(os.dup(1), 'w', buffering=1)
-    os.dup2(2, 1)  # What libraries print must not come between the answers.
+    os.dup2(2, 1)  # Keep output of libraries out of the answers.
     job = json.loads(sys.argv[1])
     pixels = make_image(job['width_px'], job['height_px'], np.random.default_rng(0))
     started = time.perf_counter()

@@ -1,7 +1,7 @@
-"""Pairs of images that show one place or do not, for `benchmarks.verifiers`.
+"""Pairs of images of the same place and of different places, for `benchmarks.verifiers`.
 
-Right pairs lie near each other; wrong ones are what the shipped network finds most similar at
-other places, as a search would return it.
+Right pairs are near each other; wrong ones are the most similar images at other places by the
+shipped network, as returned by a search.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ghost_vpr_ros.replay.sources.image_sources import open_source
 RIGHT_M = 10.0
 WRONG_M = 50.0
 WRONG_FRAMES = 10
-"""On gardens_point, whose frames have numbers and no positions."""
+"""Least difference of frame numbers of a wrong pair in gardens_point, which has no positions."""
 
 NIGHT = 'time=180000..055959'
 DAY = 'time=060000..175959'
@@ -36,14 +36,14 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True)
 class Pairs:
-    """Images, and pairs of their numbers that show the same place or do not."""
+    """Images, and pairs of their numbers that show the same place, or different ones."""
 
     images: Sequence[Callable[[], NDArray[np.uint8]]]
     right: list[Pair]
     wrong: list[Pair]
 
     def at_most(self, count: int) -> Pairs:
-        """Every n-th right and every n-th wrong pair; 0: all."""
+        """At most `count` right and `count` wrong pairs, spread evenly; 0: all."""
         if not count:
             return self
         return Pairs(self.images, thinned(self.right, count), thinned(self.wrong, count))
@@ -63,7 +63,7 @@ def similarities_by(model: DescribedModel, engine: Engine) -> Similarities:
 
 
 def gsv_pairs(data: Path, split: str, similarities: Similarities, part: int) -> Pairs:
-    """Other panoramas in the same heading, of the first one of so many parts of the split."""
+    """Pairs of different panoramas with equal heading, from the first 1 / `part` of the split."""
     frames: Sequence[Frame] = open_source(data / 'gsv_cambridge', where={'split': split}).frames
     names = sorted({str(frame.panorama) for frame in frames})
     kept = set(names[: len(names) // part])
@@ -80,7 +80,7 @@ def gsv_pairs(data: Path, split: str, similarities: Similarities, part: int) -> 
 def night_pairs(data: Path, split: str, similarities: Similarities, every: int) -> Pairs:
     """Photos by night and the most similar ones by day, near and far.
 
-    The photos have no heading: a near one may look elsewhere, so that not all can be proved.
+    The photos have no heading, so a near one may face another direction.
     """
     frames: list[Frame] = []
     for time in (NIGHT, DAY):

@@ -1,14 +1,14 @@
-"""How well local features tell right places from wrong ones: SIFT, ORB, the network's own cells.
+"""How well local features distinguish places: SIFT, ORB, and the network's feature map.
 
 Learns the least number of inliers, and the evidence of each number, on the training splits of
-gsv_cambridge and bgu_campus, and counts which right and which wrong pairs are then accepted there
-and where nothing was learned: gsv_cambridge val, bgu_campus test by night against day,
-gardens_point, and the sample town. Counts the work and the bytes of each kind as well. Prints the
-rows of `core/probability/inlier_evidence.py`.
+gsv_cambridge and bgu_campus. Counts the accepted right and wrong pairs there and on unseen data:
+gsv_cambridge val, bgu_campus test by night against day, gardens_point, and the sample town. Also
+counts operations and bytes of each kind. Prints the rows of
+`core/probability/inlier_evidence.py`.
 
     python -m benchmarks.verifiers --data DATA --out benchmarks/results/verifiers.json
 
-Milliseconds are measured only with --time, which belongs on a machine that does nothing else.
+Milliseconds are measured only with --time, on an idle machine.
 """
 
 from __future__ import annotations
@@ -59,19 +59,19 @@ REPEATS = 30
 
 @dataclass(frozen=True)
 class Bench:
-    """The shipped network, and what runs it."""
+    """The shipped network and its engine."""
 
     model: VprModel
     engine: Engine
 
     def extractor(self, config: VerificationConfig) -> FeatureExtractor | PatchExtractor:
-        """What finds the local features of an image."""
+        """The extractor of local features."""
         if config.features == 'network':
             return PatchExtractor(self.engine, self.model.preprocessing, config)
         return FeatureExtractor(config)
 
     def verifier(self, views: Views, config: VerificationConfig) -> GeometricVerifier:
-        """The verifier of these settings, as the recogniser makes it."""
+        """The verifier with these settings, as in the recogniser."""
         network = PatchExtractor(self.engine, self.model.preprocessing, config)
         return GeometricVerifier(views, None, config, network)
 
@@ -79,7 +79,7 @@ class Bench:
 def verified(
     bench: Bench, pairs: Pairs, chosen: Sequence[Pair], config: VerificationConfig
 ) -> list[VerifiedCandidate]:
-    """Each pair through the verifier, without any calibration; each query's together."""
+    """Verify each pair without calibration, all pairs of a query together."""
     most = replace(config, candidates=100, cache_keyframes=1000)
     verifier = bench.verifier(lambda number: pairs.images[number](), most)
     found: list[VerifiedCandidate] = []
@@ -91,17 +91,17 @@ def verified(
 
 
 def keyframe(number: int) -> Keyframe:
-    """A keyframe of that id."""
+    """A keyframe with this id."""
     return Keyframe(number, 'pairs', number, str(number))
 
 
 def inliers_of(found: Sequence[VerifiedCandidate]) -> NDArray[np.int64]:
-    """(n,) consistent matches."""
+    """(n,) numbers of consistent matches."""
     return np.array([each.candidate.inliers for each in found], np.int64)
 
 
 def learn(right: NDArray[np.int64], wrong: NDArray[np.int64]) -> InlierEvidence:
-    """Logistic regression; equal classes."""
+    """Evidence by logistic regression with equally weighted classes."""
     x = np.maximum(np.concatenate([right, wrong]) - FREE_INLIERS, 0)
     label = np.repeat([1.0, 0.0], [len(right), len(wrong)])
     weight = np.repeat([0.5 / len(right), 0.5 / len(wrong)], [len(right), len(wrong)])
@@ -114,7 +114,7 @@ def learn(right: NDArray[np.int64], wrong: NDArray[np.int64]) -> InlierEvidence:
 def accepted(
     found: Sequence[VerifiedCandidate], evidence: InlierEvidence, config: VerificationConfig
 ) -> int:
-    """How many have inliers enough, spread widely enough."""
+    """Number of pairs with enough inliers in enough cells."""
     return sum(
         each.candidate.inliers >= evidence.min_inliers and each.cells >= config.min_cells
         for each in found
@@ -149,7 +149,7 @@ def measure(bench: Bench, sets: dict[str, Pairs], config: VerificationConfig) ->
 
 
 def work_of(bench: Bench, pairs: Pairs, config: VerificationConfig) -> dict[str, float]:
-    """What a frame costs, counted instead of timed: medians over some images."""
+    """Operations and bytes per frame, medians over some images."""
     images = [load() for load in pairs.images[:20]]
     extract = bench.extractor(config)
     features = [extract(image) for image in images]
@@ -164,12 +164,12 @@ def work_of(bench: Bench, pairs: Pairs, config: VerificationConfig) -> dict[str,
 
 
 def bytes_of(features: LocalFeatures) -> int:
-    """Of one keyframe's local features while they are remembered."""
+    """Size of one keyframe's cached local features."""
     return features.points.nbytes + features.descriptors.nbytes
 
 
 def time_three(bench: Bench, pairs: Pairs, config: VerificationConfig) -> dict[str, float]:
-    """Median milliseconds of three candidates at 640x480, their features new and remembered."""
+    """Median milliseconds of three candidates at 640x480, with new and with cached features."""
     images: list[Any] = [cv2.resize(load(), (640, 480)) for load in pairs.images[:4]]
     views: list[Any] = [
         cv2.resize(each, (320, 240), interpolation=cv2.INTER_AREA) for each in images
@@ -188,7 +188,7 @@ def time_three(bench: Bench, pairs: Pairs, config: VerificationConfig) -> dict[s
 def milliseconds(
     verifier: GeometricVerifier, image: NDArray[np.uint8], candidates: list[Candidate]
 ) -> float:
-    """Of one call."""
+    """Milliseconds of one verification."""
     started_s = time.perf_counter()
     verifier.verify(image, candidates)
     return 1e3 * (time.perf_counter() - started_s)
@@ -218,9 +218,11 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     """The command line."""
     parser = new_parser(__doc__)
     add_data_option(parser)
-    parser.add_argument('--features', nargs='+', choices=FEATURES, default=FEATURES, help='these')
-    parser.add_argument('--every', type=int, default=1, help='only one of so many images')
-    parser.add_argument('--pairs', type=int, default=0, help='most of each set; 0: all')
+    parser.add_argument(
+        '--features', nargs='+', choices=FEATURES, default=FEATURES, help='kinds of features'
+    )
+    parser.add_argument('--every', type=int, default=1, help='use every n-th image')
+    parser.add_argument('--pairs', type=int, default=0, help='limit of pairs per set; 0: all')
     parser.add_argument('--without', nargs='+', default=[], help='names of sets to leave out')
     parser.add_argument('--threads', type=int, default=1, help='threads of OpenCV')
     parser.add_argument('--time', action='store_true', help='measure milliseconds as well')
@@ -231,7 +233,6 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 def main(arguments: Sequence[str] | None = None) -> None:
     """Learn, count, print the rows, write the report."""
     options = parse_arguments(arguments)
-    words = sys.argv[1:] if arguments is None else list(arguments)
     cv2.setNumThreads(options.threads)
     model = load_default_model()
     bench = Bench(model, create_engine(model))
@@ -249,7 +250,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         'false_rate': FALSE_RATE,
         'rows': rows,
     }
-    write_report(options.out, new_report('verifiers', figures, MODULE, words))
+    write_report(options.out, new_report('verifiers', figures, MODULE, arguments))
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""The page's section on local features, from the figures of `benchmarks.verifiers`."""
+"""The section of the page on local features, from `benchmarks.verifiers`."""
 
 from __future__ import annotations
 
@@ -17,20 +17,19 @@ def section(report: dict[str, Any]) -> list[str]:
         *machine_lines(report),
         *paragraph(
             'Right pairs show one place (on bgu_campus a photo by night and the most similar one '
-            'by day within 10 m, which may look elsewhere), wrong ones are the most similar '
-            'images of other places. In percent, right / wrong pairs accepted. The least number '
-            f'of inliers is the one that at most {100 * report["false_rate"]:.0f} % of the wrong '
-            f'pairs of {" and ".join(report["learned_on"])} reach.'
+            'by day within 10 m, which may face another direction), wrong ones are the most '
+            'similar images of other places. Accepted right / wrong pairs in percent. The least '
+            f'number of inliers is reached by at most {100 * report["false_rate"]:.0f} % of the '
+            f'wrong pairs of {" and ".join(report["learned_on"])}.'
         ),
         '',
         *_shares(rows),
         '',
         *paragraph(
-            'What a frame costs, counted: local features of an image, multiplications that '
-            'compare them with one candidate, bytes of a keyframe whose features are remembered '
-            'in memory, and of its view, which they are made from. Cells come from the run of '
-            'the network that describes the image; a candidate whose cells are not remembered '
-            'takes another run.'
+            'Cost per frame: local features of an image, multiplications to compare them with '
+            "one candidate, bytes of a keyframe's cached features, and of its stored view. The "
+            "network's features come from the run that describes the image; a candidate without "
+            'cached features needs another run.'
         ),
         '',
         *_work(rows),
@@ -64,7 +63,7 @@ def _share(counts: dict[str, int]) -> str:
 
 def _work(rows: Sequence[dict[str, Any]]) -> list[str]:
     return table(
-        ['`verify_features`', 'features', 'multiplications, 10^6', 'remembered, kB', 'view, kB'],
+        ['`verify_features`', 'features', 'multiplications, 10^6', 'cached, kB', 'view, kB'],
         [
             [
                 row['features'],
@@ -81,7 +80,7 @@ def _work(rows: Sequence[dict[str, Any]]) -> list[str]:
 def _times(rows: Sequence[dict[str, Any]]) -> list[str]:
     parts = ('new', 'remembered', 'load')
     return table(
-        ['`verify_features`', 'three candidates, new, ms', 'remembered, ms', 'load'],
+        ['`verify_features`', 'three candidates, new, ms', 'cached, ms', 'load'],
         [
             [
                 row['features'],

@@ -1,1 +1,1 @@
-"""Recall against time: every method that runs here with real weights, in one picture."""
+"""Recall versus time of all methods with available weights, in one plot."""

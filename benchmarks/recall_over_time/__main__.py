@@ -1,13 +1,12 @@
-"""Recall@1 on the panel over milliseconds for an image on one core: one picture, one table.
+"""Recall@1 on the panel versus milliseconds per image on one core: a plot and a table.
 
-    python -m benchmarks.recall_over_time                # all of it, at most what is not known yet
-    python -m benchmarks.recall_over_time --only recalls # heavy; may run on a busy machine
-    python -m benchmarks.recall_over_time --only times   # five minutes, on a quiet machine
+    python -m benchmarks.recall_over_time                # everything that is not measured yet
+    python -m benchmarks.recall_over_time --only recalls # slow; may run on a busy machine
+    python -m benchmarks.recall_over_time --only times   # five minutes, on an idle machine
 
-Recalls are kept in a file under the hash of what was measured, so only new weights and methods
-cost anything. Times are measured in one process on one core, all methods in turn in every round.
-The page and the picture are written after the times; not while other work takes more than a tenth
-of the machine, unless --busy is given.
+Recalls are cached by the hashes of weights and panel, so only new ones are measured. Times are
+measured in one process on one core, all methods in turn in every round. The page and the plot are
+written after the times, unless other processes take more than a tenth of the machine (see --busy).
 """
 
 from __future__ import annotations
@@ -23,12 +22,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.machine import begin_again_with, describe_machine, load_average
+from benchmarks.machine import describe_machine, load_average, restart_with
 from benchmarks.recall_over_time import page, times
 from benchmarks.recall_over_time.method import Files, Method
 from benchmarks.recall_over_time.networks import networks, untrained_networks
 from benchmarks.recall_over_time.other_methods import other_methods
-from benchmarks.recall_over_time.other_work import BUSY_SHARE, OtherWork, cores_of_machine, look
+from benchmarks.recall_over_time.other_work import (
+    BUSY_SHARE,
+    OtherWork,
+    cores_of_machine,
+    share_of_others,
+)
 from benchmarks.recall_over_time.panel_recalls import (
     key_of,
     measure_recalls,
@@ -50,12 +54,12 @@ TIMED_IMAGES = 24
 QUICK_SECONDS = 1.0
 
 ONE_THREAD = {'OMP_NUM_THREADS': '1', 'OPENBLAS_NUM_THREADS': '1', 'MKL_NUM_THREADS': '1'}
-"""Read by libraries as they are loaded."""
+"""Environment variables that libraries read on loading."""
 
 
 def methods(quick: bool = False) -> list[Method]:
-    """Everything that is compared; with `quick` two that need no data."""
-    # Recalls are computed in this order: ours first, what learns for minutes last.
+    """All methods to compare; with `quick` two that need no data."""
+    # Recalls are computed in this order: ours first, slow learners last.
     with_recall = [*networks(), *other_methods()]
     if quick:
         return [m for m in with_recall if m.group == 'thumbnail' or m.is_default]
@@ -78,13 +82,13 @@ def whole_panel() -> Panel:
 
 
 def panel_images(panel: Panel) -> list[NDArray[np.uint8]]:
-    """Images that times are measured with: queries of all parts, spread evenly."""
+    """Images to measure times with: queries of all parts, spread evenly."""
     queries = [frame for each in panel.protocols for frame in each.queries]
     return [queries[row].load() for row in evenly_spaced(len(queries), TIMED_IMAGES)]
 
 
 def random_images() -> list[NDArray[np.uint8]]:
-    """The same without data: blocks of random colours."""
+    """Images of random blocks, to measure times without data."""
     from benchmarks.speed_worker import make_image
 
     rng = np.random.default_rng(0)
@@ -96,7 +100,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog=MODULE, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--only', choices=('recalls', 'times', 'page'), help='default: all three')
+    parser.add_argument('--only', choices=('recalls', 'times', 'page'), help='default: all')
     parser.add_argument('--recalls', type=Path, default=RESULTS / 'panel.json', help='JSON file')
     parser.add_argument(
         '--out',
@@ -107,8 +111,10 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--page', type=Path, default=PAGE, help='Markdown file to write')
     parser.add_argument('--picture', type=Path, default=PICTURE, help='PNG file to write')
     parser.add_argument('--folder', type=Path, default=FOLDER, help='for graphs and vocabularies')
-    parser.add_argument('--seconds', type=float, default=120.0, help='of the timed rounds')
-    parser.add_argument('--busy', action='store_true', help='write the page although others work')
+    parser.add_argument('--seconds', type=float, default=120.0, help='duration of timed rounds')
+    parser.add_argument(
+        '--busy', action='store_true', help='write the page even if the machine is busy'
+    )
     parser.add_argument(
         '--quick', action='store_true', help='a trial: two methods, one second, no data'
     )
@@ -122,7 +128,7 @@ def measure_times(options: argparse.Namespace) -> dict[str, Any]:
     """The times of all methods that can run, with the machine and its load.
 
     Raises:
-        SourceError: other processes are at work, and --busy is not given.
+        SourceError: the machine is busy, and --busy is not given.
     """
     before = quiet_share(options.busy)
     load_before = load_average()
@@ -138,7 +144,7 @@ def measure_times(options: argparse.Namespace) -> dict[str, Any]:
     identity = panel_identity(panel) if panel else ''
     return {
         'benchmark': 'recall_over_time',
-        # The process itself is kept on one core.
+        # This process is pinned to one core.
         'machine': {**describe_machine(), 'cores': cores_of_machine()},
         'rounds': rounds,
         'images': len(images),
@@ -154,12 +160,12 @@ def measure_times(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def quiet_share(busy: bool) -> float:
-    """How much of the machine others take just now.
+    """The share of the machine that other processes take now.
 
     Raises:
-        SourceError: more than a tenth, and that was not allowed.
+        SourceError: the machine is busy, and `busy` is False.
     """
-    share = look()
+    share = share_of_others()
     print(
         f'other work: {share:.0%} of the machine, load average {load_average():.1f}',
         file=sys.stderr,
@@ -173,17 +179,17 @@ def check_quiet(share: float, busy: bool) -> None:
     """Refuse times of a busy machine.
 
     Raises:
-        SourceError: more than a tenth of it was taken by others, and that was not allowed.
+        SourceError: the machine is busy, and `busy` is False.
     """
     if share > BUSY_SHARE and not busy:
         raise SourceError(
-            f'times: expected a quiet machine, found other processes on {share:.0%} of it; wait '
-            'for them to end, or give --busy, and the page will say so'
+            f'times: expected an idle machine, found other processes on {share:.0%} of it; wait '
+            'for them to end, or give --busy, which adds a note to the page'
         )
 
 
 def run(options: argparse.Namespace) -> None:
-    """Recalls, times, page: what was requested.
+    """Measure recalls and times and write the page, as requested.
 
     Raises:
         GhostVprError: data is missing, or the machine is busy.
@@ -212,7 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse_arguments(words)
     options.command = ' '.join([f'python -m {MODULE}', *words])
     if options.only in (None, 'times'):
-        begin_again_with(ONE_THREAD, MODULE, words)
+        restart_with(ONE_THREAD, MODULE, words)
     use_one_core()
     try:
         run(options)
@@ -223,7 +229,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def use_one_core() -> None:
-    """One thread in every library, all on the last core that this process may use."""
+    """Use one thread in every library, pinned to the last core of this process."""
     import cv2
     import faiss
     import torch

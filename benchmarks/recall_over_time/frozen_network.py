@@ -1,8 +1,8 @@
-"""EfficientNet-Lite0 as ImageNet left it, with a pooling that was never trained for places.
+"""EfficientNet-Lite0 with its ImageNet weights, with poolings that are not trained for places.
 
-`GeM` pools its last map and learns nothing. `three layers, VLAD` is the strongest reading of it
-that we know: three maps joined, principal components, hard VLAD and whitening, all learned on
-training images, with the numbers of the shipped network's head.
+`GeM` pools its last map and learns nothing. `three layers, VLAD` is the strongest variant that we
+know: three joined maps, principal components, hard VLAD and whitening, all learned on training
+images, in the sizes of the shipped network's head.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ BLOCKS = (7, 10, 14)
 
 POOLINGS = ('GeM', 'three layers, VLAD')
 CHANNELS, CLUSTERS, DESCRIPTOR_DIM, SHRINKAGE = 64, 64, 512, 0.1
-"""The shipped network's (training/configs/ghost_vpr.yaml)."""
+"""As in the shipped network (training/configs/ghost_vpr.yaml)."""
 
 
 class FrozenNetwork(nn.Module):
@@ -57,7 +57,7 @@ class FrozenNetwork(nn.Module):
         return found
 
     def feature_map(self, pixels: Tensor) -> Tensor:
-        """The last map, or those of the blocks, of unit norm in every cell, joined."""
+        """The last map, or the joined maps of the blocks, of unit norm in every cell."""
         x = self.inputs(pixels)
         maps = []
         for number, part in enumerate(self.trunk):
@@ -89,30 +89,30 @@ class VladHead(FrozenVlad):
 
     @torch.no_grad()
     def set_randomly(self) -> None:
-        """The numbers of a seed, which take as long as learned ones."""
+        """Set random parameters, which take as long as learned ones."""
         generator = torch.Generator().manual_seed(0)
         for each in self.parameters():
             each.normal_(std=0.1, generator=generator)
         self.mark_learned()
 
     def mark_learned(self) -> None:
-        """Loaded numbers are as good as learned ones."""
+        """Mark all parameters as learned, after loading them."""
         self.reduction.initialised = self.pooling.initialised = self.whitening.fitted = True
 
 
 def frozen_network(
     pooling: str, size: PreprocessingConfig, files: Files
 ) -> tuple[FrozenNetwork, str]:
-    """The network with this pooling, in evaluation mode, and the version of what it learned.
+    """The network with this pooling, in evaluation mode, and the version of its parameters.
 
     Args:
-        pooling: of `POOLINGS`.
-        size: of the input, which the head is learned with.
-        files: where learned numbers are kept.
+        pooling: one of `POOLINGS`.
+        size: of the input.
+        files: folder of learned parameters.
 
     Raises:
         WeightsError: the package with its weights is not installed.
-        SourceError: the training images are not there.
+        SourceError: the training images are missing.
     """
     trunk = open_teacher(TEACHER).trunk
     assert isinstance(trunk, nn.Sequential)
@@ -136,7 +136,7 @@ def frozen_network(
 def learn(
     network: FrozenNetwork, head: VladHead, frames: Sequence[Frame], size: PreprocessingConfig
 ) -> None:
-    """Learn components and clusters from some of the frames, whitening from all.
+    """Learn components and clusters on some of the frames, and the whitening on all.
 
     Raises:
         ImageError: an image cannot be read.

@@ -1,6 +1,6 @@
-"""The images that vocabularies, components and int8 ranges are learned on: training data alone.
+"""The training images for vocabularies, components and int8 ranges.
 
-Nothing of the panel is among them: the corners that it keeps of two training sets are left out.
+They have no images of the panel: its corners of two training sets are left out.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ SOURCES = (
     '$GHOST_VPR_DATA/webcams',
 )
 IMAGES = 1600
-"""Of all sources together, spread evenly."""
+"""Number of images of all sources, spread evenly."""
 
 
 def learning_frames(count: int = IMAGES) -> list[Frame]:
     """At most `count` training images, in order.
 
     Raises:
-        SourceError: the data is not there.
+        SourceError: the data is missing.
     """
     frames = open_unweighted(SOURCES)
     return [frames[i] for i in evenly_spaced(len(frames), count)]

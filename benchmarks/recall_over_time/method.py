@@ -1,4 +1,4 @@
-"""A method of place recognition as the comparison sees it: an image in, comparable numbers out."""
+"""The interface of the compared methods: from an image to a descriptor or local features."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 LEAST_COSINE = 0.82
-"""Local features that agree less do not vote; XFeat's own matcher uses this limit."""
+"""Least cosine of local features that vote, as in XFeat's matcher."""
 
 _IMAGES_AT_ONCE = 8
-"""Of a map whose local features are compared: products of this many stay in the cache."""
+"""Map images per matrix product of local features, so that the product fits in the cache."""
 
 
 NOT_LEARNED = 'numbers of a seed'
-"""Version of a method whose vocabulary was not learned: only its time counts."""
+"""Version of a method with a random vocabulary, of which only the time is used."""
 
 
 @dataclass(frozen=True)
 class Files:
-    """Where graphs and learned numbers are kept, and whether missing ones are learned.
+    """Folder of graphs and learned parameters, and whether to learn missing ones.
 
     Attributes:
-        folder: holds them.
-        learn: False: methods take the numbers of a seed, which need no data and no time.
+        folder: of the files.
+        learn: False: use random parameters instead of learning.
     """
 
     folder: Path
@@ -38,7 +38,7 @@ class Describer:
     """A method that is ready to run.
 
     Attributes:
-        version: changes where descriptors may change; recalls are kept under it.
+        version: identifies the descriptors; recalls are cached by it.
         describe: RGB uint8 (H, W, 3) -> float32 (D,) unit norm, or (n, C) local features.
     """
 
@@ -52,14 +52,14 @@ class Method:
 
     Attributes:
         name: unique.
-        group: methods of one group are drawn alike.
-        engine: what runs it.
-        precision: what it computes in.
+        group: methods of one group have the same style in the plot.
+        engine: that runs it.
+        precision: of the computation.
         size_px: side of its input.
-        make: reads or makes its files, and returns it ready to run.
-        shorter: prefixes of its descriptor that are scored as well.
-        has_recall: whether it has trained weights; without, only its time counts.
-        is_default: the shipped network as the node runs it where OpenVINO is installed.
+        make: reads or creates its files, and returns it ready to run.
+        shorter: sizes of prefixes of its descriptor to measure as well.
+        has_recall: whether it has trained weights; otherwise only its time is measured.
+        is_default: whether it is the node's default with OpenVINO.
     """
 
     name: str
@@ -74,7 +74,7 @@ class Method:
 
     @property
     def recall_name(self) -> str:
-        """Methods of the same name have the same recall: it depends on no engine.
+        """Name of the recall, shared by methods that differ only in the engine.
 
         Descriptors of two engines agree to a cosine of 0.9999 in float32; in int8 they run the
         same graph (test/core/engine).
@@ -83,11 +83,10 @@ class Method:
 
 
 def similarities(query: NDArray[np.float32], database: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(N,) how alike a query is to each image of a map, higher is better.
+    """(N,) similarities of a query to each image of a map, higher is better.
 
     Args:
-        query: (D,) unit-norm descriptor, or (n, C) unit-norm local features, zeros where an image
-            has fewer.
+        query: (D,) unit-norm descriptor, or (n, C) unit-norm local features, padded with zeros.
         database: (N, D), or (N, n, C).
     """
     if database.ndim == 2:
@@ -100,9 +99,9 @@ def similarities(query: NDArray[np.float32], database: NDArray[np.float32]) -> N
 
 
 def votes(query: NDArray[np.float32], database: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(N,) votes of a query's local features (n, C) for images with (N, m, C).
+    """(N,) votes of a query's local features (n, C) for images with features (N, m, C).
 
-    Every feature votes for each image that has one like it, with the cosine of the best.
+    Every feature votes for each image with a similar feature, weighted by the best cosine.
     """
     count, features, channels = database.shape
     cosines = (database.reshape(-1, channels) @ query.T).reshape(count, features, len(query))

@@ -1,4 +1,4 @@
-"""Networks of the comparison: ours under each engine, and others under the same engines."""
+"""Networks of the comparison: ours and others, with each engine."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ LONGER = 'ours, ghost-vpr-2048'
 FROZEN = 'EfficientNet-Lite0, frozen'
 UNTRAINED = 'without weights here'
 SIZES_PX = (224, 320, 448)
-"""Of our input, besides the one that the shipped weights were trained for."""
+"""Input sizes of our network, besides the shipped one."""
 
 OTHERS_PX = 320
-"""Side of the input of every method of others that has recall."""
+"""Input size of the other methods with recall."""
 
 ENGINES = (
     ('openvino', 'float32'),
@@ -54,13 +54,13 @@ SHORTER = (256,)
 THREADS = 1
 
 TIME_ALONE = ('MobileNetV3-NetVLAD', 'CosPlace-R18-512', 'EigenPlaces-R50-2048', 'VGG16-NetVLAD')
-"""Of `benchmarks.speed_networks`, with the numbers of a seed."""
+"""Networks of `benchmarks.speed_networks` with random weights, of which only time is measured."""
 
 _TIME_ALONE_SIZE = Size(640, 480)
 
 
 def networks() -> list[Method]:
-    """All that this machine can run, the shipped network first."""
+    """All networks that this machine can run, the shipped one first."""
     shipped_px = default_weights().preprocessing.width_px
     sizes = dict.fromkeys((shipped_px, *SIZES_PX))
     able = [each for each in ENGINES if not engine_problem(_engine_name(*each))]
@@ -102,7 +102,7 @@ def networks() -> list[Method]:
 
 
 def untrained_networks() -> list[Method]:
-    """Networks whose weights cannot be had here: their time alone is measured."""
+    """Networks without available weights, of which only the time is measured."""
     return [
         Method(
             name,
@@ -122,7 +122,7 @@ def _name(group: str, engine: str, precision: str, size_px: int) -> str:
 
 
 def _engine_name(engine: str, precision: str) -> str:
-    """As `benchmarks.speed` calls it."""
+    """Name of the engine in `benchmarks.speed`."""
     return engine + {'float32': '', 'half': '-bf16', 'int8': '-int8'}[precision]
 
 
@@ -132,12 +132,12 @@ def _ours(
     """A shipped network with inputs of this size.
 
     Raises:
-        SourceError: int8 needs training images, which are not there.
+        SourceError: training images for int8 are missing.
     """
     model = load_model(shipped_path(weights))
     model.preprocessing = replace(model.preprocessing, width_px=size_px, height_px=size_px)
     config = _config(engine, precision)
-    # The hash is of the preprocessing, too, so it differs from size to size.
+    # The hash includes the preprocessing, so it depends on the size.
     version = model.model_hash[:16]
     if engine == 'torch':
         return _run_by(TorchEngine(model, config), model.preprocessing, version)
@@ -150,7 +150,7 @@ def _ours(
 
 
 def _int8(graph: Path, model: VprModel) -> Path:
-    """The int8 graph beside a graph, as `ghost-vpr export --precision int8` makes it."""
+    """The int8 copy of a graph, as `ghost-vpr export --precision int8` makes it."""
     found = graph.with_suffix('.int8.onnx')
     if not found.is_file():
         frames = learning_frames(QuantisationConfig.calibration_images)
@@ -174,11 +174,11 @@ def _graph_engine(graph: Path, size: PreprocessingConfig, config: EngineConfig) 
 
 
 def _frozen(pooling: str, engine: str, precision: str, files: Files) -> Describer:
-    """A network of others that was never trained for places, with a pooling.
+    """A third-party network that was not trained for places, with a pooling.
 
     Raises:
         WeightsError: its package is not installed.
-        SourceError: the training images are not there.
+        SourceError: the training images are missing.
     """
     size = PreprocessingConfig(width_px=OTHERS_PX, height_px=OTHERS_PX)
     network, version = frozen_network(pooling, size, files)
@@ -200,7 +200,7 @@ def _run_by_torch(
 
 
 def _untrained(name: str, files: Files) -> Describer:
-    """A network of `benchmarks.speed_networks` with the numbers of a seed."""
+    """A network of `benchmarks.speed_networks` with random weights."""
     size = PreprocessingConfig(**_TIME_ALONE_SIZE._asdict())
     graph = files.folder / f'{name}.onnx'
     if not graph.is_file():

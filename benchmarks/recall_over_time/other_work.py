@@ -1,4 +1,4 @@
-"""How much of the machine other processes took while this one measured."""
+"""The share of the machine taken by other processes during a measurement."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 from benchmarks.machine import cores, load_average
 
 BUSY_SHARE = 0.1
-"""Of the machine; with more, times are not worth a page."""
+"""Share of other processes above which times are not published."""
 
 OTHERS = 'share_of_others'
-"""Key of the reports: what others took when the benchmark began."""
+"""Key of reports: share of other processes at the start of the benchmark."""
 
 LOOK_S = 2.0
 
@@ -22,28 +22,28 @@ _IDLE = (3, 4)
 
 
 class OtherWork:
-    """Counts from its creation on."""
+    """Measures the work of other processes since its creation."""
 
     def __init__(self) -> None:
         self._began = _now()
 
     def share(self) -> float:
-        """0 .. 1 of all cores, taken by others since then."""
+        """Share of all cores taken by other processes since then, 0 .. 1."""
         wall_s, busy_s, own_s = (b - a for a, b in zip(self._began, _now(), strict=True))
         return max(busy_s - own_s, 0.0) / max(wall_s * cores_of_machine(), 1e-9)
 
 
-def look() -> float:
-    """The share of others in the next two seconds."""
+def share_of_others() -> float:
+    """The share of other processes in the next two seconds."""
     work = OtherWork()
     time.sleep(LOOK_S)
     return work.share()
 
 
-def look_and_tell() -> float:
-    """As `look`, printed with the load, so that whoever waits for the figures knows."""
-    share = look()
-    verdict = ': too much for times that are published' if share > BUSY_SHARE else ''
+def measure_and_report() -> float:
+    """As `share_of_others`, printed with the load average."""
+    share = share_of_others()
+    verdict = ': too much to publish times' if share > BUSY_SHARE else ''
     print(
         f'other processes take {share:.0%} of the machine, load {load_average():.1f}{verdict}',
         file=sys.stderr,
@@ -53,12 +53,12 @@ def look_and_tell() -> float:
 
 
 def cores_of_machine() -> int:
-    """Not only those that this process may use."""
+    """Number of cores, including those that this process may not use."""
     return os.cpu_count() or cores()
 
 
 def _now() -> tuple[float, float, float]:
-    """Seconds: of the clock, of all cores' work, of this process's work."""
+    """Seconds of the clock, of all cores' work, and of this process's work."""
     ticks = [int(each) for each in Path('/proc/stat').read_text().split('\n')[0].split()[1:9]]
     busy = sum(ticks) - sum(ticks[column] for column in _IDLE)
     own = time.process_time()

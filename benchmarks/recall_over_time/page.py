@@ -1,4 +1,4 @@
-"""The page and the picture of the comparison, from its figures alone."""
+"""Write the page and the plot of the comparison from its figures."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from benchmarks.markdown import machine_lines, paragraph, significant, table
 from benchmarks.recall_over_time.other_work import BUSY_SHARE
 from benchmarks.recall_over_time.panel_recalls import Recalls, name_of, recall_for
 from benchmarks.recall_over_time.picture import Point, draw
+from benchmarks.speed_report import TITLES
 from ghost_vpr_ros.core.whole_file import write_whole
 
 PICTURE_LINK = '../images/recall_over_time.png'
@@ -21,14 +22,12 @@ _HEAD = (
     '',
 )
 
-ENGINE_TITLES = {'openvino': 'OpenVINO', 'onnxruntime': 'ONNX Runtime', 'torch': 'PyTorch'}
-
 
 def write(report: Mapping[str, Any], recalls: Recalls, page: Path, picture: Path) -> None:
     """Write the Markdown file and the PNG file.
 
     Args:
-        report: times, as `benchmarks.recall_over_time` writes them.
+        report: times, written by `benchmarks.recall_over_time`.
         recalls: key of a method -> its recall by descriptor size.
         page: Markdown file.
         picture: PNG file.
@@ -39,7 +38,7 @@ def write(report: Mapping[str, Any], recalls: Recalls, page: Path, picture: Path
 
 
 def write_recalls(recalls: Recalls, page: Path) -> None:
-    """Write the Markdown file before any times are measured: recalls alone."""
+    """Write the Markdown file with recalls only, before times are measured."""
     parts = _parts(recalls)
     rows = [
         [name_of(key), dim, *_score_cells(score, parts)]
@@ -51,8 +50,8 @@ def write_recalls(recalls: Recalls, page: Path) -> None:
         *_HEAD,
         *paragraph(
             'Recall@1 on the panel (training/configs/panel.yaml). Times for these weights are not '
-            'measured yet: `python -m benchmarks.recall_over_time --only times`, on a quiet '
-            'machine, measures them and draws the picture.'
+            'measured yet: `python -m benchmarks.recall_over_time --only times`, on an idle '
+            'machine, measures them and draws the plot.'
         ),
         '',
         '    python -m benchmarks.recall_over_time --only recalls',
@@ -65,7 +64,7 @@ def write_recalls(recalls: Recalls, page: Path) -> None:
 
 
 def points(report: Mapping[str, Any], recalls: Recalls) -> list[Point]:
-    """One for each method with time and recall, and one for each shorter descriptor of ours."""
+    """A point for each method with time and recall, and for each shorter descriptor of ours."""
     found = []
     for row in report['rows']:
         scores = recall_for(row['recall_key'], recalls) or {}
@@ -98,7 +97,7 @@ def lines(report: Mapping[str, Any], recalls: Recalls) -> list[str]:
     others.sort(key=lambda row: row['p50_ms'])
     return [
         *_HEAD,
-        f'![Recall@1 of the panel over milliseconds for an image]({PICTURE_LINK})',
+        f'![Recall@1 of the panel versus milliseconds per image]({PICTURE_LINK})',
         '',
         *machine_lines(dict(report)),
         *_load(report),
@@ -118,7 +117,7 @@ def lines(report: Mapping[str, Any], recalls: Recalls) -> list[str]:
 def _load(report: Mapping[str, Any]) -> list[str]:
     before, after = report['load_average']
     share_before, share = report['share_of_others']
-    busy = ' **The machine was busy: read ratios, not times.**' if share > BUSY_SHARE else ''
+    busy = ' **The machine was busy: use ratios, not times.**' if share > BUSY_SHARE else ''
     return paragraph(
         f'Load average {before:.1f} before and {after:.1f} after. Other processes took '
         f'{share_before:.0%} of the machine before and {share:.0%} during the measurement.{busy}'
@@ -128,19 +127,18 @@ def _load(report: Mapping[str, Any]) -> list[str]:
 def _how(report: Mapping[str, Any]) -> list[str]:
     return paragraph(
         'Recall@1 is the mean over the five parts of the panel (`python -m training.evaluate '
-        '--panel`, training/configs/panel.yaml). The time of an image is from the decoded image '
-        'to the most similar of a map of '
-        f'{report["map_images"]} images, on one core: resizing, description, search. All methods '
-        f'run in one process and take turns, image by image, {report["rounds"]} rounds with '
-        f'{report["images"]} images of the panel, every second round in the opposite order; '
-        'median and quartiles over the rounds. Recall depends on size and precision, not on the '
-        'engine, and is measured with one engine.'
+        '--panel`, training/configs/panel.yaml). The time per image is from the decoded image to '
+        f'the most similar of {report["map_images"]} map images, on one core: resizing, '
+        'description, search. All methods run in one process and take turns, image by image, '
+        f'{report["rounds"]} rounds with {report["images"]} images of the panel, every second '
+        'round in reverse order; median and quartiles over the rounds. Recall depends on size and '
+        'precision, not on the engine, and is measured with one engine.'
     )
 
 
 def _scored_table(rows: Sequence[Mapping[str, Any]], recalls: Recalls) -> list[str]:
     parts = _parts(recalls)
-    columns = ['method', 'engine', 'precision', 'input px', 'ms', 'quartiles', 'of it search']
+    columns = ['method', 'engine', 'precision', 'input px', 'ms', 'quartiles', 'search ms']
     columns += ['numbers', 'r@1', '+-', *parts]
     found = []
     for row in rows:
@@ -159,18 +157,18 @@ def _scored_table(rows: Sequence[Mapping[str, Any]], recalls: Recalls) -> list[s
 
 
 def _score_cells(score: Mapping[str, Any], parts: Sequence[str]) -> list[str]:
-    """Recall of the panel, its error, and that of its parts."""
+    """Recall of the panel, its standard error, and the recall of its parts."""
     figures = [score['panel'], score['standard_error'], *(score['parts'][part] for part in parts)]
     return [f'{each:.1f}' for each in figures]
 
 
 def _numbers(row: Mapping[str, Any], dim: str) -> str:
-    """Of an image: its descriptor's, or all of its local features'."""
+    """Numbers stored per image: of its descriptor, or of all its local features."""
     return str(row['numbers']) if row['group'].startswith('XFeat') else dim
 
 
 def _method_cells(row: Mapping[str, Any]) -> list[str]:
-    engine = ENGINE_TITLES.get(row['engine'], row['engine'])
+    engine = TITLES.get(row['engine'], row['engine'])
     return [row['group'], engine, row['precision'], str(row['size_px'])]
 
 
@@ -181,15 +179,15 @@ def _parts(recalls: Recalls) -> list[str]:
 
 def _meaning() -> list[str]:
     return paragraph(
-        '"+-" is the binomial standard error of the panel; two methods answer the same queries, '
-        'so their difference is known better than that. Shorter descriptors of ours are the first '
-        'numbers of the longer one and take the same time. Vocabularies, components, clusters and '
-        'whitening of the others are learned on training images alone '
+        '"+-" is the binomial standard error of the panel; methods are measured on the same '
+        'queries, so the error of a difference is smaller. Shorter descriptors of ours are '
+        'prefixes of the longer one and take the same time. Vocabularies, components, clusters '
+        'and whitening of the others are learned on training images '
         '(benchmarks/recall_over_time/learning_images.py), fewer than those of our whitening. '
-        'The frozen network has ImageNet weights and never saw places. ORB has '
-        'OpenCV features, words by k-means of bits, and weights by rarity. Each of the 256 '
-        'strongest local features of XFeat votes for every image that has one with a cosine of '
-        '0.82 or more; they are compared with all features of the map.'
+        'The frozen network has ImageNet weights and was not trained on places. ORB has OpenCV '
+        'features, words by k-means of bits, and weights by rarity. Each of the 256 strongest '
+        'local features of XFeat votes for every image with a feature of cosine 0.82 or more; '
+        'they are compared with all features of the map.'
     )
 
 
@@ -205,9 +203,9 @@ def _time_alone(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
     return [
         *paragraph(
-            'Without weights here, or without a recall for these weights yet; in the same rounds. '
-            'Networks with the names of papers have random numbers, which time does not depend '
-            'on, and inputs of 640x480 px.'
+            'Methods without available weights, or without a recall for these weights yet, timed '
+            "in the same rounds. The papers' networks have random weights, which do not affect "
+            'the time, and inputs of 640x480 px.'
         ),
         '',
         *table(['method', 'engine', 'precision', 'width px', 'ms', 'quartiles'], found),

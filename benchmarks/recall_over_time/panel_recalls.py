@@ -1,4 +1,4 @@
-"""Recall@1 of every method on the panel, kept in a file: what is known is not computed again."""
+"""Recall@1 of every method on the panel, cached in a file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Recalls = dict[str, dict[str, Any]]
 
 
 class PanelImages:
-    """The decoded images of a panel; those that several protocols share are kept once."""
+    """Cache of the decoded images of a panel, by root and name."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], NDArray[np.uint8]] = {}
@@ -36,7 +36,7 @@ class PanelImages:
         """RGB uint8 (H, W, 3).
 
         Raises:
-            ImageError: it cannot be read.
+            ImageError: the image cannot be read.
         """
         key = (root, frame.name)
         if key not in self._known:
@@ -45,13 +45,13 @@ class PanelImages:
 
 
 def panel_identity(panel: Panel) -> str:
-    """16 digits that change with the panel's images and with what counts as right."""
-    said = [each.identity for each in panel.protocols]
-    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
+    """16 digits of a hash of the panel's images and ground truth."""
+    identities = [each.identity for each in panel.protocols]
+    return hashlib.sha256(json.dumps(identities).encode()).hexdigest()[:16]
 
 
 def key_of(method: Method, describer: Describer, identity: str) -> str:
-    """What a recall is kept under: method, version of its numbers, panel."""
+    """Key of a cached recall: method, version of its descriptors, panel."""
     return f'{method.recall_name} | {describer.version} | {identity}'
 
 
@@ -61,9 +61,9 @@ def name_of(key: str) -> str:
 
 
 def recall_for(key: str, recalls: Recalls) -> dict[str, Any] | None:
-    """The recall of a timed method, by descriptor size; None: it is not known.
+    """The recall of a timed method, by descriptor size; None if unknown.
 
-    Time does not depend on a vocabulary: one that was timed without takes the recall of any.
+    A method that was timed with a random vocabulary gets the recall of its learned one.
     """
     if key in recalls or f'| {NOT_LEARNED} |' not in key:
         return recalls.get(key)
@@ -72,7 +72,7 @@ def recall_for(key: str, recalls: Recalls) -> dict[str, Any] | None:
 
 
 def read_recalls(path: Path) -> Recalls:
-    """What is known; nothing where there is no such file."""
+    """The cached recalls; empty without the file."""
     if not path.is_file():
         return {}
     found: Recalls = json.loads(path.read_text())['recalls']
@@ -82,13 +82,13 @@ def read_recalls(path: Path) -> Recalls:
 def measure_recalls(
     methods: Sequence[Method], panel: Panel, files: Files, path: Path
 ) -> tuple[Recalls, dict[str, str]]:
-    """Recalls of all methods, and why some have none; written after each method.
+    """Recalls of all methods, and the errors of methods without; written after each method.
 
     Args:
         methods: with recall.
-        panel: all of its parts have to be there.
-        files: graphs and learned numbers; missing ones are made.
-        path: JSON file that keeps the recalls.
+        panel: with all parts.
+        files: graphs and learned parameters; missing ones are created.
+        path: JSON file of the cache.
     """
     known, skipped = read_recalls(path), {}
     found: Recalls = {}
@@ -123,7 +123,7 @@ def as_json(recalls: Recalls) -> bytes:
 def recall_of(
     method: Method, describer: Describer, panel: Panel, images: PanelImages
 ) -> dict[str, Any]:
-    """By descriptor size: recall@1 of the panel and of its parts in percent, and its error.
+    """Recall@1 of the panel and its parts in percent, and its standard error, by descriptor size.
 
     Raises:
         ImageError: an image cannot be read.
@@ -159,7 +159,7 @@ def right_at_1(
     Args:
         queries: (Q, D), or (Q, n, C) local features.
         database: (N, D), or (N, n, C).
-        truth: of these two; what it excludes is never an answer.
+        truth: of these two, with the pairs to exclude.
     """
     alike = np.stack([similarities(each, database) for each in queries])
     every = np.tile(np.arange(len(database)), (len(queries), 1))
@@ -182,9 +182,9 @@ def _scores(panel: Panel, right: Mapping[str, Sequence[int]]) -> dict[str, Any]:
 def standard_error(
     parts: Mapping[str, Sequence[Protocol]], right: Mapping[str, Sequence[int]]
 ) -> float:
-    """Of the panel's recall, in points, as if queries were drawn one by one (binomial).
+    """Binomial standard error of the panel's recall, in points.
 
-    A part counts as the mean of its protocols, the panel as the mean of its parts.
+    A part is the mean of its protocols, and the panel the mean of its parts.
     """
     variance = 0.0
     for protocols in parts.values():

@@ -1,4 +1,4 @@
-"""The picture: recall over time, its front, and a name at every point that needs one."""
+"""The plot of recall versus time, with its Pareto front and labels."""
 
 from __future__ import annotations
 
@@ -21,10 +21,9 @@ _OTHERS = '#d55e00'
 _INK = '#262626'
 _PALE = '#8a949d'
 _GRID = '#e3e7ea'
-"""Blue and vermilion are told apart with every kind of colour vision (Okabe and Ito)."""
+"""Blue and vermilion are distinguishable with all kinds of colour vision (Okabe and Ito)."""
 
 _MARKERS = {'openvino': 'o', 'onnxruntime': 's', 'torch': '^'}
-_ENGINES = {'openvino': 'OpenVINO', 'onnxruntime': 'ONNX Runtime', 'torch': 'PyTorch'}
 _PLACES = (
     [(9, 0, 'left', 'center'), (-9, 0, 'right', 'center')]
     + [(0, 9, 'center', 'bottom'), (0, -9, 'center', 'top')]
@@ -32,22 +31,22 @@ _PLACES = (
     + [(8, -8, 'left', 'top'), (-8, -8, 'right', 'top')]
     + [(0, 22, 'center', 'bottom'), (0, -22, 'center', 'top')]
 )
-"""Where a name may stand beside its point, best first: offset in points, alignment."""
+"""Possible positions of a label relative to its point, best first: offset in points, alignment."""
 
 
 class Point(NamedTuple):
-    """A method in the picture.
+    """A method in the plot.
 
     Attributes:
-        group: methods of one group are drawn alike.
-        engine: shape of the marker.
-        precision: int8 and half are drawn smaller.
+        group: methods of one group have the same style.
+        engine: determines the marker.
+        precision: int8 and half have smaller markers.
         size_px: side of the input.
-        short_dim: D of a shortened descriptor; None: the whole.
+        short_dim: D of a shortened descriptor; None: the whole descriptor.
         ms: lower quartile, median, upper quartile.
         recall: recall@1 of the panel in percent.
         error: its standard error in points.
-        is_default: the shipped network as the node runs it.
+        is_default: whether it is the node's default.
     """
 
     group: str
@@ -62,7 +61,7 @@ class Point(NamedTuple):
 
 
 def front(points: Sequence[Point]) -> list[Point]:
-    """Those that no other point beats in both time and recall, the fastest first."""
+    """The points of the Pareto front of time and recall, the fastest first."""
     found: list[Point] = []
     for point in sorted(points, key=lambda each: (each.ms[1], -each.recall)):
         if not found or point.recall > found[-1].recall:
@@ -92,9 +91,9 @@ def _prepare(axes: Axes, points: Sequence[Point]) -> None:
     axes.set_xlim(min(times) / 2.2, max(times) * 2.6)
     axes.set_ylim(max(min(recalls) - 6.0, 0.0), min(max(recalls) + 6.0, 100.0))
     axes.xaxis.set_major_formatter(lambda value, _: f'{value:g}')
-    axes.set_xlabel('milliseconds for an image on one CPU core (log scale): less is better')
-    axes.set_ylabel('recall@1 on the panel, %: more is better')
-    axes.set_title('How often the first answer is right, and what it costs', loc='left')
+    axes.set_xlabel('milliseconds per image on one CPU core (log scale), lower is better')
+    axes.set_ylabel('recall@1 on the panel, %, higher is better')
+    axes.set_title('Recall versus time', loc='left')
     axes.grid(color=_GRID, which='major')
     axes.set_axisbelow(True)
     for side in ('top', 'right'):
@@ -112,7 +111,7 @@ def _draw_front(axes: Axes, points: Sequence[Point]) -> None:
 
 
 def _draw_lines(axes: Axes, points: Sequence[Point]) -> None:
-    """One for each engine and precision of ours, from the smallest to the largest input."""
+    """Draw a line for each engine and precision of our network, by increasing input size."""
     ours = [each for each in points if each.group == OURS and each.short_dim is None]
     for way in dict.fromkeys((each.engine, each.precision) for each in ours):
         line = sorted(
@@ -141,15 +140,15 @@ def _draw_point(axes: Axes, point: Point) -> None:
 
 
 def _explain(axes: Axes) -> None:
-    """What the shapes mean, where no point is: nothing is fast and half as good."""
+    """Add the legend, in an area without points."""
     shapes = [
-        Line2D([], [], color=_INK, marker=marker, linestyle='', label=_ENGINES[engine])
+        Line2D([], [], color=_INK, marker=marker, linestyle='', label=TITLES[engine])
         for engine, marker in _MARKERS.items()
     ]
     small = Line2D([], [], color=_INK, marker='o', markersize=4, linestyle='')
     small.set_label('small: bfloat16 or int8')
     dashed = Line2D([], [], color=_PALE, linestyle=(0, (4, 3)))
-    dashed.set_label('nothing measured is faster and better')
+    dashed.set_label('Pareto front')
     axes.legend(handles=[*shapes, small, dashed], loc='center left', fontsize=8, frameon=False)
 
 
@@ -158,7 +157,7 @@ def _is_ours(point: Point) -> bool:
 
 
 def name_of(point: Point) -> str:
-    """The label of a point; empty where its shape is enough."""
+    """The label of a point; empty if its marker suffices."""
     if point.short_dim:
         return f'{point.short_dim}-D'
     if point.engine in _MARKERS and (point.engine, point.precision) != ('openvino', 'float32'):
@@ -171,7 +170,7 @@ def name_of(point: Point) -> str:
 
 
 def _name_points(axes: Axes, points: Sequence[Point]) -> None:
-    """Names where they cover neither points nor one another, important ones first."""
+    """Place the labels without overlaps, the important ones first."""
     taken = [_box_of(axes, each) for each in points]
     order = sorted(points, key=lambda each: (not each.is_default, each.group == OURS))
     for point in order:

@@ -1,4 +1,4 @@
-"""Milliseconds of every method on one core: image by image, in turn, round after round."""
+"""Time of every method on one core, in turn, image by image."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from benchmarks.recall_over_time.method import Describer, Files, Method, similar
 from ghost_vpr_ros.core.errors import GhostVprError
 
 MAP_IMAGES = 500
-"""Places of the map that each image is looked up in."""
+"""Size of the map to search."""
 
 DIFFERENT_IMAGES = 8
-"""Of that map: time does not depend on its content."""
+"""Number of different images in that map; its content does not affect the time."""
 
 LEAST_ROUNDS = 5
 
@@ -28,11 +28,11 @@ class Timed:
     """One method and its figures so far.
 
     Attributes:
-        method: which.
+        method: that is timed.
         describer: ready to run.
         database: of the map, (N, D) or (N, n, C).
-        describe_ms: of each round, from the decoded image to its descriptor.
-        search_ms: of each round, the comparison with every place of the map.
+        describe_ms: from the decoded image to its descriptor, for each round.
+        search_ms: comparison with every place of the map, for each round.
     """
 
     method: Method
@@ -42,7 +42,7 @@ class Timed:
     search_ms: list[float] = field(default_factory=list)
 
     def run(self, image: NDArray[np.uint8]) -> None:
-        """Time one image, after one that is not timed: the caches belonged to others."""
+        """Time one image, after an untimed run to warm the caches."""
         self._once(image)
         describe_ms, search_ms = self._once(image)
         self.describe_ms.append(describe_ms)
@@ -60,7 +60,7 @@ class Timed:
 def prepare(
     methods: Sequence[Method], images: Sequence[NDArray[np.uint8]], files: Files
 ) -> tuple[list[Timed], dict[str, str]]:
-    """The methods that can run, with their maps, and why the others cannot."""
+    """The methods that can run, with their maps, and the errors of the others."""
     ready, skipped = [], {}
     for method in methods:
         try:
@@ -76,12 +76,12 @@ def prepare(
 
 
 def measure(timed: Sequence[Timed], images: Sequence[NDArray[np.uint8]], seconds: float) -> int:
-    """Run rounds, all methods in each, every second one in the opposite order; how many.
+    """Run rounds with all methods, every second one in reverse order; returns their number.
 
     Args:
-        timed: methods; their figures grow.
-        images: one for each round, in turn, the same for all methods.
-        seconds: no round begins later than that, but for the first five.
+        timed: methods; the figures are appended.
+        images: used in turn, one for each round, the same for all methods.
+        seconds: no round begins later, except the first five.
     """
     began, rounds = time.monotonic(), 0
     while rounds < LEAST_ROUNDS or time.monotonic() - began < seconds:

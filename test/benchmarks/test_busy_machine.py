@@ -38,8 +38,8 @@ def test_figures_of_a_quiet_machine_need_no_request(words) -> None:
 
 
 def test_load_and_share_are_printed(monkeypatch, capsys) -> None:
-    monkeypatch.setattr(other_work, 'look', lambda: 0.5)
-    assert other_work.look_and_tell() == 0.5
+    monkeypatch.setattr(other_work, 'share_of_others', lambda: 0.5)
+    assert other_work.measure_and_report() == 0.5
     printed = capsys.readouterr().err
     assert 'other processes take 50% of the machine, load ' in printed
     assert 'too much' in printed

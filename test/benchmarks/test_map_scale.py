@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks import map_scale
-from benchmarks.index_kinds import Asked
+from benchmarks.index_kinds import JudgedQueries
 from benchmarks.map_scale import Prepared
 from ghost_vpr_ros.core.map.place_map import PlaceMap
 from test.core.map_making import unit_rows
@@ -15,8 +15,8 @@ ROWS, DIM = 40, 16
 @pytest.fixture
 def prepared(tmp_path):
     rows = unit_rows(ROWS, DIM)
-    asked = Asked.of(rows, unit_rows(5, DIM, seed=2))
-    return Prepared.of(tmp_path / 'large.map', rows, asked, {'likeness': {'a': [0.5]}})
+    judged = JudgedQueries.of(rows, unit_rows(5, DIM, seed=2))
+    return Prepared.of(tmp_path / 'large.map', rows, judged, {'likeness': {'a': [0.5]}})
 
 
 def test_a_map_written_at_once_is_whole(prepared, monkeypatch):
@@ -34,7 +34,7 @@ def test_what_was_prepared_is_read_again(prepared):
     assert found is not None
     assert found.facts == prepared.facts
     assert found.facts['rows'] == ROWS
-    np.testing.assert_array_equal(found.asked.best, prepared.asked.best)
+    np.testing.assert_array_equal(found.judged.best, prepared.judged.best)
     assert Prepared.read(prepared.path.with_name('other.map')) is None
 
 

@@ -85,7 +85,7 @@ def test_a_line_that_is_still_being_written_is_not_read(tmp_path):
 def test_a_map_without_images_is_refused(capsys):
     with pytest.raises(SystemExit):
         node_latency.parse_arguments(['--out', 'node.json', '--map', 'town.map'])
-    assert '--map and --images belong together' in capsys.readouterr().err
+    assert '--map and --images: give both' in capsys.readouterr().err
 
 
 @pytest.mark.slow

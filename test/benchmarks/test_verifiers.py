@@ -70,6 +70,6 @@ def test_the_section_shows_shares_and_work():
     text = page([report])
     assert '| network | 31 | 62.5 / 0.5 |' in text
     assert '| network | 400 | 10.2 | 109 | 17.3 |' in text
-    assert 'remembered, ms' not in text
+    assert 'cached, ms' not in text
     report['rows'] = [{**row, 'ms': {'new': 12.0, 'remembered': 3.25, 'load': 0.2}}]
     assert '| network | 12.0 | 3.2 | 0.2 |' in page([report])
