@@ -1,6 +1,6 @@
 #!/bin/sh
-# Looks the versions of constraints.txt up in a database of known holes: `pip-audit`, run by uv. A
-# machine that cannot get the tool, or cannot reach the database, is told and is no failure.
+# Checks the versions in constraints.txt for known vulnerabilities: `pip-audit`, run by uv. Prints
+# a message and succeeds if the tool or the database is not available.
 set -eu
 
 uv=${UV:-uv}
@@ -22,10 +22,13 @@ known = [item for item in found if 'skip_reason' not in item]
 bad = [(item, hole) for item in known for hole in item['vulns']]
 for item, hole in bad:
     fixed = ', '.join(hole['fix_versions']) or 'no version yet'
-    print(f'{item["name"]} {item["version"]}: {hole["id"]}, mended in {fixed}')
+    print(f'{item["name"]} {item["version"]}: {hole["id"]}, fixed in {fixed}')
 if not known:
-    print('make audit: the database cannot be reached from here, nothing was looked up')
+    print('make audit: the database is not available, nothing was checked')
 else:
-    print(f'make audit: {len(known)} of {len(found)} versions looked up, {len(bad)} known holes')
+    print(
+        f'make audit: {len(known)} of {len(found)} versions checked, {len(bad)} known '
+        'vulnerabilities'
+    )
 sys.exit(bool(bad))
 PYTHON

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Runs what a robot does with the oldest versions that setup.py allows, on Python 3.10: the versions
-# of Ubuntu 22.04, on which ROS 2 Humble stands. Needs uv, and the network the first time. PYTHON
-# names an interpreter of version 3.10.
+# Runs the tests of the robot's functions with the oldest versions that setup.py allows, on Python
+# 3.10: those of Ubuntu 22.04, the platform of ROS 2 Humble. Needs uv, and a network connection the
+# first time. PYTHON is an interpreter of version 3.10.
 set -eu
 
 venv=.venv-oldest

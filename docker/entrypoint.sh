@@ -1,5 +1,5 @@
 #!/bin/bash
-# Starts the launch file with the arguments that are given (map:=... image_topic:=...).
+# Starts the launch file with the given arguments (map:=... image_topic:=...).
 set -e
 source "/opt/ros/$ROS_DISTRO/setup.bash"
 source /workspace/install/setup.bash

@@ -1,4 +1,4 @@
-"""Run the campaign: every group in turn, then a table; status 1 if any outcome was bad.
+"""Run the fault campaign: all groups in turn, then a table; status 1 after a bad outcome.
 
 python -m faults --out docs/reliability.md        at most 30 minutes on two cores
 python -m faults --quick --out build/faults.md    a trial of a minute
@@ -31,7 +31,7 @@ last three must be 0, otherwise the command ends with status 1.
 
 
 def groups(scale: float, seed: int) -> Iterator[Callable[[], Tally]]:
-    """The parts of a run; `scale` 1 is the whole campaign."""
+    """The groups of a run; `scale` 1 is the whole campaign."""
 
     def share(count: int) -> int:
         return max(2, round(scale * count))
@@ -77,7 +77,7 @@ def page(tallies: list[Tally], seed: int, seconds: float) -> str:
 
 
 def main() -> int:
-    """Run, print, write."""
+    """Run the campaign, print and write the report."""
     parser = argparse.ArgumentParser(prog='python -m faults', description=__doc__)
     parser.add_argument('--quick', action='store_true', help='a few cases of each group')
     parser.add_argument('--seed', type=int, default=0)

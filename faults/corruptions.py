@@ -1,6 +1,6 @@
-"""Files with flipped bits, overwritten blocks or missing ends, compared with the intact file.
+"""Read files with flipped bits, overwritten blocks or missing ends, and compare with intact ones.
 
-Files are read in a child process, so that a crash by a signal counts as a case.
+Files are read in a child process, so that a crash by a signal is counted.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def corrupted(content: bytes, rng: np.random.Generator) -> bytes:
 
 
 def corrupt(kind: str, seed: int, count: int) -> Tally:
-    """A number of corruptions of a file of one kind."""
+    """Read `count` corruptions of a file of one kind."""
     tally = Tally(f'corrupted: {kind}')
     tally.add_children(['faults.corruptions', kind, f'{seed}'], count)
     return tally

@@ -1,4 +1,4 @@
-"""The kinds of files that this project reads: how one is made, and its content."""
+"""The kinds of files that this project reads: how to make and to read one."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Answers:
     """The content of a file.
 
     Attributes:
-        items: by name; damage may remove some, and never change one.
-        num_damaged: how many the reader reports as left out.
+        items: by name; damage may remove items but must not change any.
+        num_damaged: number of items that the reader reports as left out.
     """
 
     items: dict[str, bytes]
@@ -54,7 +54,7 @@ class FileKind:
 
     Attributes:
         make: writes a file into an empty folder and returns its path.
-        read: its answers.
+        read: reads a file.
     """
 
     make: Callable[[Path], Path]
@@ -170,7 +170,7 @@ def _make_calibration(folder: Path) -> Path:
 
 
 def _read_calibration(path: Path) -> Answers:
-    # In a map this text has a checksum; alone it is a table that may be edited.
+    # In a map this text has a checksum; as a file it may be edited.
     found = Calibration.from_json(path.read_bytes().decode('utf-8', 'replace'))
     values = [value for value in vars(found).values() if isinstance(value, float)]
     assert np.isfinite(values).all()
@@ -227,7 +227,7 @@ KINDS = {
     'checkpoint': FileKind(_make_checkpoint, _read_checkpoint),
 }
 SLOW_KINDS = ('graph', 'compiled network')
-"""An engine is made for each case."""
+"""Kinds that need an engine for each case."""
 
 TEXT_KINDS = ('calibration',)
-"""Texts that reach their reader in another way than by a file of their own."""
+"""Texts that are not read from a file."""

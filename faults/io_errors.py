@@ -1,7 +1,7 @@
-"""Failing disks: some call of a writer or reader returns EIO, EACCES, EROFS or ENOSPC.
+"""Failing disks: a call of a writer or reader returns EIO, EACCES, EROFS or ENOSPC.
 
-A small preloaded C library makes one call, or all calls from then on, fail. Needs a C compiler
-(`cc`); without one there are no cases.
+A preloaded C library makes one call fail, or all calls from then on. Needs a C compiler (`cc`);
+without one there are no cases.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _LEFTOVERS = ('.unfinished', '-journal')
 
 
 def fail_writer(name: str, seed: int, count: int) -> Tally:
-    """A number of failures of one writer: expects an error message, and intact earlier content."""
+    """Failures of one writer: expects an error message, and intact earlier content."""
     return _in_process(Tally(f'disk fails: {name}'), 'write', name, seed, count)
 
 
 def fail_reader(name: str, seed: int, count: int) -> Tally:
-    """A number of failures while reading one kind of file: an error message or right answers."""
+    """Failures while reading one kind of file: expects an error message or right answers."""
     return _in_process(Tally(f'disk fails: reading a {name}'), 'read', name, seed, count)
 
 
@@ -59,14 +59,14 @@ class _Disk:
         self._library = ctypes.CDLL(library)
 
     def arm(self, folder: Path, rng: np.random.Generator, *, reads: bool) -> str:
-        """Make some later call fail; returns a description."""
+        """Make a random later call fail; returns a description."""
         code = int(rng.choice(np.array(ERRORS)))
         after, sticky = int(rng.integers(_MOST_CALLS)), int(rng.integers(2))
         self._library.fault_arm(str(folder).encode(), code, after, sticky, int(reads))
         return f'{errno.errorcode[code]} after {after} calls{", permanently" * sticky}'
 
     def disarm(self) -> int:
-        """How many calls have failed."""
+        """Stop failing; returns the number of failed calls."""
         return int(self._library.fault_disarm())
 
 
@@ -82,12 +82,12 @@ def _write(disk: _Disk, name: str, folder: Path, rng: np.random.Generator) -> tu
         writer.write(folder)
         return 'unharmed'
 
-    outcome, said = outcome_of(case)
+    outcome, remark = outcome_of(case)
     disk.disarm()
     if outcome in ('refused', 'unharmed'):
         kept, why = outcome_of(lambda: writer.check(folder))
         if kept != 'unharmed':
-            return 'lost', f'{words}: {kept} {why} after {said!r}'
+            return 'lost', f'{words}: {kept} {why} after {remark!r}'
     left = [
         path.name
         for path in folder.iterdir()
@@ -96,7 +96,7 @@ def _write(disk: _Disk, name: str, folder: Path, rng: np.random.Generator) -> tu
     # On a disk that keeps failing, leftovers cannot be removed.
     if left and outcome == 'refused' and 'permanently' not in words:
         return 'lost', f'{words}: leaves {left}'
-    return outcome, f'{words}: {said}'
+    return outcome, f'{words}: {remark}'
 
 
 def _read(disk: _Disk, name: str, folder: Path, rng: np.random.Generator) -> tuple[str, str]:
@@ -112,9 +112,9 @@ def _read(disk: _Disk, name: str, folder: Path, rng: np.random.Generator) -> tup
         found = kind.read(path)
         return compared(expected.items, found.items, found.num_damaged)
 
-    outcome, said = outcome_of(case)
+    outcome, remark = outcome_of(case)
     disk.disarm()
-    return outcome, f'{words}: {said}'
+    return outcome, f'{words}: {remark}'
 
 
 def _work(what: str, name: str, library: str, seed: int, first: int, last: int) -> None:

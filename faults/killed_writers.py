@@ -1,6 +1,6 @@
-"""Writers that are killed at random, that run out of disk space, and that lose power.
+"""Writers that are killed at random, run out of disk space, or lose power.
 
-Content reported as `durable` must be on the disk afterwards.
+Content reported as `durable` must be on disk afterwards.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ CHECKS = {'map': check_map, 'file': check_file}
 
 
 def kill(name: str, seed: int, count: int) -> Tally:
-    """Kill a writer several times and check what it left."""
+    """Kill a writer several times, and check its files."""
     tally, rng = Tally(f'killed: {name}'), random.Random(seed)
     for number in range(count):
         with tempfile.TemporaryDirectory(prefix='faults_') as folder:
@@ -98,7 +98,7 @@ def kill(name: str, seed: int, count: int) -> Tally:
 
 
 def fill_disk(name: str, seed: int, count: int) -> Tally:
-    """Limit the size of files at random: the writer must end with an error message."""
+    """Limit the file size at random: the writer must end with an error message."""
     tally, rng = Tally(f'disk full: {name}'), random.Random(seed)
     for _ in range(count):
         with tempfile.TemporaryDirectory(prefix='faults_') as folder:
@@ -167,11 +167,11 @@ class _Process:
     """A writer in a child process, forked from this one so that it starts quickly.
 
     Attributes:
-        output: what it prints, as text.
+        output: text stream of its stdout.
     """
 
     def __init__(self, name: str, folder: Path, limit_bytes: int | None = None) -> None:
-        """Start it, optionally with a limit on the size of files."""
+        """Start it, optionally with a limit on the file size."""
         sys.stdout.flush()
         read, write = os.pipe()
         self._pid = os.fork()
@@ -183,11 +183,11 @@ class _Process:
         self.output: TextIO = os.fdopen(read)
 
     def kill(self) -> None:
-        """Kill it."""
+        """Kill the process."""
         os.kill(self._pid, signal.SIGKILL)
 
     def wait(self) -> int:
-        """Exit status; negative for a signal."""
+        """Wait for the end; returns the exit status, negative for a signal."""
         self.output.close()
         return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
 

@@ -1,4 +1,4 @@
-"""Tunnels, streets with a twin, identical images: no answer may be accepted there."""
+"""Tunnels, look-alike streets and identical images, where no answer may be accepted."""
 
 from __future__ import annotations
 

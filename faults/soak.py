@@ -1,7 +1,7 @@
-"""The node at full camera rates and through its lifecycle: checks for leaks of memory and files.
+"""Check the node for leaks of memory and files, at full camera rates and through its lifecycle.
 
-The node answers images of another process; in the second half, its memory and its number of open
-files must not grow. Without ROS there are no cases.
+The node answers images of another process; in the second half of a run, its memory and its number
+of open files must not grow. Without ROS there are no cases.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def soak(seconds: float = SECONDS, cycles: int = CYCLES) -> Tally:
     except ImportError:
         return tally
     with tempfile.TemporaryDirectory(prefix='faults_') as folder, ExitStack() as stack:
-        # Otherwise rclpy would catch signals, which the other groups do not expect.
+        # rclpy must not handle signals, because the other groups use them.
         rclpy.init(args=[], signal_handler_options=rclpy.SignalHandlerOptions.NO)
         stack.callback(rclpy.shutdown)
         place_map, images = _make_inputs(Path(folder))
@@ -77,7 +77,7 @@ def _sampled(process: object, samples: list[tuple[float, float]]) -> None:
 def _at_rate(
     folder: Path, place_map: Path, images: Path, rate_hz: float, seconds: float
 ) -> NDArray[np.float64]:
-    """(n, 2) memory in MiB and descriptors while images come."""
+    """(n, 2) memory in MiB and open files while images are published."""
     from benchmarks.node_latency import VARIANTS, starter
 
     with ExitStack() as stack:
@@ -101,7 +101,7 @@ def _at_rate(
 
 
 def _through_states(folder: Path, place_map: Path, cycles: int) -> NDArray[np.float64]:
-    """(n, 2) of the node after each cycle, unconfigured."""
+    """(n, 2) memory in MiB and open files after each cycle, unconfigured."""
     from lifecycle_msgs.msg import Transition
     from lifecycle_msgs.srv import ChangeState
 
@@ -111,7 +111,7 @@ def _through_states(folder: Path, place_map: Path, cycles: int) -> NDArray[np.fl
     parameters = {'map': place_map, 'autostart': 'false'}
     node = Process('place_recognition_node', folder / 'node.txt', parameters, dict(os.environ))
     listener = make_listener()
-    ask: Callable[..., object] = listener.ask
+    call: Callable[..., object] = listener.ask
     samples: list[tuple[float, float]] = []
     steps = ('CONFIGURE', 'ACTIVATE', 'DEACTIVATE', 'CLEANUP')
     try:
@@ -119,7 +119,7 @@ def _through_states(folder: Path, place_map: Path, cycles: int) -> NDArray[np.fl
             for step in steps:
                 request = ChangeState.Request()
                 request.transition.id = getattr(Transition, f'TRANSITION_{step}')
-                answer = ask(ChangeState, '/place_recognition/change_state', request)
+                answer = call(ChangeState, '/place_recognition/change_state', request)
                 assert answer.success, step  # type: ignore[attr-defined]
             _sampled(node, samples)
     finally:

@@ -1,4 +1,4 @@
-"""Counts of the outcomes of the campaign."""
+"""Counts of the campaign's outcomes."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Tally:
 
     Attributes:
         name: of the group.
-        outcomes: how often each occurred.
-        details: of the bad ones, a line each.
+        outcomes: number of cases with each outcome.
+        details: one line for each bad outcome.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Tally:
             self.details.append(f'{outcome}: {detail}')
 
     def add_lines(self, lines: Iterable[str]) -> None:
-        """Count the cases that a child process prints, a JSON object each."""
+        """Count the cases printed by a child process, one JSON object each."""
         for line in lines:
             if line.startswith('{'):
                 self.add(**json.loads(line))
@@ -47,11 +47,11 @@ class Tally:
     def add_children(
         self, arguments: Sequence[str], count: int, env: Mapping[str, str] | None = None
     ) -> None:
-        """Count the cases that a module runs in a child process; one that dies is a case, too.
+        """Count the cases that a module runs in child processes; a crash is counted as a case.
 
         Args:
             arguments: module and its arguments; the first case and the end are appended.
-            count: number of cases; a new process starts after the one that killed the last.
+            count: number of cases; after a crash a new process continues with the next case.
             env: environment of the processes; None: this one's.
         """
         first, before = 0, self.cases
@@ -67,27 +67,27 @@ class Tally:
 
     @property
     def cases(self) -> int:
-        """How many there were."""
+        """Number of cases."""
         return sum(self.outcomes.values())
 
     @property
     def is_good(self) -> bool:
-        """Whether none was bad."""
+        """Whether there was no bad outcome."""
         return not any(self.outcomes[each] for each in BAD)
 
     def row(self) -> dict[str, object]:
-        """For the report."""
+        """Plain values for the report."""
         counts = {name: self.outcomes[name] for name in OUTCOMES}
         return {'group': self.name, 'cases': self.cases, **counts, 'details': self.details[:20]}
 
 
 def print_case(outcome: str, detail: str) -> None:
-    """One case of a child process, as `Tally.add_lines` reads it."""
+    """Print one case of a child process for `Tally.add_lines`."""
     print(json.dumps({'outcome': outcome, 'detail': detail}), flush=True)
 
 
 def outcome_of(case: Callable[[], str]) -> tuple[str, str]:
-    """The outcome of a case, and a remark."""
+    """The outcome of a case, and its error message."""
     try:
         return case(), ''
     except GhostVprError as error:

@@ -1,6 +1,6 @@
 """Malformed texts and headers: tables, settings, EXIF blocks, messages, metadata.
 
-Hypothesis derives them from valid ones; each must be accepted or refused with an error message.
+Hypothesis generates them from valid ones; each must be accepted, or refused with an error message.
 Runs in a process with limited memory.
 """
 
@@ -34,7 +34,7 @@ from test.core.calibrations import calibration
 from test.replay.small_bags import fix, image, write_records
 
 MEMORY_BYTES = 8 * 2**30
-"""Of addresses, most of which the libraries only reserve."""
+"""Limit of the address space, most of which libraries only reserve."""
 
 _numbers = st.one_of(
     st.floats().map(repr),
@@ -57,7 +57,7 @@ _encodings = st.sampled_from(
 ) | st.text(max_size=12)
 _sizes = st.integers(0, 24) | st.sampled_from([2**16, 2**31, 2**32 - 1])
 _padding = st.none() | st.integers(-2, 9)
-"""Bytes behind each row of a buffer that fits its fields, nearly; None: any buffer."""
+"""Padding of the rows of a buffer that nearly fits its fields; None: any buffer."""
 
 _raw_images = st.tuples(
     *(_encodings, _sizes, _sizes, _sizes, st.booleans(), st.binary(max_size=2000)),
@@ -148,7 +148,7 @@ def _changed(data: bytes, changes: list[tuple[int, int, bytes]]) -> bytes:
 
 
 def _metadata(folder: Path, changes: object) -> str:
-    """Metadata with parts cut and pasted, or with values of wrong types."""
+    """Read a bag whose metadata have replaced parts, or values of wrong types."""
     bag = folder / 'bag'
     if not bag.exists():
         records = [image(n) for n in range(3)] + [fix(image(n)[1], 52.0, 0.1) for n in range(3)]
@@ -183,7 +183,7 @@ KINDS: dict[str, tuple[Callable[[Path, Any], str], st.SearchStrategy[Any]]] = {
 }
 
 MESSAGES = ('image message', 'compressed image')
-"""Kinds that come from other programs at the rate of a camera."""
+"""Kinds that other programs send at camera rates."""
 
 
 def fuzz(kind: str, number: int, count: int) -> Tally:
@@ -194,8 +194,8 @@ def fuzz(kind: str, number: int, count: int) -> Tally:
     child = subprocess.run(command, capture_output=True, text=True, check=False)
     tally.add_lines(child.stdout.splitlines())
     if child.returncode:
-        said = child.stderr.strip()[-200:]
-        tally.add('crashed', f'the process ended with status {child.returncode}: {said}')
+        tail = child.stderr.strip()[-200:]
+        tally.add('crashed', f'the process ended with status {child.returncode}: {tail}')
     return tally
 
 

@@ -1,4 +1,4 @@
-"""Everything that this project writes: the content before, one write, and a check after it."""
+"""Everything that this project writes: preparation, one write, and a check of the result."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ BEFORE, ADDED = 6, 4
 
 @dataclass(frozen=True)
 class Writer:
-    """One thing that is written.
+    """One kind of output.
 
     Attributes:
-        prepare: creates the content before.
-        write: one write.
-        check: 'unharmed' if the content is the one before or after, otherwise the problem.
+        prepare: creates the initial content.
+        write: changes it once.
+        check: 'unharmed' if the content is that before or after the write, otherwise the problem.
     """
 
     prepare: Callable[[Path], None]

@@ -1,6 +1,6 @@
-"""Starts the node `place_recognition`, if wanted with RViz and a bag.
+"""Start the node `place_recognition`, optionally with RViz and a bag.
 
-An argument that is left empty keeps the value of `params_file`; nothing is downloaded.
+Empty arguments keep the values of `params_file`; nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -46,15 +46,15 @@ SHOWN_TOPICS = (
     *('keyframes', 'candidates', 'pose', 'markers'),
     *('match_image', 'match_image/compressed'),
 )
-"""Topics of the node that `config/vpr.rviz` shows; of pictures the base topic too: it depends on
-the version of image_transport which of the two is remapped."""
+"""Topics of the node in `config/vpr.rviz`, for images also the base topic, since it depends on the
+version of image_transport which of the two is remapped."""
 
 
 def arguments() -> list[DeclareLaunchArgument]:
     """The launch arguments in the order of `ros2 launch --show-args`."""
     return [
-        _argument('map', '', 'map file that answers' + KEEP),
-        _argument('model', '', 'weights file; the map carries its own network' + KEEP),
+        _argument('map', '', 'map file' + KEEP),
+        _argument('model', '', "weights file; default: the map's own network" + KEEP),
         _argument(
             'device',
             '',
@@ -68,24 +68,24 @@ def arguments() -> list[DeclareLaunchArgument]:
             'raw: image_topic itself; compressed: image_topic/compressed' + KEEP,
             ['', *CHOICES['image_transport']],
         ),
-        _argument('camera_info', '', 'CameraInfo topic (empty: beside image_topic)'),
+        _argument('camera_info', '', 'CameraInfo topic (empty: camera_info next to image_topic)'),
         _argument('odom', 'odom', 'Odometry topic'),
         _argument('fix', 'fix', 'NavSatFix topic'),
         _argument(
             'params_file', str(SHARE / 'config' / 'vpr.yaml'), 'YAML file with all parameters'
         ),
         _argument('namespace', '', 'namespace of the node'),
-        _argument('use_sim_time', '', 'take the time from /clock' + KEEP, ['', *BOOLEAN]),
-        _argument('rviz', 'false', 'start RViz with the view of this package', BOOLEAN),
-        _argument('bag', '', 'bag to play (needs ros2 bag); the launch ends when it ends'),
-        _argument('mode', '', 'what the node does with images' + KEEP, ['', *CHOICES['mode']]),
+        _argument('use_sim_time', '', 'use the time on /clock' + KEEP, ['', *BOOLEAN]),
+        _argument('rviz', 'false', "start RViz with this package's configuration", BOOLEAN),
+        _argument('bag', '', 'bag to play (needs ros2 bag); the launch ends with the bag'),
+        _argument('mode', '', 'mode of the node' + KEEP, ['', *CHOICES['mode']]),
         _argument('autostart', '', 'configure and activate at start' + KEEP, ['', *BOOLEAN]),
-        _argument('log_level', 'info', 'what the node logs', LOG_LEVELS),
+        _argument('log_level', 'info', "the node's log level", LOG_LEVELS),
     ]
 
 
 def generate_launch_description() -> LaunchDescription:
-    """What `ros2 launch ghost_vpr_ros vpr.launch.py` starts."""
+    """The description for `ros2 launch ghost_vpr_ros vpr.launch.py`."""
     return LaunchDescription([*arguments(), *_large_images(), OpaqueFunction(function=_start)])
 
 
@@ -98,7 +98,7 @@ def _argument(
 
 
 def _large_images() -> list[SetEnvironmentVariable]:
-    """The Fast DDS profile, unless the user has one."""
+    """Set the Fast DDS profile, unless the user has set one."""
     if any(variable in os.environ for variable in PROFILE_VARIABLES):
         return []
     profile = str(SHARE / 'config' / 'fastdds_large_images.xml')
@@ -113,17 +113,17 @@ def _start(context: LaunchContext) -> list[Action]:
     if values['rviz'].lower() == 'true':
         actions.append(_rviz(values))
     if values['bag']:
-        # --clock: with use_sim_time:=true the node lives in the bag's time.
+        # --clock: with use_sim_time:=true the node uses the bag's time.
         play = ['ros2', 'bag', 'play', values['bag'], '--clock']
         actions.append(ExecuteProcess(cmd=play, output='screen', on_exit=Shutdown()))
     return actions
 
 
 def _check(values: dict[str, str]) -> None:
-    """Refuse what cannot work before anything is started.
+    """Check the arguments before starting anything.
 
     Raises:
-        RuntimeError: a sentence on what is missing.
+        RuntimeError: an argument cannot work; the message states the next step.
     """
     _check_parameters(Path(values['params_file']))
     if values['rviz'].lower() == 'true' and not _is_installed('rviz2'):
@@ -143,7 +143,7 @@ def _check(values: dict[str, str]) -> None:
 
 
 def _check_parameters(path: Path) -> None:
-    """A file that is missing or broken would leave the node with its defaults, or end it."""
+    """Refuse a missing or invalid file, which would end the node or be ignored."""
     try:
         content = yaml.safe_load(path.read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -158,7 +158,7 @@ def _check_parameters(path: Path) -> None:
 
 
 def _has_parameters(node: dict) -> bool:
-    """Whether there is `ros__parameters` here, or below the names of namespaces."""
+    """Whether there is `ros__parameters` at this level, or below namespaces."""
     return 'ros__parameters' in node or any(
         isinstance(below, dict) and _has_parameters(below) for below in node.values()
     )
@@ -195,16 +195,16 @@ def _recognition_node(values: dict[str, str]) -> Node:
 
 
 def _sibling(image_topic: str) -> str:
-    """Where a camera driver puts its CameraInfo: beside its images."""
+    """The CameraInfo topic of a camera driver, next to its image topic."""
     folder, slash, _ = image_topic.rpartition('/')
     return f'{folder}{slash}camera_info'
 
 
 def _parameters(values: dict[str, str]) -> dict[str, ParameterValue | bool]:
-    """Arguments that were given, in the type of their parameter."""
+    """The given arguments, in the types of their parameters."""
     given = {name: values[name] for name in NODE_ARGUMENTS if values.get(name)}
     return {
-        # Without a type a map called 1 would become a number.
+        # Without a type, a map named 1 would become a number.
         name: value.lower() == 'true'
         if name in BOOLEAN_ARGUMENTS
         else ParameterValue(value, value_type=str)
@@ -220,14 +220,14 @@ def _rviz(values: dict[str, str]) -> Node:
         name='rviz',
         namespace=namespace,
         arguments=['-d', str(SHARE / 'config' / 'vpr.rviz')],
-        # Not given, the default of the node applies here too.
+        # If not given, the node's default also applies here.
         parameters=[values['params_file'], _parameters({'use_sim_time': values['use_sim_time']})],
         remappings=_rviz_topics(namespace),
     )
 
 
 def _rviz_topics(namespace: str) -> list[tuple[str, str]]:
-    """The view names topics of a node without namespace; this one's may have one."""
+    """Remappings for a namespace, since the RViz configuration has topics without one."""
     if not namespace:
         return []
     topics = [f'/place_recognition/{name}' for name in SHOWN_TOPICS]
