@@ -32,13 +32,13 @@ def finish(name: str, work: Callable[[], str | int]) -> int:
         work: returns the text for stdout, or an exit status if it has printed its output itself.
 
     Returns:
-        1 after a known error or one of the system, such as a full disk, which is one line on
-        stderr; 130 after Ctrl-C; 141 where nobody reads the answer.
+        1 after a known error or a system error such as a full disk, reported in one line on
+        stderr; 130 after Ctrl-C; 141 if the output pipe is closed.
     """
     try:
-        answer = work()
-        if not isinstance(answer, int):
-            sys.stdout.write(answer)
+        result = work()
+        if not isinstance(result, int):
+            sys.stdout.write(result)
             sys.stdout.flush()
     except GhostVprError as error:
         sys.stderr.write(f'training.{name}: error: {" ".join(str(error).split())}\n')
@@ -55,9 +55,9 @@ def finish(name: str, work: Callable[[], str | int]) -> int:
     except KeyboardInterrupt:
         sys.stderr.write(f'training.{name}: interrupted; run again to continue\n')
         return EXIT_INTERRUPTED
-    return answer if isinstance(answer, int) else 0
+    return result if isinstance(result, int) else 0
 
 
 def _silence_stdout() -> None:
-    """Point standard output to nowhere: Python's own flush at exit would complain again."""
+    """Redirect standard output to the null device, so that the flush at exit cannot fail."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

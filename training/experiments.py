@@ -37,7 +37,7 @@ from training.tables.plan import (
     table_names,
 )
 from training.tables.report import draw_table, table_report, update_page
-from training.tables.row_runs import DONE_NAME, Stage, result_of, stages_of, talk
+from training.tables.row_runs import DONE_NAME, Stage, print_progress, result_of, stages_of
 
 
 def run_table(
@@ -71,7 +71,7 @@ def run_table(
         stages = stages_of(table, row, seed, out)
         if finished and not _is_done(stages):
             continue
-        talk(f'{table.name} {number}/{len(jobs)}: {row.name}, seed {seed}')
+        print_progress(f'{table.name} {number}/{len(jobs)}: {row.name}, seed {seed}')
         results[row.name].append(result_of(stages, seed))
     return table_report(table, {name: found for name, found in results.items() if found}, command)
 

@@ -13,6 +13,7 @@ from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
 
 from benchmarks.recall_over_time.networks import FROZEN, LONGER, OURS
+from benchmarks.speed_report import TITLES
 from ghost_vpr_ros.core.whole_file import write_whole
 from ghost_vpr_ros.replay.evaluation.plots import png_of
 

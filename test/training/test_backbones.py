@@ -215,7 +215,10 @@ def test_a_list_of_tensors_is_refused(folder: Path) -> None:
 
 
 def test_two_starts_are_refused(folder: Path) -> None:
-    with pytest.raises(ConfigError, match=r"expected one start, found init 'a\.safetensors'"):
+    with pytest.raises(
+        ConfigError,
+        match=r"expected only one of init and backbone_weights, found init 'a\.safetensors'",
+    ):
         read_experiment(folder / 'experiment.yaml', ['init=a.safetensors', 'backbone_weights=b'])
 
 

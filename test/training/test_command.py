@@ -35,7 +35,7 @@ def test_a_known_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_an_interruption_has_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     assert finish('some', interrupt) == EXIT_INTERRUPTED
-    assert capsys.readouterr().err == 'training.some: interrupted; run again to go on\n'
+    assert capsys.readouterr().err == 'training.some: interrupted; run again to continue\n'
 
 
 def test_only_a_resumed_run_needs_no_configuration(tmp_path: Path) -> None:

@@ -87,4 +87,4 @@ def test_recall_is_that_of_weights_that_whiten_writes(arguments, tmp_path, more)
 def test_networks_of_one_name_are_refused(arguments, capsys):
     weights = arguments[arguments.index('--weights') + 1]
     assert main([*arguments, '--weights', weights, weights]) == 1
-    assert 'expected files of different names, found vlad, vlad' in capsys.readouterr().err
+    assert 'expected files with different names, found vlad, vlad' in capsys.readouterr().err

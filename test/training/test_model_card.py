@@ -97,7 +97,7 @@ def test_every_number_is_that_of_the_files(tmp_path, model):
         f'| distill | `{tmp_path / "places"} split=train` | 16 | invented scenes, CC0 |',
         f'| whiten | `{tmp_path / "places"} split=train` | 16 | invented scenes, CC0 |',
         '- the moon',
-        'None of the 8 images behind the figures above is among the images of training',
+        'None of the 8 images behind the figures above was used in training',
         '  steps: 123',
         '| elapsed_s | 12.5 |',
         'The weights are Apache-2.0',

@@ -350,7 +350,7 @@ def _last_loss(stages: Sequence[Stage]) -> float | None:
     return float(np.mean(losses[-max(1, len(losses) // 10) :]))
 
 
-def talk(text: str) -> None:
-    """Print the progress."""
+def print_progress(text: str) -> None:
+    """Print a line on stderr at once."""
     sys.stderr.write(f'{text}\n')
     sys.stderr.flush()

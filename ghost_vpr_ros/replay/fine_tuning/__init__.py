@@ -1,1 +1,1 @@
-"""Fine-tuning: a network's projection is fitted to own places, and judged on a part of them."""
+"""Fine-tuning: fit a network's projection to own places, and evaluate it on a held-out part."""

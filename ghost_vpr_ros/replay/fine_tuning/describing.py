@@ -1,4 +1,4 @@
-"""Descriptors before the whitening, in a folder from which an interrupted run goes on."""
+"""Descriptors before the whitening, stored in a folder so that an interrupted run continues."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def unwhitened_descriptors(
     Args:
         model: with whitening; it is not changed.
         places: N images.
-        folder: where the descriptors stay; what an earlier run of the same network and images
-            has left there is read.
-        engine: what runs the network.
-        progress: opens a bar of so many images.
+        folder: for the descriptors; those of an earlier run with the same network and images are
+            reused.
+        engine: that runs the network.
+        progress: opens a progress bar for this number of images.
 
     Raises:
         ImageError: an image cannot be read; the message names it.
@@ -64,7 +64,7 @@ def unwhitened_descriptors(
         try:
             describe_shards(plan, places.frames, bare, running, progress=advance)
         except ImageError as error:
-            # Its next step is that of a folder which a user has named.
+            # The original message refers to a folder that the user has named.
             raise ImageError(
                 f'{error.__cause__}; replace or remove the image and give the command again'
             ) from error
@@ -74,7 +74,7 @@ def unwhitened_descriptors(
 
 
 def without_whitening(model: VprModel) -> VprModel:
-    """The network up to its pooling, as a network of its own."""
+    """A copy of the network up to its pooling."""
     bare = copy.deepcopy(model)
     bare.config = replace(model.config, descriptor_dim=0)
     bare.whitening = nn.Identity()

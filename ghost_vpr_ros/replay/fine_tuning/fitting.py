@@ -1,7 +1,7 @@
-"""Fits a network's projection to places, and keeps it only if it finds more of them.
+"""Fit a network's projection to places, and keep it only if recall improves.
 
-Part of the area, with a margin around it, is held out: nothing of it is trained on, and recall
-there before and after decides.
+Part of the area, separated by a margin, is held out of training; recall on it before and after
+decides.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from ghost_vpr_ros.replay.places.positives import WeakLabels, revisited, weak_la
 from ghost_vpr_ros.replay.places.truth import place_set_truth
 
 HELD_OUT_SHARE = 0.3
-"""Share of the queries, at one end of the area's longer side, that judge."""
+"""Share of the queries held out, at one end of the area's longer side."""
 
 LEAST_IMAGES = 4
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Places to learn from and places to judge by: areas with a margin between them.
+    """The part to train on and the part held out, with a margin between them.
 
     Attributes:
-        labels: of the part that is trained on.
-        judged: the part held out; rows stay those of the whole set.
+        labels: of the part to train on.
+        judged: the part held out; rows are those of the whole set.
         truth: of the part held out.
     """
 
@@ -53,10 +53,10 @@ class Outcome:
     """The effect of a fine-tuning on the part held out.
 
     Attributes:
-        before: recall@1 in percent.
-        after: of the trained projection, as it is stored.
-        gained: queries that only the trained one answers rightly.
-        lost: queries that only the former one does.
+        before: recall@1 in percent, before training.
+        after: recall@1 in percent of the trained projection, as it is stored.
+        gained: queries that are correct only with the trained projection.
+        lost: queries that are correct only with the former projection.
         queries: held-out queries with a positive.
     """
 
@@ -96,14 +96,14 @@ def check_trainable(model: VprModel, where: str) -> None:
 
 
 def divided(places: PlaceSet, tuples: TupleConfig) -> Parts:
-    """The places to train on and those to judge by; all that can be refused is refused here.
+    """The places to train on and the places held out, all of them checked.
 
     Args:
         places: N images with positions.
-        tuples: what counts as a positive and as a negative in training and in judging.
+        tuples: distances of positives and negatives, in training and in evaluation.
 
     Raises:
-        SourceError: fewer than two places, no revisits, or nothing left to judge by.
+        SourceError: fewer than two places, no revisits, or a part without images.
     """
     used = np.union1d(places.queries, places.database)
     if len(used) < LEAST_IMAGES:
@@ -135,7 +135,7 @@ def _no_revisits(places: PlaceSet, tuples: TupleConfig) -> str:
 
 
 def _held_out(places: PlaceSet, margin_m: float) -> tuple[PlaceSet, PlaceSet]:
-    """The set to train on and the set to judge by.
+    """The set to train on and the set held out.
 
     Raises:
         SourceError: all images are at one place, or a part has no queries or no database.
@@ -177,14 +177,14 @@ def finetune(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> tuple[VprModel, Outcome]:
-    """The model with a projection fitted to these places, or unchanged where that is no better.
+    """The model with a projection fitted to these places, or unchanged if recall did not improve.
 
     Args:
         model: with whitening; it is not changed.
-        parts: what is trained on and what judges.
+        parts: to train on and held out.
         descriptors: (N, K * C) of all images before the whitening.
         config: of the training.
-        seed: of everything random.
+        seed: of all random choices.
         progress: called with 1 after each step.
 
     Raises:
@@ -201,7 +201,7 @@ def finetune(
 
 
 def _as_stored(model: VprModel, trained: Whitening, labels: WeakLabels) -> VprModel:
-    """The model with this projection, rounded as its weights file will have it."""
+    """The model with this projection, rounded as in its weights file."""
     result = copy.deepcopy(model)
     result.whitening = trained
     before = without(model.provenance, 'projection')
@@ -227,7 +227,7 @@ def _judged(
 def _right_at_1(
     whitening: Whitening, descriptors: NDArray[np.floating], parts: Parts
 ) -> NDArray[np.bool_]:
-    """(Q,) whether the first answer is right, of each query with a positive."""
+    """(Q,) whether the first answer is correct, for each query with a positive."""
     queries, database = (
         whitening(torch.from_numpy(np.asarray(descriptors[rows], np.float32))).numpy()
         for rows in (parts.judged.queries, parts.judged.database)

@@ -1,7 +1,7 @@
 """Drives through one area, with GPS or positions in one map frame, as a set of places.
 
-A query finds its positives in the other drives, as the visits of other months serve in a Time
-Machine set (NetVLAD, Section 5). A single drive finds them where it comes back later.
+The positives of a query are in the other drives, like images of other months in a Time Machine
+set (NetVLAD, Section 5). In a single drive they are at places that it visits again later.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NS_PER_S = 10**9
 
 
 def places_of_drives(
-    sources: Sequence[ImageSource], config: VisitConfig, *, last_asks: bool = False
+    sources: Sequence[ImageSource], config: VisitConfig, *, last_is_queries: bool = False
 ) -> PlaceSet:
     """The keyframes of all drives.
 
@@ -38,11 +38,11 @@ def places_of_drives(
     Args:
         sources: the drives; their positions must be in one frame.
         config: keyframes and visits.
-        last_asks: the last drive gives the queries and the others the database; else every drive
-            does both.
+        last_is_queries: the last drive is the queries and the others are the database; else every
+            drive is both.
 
     Raises:
-        SourceError: a drive without positions, or drives whose positions are in other frames.
+        SourceError: a drive without positions, or drives with positions in different frames.
     """
     facts: dict[str, Any] = {'format': 'drives', 'drives': [source.name for source in sources]}
     drives = [located(source.frames, source.name, facts) for source in sources]
@@ -53,7 +53,7 @@ def places_of_drives(
     for number, (source, drive) in enumerate(zip(sources, drives, strict=True)):
         is_last = number == len(sources) - 1
         chosen = [drive[k] for k in kept[number]]
-        roles = (is_last, not is_last) if last_asks else (True, True)
+        roles = (is_last, not is_last) if last_is_queries else (True, True)
         _add(collected, source, chosen, roles, len(sources) > 1)
     name = ' + '.join(source.short_name for source in sources)
     positions_m = np.concatenate([each[k] for each, k in zip(points, kept, strict=True)])
@@ -67,11 +67,11 @@ def places_of_drives(
 def visits_by_time(
     stamps_ns: Sequence[int], config: VisitConfig
 ) -> tuple[NDArray[np.int64] | None, int]:
-    """Visits of one drive, which are its seconds, and their gap; None: any two images may match.
+    """Visit numbers (whole seconds) of one drive and their gap; None: any two images may match.
 
     Args:
         stamps_ns: (N,) of the images, `UNKNOWN_STAMP_NS` where unknown.
-        config: how much time lies between two visits.
+        config: the least time between two visits.
     """
     if not config.revisit_after_s:
         return None, 1
@@ -80,14 +80,14 @@ def visits_by_time(
 
 
 def keyframes(points_m: NDArray[np.float64], distance_m: float) -> list[int]:
-    """Numbers of the images that are at least this far from the keyframe before them.
+    """Numbers of the images that are at least this far from the previous keyframe.
 
-    The distance is measured straight from the last keyframe, not along the way: the noise of a
-    GPS adds up to a long way while a robot stands.
+    The distance is the straight line from the last keyframe, not the length of the path: GPS noise
+    accumulates to a long path while a robot stands still.
 
     Args:
         points_m: (N, 2) positions of one drive in order, metres.
-        distance_m: least distance; 0 keeps every image.
+        distance_m: minimum distance; 0 keeps every image.
     """
     kept: list[int] = []
     for number, point in enumerate(points_m):
@@ -123,16 +123,16 @@ def refuse_twice(paths: Sequence[Path | str]) -> None:
 
 
 def refuse_odometry(sources: Sequence[ImageSource], option: str) -> None:
-    """Refuse several bags whose only positions are odometry, which starts over with each drive.
+    """Refuse several bags that have only odometry, which restarts with each drive.
 
     Args:
         sources: the drives.
-        option: how a user names the topic of positions, for the message.
+        option: that selects the topic of positions, for the message.
 
     Raises:
         SourceError: a bag has neither fixes nor poses.
     """
-    # Folders and manifests do without the package that reads bags.
+    # Folders and manifests do not need the package that reads bags.
     bags = [source.path or Path(source.name) for source in sources if source.kind == 'bag']
     if len(sources) < 2 or not bags:
         return

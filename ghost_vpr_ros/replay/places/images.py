@@ -1,9 +1,8 @@
-"""Photos and manifests as a set of places: each image once, with the roles that it may have.
+"""Photos and manifests as a set of places: each image once, with its roles.
 
-Who is query and who is database comes from a column `role` (`query`, `database`, or empty for
-both) or from two sources. Where nothing is said every image is both: it may be asked for, and it
-is retrieved for the others. Images without positions but with a column `place` get invented ones,
-as folders of places do.
+Roles come from a column `role` (`query`, `database`, or empty for both) or from two sources;
+without either, every image is query and database. Images without positions but with a column
+`place` get artificial ones, like folders of places.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from ghost_vpr_ros.replay.places.place_set import PlaceSet
 from ghost_vpr_ros.replay.sources.image_sources import ImageSource
 
 ROLES = {'query': 'query', 'queries': 'query', 'database': 'database', '': 'both', 'both': 'both'}
-"""Words of a column `role` and what they mean."""
+"""Values of a column `role`, and the role."""
 
 
 def places_of_images(
@@ -37,25 +36,25 @@ def places_of_images(
     """The set of one source, or of two.
 
     Args:
-        database: whose images are retrieved.
-        queries: that search; the same object where one source has both.
+        database: source of the database images.
+        queries: source of the queries; the same object if one source contains both.
         name: of the set, for reports.
-        has_roles: whether a column `role` counts; else every image is both.
+        has_roles: whether a column `role` is used; else every image is both.
 
     Raises:
-        SourceError: no positions, or a word for a role that is not known.
+        SourceError: no positions, or an unknown role.
     """
     collected = _merged(database, queries, has_roles)
     return collected.place_set(name, _invented_positions(collected))
 
 
 def _are_named(frames: Sequence[Frame]) -> bool:
-    """Whether a column `place` names what each image shows, and none has a position."""
+    """Whether every image has a value in the column `place`, and none has a position."""
     return all(frame.attributes.get('place') and not frame.has_position for frame in frames)
 
 
 def _invented_positions(collected: Collected) -> NDArray[np.float64] | None:
-    """(N, 2) one point for each named place, as in folders of places; None: none are needed."""
+    """(N, 2) one point for each named place, as in folders of places; None if not needed."""
     if not _are_named(collected.frames):
         return None
     names = [frame.attributes['place'] for frame in collected.frames]
@@ -67,13 +66,13 @@ def _invented_positions(collected: Collected) -> NDArray[np.float64] | None:
 
 
 def _with_places(source: ImageSource, facts: dict[str, Any]) -> Sequence[Frame]:
-    """Frames that have a position; all of them where they have the name of a place instead."""
+    """Frames with a position; all frames if they have the name of a place instead."""
     named = _are_named(source.frames)
     return source.frames if named else located(source.frames, source.name, facts)
 
 
 def root_of(source: ImageSource) -> Path | None:
-    """The folder in which the names of a source's frames begin; None for a bag."""
+    """The folder to which the names of a source's frames are relative; None for a bag."""
     path = source.path or Path(source.name)
     if source.kind == 'bag':
         return None
@@ -81,7 +80,7 @@ def root_of(source: ImageSource) -> Path | None:
 
 
 def _merged(database: ImageSource, queries: ImageSource, has_roles: bool) -> Collected:
-    """Images of both sources, each once, with the roles that they may have."""
+    """Images of both sources, each once, with their roles."""
     collected = Collected()
     root, other = root_of(database), root_of(queries)
     row_of: dict[str, int] = {}

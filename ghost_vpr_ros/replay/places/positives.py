@@ -99,7 +99,7 @@ def revisited(places: PlaceSet, config: TupleConfig) -> NDArray[np.int64]:
     """Rows of the queries that have a potential positive, ascending.
 
     Raises:
-        SourceError: a time of capture is needed and not known.
+        SourceError: a required time of capture is unknown.
     """
     _check_stamps(places, config)
     queries, database = np.unique(places.queries), np.unique(places.database)

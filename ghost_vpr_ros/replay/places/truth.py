@@ -1,4 +1,4 @@
-"""The ground truth of a set of places: by position, without images of one visit or panorama."""
+"""Ground truth of a set of places by position, excluding images of one visit or panorama."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ghost_vpr_ros.replay.places.relations import excluded_of, positives_of
 def place_set_truth(place_set: PlaceSet, radius_m: float) -> GroundTruth:
     """Positives of the queries in the database by position.
 
-    A query does not find itself, nor another view of its panorama, nor an image of its own visit.
+    Excluded from a query's ranking: itself, views of its panorama, images of its visit.
 
     Raises:
-        SourceError: no query has a positive, or every answer would be right.
+        SourceError: no query has a positive, or every answer would be correct.
     """
     queries, database = place_set.queries, place_set.database
     query_points, database_points = place_set.positions_m[queries], place_set.positions_m[database]

@@ -131,7 +131,10 @@ def test_without_a_section_it_is_one_sentence():
     [
         ({}, 'found neither'),
         ({'labels': 'a', 'segmenter': 'b:c'}, 'found both'),
-        ({'labels': 'a'}, r'semantics\.images: expected the folder of the images that a labels'),
+        (
+            {'labels': 'a'},
+            r'semantics\.images: expected the folder of the images for the labels in a',
+        ),
         ({'segmenter': 'absent:label'}, r"segmenter: expected MODULE:FUNCTION, found 'absent:la"),
         ({'segmenter': 'json:absent'}, r'no attribute'),
         ({'segmenter': 'json'}, r'no colon'),
@@ -241,8 +244,8 @@ def test_a_network_starts_from_a_segmenter_of_torchvision(lraspp):
 @pytest.mark.parametrize(
     ('settings', 'error', 'sentence'),
     [
-        ({'segmenter': 'torchvision:lraspp_mobilenet_v3_large'}, ConfigError, 'found none with'),
-        ({'segmenter': 'a:b', 'segmenter_weights': 'w.pth'}, ConfigError, 'found w.pth with a:b'),
+        ({'segmenter': 'torchvision:lraspp_mobilenet_v3_large'}, ConfigError, 'found none for'),
+        ({'segmenter': 'a:b', 'segmenter_weights': 'w.pth'}, ConfigError, 'found w.pth for a:b'),
     ],
 )
 def test_weights_belong_to_a_segmenter_of_torchvision(settings, error, sentence):

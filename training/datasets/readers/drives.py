@@ -27,4 +27,4 @@ def drive_place_set(config: DataConfig) -> PlaceSet:
     sources = [open_source(path, where=where, topics=config.topics) for path in paths]
     if not config.position_topic:
         refuse_odometry(sources, 'position_topic:')
-    return places_of_drives(sources, config.visits, last_asks=bool(config.queries_path))
+    return places_of_drives(sources, config.visits, last_is_queries=bool(config.queries_path))

@@ -232,7 +232,7 @@ def test_modes_that_cannot_be_had() -> None:
 
 
 def test_two_images_of_one_name_are_refused() -> None:
-    with pytest.raises(SourceError, match='two images would become a'):
+    with pytest.raises(SourceError, match='two images would get the path a'):
         check_distinct(['b', 'a', 'a'], 'out')
 
 

@@ -213,7 +213,7 @@ def test_positions_in_names_are_compared_with_the_list() -> None:
     places = street(frames=[Frame(name, no_image) for name in names])
     assert not list(check_order(places))
     swapped = replace(places, positions_m=places.positions_m[[1, 0, *range(2, 8)]])
-    assert only(check_order(swapped)).startswith('2 of 8 names carry another position')
+    assert only(check_order(swapped)).startswith('2 of 8 names contain other positions')
 
 
 def test_a_shuffled_list_is_noted() -> None:
@@ -294,4 +294,4 @@ def test_unreadable_and_plain_images_are_named() -> None:
     assert [finding.severity for finding in found] == [Severity.PROBLEM, Severity.NOTE]
     assert found[0].sentence.startswith('1 of 4 images cannot be read (1.jpg)')
     assert 'the JPEG is truncated' in found[0].sentence
-    assert found[1].sentence.startswith('1 images are nearly of one colour (2.jpg)')
+    assert found[1].sentence.startswith('1 images are nearly uniform (2.jpg)')

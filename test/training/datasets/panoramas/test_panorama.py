@@ -207,5 +207,5 @@ def test_another_stand_sees_the_ground_below():
 
 
 def test_a_stand_behind_the_walls_is_refused():
-    with pytest.raises(ConfigError, match='expected a stand within 9 m'):
+    with pytest.raises(ConfigError, match='expected a shift of at most 9 m'):
         ViewConfig(ahead_m=9.5, wall_m=10.0)

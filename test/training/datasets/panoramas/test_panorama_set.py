@@ -119,8 +119,8 @@ def test_a_single_image_is_equirectangular_and_may_lack_a_heading() -> None:
 @pytest.mark.parametrize(
     ('numbers', 'headings', 'found'),
     [
-        ([1, 1, 1], [0, 90, 180], '3 images of headings 0, 90, 180'),
-        ([1, 1, 1, 1], [0, 90, 180, 250], '4 images of headings 0, 90, 180, 250'),
+        ([1, 1, 1], [0, 90, 180], '3 images with headings 0, 90, 180'),
+        ([1, 1, 1, 1], [0, 90, 180, 250], '4 images with headings 0, 90, 180, 250'),
         ([1, 1, 1, 1], [0, 90, np.nan, 270], '4 images'),
     ],
 )
