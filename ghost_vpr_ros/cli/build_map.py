@@ -22,7 +22,7 @@ from ghost_vpr_ros.cli.model_options import (
 from ghost_vpr_ros.cli.options import add_settings, add_where, config_from, where_from
 from ghost_vpr_ros.cli.positions import located, near_each_other
 from ghost_vpr_ros.cli.progress import progress_bar, say_warnings
-from ghost_vpr_ros.cli.sources import opened, plain_images_told
+from ghost_vpr_ros.cli.sources import opened, plain_images_reported
 from ghost_vpr_ros.cli.table import add_json_option, brief, print_result
 from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.config.image import ImageConfig
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     stored = _stored(args)
     place_map, model = _open_map(args, source, config)
     try:
-        with place_map, plain_images_told(source) as (watched,):
+        with place_map, plain_images_reported(source) as (watched,):
             result = _fill(args, place_map, model, watched, config, stored)
             summary = _summary(place_map, model, result)
     except BaseException:
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check_place(path: Path, append: bool) -> None:
-    """Refuse before the work begins what could not be written after it."""
+    """Check the output file before the images are described."""
     if path.is_dir():
         raise MapError(f'{path} is a folder; name a file in it, such as {path / "places.map"}')
     if path.exists() and not append:
@@ -99,7 +99,7 @@ def _check_place(path: Path, append: bool) -> None:
 
 
 def _stored(args: argparse.Namespace) -> StoredDescriptors | None:
-    """The descriptors of --descriptors; their network becomes that of --model."""
+    """The descriptors of --descriptors; --model is set to their network."""
     if args.descriptors is None:
         return None
     from ghost_vpr_ros.replay.descriptors.stored import StoredDescriptors
@@ -127,7 +127,7 @@ def _open_map(
 
 
 def _open_existing(args: argparse.Namespace, config: MapConfig) -> tuple[PlaceMap, Model]:
-    """The map with its own model; a weights file may be given again, but must be the same one."""
+    """The map with its stored model; a weights file that is given must be the same."""
     from ghost_vpr_ros.core.map.place_map import PlaceMap
 
     wanted = file_model(args).model_hash if is_weights_file(args.model) else None
@@ -180,7 +180,7 @@ def _explained(error: GhostVprError, place_map: PlaceMap) -> GhostVprError:
 
 
 def _remove_if_empty(path: Path) -> None:
-    """Remove a map without a single keyframe."""
+    """Remove a map without keyframes."""
     from ghost_vpr_ros.core.map.place_map import PlaceMap
 
     try:

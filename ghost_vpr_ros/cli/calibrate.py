@@ -1,4 +1,4 @@
-"""Calibrate a map on a drive with known positions: probabilities that hold, and a threshold.
+"""Calibrate a map on a drive with known positions: probabilities and a threshold.
 
 Writes calibration.json, per_frame.csv and reliability.png, and stores what was learned in the map.
 With --from another map's calibration (of the same weights) is taken instead, and checked on the
@@ -107,15 +107,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def calibration_lines(figures: Mapping[str, Any]) -> list[str]:
-    """The result in four lines; `calibration.json` holds everything."""
+    """The result in four lines; `calibration.json` has all of it."""
     learned, accepted = figures['calibration'], figures['accepted']
     ece = [100.0 * figures[name]['weighted'] for name in ('ece_before', 'ece_after')]
     unknown = accepted['num_wrong_at_unknown_places']
     where = f' ({unknown} of them where the map lacks the place)' if unknown else ''
-    told = accepted_text(accepted['num_accepted'], accepted['num_right'], accepted['num_wrong'])
+    counts = accepted_text(accepted['num_accepted'], accepted['num_right'], accepted['num_wrong'])
     return [
         f'accepted from probability {learned["min_probability"]:.3f} on, of '
-        f'{accepted["num_answers"]} answers {told}{where}',
+        f'{accepted["num_answers"]} answers {counts}{where}',
         f'precision {100 * accepted["precision"]:.1f} % with {100 * learned["unknown_share"]:g} % '
         f'unknown places (target {100 * learned["stated_precision"]:g} %; at least '
         f'{100 * accepted["precision_lower_bound"]:.1f} % with 95 % certainty)',
@@ -178,7 +178,7 @@ def _run(
 
 
 def _elsewhere(args: argparse.Namespace) -> Elsewhere | None:
-    """The drive through places that the map lacks."""
+    """The drive through places outside the map."""
     from ghost_vpr_ros.replay.calibration.judged_drive import Elsewhere
 
     if args.unknown_source is None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def check_export(args: argparse.Namespace) -> None:
-    """Refuse before the replay what would fail after it.
+    """Check before the replay what the files need.
 
     Raises:
         ConfigError: an unknown format, or g2o of a bag without odometry.

@@ -1,4 +1,4 @@
-"""Compare two or more networks on the same images: their figures side by side.
+"""Compare two or more networks on the same images.
 
 Each gets a folder of its own in --out with all that `evaluate` writes; compare.json and
 compare.csv hold the table. The first network is the one that the others are compared with.
@@ -101,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _refuse_same(chosen: Sequence[tuple[str, AnyModel]]) -> None:
-    """Refuse two names of one network, which would differ in nothing."""
+    """Refuse two names of one network."""
     names: dict[str, str] = {}
     for name, model in chosen:
         other = names.setdefault(model.model_hash, name)
@@ -113,7 +113,7 @@ def _refuse_same(chosen: Sequence[tuple[str, AnyModel]]) -> None:
 
 
 def _refuse_unused(args: argparse.Namespace) -> None:
-    """Refuse settings of a network that none of the models takes."""
+    """Refuse settings that none of the models uses."""
     taken = {item for name in args.models for item in _taken(args, name)}
     given = [name for config in UNTRAINED_CONFIGS for name in given_settings(args, config)]
     unused = [name for name in given if name not in taken]
@@ -139,7 +139,7 @@ def _taken(args: argparse.Namespace, name: str) -> set[str]:
 
 
 def _model(args: argparse.Namespace, name: str, task: Task) -> AnyModel:
-    """A network, with the settings that it takes."""
+    """A network, with the settings that it uses."""
     own = argparse.Namespace(**vars(args), model=None if name == PACKAGE else name)
     taken = _taken(args, name)
     for item in (item for config in UNTRAINED_CONFIGS for item in settings_of(config)):
@@ -149,7 +149,7 @@ def _model(args: argparse.Namespace, name: str, task: Task) -> AnyModel:
 
 
 def _right(folder: Path) -> list[bool]:
-    """Whether the first answer to each query with a positive is right."""
+    """Whether the first answer to each query with a positive is correct."""
     from ghost_vpr_ros.replay.sources.manifest import read_table
 
     rows = read_table(folder / 'per_query.csv').rows

@@ -14,7 +14,7 @@ _MOST_COUNTED = 5000
 
 
 def deciding_text(place_map: MapReader) -> str:
-    """The source of probabilities, and what a small map lacks to have its own."""
+    """The source of probabilities, and why a small map has none of its own."""
     from ghost_vpr_ros.core.model.default_weights import default_weights_path
     from ghost_vpr_ros.core.probability.general import general_calibration
 
@@ -30,7 +30,7 @@ def deciding_text(place_map: MapReader) -> str:
 
 
 def _step(place_map: MapReader) -> str:
-    """What lets a map decide; a calibration needs positions as well."""
+    """The next step towards probabilities; a calibration also needs positions."""
     if _has_no_positions(place_map):
         return 'build it from a source that has some (GPS, a manifest, make-bag --poses)'
     return 'use ghost-vpr calibrate'
@@ -41,7 +41,7 @@ def _has_no_positions(place_map: MapReader) -> bool:
 
 
 def _lacking(place_map: MapReader) -> str:
-    """Why a map cannot decide by its own keyframes; empty where it can."""
+    """Why a map has no probabilities from its own keyframes; empty if it has."""
     from ghost_vpr_ros.core.probability.likelihood import (
         MIN_SAMPLES,
         fit_likelihood,

@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run all steps and print a summary; 1 where the node did not answer."""
+    """Run all steps and print a summary; 1 if the node did not answer."""
     from ghost_vpr_ros.cli.demo_steps import run_demo
 
     return run_demo(args)

@@ -39,7 +39,7 @@ class DemoData:
 
 
 def town_data(args: argparse.Namespace, judgement: EvaluationConfig) -> DemoData:
-    """Drive 0 as the map and drive 1 as queries; a town that is there already is kept.
+    """Drive 0 as the map and drive 1 as queries; an existing town is kept.
 
     Raises:
         OutputError: the folder cannot be written, or holds a town of other settings.

@@ -1,4 +1,4 @@
-"""The real node for the demonstration: three processes that talk over Fast DDS.
+"""The real node for the demonstration: three processes connected by Fast DDS.
 
 The command line must not import rclpy, so node, camera and listener are started as processes of
 their own, as a user would start them.
@@ -83,7 +83,7 @@ def run_node(map_path: Path, images: Path, rate_hz: float, folder: Path) -> Node
 def match_answers(
     sent: Sequence[Mapping[str, Any]], answers: Sequence[dict[str, str]]
 ) -> tuple[list[str], dict[str, dict[str, str]]]:
-    """Names of all images that were sent, and the answer by name where its stamp came back.
+    """Names of all images sent, and the answers by name, matched by their stamps.
 
     Args:
         sent: `image` and `stamp_ns` of each published image.
@@ -101,7 +101,7 @@ def match_answers(
 def _start(
     stack: ExitStack, folder: Path, module: str, parameters: Mapping[str, str]
 ) -> subprocess.Popen[bytes]:
-    """Start a module of the node's package; it is ended when the stack is left."""
+    """Start a module of the node's package; it is stopped when the stack is closed."""
     command = [sys.executable, '-m', f'ghost_vpr_ros.ros.{module}', '--ros-args']
     for parameter, value in parameters.items():
         command += ['-p', f'{parameter}:={value}']
@@ -119,7 +119,7 @@ def _start(
 
 
 def node_environment() -> dict[str, str]:
-    """A ROS domain of its own on this machine only, with a transport that keeps large images."""
+    """A separate ROS domain, local to this machine, whose transport carries large images."""
     environment = dict(os.environ)
     environment['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 100)
     environment['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
@@ -132,7 +132,7 @@ def node_environment() -> dict[str, str]:
 
 
 def fastdds_profile() -> Path | None:
-    """The Fast DDS profile of this package, in the repository or where it was installed."""
+    """The Fast DDS profile of this package, in the repository or installed."""
     repository = Path(__file__).parents[2]
     installed = Path(sysconfig.get_path('data')) / 'share' / 'ghost_vpr_ros'
     places = [root / _PROFILE for root in (repository, installed)]
@@ -142,7 +142,7 @@ def fastdds_profile() -> Path | None:
 def _wait(
     camera: subprocess.Popen[bytes], node: subprocess.Popen[bytes], timeout_s: float, folder: Path
 ) -> str:
-    """Wait until the camera has sent everything; a sentence where that did not come about."""
+    """Wait until the camera has sent all images; returns an error message otherwise."""
     end_s = time.monotonic() + timeout_s
     while camera.poll() is None and time.monotonic() < end_s:
         if node.poll() is not None:
@@ -157,7 +157,7 @@ def _wait(
 
 
 def _wait_for_silence(file: Path, silence_s: float) -> None:
-    """Return when the file of answers has not grown for a while."""
+    """Return when the file of answers no longer grows."""
     size, last_s = -1, time.monotonic()
     while time.monotonic() - last_s < silence_s:
         now = file.stat().st_size if file.is_file() else 0
@@ -174,7 +174,7 @@ def _give_time(process: subprocess.Popen[bytes], timeout_s: float) -> None:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """SIGTERM, after which each ends in an orderly way; SIGKILL if it does not."""
+    """End the process with SIGTERM, or with SIGKILL if it does not stop in time."""
     if process.poll() is None:
         process.terminate()
         _give_time(process, _END_TIMEOUT_S)

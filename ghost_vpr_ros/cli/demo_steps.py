@@ -90,7 +90,7 @@ def _announce(number: int, what: str) -> None:
 
 
 def _build(args: argparse.Namespace, data: DemoData) -> tuple[Path, Model]:
-    """A new map of the database; that of an earlier demonstration is replaced."""
+    """A new map of the database; the map of an earlier demonstration is replaced."""
     frames = data.division.database.frames
     model = model_or_untrained(args, frames, data.name)
     make_output_folder(data.folder)
@@ -168,7 +168,7 @@ def _replay(
 def _node(
     data: DemoData, map_path: Path, demo: DemoConfig, latency_ms: dict[str, dict[str, float]]
 ) -> dict[str, Any]:
-    """Publish queries to the node, compare its answers with the truth, print one line."""
+    """Publish queries to the node, compare its answers with the ground truth, print one line."""
     if ros_is_missing():
         print('  not run: this Python has no rclpy; source a ROS 2 set-up or install [ros]')
         return {'published': 0, 'answered': 0, 'lost': 0, 'problem': '', 'skipped': 'no rclpy'}
@@ -191,13 +191,13 @@ def _node(
 
 
 def _bearable_rate(wanted_hz: float, latency_ms: dict[str, dict[str, float]]) -> float:
-    """At most a rate at which this machine is idle half of the time: no image is overtaken."""
+    """A rate limited so that this machine is idle half of the time and drops no image."""
     usual_ms = sum(stage['p50'] for stage in latency_ms.values())
     return min(wanted_hz, 1e3 / (2 * usual_ms)) if usual_ms else wanted_hz
 
 
 def _write_images(data: DemoData, chosen: list[int], folder: Path) -> dict[str, int]:
-    """Files for the image publisher, none of an earlier demo left; the query by file name."""
+    """Write the files for the image publisher to an empty folder; the queries by file name."""
     for old in folder.glob('*.jpg'):
         old.unlink()
     query_of = {f'query_{place:04d}.jpg': query for place, query in enumerate(chosen)}
@@ -213,7 +213,7 @@ def _write_jpeg(path: Path, image: NDArray[np.uint8]) -> None:
 def _judged(
     run: NodeRun, data: DemoData, map_path: Path, query_of: dict[str, int]
 ) -> dict[str, Any]:
-    """Counts and latency; an image that no answer names is lost."""
+    """Counts and latency; an image without an answer is lost."""
     latency_ms = [float(answer['latency_ms']) for answer in run.answers.values()]
     with PlaceMap.open(map_path) as place_map:
         row_of = {str(key): row for row, key in enumerate(place_map.keyframe_ids())}

@@ -19,7 +19,7 @@ from ghost_vpr_ros.cli.model_options import (
 )
 from ghost_vpr_ros.cli.options import add_settings, add_where, config_from, where_from
 from ghost_vpr_ros.cli.progress import progress_bar
-from ghost_vpr_ros.cli.sources import opened, plain_images_told
+from ghost_vpr_ros.cli.sources import opened, plain_images_reported
 from ghost_vpr_ros.cli.table import add_json_option, print_result
 from ghost_vpr_ros.core.config.engine import EngineConfig
 from ghost_vpr_ros.core.config.image import ImageConfig
@@ -93,7 +93,7 @@ def _describe(
     with progress_bar(len(source), 'describe') as progress:
         progress(present)
         if config.workers == 1:
-            with plain_images_told(source) as (watched,):
+            with plain_images_reported(source) as (watched,):
                 _describe_here(args, plan, watched, model, progress)
         else:
             _describe_in_processes(args, config.workers, progress)
@@ -103,7 +103,7 @@ def _describe(
 def _plan(
     args: argparse.Namespace, source: ImageSource, config: DescribeConfig
 ) -> tuple[DescriptorPlan, StoredModel]:
-    """The folder's plan, new or of an earlier run, and its model as every process reads it.
+    """The folder's plan, new or of an earlier run, and its model as each process loads it.
 
     The images of an earlier run are compared with the present ones.
     """

@@ -1,4 +1,4 @@
-"""Show what works on this machine, and what is missing for what.
+"""Show which components work on this machine, and what the missing ones are needed for.
 
 Always exits with 0: a missing part is an answer, not an error.
 """
@@ -29,7 +29,7 @@ from ghost_vpr_ros.core.home import home_for_others
 _PROBE_TIMEOUT_S = 180
 _PURPOSES = 'training, and exporting networks to engines'
 _IN_OTHER_PROCESSES = (('rclpy',), ('cv_bridge',), ('torch', 'torchvision', 'cuda'))
-"""Probes that take long or can end the process; those of one group share a process."""
+"""Probes that are slow or can crash; those of one group share a process."""
 
 _ROS_PROBE = (
     'import rclpy; from rclpy.utilities import get_rmw_implementation_identifier as rmw; '
@@ -83,7 +83,7 @@ def _findings() -> dict[str, Finding]:
 
 
 def _findings_elsewhere(names: Sequence[str]) -> dict[str, Finding]:
-    """The checks of these components, made in a process of their own."""
+    """The checks of these components, in a separate process."""
     if names[0] in ('rclpy', 'cv_bridge'):
         # They start one themselves.
         return {name: PROBES[name]() for name in names}
@@ -107,7 +107,7 @@ def _python() -> Finding:
 
 
 def _module(name: str, distribution: str, needed_for: str) -> Callable[[], Finding]:
-    """The probe of a Python module: it is imported, since a broken one can be installed, too."""
+    """The probe of a Python module: it is imported, since an installed module can be broken."""
 
     def probe() -> Finding:
         try:
@@ -128,7 +128,7 @@ def _version(name: str, distribution: str) -> str:
 
 
 def _compiled(name: str, libraries: str, needed_for: str) -> Callable[[], Finding]:
-    """The probe of a module whose Python takes seconds to import: its libraries are loaded.
+    """The probe of a module that takes seconds to import: only its libraries are loaded.
 
     They are what an installation breaks in: missing, or built for another version of torch.
     """
@@ -160,7 +160,7 @@ def _may_have_cuda() -> bool:
 
 
 def _cuda() -> Finding:
-    needed_for = '--device cuda; everything works on the CPU, too'
+    needed_for = '--device cuda; everything also works on the CPU'
     if not _may_have_cuda():
         return Finding(False, 'no driver of a GPU', needed_for)
     try:
@@ -217,7 +217,7 @@ def _cv_bridge() -> Finding:
 
 
 def _run_script(script: str) -> tuple[bool, str]:
-    """Whether a script ends well, and its last line.
+    """Whether a script succeeds, and its last line of output.
 
     It runs in a process of its own: a broken installation can end the process.
     """
@@ -238,7 +238,7 @@ def _run_script(script: str) -> tuple[bool, str]:
 
 
 def _transports() -> Finding:
-    """Whether a JPEG can be decoded, which the compressed transport needs."""
+    """Whether JPEG images can be decoded, as the compressed transport requires."""
     needed_for = 'image_transport raw (always) and compressed'
     try:
         import numpy as np

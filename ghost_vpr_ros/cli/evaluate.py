@@ -1,4 +1,4 @@
-"""Evaluate retrieval: queries against a database, judged by ground truth.
+"""Evaluate retrieval of queries from a database by ground truth.
 
 Writes report.html, a summary page; metrics.json, per_query.csv, recall.png,
 precision_recall.png, worst_failures.jpg and matches.jpg; files of an earlier evaluation in the
@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ghost_vpr_ros.cli.model_options import add_engine_options, add_model_options, chosen_any_model
-from ghost_vpr_ros.cli.older_files import files_in, tell_older_files
+from ghost_vpr_ros.cli.older_files import files_in, report_older_files
 from ghost_vpr_ros.cli.options import add_settings, config_from, given_settings, option_name
 from ghost_vpr_ros.cli.progress import progress_bar
 from ghost_vpr_ros.cli.sources import (
     add_database_and_queries,
     opened_database_and_queries,
-    plain_images_told,
+    plain_images_reported,
 )
 from ghost_vpr_ros.cli.table import (
     add_json_option,
@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
         print(
             f'\nwritten to {args.out}: report.html, metrics.json, per_query.csv and four pictures'
         )
-    tell_older_files(args.out, before)
+    report_older_files(args.out, before)
     return 0
 
 
@@ -130,7 +130,7 @@ class Task:
 
 
 def sources_and_truth(args: argparse.Namespace, config: EvaluationConfig) -> Task:
-    """Database, queries and ground truth, without images of which that is not known.
+    """Database, queries and ground truth, without images that the ground truth lacks.
 
     Raises:
         SourceError: a source cannot be read, or there is no ground truth.
@@ -158,7 +158,7 @@ def _kept(all_images: ImageSource, kept: ImageSource) -> NDArray[np.int64]:
 def _given_descriptors(
     args: argparse.Namespace, task: Task
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
-    """Those of --descriptors for the images that are kept, database first."""
+    """The descriptors of --descriptors for the kept images, database first."""
     if args.descriptors is None:
         return None
     from ghost_vpr_ros.replay.descriptors.given import check_one_size, read_descriptors
@@ -216,7 +216,7 @@ def evaluate_and_write(
     database, queries, truth = task.database, task.queries, task.truth
     with (
         closing(create_any_engine(model, config_from(args, EngineConfig))) as engine,
-        plain_images_told(database, queries) as (items, seen),
+        plain_images_reported(database, queries) as (items, seen),
         progress_bar(len(database) + len(queries), 'evaluate') as progress,
     ):
         evaluation = evaluate(
@@ -262,7 +262,7 @@ def _reranker(args: argparse.Namespace, model: AnyModel, engine: Engine) -> Patc
 
 
 def _rerank_protocol(args: argparse.Namespace) -> dict[str, Any]:
-    """How candidates were re-ranked, for the protocol; nothing where they were not."""
+    """How candidates were re-ranked, for the protocol; empty if they were not."""
     config = config_from(args, RerankConfig)
     if config.rerank == 'none':
         return {}
@@ -325,6 +325,6 @@ def picture_title(
 
 
 def _short(name: str) -> str:
-    """The name of a folder; of a file the folder's, too, since files are often named alike."""
+    """The name of a folder; of a file with its folder, since file names are often equal."""
     path = Path(name)
     return f'{path.parent.name}/{path.name}' if path.suffix else path.name

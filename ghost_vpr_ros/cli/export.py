@@ -1,7 +1,7 @@
 """Export the network as an ONNX graph, for robots without PyTorch and for other programs.
 
 The graph takes RGB pixels (uint8, B x h x w x 3) and gives `descriptor` (float32, B x D, unit
-norm) and `feature_map`. Engines find it in the cache, where this command puts it, too.
+norm) and `feature_map`. This command also writes it to the cache of the engines.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs='?',
         help='map, weights file, .onnx or torchvision:NAME; default: the weights of this package',
     )
-    parser.add_argument('--out', metavar='FILE', type=Path, help='write the graph here, too')
+    parser.add_argument('--out', metavar='FILE', type=Path, help='also write it to this file')
     parser.add_argument(
         '--precision', choices=('float32', 'int8'), default='float32', help='of the graph'
     )

@@ -43,7 +43,7 @@ COMMON_OPTIONS = (
 """Shown by `--help`; the others by `--help-all`."""
 
 _FEW_QUERIES = 30
-"""Fewer held-out queries than this judge roughly."""
+"""With fewer held-out queries, recall is a rough estimate."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -115,7 +115,7 @@ def _fit_and_write(args: argparse.Namespace, stored: StoredModel, folder: Path) 
     check_trainable(model, stored.where)
     places = _places(args)
     parts = divided(places, config_from(args, TupleConfig))
-    _tell_size(places, parts)
+    _report_size(places, parts)
     descriptors = unwhitened_descriptors(
         model, places, folder, config_from(args, EngineConfig), _describe_bar
     )
@@ -152,8 +152,8 @@ def _places(args: argparse.Namespace) -> PlaceSet:
     return own_places(sources, config_from(args, VisitConfig), queries)
 
 
-def _tell_size(places: PlaceSet, parts: Parts) -> None:
-    """Print what is learned from, and how many images have no position."""
+def _report_size(places: PlaceSet, parts: Parts) -> None:
+    """Print the sizes of both parts, and the number of images without a position."""
     missing = places.facts.get('images_without_position', 0)
     if missing:
         say(f'warning: {missing} images without a position are left out')
@@ -177,7 +177,7 @@ def _print(args: argparse.Namespace, outcome: Outcome, model_hash: str) -> None:
 
 @contextlib.contextmanager
 def _work_folder(out: Path) -> Iterator[Path]:
-    """Where descriptors are kept until the result is written; an interrupted run leaves them.
+    """The folder of descriptors; an interrupted run leaves it.
 
     Raises:
         OutputError: another run is writing the same result.

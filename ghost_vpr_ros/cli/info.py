@@ -1,4 +1,4 @@
-"""Show the content of a map or a weights file; without a name, of the weights of this package."""
+"""Show the content of a map or a weights file; by default, of the weights of this package."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _describe_map(path: Path) -> dict[str, Any]:
 
 
 def _check(path: Path, as_json: bool) -> int:
-    """Read a map through; 1 where something is not as it was written."""
+    """Verify the checksums of a map; 1 if a part differs from what was written."""
     from ghost_vpr_ros.core.map.place_map import PlaceMap
 
     if shared_address(path) is not None or not is_map(path):

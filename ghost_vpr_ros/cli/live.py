@@ -1,4 +1,4 @@
-"""Answer the images of a folder, a video or a camera as they come.
+"""Recognise places in the images of a folder, a video or a camera as they arrive.
 
 On a terminal one line follows the images, and each change of the state leaves a line behind; in a
 pipe each image is a JSON line. No ROS is needed; to publish the same images as a topic see
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'source', metavar='SOURCE', help='folder, video file, or camera such as /dev/video0'
     )
     parser.add_argument(
-        '--map', required=True, type=Path, help='map that answers, or address of a shared map'
+        '--map', required=True, type=Path, help='map to search, or address of a shared map'
     )
     parser.add_argument('--model', metavar='WEIGHTS', help='weights that made the map')
     add_table_or_json_option(parser)
@@ -120,7 +120,7 @@ class LiveTable:
 
 
 def live_line(image: str, answer: Hypothesis, width: int | None = None) -> str:
-    """The columns of `_HEADER`, at most `width` characters: names are known by their ends."""
+    """The columns of `_HEADER`, at most `width` characters; names are shortened at the start."""
     values = values_of(image, answer)
     cells = [
         '-' if values[name] is None else f'{values[name]:.3f}'

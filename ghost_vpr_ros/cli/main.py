@@ -1,4 +1,4 @@
-"""The command `ghost-vpr`: one subcommand a file, one line and exit status 1 for a known error."""
+"""The command `ghost-vpr`: one file for each subcommand; exit status 1 for a known error."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def _hint(
 
 
 def _sentence_of(error: ModuleNotFoundError | OSError) -> str | None:
-    """What a user can do about an error of the system; None where it is a defect of ours."""
+    """The next step after a system error; None if it is a defect of this package."""
     if isinstance(error, ModuleNotFoundError):
         hint, needed = how_to_install(error.name or ''), name_of(error.name or '')
         return None if hint is None else f'this needs {needed}, which is not installed; {hint}'
@@ -141,7 +141,7 @@ def _sentence_of(error: ModuleNotFoundError | OSError) -> str | None:
 
 
 def _handle_signals() -> dict[signal.Signals, Any]:
-    """Let SIGTERM, and a terminal that closes, end a command in order; the handlers before."""
+    """Stop a command cleanly after SIGTERM or SIGHUP; returns the former handlers."""
     before = {signal.SIGTERM: signal.signal(signal.SIGTERM, _terminate)}
     # Under nohup the command outlives its terminal.
     if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
@@ -150,7 +150,7 @@ def _handle_signals() -> dict[signal.Signals, Any]:
 
 
 def _print_any_name() -> None:
-    """File names that are not UTF-8 are shown with escapes, instead of ending the command.
+    """Print file names that are not UTF-8 with escapes, instead of failing.
 
     Standard streams that are closed (`>&-`) are replaced by nothing.
     """
@@ -163,7 +163,7 @@ def _print_any_name() -> None:
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
-    """Leave through the ordinary way out, so that maps are committed and children ended."""
+    """Exit normally, so that maps are committed and child processes stopped."""
     sys.exit(_EXIT_BY_SIGNAL + number)
 
 
@@ -172,7 +172,7 @@ def _one_line(error: GhostVprError) -> str:
 
 
 def _silence_stdout() -> None:
-    """Point standard output to nowhere: Python's own flush at exit would complain again."""
+    """Redirect standard output to the null device, so that the flush at exit cannot fail."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the bag and print what is in it."""
+    """Write the bag and print its content."""
     from ghost_vpr_ros.replay.sources.pose_files import with_poses
     from ghost_vpr_ros.replay.sources.source_to_bag import source_to_bag
 
@@ -62,13 +62,13 @@ def run(args: argparse.Namespace) -> int:
         'stamps': 'of the source' if has_stamps else f'invented, {config.rate_hz:g} Hz',
     }
     if not has_stamps:
-        _tell_speed(source.frames, config.rate_hz)
+        _report_speed(source.frames, config.rate_hz)
     print_result(result, args.json)
     return 0
 
 
-def _tell_speed(frames: Sequence[Frame], rate_hz: float) -> None:
-    """Print that the camera moves faster at this rate than the recogniser lets it."""
+def _report_speed(frames: Sequence[Frame], rate_hz: float) -> None:
+    """Warn if the camera moves faster at this rate than the recogniser allows."""
     from ghost_vpr_ros.core.poses import travelled_m
     from ghost_vpr_ros.replay.evaluation.ground_truth import horizontal_positions
 

@@ -1,4 +1,4 @@
-"""Which network a command runs, and on what: shared by the commands that describe images."""
+"""Options for the network and its engine, shared by the commands that describe images."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
     AnyModel = Model | RootSiftVlad
 
 UNTRAINED = 'untrained'
-"""Given instead of a weights file: a network without training."""
+"""Value of --model for an untrained network."""
 
 PACKAGE = 'package'
-"""Given where several networks are named: the weights of this package."""
+"""Name of the shipped weights where several networks are given."""
 
 UNTRAINED_CONFIGS = (PreprocessingConfig, ModelConfig, InitialisationConfig)
-"""Settings of the untrained network; the first apply to foreign networks, too."""
+"""Settings of the untrained network; the first also apply to other networks."""
 
 
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
-    """Add the engine's options; not given, they have the defaults of the configuration."""
+    """Add the engine's options, with the defaults of the configuration."""
     add_settings(parser, EngineConfig)
     parser.set_defaults(**EngineConfig().to_dict())
 
@@ -96,7 +96,7 @@ def chosen_model(args: argparse.Namespace, frames: Sequence[Frame], what: str) -
 
 
 def chosen_any_model(args: argparse.Namespace, frames: Sequence[Frame], what: str) -> AnyModel:
-    """As `chosen_model`, or the baseline RootSIFT-VLAD where `--model` is such a file.
+    """As `chosen_model`, or the baseline RootSIFT-VLAD if `--model` is such a file.
 
     Raises:
         WeightsError: the file is missing, damaged or of another network.
@@ -114,7 +114,7 @@ def chosen_any_model(args: argparse.Namespace, frames: Sequence[Frame], what: st
 
 
 def _refuse_architecture(args: argparse.Namespace) -> None:
-    """What only an untrained network has."""
+    """Refuse options of an untrained network for other networks."""
     from ghost_vpr_ros.core.engine.networks_of_others import is_of_others
 
     configs = UNTRAINED_CONFIGS[1:] if is_of_others(args.model) else UNTRAINED_CONFIGS

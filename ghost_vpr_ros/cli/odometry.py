@@ -1,4 +1,4 @@
-"""The odometry of a drive, as the node would have it, for the commands that query with drives."""
+"""The odometry of a drive as the node receives it, for the commands that query with drives."""
 
 from __future__ import annotations
 

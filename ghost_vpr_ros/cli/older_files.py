@@ -1,4 +1,4 @@
-"""Files that an earlier run has left in a folder of results, so that nobody mixes both runs."""
+"""Report files of an earlier run in a folder of results."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _SHOWN = 4
 
 
 def files_in(folder: Path) -> dict[str, int]:
-    """When the files of a folder were written, in nanoseconds, by name."""
+    """Modification times of the files in a folder, in nanoseconds, by name."""
     return {path.name: path.stat().st_mtime_ns for path in folder.iterdir() if path.is_file()}
 
 
-def tell_older_files(folder: Path, before: Mapping[str, int]) -> None:
+def report_older_files(folder: Path, before: Mapping[str, int]) -> None:
     """Print which files of a folder of results have not been written since `before`."""
     now = files_in(folder)
     older = sorted(name for name, written_ns in before.items() if now.get(name) == written_ns)

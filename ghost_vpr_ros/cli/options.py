@@ -1,4 +1,4 @@
-"""Command-line options derived from configuration classes: no default is typed a second time."""
+"""Command-line options derived from configuration classes and their defaults."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--descriptors',
         action='store_true',
-        help='write global_descriptor.h5, too (needs the package h5py)',
+        help='also write global_descriptor.h5 (needs the package h5py)',
     )
     add_settings(parser, RecognizerConfig, ['top_k'])
     add_settings(parser.add_argument_group('bags'), BagTopics)
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
 def _described(
     args: argparse.Namespace, database: ImageSource, queries: ImageSource
 ) -> tuple[NamedDescriptors, NamedDescriptors]:
-    """Both; one source for both is described once, and is the same object."""
+    """Descriptors of both; a source that serves as both is described once."""
     from ghost_vpr_ros.core.engine.rootsift_engine import create_any_engine
     from ghost_vpr_ros.replay.descriptors.extraction import extract_descriptors
     from ghost_vpr_ros.replay.descriptors.pair_files import NamedDescriptors, check_names

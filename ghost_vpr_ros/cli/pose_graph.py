@@ -46,7 +46,7 @@ def add_pose_graph_options(parser: argparse.ArgumentParser) -> None:
 
 
 def check_pose_graph(args: argparse.Namespace) -> None:
-    """Refuse before the replay what would fail after it.
+    """Check before the replay what the pose graph needs.
 
     Raises:
         ModuleNotFoundError: GTSAM is not installed.
@@ -166,7 +166,7 @@ def _odometry_topic(args: argparse.Namespace) -> str:
 
 
 def _judges_by_odometry(args: argparse.Namespace) -> bool:
-    """Whether the truth is the very topic that the odometry comes from."""
+    """Whether ground truth and odometry come from one topic."""
     from ghost_vpr_ros.replay.bags.file import BagFile
     from ghost_vpr_ros.replay.bags.reader import position_topic_of
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def located(source: ImageSource) -> ImageSource:
-    """The source without images that lack a position while others have one; prints their number.
+    """The source without images that lack a position if others have one; prints their number.
 
     A GPS gap leaves images that can neither be judged nor locate a camera. A source
     without any position is not changed.
@@ -49,7 +49,7 @@ def near_each_other(source: ImageSource) -> ImageSource:
 
 
 def reference_topics(source: str, topics: BagTopics, map_path: Path | None) -> BagTopics:
-    """The topics of a bag, with its true poses as the positions to judge by where they fit.
+    """The topics of a bag, with its ground-truth poses as reference positions if they fit.
 
     They do in a map that does not exist yet, and in one whose frame is not that of WGS84: there
     only a fix can be compared with the keyframes. A topic that was named stays.
@@ -57,7 +57,7 @@ def reference_topics(source: str, topics: BagTopics, map_path: Path | None) -> B
     Args:
         source: bag, or another source of images, which has no topics.
         topics: as they were given.
-        map_path: that answers; None where it is still to be made.
+        map_path: the map to search; None if it is not built yet.
     """
     from ghost_vpr_ros.replay.bags.file import BagFile
     from ghost_vpr_ros.replay.bags.reader import ground_truth_topic_of
@@ -82,7 +82,7 @@ def _is_geotagged(path: Path) -> bool:
 
 
 def reference_text(source: str, ground_truth: str | None, topics: BagTopics) -> str:
-    """What answers are judged by, in words: GPS is a reference, it errs by metres itself."""
+    """The reference of the evaluation in words; GPS itself has errors of metres."""
     from ghost_vpr_ros.replay.bags.file import BagFile
     from ghost_vpr_ros.replay.bags.pose_messages import FIX_TYPE, ODOMETRY_TYPE
     from ghost_vpr_ros.replay.bags.reader import ground_truth_topic_of, position_topic_of
@@ -110,7 +110,7 @@ def judged_frames(
     *,
     as_recorded: bool = False,
 ) -> Sequence[Frame]:
-    """All frames of a source, with the positions that they are judged by.
+    """All frames of a source, with their reference positions.
 
     Args:
         args: with `ground_truth`, a file with the positions; None: those of the source.

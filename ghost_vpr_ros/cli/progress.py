@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def progress_bar(total: int, what: str, unit: str = 'img') -> Iterator[Progress]:
-    """Yield the function that counts images or other units; it shows on a terminal only."""
+    """Yield the function that counts units of work; the bar is shown only on a terminal."""
     from tqdm import tqdm
 
     with tqdm(total=total, desc=what, unit=unit, file=sys.stderr, disable=None) as bar:
@@ -22,11 +22,11 @@ def progress_bar(total: int, what: str, unit: str = 'img') -> Iterator[Progress]
 
 
 def say(text: str) -> None:
-    """Print a remark on the terminal, apart from the results."""
+    """Print a remark on standard error."""
     print(text, file=sys.stderr, flush=True)
 
 
 def say_warnings(place_map: MapReader) -> None:
-    """Print the warnings about the file of a map."""
+    """Print the warnings about a map file."""
     for sentence in place_map.warnings:
         say(f'warning: {sentence}')

@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _image_files(paths: Sequence[Path]) -> list[Path]:
-    """The images that are given, and those of given folders.
+    """The given images, and those of given folders.
 
     Raises:
         SourceError: a folder holds none.
@@ -156,7 +156,7 @@ def _candidate_values(candidate: Candidate) -> dict[str, Any]:
 
 
 def _check_picture(picture: Path, args: argparse.Namespace) -> None:
-    """Refuse to write a picture over anything that this command reads."""
+    """Refuse to overwrite an input of this command with the picture."""
     read = {path.resolve(): 'one of the images' for path in args.images}
     if args.model is not None:
         read[Path(args.model).resolve()] = 'the weights file'
@@ -180,7 +180,7 @@ def _tiles(
 
 
 def _network_of_cells(recognizer: PlaceRecognizer) -> VprModel:
-    """The network of the map, in PyTorch; refused where it does not describe by cells."""
+    """The network of the map, in PyTorch; refused if its descriptors are not made of cells."""
     from ghost_vpr_ros.core.model.vpr_model import VprModel
     from ghost_vpr_ros.core.model.weights import load_network
     from ghost_vpr_ros.core.model.weights_file import StoredModel

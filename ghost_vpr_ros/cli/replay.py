@@ -21,7 +21,7 @@ from ghost_vpr_ros.cli.closure_files import check_export, export_and_write
 from ghost_vpr_ros.cli.evaluate import describe_model, recall_lines
 from ghost_vpr_ros.cli.model_options import add_engine_options
 from ghost_vpr_ros.cli.odometry import add_odometry_option, known_odometry
-from ghost_vpr_ros.cli.older_files import files_in, tell_older_files
+from ghost_vpr_ros.cli.older_files import files_in, report_older_files
 from ghost_vpr_ros.cli.options import add_settings, config_from
 from ghost_vpr_ros.cli.pose_graph import (
     add_pose_graph_options,
@@ -70,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--map',
         required=True,
         type=Path,
-        help='map that answers (or the address of a shared map), or the file of a new one',
+        help='map to search (or the address of a shared map), or the file of a new one',
     )
     parser.add_argument(
         '--mode',
@@ -130,7 +130,7 @@ def run(args: argparse.Namespace) -> int:
         config_from(args, BagTopics),
         as_recorded=not args.pose_graph,
     )
-    _tell_order(frames)
+    _report_order(frames)
     with output_folder(args.out), _open(args) as recognizer:
         before = files_in(args.out)
         reason = why_unjudged(frames, recognizer.place_map, is_named=is_named)
@@ -143,12 +143,12 @@ def run(args: argparse.Namespace) -> int:
         print('\n'.join(replay_lines(metrics)))
         exported = ''.join(f', {name}' for name in metrics.get('exported', ()))
         print(f'\nwritten to {args.out}: report.html, per_query.csv, metrics.json{exported}')
-    tell_older_files(args.out, before)
+    report_older_files(args.out, before)
     return 0
 
 
-def _tell_order(frames: Sequence[Frame]) -> None:
-    """Print how many images are late, and how often the clock was set back."""
+def _report_order(frames: Sequence[Frame]) -> None:
+    """Print the number of images out of order, and of clock resets."""
     from ghost_vpr_ros.core.datatypes import UNKNOWN_STAMP_NS
 
     stamps = [f.stamp_ns for f in frames if f.stamp_ns != UNKNOWN_STAMP_NS]
@@ -167,15 +167,15 @@ def _tell_order(frames: Sequence[Frame]) -> None:
         say(f'note: the clock is set back {orders[Order.JUMP]} times; each time starts over')
 
 
-def _tell_unusable(answers: Sequence[Answer]) -> None:
+def _report_unusable(answers: Sequence[Answer]) -> None:
     """Print how many images were unusable, and the reason of the first."""
     why = [answer.hypothesis.detail for answer in answers if answer.hypothesis.detail]
     if why:
         say(f'warning: {len(why)} of {len(answers)} images are unusable; the first one: {why[0]}')
 
 
-def _tell_own_images(answers: Sequence[Answer]) -> None:
-    """Warn where a drive is searched in a map of its own images, which it cannot but find."""
+def _report_own_images(answers: Sequence[Answer]) -> None:
+    """Warn if a drive is searched in a map of the same images."""
     from ghost_vpr_ros.replay.calibration.calibrator import SAME_IMAGE
 
     found = [answer.hypothesis.candidates for answer in answers]
@@ -238,10 +238,10 @@ def replay_and_write(
     if unjudged:
         say(f'note: answers are not judged: {unjudged}')
     answers, own_session = _answers(args, frames, recognizer)
-    _tell_unusable(answers)
+    _report_unusable(answers)
     # A pose graph leaves out the matches of a drive with itself.
     if not own_session and not args.pose_graph:
-        _tell_own_images(answers)
+        _report_own_images(answers)
     place_map, limit_m = recognizer.place_map, judgement.positive_distance_m
     evaluation = None if unjudged else judge(answers, place_map, limit_m, own_session)
     _say_what_is_not_judged(evaluation, place_map, unjudged)
@@ -271,7 +271,7 @@ def _say_what_is_not_judged(
 def _answers(
     args: argparse.Namespace, frames: Sequence[Frame], recognizer: PlaceRecognizer
 ) -> tuple[list[Answer], str]:
-    """The answers to all frames, and the session that they filled: empty where they did not."""
+    """The answers to all frames, and the name of the session that they filled, or empty."""
     from ghost_vpr_ros.core.mapping.mapper import PlaceMapper
     from ghost_vpr_ros.replay.evaluation.replayer import replay
 
@@ -292,7 +292,7 @@ def _answers(
 def missing_notes(
     mode: str, frames: Sequence[Frame], place_map: MapReader, *, has_odometry: bool
 ) -> list[str]:
-    """What a drive or its map lacks and what that costs, before the first image is described.
+    """Warnings about missing data of the drive or its map, before the first image is described.
 
     Args:
         mode: of the replay.
@@ -362,7 +362,7 @@ def replay_lines(metrics: dict[str, Any]) -> list[str]:
 
 
 def _odometry(args: argparse.Namespace, frames: Sequence[Frame]) -> StampedMemory[Pose] | None:
-    """The odometry that the node would have had; None without any, or with several to choose.
+    """The odometry that the node would receive; None if there is none, or several.
 
     A map that is made with a drift seed is made with that odometry.
 

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Make the town and print where it is."""
+    """Make the town and print its folder."""
     config = config_from(args, TownConfig)
     make_town_with_progress(args.out, config)
     drives = {path.name: str(path) for path in sorted(args.out.glob('drive_*'))}
@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def make_town_with_progress(out: Path, config: TownConfig) -> None:
-    """Render the town; what an earlier run has finished stays.
+    """Render the town; drives that an earlier run has finished are kept.
 
     Raises:
         OutputError: the folder cannot be written.

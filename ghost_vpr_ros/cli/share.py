@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Publish the map and print what that changed."""
+    """Publish the map and print the changes."""
     from ghost_vpr_ros.core.fleet.database import new_shared_address
     from ghost_vpr_ros.core.fleet.publisher import model_record
     from ghost_vpr_ros.core.fleet.store import SharedStore

@@ -20,7 +20,7 @@ def add_short_help(parser: argparse.ArgumentParser, common: Collection[str]) -> 
 
 
 def _usage(parser: argparse.ArgumentParser) -> str:
-    """What has to be given; the options would fill the screen before the error that follows."""
+    """The required arguments only, so that the error below them stays visible."""
     words = ['%(prog)s']
     for action in parser._actions:
         name = str(action.metavar or action.dest.upper())

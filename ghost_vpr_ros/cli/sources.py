@@ -1,4 +1,4 @@
-"""Sources of images as the commands open them: with their notes, and with one set of options."""
+"""Open image sources for the commands: their options and their notes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def opened(
     topics: BagTopics | None = None,
     as_recorded: bool = False,
 ) -> ImageSource:
-    """The source at `path`; prints what was left out of it.
+    """The source at `path`; prints which images were left out.
 
     Args:
         args: with the settings of `ImageConfig` where the command has them.
@@ -72,10 +72,10 @@ def opened_database_and_queries(args: argparse.Namespace) -> tuple[ImageSource, 
 
 
 @contextmanager
-def plain_images_told(*sources: ImageSource) -> Iterator[tuple[ImageSource, ...]]:
-    """Yield the sources, and print at the end how many of the images read show nothing.
+def plain_images_reported(*sources: ImageSource) -> Iterator[tuple[ImageSource, ...]]:
+    """Yield the sources, and print at the end how many of the images read are plain.
 
-    A lens cap or a white-out shows no place: the node rejects such images.
+    The node rejects such images, for example of a lens cap.
     """
     from ghost_vpr_ros.replay.sources.plain_images import PlainImages
 

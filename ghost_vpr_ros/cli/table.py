@@ -1,4 +1,4 @@
-"""Results as an aligned text table or as JSON: the same values in both."""
+"""Results as an aligned text table or as JSON, with the same values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from ghost_vpr_ros.replay.output_files import without_nan
 
 _NAMED_BY_USERS = ('sessions',)
-"""Their entries have names that users gave."""
+"""Groups with entries named by users."""
 
 _BRIEF = 100
 
@@ -71,12 +71,12 @@ def table_lines(
 
 
 def brief(text: str) -> str:
-    """The beginning of a long text; `ghost-vpr info` and JSON have all of it."""
+    """The start of a long text; `ghost-vpr info` and JSON show all of it."""
     return textwrap.shorten(text, _BRIEF, placeholder=' …')
 
 
 def _is_degrees(name: str, value: Any) -> bool:
-    """A latitude or a longitude: four digits of it would be kilometres."""
+    """A latitude or a longitude with enough digits: four would be kilometres."""
     return isinstance(value, float) and name in ('latitude_deg', 'longitude_deg')
 
 

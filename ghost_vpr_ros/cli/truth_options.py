@@ -52,7 +52,7 @@ def ground_truth_of(
     if truth.any_answer_is_right:
         say(
             f'warning: all {len(database)} database images are right for every query (within '
-            f'{truth.limit_text}): no answer can be wrong, and recall tells nothing; use images '
+            f'{truth.limit_text}): no answer can be wrong, so recall means nothing; use images '
             'of more places, or another limit (--positive-distance-m, --tolerance)'
         )
     if _find_themselves(queries, database):
@@ -61,7 +61,7 @@ def ground_truth_of(
 
 
 def _find_themselves(queries: ImageSource, database: ImageSource) -> bool:
-    """Whether some images are both; those of a panorama are never matched with their own."""
+    """Whether some images are query and database; views of one panorama are never matched."""
     if os.path.realpath(queries.name) != os.path.realpath(database.name):
         return False
     names = {frame.name for frame in database.frames if frame.panorama is None}

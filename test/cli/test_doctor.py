@@ -89,5 +89,5 @@ def test_without_a_driver_cuda_is_missing_and_torch_is_not_imported(monkeypatch)
     monkeypatch.setattr(doctor, '_may_have_cuda', lambda: False)
     monkeypatch.setitem(sys.modules, 'torch', None)
     assert doctor.PROBES['cuda']() == doctor.Finding(
-        False, 'no driver of a GPU', '--device cuda; everything works on the CPU, too'
+        False, 'no driver of a GPU', '--device cuda; everything also works on the CPU'
     )
