@@ -92,7 +92,7 @@ def test_the_rate_rises_and_falls() -> None:
 def test_late_views_come_last() -> None:
     config = DistillationConfig(steps=10, view_px=64, late_view_px=96, late_share=0.3)
     assert config.view_sizes() == [64] * 7 + [96] * 3
-    with pytest.raises(ConfigError, match='whole cells of 32 px, found 100 px'):
+    with pytest.raises(ConfigError, match='a multiple of 32 px, found 100 px'):
         DistillationConfig(view_px=100)
 
 
