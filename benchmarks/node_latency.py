@@ -63,13 +63,13 @@ over the default transport are fragmented, and a busy machine sends fewer than r
 
 @dataclass(frozen=True)
 class Variant:
-    """How images travel.
+    """Transport of the images.
 
     Attributes:
         name: in the report.
         transport: `compressed` or `raw`.
-        with_profile: whether Fast DDS reads the shipped profile.
-        view_s: how long each view is shown, seconds; 0: every image is another view.
+        with_profile: whether Fast DDS uses the shipped profile.
+        view_s: how long each view is shown, seconds; 0: every image is a different view.
     """
 
     name: str
