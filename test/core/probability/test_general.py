@@ -28,7 +28,7 @@ def test_the_most_similar_wrong_match_is_even_odds_at_best():
 
 
 def test_too_few_examples_are_refused():
-    with pytest.raises(CalibrationError, match='expected 20 right and wrong matches'):
+    with pytest.raises(CalibrationError, match='expected at least 20 right and 20 wrong'):
         learn(RIGHT[:5], WRONG, 'here', 'a hash')
 
 
