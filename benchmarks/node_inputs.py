@@ -66,7 +66,7 @@ def repeated_images(images: Path, times: int, folder: Path) -> Path:
     found.mkdir()
     for path in list_images(str(images)):
         for number in range(times):
-            Path(found / f'{Path(path).stem}_{number:03d}.png').hardlink_to(path)
+            (found / f'{path.stem}_{number:03d}.png').hardlink_to(path)
     return found
 
 
