@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable
 
 from ghost_vpr_ros.core.errors import GhostVprError
-from ghost_vpr_ros.core.system_errors import sentence_of
+from ghost_vpr_ros.core.system_errors import sentence_of, silence_stdout
 
 EXIT_INTERRUPTED = 130
 
@@ -44,7 +43,7 @@ def finish(name: str, work: Callable[[], str | int]) -> int:
         sys.stderr.write(f'training.{name}: error: {" ".join(str(error).split())}\n')
         return 1
     except BrokenPipeError:
-        _silence_stdout()
+        silence_stdout()
         return _EXIT_BROKEN_PIPE
     except OSError as error:
         sentence = sentence_of(error)
@@ -56,8 +55,3 @@ def finish(name: str, work: Callable[[], str | int]) -> int:
         sys.stderr.write(f'training.{name}: interrupted; run again to continue\n')
         return EXIT_INTERRUPTED
     return result if isinstance(result, int) else 0
-
-
-def _silence_stdout() -> None:
-    """Redirect standard output to the null device, so that the flush at exit cannot fail."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -35,7 +35,7 @@ from ghost_vpr_ros.cli import (
 from ghost_vpr_ros.cli.short_help import add_short_help
 from ghost_vpr_ros.core.errors import GhostVprError
 from ghost_vpr_ros.core.packages import how_to_install, name_of
-from ghost_vpr_ros.core.system_errors import sentence_of
+from ghost_vpr_ros.core.system_errors import sentence_of, silence_stdout
 
 _MODULES = (
     *(build_map, describe, query, live, evaluate, compare, calibrate, finetune, make_bag, replay),
@@ -105,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print('ghost-vpr: interrupted', file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        _silence_stdout()
+        silence_stdout()
         return EXIT_BROKEN_PIPE
     except (ModuleNotFoundError, OSError) as error:
         sentence = _sentence_of(error)
@@ -136,7 +136,7 @@ def _sentence_of(error: ModuleNotFoundError | OSError) -> str | None:
     sentence = sentence_of(error)
     if sentence is not None and error.filename is None:
         # Python's own flush at exit would fail again.
-        _silence_stdout()
+        silence_stdout()
     return sentence
 
 
@@ -169,11 +169,6 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 
 def _one_line(error: GhostVprError) -> str:
     return ' '.join(str(error).split())
-
-
-def _silence_stdout() -> None:
-    """Redirect standard output to the null device, so that the flush at exit cannot fail."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == '__main__':

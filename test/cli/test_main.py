@@ -92,7 +92,7 @@ def test_output_on_a_full_disk_is_one_line(program, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(doctor, 'run', fail)
-    monkeypatch.setattr(main, '_silence_stdout', lambda: None)
+    monkeypatch.setattr(main, 'silence_stdout', lambda: None)
     assert program('doctor').error == (
         'the output cannot be written (No space left on device); make room, or name another place'
     )
